@@ -1,0 +1,41 @@
+package shard
+
+// Segment is a run of users within one shard: Limit of them from Offset on.
+type Segment struct {
+	Shard         int
+	Offset, Limit uint64
+}
+
+// PlanOffset cuts the page of limit users at offset in the global order (shard, bucket, id) into segments, a shard each.
+// counts has the number of users of each shard. Whole shards before the offset are skipped by their counts.
+func PlanOffset(counts []uint64, offset, limit uint64) []Segment {
+	plan := []Segment{}
+	for s, users := range counts {
+		if limit == 0 {
+			break
+		}
+		if offset >= users {
+			offset -= users
+			continue
+		}
+		take := min(users-offset, limit)
+		plan = append(plan, Segment{s, offset, take})
+		offset, limit = 0, limit-take
+	}
+	return plan
+}
+
+// PlanAfter cuts the page of limit users behind a user of shard first into segments: the rest of that shard, of unknown
+// length, then as many shards as are sure to fill the page without it.
+func PlanAfter(counts []uint64, first int, limit uint64) []Segment {
+	plan := []Segment{{first, 0, limit}}
+	return append(plan, PlanOffset(maskBefore(counts, first+1), 0, limit)...)
+}
+
+// maskBefore returns counts with zeros before shard first.
+func maskBefore(counts []uint64, first int) []uint64 {
+	masked := make([]uint64, len(counts))
+	first = min(first, len(counts))
+	copy(masked[first:], counts[first:])
+	return masked
+}

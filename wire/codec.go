@@ -1,0 +1,111 @@
+package wire
+
+import (
+	"fmt"
+
+	"github.com/vmihailenco/msgpack/v5"
+)
+
+// field is one element of a body: its name in errors and in the frame table, and how it is written and read.
+type field struct {
+	name string
+	put  func(*msgpack.Encoder, *Message) error
+	get  func(*msgpack.Decoder, *Message) error
+}
+
+// layouts is the frame table: the fields behind kind and request id, in order. It never changes at run time.
+var layouts = [kindEnd][]field{
+	Error:    {code, text},
+	Hello:    {greeting},
+	Welcome:  {greeting, clock},
+	Ping:     {},
+	Pong:     {clock},
+	Get:      {shard, userID},
+	Write:    {shard, deadline, request, op, fields, record, match},
+	Outcome:  {result, touched, record},
+	Count:    {set},
+	Counts:   {counts},
+	List:     {shard, offset, after, limit},
+	Page:     {shard, more, records},
+	Ask:      {shard, epoch},
+	Position: {shard, epoch, lsn},
+	Append:   {shard, epoch, lsn, applied, entries},
+	Stored:   {shard, epoch, lsn},
+	Applied:  {shard, epoch, lsn},
+	Fetch:    {shard, epoch, lsn},
+}
+
+// carriesData tells the kinds that bear a CRC32C as their last element.
+var carriesData = [kindEnd]bool{Write: true, Outcome: true, Page: true, Append: true}
+
+// limits on lists, so that a small frame cannot make a large value.
+const (
+	maxMatch   = 16
+	maxSet     = 4096
+	maxRecords = 1000
+	maxEntries = 4096
+)
+
+var (
+	shard    = number("shard", func(m *Message) *uint64 { return &m.Shard })
+	epoch    = number("epoch", func(m *Message) *uint64 { return &m.Epoch })
+	lsn      = number("lsn", func(m *Message) *uint64 { return &m.LSN })
+	applied  = number("applied", func(m *Message) *uint64 { return &m.Applied })
+	touched  = number("touched", func(m *Message) *uint64 { return &m.Touched })
+	offset   = number("offset", func(m *Message) *uint64 { return &m.Offset })
+	limit    = number("limit", func(m *Message) *uint64 { return &m.Limit })
+	clock    = instant("clock", func(m *Message) *int64 { return &m.Clock })
+	deadline = instant("deadline", func(m *Message) *int64 { return &m.Deadline })
+	code     = small("code", func(m *Message) *uint8 { return (*uint8)(&m.Code) })
+	op       = small("op", func(m *Message) *uint8 { return (*uint8)(&m.Op) })
+	fields   = small("fields", func(m *Message) *uint8 { return &m.Fields })
+	result   = small("result", func(m *Message) *uint8 { return (*uint8)(&m.Result) })
+	text     = words("text", func(m *Message) *string { return &m.Text })
+	userID   = words("id", func(m *Message) *string { return &m.Record.ID })
+	request  = field{"request", putRequest, getRequest}
+	after    = field{"after", putAfter, getAfter}
+	more     = field{"more", putMore, getMore}
+	greeting = field{"greeting", putGreeting, getGreeting}
+	record   = field{"record", putRecord, getRecord}
+	match    = field{"match", putMatch, getMatch}
+	set      = field{"shards", putSet, getSet}
+	counts   = field{"counts", putCounts, getCounts}
+	records  = field{"records", putRecords, getRecords}
+	entries  = field{"entries", putEntries, getEntries}
+)
+
+func number(name string, at func(*Message) *uint64) field {
+	return field{name,
+		func(e *msgpack.Encoder, m *Message) error { return e.EncodeUint(*at(m)) },
+		func(d *msgpack.Decoder, m *Message) (err error) { *at(m), err = d.DecodeUint64(); return err }}
+}
+
+func instant(name string, at func(*Message) *int64) field {
+	return field{name,
+		func(e *msgpack.Encoder, m *Message) error { return e.EncodeInt(*at(m)) },
+		func(d *msgpack.Decoder, m *Message) (err error) { *at(m), err = d.DecodeInt64(); return err }}
+}
+
+func small(name string, at func(*Message) *uint8) field {
+	return field{name,
+		func(e *msgpack.Encoder, m *Message) error { return e.EncodeUint(uint64(*at(m))) },
+		func(d *msgpack.Decoder, m *Message) (err error) { *at(m), err = d.DecodeUint8(); return err }}
+}
+
+func words(name string, at func(*Message) *string) field {
+	return field{name,
+		func(e *msgpack.Encoder, m *Message) error { return e.EncodeString(*at(m)) },
+		func(d *msgpack.Decoder, m *Message) (err error) { *at(m), err = d.DecodeString(); return err }}
+}
+
+// length reads an array's length and refuses one that is not within least and most.
+func length(d *msgpack.Decoder, least, most int) (int, error) {
+	n, err := d.DecodeArrayLen()
+	if err != nil {
+		return 0, err
+	}
+	if n < least || n > most {
+		return 0, fmt.Errorf("expected %d to %d elements, found %d", least, most, n)
+	}
+	return n, nil
+}

@@ -1,0 +1,61 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+
+	"github.com/vmihailenco/msgpack/v5"
+)
+
+// Decode reads one body as ReadFrame returned it. Strings and bytes of the message are copies. Errors are of class ErrFrame,
+// with the byte or the field that was wrong and what was expected, or ErrChecksum; after either the connection is of no use.
+func Decode(body []byte) (*Message, error) {
+	if err := Check(body); err != nil {
+		return nil, err
+	}
+	m := &Message{}
+	in := bytes.NewReader(body)
+	dec := msgpack.GetDecoder()
+	defer msgpack.PutDecoder(dec)
+	dec.Reset(in)
+	n, _ := dec.DecodeArrayLen() // Check has seen that it is an array
+	if n < 2 {
+		return nil, fmt.Errorf("%w: byte 0: expected an array of kind, request id and fields, found %d elements", ErrFrame, n)
+	}
+	kind, err := dec.DecodeUint8()
+	if err != nil || kind >= uint8(kindEnd) {
+		return nil, fmt.Errorf("%w: byte 1: expected a kind from 0 to %d, found %d", ErrFrame, kindEnd-1, kind)
+	}
+	m.Kind = Kind(kind)
+	if m.ID, err = dec.DecodeUint64(); err != nil {
+		return nil, fmt.Errorf("%w: byte 2: expected a request id: %w", ErrFrame, err)
+	}
+	layout := layouts[kind]
+	want := len(layout) + 2
+	if carriesData[kind] {
+		want++
+	}
+	if n != want {
+		return nil, fmt.Errorf("%w: byte 0: expected %d elements for kind %d, found %d", ErrFrame, want, kind, n)
+	}
+	for i := range layout {
+		at := len(body) - in.Len()
+		if err = layout[i].get(dec, m); err != nil {
+			return nil, fmt.Errorf("%w: byte %d: field %s: %w", ErrFrame, at, layout[i].name, err)
+		}
+	}
+	if !carriesData[kind] {
+		return m, nil
+	}
+	data := body[:len(body)-in.Len()]
+	sum := body[len(data):]
+	if len(sum) != checksumSize || sum[0] != Mark {
+		return nil, fmt.Errorf("%w: byte %d: expected a CRC32C as 0xce and 4 bytes", ErrFrame, len(data))
+	}
+	if crc := crc32.Checksum(data, castagnoli); crc != binary.BigEndian.Uint32(sum[1:]) {
+		return nil, fmt.Errorf("%w: expected CRC32C 0x%08x over bytes 0 to %d, found 0x%x", ErrChecksum, crc, len(data)-1, sum[1:])
+	}
+	return m, nil
+}

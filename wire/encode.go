@@ -1,0 +1,50 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+
+	"github.com/vmihailenco/msgpack/v5"
+)
+
+// castagnoli is the CRC32C table; it never changes.
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// checksumSize is the length of the element that holds the checksum: 0xce and four bytes.
+const checksumSize = 5
+
+// AppendFrame appends m to b as one frame, head included, and returns the longer slice. It panics when the body would be longer
+// than MaxFrame: the sender cuts lists at PageBytes, so a longer one is a broken invariant.
+func AppendFrame(b []byte, m *Message) []byte {
+	start := len(b)
+	out := bytes.NewBuffer(append(b, Mark, 0, 0, 0, 0))
+	enc := msgpack.GetEncoder()
+	enc.Reset(out)
+	enc.UseCompactInts(true)
+	layout := layouts[m.Kind]
+	extra := 2
+	if carriesData[m.Kind] {
+		extra = 3
+	}
+	_ = enc.EncodeArrayLen(len(layout) + extra) // a bytes.Buffer never fails
+	_ = enc.EncodeUint(uint64(m.Kind))
+	_ = enc.EncodeUint(m.ID)
+	for i := range layout {
+		_ = layout[i].put(enc, m)
+	}
+	msgpack.PutEncoder(enc)
+	b = out.Bytes()
+	body := b[start+HeadSize:]
+	if carriesData[m.Kind] {
+		b = append(b, Mark)
+		b = binary.BigEndian.AppendUint32(b, crc32.Checksum(body, castagnoli))
+	}
+	size := len(b) - start - HeadSize
+	if size > MaxFrame {
+		panic(fmt.Sprintf("wire: a frame of kind %d has %d bytes, more than %d", m.Kind, size, MaxFrame))
+	}
+	binary.BigEndian.PutUint32(b[start+1:], uint32(size))
+	return b
+}

@@ -1,0 +1,141 @@
+package wire
+
+// Kind is the first element of every body.
+type Kind uint8
+
+// The kinds of frame. Requests and answers share the request id; streams (append, stored, position …) carry 0.
+const (
+	Error    Kind = iota // any request failed, or the connection is about to be closed
+	Hello                // first frame of a connection, from whoever dialled
+	Welcome              // the node's answer to hello
+	Ping                 // asks for a pong
+	Pong                 // carries the node's clock
+	Get                  // reads one user
+	Write                // creates, updates or deletes one user
+	Outcome              // answers get and write
+	Count                // asks for the user counts of shards
+	Counts               // answers count
+	List                 // asks for a page of one shard
+	Page                 // answers list
+	Ask                  // leader to backup: a new stream begins; where does your log end?
+	Position             // backup to leader: the end of its log, all of it stored
+	Append               // entries of one shard, in LSN order
+	Stored               // backup to leader: stored up to this LSN, synced
+	Applied              // leader to backup: applied up to this LSN
+	Fetch                // leader to backup: send the entries from LSN on; appends follow
+	kindEnd
+)
+
+// Code is the class of an error frame.
+type Code uint8
+
+// The codes of an error frame. A gateway may try again after NotLeader, Unavailable, Overdue, Busy and Disk.
+const (
+	BadFrame     Code = iota + 1 // the frame is malformed; the connection is closed
+	WrongVersion                 // hello with another protocol version
+	WrongCluster                 // hello from another cluster or with another layout
+	BadRequest                   // a field's value is not allowed
+	NotLeader                    // this node does not lead the shard
+	NotHere                      // this node holds no replica of the shard
+	Unavailable                  // the shard cannot be served now; the text says why
+	Overdue                      // the deadline had passed before the request was sequenced
+	Busy                         // too many requests are waiting
+	Disk                         // this node's disk refuses writes
+	Purged                       // the log no longer reaches back to the LSN wanted
+)
+
+// Op says what a write does.
+type Op uint8
+
+// The operations of a write.
+const (
+	Create Op = iota + 1
+	Update
+	Delete
+)
+
+// Bits of Message.Fields: the fields of a user that an update changes.
+const (
+	HasName = 1 << iota
+	HasEmail
+	HasGroup
+)
+
+// Result says what became of a get or a write.
+type Result uint8
+
+// The results of a get or a write; Created, Updated and Deleted are also the kinds of entry in a log.
+const (
+	Found Result = iota + 1
+	Created
+	Updated
+	Deleted
+	Missing  // no user has this id
+	Exists   // a user has this id already
+	Mismatch // the user's version is none of those the request names
+)
+
+// RequestID names a write through all its tries.
+type RequestID = [16]byte
+
+// Place is a position in a shard's log.
+type Place struct{ Epoch, LSN uint64 }
+
+// Record is a user with its version: the position of the write that made it.
+type Record struct {
+	ID, Name, Email string
+	Group           int64
+	Epoch, LSN      uint64
+}
+
+// Entry is one write in a shard's log: Result is Created, Updated or Deleted, the other fields are the record after it.
+type Entry struct {
+	Request         RequestID
+	Result          Result
+	ID, Name, Email string
+	Group           int64
+	Epoch, LSN      uint64
+}
+
+// ShardCount is the number of users in one shard.
+type ShardCount struct{ Shard, Users uint64 }
+
+// Greeting is what hello and welcome say about the sender.
+type Greeting struct {
+	Version uint64
+	Cluster string
+	Role    string // "gateway" or "node"
+	Name    string
+	Nodes   uint64
+	Shards  uint64
+}
+
+// Message is any frame, decoded. Kind says which of the other fields are in use (see the frame table in doc.go).
+type Message struct {
+	Kind     Kind
+	Code     Code
+	Op       Op
+	Fields   uint8
+	Result   Result
+	More     bool
+	ID       uint64 // request id on this connection
+	Shard    uint64
+	Epoch    uint64
+	LSN      uint64
+	Applied  uint64 // the leader's applied LSN
+	Touched  uint64 // how many nodes the answer needed
+	Clock    int64  // ns on the sender's boot-time clock
+	Deadline int64  // ns on the receiver's boot-time clock
+	Offset   uint64
+	Limit    uint64
+	Request  RequestID
+	Text     string
+	After    []byte // id of the record before the page; nil when Offset counts
+	Greeting Greeting
+	Record   Record
+	Match    []Place // versions that the write accepts; empty accepts any
+	Set      []uint64
+	Counts   []ShardCount
+	Records  []Record
+	Entries  []Entry
+}

@@ -1,0 +1,80 @@
+package wire
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"reflect"
+	"testing"
+)
+
+// samples has one message of every kind with every field of its layout set.
+func samples() []*Message {
+	r := Record{"13AE742", "Ada", "ada@example.org", -7, 1, 42}
+	g := Greeting{Version, "tandem", "node", "db-0", 3, 24}
+	return []*Message{
+		{Kind: Error, ID: 1, Code: NotLeader, Text: "db-1 leads"},
+		{Kind: Hello, ID: 1, Greeting: g},
+		{Kind: Welcome, ID: 1, Greeting: g, Clock: 1 << 40},
+		{Kind: Ping, ID: 2},
+		{Kind: Pong, ID: 2, Clock: 5},
+		{Kind: Get, ID: 3, Shard: 23, Record: Record{ID: "13AE742"}},
+		{Kind: Write, ID: 4, Shard: 1, Deadline: 1 << 50, Request: RequestID{1, 2, 15: 9}, Op: Update, Fields: HasName | HasGroup, Record: r, Match: []Place{{1, 2}, {3, 4}}},
+		{Kind: Outcome, ID: 4, Result: Updated, Touched: 2, Record: r},
+		{Kind: Count, ID: 5, Set: []uint64{0, 7, 23}},
+		{Kind: Counts, ID: 5, Counts: []ShardCount{{0, 12}, {7, 1 << 33}}},
+		{Kind: List, ID: 6, Shard: 2, Offset: 100000, After: []byte("u\x01k"), Limit: 100},
+		{Kind: Page, ID: 6, Shard: 2, More: true, Records: []Record{r, r}},
+		{Kind: Ask, Shard: 1, Epoch: 2},
+		{Kind: Position, Shard: 1, Epoch: 2, LSN: 3},
+		{Kind: Append, Shard: 1, Epoch: 2, LSN: 3, Applied: 2, Entries: []Entry{{RequestID{5}, Created, "a", "n", "e", 4, 2, 3}, {RequestID{6}, Deleted, "a", "", "", 0, 2, 4}}},
+		{Kind: Stored, Shard: 1, Epoch: 2, LSN: 3},
+		{Kind: Applied, Shard: 1, Epoch: 2, LSN: 3},
+		{Kind: Fetch, Shard: 1, Epoch: 2, LSN: 3},
+	}
+}
+
+func TestEveryKindSurvivesTheWire(t *testing.T) {
+	var stream []byte
+	for _, m := range samples() {
+		stream = AppendFrame(stream, m)
+	}
+	in := bufio.NewReader(bytes.NewReader(stream))
+	for i, want := range samples() {
+		if int(want.Kind) != i {
+			t.Fatalf("sample %d has kind %d", i, want.Kind)
+		}
+		body, err := ReadFrame(in, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := Decode(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("kind %d:\n got %+v\nwant %+v", want.Kind, got, want)
+		}
+	}
+	if len(samples()) != int(kindEnd) {
+		t.Errorf("%d samples for %d kinds", len(samples()), kindEnd)
+	}
+}
+
+func TestEveryCutAndEveryFlippedByteIsNoticed(t *testing.T) {
+	for _, m := range samples() {
+		body := AppendFrame(nil, m)[HeadSize:]
+		for cut := range body {
+			if _, err := Decode(body[:cut]); !errors.Is(err, ErrFrame) {
+				t.Errorf("kind %d cut at %d: %v", m.Kind, cut, err)
+			}
+		}
+		for at := 0; carriesData[m.Kind] && at < len(body); at++ {
+			broken := bytes.Clone(body)
+			broken[at] ^= 0x10
+			if got, err := Decode(broken); err == nil {
+				t.Errorf("kind %d with byte %d flipped decoded as %+v", m.Kind, at, got)
+			}
+		}
+	}
+}
