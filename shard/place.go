@@ -53,7 +53,8 @@ type View struct {
 
 // BirthView returns the view that a shard is born with: the two nodes of a pair lead alternate shards of it.
 func BirthView(l Layout, s int) View {
-	first, second := Pair(l, s)
+	first := s % l.Nodes
+	second := (first + 1) % l.Nodes
 	if s/l.Nodes%2 == 1 {
 		first, second = second, first
 	}

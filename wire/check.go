@@ -11,9 +11,12 @@ const MaxDepth = 8
 // The msgpack format bytes that the pre-pass tells apart (msgpack specification, "Formats").
 const (
 	fixMap, fixArray, fixStr, fixNeg = 0x80, 0x90, 0xa0, 0xe0
+	fixStrEnd, nilByte               = 0xbf, 0xc0
 	bin8, bin32                      = 0xc4, 0xc6
 	ext8, ext32                      = 0xc7, 0xc9
-	float32Byte, neverUsed           = 0xca, 0xc1
+	falseByte, trueByte, neverUsed   = 0xc2, 0xc3, 0xc1
+	uint8Byte, uint64Byte            = 0xcc, 0xcf
+	int8Byte, int64Byte              = 0xd0, 0xd3
 	fixExt1, fixExt16                = 0xd4, 0xd8
 	str8, str32                      = 0xd9, 0xdb
 	array16, array32                 = 0xdc, 0xdd
@@ -52,7 +55,7 @@ func Check(body []byte) error {
 		case c < fixMap || c >= fixNeg:
 		case c&0xf0 == fixArray:
 			count = int(c & 0x0f)
-		case c >= fixStr && c < 0xc0:
+		case c >= fixStr && c <= fixStrEnd:
 			skip = int(c & 0x1f)
 		case c < fixArray || c == 0xde || c == 0xdf || c == neverUsed || (c >= ext8 && c <= ext32) || (c >= fixExt1 && c <= fixExt16):
 			return fmt.Errorf("%w: byte %d: expected nil, a boolean, a number, a string, bytes or an array, found 0x%02x", ErrFrame, start, c)

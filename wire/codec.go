@@ -2,6 +2,7 @@ package wire
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/vmihailenco/msgpack/v5"
 )
@@ -33,6 +34,7 @@ var layouts = [kindEnd][]field{
 	Stored:   {shard, epoch, lsn},
 	Applied:  {shard, epoch, lsn},
 	Fetch:    {shard, epoch, lsn},
+	Trouble:  {shard, epoch, code, text},
 }
 
 // carriesData tells the kinds that bear a CRC32C as their last element.
@@ -57,9 +59,9 @@ var (
 	clock    = instant("clock", func(m *Message) *int64 { return &m.Clock })
 	deadline = instant("deadline", func(m *Message) *int64 { return &m.Deadline })
 	code     = small("code", func(m *Message) *uint8 { return (*uint8)(&m.Code) })
-	op       = small("op", func(m *Message) *uint8 { return (*uint8)(&m.Op) })
+	op       = small("op", func(m *Message) *uint8 { return &m.Op })
 	fields   = small("fields", func(m *Message) *uint8 { return &m.Fields })
-	result   = small("result", func(m *Message) *uint8 { return (*uint8)(&m.Result) })
+	result   = small("result", func(m *Message) *uint8 { return &m.Result })
 	text     = words("text", func(m *Message) *string { return &m.Text })
 	userID   = words("id", func(m *Message) *string { return &m.Record.ID })
 	request  = field{"request", putRequest, getRequest}
@@ -77,32 +79,105 @@ var (
 func number(name string, at func(*Message) *uint64) field {
 	return field{name,
 		func(e *msgpack.Encoder, m *Message) error { return e.EncodeUint(*at(m)) },
-		func(d *msgpack.Decoder, m *Message) (err error) { *at(m), err = d.DecodeUint64(); return err }}
+		func(d *msgpack.Decoder, m *Message) (err error) {
+			*at(m), err = unsigned(d, math.MaxUint64)
+			return err
+		}}
 }
 
 func instant(name string, at func(*Message) *int64) field {
 	return field{name,
 		func(e *msgpack.Encoder, m *Message) error { return e.EncodeInt(*at(m)) },
-		func(d *msgpack.Decoder, m *Message) (err error) { *at(m), err = d.DecodeInt64(); return err }}
+		func(d *msgpack.Decoder, m *Message) (err error) { *at(m), err = signed(d); return err }}
 }
 
 func small(name string, at func(*Message) *uint8) field {
 	return field{name,
 		func(e *msgpack.Encoder, m *Message) error { return e.EncodeUint(uint64(*at(m))) },
-		func(d *msgpack.Decoder, m *Message) (err error) { *at(m), err = d.DecodeUint8(); return err }}
+		func(d *msgpack.Decoder, m *Message) error {
+			n, err := unsigned(d, math.MaxUint8)
+			*at(m) = uint8(n)
+			return err
+		}}
 }
 
 func words(name string, at func(*Message) *string) field {
 	return field{name,
 		func(e *msgpack.Encoder, m *Message) error { return e.EncodeString(*at(m)) },
-		func(d *msgpack.Decoder, m *Message) (err error) { *at(m), err = d.DecodeString(); return err }}
+		func(d *msgpack.Decoder, m *Message) (err error) { *at(m), err = str(d); return err }}
+}
+
+// The readers below look at the format byte first: the library takes nil for 0 and for "", wraps negative numbers into huge
+// unsigned ones, cuts 257 down to 1, and takes bytes for text. None of that may pass for a value.
+
+// unsigned reads a whole number from 0 to most, in any of msgpack's integer formats.
+func unsigned(d *msgpack.Decoder, most uint64) (uint64, error) {
+	c, err := d.PeekCode()
+	if err != nil {
+		return 0, err
+	}
+	if c >= fixMap && (c < uint8Byte || c > int64Byte) {
+		return 0, fmt.Errorf("expected an unsigned integer, found 0x%02x", c)
+	}
+	n, err := d.DecodeUint64()
+	if c >= int8Byte && int64(n) < 0 {
+		return 0, fmt.Errorf("expected an unsigned integer, found %d", int64(n))
+	}
+	if n > most {
+		return 0, fmt.Errorf("expected at most %d, found %d", most, n)
+	}
+	return n, err
+}
+
+// signed reads a whole number that fits 64 bits with a sign, in any of msgpack's integer formats.
+func signed(d *msgpack.Decoder) (int64, error) {
+	c, err := d.PeekCode()
+	if err != nil {
+		return 0, err
+	}
+	if c >= fixMap && c < fixNeg && (c < uint8Byte || c > int64Byte) {
+		return 0, fmt.Errorf("expected an integer, found 0x%02x", c)
+	}
+	n, err := d.DecodeInt64()
+	if c == uint64Byte && n < 0 {
+		return 0, fmt.Errorf("expected at most %d, found %d", math.MaxInt64, uint64(n))
+	}
+	return n, err
+}
+
+// str reads a string.
+func str(d *msgpack.Decoder) (string, error) {
+	c, err := d.PeekCode()
+	if err != nil {
+		return "", err
+	}
+	if (c < fixStr || c > fixStrEnd) && (c < str8 || c > str32) {
+		return "", fmt.Errorf("expected a string, found 0x%02x", c)
+	}
+	return d.DecodeString()
+}
+
+// blob reads bytes; nil stands for no bytes at all.
+func blob(d *msgpack.Decoder) ([]byte, error) {
+	c, err := d.PeekCode()
+	if err != nil {
+		return nil, err
+	}
+	if c != nilByte && (c < bin8 || c > bin32) {
+		return nil, fmt.Errorf("expected bytes, found 0x%02x", c)
+	}
+	return d.DecodeBytes()
 }
 
 // length reads an array's length and refuses one that is not within least and most.
 func length(d *msgpack.Decoder, least, most int) (int, error) {
-	n, err := d.DecodeArrayLen()
+	c, err := d.PeekCode()
 	if err != nil {
 		return 0, err
+	}
+	n, err := d.DecodeArrayLen()
+	if err != nil || n < 0 {
+		return 0, fmt.Errorf("expected an array, found 0x%02x", c)
 	}
 	if n < least || n > most {
 		return 0, fmt.Errorf("expected %d to %d elements, found %d", least, most, n)

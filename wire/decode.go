@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"math"
 
 	"github.com/vmihailenco/msgpack/v5"
 )
@@ -24,13 +25,15 @@ func Decode(body []byte) (*Message, error) {
 	if n < 2 {
 		return nil, fmt.Errorf("%w: byte 0: expected an array of kind, request id and fields, found %d elements", ErrFrame, n)
 	}
-	kind, err := dec.DecodeUint8()
-	if err != nil || kind >= uint8(kindEnd) {
-		return nil, fmt.Errorf("%w: byte 1: expected a kind from 0 to %d, found %d", ErrFrame, kindEnd-1, kind)
+	at := len(body) - in.Len()
+	kind, err := unsigned(dec, uint64(kindEnd-1))
+	if err != nil {
+		return nil, fmt.Errorf("%w: byte %d: kind: %w", ErrFrame, at, err)
 	}
 	m.Kind = Kind(kind)
-	if m.ID, err = dec.DecodeUint64(); err != nil {
-		return nil, fmt.Errorf("%w: byte 2: expected a request id: %w", ErrFrame, err)
+	at = len(body) - in.Len()
+	if m.ID, err = unsigned(dec, math.MaxUint64); err != nil {
+		return nil, fmt.Errorf("%w: byte %d: request id: %w", ErrFrame, at, err)
 	}
 	layout := layouts[kind]
 	want := len(layout) + 2
@@ -41,7 +44,7 @@ func Decode(body []byte) (*Message, error) {
 		return nil, fmt.Errorf("%w: byte 0: expected %d elements for kind %d, found %d", ErrFrame, want, kind, n)
 	}
 	for i := range layout {
-		at := len(body) - in.Len()
+		at = len(body) - in.Len()
 		if err = layout[i].get(dec, m); err != nil {
 			return nil, fmt.Errorf("%w: byte %d: field %s: %w", ErrFrame, at, layout[i].name, err)
 		}

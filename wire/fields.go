@@ -1,8 +1,11 @@
 package wire
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"math"
+	"strings"
 
 	"github.com/vmihailenco/msgpack/v5"
 )
@@ -10,7 +13,7 @@ import (
 func putRequest(e *msgpack.Encoder, m *Message) error { return e.EncodeBytes(m.Request[:]) }
 
 func getRequest(d *msgpack.Decoder, m *Message) error {
-	b, err := d.DecodeBytes()
+	b, err := blob(d)
 	if err == nil && len(b) != len(m.Request) {
 		err = fmt.Errorf("expected %d bytes, found %d", len(m.Request), len(b))
 	}
@@ -21,13 +24,17 @@ func getRequest(d *msgpack.Decoder, m *Message) error {
 func putAfter(e *msgpack.Encoder, m *Message) error { return e.EncodeBytes(m.After) }
 
 func getAfter(d *msgpack.Decoder, m *Message) (err error) {
-	m.After, err = d.DecodeBytes()
+	m.After, err = blob(d)
 	return err
 }
 
 func putMore(e *msgpack.Encoder, m *Message) error { return e.EncodeBool(m.More) }
 
-func getMore(d *msgpack.Decoder, m *Message) (err error) {
+func getMore(d *msgpack.Decoder, m *Message) error {
+	c, err := d.PeekCode()
+	if err == nil && c != falseByte && c != trueByte {
+		return fmt.Errorf("expected a boolean, found 0x%02x", c)
+	}
 	m.More, err = d.DecodeBool()
 	return err
 }
@@ -45,13 +52,13 @@ func getGreeting(d *msgpack.Decoder, m *Message) error {
 		return err
 	}
 	errs := [6]error{}
-	g.Version, errs[0] = d.DecodeUint64()
-	g.Cluster, errs[1] = d.DecodeString()
-	g.Role, errs[2] = d.DecodeString()
-	g.Name, errs[3] = d.DecodeString()
-	g.Nodes, errs[4] = d.DecodeUint64()
-	g.Shards, errs[5] = d.DecodeUint64()
-	return errors.Join(errs[:]...)
+	g.Version, errs[0] = unsigned(d, math.MaxUint64)
+	g.Cluster, errs[1] = str(d)
+	g.Role, errs[2] = str(d)
+	g.Name, errs[3] = str(d)
+	g.Nodes, errs[4] = unsigned(d, math.MaxUint64)
+	g.Shards, errs[5] = unsigned(d, math.MaxUint64)
+	return first(&errs, "version cluster role name nodes shards")
 }
 
 func encodeRecord(e *msgpack.Encoder, r *Record) error {
@@ -65,13 +72,24 @@ func decodeRecord(d *msgpack.Decoder, r *Record) error {
 		return err
 	}
 	errs := [6]error{}
-	r.ID, errs[0] = d.DecodeString()
-	r.Name, errs[1] = d.DecodeString()
-	r.Email, errs[2] = d.DecodeString()
-	r.Group, errs[3] = d.DecodeInt64()
-	r.Epoch, errs[4] = d.DecodeUint64()
-	r.LSN, errs[5] = d.DecodeUint64()
-	return errors.Join(errs[:]...)
+	r.ID, errs[0] = str(d)
+	r.Name, errs[1] = str(d)
+	r.Email, errs[2] = str(d)
+	r.Group, errs[3] = signed(d)
+	r.Epoch, errs[4] = unsigned(d, math.MaxUint64)
+	r.LSN, errs[5] = unsigned(d, math.MaxUint64)
+	return first(&errs, "id name email group epoch lsn")
+}
+
+// first returns the first of errs with the name of its part. A part that was refused is not consumed, so the later errors
+// are about the same bytes and say nothing new.
+func first(errs *[6]error, names string) error {
+	for i, err := range errs {
+		if err != nil {
+			return fmt.Errorf("%s: %w", strings.Fields(names)[i], err)
+		}
+	}
+	return nil
 }
 
 func putRecord(e *msgpack.Encoder, m *Message) error { return encodeRecord(e, &m.Record) }
@@ -92,9 +110,9 @@ func getMatch(d *msgpack.Decoder, m *Message) error {
 		err = fmt.Errorf("expected pairs of epoch and lsn, found %d elements", n)
 	}
 	for ; err == nil && n > 0; n -= 2 {
-		epoch, badEpoch := d.DecodeUint64()
-		lsn, badLSN := d.DecodeUint64()
-		m.Match, err = append(m.Match, Place{epoch, lsn}), errors.Join(badEpoch, badLSN)
+		epoch, badEpoch := unsigned(d, math.MaxUint64)
+		lsn, badLSN := unsigned(d, math.MaxUint64)
+		m.Match, err = append(m.Match, Place{epoch, lsn}), cmp.Or(badEpoch, badLSN)
 	}
 	return err
 }
@@ -111,7 +129,7 @@ func getSet(d *msgpack.Decoder, m *Message) error {
 	n, err := length(d, 0, maxSet)
 	for ; err == nil && n > 0; n-- {
 		var s uint64
-		s, err = d.DecodeUint64()
+		s, err = unsigned(d, math.MaxUint64)
 		m.Set = append(m.Set, s)
 	}
 	return err
@@ -131,9 +149,9 @@ func getCounts(d *msgpack.Decoder, m *Message) error {
 		err = fmt.Errorf("expected pairs of shard and users, found %d elements", n)
 	}
 	for ; err == nil && n > 0; n -= 2 {
-		s, badShard := d.DecodeUint64()
-		users, badUsers := d.DecodeUint64()
-		m.Counts, err = append(m.Counts, ShardCount{s, users}), errors.Join(badShard, badUsers)
+		s, badShard := unsigned(d, math.MaxUint64)
+		users, badUsers := unsigned(d, math.MaxUint64)
+		m.Counts, err = append(m.Counts, ShardCount{s, users}), cmp.Or(badShard, badUsers)
 	}
 	return err
 }
@@ -174,15 +192,15 @@ func getEntries(d *msgpack.Decoder, m *Message) error {
 	}
 	for ; err == nil && n > 0; n -= 3 {
 		var r Record
-		b, badRequest := d.DecodeBytes()
-		result, badResult := d.DecodeUint8()
+		b, badRequest := blob(d)
+		result, badResult := unsigned(d, math.MaxUint8)
 		badRecord := decodeRecord(d, &r)
-		entry := Entry{Result: Result(result), ID: r.ID, Name: r.Name, Email: r.Email, Group: r.Group, Epoch: r.Epoch, LSN: r.LSN}
+		entry := Entry{Result: uint8(result), ID: r.ID, Name: r.Name, Email: r.Email, Group: r.Group, Epoch: r.Epoch, LSN: r.LSN}
 		if badRequest == nil && len(b) != len(entry.Request) {
 			badRequest = fmt.Errorf("expected a request id of %d bytes, found %d", len(entry.Request), len(b))
 		}
 		copy(entry.Request[:], b)
-		m.Entries, err = append(m.Entries, entry), errors.Join(badRequest, badResult, badRecord)
+		m.Entries, err = append(m.Entries, entry), cmp.Or(badRequest, badResult, badRecord)
 	}
 	return err
 }

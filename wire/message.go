@@ -23,6 +23,7 @@ const (
 	Stored               // backup to leader: stored up to this LSN, synced
 	Applied              // leader to backup: applied up to this LSN
 	Fetch                // leader to backup: send the entries from LSN on; appends follow
+	Trouble              // backup to leader: this stream cannot go on; the code and the text say why
 	kindEnd
 )
 
@@ -45,7 +46,7 @@ const (
 )
 
 // Op says what a write does.
-type Op uint8
+type Op = uint8
 
 // The operations of a write.
 const (
@@ -62,7 +63,7 @@ const (
 )
 
 // Result says what became of a get or a write.
-type Result uint8
+type Result = uint8
 
 // The results of a get or a write; Created, Updated and Deleted are also the kinds of entry in a log.
 const (

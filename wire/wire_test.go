@@ -31,6 +31,7 @@ func samples() []*Message {
 		{Kind: Stored, Shard: 1, Epoch: 2, LSN: 3},
 		{Kind: Applied, Shard: 1, Epoch: 2, LSN: 3},
 		{Kind: Fetch, Shard: 1, Epoch: 2, LSN: 3},
+		{Kind: Trouble, Shard: 1, Epoch: 2, Code: Disk, Text: "no space left on device"},
 	}
 }
 

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+
+	"tandem/shard"
+	"tandem/wire"
+)
+
+// User is a user in a line of text, with its place in the shard's log and what the node that answers is to the shard.
+type User struct {
+	ID    string `json:"id"`
+	Name  string `json:"name"`
+	Email string `json:"email"`
+	Group int64  `json:"group"`
+	Shard int    `json:"shard"`
+	Role  string `json:"role,omitempty"`
+	Epoch uint64 `json:"epoch"`
+	LSN   uint64 `json:"lsn"`
+}
+
+// Held is a replica in a line of text.
+type Held struct {
+	Shard   int    `json:"shard"`
+	Role    string `json:"role"`
+	Peer    string `json:"peer"`
+	Epoch   uint64 `json:"epoch"`
+	LSN     uint64 `json:"lsn"`
+	Users   uint64 `json:"users"`
+	Trouble string `json:"trouble,omitempty"`
+	served  Served
+}
+
+// roles names what a replica is, by whether its node leads the shard.
+var roles = map[bool]string{true: "leader", false: "backup"}
+
+// holdings asks every replica held here how it is.
+func holdings(room *Room) []Held {
+	list := []Held{}
+	for s, d := range room.Desks {
+		if d == nil {
+			continue
+		}
+		reply := make(chan Inspection, 1)
+		d.Inspect <- reply
+		i := <-reply
+		h := Held{Shard: s, Role: roles[i.State.View.Leader == room.Self], Peer: i.State.Peer, Epoch: i.State.View.Epoch, LSN: i.State.Applied, Users: i.Users, Trouble: i.State.Sick, served: i.Served}
+		if h.Trouble == "" && i.State.View.Leader == room.Self {
+			h.Trouble = i.State.Trouble
+		}
+		list = append(list, h)
+	}
+	return list
+}
+
+func linePing(room *Room, _ []string) any {
+	return map[string]string{"answer": "PONG", "node": room.Config.Name}
+}
+
+func lineStatus(room *Room, _ []string) any {
+	served, trouble, leads := Served{}, map[string]int{}, 0
+	held := holdings(room)
+	for _, h := range held {
+		served = Served{served.Get + h.served.Get, served.Write + h.served.Write, served.Count + h.served.Count, served.List + h.served.List, served.Append + h.served.Append}
+		if h.Trouble != "" {
+			trouble[h.Trouble]++
+		}
+		if h.Role == "leader" {
+			leads++
+		}
+	}
+	return map[string]any{"node": room.Config.Name, "cluster": room.Config.Cluster, "store": room.Facts.Store, "ready": true,
+		"nodes": room.Layout.Nodes, "shards": room.Layout.Shards, "leads": leads, "backs": len(held) - leads, "served": served, "trouble": trouble}
+}
+
+func lineView(room *Room, _ []string) any {
+	type viewed struct {
+		Shard  int    `json:"shard"`
+		Epoch  uint64 `json:"epoch"`
+		Leader string `json:"leader"`
+		Backup string `json:"backup"`
+		InSync bool   `json:"inSync"`
+	}
+	list := []viewed{}
+	for s := range room.Layout.Shards {
+		v := shard.BirthView(room.Layout, s)
+		list = append(list, viewed{s, v.Epoch, room.Members[v.Leader].Name, room.Members[v.Backup].Name, v.InSync})
+	}
+	return list
+}
+
+func lineShards(room *Room, _ []string) any { return holdings(room) }
+
+func lineGet(room *Room, args []string) any {
+	id := args[0]
+	if err := shard.CheckID(id); err != nil {
+		return fault{Error: err.Error()}
+	}
+	s, bucket := shard.Place(room.Layout, id)
+	if room.Desks[s] == nil {
+		v := shard.BirthView(room.Layout, s)
+		return fault{fmt.Sprintf("%s holds no replica of shard %d", room.Config.Name, s), fmt.Sprintf("ask %s (leader) or %s (backup)", room.Members[v.Leader].Name, room.Members[v.Backup].Name)}
+	}
+	value, err := getUser(room.Store, s, shard.AppendKey(nil, bucket, id))
+	if err != nil {
+		return fault{Error: err.Error()}
+	}
+	if value == nil {
+		return fault{Error: fmt.Sprintf("no user has the id %s (shard %d, %s here)", id, s, roles[shard.BirthView(room.Layout, s).Leader == room.Self])}
+	}
+	r, err := decodeValue(value)
+	if err != nil {
+		return fault{Error: err.Error()}
+	}
+	return User{id, r.Name, r.Email, r.Group, s, roles[shard.BirthView(room.Layout, s).Leader == room.Self], r.Epoch, r.LSN}
+}
+
+func lineCount(room *Room, _ []string) any {
+	sums := map[string]uint64{"leader": 0, "backup": 0}
+	for _, h := range holdings(room) {
+		sums[h.Role] += h.Users
+	}
+	return sums
+}
+
+func lineList(room *Room, args []string) any {
+	offset, badOffset := strconv.ParseUint(args[0], 10, 64)
+	limit, badLimit := strconv.ParseUint(args[1], 10, 64)
+	if badOffset != nil || badLimit != nil || limit < 1 || limit > 1000 {
+		return fault{"bad offset or limit", "LIST offset limit, with a limit of 1 to 1000"}
+	}
+	counts := make([]uint64, room.Layout.Shards)
+	for _, h := range holdings(room) {
+		if h.Role == "leader" {
+			counts[h.Shard] = h.Users
+		}
+	}
+	users := []User{}
+	for _, part := range shard.PlanOffset(counts, offset, limit) {
+		page, err := readPage(room.Store, room.Layout, &wire.Message{Shard: uint64(part.Shard), Offset: part.Offset, Limit: part.Limit})
+		if err != nil {
+			return fault{Error: err.Error()}
+		}
+		for _, r := range page.Records {
+			users = append(users, User{r.ID, r.Name, r.Email, r.Group, part.Shard, "", r.Epoch, r.LSN})
+		}
+	}
+	return users
+}
+
+func lineLog(room *Room, args []string) any {
+	s, badShard := strconv.Atoi(args[0])
+	lsn, badLSN := strconv.ParseUint(args[1], 10, 64)
+	n, badCount := strconv.ParseUint(args[2], 10, 16)
+	if badShard != nil || badLSN != nil || badCount != nil || s < 0 || s >= len(room.Desks) || room.Desks[s] == nil || n < 1 || n > 1000 || lsn < 1 {
+		return fault{"bad shard, LSN or number", "WAL shard lsn n: a shard held here (SHARDS lists them), an LSN from 1 on, 1 to 1000 entries"}
+	}
+	type logged struct {
+		LSN     uint64 `json:"lsn"`
+		Epoch   uint64 `json:"epoch"`
+		Op      string `json:"op"`
+		ID      string `json:"id"`
+		Request string `json:"request"`
+	}
+	entries, err := collect(room.Store, s, lsn, lsn+n-1)
+	if err != nil {
+		return fault{Error: err.Error()}
+	}
+	ops := map[shard.Result]string{shard.Created: "create", shard.Updated: "update", shard.Deleted: "delete"}
+	list := []logged{}
+	for _, e := range entries {
+		list = append(list, logged{e.LSN, e.Epoch, ops[e.Result], e.ID, hex.EncodeToString(e.Request[:])})
+	}
+	return list
+}
+
+func lineConns(room *Room, _ []string) any {
+	reply := make(chan []ConnInfo, 1)
+	room.Census <- reply
+	list := <-reply
+	most := min(len(list), 1000)
+	return map[string]any{"open": len(list), "connections": list[:most]}
+}
+
+// lineDigest hashes keys and values of all users of a shard in order. Both replicas store equal bytes at equal positions.
+func lineDigest(room *Room, args []string) any {
+	s, err := strconv.Atoi(args[0])
+	if err != nil || s < 0 || s >= len(room.Desks) || room.Desks[s] == nil {
+		return fault{"bad shard", "DIGEST shard: a shard held here (SHARDS lists them)"}
+	}
+	hash, users, began := xxhash.New(), uint64(0), time.Now()
+	see := func(key, value []byte) bool {
+		_, _ = hash.Write(key) // a hash never fails
+		_, _ = hash.Write(value)
+		users++
+		return true
+	}
+	if err = walk(room.Store, s, []byte{shard.UserPrefix}, see); err != nil {
+		return fault{Error: err.Error()}
+	}
+	reply := make(chan Inspection, 1)
+	room.Desks[s].Inspect <- reply
+	state := (<-reply).State
+	return map[string]any{"shard": s, "role": roles[shard.BirthView(room.Layout, s).Leader == room.Self], "users": users, "epoch": state.View.Epoch, "lsn": state.Applied,
+		"digest": strconv.FormatUint(hash.Sum64(), 16), "seconds": time.Since(began).Seconds()}
+}

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"tandem/shard"
+)
+
+// ErrBatch is the class of a WAL record that this version did not write.
+var ErrBatch = errors.New("unknown WAL record")
+
+// The record tags of RocksDB's write batch format (db/dbformat.h, db/write_batch.cc): a batch is a fixed64 sequence and a fixed32
+// count, then tagged records with varint lengths.
+const (
+	tagPut          = 0x01
+	tagLogData      = 0x03
+	tagFamilyDelete = 0x04
+	tagFamilyPut    = 0x05
+	batchHead       = 12
+)
+
+// partHead is the size of the fixed part of a LogData header: shard, epoch, first LSN, stamp, number of entries.
+const partHead = 4 + 8 + 8 + 8 + 4
+
+// The keys of a shard's meta.
+const (
+	metaPosition = "mp" // epoch and LSN of the last write, 8 bytes each
+	metaBucket   = "mb" // and the bucket: number of its users, 8 bytes
+)
+
+// buckets holds the number of users in each of a shard's buckets.
+type buckets [256]uint64
+
+// Part is one shard's share of a batch: its records serialized, and how many they are.
+type Part struct {
+	Shard   int
+	Last    uint64 // LSN of its last entry
+	Records uint32
+	Bytes   []byte
+}
+
+// Logged is one shard's share of a batch, read back from the WAL.
+type Logged struct {
+	Shard   int
+	Stamp   int64 // ns on the boot-time clock of when it was stored
+	Entries []shard.Entry
+	Err     error // the log could not be read on
+}
+
+func appendBytes(b, value []byte) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(value))), value...)
+}
+
+// buildPart serializes entries of one shard: the LogData header, the puts and deletes of the users, then the meta: absolute counts
+// of the buckets that changed, and the position. It returns the counts after them.
+func buildPart(l shard.Layout, s int, family uint32, entries []shard.Entry, counts buckets, now int64) (Part, buckets) {
+	last := &entries[len(entries)-1]
+	head := make([]byte, 0, partHead+17*len(entries))
+	head = binary.BigEndian.AppendUint32(head, uint32(s))
+	head = binary.BigEndian.AppendUint64(head, last.Epoch)
+	head = binary.BigEndian.AppendUint64(head, entries[0].LSN)
+	head = binary.BigEndian.AppendUint64(head, uint64(now))
+	head = binary.BigEndian.AppendUint32(head, uint32(len(entries)))
+	for i := range entries {
+		head = append(append(head, entries[i].Request[:]...), entries[i].Result)
+	}
+	p := Part{Shard: s, Last: last.LSN}
+	b := appendBytes(append(make([]byte, 0, 512), tagLogData), head)
+	put := binary.AppendUvarint([]byte{tagFamilyPut}, uint64(family))
+	var key, value []byte
+	var changed [256]bool
+	for i := range entries {
+		n := &entries[i]
+		_, bucket := shard.Place(l, n.ID)
+		key = shard.AppendKey(key[:0], bucket, n.ID)
+		p.Records++
+		if n.Result == shard.Deleted {
+			counts[bucket]--
+			changed[bucket] = true
+			b = appendBytes(binary.AppendUvarint(append(b, tagFamilyDelete), uint64(family)), key)
+			continue
+		}
+		if n.Result == shard.Created {
+			counts[bucket]++
+			changed[bucket] = true
+		}
+		value = appendValue(value[:0], n)
+		b = appendBytes(appendBytes(append(b, put...), key), value)
+	}
+	for bucket, yes := range changed {
+		if yes {
+			key = append(append(key[:0], metaBucket...), byte(bucket))
+			value = binary.BigEndian.AppendUint64(value[:0], counts[bucket])
+			b = appendBytes(appendBytes(append(b, put...), key), value)
+			p.Records++
+		}
+	}
+	value = binary.BigEndian.AppendUint64(value[:0], last.Epoch)
+	value = binary.BigEndian.AppendUint64(value, last.LSN)
+	p.Bytes = appendBytes(appendBytes(append(b, put...), []byte(metaPosition)), value)
+	p.Records++
+	return p, counts
+}
+
+// joinParts makes one batch of parts, in b.
+func joinParts(b []byte, parts []Part) []byte {
+	b = append(b[:0], make([]byte, batchHead)...)
+	records := uint32(0)
+	for i := range parts {
+		b = append(b, parts[i].Bytes...)
+		records += parts[i].Records
+	}
+	binary.LittleEndian.PutUint32(b[8:], records)
+	return b
+}
+
+// cutBytes splits a varint length and so many bytes off b.
+func cutBytes(b []byte) (value, rest []byte, err error) {
+	size, n := binary.Uvarint(b)
+	if n <= 0 || size > uint64(len(b)-n) {
+		return nil, nil, fmt.Errorf("%w: expected a length within %d bytes", ErrBatch, len(b))
+	}
+	return b[n : n+int(size)], b[n+int(size):], nil
+}
+
+// readBatch reads the shards' shares back from a batch of the WAL. RocksDB may have merged batches, so a record belongs to the
+// LogData header before it. Records of other column families come before the first header and are passed over. Error: ErrBatch.
+func readBatch(b []byte) ([]Logged, error) {
+	if len(b) < batchHead {
+		return nil, fmt.Errorf("%w: %d bytes", ErrBatch, len(b))
+	}
+	parts := []Logged{}
+	next := 0 // of the last part: the entry that the next user record completes
+	for b = b[batchHead:]; len(b) > 0; {
+		var key, value []byte
+		var err error
+		tag := b[0]
+		b = b[1:]
+		if tag == tagFamilyPut || tag == tagFamilyDelete {
+			_, n := binary.Uvarint(b)
+			b = b[max(n, 0):]
+		}
+		if key, b, err = cutBytes(b); err != nil {
+			return nil, err
+		}
+		switch tag {
+		case tagLogData:
+			part, err := readHead(key)
+			if err != nil {
+				return nil, err
+			}
+			parts, next = append(parts, part), 0
+			continue
+		case tagPut, tagFamilyPut:
+			if value, b, err = cutBytes(b); err != nil {
+				return nil, err
+			}
+		case tagFamilyDelete:
+		default:
+			return nil, fmt.Errorf("%w: tag 0x%02x", ErrBatch, tag)
+		}
+		id, isUser := shard.KeyID(key)
+		if !isUser || tag == tagPut || len(parts) == 0 || next >= len(parts[len(parts)-1].Entries) {
+			continue
+		}
+		entry := &parts[len(parts)-1].Entries[next]
+		next++
+		entry.ID = id
+		if tag == tagFamilyDelete {
+			continue
+		}
+		r, err := decodeValue(value)
+		if err != nil {
+			return nil, err
+		}
+		entry.Name, entry.Email, entry.Group, entry.Epoch = r.Name, r.Email, r.Group, r.Epoch
+	}
+	return parts, nil
+}
+
+// readHead reads a LogData header; of its entries request id, result and position are known then.
+func readHead(head []byte) (Logged, error) {
+	if len(head) < partHead {
+		return Logged{}, fmt.Errorf("%w: a header of %d bytes", ErrBatch, len(head))
+	}
+	part := Logged{Shard: int(binary.BigEndian.Uint32(head)), Stamp: int64(binary.BigEndian.Uint64(head[20:]))}
+	epoch, first := binary.BigEndian.Uint64(head[4:]), binary.BigEndian.Uint64(head[12:])
+	count := int(binary.BigEndian.Uint32(head[28:]))
+	if len(head) != partHead+17*count {
+		return Logged{}, fmt.Errorf("%w: a header of %d bytes for %d entries", ErrBatch, len(head), count)
+	}
+	part.Entries = make([]shard.Entry, count)
+	for i := range part.Entries {
+		at := head[partHead+17*i:]
+		part.Entries[i] = shard.Entry{Request: shard.RequestID(at[:16]), Result: at[16], Epoch: epoch, LSN: first + uint64(i)}
+	}
+	return part, nil
+}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+
+	"tandem/shard"
+)
+
+// Config is what a node is told by flags, or by TANDEM_… in its environment.
+type Config struct {
+	Name           string `help:"Name of this node; one of those in --nodes." placeholder:"db-0"`
+	Listen         string `help:"Address for the wire protocol and lines of text." default:"127.0.0.1:7400"`
+	Data           string `help:"Folder of this node's data; made if it is missing." default:"data"`
+	Nodes          string `help:"All nodes in ring order, name=host:port, separated by commas; the same on every node." placeholder:"db-0=host:port,…"`
+	Cluster        string `help:"Name of the cluster; kept in the data folder and checked on every connection." default:"tandem"`
+	Shards         int    `help:"Number of shards; fixed when the cluster is first started." default:"24"`
+	CacheMB        uint64 `name:"cache-mb" help:"Block cache of RocksDB, MiB." default:"128"`
+	WalKeepMB      uint64 `name:"wal-keep-mb" help:"How much of its write log a node keeps for a peer that has been away, MiB." default:"1024"`
+	MaxConnections int    `name:"max-connections" help:"Connections that are open at once; more wait to be accepted." default:"16384"`
+	Health         bool   `help:"Ask the node at --listen whether it serves, and exit with 0 or 1." env:"-"`
+}
+
+// ErrConfig is the class of settings that cannot be.
+var ErrConfig = errors.New("bad settings")
+
+// Member is a node of the ring.
+type Member struct{ Name, Address string }
+
+// parseNodes reads name=host:port,… in ring order.
+func parseNodes(text string) ([]Member, error) {
+	members := []Member{}
+	for part := range strings.SplitSeq(text, ",") {
+		name, address, ok := strings.Cut(strings.TrimSpace(part), "=")
+		if _, _, err := net.SplitHostPort(address); !ok || name == "" || err != nil {
+			return nil, fmt.Errorf("%w: --nodes: expected name=host:port,name=host:port,…, found %q", ErrConfig, part)
+		}
+		if slices.ContainsFunc(members, func(m Member) bool { return m.Name == name || m.Address == address }) {
+			return nil, fmt.Errorf("%w: --nodes: %q repeats a name or an address", ErrConfig, part)
+		}
+		members = append(members, Member{name, address})
+	}
+	return members, nil
+}
+
+// check returns the ring and this node's number in it.
+func check(c Config) ([]Member, int, error) {
+	members, err := parseNodes(c.Nodes)
+	if err != nil {
+		return nil, 0, err
+	}
+	if err = shard.CheckLayout(shard.Layout{Nodes: len(members), Shards: c.Shards}); err != nil {
+		return nil, 0, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	self := slices.IndexFunc(members, func(m Member) bool { return m.Name == c.Name })
+	if self < 0 {
+		return nil, 0, fmt.Errorf("%w: --name: expected one of the names in --nodes (%s), found %q", ErrConfig, c.Nodes, c.Name)
+	}
+	return members, self, nil
+}

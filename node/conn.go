@@ -1,0 +1,215 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"time"
+
+	"tandem/shard"
+	"tandem/wire"
+)
+
+const (
+	maxInFlight = 1024             // requests of a connection that wait for an answer
+	maxText     = 16 << 10         // bytes of a user's name and email
+	writeFor    = 5 * time.Second  // for a client that reads slowly
+	quietFor    = 30 * time.Second // without a frame, after which a connection that has greeted is closed
+)
+
+// serveFrames is the loop that reads a connection's frames, from the greeting on.
+func serveFrames(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struct{}) {
+	defer close(closed)
+	conn := &Conn{Raw: raw, Out: make(chan *wire.Message, maxInFlight+maxInFlight/4), Slots: make(chan struct{}, maxInFlight), Gone: make(chan struct{})}
+	finished := make(chan struct{})
+	go writeConn(conn, finished)
+	defer func() { close(finished); <-conn.Gone }()
+	peer, greeted := -1, false
+	var scratch []byte
+	_ = raw.SetReadDeadline(time.Now().Add(helloFor))
+	for {
+		body, err := wire.ReadFrame(in, scratch)
+		var m *wire.Message
+		if err == nil {
+			scratch = body
+			m, err = wire.Decode(body)
+		}
+		if errors.Is(err, wire.ErrFrame) || errors.Is(err, wire.ErrChecksum) {
+			deliver(conn, &wire.Message{Kind: wire.Error, Code: wire.BadFrame, Text: err.Error()})
+		}
+		if errors.Is(err, io.EOF) {
+			awaitAnswers(conn)
+		}
+		if err != nil {
+			return
+		}
+		_ = raw.SetReadDeadline(time.Now().Add(quietFor))
+		if greeted {
+			refusal := refuse(room, peer, m)
+			dispatch(room, conn, m, refusal)
+			continue
+		}
+		if refusal := judge(room, m); refusal != nil {
+			deliver(conn, refusal)
+			return
+		}
+		if m.Greeting.Role == "node" {
+			peer = slices.IndexFunc(room.Members, func(n Member) bool { return n.Name == m.Greeting.Name })
+		}
+		greeted = true
+		room.Doors <- door{Raw: raw, Info: ConnInfo{raw.RemoteAddr().String(), "frames", m.Greeting.Role + " " + m.Greeting.Name}}
+		deliver(conn, &wire.Message{Kind: wire.Welcome, ID: m.ID, Greeting: greeting(room), Clock: clock()})
+	}
+}
+
+// awaitAnswers waits until every request of a client that has finished sending is answered: then all slots are free.
+func awaitAnswers(conn *Conn) {
+	late := time.NewTimer(writeFor)
+	defer late.Stop()
+	for range cap(conn.Slots) {
+		select {
+		case conn.Slots <- struct{}{}:
+		case <-conn.Gone:
+			return
+		case <-late.C:
+			return
+		}
+	}
+}
+
+// dispatch passes a request to the loop that answers it, or gives it its refusal.
+func dispatch(room *Room, conn *Conn, m, refusal *wire.Message) {
+	isRequest := m.Kind == wire.Get || m.Kind == wire.Write || m.Kind == wire.Count || m.Kind == wire.List
+	if isRequest {
+		select { // a client with too many requests under way is read no further
+		case conn.Slots <- struct{}{}:
+		case <-conn.Gone:
+			return
+		}
+	}
+	if refusal != nil {
+		deliver(conn, refusal)
+		return
+	}
+	e := &shard.Event{Caller: conn, Epoch: m.Epoch, LSN: m.LSN}
+	switch m.Kind {
+	case wire.Ping:
+		deliver(conn, &wire.Message{Kind: wire.Pong, ID: m.ID, Clock: clock()})
+		return
+	case wire.Count:
+		go countShards(room, conn, m)
+		return
+	case wire.List:
+		go listPage(room, conn, m)
+		return
+	case wire.Fetch:
+		go feedConn(room, conn, m)
+		return
+	case wire.Get:
+		e.Kind, e.Caller = shard.ReadDone, &caller{conn, m.ID}
+		e.Change.ID = m.Record.ID
+	case wire.Write:
+		e.Kind, e.Caller, e.Deadline = shard.WriteAsked, &caller{conn, m.ID}, m.Deadline
+		e.Change = takeChange(m)
+	case wire.Ask:
+		e.Kind = shard.PositionAsked
+	case wire.Append:
+		e.Kind, e.Applied, e.Entries = shard.EntriesCame, m.Applied, takeAppend(m)
+	case wire.Applied:
+		e.Kind = shard.LeaderTold
+	}
+	room.Desks[m.Shard].In <- e
+}
+
+// refuse checks what the core need not, of a frame from node peer (-1: a gateway): that the request is one, that the shard is held here and that values are allowed. It returns
+// an error frame that names what was wrong and what is expected, or nil.
+func refuse(room *Room, peer int, m *wire.Message) *wire.Message {
+	refusal := &wire.Message{Kind: wire.Error, ID: m.ID, Code: wire.BadRequest}
+	fromNode := m.Kind == wire.Ask || m.Kind == wire.Append || m.Kind == wire.Applied || m.Kind == wire.Fetch
+	hasShard := fromNode || m.Kind == wire.Get || m.Kind == wire.Write || m.Kind == wire.List
+	asked := m.Set
+	if hasShard {
+		asked = []uint64{m.Shard}
+	}
+	for _, s := range asked {
+		if s >= uint64(len(room.Desks)) || room.Desks[s] == nil {
+			refusal.Code, refusal.Text = wire.NotHere, fmt.Sprintf("%s holds no replica of shard %d", room.Config.Name, s)
+			return refusal
+		}
+	}
+	var badID error
+	if m.Kind == wire.Get || m.Kind == wire.Write {
+		badID = shard.CheckID(m.Record.ID)
+	}
+	switch {
+	case !hasShard && m.Kind != wire.Count && m.Kind != wire.Ping:
+		refusal.Text = fmt.Sprintf("kind %d is no request that a node answers", m.Kind)
+	case badID != nil:
+		refusal.Text = badID.Error()
+	case fromNode && peer != shard.BirthView(room.Layout, int(m.Shard)).Leader:
+		refusal.Text = fmt.Sprintf("the sender does not lead shard %d", m.Shard)
+	case m.Kind == wire.Write && (m.Op < wire.Create || m.Op > wire.Delete):
+		refusal.Text = fmt.Sprintf("expected op 1 to 3, found %d", m.Op)
+	case m.Kind == wire.Write && len(m.Record.Name)+len(m.Record.Email) > maxText:
+		refusal.Text = fmt.Sprintf("expected at most %d bytes of name and email, found %d", maxText, len(m.Record.Name)+len(m.Record.Email))
+	case m.Kind == wire.List && (m.Limit < 1 || m.Limit > 1000):
+		refusal.Text = fmt.Sprintf("expected a limit of 1 to 1000, found %d", m.Limit)
+	case m.Kind == wire.Count && len(m.Set) > room.Layout.Shards:
+		refusal.Text = fmt.Sprintf("expected at most %d shards, found %d", room.Layout.Shards, len(m.Set))
+	default:
+		return nil
+	}
+	return refusal
+}
+
+// takeChange makes the core's change of a write frame.
+func takeChange(m *wire.Message) shard.Change {
+	c := shard.Change{Request: m.Request, Op: m.Op, Fields: m.Fields, ID: m.Record.ID, Name: m.Record.Name, Email: m.Record.Email, Group: m.Record.Group}
+	for _, p := range m.Match {
+		c.Match = append(c.Match, shard.Position(p))
+	}
+	return c
+}
+
+// writeConn sends a connection's frames, all that are waiting in one system call. After the reader has finished it sends what is
+// left and ends.
+func writeConn(conn *Conn, finished <-chan struct{}) {
+	defer close(conn.Gone)
+	var frames []byte
+	for last := false; !last; {
+		frames = frames[:0]
+		select {
+		case m := <-conn.Out:
+			frames = addAnswer(frames, conn, m)
+		case <-finished:
+			last = true
+		}
+		for more := true; more && len(frames) < wire.PageBytes; {
+			select {
+			case m := <-conn.Out:
+				frames = addAnswer(frames, conn, m)
+			default:
+				more = false
+			}
+		}
+		_ = conn.Raw.SetWriteDeadline(time.Now().Add(writeFor))
+		if _, err := conn.Raw.Write(frames); err != nil {
+			conn.Raw.Close() // which ends the reader too
+			last = true
+		}
+	}
+}
+
+// addAnswer appends a frame, and frees the slot of the request that it answers.
+func addAnswer(frames []byte, conn *Conn, m *wire.Message) []byte {
+	if m.Kind == wire.Outcome || m.Kind == wire.Counts || m.Kind == wire.Page || m.Kind == wire.Error {
+		select {
+		case <-conn.Slots:
+		default:
+		}
+	}
+	return wire.AppendFrame(frames, m)
+}

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+)
+
+// Facts is what a data folder says about itself; it is written when the folder is first used and never changes.
+type Facts struct {
+	Format  int    `json:"format"`
+	Cluster string `json:"cluster"`
+	Node    string `json:"node"`
+	Nodes   int    `json:"nodes"`
+	Shards  int    `json:"shards"`
+	Store   string `json:"store"` // store id, made with the folder
+}
+
+// storeFormat is the version of keys and values in RocksDB.
+const storeFormat = 1
+
+const factsKey = "facts"
+
+// ErrFolder is the class of a data folder that belongs to another node, cluster or layout. It is refused, never wiped.
+var ErrFolder = errors.New("wrong data folder")
+
+// claim checks that the folder belongs to this node, or makes it this node's if it is new.
+func claim(st Store, want Facts) (Facts, error) {
+	value, err := getFact(st, factsKey)
+	if err != nil {
+		return Facts{}, err
+	}
+	if value == nil {
+		want.Store = uuid.NewString()
+		value, err = json.Marshal(want)
+		return want, errors.Join(err, putFact(st, factsKey, value))
+	}
+	have := Facts{}
+	if err = json.Unmarshal(value, &have); err != nil {
+		return have, fmt.Errorf("%w: its facts do not decode: %w", ErrFolder, err)
+	}
+	want.Store = have.Store
+	if have != want {
+		return have, fmt.Errorf("%w: it was made as node %s of %d in cluster %s with %d shards (format %d), and cannot be started as node %s of %d in cluster %s with %d shards (format %d)",
+			ErrFolder, have.Node, have.Nodes, have.Cluster, have.Shards, have.Format, want.Node, want.Nodes, want.Cluster, want.Shards, want.Format)
+	}
+	return have, nil
+}

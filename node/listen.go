@@ -1,0 +1,100 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"tandem/wire"
+)
+
+const (
+	idleFor    = 5 * time.Minute  // a connection without a byte is closed
+	helloFor   = 10 * time.Second // for the greeting to be whole
+	readBuffer = 32 << 10
+)
+
+// accept takes connections until the listener is closed; at most as many as seats has places are open at once.
+func accept(room *Room, listener net.Listener, seats chan struct{}) {
+	for {
+		seats <- struct{}{}
+		raw, err := listener.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil { // out of file handles, say: those that are open go on
+			room.Log.Warn("a connection could not be accepted", "error", err)
+			time.Sleep(50 * time.Millisecond)
+			<-seats
+			continue
+		}
+		go greet(room, raw, seats)
+	}
+}
+
+// greet tells by the first byte what a connection speaks: a letter begins a line of text, 0xce a frame. Until then it costs one
+// small goroutine and no buffer.
+func greet(room *Room, raw net.Conn, seats <-chan struct{}) {
+	room.Doors <- door{Raw: raw, Info: ConnInfo{Remote: raw.RemoteAddr().String(), Speaks: "nothing yet"}}
+	first := make([]byte, 1)
+	_ = raw.SetReadDeadline(time.Now().Add(idleFor))
+	_, err := io.ReadFull(raw, first)
+	closed := make(chan struct{})
+	in := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(first), raw), readBuffer)
+	letter := first[0]|0x20 >= 'a' && first[0]|0x20 <= 'z'
+	switch {
+	case err != nil:
+		close(closed)
+	case letter:
+		go serveLines(room, raw, in, closed)
+	default:
+		go serveFrames(room, raw, in, closed)
+	}
+	<-closed
+	raw.Close()
+	room.Doors <- door{Raw: raw, Shut: true}
+	<-seats
+}
+
+// runCensus is the loop that knows the open connections.
+func runCensus(doors <-chan door, asks <-chan chan<- []ConnInfo) {
+	open := map[net.Conn]ConnInfo{}
+	for {
+		select {
+		case d := <-doors:
+			open[d.Raw] = d.Info
+			if d.Shut {
+				delete(open, d.Raw)
+			}
+		case ask := <-asks:
+			list := make([]ConnInfo, 0, len(open))
+			for _, info := range open {
+				list = append(list, info)
+			}
+			ask <- list
+		}
+	}
+}
+
+// judge checks the first frame of a connection. An error frame that names what was expected, or nil.
+func judge(room *Room, m *wire.Message) *wire.Message {
+	g, mine := m.Greeting, greeting(room)
+	refusal := &wire.Message{Kind: wire.Error, ID: m.ID}
+	switch {
+	case m.Kind != wire.Hello:
+		refusal.Code, refusal.Text = wire.BadRequest, fmt.Sprintf("expected hello (kind %d) first, found kind %d", wire.Hello, m.Kind)
+	case g.Version != wire.Version:
+		refusal.Code, refusal.Text = wire.WrongVersion, fmt.Sprintf("%s speaks protocol version %d, not %d", mine.Name, wire.Version, g.Version)
+	case g.Cluster != mine.Cluster:
+		refusal.Code, refusal.Text = wire.WrongCluster, fmt.Sprintf("%s belongs to cluster %q, not %q", mine.Name, mine.Cluster, g.Cluster)
+	case g.Nodes != mine.Nodes || g.Shards != mine.Shards:
+		refusal.Code, refusal.Text = wire.WrongCluster, fmt.Sprintf("%s is in a cluster of %d nodes and %d shards, not %d and %d", mine.Name, mine.Nodes, mine.Shards, g.Nodes, g.Shards)
+	default:
+		return nil
+	}
+	return refusal
+}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/linxGnu/grocksdb"
+)
+
+// ErrStore is the class of everything that RocksDB refuses.
+var ErrStore = errors.New("store")
+
+// Store is an open database: handles only, nothing in it changes.
+type Store struct {
+	db       *grocksdb.DB
+	families []*grocksdb.ColumnFamilyHandle // by shard; nil where no replica is held
+	ids      []uint32                       // of the column families, by shard
+	options  *grocksdb.Options
+	read     *grocksdb.ReadOptions
+	scan     *grocksdb.ReadOptions
+	sync     *grocksdb.WriteOptions
+}
+
+// walFileMB is the size at which the memtables of a full WAL file are flushed.
+const walFileMB = 32
+
+// databaseOptions returns the options of the database, and those of each column family, which are the same.
+func databaseOptions(c Config) *grocksdb.Options {
+	table := grocksdb.NewDefaultBlockBasedTableOptions()
+	table.SetBlockCache(grocksdb.NewLRUCache(c.CacheMB << 20))
+	table.SetFilterPolicy(grocksdb.NewBloomFilterFull(10))
+	table.SetBlockSize(16 << 10)
+	table.SetFormatVersion(5)
+	o := grocksdb.NewDefaultOptions()
+	o.SetBlockBasedTableFactory(table)
+	o.SetCreateIfMissing(true)
+	o.SetCompression(grocksdb.LZ4Compression)
+	o.SetBottommostCompression(grocksdb.ZSTDCompression)
+	o.SetWriteBufferSize(16 << 20)
+	o.SetDbWriteBufferSize(64 << 20)
+	o.SetMaxTotalWalSize(walFileMB << 20)
+	// The archive is limited as a number of files of the largest size, so a limit below some files would keep none; the TTL
+	// stays at 0 because a clock that is set back would wipe it.
+	o.SetWalSizeLimitMb(max(c.WalKeepMB, 8*walFileMB))
+	o.SetRecycleLogFileNum(0)
+	o.SetMaxBackgroundJobs(2)
+	o.SetInfoLogLevel(grocksdb.WarnInfoLogLevel)
+	o.SetKeepLogFileNum(4)
+	o.SetMaxLogFileSize(16 << 20)
+	return o
+}
+
+func familyName(s int) string { return fmt.Sprintf("shard-%02d", s) }
+
+// openStore opens the database in folder c.Data as it is, or makes an empty one.
+func openStore(c Config) (Store, error) {
+	o := databaseOptions(c)
+	names, err := grocksdb.ListColumnFamilies(o, c.Data)
+	if err != nil { // a folder that holds no database yet
+		names = []string{"default"}
+	}
+	options := make([]*grocksdb.Options, len(names))
+	for i := range options {
+		options[i] = o
+	}
+	db, handles, err := grocksdb.OpenDbColumnFamilies(o, c.Data, names, options)
+	if err != nil {
+		return Store{}, fmt.Errorf("%w: opening %s: %w", ErrStore, c.Data, err)
+	}
+	st := Store{db: db, families: make([]*grocksdb.ColumnFamilyHandle, c.Shards), ids: make([]uint32, c.Shards), options: o,
+		read: grocksdb.NewDefaultReadOptions(), scan: grocksdb.NewDefaultReadOptions(), sync: grocksdb.NewDefaultWriteOptions()}
+	st.sync.SetSync(true)
+	st.scan.SetReadaheadSize(256 << 10)
+	for s := range c.Shards {
+		if at := slices.Index(names, familyName(s)); at >= 0 {
+			st.families[s], st.ids[s] = handles[at], handles[at].ID()
+		}
+	}
+	return st, nil
+}
+
+// addFamilies returns the store with a column family for each shard in held, making those that are missing.
+func addFamilies(st Store, held []int) (Store, error) {
+	st.families, st.ids = slices.Clone(st.families), slices.Clone(st.ids)
+	for _, s := range held {
+		if st.families[s] != nil {
+			continue
+		}
+		family, err := st.db.CreateColumnFamily(st.options, familyName(s))
+		if err != nil {
+			return st, fmt.Errorf("%w: making %s: %w", ErrStore, familyName(s), err)
+		}
+		st.families[s], st.ids[s] = family, family.ID()
+	}
+	return st, nil
+}
+
+// flush syncs the WAL; RocksDB's own close would not.
+func flush(st Store) error { return st.db.FlushWAL(true) }
+
+// writeBatch stores one serialized batch, synced.
+func writeBatch(st Store, data []byte) error {
+	batch := grocksdb.WriteBatchFrom(data)
+	defer batch.Destroy()
+	if err := st.db.Write(st.sync, batch); err != nil {
+		return fmt.Errorf("%w: %w", ErrStore, err)
+	}
+	return nil
+}
+
+// getFact reads a key of the default column family; nil where there is none.
+func getFact(st Store, key string) ([]byte, error) {
+	value, err := st.db.GetBytes(st.read, []byte(key))
+	if err != nil {
+		return nil, fmt.Errorf("%w: reading %s: %w", ErrStore, key, err)
+	}
+	return value, nil
+}
+
+// putFact writes a key of the default column family, synced.
+func putFact(st Store, key string, value []byte) error {
+	if err := st.db.Put(st.sync, []byte(key), value); err != nil {
+		return fmt.Errorf("%w: writing %s: %w", ErrStore, key, err)
+	}
+	return nil
+}
+
+// getUser returns a copy of one user's value in shard s, nil where there is none; key is as shard.AppendKey makes it.
+func getUser(st Store, s int, key []byte) ([]byte, error) {
+	value, err := st.db.GetCF(st.read, st.families[s], key)
+	if err != nil {
+		return nil, fmt.Errorf("%w: reading a user of shard %d: %w", ErrStore, s, err)
+	}
+	defer value.Free()
+	if !value.Exists() {
+		return nil, nil
+	}
+	return bytes.Clone(value.Data()), nil
+}
+
+// walk calls see with each key and value of shard s from start on, both valid during the call only, until see returns false.
+func walk(st Store, s int, start []byte, see func(key, value []byte) bool) error {
+	it := st.db.NewIteratorCF(st.scan, st.families[s])
+	defer it.Close()
+	for it.Seek(start); it.Valid(); it.Next() {
+		key, value := it.Key(), it.Value()
+		more := see(key.Data(), value.Data())
+		if !more {
+			return nil
+		}
+	}
+	if err := it.Err(); err != nil {
+		return fmt.Errorf("%w: walking shard %d: %w", ErrStore, s, err)
+	}
+	return nil
+}
+
+// latest returns the WAL sequence of the last write.
+func latest(st Store) uint64 { return st.db.GetLatestSequenceNumber() }
+
+// walkLog calls see with each batch of the WAL from a sequence on, or from the oldest one that is left, until see returns
+// false or the log ends. The bytes are valid during the call only.
+func walkLog(st Store, from uint64, see func(batch []byte) bool) error {
+	it, err := st.db.GetUpdatesSince(max(from, 1))
+	if err != nil {
+		return fmt.Errorf("%w: opening the WAL at %d: %w", ErrStore, from, err)
+	}
+	defer it.Destroy()
+	for ; it.Valid(); it.Next() {
+		batch, _ := it.GetBatch()
+		more := see(batch.Data())
+		batch.Destroy()
+		if !more {
+			return nil
+		}
+	}
+	if err := it.Err(); err != nil {
+		return fmt.Errorf("%w: reading the WAL: %w", ErrStore, err)
+	}
+	return nil
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"log/slog"
+	"net"
+
+	"tandem/shard"
+	"tandem/wire"
+)
+
+// Room is how this node's loops are wired: settings, handles and channels, none of which changes after the start.
+type Room struct {
+	Config  Config
+	Layout  shard.Layout
+	Members []Member
+	Self    int
+	Facts   Facts
+	Store   Store
+	Disk    chan Part
+	Desks   []*Desk // by shard; nil where no replica is held
+	Links   []*Link // by node; nil where no shard is led that the node backs
+	Scans   chan struct{}
+	Census  chan chan<- []ConnInfo
+	Doors   chan door
+	Log     *slog.Logger
+}
+
+// Desk is where one replica's loop is reached.
+type Desk struct {
+	In      chan *shard.Event // from connections and links; the loop never waits for anyone but the disk, so it is always drained
+	Stored  chan uint64       // from the disk, one place: the newest stored LSN
+	Sick    chan string       // from the disk, one place: why it refuses writes
+	Inspect chan chan<- Inspection
+}
+
+// Inspection is what a replica's loop says about itself.
+type Inspection struct {
+	State  shard.Replica // without its slices and its map
+	Users  uint64
+	Served Served
+}
+
+// Served counts what a replica has answered since the start; of count and list, once a shard and request.
+type Served struct {
+	Get    uint64 `json:"get"`
+	Write  uint64 `json:"write"`
+	Count  uint64 `json:"count"`
+	List   uint64 `json:"list"`
+	Append uint64 `json:"append"`
+}
+
+// Link is where the connection to a backup's node is reached.
+type Link struct {
+	Out   chan letter
+	Break chan uint64 // one place: number of a stream that must end
+}
+
+// letter is a frame for one stream; it is dropped when another stream stands.
+type letter struct {
+	Stream  uint64
+	Message *wire.Message
+}
+
+// Conn is an accepted connection that speaks frames. Out has a place for every answer that Slots admits, so whoever answers
+// never waits for a slow client.
+type Conn struct {
+	Raw   net.Conn
+	Out   chan *wire.Message
+	Slots chan struct{}
+	Gone  chan struct{} // closed when nothing is written any more
+}
+
+// caller is who waits for the answer to a get or a write.
+type caller struct {
+	conn *Conn
+	id   uint64
+}
+
+// ConnInfo is one line of CONNS.
+type ConnInfo struct {
+	Remote string `json:"remote"`
+	Speaks string `json:"speaks"`
+	Caller string `json:"caller,omitempty"`
+}
+
+// door is a connection that was opened, became known, or was closed.
+type door struct {
+	Raw  net.Conn
+	Info ConnInfo
+	Shut bool
+}

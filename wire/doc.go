@@ -1,0 +1,113 @@
+// Package wire is what Tandem's processes say to each other: frames of msgpack over TCP. It turns a Message into bytes and
+// bytes into a Message, and holds no connection, no state and no goroutine. Other languages need only this page to speak it.
+//
+// # A frame, byte by byte
+//
+// A connection is one stream of msgpack values, two for each frame: a uint32 that is the length of the body, always in its
+// five-byte form, and the body, an array whose first elements are the kind and the request id. So any msgpack tool reads a
+// capture, and a frame always starts with the byte 0xce. This asks for the user 13AE742, in shard 3 of 24:
+//
+//	ce 00 00 00 0c 94 05 02 03 a7 31 33 41 45 37 34 32
+//
+//	ce               the mark: a msgpack uint32 follows
+//	00 00 00 0c      the body has 12 bytes, big-endian; at most 1 MiB (1048576) is allowed
+//	94               the body: an array of 4 elements
+//	05               kind 5, get
+//	02               request id 2; the answer will carry it
+//	03               shard 3
+//	a7 31 33 … 32    id, a string of 7 bytes: 13AE742
+//
+// and this is the answer, an outcome, which bears data and therefore a checksum as its last element:
+//
+//	ce 00 00 00 20 96 07 02 01 01 96 a7 31 33 41 45 37 34 32 a3 41 64 61 a5 61 64 61 40 78 07 01 2a ce 5d 44 98 57
+//
+//	96 07 02         an array of 6 elements, kind 7, to request 2
+//	01 01            result 1 (found), 1 node touched
+//	96 a7 31 … 2a    record: id, name, email, group, epoch, lsn
+//	ce 5d 44 98 57   CRC32C of the body's bytes before it
+//
+// The first frame of a connection, from whoever dialled, is hello; the other side answers welcome, or an error with the
+// reason and closes. Any frame can be typed by hand. Hello and then a ping, to a node of a cluster of 3 nodes and 24 shards:
+//
+//	ce 00 00 00 1e 93 01 01 96 01 a6 74 61 6e 64 65 6d a7 67 61 74 65 77 61 79 a7 62 79 2d 68 61 6e 64 03 18
+//	ce 00 00 00 03 92 03 02
+//
+//	{ printf '\xce\x00\x00\x00\x1e\x93\x01\x01\x96\x01\xa6tandem\xa7gateway\xa7by-hand\x03\x18'
+//	  printf '\xce\x00\x00\x00\x03\x92\x03\x02'; } | nc -N 127.0.0.1 7400 | od -A d -t x1z
+//
+// # Requests, answers and streams
+//
+// The request id is chosen by the side that dialled and is unique among its requests under way on that connection. Answers
+// come in any order; each request has exactly one, either the kind named below or an error. The frames of a stream (from ask
+// to trouble) carry request id 0, belong to the shard that they name, and keep their order.
+//
+// # The frame table
+//
+// Fields stand in this order behind kind and request id. "crc" marks the kinds whose last element is a checksum.
+// (gw is a gateway or any other client.)
+//
+//	kind  name      crc  direction          fields                                          what it is for
+//	0     error     -    any                code text                                       a request failed; code 1: the connection is closed too
+//	1     hello     -    dialler → node     greeting                                        first frame of a connection
+//	2     welcome   -    node → dialler     greeting clock                                  answers hello
+//	3     ping      -    any                -                                               asks for a pong
+//	4     pong      -    any                clock                                           answers ping with the sender's clock
+//	5     get       -    gw → leader        shard id                                        reads one user
+//	6     write     crc  gw → leader        shard deadline request op fields record match   creates, updates or deletes one user
+//	7     outcome   crc  leader → gw        result touched record                           answers get and write
+//	8     count     -    gw → replica       shards                                          asks for the user counts of shards
+//	9     counts    -    replica → gw       counts                                          answers count
+//	10    list      -    gw → replica       shard offset after limit                        asks for a page of one shard
+//	11    page      crc  replica → gw       shard more records                              answers list
+//	12    ask       -    leader → backup    shard epoch                                     a stream begins: where does your log end?
+//	13    position  -    backup → leader    shard epoch lsn                                 the end of its log, all of it stored
+//	14    append    crc  leader → backup    shard epoch lsn applied entries                 entries in LSN order, the first at lsn
+//	15    stored    -    backup → leader    shard epoch lsn                                 stored and synced up to lsn
+//	16    applied   -    leader → backup    shard epoch lsn                                 applied up to lsn
+//	17    fetch     -    leader → backup    shard epoch lsn                                 send the entries from lsn on; appends follow
+//	18    trouble   -    backup → leader    shard epoch code text                           the stream cannot go on; code and text say why
+//
+// # The fields
+//
+//	shard epoch lsn applied touched offset limit   unsigned integers
+//	code op fields result                          unsigned integers below 256; see Code, Op, HasName …, Result
+//	clock deadline                                 nanoseconds on a boot-time clock: the sender's, the receiver's
+//	id text                                        strings
+//	request                                        16 bytes that name a write through all its tries
+//	after                                          bytes: the place before the page; nil or empty when offset counts
+//	more                                           a boolean: further records follow
+//	greeting                                       [version cluster role name nodes shards]
+//	record                                         [id name email group epoch lsn]; group is a signed 64-bit integer
+//	match                                          [epoch lsn epoch lsn …], at most 16 pairs; empty accepts any version
+//	shards                                         [shard shard …], at most 4096
+//	counts                                         [shard users shard users …], at most 4096 pairs
+//	records                                        [record record …], at most 1000
+//	entries                                        [request result record …], at most 4096 triples
+//
+// Integers may stand in any of msgpack's integer formats; Tandem writes the shortest. Nothing else is converted: nil, a
+// float, a number below zero or text where a field wants something else is refused by name, and so is a frame with too many
+// or too few elements: a change of this table is a new Version, which hello settles.
+//
+// # The checksum
+//
+// TCP's own checksum is weak, and a flipped bit in a user's record would be stored on two nodes and look genuine for ever. So
+// the kinds that bear such data end in a CRC32C (Castagnoli) over all bytes of the body before it, written as a msgpack
+// uint32 in its five-byte form. A wrong one is ErrChecksum, and the connection is dropped: what else was damaged is unknown.
+//
+// # Hostile input
+//
+// The msgpack library allocates what a length field claims and recurses as deep as arrays nest: eleven bytes can ask for
+// 32 GiB, and a deep nest overflows the stack, which no Go program survives. So ReadFrame refuses a length over MaxFrame and
+// grows its buffer only with the bytes that have arrived, and Decode first runs Check: one loop, without recursion or
+// allocation, that wants exactly one array, at most MaxDepth (8) deep, every length within the bytes left, nothing trailing,
+// no maps and no extensions. Errors say at which byte of the body (from 0) and what was expected. The receiver answers with
+// an error frame that repeats that text, and closes.
+//
+// # Text on the same port
+//
+// A first byte that is an ASCII letter is no frame: the node then reads lines and answers in JSON, so that
+//
+//	printf 'GET 13AE742\n' | nc -N 127.0.0.1 7400
+//
+// works from any shell. HELP lists the commands; all of them only read. That side lives in package node.
+package wire
