@@ -120,7 +120,7 @@ func answerRead(r Replica, e *Event, out []Effect) []Effect {
 
 // noteStored takes the disk's word for its log up to LSN.
 func noteStored(r Replica, e *Event, out []Effect) (Replica, []Effect) {
-	r.Applied = e.LSN
+	r.Applied = max(r.Applied, e.LSN)
 	if r.View.Leader != r.Self && r.Upstream != nil {
 		out = append(out, Effect{Kind: SendStored, Caller: r.Upstream, Epoch: r.View.Epoch, LSN: r.Applied})
 	}

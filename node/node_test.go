@@ -1,0 +1,316 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"tandem/shard"
+	"tandem/wire"
+)
+
+// startCluster runs three nodes in this process, on free ports.
+func startCluster(t *testing.T) []*Room {
+	listeners, names := make([]net.Listener, 3), make([]string, 3)
+	for i := range listeners {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		listeners[i], names[i] = l, fmt.Sprintf("db-%d=%s", i, l.Addr())
+	}
+	rooms := make([]*Room, 3)
+	for i, l := range listeners {
+		address := l.Addr().String()
+		l.Close()
+		dir, err := os.MkdirTemp("", "tandem")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { os.RemoveAll(dir) })
+		c := Config{Name: fmt.Sprintf("db-%d", i), Listen: address, Data: filepath.Join(dir, "data"), Nodes: strings.Join(names, ","), Cluster: "test", Shards: 24, CacheMB: 8, WalKeepMB: 64, MaxConnections: 256}
+		room, listener, err := open(c, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		start(room, listener)
+		rooms[i] = room
+		t.Cleanup(func() { listener.Close() })
+	}
+	for _, room := range rooms {
+		for s, d := range room.Desks {
+			for d != nil && shard.BirthView(room.Layout, s).Leader == room.Self {
+				reply := make(chan Inspection, 1)
+				d.Inspect <- reply
+				if i := <-reply; i.State.Agreed {
+					break
+				}
+				time.Sleep(time.Millisecond)
+			}
+		}
+	}
+	return rooms
+}
+
+// client is a connection that has greeted.
+type client struct {
+	t   *testing.T
+	raw net.Conn
+	in  *bufio.Reader
+}
+
+func connect(t *testing.T, room *Room) client {
+	raw, err := net.Dial("tcp", room.Config.Listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { raw.Close() })
+	_ = raw.SetDeadline(time.Now().Add(20 * time.Second))
+	c := client{t, raw, bufio.NewReader(raw)}
+	g := greeting(room)
+	g.Role, g.Name = "gateway", "test"
+	if m := c.ask(&wire.Message{Kind: wire.Hello, ID: 1, Greeting: g}); m.Kind != wire.Welcome || m.Greeting.Name != room.Config.Name || m.Clock == 0 {
+		t.Fatalf("no welcome: %+v", m)
+	}
+	return c
+}
+
+func (c client) ask(m *wire.Message) *wire.Message {
+	c.t.Helper()
+	if _, err := c.raw.Write(wire.AppendFrame(nil, m)); err != nil {
+		c.t.Fatal(err)
+	}
+	return c.hear()
+}
+
+func (c client) hear() *wire.Message {
+	c.t.Helper()
+	body, err := wire.ReadFrame(c.in, nil)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	m, err := wire.Decode(body)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return m
+}
+
+func write(id string, op wire.Op, n byte) *wire.Message {
+	s, _ := shard.Place(testLayout, id)
+	return &wire.Message{Kind: wire.Write, ID: uint64(n), Shard: uint64(s), Deadline: clock() + int64(10*time.Second), Request: wire.RequestID{n, 1},
+		Op: op, Fields: wire.HasName, Record: wire.Record{ID: id, Name: fmt.Sprint("name ", n), Email: "e", Group: 4}}
+}
+
+func leaderOf(id string) int {
+	s, _ := shard.Place(testLayout, id)
+	return shard.BirthView(testLayout, s).Leader
+}
+
+func TestWritesReadsCountsAndPages(t *testing.T) {
+	rooms := startCluster(t)
+	clients := []client{connect(t, rooms[0]), connect(t, rooms[1]), connect(t, rooms[2])}
+	const users = 300
+	for i := range users {
+		id := fmt.Sprint("user-", i)
+		m := write(id, wire.Create, byte(i))
+		m.Request[2], m.Request[3] = byte(i>>8), 1
+		if a := clients[leaderOf(id)].ask(m); a.Result != wire.Created || a.Touched != 2 || a.Record.ID != id || a.Record.LSN == 0 {
+			t.Fatalf("create %s: %+v", id, a)
+		}
+	}
+	lead := clients[leaderOf("user-7")]
+	first := lead.ask(write("user-7", wire.Update, 200))
+	again := lead.ask(write("user-7", wire.Update, 200))
+	if first.Result != wire.Updated || first.Record.Email != "e" || again.Record != first.Record {
+		t.Errorf("a repeated request: %+v and then %+v", first, again)
+	}
+	if a := lead.ask(write("user-7", wire.Create, 201)); a.Result != wire.Exists || a.Touched != 1 {
+		t.Errorf("create of an existing user: %+v", a)
+	}
+	stale := write("user-7", wire.Delete, 202)
+	stale.Match = []wire.Place{{Epoch: 1, LSN: 1 << 40}}
+	if a := lead.ask(stale); a.Result != wire.Mismatch {
+		t.Errorf("delete of another version: %+v", a)
+	}
+	overdue := write("user-7", wire.Delete, 203)
+	overdue.Deadline = clock() - 1
+	if a := lead.ask(overdue); a.Code != wire.Overdue {
+		t.Errorf("an overdue write: %+v", a)
+	}
+	s, _ := shard.Place(testLayout, "user-7")
+	if a := lead.ask(&wire.Message{Kind: wire.Get, ID: 9, Shard: uint64(s), Record: wire.Record{ID: "user-7"}}); a.Result != wire.Found || a.Record != first.Record {
+		t.Errorf("get: %+v", a)
+	}
+	backup := clients[shard.BirthView(testLayout, s).Backup]
+	if a := backup.ask(&wire.Message{Kind: wire.Get, ID: 9, Shard: uint64(s), Record: wire.Record{ID: "user-7"}}); a.Code != wire.NotLeader {
+		t.Errorf("get at the backup: %+v", a)
+	}
+	seen := map[string]bool{}
+	sum := uint64(0)
+	for s := range testLayout.Shards {
+		v := shard.BirthView(testLayout, s)
+		lead, back := clients[v.Leader], clients[v.Backup]
+		counts := lead.ask(&wire.Message{Kind: wire.Count, ID: 1, Set: []uint64{uint64(s)}}).Counts
+		if other := back.ask(&wire.Message{Kind: wire.Count, ID: 1, Set: []uint64{uint64(s)}}).Counts; len(other) != 1 || other[0] != counts[0] {
+			t.Fatalf("shard %d: the leader counts %v, the backup %v", s, counts, other)
+		}
+		sum += counts[0].Users
+		var after []byte
+		for offset := uint64(0); offset < counts[0].Users; offset += 3 {
+			page := back.ask(&wire.Message{Kind: wire.List, ID: 2, Shard: uint64(s), Offset: offset, Limit: 3})
+			chained := lead.ask(&wire.Message{Kind: wire.List, ID: 2, Shard: uint64(s), After: after, Limit: 3})
+			if offset > 0 && fmt.Sprint(chained.Records) != fmt.Sprint(page.Records) || len(page.Records) == 0 {
+				t.Fatalf("shard %d offset %d: %v by offset, %v behind %q", s, offset, page.Records, chained.Records, after)
+			}
+			for _, r := range page.Records {
+				if seen[r.ID] {
+					t.Fatalf("%s twice", r.ID)
+				}
+				seen[r.ID], after = true, []byte(r.ID)
+			}
+		}
+		if past := lead.ask(&wire.Message{Kind: wire.List, ID: 2, Shard: uint64(s), Offset: counts[0].Users + 2, Limit: 3}); past.Kind != wire.Page || len(past.Records) != 0 {
+			t.Fatalf("shard %d past its end: %+v", s, past)
+		}
+		if a, b := digest(t, rooms[v.Leader], s), digest(t, rooms[v.Backup], s); a != b {
+			t.Errorf("shard %d: digests %s and %s", s, a, b)
+		}
+	}
+	if sum != users || len(seen) != users {
+		t.Errorf("counted %d and listed %d of %d users", sum, len(seen), users)
+	}
+}
+
+// line asks a node a line of text and returns the answer's line.
+func line(t *testing.T, room *Room, text string) string {
+	raw, err := net.Dial("tcp", room.Config.Listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	_ = raw.SetDeadline(time.Now().Add(20 * time.Second))
+	fmt.Fprintln(raw, text)
+	_ = raw.(*net.TCPConn).CloseWrite()
+	answer, err := bufio.NewReader(raw).ReadString('\n')
+	if err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return answer
+}
+
+func digest(t *testing.T, room *Room, s int) string {
+	fields := map[string]any{}
+	if err := json.Unmarshal([]byte(line(t, room, fmt.Sprint("DIGEST ", s))), &fields); err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprint(fields["digest"], fields["users"], fields["lsn"])
+}
+
+func TestLinesOfText(t *testing.T) {
+	rooms := startCluster(t)
+	id := "13AE742"
+	connect(t, rooms[leaderOf(id)]).ask(write(id, wire.Create, 1))
+	lead := rooms[leaderOf(id)]
+	s, _ := shard.Place(testLayout, id)
+	for text, want := range map[string]string{
+		"PING":                                   "PONG",
+		"ping":                                   "PONG",
+		"STATUS":                                 `"ready":true`,
+		"VIEW":                                   `"leader":"db-`,
+		"SHARDS":                                 `"role":"backup"`,
+		"GET 13AE742":                            `"name":"name 1"`,
+		"GET nobody-" + strings.Repeat("x", 200): "expected 1 to 128 characters",
+		"COUNT":                                  `"leader":1`,
+		"LIST 0 10":                              `"id":"13AE742"`,
+		"LIST x 10":                              "LIST offset limit",
+		fmt.Sprintf("WAL %d 1 5", s):             `"op":"create"`,
+		fmt.Sprintf("WAL %d 9 5", s):             "purged from the write log",
+		"CONNS":                                  `"caller":"node db-`,
+		"GET":                                    "GET takes 1 arguments, found 0",
+		"DROP TABLE":                             `unknown command \"DROP\"`,
+		"HELP":                                   "GET id",
+		"GET /api/user HTTP/1.1":                 "HTTP/1.1 400",
+		strings.Repeat("A", 5000):                "a line of more than 1024 bytes",
+		strings.Repeat("B", 50000):               "a line of more than 1024 bytes",
+	} {
+		if got := line(t, lead, text); !strings.Contains(got, want) {
+			t.Errorf("%.40q answered %.200q, expected %q in it", text, got, want)
+		}
+	}
+}
+
+func TestBrokenFramesGetAnErrorAndNothingElseSuffers(t *testing.T) {
+	rooms := startCluster(t)
+	good := connect(t, rooms[0])
+	hello := wire.AppendFrame(nil, &wire.Message{Kind: wire.Hello, ID: 1, Greeting: greeting(rooms[0])})
+	wrong := greeting(rooms[0])
+	wrong.Cluster = "other"
+	for name, c := range map[string]struct {
+		bytes []byte
+		want  string
+	}{
+		"no frame":           {[]byte{0x00, 1, 2, 3, 4, 5}, "byte 0: expected 0xce"},
+		"too long":           {[]byte{0xce, 0x7f, 0, 0, 0}, "expected a length of at most"},
+		"claims 32 GiB":      {[]byte{0xce, 0, 0, 0, 6, 0x91, 0xdd, 0x7f, 0xff, 0xff, 0xff}, "bytes left"},
+		"no greeting":        {wire.AppendFrame(nil, &wire.Message{Kind: wire.Ping}), "expected hello"},
+		"another cluster":    {wire.AppendFrame(nil, &wire.Message{Kind: wire.Hello, Greeting: wrong}), `belongs to cluster "test", not "other"`},
+		"append by a client": {append(hello, wire.AppendFrame(nil, &wire.Message{Kind: wire.Append, Shard: 2})...), "does not lead shard 2"},
+		"unheld shard":       {append(hello, wire.AppendFrame(nil, &wire.Message{Kind: wire.Get, Shard: 1})...), "holds no replica of shard 1"},
+		"unknown shard":      {append(hello, wire.AppendFrame(nil, &wire.Message{Kind: wire.Get, Shard: 1 << 60})...), "holds no replica"},
+		"an answer":          {append(hello, wire.AppendFrame(nil, &wire.Message{Kind: wire.Page})...), "is no request"},
+	} {
+		raw, err := net.Dial("tcp", rooms[0].Config.Listen)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = raw.SetDeadline(time.Now().Add(20 * time.Second))
+		_, _ = raw.Write(c.bytes)
+		in, text := bufio.NewReader(raw), ""
+		for text == "" {
+			body, err := wire.ReadFrame(in, nil)
+			if err != nil {
+				t.Errorf("%s: no error frame: %v", name, err)
+				break
+			}
+			if m, err := wire.Decode(body); err == nil && m.Kind == wire.Error {
+				text = m.Text
+			}
+		}
+		if !strings.Contains(text, c.want) {
+			t.Errorf("%s: answered %q, expected %q in it", name, text, c.want)
+		}
+		raw.Close()
+	}
+	if m := good.ask(&wire.Message{Kind: wire.Ping, ID: 77}); m.Kind != wire.Pong || m.ID != 77 {
+		t.Errorf("another client: %+v", m)
+	}
+}
+
+func TestFolderOfAnotherNodeIsRefused(t *testing.T) {
+	c := Config{Name: "db-0", Listen: "127.0.0.1:0", Data: t.TempDir(), Nodes: "db-0=127.0.0.1:1,db-1=127.0.0.1:2,db-2=127.0.0.1:3", Cluster: "test", Shards: 24, CacheMB: 8}
+	st, err := openStore(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mine := Facts{Format: storeFormat, Cluster: "test", Node: "db-0", Nodes: 3, Shards: 24}
+	first, err := claim(st, mine)
+	if err != nil || first.Store == "" {
+		t.Fatal(first, err)
+	}
+	if again, err := claim(st, mine); err != nil || again != first {
+		t.Errorf("claimed again: %+v, %v", again, err)
+	}
+	for _, other := range []Facts{{storeFormat, "else", "db-0", 3, 24, ""}, {storeFormat, "test", "db-1", 3, 24, ""}, {storeFormat, "test", "db-0", 4, 24, ""}, {storeFormat, "test", "db-0", 3, 48, ""}} {
+		if _, err := claim(st, other); err == nil || !strings.Contains(err.Error(), "was made as node db-0 of 3") {
+			t.Errorf("%+v: %v", other, err)
+		}
+	}
+}
