@@ -17,7 +17,7 @@ import (
 )
 
 // startCluster runs three nodes in this process, on free ports.
-func startCluster(t *testing.T) []*Room {
+func startCluster(t testing.TB) []*Room {
 	listeners, names := make([]net.Listener, 3), make([]string, 3)
 	for i := range listeners {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -61,12 +61,12 @@ func startCluster(t *testing.T) []*Room {
 
 // client is a connection that has greeted.
 type client struct {
-	t   *testing.T
+	t   testing.TB
 	raw net.Conn
 	in  *bufio.Reader
 }
 
-func connect(t *testing.T, room *Room) client {
+func connect(t testing.TB, room *Room) client {
 	raw, err := net.Dial("tcp", room.Config.Listen)
 	if err != nil {
 		t.Fatal(err)

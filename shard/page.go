@@ -29,13 +29,11 @@ func PlanOffset(counts []uint64, offset, limit uint64) []Segment {
 // length, then as many shards as are sure to fill the page without it.
 func PlanAfter(counts []uint64, first int, limit uint64) []Segment {
 	plan := []Segment{{first, 0, limit}}
-	return append(plan, PlanOffset(maskBefore(counts, first+1), 0, limit)...)
-}
-
-// maskBefore returns counts with zeros before shard first.
-func maskBefore(counts []uint64, first int) []uint64 {
-	masked := make([]uint64, len(counts))
-	first = min(first, len(counts))
-	copy(masked[first:], counts[first:])
-	return masked
+	for s := first + 1; s < len(counts) && limit > 0; s++ {
+		if take := min(counts[s], limit); take > 0 {
+			plan = append(plan, Segment{s, 0, take})
+			limit -= take
+		}
+	}
+	return plan
 }

@@ -1,0 +1,92 @@
+# Tandem: what a person does with the source. "make help" lists it.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# A caller's own Go settings must not change what is built here.
+export GOFLAGS := -buildvcs=false
+export GOWORK := off
+export CGO_ENABLED := 1
+unexport GOOS GOARCH
+
+ROCKSDB := 7.8
+PACKAGES := g++ librocksdb-dev
+RACE := ./wire ./shard ./node ./gateway
+FUZZTIME := 10s
+DATA := data
+ARGS :=
+TESTFLAGS :=
+SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
+COMPOSE := $(shell command -v docker-compose || echo docker compose)
+
+.PHONY: help deps build run test race lint fuzz images compose-test clean
+
+help: ## lists the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
+
+# Looks before it installs, so that a machine that has everything needs neither root nor a network.
+deps: ## installs what the build needs: g++ and librocksdb-dev, where they are missing
+	@command -v go >/dev/null || { echo "Go is not installed, or not in PATH; go.mod names the version that Tandem needs"; exit 1; }
+	@installed() { [ "$$(dpkg-query -W -f '$${db:Status-Status}' "$$1" 2>/dev/null)" = installed ]; }; \
+	if ! command -v dpkg-query >/dev/null; then \
+	  echo "not a Debian system: Tandem needs a C++ compiler and RocksDB $(ROCKSDB) with its headers, installed by hand"; exit 0; fi; \
+	missing=; for p in $(PACKAGES); do installed $$p || missing="$$missing $$p"; done; \
+	[ -e /etc/ssl/certs/ca-certificates.crt ] || missing="$$missing ca-certificates"; \
+	if [ -n "$$missing" ]; then \
+	  echo "installing:$$missing"; \
+	  export DEBIAN_FRONTEND=noninteractive; \
+	  if [ -n "$(SUDO)" ] && ! command -v sudo >/dev/null; then echo "run as root: apt-get install$$missing"; exit 1; fi; \
+	  $(SUDO) apt-get update -qq; \
+	  wanted=$${missing/librocksdb-dev/librocksdb-dev=$(ROCKSDB).*}; \
+	  if ! $(SUDO) apt-get install -y -qq --no-install-recommends $$wanted >/dev/null; then \
+	    found=$$(apt-cache policy librocksdb-dev | awk '/Candidate/{print $$2}'); \
+	    echo "could not install:$$missing. Tandem builds against librocksdb-dev $(ROCKSDB).3, as Debian 12 has it; this system offers $${found:-none}"; exit 1; fi; \
+	fi; \
+	found=$$(dpkg-query -W -f '$${Version}' librocksdb-dev); \
+	case $$found in $(ROCKSDB).*) ;; *) \
+	  echo "librocksdb-dev $$found found; Tandem builds against $(ROCKSDB).3 (Debian 12): the Go binding does not fit other versions"; exit 1;; esac
+
+build: deps ## builds bin/node, bin/gateway and bin/bench
+	@echo "building bin/node, bin/gateway, bin/bench (the first time takes about a minute)"
+	@mkdir -p bin
+	@go build -o bin/ ./node ./gateway ./bench
+
+run: build ## builds, then runs three nodes and a gateway here; DATA=folder, ARGS=further flags
+	@exec bin/bench cluster --dir $(DATA) $(ARGS)
+
+test: deps ## runs all tests; TESTFLAGS=flags of go test
+	@go test -timeout 20m $(TESTFLAGS) ./...
+
+race: deps ## runs the tests of RACE (packages) under the race detector
+	@go test -race -timeout 20m $(RACE)
+
+lint: deps ## formatting, go vet, staticcheck
+	@odd=$$(gofmt -l bench gateway node shard wire); if [ -n "$$odd" ]; then echo "not formatted (gofmt -w): $$odd"; exit 1; fi
+	@go vet ./...
+	@go tool staticcheck ./...
+	@echo "lint: nothing found"
+
+# A run that ends without a failing input was cut by the toolchain's own deadline on a busy machine: it is tried once more.
+fuzz: deps ## runs each fuzz target for FUZZTIME
+	@targets=$$(go test -list '^Fuzz' ./... | awk '/^Fuzz/{names[n++]=$$1} /^ok/{for(i=0;i<n;i++) print $$2, names[i]; n=0}'); \
+	[ -n "$$targets" ] || { echo "no fuzz targets found"; exit 1; }; \
+	log=$$(mktemp); trap 'rm -f "$$log"' EXIT; \
+	while read -r package target; do \
+	  echo "fuzzing $$package $$target for $(FUZZTIME)"; \
+	  one() { go test "$$package" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) >"$$log" 2>&1; }; \
+	  one || { ! grep -q 'Failing input' "$$log" && grep -q 'context deadline exceeded' "$$log" && one; } || { cat "$$log"; exit 1; }; \
+	  grep '^fuzz: elapsed' "$$log" | tail -n 1; \
+	done <<<"$$targets"
+
+images: ## builds the container images tandem-gateway and tandem-db
+	@base=../shared/base-images; \
+	if [ -x $$base ] && ! docker image inspect golang:1.26-bookworm debian:bookworm-slim >/dev/null 2>&1; then $(SUDO) $$base; fi
+	docker build -q -f Dockerfile.gateway -t tandem-gateway .
+	docker build -q -f Dockerfile.db -t tandem-db .
+
+compose-test: images ## runs the cluster in containers and checks it from outside
+	@COMPOSE="$(COMPOSE)" .ci/compose
+
+clean: ## removes bin and the data of "make run"
+	@rm -rf bin $(DATA)

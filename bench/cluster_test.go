@@ -1,0 +1,134 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// benchCluster returns the command line of bench cluster for a plan.
+func benchCluster(p clusterPlan, more ...string) *exec.Cmd {
+	args := append([]string{"cluster", "--dir", p.Dir, "--nodes", strconv.Itoa(p.Nodes), "--http", p.HTTP, "--port", strconv.Itoa(p.Port)}, more...)
+	return exec.Command(filepath.Join(binaries, "bench"), args...)
+}
+
+// gone waits until nothing of a plan is running.
+func gone(t *testing.T, p clusterPlan) {
+	t.Helper()
+	for end := time.Now().Add(patience); len(living(p.Dir)) > 0; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("still running: %v", living(p.Dir))
+		}
+	}
+}
+
+func TestBenchCluster(t *testing.T) {
+	plan := planTest(t, 3)
+	t.Cleanup(func() { _ = stopCluster(plan.Dir, 0) })
+	t.Run("detached", func(t *testing.T) {
+		out, err := benchCluster(plan, "--detach").CombinedOutput()
+		for _, want := range append([]string{"http://" + plan.HTTP, "curl", "nc -N", "bench stop"}, plan.Addrs...) {
+			if err != nil || !strings.Contains(string(out), want) {
+				t.Fatalf("%v: %q is not in %s", err, want, out)
+			}
+		}
+		if n := len(living(plan.Dir)); n != 4 {
+			t.Fatalf("%d processes are running, expected 4", n)
+		}
+		out, err = benchCluster(plan).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "still running") || len(living(plan.Dir)) != 4 {
+			t.Errorf("a second start: %v: %s", err, out)
+		}
+		if out, err = exec.Command(filepath.Join(binaries, "bench"), "stop", "--dir", plan.Dir).CombinedOutput(); err != nil || len(living(plan.Dir)) != 0 {
+			t.Errorf("stop: %v: %s, running: %v", err, out, living(plan.Dir))
+		}
+	})
+	t.Run("in the foreground", func(t *testing.T) {
+		command := benchCluster(plan)
+		var complaints bytes.Buffer
+		command.Stderr = &complaints
+		out, err := command.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err = command.Start(); err != nil {
+			t.Fatal(err)
+		}
+		in := bufio.NewReader(out)
+		for line := ""; !strings.Contains(line, "Ctrl-C"); {
+			if line, err = in.ReadString('\n'); err != nil {
+				_ = command.Wait()
+				t.Fatalf("%v: %s", err, complaints.String())
+			}
+		}
+		for _, f := range living(plan.Dir) {
+			if f.name == "db-1" {
+				_ = syscall.Kill(f.pid, syscall.SIGKILL)
+			}
+		}
+		for end := time.Now().Add(patience); len(living(plan.Dir)) != 3 && time.Now().Before(end); {
+			time.Sleep(10 * time.Millisecond)
+		}
+		time.Sleep(100 * time.Millisecond) // bench has time to notice
+		if err = command.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, in)
+		if err = command.Wait(); err != nil || !strings.Contains(complaints.String(), "died by itself: db-1") {
+			t.Errorf("%v: %s", err, complaints.String())
+		}
+		gone(t, plan)
+	})
+	t.Run("port in use", func(t *testing.T) {
+		taken, err := net.Listen("tcp", plan.Addrs[2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer taken.Close()
+		out, err := benchCluster(plan).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), plan.Addrs[2]) || !strings.Contains(string(out), "db-2") || len(living(plan.Dir)) != 0 {
+			t.Errorf("%v: %s, running: %v", err, out, living(plan.Dir))
+		}
+	})
+	t.Run("another layout than the data's", func(t *testing.T) {
+		out, err := benchCluster(plan, "--shards", "30").CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "24") || !strings.Contains(string(out), "30") || len(living(plan.Dir)) != 0 {
+			t.Errorf("%v: %s, running: %v", err, out, living(plan.Dir))
+		}
+	})
+	t.Run("two nodes", func(t *testing.T) {
+		plan := plan
+		plan.Nodes = 2
+		out, err := benchCluster(plan).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "at least 3") || len(living(plan.Dir)) != 0 {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
+}
+
+func TestAStrangersPidIsLeftAlone(t *testing.T) {
+	dir := t.TempDir()
+	sleeper := exec.Command("sleep", "60")
+	if err := sleeper.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _, _ = sleeper.Process.Kill(), sleeper.Wait() }()
+	if err := os.WriteFile(filepath.Join(dir, "db-0.pid"), []byte(strconv.Itoa(sleeper.Process.Pid)+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := stopCluster(dir, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := sleeper.Process.Signal(syscall.Signal(0)); err != nil {
+		t.Errorf("the stranger was ended: %v", err)
+	}
+}

@@ -1,0 +1,280 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"tandem/wire"
+)
+
+// The end-to-end tests start the real processes; this file is what they share.
+
+// patience is how long a test polls for what must come about: far longer than it ever takes.
+const patience = 60 * time.Second
+
+// binaries is the folder that TestMain makes for buildAll.
+var binaries string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "tandem-bin-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	binaries = dir
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// buildAll makes the three binaries, once for all tests.
+var buildAll = sync.OnceValue(func() error {
+	out, err := exec.Command("go", "build", "-o", binaries, "tandem/node", "tandem/gateway", "tandem/bench").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return nil
+})
+
+// freePorts returns the first of n ports in a row that nobody listens on.
+func freePorts(t *testing.T, n int) int {
+	t.Helper()
+	for range 200 {
+		base, free := 15000+rand.IntN(15000), true
+		for port := base; port < base+n && free; port++ {
+			probe, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+			if free = err == nil; free {
+				probe.Close()
+			}
+		}
+		if free {
+			return base
+		}
+	}
+	t.Fatal("no free ports")
+	return 0
+}
+
+// testCluster is a running cluster of real processes.
+type testCluster struct {
+	t         *testing.T
+	plan      clusterPlan
+	processes []process // the nodes in order, then the gateway
+	client    *http.Client
+}
+
+// planTest returns a settled plan in a folder of its own.
+func planTest(t *testing.T, nodes int) clusterPlan {
+	t.Helper()
+	if err := buildAll(); err != nil {
+		t.Fatal(err)
+	}
+	base := freePorts(t, nodes+1)
+	http := net.JoinHostPort("127.0.0.1", strconv.Itoa(base+nodes))
+	plan, err := settle(clusterPlan{Dir: t.TempDir(), Bin: binaries, HTTP: http, Nodes: nodes, Port: base, Shards: 24})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plan
+}
+
+// startTest starts a cluster that ends with the test; its logs must then be free of panics.
+func startTest(t *testing.T, nodes int) *testCluster {
+	t.Helper()
+	plan := planTest(t, nodes)
+	processes, err := startCluster(plan)
+	return adopt(t, plan, processes, err)
+}
+
+// adopt ends the processes of a plan with the test.
+func adopt(t *testing.T, plan clusterPlan, processes []process, err error) *testCluster {
+	t.Helper()
+	c := &testCluster{t, plan, processes, &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
+	t.Cleanup(func() {
+		c.client.CloseIdleConnections()
+		stopProcesses(c.processes, stopGrace)
+		logs, _ := filepath.Glob(filepath.Join(plan.Dir, "*.log"))
+		for _, log := range logs {
+			text, err := os.ReadFile(log)
+			if err != nil || bytes.Contains(text, []byte("panic")) || bytes.Contains(text, []byte("fatal error")) {
+				t.Errorf("%s: %v\n%s", log, err, text[:min(len(text), 8000)])
+			} else if t.Failed() {
+				t.Logf("the end of %s:\n%s", log, text[max(0, len(text)-3000):])
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// start launches process i of the plan again and waits until it serves.
+func (c *testCluster) start(i int) {
+	c.t.Helper()
+	c.relaunch(i)
+	c.await(i)
+}
+
+func (c *testCluster) relaunch(i int) {
+	c.t.Helper()
+	p, err := launch(c.plan.Dir, c.processes[i].name, commands(c.plan)[i])
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.processes[i] = p
+}
+
+func (c *testCluster) await(i int) {
+	c.t.Helper()
+	ready := make(chan error, 1)
+	if i < c.plan.Nodes {
+		awaitNode(c.processes[i], c.plan.Addrs[i], ready)
+	} else {
+		awaitGateway(c.processes[i], c.plan.HTTP, ready)
+	}
+	if err := <-ready; err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// kill ends process i with SIGKILL.
+func (c *testCluster) kill(i int) {
+	c.t.Helper()
+	if err := c.processes[i].cmd.Process.Signal(syscall.SIGKILL); err != nil {
+		c.t.Fatal(err)
+	}
+	<-c.processes[i].gone
+}
+
+// reply is an answer of the gateway, read whole.
+type reply struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// user reads the body as a user.
+func (r reply) user(t *testing.T) user {
+	t.Helper()
+	var u user
+	if err := json.Unmarshal([]byte(r.body), &u); err != nil {
+		t.Fatalf("%v in %q", err, r.body)
+	}
+	return u
+}
+
+// touched is how many nodes the answer says that it needed.
+func (r reply) touched() int {
+	n, err := strconv.Atoi(r.header.Get("Tandem-Nodes-Touched"))
+	if err != nil {
+		return -1
+	}
+	return n
+}
+
+// ask sends one request to the gateway; headers are pairs of name and value.
+func (c *testCluster) ask(method, path, body string, headers ...string) (reply, error) {
+	request, err := http.NewRequest(method, "http://"+c.plan.HTTP+path, strings.NewReader(body))
+	if err != nil {
+		return reply{}, err
+	}
+	if body != "" {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(headers); i += 2 {
+		request.Header.Set(headers[i], headers[i+1])
+	}
+	answer, err := c.client.Do(request)
+	if err != nil {
+		return reply{}, err
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	return reply{answer.StatusCode, answer.Header, string(text)}, err
+}
+
+// must is ask where another status than the wanted one ends the test.
+func (c *testCluster) must(want int, method, path, body string, headers ...string) reply {
+	c.t.Helper()
+	got, err := c.ask(method, path, body, headers...)
+	if err != nil {
+		c.t.Fatalf("%s %s: %v", method, path, err)
+	}
+	if got.status != want {
+		c.t.Fatalf("%s %s %s: status %d, expected %d: %s", method, path, body[:min(len(body), 200)], got.status, want, got.body)
+	}
+	return got
+}
+
+// eventually is must with patience: 503 is asked again.
+func (c *testCluster) eventually(want int, method, path, body string) reply {
+	c.t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		got, err := c.ask(method, path, body)
+		if err == nil && got.status == want {
+			return got
+		}
+		if err != nil || got.status != http.StatusServiceUnavailable || time.Now().After(end) {
+			c.t.Fatalf("%s %s: %v, status %d, expected %d: %s", method, path, err, got.status, want, got.body)
+		}
+	}
+}
+
+// count asks for the number of users.
+func (c *testCluster) count() uint64 {
+	c.t.Helper()
+	var got struct{ Count uint64 }
+	answer := c.eventually(http.StatusOK, "GET", "/api/user/count", "")
+	if err := json.Unmarshal([]byte(answer.body), &got); err != nil {
+		c.t.Fatalf("%v in %q", err, answer.body)
+	}
+	return got.Count
+}
+
+// nodeStatus is what the tests read from a node's STATUS.
+type nodeStatus struct {
+	Node    string
+	Cluster string
+	Ready   bool
+	Served  map[string]uint64
+}
+
+func (c *testCluster) status(i int) nodeStatus {
+	c.t.Helper()
+	var got nodeStatus
+	line, err := askLine(c.plan.Addrs[i], "STATUS")
+	if err == nil {
+		err = json.Unmarshal([]byte(line), &got)
+	}
+	if err != nil {
+		c.t.Fatalf("STATUS of %s: %v in %q", c.plan.Names[i], err, line)
+	}
+	return got
+}
+
+// hello is the first frame of a connection to a node of this cluster.
+func (c *testCluster) hello() []byte {
+	return wire.AppendFrame(nil, &wire.Message{Kind: wire.Hello, ID: 1, Greeting: wire.Greeting{Version: wire.Version, Cluster: "tandem",
+		Role: "gateway", Name: "test", Nodes: uint64(c.plan.Nodes), Shards: uint64(c.plan.Shards)}})
+}
+
+// userJSON is a user as the body of a request.
+func userJSON(u user) string {
+	text, _ := json.Marshal(u) // a user is always fit for JSON
+	return string(text)
+}

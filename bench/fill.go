@@ -1,0 +1,91 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// errFill is the class of a fill that did not create all of its users.
+var errFill = errors.New("not all users were created")
+
+// progressEvery is the time between two lines of progress.
+const progressEvery = 2 * time.Second
+
+// fill creates the users first to first+users-1 of a seed through REST, connections at once, and prints its progress.
+func fill(target string, seed, first, users uint64, connections int) error {
+	target = strings.TrimSuffix(target, "/")
+	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections}}
+	numbers, outcomes := make(chan uint64, connections), make(chan string, connections)
+	for range max(1, connections) {
+		go createUsers(client, target, seed, numbers, outcomes)
+	}
+	go func() {
+		for i := range users {
+			numbers <- first + i
+		}
+		close(numbers)
+	}()
+	begin := time.Now()
+	tick := time.NewTicker(progressEvery)
+	defer tick.Stop()
+	failures, failed := map[string]uint64{}, uint64(0)
+	for done := uint64(0); done < users; {
+		select {
+		case why := <-outcomes:
+			done++
+			if why != "" {
+				failures[why]++
+				failed++
+			}
+		case <-tick.C:
+			spent := time.Since(begin).Seconds()
+			left := time.Duration(float64(users-done) * spent / float64(max(done, 1)) * float64(time.Second))
+			fmt.Fprintf(os.Stderr, "%d of %d users, %.0f users/s, %d errors, %v left\n", done, users, float64(done)/spent, failed, left.Round(time.Second))
+		}
+	}
+	spent := time.Since(begin)
+	fmt.Printf("%d users in %v: %.0f users/s, %d errors\n", users-failed, spent.Round(time.Millisecond), float64(users)/spent.Seconds(), failed)
+	if failed == 0 {
+		return nil
+	}
+	reasons := []string{}
+	for why, n := range failures {
+		reasons = append(reasons, fmt.Sprintf("%d times %s", n, why))
+	}
+	slices.Sort(reasons)
+	return fmt.Errorf("%w: %s", errFill, strings.Join(reasons, "; "))
+}
+
+// createUsers creates the users whose numbers come, one after the other, and sends an empty outcome for each, or why it failed.
+func createUsers(client *http.Client, target string, seed uint64, numbers <-chan uint64, outcomes chan<- string) {
+	for i := range numbers {
+		body, err := json.Marshal(makeUser(seed, i))
+		if err != nil {
+			outcomes <- err.Error()
+			continue
+		}
+		answer, err := client.Post(target+"/api/user/", "application/json", bytes.NewReader(body))
+		if err != nil {
+			outcomes <- errors.Unwrap(err).Error() // without the URL, so that equal failures are counted together
+			continue
+		}
+		_, err = io.Copy(io.Discard, answer.Body)
+		_ = answer.Body.Close()
+		switch {
+		case err != nil:
+			outcomes <- "an answer broke off"
+		case answer.StatusCode != http.StatusCreated:
+			outcomes <- "status " + answer.Status
+		default:
+			outcomes <- ""
+		}
+	}
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"tandem/shard"
+)
+
+// errPlan is the class of a local cluster that cannot be started as asked.
+var errPlan = errors.New("cannot start the cluster")
+
+// clusterPlan is a local cluster on paper. settle fills in the names and addresses of its nodes.
+type clusterPlan struct {
+	Dir, Bin, HTTP string
+	Nodes, Port    int
+	Shards         int
+	Names, Addrs   []string
+}
+
+// settle checks a plan and fills in what it leaves open: the folder of the binaries, the nodes' names and addresses, and
+// absolute paths without symbolic links, because a process is known again by the path of its log.
+func settle(p clusterPlan) (clusterPlan, error) {
+	if err := shard.CheckLayout(shard.Layout{Nodes: p.Nodes, Shards: p.Shards}); err != nil {
+		return p, fmt.Errorf("%w: %w", errPlan, err)
+	}
+	if p.Bin == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return p, fmt.Errorf("%w: --bin is not set and the folder of bench is unknown: %w", errPlan, err)
+		}
+		p.Bin = filepath.Dir(self)
+	}
+	for _, name := range []string{"node", "gateway"} {
+		if _, err := os.Stat(filepath.Join(p.Bin, name)); err != nil {
+			return p, fmt.Errorf("%w: no binary %s in %s (make build makes it): %w", errPlan, name, p.Bin, err)
+		}
+	}
+	if err := os.MkdirAll(p.Dir, 0o755); err != nil {
+		return p, fmt.Errorf("%w: the folder for its data: %w", errPlan, err)
+	}
+	real, err := filepath.EvalSymlinks(p.Dir)
+	if err == nil {
+		p.Dir, err = filepath.Abs(real)
+	}
+	if err != nil {
+		return p, fmt.Errorf("%w: the folder for its data: %w", errPlan, err)
+	}
+	for i := range p.Nodes {
+		p.Names = append(p.Names, "db-"+strconv.Itoa(i))
+		p.Addrs = append(p.Addrs, net.JoinHostPort("127.0.0.1", strconv.Itoa(p.Port+i)))
+	}
+	return p, nil
+}
+
+// commands returns the command line of each process of a settled plan, the nodes in order and then the gateway.
+func commands(p clusterPlan) [][]string {
+	pairs := make([]string, p.Nodes)
+	for i := range pairs {
+		pairs[i] = p.Names[i] + "=" + p.Addrs[i]
+	}
+	list := strings.Join(pairs, ",")
+	all := make([][]string, 0, p.Nodes+1)
+	for i, name := range p.Names {
+		all = append(all, []string{filepath.Join(p.Bin, "node"), "--name", name, "--listen", p.Addrs[i],
+			"--data", filepath.Join(p.Dir, name), "--nodes", list, "--shards", strconv.Itoa(p.Shards)})
+	}
+	return append(all, []string{filepath.Join(p.Bin, "gateway"), "--listen", p.HTTP, "--nodes", list})
+}
+
+// welcome says where everything listens and what to try first.
+func welcome(p clusterPlan, detached bool) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Tandem serves. REST: http://%s/api/user/\n", p.HTTP)
+	for i, name := range p.Names {
+		fmt.Fprintf(&b, "  %-8s %s\n", name, p.Addrs[i])
+	}
+	fmt.Fprintf(&b, "Data, logs and pid files: %s\n\nTry:\n", p.Dir)
+	fmt.Fprintf(&b, "  curl -i http://%s/api/user/ -H 'Content-Type: application/json' \\\n", p.HTTP)
+	fmt.Fprintf(&b, "    -d '{\"id\":\"13AE742\",\"name\":\"Ada Lovelace\",\"email\":\"ada@example.org\",\"group\":1}'\n")
+	fmt.Fprintf(&b, "  curl -i http://%s/api/user/13AE742\n", p.HTTP)
+	fmt.Fprintf(&b, "  printf 'STATUS\\n' | nc -N 127.0.0.1 %d\n\n", p.Port)
+	if detached {
+		fmt.Fprintf(&b, "It goes on in the background; to stop it: bench stop --dir %s\n", p.Dir)
+	} else {
+		fmt.Fprintf(&b, "Ctrl-C stops all.\n")
+	}
+	return b.String()
+}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"tandem/shard"
+)
+
+// Config is what a gateway is told by flags, or by TANDEM_… in its environment.
+type Config struct {
+	Listen         string        `help:"Address for REST." default:"127.0.0.1:8080"`
+	Nodes          string        `help:"All nodes in ring order, name=host:port, separated by commas; as the nodes have it." placeholder:"db-0=host:port,…"`
+	Cluster        string        `help:"Name of the cluster." default:"tandem"`
+	Shards         int           `help:"Number of shards, as the nodes have it." default:"24"`
+	Links          int           `help:"Connections to each node." default:"2"`
+	Deadline       time.Duration `help:"Within which every request is answered." default:"240ms"`
+	Try            time.Duration `help:"After which an unanswered try is repeated on another connection." default:"50ms"`
+	MaxConnections int           `name:"max-connections" help:"Connections of clients that are open at once; more wait to be accepted." default:"16384"`
+	Health         bool          `help:"Ask the gateway at --listen whether it serves, and exit with 0 or 1." env:"-"`
+}
+
+// ErrConfig is the class of settings that cannot be.
+var ErrConfig = errors.New("bad settings")
+
+// Member is a node of the ring.
+type Member struct{ Name, Address string }
+
+// check returns the ring and the layout that the settings name. Error: ErrConfig.
+func check(c Config) ([]Member, shard.Layout, error) {
+	members := []Member{}
+	for part := range strings.SplitSeq(c.Nodes, ",") {
+		name, address, ok := strings.Cut(strings.TrimSpace(part), "=")
+		if _, _, err := net.SplitHostPort(address); !ok || name == "" || err != nil {
+			return nil, shard.Layout{}, fmt.Errorf("%w: --nodes: expected name=host:port,name=host:port,…, found %q", ErrConfig, part)
+		}
+		if slices.ContainsFunc(members, func(m Member) bool { return m.Name == name || m.Address == address }) {
+			return nil, shard.Layout{}, fmt.Errorf("%w: --nodes: %q repeats a name or an address", ErrConfig, part)
+		}
+		members = append(members, Member{name, address})
+	}
+	layout := shard.Layout{Nodes: len(members), Shards: c.Shards}
+	if err := shard.CheckLayout(layout); err != nil {
+		return nil, layout, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	if c.Links < 1 || c.Links > 64 || c.Deadline <= 0 || c.Try <= 0 || c.MaxConnections < 1 {
+		return nil, layout, fmt.Errorf("%w: expected 1 to 64 --links, and --deadline, --try and --max-connections greater than 0", ErrConfig)
+	}
+	return members, layout, nil
+}

@@ -1,0 +1,240 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"tandem/shard"
+	"tandem/wire"
+)
+
+// countMethods are the methods of /api/user/count, which the router cannot tell from those of a user.
+const countMethods = "GET, HEAD, OPTIONS"
+
+// readBody returns the body of a JSON request, or the problem with it.
+func readBody(r *http.Request) ([]byte, *response) {
+	refused := func(status int, detail string) ([]byte, *response) {
+		a := problem(status, detail, nil)
+		return nil, &a
+	}
+	kind := r.Header.Get("Content-Type")
+	media, _, err := mime.ParseMediaType(kind)
+	encoding := r.Header.Get("Content-Encoding")
+	switch {
+	case kind != "" && (err != nil || media != "application/json"):
+		return refused(http.StatusUnsupportedMediaType, fmt.Sprintf("expected Content-Type application/json, found %q", kind))
+	case encoding != "" && encoding != "identity":
+		return refused(http.StatusUnsupportedMediaType, fmt.Sprintf("expected no Content-Encoding, found %q", encoding))
+	case r.ContentLength > maxBody:
+		return refused(http.StatusRequestEntityTooLarge, fmt.Sprintf("expected at most %d bytes, found %d", maxBody, r.ContentLength))
+	}
+	body := bytes.NewBuffer(make([]byte, 0, max(r.ContentLength, 0)+bytes.MinRead))
+	if _, err = body.ReadFrom(io.LimitReader(r.Body, maxBody+1)); err != nil {
+		return refused(http.StatusBadRequest, "the body could not be read: "+err.Error())
+	}
+	if body.Len() > maxBody {
+		return refused(http.StatusRequestEntityTooLarge, fmt.Sprintf("expected at most %d bytes", maxBody))
+	}
+	return body.Bytes(), nil
+}
+
+// refuseUser is the problem with the user in a body, nil if there is none.
+func refuseUser(method string, bad []FieldError, err error) *response {
+	var a response
+	switch {
+	case err != nil:
+		a = problem(http.StatusBadRequest, err.Error(), nil)
+	case len(bad) > 0:
+		a = problem(http.StatusUnprocessableEntity, "the user of this "+method+" has fields that are wrong", bad)
+	default:
+		return nil
+	}
+	return &a
+}
+
+// conclude makes the answer of what a leader said about a get or a write.
+func conclude(m *wire.Message, sent bool, err error, success int) response {
+	a := response{}
+	switch {
+	case errors.Is(err, ErrUnavailable) && sent:
+		a = problem(http.StatusServiceUnavailable, err.Error()+"; a write may have been done or may still be", nil)
+	case errors.Is(err, ErrUnavailable):
+		a = problem(http.StatusServiceUnavailable, err.Error(), nil)
+	case err != nil:
+		a = problem(http.StatusInternalServerError, err.Error(), nil)
+	case m.Result == wire.Missing:
+		a = problem(http.StatusNotFound, "no user has the id "+m.Record.ID, nil)
+	case m.Result == wire.Exists:
+		a = problem(http.StatusConflict, "a user has the id "+m.Record.ID+" already", nil)
+	case m.Result == wire.Mismatch:
+		a = problem(http.StatusPreconditionFailed, "the user has another version than If-Match names", nil)
+		a.etag = appendTag(nil, m.Record.Epoch, m.Record.LSN)
+	case m.Result == wire.Deleted:
+		a.status = http.StatusNoContent
+	default:
+		a = response{status: success, body: append(appendUser(make([]byte, 0, 256), &m.Record), '\n'), etag: appendTag(nil, m.Record.Epoch, m.Record.LSN)}
+	}
+	if m != nil {
+		a.touched = int(m.Touched)
+	}
+	return a
+}
+
+func createUser(room *Room, c *call) response {
+	body, refused := readBody(c.http)
+	if refused != nil {
+		return *refused
+	}
+	user, have, bad, err := decodeUser(body, wire.HasName|wire.HasEmail|wire.HasGroup)
+	if refused = refuseUser(c.http.Method, bad, err); refused != nil {
+		return *refused
+	}
+	if have&hasID == 0 {
+		user.ID = uuid.NewString()
+	}
+	s, _ := shard.Place(room.Layout, user.ID)
+	m := &wire.Message{Kind: wire.Write, Shard: uint64(s), Request: c.request, Op: wire.Create, Record: user}
+	answer, sent, err := askLeader(room, m, c.until)
+	a := conclude(answer, sent, err, http.StatusCreated)
+	if a.status == http.StatusCreated {
+		a.location = "/api/user/" + user.ID
+	}
+	return a
+}
+
+func updateUser(room *Room, c *call) response {
+	body, refused := readBody(c.http)
+	if refused != nil {
+		return *refused
+	}
+	user, have, bad, err := decodeUser(body, hasID)
+	if refused = refuseUser(c.http.Method, bad, err); refused != nil {
+		return *refused
+	}
+	match, refused := condition(c.http)
+	if refused != nil {
+		return *refused
+	}
+	s, _ := shard.Place(room.Layout, user.ID)
+	m := &wire.Message{Kind: wire.Write, Shard: uint64(s), Request: c.request, Op: wire.Update, Fields: have &^ hasID, Record: user, Match: match}
+	answer, sent, err := askLeader(room, m, c.until)
+	return conclude(answer, sent, err, http.StatusOK)
+}
+
+func deleteUser(room *Room, c *call) response {
+	if err := shard.CheckID(c.id); err != nil {
+		return problem(http.StatusUnprocessableEntity, "no user can have this id", []FieldError{{"id", err.Error()}})
+	}
+	match, refused := condition(c.http)
+	if refused != nil {
+		return *refused
+	}
+	s, _ := shard.Place(room.Layout, c.id)
+	m := &wire.Message{Kind: wire.Write, Shard: uint64(s), Request: c.request, Op: wire.Delete, Record: wire.Record{ID: c.id}, Match: match}
+	answer, sent, err := askLeader(room, m, c.until)
+	return conclude(answer, sent, err, http.StatusNoContent)
+}
+
+// condition returns the versions that If-Match accepts, none for any. A user that must exist is asked for by every write but a create.
+func condition(r *http.Request) ([]wire.Place, *response) {
+	value := r.Header.Get("If-Match")
+	if value == "" {
+		return nil, nil
+	}
+	any, versions, err := parseTags(value, false)
+	if err != nil {
+		a := problem(http.StatusBadRequest, "If-Match: "+err.Error(), nil)
+		return nil, &a
+	}
+	if any {
+		return nil, nil
+	}
+	return versions, nil
+}
+
+func getUser(room *Room, c *call) response {
+	if err := shard.CheckID(c.id); err != nil {
+		return problem(http.StatusUnprocessableEntity, "no user can have this id", []FieldError{{"id", err.Error()}})
+	}
+	s, _ := shard.Place(room.Layout, c.id)
+	m := &wire.Message{Kind: wire.Get, Shard: uint64(s), Record: wire.Record{ID: c.id}}
+	answer, _, err := askLeader(room, m, c.until)
+	if answer != nil {
+		answer.Record.ID = c.id
+	}
+	a := conclude(answer, false, err, http.StatusOK)
+	condition := c.http.Header.Get("If-None-Match")
+	if condition == "" || a.status != http.StatusOK {
+		return a
+	}
+	any, versions, err := parseTags(condition, true)
+	if err != nil {
+		return problem(http.StatusBadRequest, "If-None-Match: "+err.Error(), nil)
+	}
+	for _, v := range versions {
+		any = any || v == wire.Place{Epoch: answer.Record.Epoch, LSN: answer.Record.LSN}
+	}
+	if any {
+		a.status, a.body = http.StatusNotModified, nil
+	}
+	return a
+}
+
+// keepCount answers a DELETE of the count.
+func keepCount(_ *Room, _ *call) response {
+	a := problem(http.StatusMethodNotAllowed, "the count cannot be deleted; the Allow header names what it has", nil)
+	a.allow = countMethods
+	return a
+}
+
+// unavailable is the answer of a count or a list that failed.
+func unavailable(err error) response { return problem(http.StatusServiceUnavailable, err.Error(), nil) }
+
+func countUsers(room *Room, c *call) response {
+	census, err := countAll(room, make([]bool, room.Layout.Nodes), int(c.request[0]), c.until)
+	if err != nil {
+		return unavailable(err)
+	}
+	body := strconv.AppendUint([]byte(`{"count":`), census.total, 10)
+	return response{status: http.StatusOK, body: append(body, "}\n"...), touched: census.touched}
+}
+
+// listUsers counts, plans the page, and reads it from the nodes that it counted on. A node that fails on the way is left out and all of
+// it is done again.
+func listUsers(room *Room, c *call) response {
+	q, bad := parseQuery(c.http.URL.Query())
+	if len(bad) > 0 {
+		return problem(http.StatusBadRequest, "parameters that are wrong", bad)
+	}
+	down, reason := make([]bool, room.Layout.Nodes), error(nil)
+	for clock() < c.until {
+		census, err := countAll(room, down, int(c.request[0]), c.until)
+		if err != nil {
+			return unavailable(err)
+		}
+		frames := planPage(room.Layout, q, census)
+		users, failed, err := readPage(room, frames, q.Limit, time.Duration(c.until-clock()))
+		if err != nil {
+			down[failed], reason = true, err
+			continue
+		}
+		body, last := append(make([]byte, 0, 128*len(users)+2), '['), ""
+		for i := range users {
+			if i > 0 {
+				body = append(body, ',')
+			}
+			body, last = appendUser(body, &users[i]), users[i].ID
+		}
+		return response{status: http.StatusOK, body: append(body, "]\n"...), touched: census.touched,
+			total: strconv.FormatUint(census.total, 10), link: link(q, census.total, uint64(len(users)), last)}
+	}
+	return unavailable(fmt.Errorf("%w: %w", ErrUnavailable, reason))
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+)
+
+// nodeHealth is how one node looks from here.
+type nodeHealth struct {
+	Up     bool   `json:"up"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// health answers GET /healthz: 200 while at least one node can be reached.
+func health(room *Room, _ *call) response {
+	nodes, status := map[string]nodeHealth{}, http.StatusServiceUnavailable
+	for i, links := range room.Links {
+		for _, link := range links {
+			reply := make(chan LinkState, 1)
+			state := LinkState{Reason: "its connection is busy"}
+			select {
+			case link.State <- reply:
+				state = <-reply
+			case <-time.After(room.Config.Try):
+			}
+			if have := nodes[room.Members[i].Name]; !have.Up {
+				nodes[room.Members[i].Name] = nodeHealth{state.Up, state.Reason}
+			}
+			if state.Up {
+				status = http.StatusOK
+			}
+		}
+	}
+	body, err := json.Marshal(map[string]any{"nodes": nodes})
+	if err != nil {
+		return problem(http.StatusInternalServerError, err.Error(), nil)
+	}
+	return response{status: status, body: append(body, '\n')}
+}
+
+// probe asks the gateway at an address for its health and returns an exit code, 0 for well: the health check of containers.
+func probe(listen string) int {
+	_, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "gateway:", err)
+		return 1
+	}
+	client := http.Client{Timeout: 2 * time.Second}
+	answer, err := client.Get("http://" + net.JoinHostPort("127.0.0.1", port) + "/healthz")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "gateway:", err)
+		return 1
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		fmt.Fprintln(os.Stderr, "gateway: its health is", answer.Status)
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/google/uuid"
+	"golang.org/x/net/netutil"
+
+	"tandem/shard"
+)
+
+const (
+	readFor  = 10 * time.Second // for a request to arrive whole
+	writeFor = 15 * time.Second // for an answer to be taken
+	idleFor  = 2 * time.Minute  // between two requests of a connection
+	stopFor  = 5 * time.Second  // for requests under way when the gateway is stopped
+)
+
+func main() {
+	config := Config{}
+	kong.Parse(&config, kong.Name("gateway"), kong.DefaultEnvars("TANDEM"),
+		kong.Description("The gateway of a Tandem cluster: serves users over REST and keeps no data."))
+	if config.Health {
+		os.Exit(probe(config.Listen))
+	}
+	uuid.EnableRandPool()
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	members, layout, err := check(config)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "gateway:", err)
+		os.Exit(1)
+	}
+	listener, err := net.Listen("tcp", config.Listen)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "gateway: cannot listen on %s (is another process there?): %v\n", config.Listen, err)
+		os.Exit(1)
+	}
+	room := open(config, members, layout, log)
+	server := newServer(routes(room), log)
+	log.Info("serving REST", "listen", listener.Addr().String(), "nodes", config.Nodes)
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(netutil.LimitListener(listener, config.MaxConnections)) }()
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
+	select {
+	case why := <-stop:
+		log.Info("stopping", "signal", why.String())
+		late, cancel := context.WithTimeout(context.Background(), stopFor)
+		defer cancel()
+		_ = server.Shutdown(late)
+	case err = <-failed:
+		fmt.Fprintln(os.Stderr, "gateway:", err)
+		os.Exit(1)
+	}
+}
+
+// open wires the room and sets the connections' loops going.
+func open(config Config, members []Member, layout shard.Layout, log *slog.Logger) *Room {
+	room := &Room{Config: config, Layout: layout, Members: members, Links: make([][]*Link, len(members)), Metrics: newMetrics(), Log: log}
+	for s := range layout.Shards {
+		room.Views = append(room.Views, shard.BirthView(layout, s))
+	}
+	for node := range members {
+		for range config.Links {
+			room.Links[node] = append(room.Links[node], &Link{make(chan request, linkQueue), make(chan chan<- LinkState)})
+		}
+	}
+	for node, links := range room.Links {
+		for _, link := range links {
+			go runLink(room, node, link)
+		}
+	}
+	return room
+}
+
+// newServer makes the server, with a limit on everything that a client can make it wait for.
+func newServer(handler http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{Handler: handler, ReadHeaderTimeout: readFor, ReadTimeout: readFor, WriteTimeout: writeFor, IdleTimeout: idleFor,
+		MaxHeaderBytes: maxBody, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+}

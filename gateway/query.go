@@ -1,0 +1,103 @@
+package main
+
+import (
+	"encoding/base64"
+	"net/url"
+	"strconv"
+
+	"tandem/shard"
+)
+
+// Query is what a list asks for: Limit users from Offset on, or, if Walk, behind the user After ("": from the start).
+type Query struct {
+	Offset, Limit uint64
+	Walk          bool
+	After         string
+}
+
+const (
+	limitMost    = 1000
+	limitDefault = 100
+	cursorMark   = 'c' // first byte of a cursor: the version of its format
+)
+
+// parseQuery reads the parameters of a list, and every one that is wrong. Others are passed over.
+func parseQuery(values url.Values) (Query, []FieldError) {
+	q, bad := Query{Limit: limitDefault}, []FieldError(nil)
+	for _, name := range [...]string{"offset", "limit", "after"} {
+		if len(values[name]) > 1 {
+			bad = append(bad, FieldError{name, "repeated parameter"})
+		}
+	}
+	if values.Has("offset") {
+		n, err := strconv.ParseUint(values.Get("offset"), 10, 63)
+		if err != nil {
+			bad = append(bad, FieldError{"offset", "expected an integer from 0 on"})
+		}
+		q.Offset = n
+	}
+	if values.Has("limit") {
+		n, err := strconv.ParseUint(values.Get("limit"), 10, 63)
+		if err != nil || n < 1 || n > limitMost {
+			bad = append(bad, FieldError{"limit", "expected an integer from 1 to 1000"})
+		}
+		q.Limit = n
+	}
+	if !values.Has("after") {
+		return q, bad
+	}
+	if values.Has("offset") {
+		bad = append(bad, FieldError{"after", "offset and after exclude each other"})
+	}
+	id, ok := readCursor(values.Get("after"))
+	if !ok {
+		bad = append(bad, FieldError{"after", "expected a cursor from a Link header, or nothing to start a walk"})
+	}
+	q.Walk, q.After = true, id
+	return q, bad
+}
+
+// cursor makes the opaque cursor behind a user.
+func cursor(id string) string {
+	return base64.RawURLEncoding.EncodeToString(append([]byte{cursorMark}, id...))
+}
+
+// readCursor returns the id in a cursor; an empty cursor is the start.
+func readCursor(text string) (string, bool) {
+	if text == "" {
+		return "", true
+	}
+	b, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil || len(b) < 2 || b[0] != cursorMark {
+		return "", false
+	}
+	id := string(b[1:])
+	return id, shard.CheckID(id) == nil
+}
+
+// link makes the value of the Link header (RFC 8288) of a page with its number of users, last being the id of its last one.
+func link(q Query, total, users uint64, last string) string {
+	limit := strconv.FormatUint(q.Limit, 10)
+	at := func(offset uint64, rel string) string {
+		return "</api/user?offset=" + strconv.FormatUint(offset, 10) + "&limit=" + limit + `>; rel="` + rel + `"`
+	}
+	if q.Walk {
+		walk := "</api/user?after=&limit=" + limit + `>; rel="first"`
+		if users == q.Limit {
+			walk += ", </api/user?after=" + cursor(last) + "&limit=" + limit + `>; rel="next"`
+		}
+		return walk
+	}
+	text := at(0, "first")
+	if q.Offset > 0 {
+		text += ", " + at(q.Offset-min(q.Offset, q.Limit), "prev")
+	}
+	if q.Offset+users < total && users > 0 {
+		text += ", " + at(q.Offset+users, "next")
+	}
+	final := uint64(0)
+	if total > 0 {
+		final = (total - 1) / q.Limit * q.Limit
+	}
+	return text + ", " + at(final, "last")
+}

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"log/slog"
+
+	"tandem/shard"
+	"tandem/wire"
+)
+
+// Room is how the gateway's loops and handlers are wired: settings and channels, none of which changes after the start.
+type Room struct {
+	Config  Config
+	Layout  shard.Layout
+	Members []Member
+	Views   []shard.View // by shard
+	Links   [][]*Link    // by node: its connections
+	Metrics Metrics
+	Log     *slog.Logger
+}
+
+// Link is where one connection's loop is reached.
+type Link struct {
+	In    chan request
+	State chan chan<- LinkState
+}
+
+// LinkState is what a connection's loop says about itself.
+type LinkState struct {
+	Up     bool
+	Reason string
+}
+
+// request is a frame to send, and where its answer goes; Reply has room for the one answer, so the loop never waits.
+type request struct {
+	message  *wire.Message
+	deadline int64 // ns on this machine's boot-time clock
+	reply    chan reply
+}
+
+// reply is the answer to a request, or why there is none.
+type reply struct {
+	message *wire.Message
+	err     error
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/julienschmidt/httprouter"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"tandem/wire"
+)
+
+// call is a request on its way through a handler.
+type call struct {
+	http    *http.Request
+	id      string         // of the user, from the path
+	request wire.RequestID // of the write
+	until   int64          // ns on the boot-time clock
+}
+
+// handler answers one kind of call.
+type handler func(room *Room, c *call) response
+
+// routes is the table of what is served. Both spellings of a path, with and without the trailing slash, are the same resource.
+func routes(room *Room) http.Handler {
+	router := httprouter.New()
+	router.RedirectTrailingSlash, router.RedirectFixedPath = false, false
+	unrouted := func(operation string, h handler) http.Handler {
+		handle := wrap(room, operation, h)
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handle(w, r, nil) })
+	}
+	router.NotFound = unrouted("none", notFound)
+	router.MethodNotAllowed = unrouted("none", notAllowed)
+	router.GlobalOPTIONS = unrouted("options", options)
+	router.PanicHandler = func(w http.ResponseWriter, r *http.Request, cause any) {
+		room.Log.Error("a handler panicked", "path", r.URL.Path, "cause", cause, "stack", string(debug.Stack()))
+		a := problem(http.StatusInternalServerError, "the gateway has a bug; its log says more", nil)
+		write(w, requestID(r, uuid.New()), &a)
+	}
+	for _, slash := range [...]string{"", "/"} {
+		router.POST("/api/user"+slash, wrap(room, "create", createUser))
+		router.PUT("/api/user"+slash, wrap(room, "update", updateUser))
+		for _, method := range [...]string{http.MethodGet, http.MethodHead} {
+			router.Handle(method, "/api/user"+slash, wrap(room, "list", listUsers))
+			router.Handle(method, "/api/user/:id"+slash, either(wrap(room, "count", countUsers), wrap(room, "get", getUser)))
+		}
+		router.DELETE("/api/user/:id"+slash, either(wrap(room, "count", keepCount), wrap(room, "delete", deleteUser)))
+	}
+	for _, method := range [...]string{http.MethodGet, http.MethodHead} {
+		router.Handle(method, "/healthz", wrap(room, "health", health))
+		router.Handler(method, "/metrics", promhttp.HandlerFor(room.Metrics.Registry, promhttp.HandlerOpts{}))
+	}
+	return router
+}
+
+// wrap makes a route of a handler: it gives the call its deadline and its ids, writes the answer and counts it.
+func wrap(room *Room, operation string, h handler) httprouter.Handle {
+	durations := room.Metrics.Durations.WithLabelValues(operation)
+	touched := room.Metrics.Touched.WithLabelValues(operation)
+	return func(w http.ResponseWriter, r *http.Request, params httprouter.Params) {
+		began := time.Now()
+		request := uuid.New()
+		c := call{r, params.ByName("id"), request, clock() + int64(room.Config.Deadline)}
+		a := h(room, &c)
+		write(w, requestID(r, request), &a)
+		durations.Observe(time.Since(began).Seconds())
+		touched.Observe(float64(a.touched))
+		room.Metrics.Requests.WithLabelValues(operation, strconv.Itoa(a.status)).Inc()
+	}
+}
+
+// either tells the count from a user: the router cannot route /api/user/count beside /api/user/:id.
+func either(count, user httprouter.Handle) httprouter.Handle {
+	return func(w http.ResponseWriter, r *http.Request, params httprouter.Params) {
+		if params.ByName("id") == "count" {
+			count(w, r, params)
+			return
+		}
+		user(w, r, params)
+	}
+}
+
+// requestID is the client's own id of the request, if it has 1 to 128 visible ASCII characters, else the one made here.
+func requestID(r *http.Request, made uuid.UUID) string {
+	own := r.Header.Get("X-Request-Id")
+	for i := range len(own) {
+		if own[i] <= ' ' || own[i] > '~' || len(own) > 128 {
+			own = ""
+			break
+		}
+	}
+	if own != "" {
+		return own
+	}
+	return made.String()
+}
+
+func notFound(_ *Room, c *call) response {
+	return problem(http.StatusNotFound, fmt.Sprintf("nothing is served at %s; users are at /api/user/", c.http.URL.Path), nil)
+}
+
+// notAllowed answers a method that the resource does not have; the router has set Allow.
+func notAllowed(_ *Room, c *call) response {
+	return problem(http.StatusMethodNotAllowed, fmt.Sprintf("%s is not allowed at %s; the Allow header names what is", c.http.Method, c.http.URL.Path), nil)
+}
+
+// options answers OPTIONS; the router has set Allow.
+func options(_ *Room, c *call) response {
+	a := response{status: http.StatusNoContent}
+	if c.http.URL.Path == "/api/user/count" || c.http.URL.Path == "/api/user/count/" {
+		a.allow = countMethods
+	}
+	return a
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"tandem/shard"
+	"tandem/wire"
+)
+
+// maxBody is the greatest size of a request body in bytes.
+const maxBody = 16 << 10
+
+// ErrJSON is the class of a body that is not one JSON value.
+var ErrJSON = errors.New("malformed JSON")
+
+// FieldError is one field that is wrong, and what was expected.
+type FieldError struct{ Field, Detail string }
+
+// The bit of the id beside wire.HasName, HasEmail and HasGroup.
+const hasID = 1 << 3
+
+// bits of the fields of a user; no other name is a field.
+var bits = map[string]uint8{"id": hasID, "name": wire.HasName, "email": wire.HasEmail, "group": wire.HasGroup}
+
+// names of the fields in the order in which missing ones are reported.
+var names = [...]string{"id", "name", "email", "group"}
+
+// decodeUser reads a user from a JSON body: the fields that are there, as bits, and every field that is wrong; required has the bits
+// of those that must be there. Error: ErrJSON, with the byte.
+func decodeUser(body []byte, required uint8) (wire.Record, uint8, []FieldError, error) {
+	user, have, bad := wire.Record{}, uint8(0), []FieldError(nil)
+	dec := jsontext.NewDecoder(bytes.NewReader(body), jsontext.AllowDuplicateNames(true))
+	open, err := dec.ReadToken()
+	if err != nil {
+		return user, 0, nil, malformed(err, dec.InputOffset())
+	}
+	if open.Kind() != '{' {
+		return user, 0, []FieldError{{"", "expected an object with id, name, email and group"}}, nil
+	}
+	for dec.PeekKind() == '"' {
+		token, err := dec.ReadToken()
+		if err != nil {
+			return user, 0, nil, malformed(err, dec.InputOffset())
+		}
+		name := token.String()
+		value, err := dec.ReadValue()
+		if err != nil {
+			return user, 0, nil, malformed(err, dec.InputOffset())
+		}
+		bit, known := bits[name]
+		detail := ""
+		switch {
+		case !known:
+			detail = "unknown field"
+		case have&bit != 0:
+			detail = "repeated field"
+		case value.Kind() == 'n':
+			detail = "null is not allowed"
+		default:
+			user, detail = setField(user, bit, value)
+		}
+		if bit == hasID && detail == "" {
+			if err = shard.CheckID(user.ID); err != nil {
+				detail = err.Error()
+			}
+		}
+		if detail != "" {
+			bad = append(bad, FieldError{name, detail})
+		}
+		have |= bit
+	}
+	if _, err = dec.ReadToken(); err != nil {
+		return user, 0, nil, malformed(err, dec.InputOffset())
+	}
+	if _, err = dec.ReadToken(); err != io.EOF {
+		return user, 0, nil, fmt.Errorf("%w: byte %d: expected the end of the body", ErrJSON, dec.InputOffset())
+	}
+	for _, name := range names {
+		if required&^have&bits[name] != 0 {
+			bad = append(bad, FieldError{name, "required"})
+		}
+	}
+	return user, have, bad, nil
+}
+
+// malformed makes an error of class ErrJSON of what the decoder says.
+func malformed(err error, at int64) error {
+	syntax := &jsontext.SyntacticError{}
+	if errors.As(err, &syntax) {
+		return fmt.Errorf("%w: byte %d: %w", ErrJSON, syntax.ByteOffset, syntax.Err)
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		return fmt.Errorf("%w: byte %d: the body ends too early", ErrJSON, at)
+	}
+	return fmt.Errorf("%w: byte %d: %w", ErrJSON, at, err)
+}
+
+// setField sets the field of a bit from a JSON value, or says what was expected.
+func setField(user wire.Record, bit uint8, value jsontext.Value) (wire.Record, string) {
+	kind := value.Kind()
+	if bit == wire.HasGroup {
+		group, err := strconv.ParseInt(string(value), 10, 64)
+		if kind != '0' || err != nil {
+			return user, "expected an integer from -9223372036854775808 to 9223372036854775807"
+		}
+		user.Group = group
+		return user, ""
+	}
+	if kind != '"' {
+		return user, "expected a string"
+	}
+	text, err := jsontext.AppendUnquote(nil, value)
+	if err != nil {
+		return user, err.Error()
+	}
+	switch bit {
+	case hasID:
+		user.ID = string(text)
+	case wire.HasName:
+		user.Name = string(text)
+	case wire.HasEmail:
+		user.Email = string(text)
+	}
+	return user, ""
+}
+
+// appendUser appends a user as JSON.
+func appendUser(b []byte, r *wire.Record) []byte {
+	b = append(b, `{"id":`...)
+	b, _ = jsontext.AppendQuote(b, r.ID) // the store holds valid UTF-8 only; anything else is replaced, not refused
+	b = append(b, `,"name":`...)
+	b, _ = jsontext.AppendQuote(b, r.Name)
+	b = append(b, `,"email":`...)
+	b, _ = jsontext.AppendQuote(b, r.Email)
+	b = append(b, `,"group":`...)
+	b = strconv.AppendInt(b, r.Group, 10)
+	return append(b, '}')
+}
