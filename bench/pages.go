@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -14,6 +15,9 @@ import (
 
 // errPages is the class of a LIST that could not be measured.
 var errPages = errors.New("cannot measure LIST")
+
+// bigPage is the largest page that may be asked for.
+const bigPage = 1000
 
 // page is what came of one LIST.
 type page struct {
@@ -42,24 +46,23 @@ func measurePages(target string, samples, limit int) error {
 	for k := range spread {
 		spread[k] = hdrhistogram.New(1, time.Minute.Microseconds(), 3)
 	}
-	start := fmt.Sprintf("/api/user?offset=%d&limit=%d", head.total-min(head.total, uint64(20*limit)), limit)
+	far, err := walkFar(client, target, head.total-min(head.total, uint64(20*limit)), limit)
+	if err != nil {
+		return err
+	}
+	paths[2] = far
 	for range samples {
 		for k, path := range paths {
-			if path == "" { // the walk begins, or begins anew, at a page by offset, which is not counted
-				first, err := getPage(client, target+start)
-				if err != nil {
-					return err
-				}
-				paths[2] = first.next
-				continue
-			}
 			got, err := getPage(client, target+path)
 			if err != nil {
 				return err
 			}
 			_ = spread[k].RecordValue(got.took.Microseconds()) // the client's time limit is within its range
-			if k == 2 {
-				paths[2] = got.next
+			if k < 2 {
+				continue
+			}
+			if paths[k] = got.next; got.next == "" { // at the end the walk goes back to where it is far
+				paths[k] = far
 			}
 		}
 	}
@@ -69,6 +72,36 @@ func measurePages(target string, samples, limit int) error {
 	}
 	fmt.Printf("ratio of the medians, end to begin: %.2f\n", float64(spread[1].ValueAtQuantile(50))/float64(max(1, spread[0].ValueAtQuantile(50))))
 	return nil
+}
+
+// walkFar walks by cursor, with large pages, until less than a large page is left before offset, and returns the path of the
+// next page by that cursor with limit users. There is no shorter way: a cursor comes only from the page before it.
+func walkFar(client *http.Client, target string, offset uint64, limit int) (string, error) {
+	path := fmt.Sprintf("/api/user?after=&limit=%d", limit)
+	for at := uint64(0); at+bigPage <= offset; at += bigPage {
+		big, err := url.Parse(path)
+		if err != nil {
+			return "", fmt.Errorf("%w: the link of the next page: %w", errPages, err)
+		}
+		query := big.Query()
+		query.Set("limit", strconv.Itoa(bigPage))
+		big.RawQuery = query.Encode()
+		got, err := getPage(client, target+big.String())
+		if err != nil {
+			return "", err
+		}
+		if path = got.next; path == "" {
+			return "", fmt.Errorf("%w: the walk by cursor ends after %d users", errPages, at)
+		}
+	}
+	last, err := url.Parse(path)
+	if err != nil {
+		return "", fmt.Errorf("%w: the link of the next page: %w", errPages, err)
+	}
+	query := last.Query()
+	query.Set("limit", strconv.Itoa(limit))
+	last.RawQuery = query.Encode()
+	return last.String(), nil
 }
 
 // getPage fetches one page, all of it.

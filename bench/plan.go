@@ -70,7 +70,7 @@ func commands(p clusterPlan) [][]string {
 		all = append(all, []string{filepath.Join(p.Bin, "node"), "--name", name, "--listen", p.Addrs[i],
 			"--data", filepath.Join(p.Dir, name), "--nodes", list, "--shards", strconv.Itoa(p.Shards)})
 	}
-	return append(all, []string{filepath.Join(p.Bin, "gateway"), "--listen", p.HTTP, "--nodes", list})
+	return append(all, []string{filepath.Join(p.Bin, "gateway"), "--listen", p.HTTP, "--nodes", list, "--shards", strconv.Itoa(p.Shards)})
 }
 
 // welcome says where everything listens and what to try first.

@@ -41,7 +41,9 @@ func runLink(room *Room, node int, link *Link) {
 		s := <-dialled
 		if s.err == nil {
 			pause, said = redialLeast, ""
-			s.err = serveLink(link, s)
+			ended := make(chan error, 1)
+			go serveLink(link, s, ended)
+			s.err = <-ended
 			s.raw.Close()
 		}
 		reason := fmt.Errorf("%w: %s (%s) cannot be reached: %w", ErrLink, room.Members[node].Name, room.Members[node].Address, s.err)
@@ -106,8 +108,9 @@ func dial(room *Room, node int, out chan<- session) {
 }
 
 // serveLink is a connection's loop: it owns the requests that wait for an answer, writes all that is waiting in one system call, and
-// returns why the connection ended, when every request has been failed.
-func serveLink(link *Link, s session) (err error) {
+// says why the connection ended, when every request has been failed.
+func serveLink(link *Link, s session, ended chan<- error) {
+	var err error
 	pending, frames, last := map[uint64]request{}, []byte(nil), uint64(0)
 	heard, asked := time.Now(), time.Time{}
 	answers, quit := make(chan []*wire.Message, 16), make(chan struct{})
@@ -150,7 +153,7 @@ func serveLink(link *Link, s session) (err error) {
 	for _, r := range pending {
 		r.reply <- reply{err: fmt.Errorf("%w: %w", ErrLink, err)}
 	}
-	return err
+	ended <- err
 }
 
 // takeRequests appends the frames of first and of what else is waiting, and notes who waits for the answers.

@@ -49,30 +49,24 @@ func parseQuery(values url.Values) (Query, []FieldError) {
 	if values.Has("offset") {
 		bad = append(bad, FieldError{"after", "offset and after exclude each other"})
 	}
-	id, ok := readCursor(values.Get("after"))
-	if !ok {
+	q.Walk = true
+	text := values.Get("after")
+	if text == "" {
+		return q, bad
+	}
+	b, err := base64.RawURLEncoding.DecodeString(text)
+	if err == nil && len(b) > 0 && b[0] == cursorMark {
+		q.After = string(b[1:])
+	}
+	if shard.CheckID(q.After) != nil {
 		bad = append(bad, FieldError{"after", "expected a cursor from a Link header, or nothing to start a walk"})
 	}
-	q.Walk, q.After = true, id
 	return q, bad
 }
 
 // cursor makes the opaque cursor behind a user.
 func cursor(id string) string {
 	return base64.RawURLEncoding.EncodeToString(append([]byte{cursorMark}, id...))
-}
-
-// readCursor returns the id in a cursor; an empty cursor is the start.
-func readCursor(text string) (string, bool) {
-	if text == "" {
-		return "", true
-	}
-	b, err := base64.RawURLEncoding.DecodeString(text)
-	if err != nil || len(b) < 2 || b[0] != cursorMark {
-		return "", false
-	}
-	id := string(b[1:])
-	return id, shard.CheckID(id) == nil
 }
 
 // link makes the value of the Link header (RFC 8288) of a page with its number of users, last being the id of its last one.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"tandem/shard"
@@ -18,27 +19,30 @@ type Loaded struct {
 // shard.RememberFor.
 const windowRecords = 1 << 20
 
-// loadReplica reads a shard's meta.
-func loadReplica(st Store, s int) (Loaded, error) {
-	loaded := Loaded{}
-	var damaged error
-	see := func(key, value []byte) bool {
-		switch {
-		case key[0] != metaPosition[0]:
-			return false
-		case string(key) == metaPosition && len(value) == 16:
-			loaded.Last = binary.BigEndian.Uint64(value[8:])
-		case len(key) == len(metaBucket)+1 && string(key[:len(metaBucket)]) == metaBucket && len(value) == 8:
-			loaded.Counts[key[len(metaBucket)]] = binary.BigEndian.Uint64(value)
-		default:
-			damaged = fmt.Errorf("%w: meta key %q of shard %d with %d bytes", ErrStore, key, s, len(value))
+// loadReplicas reads the meta of the shards held; the result is by shard.
+func loadReplicas(st Store, l shard.Layout, held []int) ([]Loaded, error) {
+	loaded := make([]Loaded, l.Shards)
+	for _, s := range held {
+		var damaged error
+		see := func(key, value []byte) bool {
+			switch {
+			case key[0] != metaPosition[0]:
+				return false
+			case string(key) == metaPosition && len(value) == 16:
+				loaded[s].Last = binary.BigEndian.Uint64(value[8:])
+			case len(key) == len(metaBucket)+1 && string(key[:len(metaBucket)]) == metaBucket && len(value) == 8:
+				loaded[s].Counts[key[len(metaBucket)]] = binary.BigEndian.Uint64(value)
+			default:
+				damaged = fmt.Errorf("%w: meta key %q of shard %d with %d bytes", ErrStore, key, s, len(value))
+			}
+			return true
 		}
-		return true
+		err := walk(st, s, []byte("m"), see)
+		if err = errors.Join(err, damaged); err != nil {
+			return nil, err
+		}
 	}
-	if err := walk(st, s, []byte("m"), see); err != nil {
-		return loaded, err
-	}
-	return loaded, damaged
+	return loaded, nil
 }
 
 // loadWindows reads the newest part of the WAL for the request ids that a gateway may still send again (rule R18). Stamps after now

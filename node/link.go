@@ -44,7 +44,9 @@ func runLink(room *Room, peer int, shards []int) {
 		notify(room, shards, shard.Event{Kind: shard.StreamUp, Stream: stream})
 		gone := make(chan error, 1)
 		go readLink(room, c, stream, gone)
-		err := writeLink(link, c.raw, stream, gone)
+		ended := make(chan error, 1)
+		go writeLink(link, c.raw, stream, gone, ended)
+		err := <-ended
 		c.raw.Close()
 		room.Log.Warn("the connection to a backup broke", "peer", room.Members[peer].Name, "stream", stream, "error", err)
 		notify(room, shards, shard.Event{Kind: shard.StreamDown, Stream: stream})
@@ -104,8 +106,8 @@ func greeting(room *Room) wire.Greeting {
 		Nodes: uint64(room.Layout.Nodes), Shards: uint64(room.Layout.Shards)}
 }
 
-// writeLink sends the letters of a stream, all that are waiting in one system call, until the stream ends.
-func writeLink(link *Link, raw net.Conn, stream uint64, gone <-chan error) error {
+// writeLink sends the letters of a stream, all that are waiting in one system call, until the stream ends; then it says why.
+func writeLink(link *Link, raw net.Conn, stream uint64, gone <-chan error, ended chan<- error) {
 	ping := time.NewTicker(pingEvery)
 	defer ping.Stop()
 	var frames []byte
@@ -113,10 +115,12 @@ func writeLink(link *Link, raw net.Conn, stream uint64, gone <-chan error) error
 		frames = frames[:0]
 		select {
 		case err := <-gone:
-			return err
+			ended <- err
+			return
 		case n := <-link.Break:
 			if n == stream {
-				return fmt.Errorf("%w: it does not read", ErrPeer)
+				ended <- fmt.Errorf("%w: it does not read", ErrPeer)
+				return
 			}
 		case <-ping.C:
 			frames = wire.AppendFrame(frames, &wire.Message{Kind: wire.Ping})
@@ -125,7 +129,8 @@ func writeLink(link *Link, raw net.Conn, stream uint64, gone <-chan error) error
 		}
 		_ = raw.SetWriteDeadline(time.Now().Add(silence))
 		if _, err := raw.Write(frames); err != nil {
-			return err
+			ended <- err
+			return
 		}
 	}
 }

@@ -36,13 +36,7 @@ func startCluster(t testing.TB) []*Room {
 		}
 		t.Cleanup(func() { os.RemoveAll(dir) })
 		c := Config{Name: fmt.Sprintf("db-%d", i), Listen: address, Data: filepath.Join(dir, "data"), Nodes: strings.Join(names, ","), Cluster: "test", Shards: 24, CacheMB: 8, WalKeepMB: 64, MaxConnections: 256}
-		room, listener, err := open(c, slog.New(slog.DiscardHandler))
-		if err != nil {
-			t.Fatal(err)
-		}
-		start(room, listener)
-		rooms[i] = room
-		t.Cleanup(func() { listener.Close() })
+		rooms[i] = startNode(t, c)
 	}
 	for _, room := range rooms {
 		for s, d := range room.Desks {
@@ -57,6 +51,37 @@ func startCluster(t testing.TB) []*Room {
 		}
 	}
 	return rooms
+}
+
+// startNode runs a node in this process as main does.
+func startNode(t testing.TB, c Config) *Room {
+	members, self, err := check(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	room := newRoom(c, shard.Layout{Nodes: len(members), Shards: c.Shards}, members, self, slog.New(slog.DiscardHandler))
+	held := heldBy(room.Layout, self)
+	if room.Store, err = openStore(c); err != nil {
+		t.Fatal(err)
+	}
+	if room.Facts, err = claim(room.Store, Facts{Format: storeFormat, Cluster: c.Cluster, Node: c.Name, Nodes: room.Layout.Nodes, Shards: room.Layout.Shards}); err != nil {
+		t.Fatal(err)
+	}
+	if room.Store, err = addFamilies(room.Store, held); err != nil {
+		t.Fatal(err)
+	}
+	loaded, err := loadReplicas(room.Store, room.Layout, held)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start(room, held, loaded)
+	go accept(room, listener, make(chan struct{}, c.MaxConnections))
+	return room
 }
 
 // client is a connection that has greeted.

@@ -25,6 +25,17 @@ type Room struct {
 	Log     *slog.Logger
 }
 
+const (
+	scansAtOnce = 8       // pages that are read from RocksDB at the same time
+	deskQueue   = 1 << 10 // events that wait for a replica
+)
+
+// newRoom makes the channels; the loops are not running yet.
+func newRoom(c Config, l shard.Layout, members []Member, self int, log *slog.Logger) *Room {
+	return &Room{Config: c, Layout: l, Members: members, Self: self, Log: log, Desks: make([]*Desk, l.Shards), Links: make([]*Link, l.Nodes),
+		Disk: make(chan Part, 2*shard.MaxPending*l.Shards), Scans: make(chan struct{}, scansAtOnce), Census: make(chan chan<- []ConnInfo), Doors: make(chan door, 64)}
+}
+
 // Desk is where one replica's loop is reached.
 type Desk struct {
 	In      chan *shard.Event // from connections and links; the loop never waits for anyone but the disk, so it is always drained

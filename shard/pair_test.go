@@ -92,7 +92,11 @@ func (w *world) boot(i int) {
 func (w *world) crash(i int) {
 	w.nodes[i].up = false
 	w.cut()
-	w.after(w.delay(40*ms), func() { w.boot(i) })
+	down := 40 * ms
+	if w.rng.IntN(4) == 0 {
+		down = 500 * ms
+	}
+	w.after(w.delay(down), func() { w.boot(i) })
 }
 
 // cut breaks the stream. What is on its way to the backup may still arrive; the leader hears nothing more of it.
@@ -329,7 +333,7 @@ func runPair(t *testing.T, seed uint64, faults bool) *world {
 	if faults {
 		w.after(20*ms, w.chaos)
 	}
-	for w.now < 3000*ms {
+	for w.now < 4000*ms {
 		if w.now > 2000*ms {
 			w.calm = true
 		}

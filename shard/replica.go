@@ -233,7 +233,9 @@ func NewReplica(shard, self int, peer string, view View, last uint64, log []Entr
 	r := Replica{Shard: shard, Self: self, Peer: peer, View: view, Applied: last, Handed: last, Next: last,
 		Trouble: "no connection to the backup " + peer + " yet", Window: map[RequestID]Done{}}
 	for i := range log {
-		r = remember(r, &log[i], now)
+		n := &log[i]
+		r.Window[n.Request] = Done{n.LSN, Reply{Result: n.Result, Touched: 2, Record: Record{n.ID, n.Name, n.Email, n.Group, n.Epoch, n.LSN}}}
+		r.Order = append(r.Order, Expiry{now + RememberFor, n.Request})
 	}
 	return r
 }

@@ -87,14 +87,6 @@ func finish(r Replica, out []Effect) (Replica, []Effect) {
 	return r, out
 }
 
-// remember puts a write into the request-id window.
-func remember(r Replica, n *Entry, now int64) Replica {
-	reply := Reply{Result: n.Result, Touched: 2, Record: Record{n.ID, n.Name, n.Email, n.Group, n.Epoch, n.LSN}}
-	r.Window[n.Request] = Done{n.LSN, reply}
-	r.Order = append(r.Order, Expiry{now + RememberFor, n.Request})
-	return r
-}
-
 // forget drops the request ids from the window that have outlived every deadline.
 func forget(r Replica, now int64) Replica {
 	n := 0
