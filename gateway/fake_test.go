@@ -1,0 +1,396 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tandem/shard"
+	"tandem/wire"
+)
+
+// aheadBy is how far the clock of the fake nodes is ahead of this machine's.
+const aheadBy = int64(1e15)
+
+// patience is how long a test polls for what must come about.
+const patience = 30 * time.Second
+
+// verdict is what a hook wants done with a request.
+type verdict int
+
+const (
+	answer verdict = iota // as a node would
+	silent                // never
+	hangUp                // close the connection instead
+	refuse                // with the hook's own message
+)
+
+// hook decides over the requests that a fake node gets; the message is what it answers with under refuse.
+type hook func(m *wire.Message) (verdict, *wire.Message)
+
+// fakeStore is the data of all fake nodes of a cluster.
+type fakeStore struct {
+	lock     sync.Mutex
+	layout   shard.Layout
+	users    map[string]wire.Record
+	done     map[wire.RequestID]*wire.Message
+	last     uint64
+	pageMost int // records that fit a page
+}
+
+// fakeNode speaks the wire protocol over loopback.
+type fakeNode struct {
+	name     string
+	store    *fakeStore
+	listener net.Listener
+	lock     sync.Mutex
+	hook     hook
+	seen     []*wire.Message // requests, in order of arrival
+	open     []net.Conn
+}
+
+// rig is a gateway before fake nodes.
+type rig struct {
+	t     *testing.T
+	url   string
+	room  *Room
+	store *fakeStore
+	nodes []*fakeNode
+}
+
+// newRig starts three fake nodes and a gateway that is connected to all of them.
+func newRig(t *testing.T, deadline, try time.Duration) *rig {
+	t.Helper()
+	layout := shard.Layout{Nodes: 3, Shards: 24}
+	store := &fakeStore{layout: layout, users: map[string]wire.Record{}, done: map[wire.RequestID]*wire.Message{}, pageMost: 1000}
+	r := &rig{t: t, store: store}
+	members := []Member{}
+	for i := range layout.Nodes {
+		n := &fakeNode{name: "db-" + strconv.Itoa(i), store: store}
+		n.listen(t, "127.0.0.1:0")
+		r.nodes = append(r.nodes, n)
+		members = append(members, Member{n.name, n.listener.Addr().String()})
+	}
+	config := Config{Listen: "test", Cluster: "tandem", Shards: layout.Shards, Links: 2, Deadline: deadline, Try: try, MaxConnections: 100}
+	r.room = open(config, members, layout, slog.New(slog.DiscardHandler))
+	server := httptest.NewServer(routes(r.room))
+	r.url = server.URL
+	t.Cleanup(func() {
+		server.Close()
+		for _, n := range r.nodes {
+			n.stop()
+		}
+	})
+	for i := range r.nodes {
+		r.await(i, true)
+	}
+	return r
+}
+
+// await polls until all connections to a node are up, or all are down.
+func (r *rig) await(node int, up bool) {
+	r.t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
+		fit := true
+		for _, link := range r.room.Links[node] {
+			state := make(chan LinkState, 1)
+			link.State <- state
+			s := <-state
+			fit = fit && s.Up == up
+		}
+		if fit {
+			return
+		}
+		if time.Now().After(end) {
+			r.t.Fatalf("the connections to node %d do not become up=%v", node, up)
+		}
+	}
+}
+
+func (n *fakeNode) listen(t *testing.T, address string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.listener = listener
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			n.lock.Lock()
+			n.open = append(n.open, conn)
+			n.lock.Unlock()
+			go n.serve(conn)
+		}
+	}()
+}
+
+// stop closes the listener and every connection.
+func (n *fakeNode) stop() {
+	n.listener.Close()
+	n.lock.Lock()
+	defer n.lock.Unlock()
+	for _, conn := range n.open {
+		conn.Close()
+	}
+	n.open = nil
+}
+
+// set puts a hook in force and forgets what was seen.
+func (n *fakeNode) set(h hook) {
+	n.lock.Lock()
+	defer n.lock.Unlock()
+	n.hook, n.seen = h, nil
+}
+
+// saw returns the requests since set.
+func (n *fakeNode) saw() []*wire.Message {
+	n.lock.Lock()
+	defer n.lock.Unlock()
+	return slices.Clone(n.seen)
+}
+
+func (n *fakeNode) serve(conn net.Conn) {
+	defer conn.Close()
+	in := bufio.NewReader(conn)
+	for {
+		body, err := wire.ReadFrame(in, nil)
+		if err != nil {
+			return
+		}
+		m, err := wire.Decode(body)
+		if err != nil {
+			return
+		}
+		what, reply := answer, (*wire.Message)(nil)
+		if m.Kind != wire.Hello && m.Kind != wire.Ping {
+			n.lock.Lock()
+			n.seen = append(n.seen, m)
+			h := n.hook
+			n.lock.Unlock()
+			if h != nil {
+				what, reply = h(m)
+			}
+		}
+		switch what {
+		case silent:
+			continue
+		case hangUp:
+			return
+		case answer:
+			reply = n.store.answer(n.name, m)
+		}
+		reply.ID = m.ID
+		if _, err = conn.Write(wire.AppendFrame(nil, reply)); err != nil {
+			return
+		}
+	}
+}
+
+// answer is what a node says to a request.
+func (s *fakeStore) answer(name string, m *wire.Message) *wire.Message {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	current, exists := s.users[m.Record.ID]
+	switch m.Kind {
+	case wire.Hello:
+		return &wire.Message{Kind: wire.Welcome, Clock: clock() + aheadBy, Greeting: wire.Greeting{Version: wire.Version, Cluster: "tandem", Role: "node", Name: name,
+			Nodes: uint64(s.layout.Nodes), Shards: uint64(s.layout.Shards)}}
+	case wire.Ping:
+		return &wire.Message{Kind: wire.Pong, Clock: clock() + aheadBy}
+	case wire.Get:
+		if !exists {
+			return &wire.Message{Kind: wire.Outcome, Result: wire.Missing, Touched: 1}
+		}
+		return &wire.Message{Kind: wire.Outcome, Result: wire.Found, Touched: 1, Record: current}
+	case wire.Count:
+		a := &wire.Message{Kind: wire.Counts}
+		for _, want := range m.Set {
+			a.Counts = append(a.Counts, wire.ShardCount{Shard: want, Users: uint64(len(s.ordered(int(want))))})
+		}
+		return a
+	case wire.List:
+		return s.page(m)
+	}
+	if before := s.done[m.Request]; before != nil { // done is done once, whatever it became
+		again := *before
+		return &again
+	}
+	a := s.write(m, current, exists)
+	keep := *a
+	s.done[m.Request] = &keep
+	return a
+}
+
+func (s *fakeStore) write(m *wire.Message, current wire.Record, exists bool) *wire.Message {
+	refused := &wire.Message{Kind: wire.Outcome, Touched: 1, Record: wire.Record{ID: m.Record.ID}}
+	matches := len(m.Match) == 0 || slices.Contains(m.Match, wire.Place{Epoch: current.Epoch, LSN: current.LSN})
+	switch {
+	case m.Op == wire.Create && exists:
+		refused.Result, refused.Record = wire.Exists, current
+		return refused
+	case m.Op != wire.Create && !exists:
+		refused.Result = wire.Missing
+		return refused
+	case m.Op != wire.Create && !matches:
+		refused.Result, refused.Record = wire.Mismatch, current
+		return refused
+	}
+	s.last++
+	next := m.Record
+	if m.Op == wire.Update {
+		next = current
+		if m.Fields&wire.HasName != 0 {
+			next.Name = m.Record.Name
+		}
+		if m.Fields&wire.HasEmail != 0 {
+			next.Email = m.Record.Email
+		}
+		if m.Fields&wire.HasGroup != 0 {
+			next.Group = m.Record.Group
+		}
+	}
+	next.Epoch, next.LSN = 1, s.last
+	s.users[next.ID] = next
+	if m.Op == wire.Delete {
+		delete(s.users, next.ID)
+	}
+	return &wire.Message{Kind: wire.Outcome, Result: wire.Created + m.Op - wire.Create, Touched: 2, Record: next}
+}
+
+// ordered returns the users of a shard in the global order.
+func (s *fakeStore) ordered(want int) []wire.Record {
+	all := []wire.Record{}
+	for id, u := range s.users {
+		if at, _ := shard.Place(s.layout, id); at == want {
+			all = append(all, u)
+		}
+	}
+	key := func(id string) string {
+		_, bucket := shard.Place(s.layout, id)
+		return string(shard.AppendKey(nil, bucket, id))
+	}
+	slices.SortFunc(all, func(a, b wire.Record) int { return cmp.Compare(key(a.ID), key(b.ID)) })
+	return all
+}
+
+func (s *fakeStore) page(m *wire.Message) *wire.Message {
+	if m.Limit < 1 || m.Limit > 1000 {
+		return &wire.Message{Kind: wire.Error, Code: wire.BadRequest, Text: "expected a limit of 1 to 1000"}
+	}
+	all := s.ordered(int(m.Shard))
+	start := int(m.Offset)
+	if len(m.After) > 0 {
+		start = 1 + slices.IndexFunc(all, func(u wire.Record) bool { return u.ID == string(m.After) })
+	}
+	all = all[min(start, len(all)):]
+	all = all[:min(int(m.Limit), len(all))]
+	cut := min(s.pageMost, len(all))
+	return &wire.Message{Kind: wire.Page, Shard: m.Shard, More: cut < len(all), Records: all[:cut]}
+}
+
+// result is an answer of the gateway.
+type result struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// ask sends one request; headers are pairs of name and value.
+func (r *rig) ask(method, path, body string, headers ...string) result {
+	r.t.Helper()
+	request, err := http.NewRequest(method, r.url+path, strings.NewReader(body))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		request.Header.Add(headers[i], headers[i+1])
+	}
+	response, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(request) // follows no redirect
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return result{response.StatusCode, response.Header, string(text)}
+}
+
+// must is ask that wants a status, and for every refusal a problem.
+func (r *rig) must(status int, method, path, body string, headers ...string) result {
+	r.t.Helper()
+	got := r.ask(method, path, body, headers...)
+	if got.status != status {
+		r.t.Fatalf("%s %s %.200s: status %d, expected %d: %.300s", method, path, body, got.status, status, got.body)
+	}
+	if got.header.Get("X-Request-Id") == "" || got.header.Get("Tandem-Nodes-Touched") == "" {
+		r.t.Errorf("%s %s: headers %v", method, path, got.header)
+	}
+	if status >= 400 && method != http.MethodHead {
+		isProblem(r.t, got)
+	}
+	return got
+}
+
+// isProblem holds that an answer is a problem as RFC 9457 has it, and returns the fields that it names.
+func isProblem(t *testing.T, got result) []string {
+	t.Helper()
+	var p struct {
+		Type, Title, Detail string
+		Status              int
+		Errors              []struct{ Field, Detail string }
+	}
+	if err := json.Unmarshal([]byte(got.body), &p); err != nil || got.header.Get("Content-Type") != "application/problem+json" {
+		t.Errorf("no problem: %v in %s %.200s", err, got.header.Get("Content-Type"), got.body)
+	}
+	if p.Type != "about:blank" || p.Title != http.StatusText(got.status) || p.Status != got.status || p.Detail == "" {
+		t.Errorf("status %d: problem %+v", got.status, p)
+	}
+	if again := got.header.Get("Retry-After"); (again != "") != (got.status == http.StatusServiceUnavailable) {
+		t.Errorf("status %d: Retry-After %q", got.status, again)
+	}
+	fields := []string{}
+	for _, f := range p.Errors {
+		if f.Detail == "" {
+			t.Errorf("field %q without a detail", f.Field)
+		}
+		fields = append(fields, f.Field)
+	}
+	return fields
+}
+
+// idLedBy returns an id whose shard a node leads.
+func (r *rig) idLedBy(node int, prefix string) string {
+	for i := 0; ; i++ {
+		id := prefix + strconv.Itoa(i)
+		if s, _ := shard.Place(r.room.Layout, id); shard.BirthView(r.room.Layout, s).Leader == node {
+			return id
+		}
+	}
+}
+
+// fill stores users u0 … without the gateway.
+func (r *rig) fill(n int) {
+	r.store.lock.Lock()
+	defer r.store.lock.Unlock()
+	for i := range n {
+		id := "u" + strconv.Itoa(i)
+		r.store.users[id] = wire.Record{ID: id, Name: "n", Email: "e", Group: int64(i), Epoch: 1, LSN: uint64(i + 1)}
+	}
+}
