@@ -33,6 +33,7 @@
 //	facts.go    whose data folder this is
 //	replica.go  the loop of one shard's replica
 //	disk.go     the loop that owns all writes
+//	space.go    how much room the disk has
 //	batch.go    entries ↔ bytes of a RocksDB batch
 //	value.go    a user ↔ bytes of a value
 //	rocks.go    the only file that knows grocksdb

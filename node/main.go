@@ -89,7 +89,7 @@ func start(room *Room, held []int, loaded []Loaded) {
 			ledFor[v.Backup] = append(ledFor[v.Backup], s)
 		}
 	}
-	go runDisk(room.Store, room.Disk, room.Desks, room.Log)
+	go runDisk(room)
 	go runCensus(room.Doors, room.Census)
 	for _, s := range held {
 		v := shard.BirthView(room.Layout, s)
