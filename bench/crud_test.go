@@ -11,7 +11,7 @@ import (
 const ada = `{"id":"13AE742","name":"Ada Lovelace","email":"ada@example.org","group":7}`
 
 func TestUsersThroughREST(t *testing.T) {
-	c := startTest(t, 3)
+	c := startPatient(t, 3)
 	t.Run("create", c.createUsers)
 	t.Run("read", c.readUsers)
 	t.Run("update", c.updateUsers)

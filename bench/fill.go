@@ -19,6 +19,13 @@ var errFill = errors.New("not all users were created")
 // progressEvery is the time between two lines of progress.
 const progressEvery = 2 * time.Second
 
+// A create that is answered 503 is asked again, as Retry-After says.
+const (
+	fillTries = 10
+	fillPause = 200 * time.Millisecond
+	existed   = "status 409 Conflict"
+)
+
 // fill creates the users first to first+users-1 of a seed through REST, connections at once, and prints its progress.
 func fill(target string, seed, first, users uint64, connections int) error {
 	target = strings.TrimSuffix(target, "/")
@@ -67,25 +74,35 @@ func fill(target string, seed, first, users uint64, connections int) error {
 // createUsers creates the users whose numbers come, one after the other, and sends an empty outcome for each, or why it failed.
 func createUsers(client *http.Client, target string, seed uint64, numbers <-chan uint64, outcomes chan<- string) {
 	for i := range numbers {
-		body, err := json.Marshal(makeUser(seed, i))
-		if err != nil {
-			outcomes <- err.Error()
-			continue
+		why, again := createUser(client, target, makeUser(seed, i))
+		for try := 1; again && try < fillTries; try++ {
+			time.Sleep(fillPause)
+			why, again = createUser(client, target, makeUser(seed, i))
+			if why == existed {
+				why = "" // by the try before, whose answer did not come in time
+			}
 		}
-		answer, err := client.Post(target+"/api/user/", "application/json", bytes.NewReader(body))
-		if err != nil {
-			outcomes <- errors.Unwrap(err).Error() // without the URL, so that equal failures are counted together
-			continue
-		}
-		_, err = io.Copy(io.Discard, answer.Body)
-		_ = answer.Body.Close()
-		switch {
-		case err != nil:
-			outcomes <- "an answer broke off"
-		case answer.StatusCode != http.StatusCreated:
-			outcomes <- "status " + answer.Status
-		default:
-			outcomes <- ""
-		}
+		outcomes <- why
 	}
+}
+
+// createUser sends one create and returns why it failed, "" if it did not, and whether the answer asks to try again.
+func createUser(client *http.Client, target string, u user) (why string, again bool) {
+	body, err := json.Marshal(u)
+	if err != nil {
+		return err.Error(), false
+	}
+	answer, err := client.Post(target+"/api/user/", "application/json", bytes.NewReader(body))
+	if err != nil {
+		return errors.Unwrap(err).Error(), false // without the URL, so that equal failures are counted together
+	}
+	defer answer.Body.Close()
+	_, err = io.Copy(io.Discard, answer.Body)
+	switch {
+	case err != nil:
+		return "an answer broke off", false
+	case answer.StatusCode != http.StatusCreated:
+		return "status " + answer.Status, answer.StatusCode == http.StatusServiceUnavailable
+	}
+	return "", false
 }

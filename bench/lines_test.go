@@ -32,7 +32,7 @@ func netcat(t *testing.T, addr, text string) string {
 }
 
 func TestLinesOfText(t *testing.T) {
-	c := startTest(t, 3)
+	c := startPatient(t, 3)
 	c.must(201, "POST", "/api/user/", ada)
 	t.Run("one answer a line", func(t *testing.T) {
 		for _, line := range []string{"PING", "ping", "HELP", "STATUS", "COUNT", "SHARDS", "LIST 0 10", "GET nobody", "NONSENSE", "GET", "LIST x y"} {

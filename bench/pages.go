@@ -26,31 +26,41 @@ type page struct {
 	took  time.Duration
 }
 
+// pageNames are the kinds of page that are measured; the number is the offset of the far one.
+const pageNames = "offset 0|offset %d|by cursor near the end"
+
 // measurePages takes the latency of LIST at offset 0 and near the end, in turn so that both meet the same machine, and of a walk by
 // cursor over the last pages, and prints them.
 func measurePages(target string, samples, limit int) error {
 	target = strings.TrimSuffix(target, "/")
 	client := &http.Client{Timeout: 10 * time.Second}
+	size := uint64(limit)
 	head, err := getPage(client, target+fmt.Sprintf("/api/user?offset=0&limit=%d", limit))
 	if err != nil {
 		return err
 	}
-	if head.total < uint64(limit) {
+	if head.total < size {
 		return fmt.Errorf("%w: %d users are stored, at least one page of %d is needed (bench fill makes them)", errPages, head.total, limit)
 	}
-	names := [3]string{"offset 0", fmt.Sprintf("offset %d", head.total-uint64(limit)), "by cursor near the end"}
-	paths := [3]string{}
-	paths[0] = fmt.Sprintf("/api/user?offset=0&limit=%d", limit)
-	paths[1] = fmt.Sprintf("/api/user?offset=%d&limit=%d", head.total-uint64(limit), limit)
+	// A cursor comes only from the page before it: the walk begins with large pages, up to where 20 pages are left to measure.
+	far := fmt.Sprintf("/api/user?after=&limit=%d", bigPage)
+	for at := uint64(0); at+bigPage+20*size <= head.total; at += bigPage {
+		got, err := getPage(client, target+far)
+		if err != nil {
+			return err
+		}
+		if far = got.next; far == "" {
+			return fmt.Errorf("%w: the walk by cursor ends before %d users", errPages, at+bigPage)
+		}
+	}
+	if far, err = withLimit(far, limit); err != nil {
+		return err
+	}
 	spread := [3]*hdrhistogram.Histogram{}
 	for k := range spread {
 		spread[k] = hdrhistogram.New(1, time.Minute.Microseconds(), 3)
 	}
-	far, err := walkFar(client, target, head.total-min(head.total, uint64(20*limit)), limit)
-	if err != nil {
-		return err
-	}
-	paths[2] = far
+	paths := [3]string{fmt.Sprintf("/api/user?offset=0&limit=%d", limit), fmt.Sprintf("/api/user?offset=%d&limit=%d", head.total-size, limit), far}
 	for range samples {
 		for k, path := range paths {
 			got, err := getPage(client, target+path)
@@ -61,47 +71,36 @@ func measurePages(target string, samples, limit int) error {
 			if k < 2 {
 				continue
 			}
-			if paths[k] = got.next; got.next == "" { // at the end the walk goes back to where it is far
+			if paths[k] = got.next; got.next == "" { // at the end the walk goes back to where 20 pages are left
 				paths[k] = far
 			}
 		}
 	}
-	fmt.Printf("LIST of %d users, limit %d, %d samples (ms)\n%-24s %9s %9s %9s\n", head.total, limit, samples, "", "p50", "p99", "max")
-	for k, h := range spread {
-		fmt.Printf("%-24s %9.2f %9.2f %9.2f\n", names[k], float64(h.ValueAtQuantile(50))/1e3, float64(h.ValueAtQuantile(99))/1e3, float64(h.Max())/1e3)
-	}
-	fmt.Printf("ratio of the medians, end to begin: %.2f\n", float64(spread[1].ValueAtQuantile(50))/float64(max(1, spread[0].ValueAtQuantile(50))))
+	fmt.Printf("LIST of %d users, limit %d, %d samples (ms)\n", head.total, limit, samples)
+	printSpread(strings.Split(fmt.Sprintf(pageNames, head.total-size), "|"), spread[:])
 	return nil
 }
 
-// walkFar walks by cursor, with large pages, until less than a large page is left before offset, and returns the path of the
-// next page by that cursor with limit users. There is no shorter way: a cursor comes only from the page before it.
-func walkFar(client *http.Client, target string, offset uint64, limit int) (string, error) {
-	path := fmt.Sprintf("/api/user?after=&limit=%d", limit)
-	for at := uint64(0); at+bigPage <= offset; at += bigPage {
-		big, err := url.Parse(path)
-		if err != nil {
-			return "", fmt.Errorf("%w: the link of the next page: %w", errPages, err)
-		}
-		query := big.Query()
-		query.Set("limit", strconv.Itoa(bigPage))
-		big.RawQuery = query.Encode()
-		got, err := getPage(client, target+big.String())
-		if err != nil {
-			return "", err
-		}
-		if path = got.next; path == "" {
-			return "", fmt.Errorf("%w: the walk by cursor ends after %d users", errPages, at)
-		}
+// printSpread prints a line for each kind of page, and how much the second costs over the first.
+func printSpread(names []string, spread []*hdrhistogram.Histogram) {
+	fmt.Printf("%-24s %9s %9s %9s\n", "", "p50", "p99", "max")
+	for k, h := range spread {
+		fmt.Printf("%-24s %9.2f %9.2f %9.2f\n", names[k], float64(h.ValueAtQuantile(50))/1e3, float64(h.ValueAtQuantile(99))/1e3, float64(h.Max())/1e3)
 	}
-	last, err := url.Parse(path)
+	near, far := spread[0].ValueAtQuantile(50), spread[1].ValueAtQuantile(50)
+	fmt.Printf("ratio of the medians, end to begin: %.2f\n", float64(far)/float64(max(1, near)))
+}
+
+// withLimit returns the path of a page with another limit.
+func withLimit(path string, limit int) (string, error) {
+	page, err := url.Parse(path)
 	if err != nil {
 		return "", fmt.Errorf("%w: the link of the next page: %w", errPages, err)
 	}
-	query := last.Query()
+	query := page.Query()
 	query.Set("limit", strconv.Itoa(limit))
-	last.RawQuery = query.Encode()
-	return last.String(), nil
+	page.RawQuery = query.Encode()
+	return page.String(), nil
 }
 
 // getPage fetches one page, all of it.

@@ -20,7 +20,7 @@ func (c *testCluster) served() []map[string]uint64 {
 func TestNodesTouched(t *testing.T) {
 	for _, nodes := range []int{3, 5, 9} {
 		t.Run(fmt.Sprintf("N=%d", nodes), func(t *testing.T) {
-			c := startTest(t, nodes)
+			c := startPatient(t, nodes)
 			half := nodes/2 + 1
 			for i := range uint64(40) {
 				u := makeUser(7, i)

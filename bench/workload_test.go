@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/uuid"
@@ -46,11 +47,20 @@ const golden = "{26ac75e9-3dfe-43cd-b984-13d39219e49c Xin Shannon xin.shannon.0@
 
 func TestFillReportsWhatFailed(t *testing.T) {
 	made := make(chan user, 100)
+	var busy atomic.Bool
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var u user
 		body, _ := io.ReadAll(r.Body)
 		if json.Unmarshal(body, &u) != nil || r.URL.Path != "/api/user/" || r.Method != "POST" {
 			w.WriteHeader(400)
+			return
+		}
+		if u == makeUser(3, 25) && !busy.Swap(true) {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		if u == makeUser(3, 25) {
+			w.WriteHeader(http.StatusConflict)
 			return
 		}
 		made <- u
@@ -60,8 +70,11 @@ func TestFillReportsWhatFailed(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	if err := fill(server.URL+"/", 3, 20, 30, 4); err != nil || len(made) != 30 {
+	if err := fill(server.URL+"/", 3, 20, 30, 4); err != nil || len(made) != 29 {
 		t.Errorf("%v, %d users", err, len(made))
+	}
+	if err := fill(server.URL, 3, 25, 1, 4); !errors.Is(err, errFill) || !strings.Contains(err.Error(), "1 times status 409") {
+		t.Errorf("a user that was there before: %v", err)
 	}
 	if err := fill(server.URL, 3, 10, 5, 4); !errors.Is(err, errFill) || !strings.Contains(err.Error(), "1 times") {
 		t.Errorf("an answer that broke off: %v", err)

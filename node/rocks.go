@@ -46,7 +46,8 @@ func databaseOptions(c Config) *grocksdb.Options {
 	o.SetWalSizeLimitMb(max(c.WalKeepMB, 8*walFileMB))
 	o.SetRecycleLogFileNum(0)
 	o.SetMaxBackgroundJobs(2)
-	o.SetInfoLogLevel(grocksdb.WarnInfoLogLevel)
+	// Its log lies in the data folder, and a line that a full disk cuts off trips an assertion.
+	o.SetInfoLogLevel(grocksdb.FatalInfoLogLevel)
 	o.SetKeepLogFileNum(4)
 	o.SetMaxLogFileSize(16 << 20)
 	return o

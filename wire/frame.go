@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // Version is the protocol version that hello and welcome carry.
@@ -53,7 +54,7 @@ func ReadFrame(r *bufio.Reader, scratch []byte) ([]byte, error) {
 	body := scratch[:0]
 	for len(body) < size {
 		step := min(size-len(body), max(len(body), 4096))
-		body = append(body, make([]byte, step)...)
+		body = slices.Grow(body, step)[:len(body)+step]
 		if _, err = io.ReadFull(r, body[len(body)-step:]); err == io.EOF {
 			err = io.ErrUnexpectedEOF
 		}
