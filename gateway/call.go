@@ -18,59 +18,87 @@ var ErrNode = errors.New("a node refused the request")
 // retryPause lies between two tries that failed at once.
 const retryPause = 5 * time.Millisecond
 
+// triesUnderWay bounds the tries of one request that wait for an answer.
+const triesUnderWay = 4
+
 // mayRetry tells the refusals after which the same request, with the same request id, is sent again.
 var mayRetry = map[wire.Code]bool{wire.NotLeader: true, wire.Unavailable: true, wire.Overdue: true, wire.Busy: true, wire.Disk: true}
 
+// The marks of a try whose frame certainly did not leave, and of one that got no answer in its time.
+var (
+	errNotSent = errors.New("not sent")
+	errLate    = errors.New("the node has not answered in time")
+)
+
 // askLeader sends a get or a write to the leader of its shard until it is answered: again with the same request id after a broken
-// connection, a try without an answer and a refusal that may pass. until is in ns on the boot-time clock. sent tells whether a
-// write may have been done although err is not nil. Errors: ErrUnavailable with the last reason, ErrNode.
-func askLeader(room *Room, m *wire.Message, until int64) (answer *wire.Message, sent bool, err error) {
-	reason := errors.New("no node was asked")
+// connection, a try without an answer and a refusal that may pass. sent tells whether a write may have been done although err is
+// not nil. The tries share one channel, so that an answer counts that comes after its try was given up. The message belongs to the links from
+// then on. Errors: ErrUnavailable with the last reason that tells something, ErrNode.
+func askLeader(room *Room, m *wire.Message, until time.Time) (answer *wire.Message, sent bool, err error) {
+	reason, replies, owed := errors.New("no node was asked"), make(chan reply, triesUnderWay), 0
+	if m.Kind == wire.Write {
+		m.Deadline = clock() + int64(time.Until(until)) // the clock first: so the sum is never later than until
+	}
 	for try := 0; ; try++ {
-		left := time.Duration(until - clock())
+		left := time.Until(until)
 		if left <= 0 {
 			return nil, sent, fmt.Errorf("%w: %w", ErrUnavailable, reason)
 		}
 		if try > 0 {
 			room.Metrics.Retries.Inc()
 		}
-		links := room.Links[room.Views[m.Shard].Leader]
-		link := links[(int(m.Shard)+try)%len(links)]
-		r := try1(link, m, until, min(room.Config.Try, left))
-		switch {
-		case r.err != nil:
-			reason = r.err
-			sent = sent || !errors.Is(r.err, errNotSent)
-		case r.message.Kind != wire.Error:
-			return r.message, true, nil
-		case mayRetry[r.message.Code]:
-			reason = errors.New(r.message.Text)
-		default:
-			return nil, sent, fmt.Errorf("%w: %s", ErrNode, r.message.Text)
+		leader, wait := room.Views[m.Shard].Leader, min(room.Config.Try, left)
+		links := room.Links[leader]
+		if owed < cap(replies) {
+			give(links[(int(m.Shard)+try)%len(links)], m, replies)
+			owed++
 		}
-		time.Sleep(min(retryPause, max(left, 0)))
+		got := await(replies, wait)
+		late := got.err == errLate
+		if late {
+			got.err = fmt.Errorf("%w: %s: %w: %v", ErrLink, room.Members[leader].Name, errLate, wait)
+		} else {
+			owed--
+		}
+		switch {
+		case got.err != nil:
+			sent = sent || m.Kind == wire.Write && !errors.Is(got.err, errNotSent)
+			if !late || try == 0 || wait == room.Config.Try { // a last try that the deadline cut short tells nothing
+				reason = got.err
+			}
+		case got.message.Kind == wire.Outcome:
+			return got.message, true, nil
+		case got.message.Kind != wire.Error:
+			return nil, sent, fmt.Errorf("%w: %s answered with a frame of kind %d", ErrNode, room.Members[leader].Name, got.message.Kind)
+		case mayRetry[got.message.Code]:
+			reason = fmt.Errorf("%s: %s", room.Members[leader].Name, got.message.Text)
+		default:
+			return nil, sent, fmt.Errorf("%w: %s: %s", ErrNode, room.Members[leader].Name, got.message.Text)
+		}
+		if !late {
+			time.Sleep(min(retryPause, left))
+		}
 	}
 }
 
-// errNotSent marks a try whose frame certainly did not leave.
-var errNotSent = errors.New("not sent")
-
-// try1 sends a copy of the frame, which the link changes, and waits for its answer.
-func try1(link *Link, m *wire.Message, until int64, wait time.Duration) reply {
-	frame := *m
-	r := request{&frame, until, make(chan reply, 1)}
+// give hands a request to a link, or fails it at once. It never waits.
+func give(link *Link, m *wire.Message, replies chan reply) {
 	select {
-	case link.In <- r:
+	case link.In <- request{m, replies}:
 	default:
-		return reply{err: fmt.Errorf("%w: %w: too many requests wait for the node", ErrLink, errNotSent)}
+		replies <- reply{err: fmt.Errorf("%w: %w: too many requests wait for the node", ErrLink, errNotSent)}
 	}
+}
+
+// await waits for a reply; after some time it is errLate.
+func await(replies <-chan reply, wait time.Duration) reply {
 	late := time.NewTimer(wait)
 	defer late.Stop()
 	select {
-	case got := <-r.reply:
+	case got := <-replies:
 		return got
 	case <-late.C:
-		return reply{err: fmt.Errorf("%w: the node has not answered within %v", ErrLink, wait)}
+		return reply{err: errLate}
 	}
 }
 
@@ -80,12 +108,12 @@ type routed struct {
 	message *wire.Message
 }
 
-// askAll sends reads to their nodes at once and waits for all answers, no longer than within. failed is the node whose answer is missing, with err; -1 if
-// none is.
+// askAll sends reads to their nodes at once and waits for all answers, no longer than within. failed is the node whose answer is
+// missing, with err; -1 if none is.
 func askAll(room *Room, frames []routed, within time.Duration) (answers []*wire.Message, failed int, err error) {
 	requests := make([]request, len(frames))
 	for i, f := range frames {
-		requests[i] = request{f.message, 0, make(chan reply, 1)}
+		requests[i] = request{f.message, make(chan reply, 1)}
 		links := room.Links[f.node]
 		select {
 		case links[i%len(links)].In <- requests[i]:
@@ -93,7 +121,7 @@ func askAll(room *Room, frames []routed, within time.Duration) (answers []*wire.
 			requests[i].reply <- reply{err: fmt.Errorf("%w: too many requests wait for %s", ErrLink, room.Members[f.node].Name)}
 		}
 	}
-	late := time.NewTimer(min(4*room.Config.Try, max(within, 0)))
+	late := time.NewTimer(within)
 	defer late.Stop()
 	for i, f := range frames {
 		got := reply{}
@@ -113,6 +141,12 @@ func askAll(room *Room, frames []routed, within time.Duration) (answers []*wire.
 	return answers, -1, nil
 }
 
+// roundTime is how long a round of reads waits: half of what is left, so that a node that stalls leaves time to ask others.
+func roundTime(room *Room, until time.Time) time.Duration {
+	left := time.Until(until)
+	return min(left, max(left/2, room.Config.Try))
+}
+
 // census is the users of each shard, and the node that was asked for it.
 type census struct {
 	counts  []uint64
@@ -121,13 +155,19 @@ type census struct {
 	total   uint64
 }
 
-// countAll asks a cover of nodes for the counts of all shards; down has the nodes that did not answer before, and grows.
-func countAll(room *Room, down []bool, turn int, until int64) (census, error) {
-	reason := error(nil)
-	for clock() < until {
+// countAll asks a cover of nodes for the counts of all shards. down has the nodes that did not answer before, and grows; when they leave a
+// shard without a replica, all are asked again after a pause.
+func countAll(room *Room, down []bool, turn int, until time.Time) (census, error) {
+	reason := errors.New("no node was asked")
+	for try := 0; time.Now().Before(until); try++ {
 		cover, err := shard.Cover(room.Layout, room.Views, down, turn)
 		if err != nil {
-			return census{}, fmt.Errorf("%w: %w: %w", ErrUnavailable, err, reason)
+			if try == 0 {
+				reason = err
+			}
+			clear(down)
+			time.Sleep(min(retryPause, time.Until(until)))
+			continue
 		}
 		frames, sets := []routed{}, make([][]uint64, room.Layout.Nodes)
 		for s, node := range cover {
@@ -138,19 +178,35 @@ func countAll(room *Room, down []bool, turn int, until int64) (census, error) {
 				frames = append(frames, routed{node, &wire.Message{Kind: wire.Count, Set: set}})
 			}
 		}
-		answers, failed, err := askAll(room, frames, time.Duration(until-clock()))
-		if err != nil {
-			down[failed], reason = true, err
-			continue
-		}
+		answers, failed, err := askAll(room, frames, roundTime(room, until))
 		c := census{make([]uint64, room.Layout.Shards), cover, len(frames), 0}
-		for _, a := range answers {
-			for _, n := range a.Counts {
-				c.counts[n.Shard%uint64(len(c.counts))] = n.Users
-				c.total += n.Users
-			}
+		if err == nil {
+			c, failed, err = tally(room, frames, answers, c)
 		}
-		return c, nil
+		if err == nil {
+			return c, nil
+		}
+		down[failed], reason = true, err
 	}
 	return census{}, fmt.Errorf("%w: %w", ErrUnavailable, reason)
+}
+
+// tally fills a census with the answers to frames. failed is a node that did not answer for each shard exactly once, with err.
+func tally(room *Room, frames []routed, answers []*wire.Message, c census) (filled census, failed int, err error) {
+	seen := make([]bool, len(c.counts))
+	for i, a := range answers {
+		node := frames[i].node
+		good := a.Kind == wire.Counts && len(a.Counts) == len(frames[i].message.Set)
+		for _, n := range a.Counts {
+			if good = good && n.Shard < uint64(len(seen)) && c.cover[n.Shard] == node && !seen[n.Shard]; !good {
+				break
+			}
+			seen[n.Shard], c.counts[n.Shard] = true, n.Users
+			c.total += n.Users
+		}
+		if !good {
+			return c, node, fmt.Errorf("%s has not answered for each shard once", room.Members[node].Name)
+		}
+	}
+	return c, -1, nil
 }

@@ -2,11 +2,11 @@
 //
 // # How a PUT travels
 //
-//  1. routes.go gives the call its deadline, its request id and its handler.
-//  2. handlers.go reads the body; user.go checks it against the schema, tag.go the If-Match header.
+//  1. routes.go gives the call its request id and its handler.
+//  2. handlers.go reads the body, and only then does the deadline begin; user.go checks it against the schema, tag.go the If-Match header.
 //  3. shard.Place says which shard the user belongs to, the view who leads it.
 //  4. call.go sends the write to one of the leader's links and waits; after a broken connection, a try without an answer or a refusal that may
-//     pass, it sends the same request id again, until the deadline.
+//     pass, it sends the same request id again, until the deadline. An answer to any of the tries counts.
 //  5. link.go writes all requests that are waiting in one system call, and hands each answer to who waits for it.
 //  6. handlers.go makes the response of the outcome; problem.go writes it.
 //

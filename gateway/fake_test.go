@@ -3,15 +3,11 @@ package main
 import (
 	"bufio"
 	"cmp"
-	"encoding/json"
-	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -46,7 +42,8 @@ type fakeStore struct {
 	users    map[string]wire.Record
 	done     map[wire.RequestID]*wire.Message
 	last     uint64
-	pageMost int // records that fit a page
+	pageMost int                   // records that fit a page
+	order    map[int][]wire.Record // by shard, as far as it was asked for since the last change
 }
 
 // fakeNode speaks the wire protocol over loopback.
@@ -62,7 +59,7 @@ type fakeNode struct {
 
 // rig is a gateway before fake nodes.
 type rig struct {
-	t     *testing.T
+	t     testing.TB
 	url   string
 	room  *Room
 	store *fakeStore
@@ -70,7 +67,7 @@ type rig struct {
 }
 
 // newRig starts three fake nodes and a gateway that is connected to all of them.
-func newRig(t *testing.T, deadline, try time.Duration) *rig {
+func newRig(t testing.TB, deadline, try time.Duration) *rig {
 	t.Helper()
 	layout := shard.Layout{Nodes: 3, Shards: 24}
 	store := &fakeStore{layout: layout, users: map[string]wire.Record{}, done: map[wire.RequestID]*wire.Message{}, pageMost: 1000}
@@ -118,7 +115,7 @@ func (r *rig) await(node int, up bool) {
 	}
 }
 
-func (n *fakeNode) listen(t *testing.T, address string) {
+func (n *fakeNode) listen(t testing.TB, address string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
@@ -265,7 +262,7 @@ func (s *fakeStore) write(m *wire.Message, current wire.Record, exists bool) *wi
 		}
 	}
 	next.Epoch, next.LSN = 1, s.last
-	s.users[next.ID] = next
+	s.users[next.ID], s.order = next, nil
 	if m.Op == wire.Delete {
 		delete(s.users, next.ID)
 	}
@@ -274,6 +271,9 @@ func (s *fakeStore) write(m *wire.Message, current wire.Record, exists bool) *wi
 
 // ordered returns the users of a shard in the global order.
 func (s *fakeStore) ordered(want int) []wire.Record {
+	if all, known := s.order[want]; known {
+		return all
+	}
 	all := []wire.Record{}
 	for id, u := range s.users {
 		if at, _ := shard.Place(s.layout, id); at == want {
@@ -285,6 +285,10 @@ func (s *fakeStore) ordered(want int) []wire.Record {
 		return string(shard.AppendKey(nil, bucket, id))
 	}
 	slices.SortFunc(all, func(a, b wire.Record) int { return cmp.Compare(key(a.ID), key(b.ID)) })
+	if s.order == nil {
+		s.order = map[int][]wire.Record{}
+	}
+	s.order[want] = all
 	return all
 }
 
@@ -303,92 +307,11 @@ func (s *fakeStore) page(m *wire.Message) *wire.Message {
 	return &wire.Message{Kind: wire.Page, Shard: m.Shard, More: cut < len(all), Records: all[:cut]}
 }
 
-// result is an answer of the gateway.
-type result struct {
-	status int
-	header http.Header
-	body   string
-}
-
-// ask sends one request; headers are pairs of name and value.
-func (r *rig) ask(method, path, body string, headers ...string) result {
-	r.t.Helper()
-	request, err := http.NewRequest(method, r.url+path, strings.NewReader(body))
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	for i := 0; i < len(headers); i += 2 {
-		request.Header.Add(headers[i], headers[i+1])
-	}
-	response, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(request) // follows no redirect
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return result{response.StatusCode, response.Header, string(text)}
-}
-
-// must is ask that wants a status, and for every refusal a problem.
-func (r *rig) must(status int, method, path, body string, headers ...string) result {
-	r.t.Helper()
-	got := r.ask(method, path, body, headers...)
-	if got.status != status {
-		r.t.Fatalf("%s %s %.200s: status %d, expected %d: %.300s", method, path, body, got.status, status, got.body)
-	}
-	if got.header.Get("X-Request-Id") == "" || got.header.Get("Tandem-Nodes-Touched") == "" {
-		r.t.Errorf("%s %s: headers %v", method, path, got.header)
-	}
-	if status >= 400 && method != http.MethodHead {
-		isProblem(r.t, got)
-	}
-	return got
-}
-
-// isProblem holds that an answer is a problem as RFC 9457 has it, and returns the fields that it names.
-func isProblem(t *testing.T, got result) []string {
-	t.Helper()
-	var p struct {
-		Type, Title, Detail string
-		Status              int
-		Errors              []struct{ Field, Detail string }
-	}
-	if err := json.Unmarshal([]byte(got.body), &p); err != nil || got.header.Get("Content-Type") != "application/problem+json" {
-		t.Errorf("no problem: %v in %s %.200s", err, got.header.Get("Content-Type"), got.body)
-	}
-	if p.Type != "about:blank" || p.Title != http.StatusText(got.status) || p.Status != got.status || p.Detail == "" {
-		t.Errorf("status %d: problem %+v", got.status, p)
-	}
-	if again := got.header.Get("Retry-After"); (again != "") != (got.status == http.StatusServiceUnavailable) {
-		t.Errorf("status %d: Retry-After %q", got.status, again)
-	}
-	fields := []string{}
-	for _, f := range p.Errors {
-		if f.Detail == "" {
-			t.Errorf("field %q without a detail", f.Field)
-		}
-		fields = append(fields, f.Field)
-	}
-	return fields
-}
-
-// idLedBy returns an id whose shard a node leads.
-func (r *rig) idLedBy(node int, prefix string) string {
-	for i := 0; ; i++ {
-		id := prefix + strconv.Itoa(i)
-		if s, _ := shard.Place(r.room.Layout, id); shard.BirthView(r.room.Layout, s).Leader == node {
-			return id
-		}
-	}
-}
-
 // fill stores users u0 … without the gateway.
 func (r *rig) fill(n int) {
 	r.store.lock.Lock()
 	defer r.store.lock.Unlock()
+	r.store.order = nil
 	for i := range n {
 		id := "u" + strconv.Itoa(i)
 		r.store.users[id] = wire.Record{ID: id, Name: "n", Email: "e", Group: int64(i), Epoch: 1, LSN: uint64(i + 1)}

@@ -7,7 +7,10 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,8 +19,11 @@ import (
 	"tandem/wire"
 )
 
-// countMethods are the methods of /api/user/count, which the router cannot tell from those of a user.
-const countMethods = "GET, HEAD, OPTIONS"
+// The count's path, which the router cannot tell from that of a user, and its methods.
+const (
+	countPath    = "/api/user/count"
+	countMethods = "GET, HEAD, OPTIONS"
+)
 
 // readBody returns the body of a JSON request, or the problem with it.
 func readBody(r *http.Request) ([]byte, *response) {
@@ -26,7 +32,10 @@ func readBody(r *http.Request) ([]byte, *response) {
 		return nil, &a
 	}
 	kind := r.Header.Get("Content-Type")
-	media, _, err := mime.ParseMediaType(kind)
+	media, err := kind, error(nil)
+	if kind != "application/json" {
+		media, _, err = mime.ParseMediaType(kind)
+	}
 	encoding := r.Header.Get("Content-Encoding")
 	switch {
 	case kind != "" && (err != nil || media != "application/json"):
@@ -60,31 +69,35 @@ func refuseUser(method string, bad []FieldError, err error) *response {
 	return &a
 }
 
-// conclude makes the answer of what a leader said about a get or a write.
-func conclude(m *wire.Message, sent bool, err error, success int) response {
+// conclude makes the answer about the user with an id of what a leader said about a get or a write.
+func conclude(id string, m *wire.Message, sent bool, err error, success int) response {
+	if err != nil {
+		status, detail := http.StatusInternalServerError, err.Error()
+		if errors.Is(err, ErrUnavailable) {
+			status = http.StatusServiceUnavailable
+		}
+		if sent {
+			detail += "; the write may have been done or may still be"
+		}
+		return problem(status, detail, nil)
+	}
 	a := response{}
-	switch {
-	case errors.Is(err, ErrUnavailable) && sent:
-		a = problem(http.StatusServiceUnavailable, err.Error()+"; a write may have been done or may still be", nil)
-	case errors.Is(err, ErrUnavailable):
-		a = problem(http.StatusServiceUnavailable, err.Error(), nil)
-	case err != nil:
-		a = problem(http.StatusInternalServerError, err.Error(), nil)
-	case m.Result == wire.Missing:
-		a = problem(http.StatusNotFound, "no user has the id "+m.Record.ID, nil)
-	case m.Result == wire.Exists:
-		a = problem(http.StatusConflict, "a user has the id "+m.Record.ID+" already", nil)
-	case m.Result == wire.Mismatch:
+	switch m.Result {
+	case wire.Missing:
+		a = problem(http.StatusNotFound, "no user has the id "+id, nil)
+	case wire.Exists:
+		a = problem(http.StatusConflict, "a user has the id "+id+" already", nil)
+	case wire.Mismatch:
 		a = problem(http.StatusPreconditionFailed, "the user has another version than If-Match names", nil)
-		a.etag = appendTag(nil, m.Record.Epoch, m.Record.LSN)
-	case m.Result == wire.Deleted:
+		a.etag = string(appendTag(nil, m.Record.Epoch, m.Record.LSN))
+	case wire.Deleted:
 		a.status = http.StatusNoContent
 	default:
-		a = response{status: success, body: append(appendUser(make([]byte, 0, 256), &m.Record), '\n'), etag: appendTag(nil, m.Record.Epoch, m.Record.LSN)}
+		m.Record.ID = id
+		a.status, a.body = success, append(appendUser(make([]byte, 0, 256), &m.Record), '\n')
+		a.etag = string(appendTag(make([]byte, 0, 48), m.Record.Epoch, m.Record.LSN))
 	}
-	if m != nil {
-		a.touched = int(m.Touched)
-	}
+	a.touched = int(m.Touched)
 	return a
 }
 
@@ -93,6 +106,7 @@ func createUser(room *Room, c *call) response {
 	if refused != nil {
 		return *refused
 	}
+	until := time.Now().Add(room.Config.Deadline) // from here on: a slow upload is the client's own time
 	user, have, bad, err := decodeUser(body, wire.HasName|wire.HasEmail|wire.HasGroup)
 	if refused = refuseUser(c.http.Method, bad, err); refused != nil {
 		return *refused
@@ -102,8 +116,8 @@ func createUser(room *Room, c *call) response {
 	}
 	s, _ := shard.Place(room.Layout, user.ID)
 	m := &wire.Message{Kind: wire.Write, Shard: uint64(s), Request: c.request, Op: wire.Create, Record: user}
-	answer, sent, err := askLeader(room, m, c.until)
-	a := conclude(answer, sent, err, http.StatusCreated)
+	answer, sent, err := askLeader(room, m, until)
+	a := conclude(user.ID, answer, sent, err, http.StatusCreated)
 	if a.status == http.StatusCreated {
 		a.location = "/api/user/" + user.ID
 	}
@@ -115,6 +129,7 @@ func updateUser(room *Room, c *call) response {
 	if refused != nil {
 		return *refused
 	}
+	until := time.Now().Add(room.Config.Deadline)
 	user, have, bad, err := decodeUser(body, hasID)
 	if refused = refuseUser(c.http.Method, bad, err); refused != nil {
 		return *refused
@@ -125,8 +140,8 @@ func updateUser(room *Room, c *call) response {
 	}
 	s, _ := shard.Place(room.Layout, user.ID)
 	m := &wire.Message{Kind: wire.Write, Shard: uint64(s), Request: c.request, Op: wire.Update, Fields: have &^ hasID, Record: user, Match: match}
-	answer, sent, err := askLeader(room, m, c.until)
-	return conclude(answer, sent, err, http.StatusOK)
+	answer, sent, err := askLeader(room, m, until)
+	return conclude(user.ID, answer, sent, err, http.StatusOK)
 }
 
 func deleteUser(room *Room, c *call) response {
@@ -140,16 +155,16 @@ func deleteUser(room *Room, c *call) response {
 	s, _ := shard.Place(room.Layout, c.id)
 	m := &wire.Message{Kind: wire.Write, Shard: uint64(s), Request: c.request, Op: wire.Delete, Record: wire.Record{ID: c.id}, Match: match}
 	answer, sent, err := askLeader(room, m, c.until)
-	return conclude(answer, sent, err, http.StatusNoContent)
+	return conclude(c.id, answer, sent, err, http.StatusNoContent)
 }
 
 // condition returns the versions that If-Match accepts, none for any. A user that must exist is asked for by every write but a create.
 func condition(r *http.Request) ([]wire.Place, *response) {
-	value := r.Header.Get("If-Match")
-	if value == "" {
+	lines := r.Header["If-Match"]
+	if len(lines) == 0 {
 		return nil, nil
 	}
-	any, versions, err := parseTags(value, false)
+	any, versions, err := parseTags(strings.Join(lines, ","), false)
 	if err != nil {
 		a := problem(http.StatusBadRequest, "If-Match: "+err.Error(), nil)
 		return nil, &a
@@ -164,25 +179,21 @@ func getUser(room *Room, c *call) response {
 	if err := shard.CheckID(c.id); err != nil {
 		return problem(http.StatusUnprocessableEntity, "no user can have this id", []FieldError{{"id", err.Error()}})
 	}
+	any, versions := false, []wire.Place(nil)
+	if lines := c.http.Header["If-None-Match"]; len(lines) > 0 {
+		var err error
+		if any, versions, err = parseTags(strings.Join(lines, ","), true); err != nil {
+			return problem(http.StatusBadRequest, "If-None-Match: "+err.Error(), nil)
+		}
+	}
 	s, _ := shard.Place(room.Layout, c.id)
 	m := &wire.Message{Kind: wire.Get, Shard: uint64(s), Record: wire.Record{ID: c.id}}
-	answer, _, err := askLeader(room, m, c.until)
-	if answer != nil {
-		answer.Record.ID = c.id
-	}
-	a := conclude(answer, false, err, http.StatusOK)
-	condition := c.http.Header.Get("If-None-Match")
-	if condition == "" || a.status != http.StatusOK {
+	answer, sent, err := askLeader(room, m, c.until)
+	a := conclude(c.id, answer, sent, err, http.StatusOK)
+	if a.status != http.StatusOK {
 		return a
 	}
-	any, versions, err := parseTags(condition, true)
-	if err != nil {
-		return problem(http.StatusBadRequest, "If-None-Match: "+err.Error(), nil)
-	}
-	for _, v := range versions {
-		any = any || v == wire.Place{Epoch: answer.Record.Epoch, LSN: answer.Record.LSN}
-	}
-	if any {
+	if any || slices.Contains(versions, wire.Place{Epoch: answer.Record.Epoch, LSN: answer.Record.LSN}) {
 		a.status, a.body = http.StatusNotModified, nil
 	}
 	return a
@@ -208,22 +219,42 @@ func countUsers(room *Room, c *call) response {
 }
 
 // listUsers counts, plans the page, and reads it from the nodes that it counted on. A node that fails on the way is left out and all of
-// it is done again.
+// it is done again; a walk that found its shards emptied since the count goes on behind them.
 func listUsers(room *Room, c *call) response {
-	q, bad := parseQuery(c.http.URL.Query())
+	values, err := url.ParseQuery(c.http.URL.RawQuery)
+	if err != nil {
+		return problem(http.StatusBadRequest, "the query is malformed: "+err.Error(), nil)
+	}
+	q, bad := parseQuery(values)
 	if len(bad) > 0 {
 		return problem(http.StatusBadRequest, "parameters that are wrong", bad)
 	}
-	down, reason := make([]bool, room.Layout.Nodes), error(nil)
-	for clock() < c.until {
+	late := time.NewTimer(time.Until(c.until))
+	defer late.Stop()
+	select {
+	case room.Lists <- struct{}{}:
+		defer func() { <-room.Lists }()
+	case <-late.C:
+		return unavailable(fmt.Errorf("%w: %d other lists are under way", ErrUnavailable, cap(room.Lists)))
+	}
+	down, reason, first := make([]bool, room.Layout.Nodes), errors.New("its shards were emptied again and again"), 0
+	if q.After != "" {
+		first, _ = shard.Place(room.Layout, q.After)
+	}
+	for time.Now().Before(c.until) {
 		census, err := countAll(room, down, int(c.request[0]), c.until)
 		if err != nil {
 			return unavailable(err)
 		}
-		frames := planPage(room.Layout, q, census)
-		users, failed, err := readPage(room, frames, q.Limit, time.Duration(c.until-clock()))
-		if err != nil {
+		frames, behind := planPage(room.Layout, q, first, census)
+		users, failed, err := readPage(room, frames, q.Limit, c.until)
+		more := behind < room.Layout.Shards
+		switch {
+		case err != nil:
 			down[failed], reason = true, err
+			continue
+		case q.Walk && len(users) == 0 && more:
+			first = behind
 			continue
 		}
 		body, last := append(make([]byte, 0, 128*len(users)+2), '['), ""
@@ -234,7 +265,7 @@ func listUsers(room *Room, c *call) response {
 			body, last = appendUser(body, &users[i]), users[i].ID
 		}
 		return response{status: http.StatusOK, body: append(body, "]\n"...), touched: census.touched,
-			total: strconv.FormatUint(census.total, 10), link: link(q, census.total, uint64(len(users)), last)}
+			total: strconv.FormatUint(census.total, 10), link: link(q, census.total, uint64(len(users)), last, more)}
 	}
 	return unavailable(fmt.Errorf("%w: %w", ErrUnavailable, reason))
 }

@@ -28,7 +28,7 @@ func health(room *Room, _ *call) response {
 			case <-time.After(room.Config.Try):
 			}
 			if have := nodes[room.Members[i].Name]; !have.Up {
-				nodes[room.Members[i].Name] = nodeHealth{state.Up, state.Reason}
+				nodes[room.Members[i].Name] = nodeHealth(state)
 			}
 			if state.Up {
 				status = http.StatusOK
@@ -44,13 +44,16 @@ func health(room *Room, _ *call) response {
 
 // probe asks the gateway at an address for its health and returns an exit code, 0 for well: the health check of containers.
 func probe(listen string) int {
-	_, port, err := net.SplitHostPort(listen)
+	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "gateway:", err)
 		return 1
 	}
+	if host == "" || net.ParseIP(host).IsUnspecified() { // it listens on all addresses, so on this one
+		host = "127.0.0.1"
+	}
 	client := http.Client{Timeout: 2 * time.Second}
-	answer, err := client.Get("http://" + net.JoinHostPort("127.0.0.1", port) + "/healthz")
+	answer, err := client.Get("http://" + net.JoinHostPort(host, port) + "/healthz")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "gateway:", err)
 		return 1

@@ -14,14 +14,21 @@ import (
 var ErrLink = errors.New("no answer")
 
 const (
-	dialTimeout = 200 * time.Millisecond
-	redialLeast = 5 * time.Millisecond
-	redialMost  = 250 * time.Millisecond
+	dialTimeout  = 200 * time.Millisecond
+	redialLeast  = 5 * time.Millisecond
+	redialMost   = 50 * time.Millisecond
+	logEvery     = time.Second // at most one line about a connection's trouble, and the life after which it counts as whole
+	writeTimeout = 150 * time.Millisecond
+	linkQueue    = 1024 // requests that wait to be written
+	linkPending  = 1000 // requests that wait for an answer; the node reads no more than 1,024
+)
+
+// The beat of a connection. Silence is counted in ticks that were taken, not in time, so that a pause of this process is none.
+const (
 	linkTick    = 50 * time.Millisecond
-	idlePing    = time.Second            // a connection that is quiet for so long is asked for a sign of life
-	silence     = 150 * time.Millisecond // and given up when an answer is due for so long
-	linkQueue   = 1024                   // requests that wait to be written
-	linkPending = 1000                   // requests that wait for an answer; the node reads no more than 1,024
+	pingTicks   = 20 // a ping is sent so often, for the node's clock
+	quietTicks  = 2  // and when an answer is due and nothing was heard for so long
+	silentTicks = 3  // and when nothing is heard after it for so long, the connection is given up
 )
 
 // session is a connection that has been welcomed, or why there is none.
@@ -34,40 +41,47 @@ type session struct {
 
 // runLink keeps one connection to a node, and fails at once what is asked while there is none.
 func runLink(room *Room, node int, link *Link) {
-	pause, said := redialLeast, ""
+	member := room.Members[node]
+	unreachable := func(err error) error {
+		return fmt.Errorf("%w: %w: %s (%s) cannot be reached: %w", ErrLink, errNotSent, member.Name, member.Address, err)
+	}
+	up := room.Metrics.LinksUp.WithLabelValues(member.Name)
+	pause, said, logged, reason := redialLeast, "", time.Time{}, unreachable(errors.New("it is being dialled"))
 	for {
 		dialled := make(chan session, 1)
 		go dial(room, node, dialled)
-		s := <-dialled
+		s := refuseUntil(link, reason, dialled)
 		if s.err == nil {
-			pause, said = redialLeast, ""
-			ended := make(chan error, 1)
+			began, ended := time.Now(), make(chan error, 1)
+			up.Inc()
 			go serveLink(link, s, ended)
 			s.err = <-ended
+			up.Dec()
 			s.raw.Close()
+			if time.Since(began) > logEvery { // one that welcomes and closes at once is dialled as slowly as one that is down
+				pause, said = redialLeast, ""
+			}
 		}
-		reason := fmt.Errorf("%w: %s (%s) cannot be reached: %w", ErrLink, room.Members[node].Name, room.Members[node].Address, s.err)
-		if text := s.err.Error(); text != said {
-			room.Log.Warn("no connection to a node; dialling on", "peer", room.Members[node].Name, "error", s.err)
-			said = text
+		reason = unreachable(s.err)
+		if text := s.err.Error(); text != said && time.Since(logged) > logEvery {
+			room.Log.Warn("no connection to a node; dialling on", "peer", member.Name, "error", s.err)
+			said, logged = text, time.Now()
 		}
-		refuseFor(link, reason, pause)
+		refuseUntil(link, reason, time.After(pause))
 		pause = min(2*pause, redialMost)
 	}
 }
 
-// refuseFor fails whatever is asked for a time.
-func refuseFor(link *Link, reason error, d time.Duration) {
-	over := time.NewTimer(d)
-	defer over.Stop()
+// refuseUntil fails whatever is asked, and answers for the state, until there is something to receive, and returns that.
+func refuseUntil[T any](link *Link, reason error, over <-chan T) T {
 	for {
 		select {
 		case r := <-link.In:
 			r.reply <- reply{err: reason}
 		case ask := <-link.State:
 			ask <- LinkState{Reason: reason.Error()}
-		case <-over.C:
-			return
+		case what := <-over:
+			return what
 		}
 	}
 }
@@ -111,8 +125,8 @@ func dial(room *Room, node int, out chan<- session) {
 // says why the connection ended, when every request has been failed.
 func serveLink(link *Link, s session, ended chan<- error) {
 	var err error
-	pending, frames, last := map[uint64]request{}, []byte(nil), uint64(0)
-	heard, asked := time.Now(), time.Time{}
+	pending, frames, last, scratch := map[uint64]request{}, []byte(nil), uint64(0), &wire.Message{}
+	quiet, pinged, asked := 0, 0, 0 // ticks since a frame was heard, since the last ping, and since one that nothing has followed
 	answers, quit := make(chan []*wire.Message, 16), make(chan struct{})
 	go readLink(s, answers, quit)
 	tick := time.NewTicker(linkTick)
@@ -121,14 +135,16 @@ func serveLink(link *Link, s session, ended chan<- error) {
 		frames = frames[:0]
 		select {
 		case r := <-link.In:
-			frames, last = takeRequests(link, s, r, frames, pending, last)
+			frames, last = takeRequests(link, s, r, frames, pending, last, scratch)
 		case batch, open := <-answers:
 			if !open {
 				err = errors.New("the connection broke")
 			}
-			heard, asked = time.Now(), time.Time{}
+			quiet, asked = 0, 0
 			for _, m := range batch {
-				s.offset = max(s.offset, m.Clock-clock())
+				if m.Kind == wire.Pong {
+					s.offset = m.Clock
+				}
 				if r, waits := pending[m.ID]; waits {
 					delete(pending, m.ID)
 					r.reply <- reply{message: m}
@@ -136,16 +152,19 @@ func serveLink(link *Link, s session, ended chan<- error) {
 			}
 		case ask := <-link.State:
 			ask <- LinkState{Up: true}
-		case now := <-tick.C:
-			if asked.IsZero() && (len(pending) > 0 || now.Sub(heard) > idlePing) && now.Sub(heard) > linkTick {
-				frames, asked = wire.AppendFrame(frames, &wire.Message{Kind: wire.Ping}), now
-			}
-			if !asked.IsZero() && now.Sub(asked) > silence {
+		case <-tick.C:
+			quiet, pinged = quiet+1, pinged+1
+			switch {
+			case asked > silentTicks:
 				err = errors.New("it is silent")
+			case asked > 0:
+				asked++
+			case pinged >= pingTicks || len(pending) > 0 && quiet >= quietTicks:
+				frames, pinged, asked = wire.AppendFrame(frames, &wire.Message{Kind: wire.Ping}), 0, 1
 			}
 		}
 		if len(frames) > 0 && err == nil {
-			_ = s.raw.SetWriteDeadline(time.Now().Add(silence))
+			_ = s.raw.SetWriteDeadline(time.Now().Add(writeTimeout))
 			_, err = s.raw.Write(frames)
 		}
 	}
@@ -156,19 +175,18 @@ func serveLink(link *Link, s session, ended chan<- error) {
 	ended <- err
 }
 
-// takeRequests appends the frames of first and of what else is waiting, and notes who waits for the answers.
-func takeRequests(link *Link, s session, first request, frames []byte, pending map[uint64]request, last uint64) ([]byte, uint64) {
+// takeRequests appends the frames of first and of what else is waiting, and notes who waits for the answers. scratch is overwritten: the
+// messages themselves are shared and stay as they are.
+func takeRequests(link *Link, s session, first request, frames []byte, pending map[uint64]request, last uint64, scratch *wire.Message) ([]byte, uint64) {
 	for r := first; ; {
-		last++
-		r.message.ID = last
-		if r.message.Kind == wire.Write {
-			r.message.Deadline = r.deadline + s.offset
-		}
 		if len(pending) < linkPending {
+			last++
 			pending[last] = r
-			frames = wire.AppendFrame(frames, r.message)
+			*scratch = *r.message
+			scratch.ID, scratch.Deadline = last, r.message.Deadline+s.offset // only a write's frame bears it
+			frames = wire.AppendFrame(frames, scratch)
 		} else {
-			r.reply <- reply{err: fmt.Errorf("%w: too many requests wait for it", ErrLink)}
+			r.reply <- reply{err: fmt.Errorf("%w: %w: too many requests wait for the node", ErrLink, errNotSent)}
 		}
 		if len(frames) > wire.PageBytes {
 			return frames, last
@@ -181,7 +199,8 @@ func takeRequests(link *Link, s session, first request, frames []byte, pending m
 	}
 }
 
-// readLink reads answers and hands over all that have arrived at a time.
+// readLink reads answers and hands over all that have arrived at a time. The clock in a pong it turns at once into how far the node's clock
+// is ahead of ours: the way here makes that too small by itself, never too large, so no deadline ends up later than it is (rule R18).
 func readLink(s session, out chan<- []*wire.Message, quit <-chan struct{}) {
 	defer close(out)
 	var scratch []byte
@@ -196,6 +215,9 @@ func readLink(s session, out chan<- []*wire.Message, quit <-chan struct{}) {
 			m, err := wire.Decode(body)
 			if err != nil {
 				return
+			}
+			if m.Kind == wire.Pong {
+				m.Clock -= clock()
 			}
 			batch = append(batch, m)
 		}

@@ -25,6 +25,9 @@ const (
 	stopFor  = 5 * time.Second  // for requests under way when the gateway is stopped
 )
 
+// maxLists bounds the lists under way, and so the memory they take: up to 1,000 users each.
+const maxLists = 32
+
 func main() {
 	config := Config{}
 	kong.Parse(&config, kong.Name("gateway"), kong.DefaultEnvars("TANDEM"),
@@ -65,7 +68,8 @@ func main() {
 
 // open wires the room and sets the connections' loops going.
 func open(config Config, members []Member, layout shard.Layout, log *slog.Logger) *Room {
-	room := &Room{Config: config, Layout: layout, Members: members, Links: make([][]*Link, len(members)), Metrics: newMetrics(), Log: log}
+	room := &Room{Config: config, Layout: layout, Members: members, Links: make([][]*Link, len(members)), Lists: make(chan struct{}, maxLists),
+		Metrics: newMetrics(), Log: log}
 	for s := range layout.Shards {
 		room.Views = append(room.Views, shard.BirthView(layout, s))
 	}
@@ -85,5 +89,5 @@ func open(config Config, members []Member, layout shard.Layout, log *slog.Logger
 // newServer makes the server, with a limit on everything that a client can make it wait for.
 func newServer(handler http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{Handler: handler, ReadHeaderTimeout: readFor, ReadTimeout: readFor, WriteTimeout: writeFor, IdleTimeout: idleFor,
-		MaxHeaderBytes: maxBody, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+		MaxHeaderBytes: maxBody, DisableGeneralOptionsHandler: true, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 }

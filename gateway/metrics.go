@@ -12,6 +12,8 @@ type Metrics struct {
 	Durations *prometheus.HistogramVec // seconds, by operation
 	Touched   *prometheus.HistogramVec // nodes, by operation
 	Retries   prometheus.Counter
+	Panics    prometheus.Counter
+	LinksUp   *prometheus.GaugeVec // by node
 }
 
 // newMetrics registers all metrics.
@@ -25,8 +27,10 @@ func newMetrics() Metrics {
 		Touched: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "tandem_nodes_touched", Help: "Nodes that a request needed, by operation.",
 			Buckets: []float64{0, 1, 2, 3, 4, 5, 8, 16}}, []string{"operation"}),
 		Retries: prometheus.NewCounter(prometheus.CounterOpts{Name: "tandem_retries_total", Help: "Tries beyond the first one of a get or a write."}),
+		LinksUp: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "tandem_links_up", Help: "Connections that are up, by node."}, []string{"node"}),
+		Panics:  prometheus.NewCounter(prometheus.CounterOpts{Name: "tandem_panics_total", Help: "Handlers that panicked: bugs of the gateway."}),
 	}
-	m.Registry.MustRegister(m.Requests, m.Durations, m.Touched, m.Retries, collectors.NewGoCollector(),
+	m.Registry.MustRegister(m.Requests, m.Durations, m.Touched, m.Retries, m.Panics, m.LinksUp, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

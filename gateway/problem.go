@@ -12,7 +12,7 @@ type response struct {
 	status   int
 	problem  bool // the body is application/problem+json
 	body     []byte
-	etag     []byte
+	etag     string
 	location string
 	link     string
 	total    string
@@ -43,31 +43,40 @@ func problem(status int, detail string, fields []FieldError) response {
 	return response{status: status, problem: true, body: append(b, "}\n"...)}
 }
 
+// Values of headers that never change.
+var (
+	problemType = []string{"application/problem+json"}
+	jsonType    = []string{"application/json"}
+	retryAfter  = []string{"1"}
+	noCache     = []string{"no-cache"}
+)
+
 // write sends an answer.
 func write(w http.ResponseWriter, id string, a *response) {
 	h := w.Header()
-	h["X-Request-Id"] = []string{id}
-	h["Tandem-Nodes-Touched"] = []string{strconv.Itoa(a.touched)}
-	optional := [...]struct{ name, value string }{{"Etag", string(a.etag)}, {"Location", a.location}, {"Link", a.link}, {"X-Total-Count", a.total}, {"Allow", a.allow}}
-	for _, o := range optional {
-		if o.value != "" {
-			h[o.name] = []string{o.value}
+	names := [...]string{"X-Request-Id", "Tandem-Nodes-Touched", "Etag", "Location", "Link", "X-Total-Count", "Allow"}
+	values := &[...]string{id, strconv.Itoa(a.touched), a.etag, a.location, a.link, a.total, a.allow, ""}
+	for i, name := range names {
+		if values[i] != "" {
+			h[name] = values[i : i+1 : i+1]
 		}
 	}
 	switch {
 	case a.problem:
-		h["Content-Type"] = []string{"application/problem+json"}
+		h["Content-Type"] = problemType
 	case len(a.body) > 0:
-		h["Content-Type"] = []string{"application/json"}
+		h["Content-Type"] = jsonType
 	}
 	if a.status == http.StatusServiceUnavailable {
-		h["Retry-After"] = []string{"1"}
+		h["Retry-After"] = retryAfter
 	}
 	if a.status == http.StatusOK || a.status == http.StatusNotModified {
-		h["Cache-Control"] = []string{"no-cache"}
+		h["Cache-Control"] = noCache
 	}
 	if a.status != http.StatusNoContent && a.status != http.StatusNotModified {
-		h["Content-Length"] = []string{strconv.Itoa(len(a.body))}
+		i := len(values) - 1
+		values[i] = strconv.Itoa(len(a.body))
+		h["Content-Length"] = values[i:]
 	}
 	w.WriteHeader(a.status)
 	_, _ = w.Write(a.body) // a client that has gone cannot be told

@@ -55,10 +55,10 @@ func parseQuery(values url.Values) (Query, []FieldError) {
 		return q, bad
 	}
 	b, err := base64.RawURLEncoding.DecodeString(text)
-	if err == nil && len(b) > 0 && b[0] == cursorMark {
+	if err == nil && len(b) > 0 {
 		q.After = string(b[1:])
 	}
-	if shard.CheckID(q.After) != nil {
+	if shard.CheckID(q.After) != nil || cursor(q.After) != text { // the decoder passes over line breaks and odd bits
 		bad = append(bad, FieldError{"after", "expected a cursor from a Link header, or nothing to start a walk"})
 	}
 	return q, bad
@@ -69,29 +69,30 @@ func cursor(id string) string {
 	return base64.RawURLEncoding.EncodeToString(append([]byte{cursorMark}, id...))
 }
 
-// link makes the value of the Link header (RFC 8288) of a page with its number of users, last being the id of its last one.
-func link(q Query, total, users uint64, last string) string {
+// link makes the value of the Link header (RFC 8288) of a page with its number of users, last being the id of its last one. more tells that
+// shards with users lie behind those that a walk has read, so that it goes on although the page is not full.
+func link(q Query, total, users uint64, last string, more bool) string {
 	limit := strconv.FormatUint(q.Limit, 10)
 	at := func(offset uint64, rel string) string {
 		return "</api/user?offset=" + strconv.FormatUint(offset, 10) + "&limit=" + limit + `>; rel="` + rel + `"`
 	}
 	if q.Walk {
 		walk := "</api/user?after=&limit=" + limit + `>; rel="first"`
-		if users == q.Limit {
+		if users == q.Limit || users > 0 && more {
 			walk += ", </api/user?after=" + cursor(last) + "&limit=" + limit + `>; rel="next"`
 		}
 		return walk
 	}
-	text := at(0, "first")
-	if q.Offset > 0 {
-		text += ", " + at(q.Offset-min(q.Offset, q.Limit), "prev")
-	}
-	if q.Offset+users < total && users > 0 {
-		text += ", " + at(q.Offset+users, "next")
-	}
 	final := uint64(0)
 	if total > 0 {
 		final = (total - 1) / q.Limit * q.Limit
+	}
+	text := at(0, "first")
+	if q.Offset > 0 {
+		text += ", " + at(min(q.Offset-min(q.Offset, q.Limit), final), "prev") // past the end, the last page is the one before
+	}
+	if q.Offset+users < total && users > 0 {
+		text += ", " + at(q.Offset+users, "next")
 	}
 	return text + ", " + at(final, "last")
 }

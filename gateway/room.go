@@ -12,8 +12,9 @@ type Room struct {
 	Config  Config
 	Layout  shard.Layout
 	Members []Member
-	Views   []shard.View // by shard
-	Links   [][]*Link    // by node: its connections
+	Views   []shard.View  // by shard
+	Links   [][]*Link     // by node: its connections
+	Lists   chan struct{} // has an element for each list under way
 	Metrics Metrics
 	Log     *slog.Logger
 }
@@ -30,11 +31,11 @@ type LinkState struct {
 	Reason string
 }
 
-// request is a frame to send, and where its answer goes; Reply has room for the one answer, so the loop never waits.
+// request is a frame to send, and where its answer goes; reply has room for the one answer, so the loop never waits. Several tries
+// may share a message: nobody changes it. Its deadline is in ns on this machine's boot-time clock.
 type request struct {
-	message  *wire.Message
-	deadline int64 // ns on this machine's boot-time clock
-	reply    chan reply
+	message *wire.Message
+	reply   chan reply
 }
 
 // reply is the answer to a request, or why there is none.

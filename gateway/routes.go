@@ -5,10 +5,12 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/julienschmidt/httprouter"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"tandem/wire"
@@ -19,7 +21,7 @@ type call struct {
 	http    *http.Request
 	id      string         // of the user, from the path
 	request wire.RequestID // of the write
-	until   int64          // ns on the boot-time clock
+	until   time.Time      // the deadline of a call without a body
 }
 
 // handler answers one kind of call.
@@ -37,6 +39,10 @@ func routes(room *Room) http.Handler {
 	router.MethodNotAllowed = unrouted("none", notAllowed)
 	router.GlobalOPTIONS = unrouted("options", options)
 	router.PanicHandler = func(w http.ResponseWriter, r *http.Request, cause any) {
+		if cause == http.ErrAbortHandler { // the server's own way to break a connection off
+			panic(cause)
+		}
+		room.Metrics.Panics.Inc()
 		room.Log.Error("a handler panicked", "path", r.URL.Path, "cause", cause, "stack", string(debug.Stack()))
 		a := problem(http.StatusInternalServerError, "the gateway has a bug; its log says more", nil)
 		write(w, requestID(r, uuid.New()), &a)
@@ -52,24 +58,41 @@ func routes(room *Room) http.Handler {
 	}
 	for _, method := range [...]string{http.MethodGet, http.MethodHead} {
 		router.Handle(method, "/healthz", wrap(room, "health", health))
-		router.Handler(method, "/metrics", promhttp.HandlerFor(room.Metrics.Registry, promhttp.HandlerOpts{}))
+		router.Handle(method, "/metrics", showMetrics(room))
 	}
 	return router
 }
+
+// statuses are those that handlers answer with; their counters are made once.
+var statuses = [...]int{200, 201, 204, 304, 400, 404, 405, 409, 412, 413, 415, 422, 500, 503}
 
 // wrap makes a route of a handler: it gives the call its deadline and its ids, writes the answer and counts it.
 func wrap(room *Room, operation string, h handler) httprouter.Handle {
 	durations := room.Metrics.Durations.WithLabelValues(operation)
 	touched := room.Metrics.Touched.WithLabelValues(operation)
+	counters := map[int]prometheus.Counter{}
+	for _, status := range statuses {
+		counters[status] = room.Metrics.Requests.WithLabelValues(operation, strconv.Itoa(status))
+	}
 	return func(w http.ResponseWriter, r *http.Request, params httprouter.Params) {
 		began := time.Now()
 		request := uuid.New()
-		c := call{r, params.ByName("id"), request, clock() + int64(room.Config.Deadline)}
+		c := call{r, params.ByName("id"), request, began.Add(room.Config.Deadline)}
 		a := h(room, &c)
 		write(w, requestID(r, request), &a)
 		durations.Observe(time.Since(began).Seconds())
 		touched.Observe(float64(a.touched))
-		room.Metrics.Requests.WithLabelValues(operation, strconv.Itoa(a.status)).Inc()
+		counters[a.status].Inc()
+	}
+}
+
+// showMetrics makes the route of the metrics, which the library writes.
+func showMetrics(room *Room) httprouter.Handle {
+	library := promhttp.HandlerFor(room.Metrics.Registry, promhttp.HandlerOpts{})
+	return func(w http.ResponseWriter, r *http.Request, _ httprouter.Params) {
+		w.Header().Set("X-Request-Id", requestID(r, uuid.New()))
+		w.Header().Set("Tandem-Nodes-Touched", "0")
+		library.ServeHTTP(w, r)
 	}
 }
 
@@ -103,15 +126,19 @@ func notFound(_ *Room, c *call) response {
 	return problem(http.StatusNotFound, fmt.Sprintf("nothing is served at %s; users are at /api/user/", c.http.URL.Path), nil)
 }
 
-// notAllowed answers a method that the resource does not have; the router has set Allow.
+// notAllowed answers a method that the resource does not have; the router has set Allow, but for the count takes it for a user.
 func notAllowed(_ *Room, c *call) response {
-	return problem(http.StatusMethodNotAllowed, fmt.Sprintf("%s is not allowed at %s; the Allow header names what is", c.http.Method, c.http.URL.Path), nil)
+	a := problem(http.StatusMethodNotAllowed, fmt.Sprintf("%s is not allowed at %s; the Allow header names what is", c.http.Method, c.http.URL.Path), nil)
+	if strings.TrimSuffix(c.http.URL.Path, "/") == countPath {
+		a.allow = countMethods
+	}
+	return a
 }
 
-// options answers OPTIONS; the router has set Allow.
+// options answers OPTIONS; Allow is set as it is for notAllowed.
 func options(_ *Room, c *call) response {
 	a := response{status: http.StatusNoContent}
-	if c.http.URL.Path == "/api/user/count" || c.http.URL.Path == "/api/user/count/" {
+	if strings.TrimSuffix(c.http.URL.Path, "/") == countPath {
 		a.allow = countMethods
 	}
 	return a

@@ -9,7 +9,7 @@ import (
 	"tandem/wire"
 )
 
-// maxTags is how many entity tags a condition may name.
+// maxTags is how many entity tags an If-Match may name: so many versions fit in a write.
 const maxTags = 16
 
 // ErrTag is the class of a condition that is not a list of entity tags (RFC 9110, section 8.8.3).
@@ -22,26 +22,33 @@ func appendTag(b []byte, epoch, lsn uint64) []byte {
 	return append(b, '"')
 }
 
-// parseTags reads the value of If-Match or If-None-Match: whether it is *, and the versions that it names. A strong tag that no
-// version has becomes the version 0-0; weak tags are left out unless weak is set. Error: ErrTag.
-func parseTags(value string, weak bool) (any bool, versions []wire.Place, err error) {
-	value = strings.TrimSpace(value)
-	if value == "*" {
+// parseTags reads the value of If-Match, or of If-None-Match if weak is set: whether it is *, and the versions that it names. A tag that
+// no version has becomes the version 0-0, which no user has; so does a weak tag where it does not count. Error: ErrTag.
+func parseTags(text string, weak bool) (any bool, versions []wire.Place, err error) {
+	if strings.Trim(text, " \t") == "*" {
 		return true, nil, nil
 	}
-	for tag := range strings.SplitSeq(value, ",") {
-		tag = strings.TrimSpace(tag)
-		bare := strings.TrimPrefix(tag, "W/")
-		if len(bare) < 2 || bare[0] != '"' || bare[len(bare)-1] != '"' || len(versions) == maxTags {
-			return false, nil, fmt.Errorf(`%w: expected * or up to %d tags like "1-42", found %q`, ErrTag, maxTags, value)
+	for rest := strings.TrimLeft(text, " \t,"); rest != ""; rest = strings.TrimLeft(rest, " \t,") {
+		bare, isWeak := strings.CutPrefix(rest, "W/")
+		end := 0
+		if strings.HasPrefix(bare, `"`) {
+			end = 1 + strings.IndexByte(bare[1:], '"')
 		}
-		left, right, _ := strings.Cut(bare[1:len(bare)-1], "-")
-		epoch, badEpoch := strconv.ParseUint(left, 10, 64)
-		lsn, badLSN := strconv.ParseUint(right, 10, 64)
-		if badEpoch != nil || badLSN != nil || (bare != tag && !weak) {
+		after := strings.TrimLeft(bare[min(end+1, len(bare)):], " \t")
+		if end < 1 || strings.ContainsFunc(bare[:end], func(c rune) bool { return c <= ' ' || c == 0x7f }) || after != "" && after[0] != ',' {
+			return false, nil, fmt.Errorf(`%w: expected * or a list of tags like "1-42", found %q`, ErrTag, text)
+		}
+		tag := bare[1:end]
+		left, right, _ := strings.Cut(tag, "-")
+		epoch, _ := strconv.ParseUint(left, 10, 64)
+		lsn, _ := strconv.ParseUint(right, 10, 64)
+		if strconv.FormatUint(epoch, 10)+"-"+strconv.FormatUint(lsn, 10) != tag || isWeak && !weak { // a version has one spelling only
 			epoch, lsn = 0, 0
 		}
-		versions = append(versions, wire.Place{Epoch: epoch, LSN: lsn})
+		versions, rest = append(versions, wire.Place{Epoch: epoch, LSN: lsn}), after
+	}
+	if len(versions) == 0 || len(versions) > maxTags && !weak {
+		return false, nil, fmt.Errorf(`%w: expected * or 1 to %d tags like "1-42", found %d`, ErrTag, maxTags, len(versions))
 	}
 	return false, versions, nil
 }

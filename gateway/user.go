@@ -36,22 +36,24 @@ var names = [...]string{"id", "name", "email", "group"}
 func decodeUser(body []byte, required uint8) (wire.Record, uint8, []FieldError, error) {
 	user, have, bad := wire.Record{}, uint8(0), []FieldError(nil)
 	dec := jsontext.NewDecoder(bytes.NewReader(body), jsontext.AllowDuplicateNames(true))
-	open, err := dec.ReadToken()
+	object, err := dec.PeekKind() == '{', error(nil)
+	if object {
+		_, err = dec.ReadToken()
+	} else {
+		_, err = dec.ReadValue() // the whole of it: what is malformed is that first of all
+	}
 	if err != nil {
-		return user, 0, nil, malformed(err, dec.InputOffset())
+		return user, 0, nil, malformed(err, len(body))
 	}
-	if open.Kind() != '{' {
-		return user, 0, []FieldError{{"", "expected an object with id, name, email and group"}}, nil
-	}
-	for dec.PeekKind() == '"' {
+	for object && dec.PeekKind() == '"' {
 		token, err := dec.ReadToken()
 		if err != nil {
-			return user, 0, nil, malformed(err, dec.InputOffset())
+			return user, 0, nil, malformed(err, len(body))
 		}
 		name := token.String()
 		value, err := dec.ReadValue()
 		if err != nil {
-			return user, 0, nil, malformed(err, dec.InputOffset())
+			return user, 0, nil, malformed(err, len(body))
 		}
 		bit, known := bits[name]
 		detail := ""
@@ -75,30 +77,41 @@ func decodeUser(body []byte, required uint8) (wire.Record, uint8, []FieldError, 
 		}
 		have |= bit
 	}
-	if _, err = dec.ReadToken(); err != nil {
-		return user, 0, nil, malformed(err, dec.InputOffset())
+	if object {
+		_, err = dec.ReadToken()
 	}
-	if _, err = dec.ReadToken(); err != io.EOF {
-		return user, 0, nil, fmt.Errorf("%w: byte %d: expected the end of the body", ErrJSON, dec.InputOffset())
+	if err != nil {
+		return user, 0, nil, malformed(err, len(body))
 	}
+	if rest := bytes.TrimLeft(body[dec.InputOffset():], " \t\r\n"); len(rest) > 0 {
+		return user, 0, nil, fmt.Errorf("%w: byte %d: expected the end of the body", ErrJSON, len(body)-len(rest))
+	}
+	if !object {
+		return user, 0, []FieldError{{"", "expected an object with id, name, email and group"}}, nil
+	}
+	return user, have, append(bad, missing(required&^have)...), nil
+}
+
+// missing has an error for each of the fields with these bits.
+func missing(fields uint8) (bad []FieldError) {
 	for _, name := range names {
-		if required&^have&bits[name] != 0 {
+		if fields&bits[name] != 0 {
 			bad = append(bad, FieldError{name, "required"})
 		}
 	}
-	return user, have, bad, nil
+	return bad
 }
 
-// malformed makes an error of class ErrJSON of what the decoder says.
-func malformed(err error, at int64) error {
+// malformed makes an error of class ErrJSON of what the decoder says about a body of some size.
+func malformed(err error, size int) error {
 	syntax := &jsontext.SyntacticError{}
 	if errors.As(err, &syntax) {
 		return fmt.Errorf("%w: byte %d: %w", ErrJSON, syntax.ByteOffset, syntax.Err)
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		return fmt.Errorf("%w: byte %d: the body ends too early", ErrJSON, at)
+		return fmt.Errorf("%w: byte %d: the body ends too early", ErrJSON, size)
 	}
-	return fmt.Errorf("%w: byte %d: %w", ErrJSON, at, err)
+	return fmt.Errorf("%w: %w", ErrJSON, err)
 }
 
 // setField sets the field of a bit from a JSON value, or says what was expected.

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -42,19 +43,18 @@ var roles = map[bool]string{true: "leader", false: "backup"}
 // holdings asks every replica held here how it is.
 func holdings(room *Room) []Held {
 	list := []Held{}
-	for s, d := range room.Desks {
-		if d == nil {
-			continue
+	for _, desk := range room.Loops {
+		reply := make(chan []Inspection, 1)
+		desk.Inspect <- reply
+		for _, i := range <-reply {
+			h := Held{Shard: i.State.Shard, Role: roles[i.State.View.Leader == room.Self], Peer: i.State.Peer, Epoch: i.State.View.Epoch, LSN: i.State.Applied, Users: i.Users, Trouble: i.State.Sick, served: i.Served}
+			if h.Trouble == "" && i.State.View.Leader == room.Self {
+				h.Trouble = i.State.Trouble
+			}
+			list = append(list, h)
 		}
-		reply := make(chan Inspection, 1)
-		d.Inspect <- reply
-		i := <-reply
-		h := Held{Shard: s, Role: roles[i.State.View.Leader == room.Self], Peer: i.State.Peer, Epoch: i.State.View.Epoch, LSN: i.State.Applied, Users: i.Users, Trouble: i.State.Sick, served: i.Served}
-		if h.Trouble == "" && i.State.View.Leader == room.Self {
-			h.Trouble = i.State.Trouble
-		}
-		list = append(list, h)
 	}
+	slices.SortFunc(list, func(a, b Held) int { return a.Shard - b.Shard })
 	return list
 }
 
@@ -203,9 +203,8 @@ func lineDigest(room *Room, args []string) any {
 	if err = walk(room.Store, s, []byte{shard.UserPrefix}, see); err != nil {
 		return fault{Error: err.Error()}
 	}
-	reply := make(chan Inspection, 1)
-	room.Desks[s].Inspect <- reply
-	state := (<-reply).State
-	return map[string]any{"shard": s, "role": roles[shard.BirthView(room.Layout, s).Leader == room.Self], "users": users, "epoch": state.View.Epoch, "lsn": state.Applied,
+	held := holdings(room)
+	h := held[slices.IndexFunc(held, func(h Held) bool { return h.Shard == s })]
+	return map[string]any{"shard": s, "role": h.Role, "users": users, "epoch": h.Epoch, "lsn": h.LSN,
 		"digest": strconv.FormatUint(hash.Sum64(), 16), "seconds": time.Since(began).Seconds()}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -23,12 +24,13 @@ const (
 // serveFrames is the loop that reads a connection's frames, from the greeting on.
 func serveFrames(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struct{}) {
 	defer close(closed)
-	conn := &Conn{Raw: raw, Out: make(chan *wire.Message, maxInFlight+maxInFlight/4), Slots: make(chan struct{}, maxInFlight), Gone: make(chan struct{})}
+	conn := &Conn{Raw: raw, Out: make(chan []*wire.Message, maxInFlight+maxInFlight/4), Slots: make(chan struct{}, maxInFlight), Gone: make(chan struct{})}
 	finished := make(chan struct{})
 	go writeConn(conn, finished)
 	defer func() { close(finished); <-conn.Gone }()
 	peer, greeted := -1, false
 	var scratch []byte
+	var events []*shard.Event
 	_ = raw.SetReadDeadline(time.Now().Add(helloFor))
 	for {
 		body, err := wire.ReadFrame(in, scratch)
@@ -49,7 +51,12 @@ func serveFrames(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struc
 		_ = raw.SetReadDeadline(time.Now().Add(quietFor))
 		if greeted {
 			refusal := refuse(room, peer, m)
-			dispatch(room, conn, m, refusal)
+			if event := dispatch(room, conn, m, refusal); event != nil {
+				events = append(events, event)
+			}
+			if len(events) == eventsAtOnce || !waits(in) {
+				events = hand(room, events)
+			}
 			continue
 		}
 		if refusal := judge(room, m); refusal != nil {
@@ -80,34 +87,60 @@ func awaitAnswers(conn *Conn) {
 	}
 }
 
-// dispatch passes a request to the loop that answers it, or gives it its refusal.
-func dispatch(room *Room, conn *Conn, m, refusal *wire.Message) {
+// waits tells whether a whole frame has arrived and can be read without waiting.
+func waits(in *bufio.Reader) bool {
+	if in.Buffered() < wire.HeadSize {
+		return false
+	}
+	head, _ := in.Peek(wire.HeadSize) // what is buffered can be looked at
+	return in.Buffered()-wire.HeadSize >= int(binary.BigEndian.Uint32(head[1:]))
+}
+
+// hand gives each loop its events, and returns an empty list.
+func hand(room *Room, events []*shard.Event) []*shard.Event {
+	for _, desk := range room.Loops {
+		var mine []*shard.Event
+		for _, e := range events {
+			if room.Desks[e.Shard] == desk {
+				mine = append(mine, e)
+			}
+		}
+		if len(mine) > 0 {
+			desk.In <- mine
+		}
+	}
+	clear(events)
+	return events[:0]
+}
+
+// dispatch makes an event of a request for the loop that answers it, or answers it, or gives it its refusal.
+func dispatch(room *Room, conn *Conn, m, refusal *wire.Message) *shard.Event {
 	isRequest := m.Kind == wire.Get || m.Kind == wire.Write || m.Kind == wire.Count || m.Kind == wire.List
 	if isRequest {
 		select { // a client with too many requests under way is read no further
 		case conn.Slots <- struct{}{}:
 		case <-conn.Gone:
-			return
+			return nil
 		}
 	}
 	if refusal != nil {
 		deliver(conn, refusal)
-		return
+		return nil
 	}
-	e := &shard.Event{Caller: conn, Epoch: m.Epoch, LSN: m.LSN}
+	e := &shard.Event{Shard: int(m.Shard), Caller: conn, Epoch: m.Epoch, LSN: m.LSN}
 	switch m.Kind {
 	case wire.Ping:
 		deliver(conn, &wire.Message{Kind: wire.Pong, ID: m.ID, Clock: clock()})
-		return
+		return nil
 	case wire.Count:
 		go countShards(room, conn, m)
-		return
+		return nil
 	case wire.List:
 		go listPage(room, conn, m)
-		return
+		return nil
 	case wire.Fetch:
 		go feedConn(room, conn, m)
-		return
+		return nil
 	case wire.Get:
 		e.Kind, e.Caller = shard.ReadDone, &caller{conn, m.ID}
 		e.Change.ID = m.Record.ID
@@ -121,7 +154,7 @@ func dispatch(room *Room, conn *Conn, m, refusal *wire.Message) {
 	case wire.Applied:
 		e.Kind = shard.LeaderTold
 	}
-	room.Desks[m.Shard].In <- e
+	return e
 }
 
 // refuse checks what the core need not, of a frame from node peer (-1: a gateway): that the request is one, that the shard is held here and that values are allowed. It returns
@@ -182,15 +215,15 @@ func writeConn(conn *Conn, finished <-chan struct{}) {
 	for last := false; !last; {
 		frames = frames[:0]
 		select {
-		case m := <-conn.Out:
-			frames = addAnswer(frames, conn, m)
+		case answers := <-conn.Out:
+			frames = addAnswers(frames, conn, answers)
 		case <-finished:
 			last = true
 		}
 		for more := true; more && len(frames) < wire.PageBytes; {
 			select {
-			case m := <-conn.Out:
-				frames = addAnswer(frames, conn, m)
+			case answers := <-conn.Out:
+				frames = addAnswers(frames, conn, answers)
 			default:
 				more = false
 			}
@@ -203,13 +236,16 @@ func writeConn(conn *Conn, finished <-chan struct{}) {
 	}
 }
 
-// addAnswer appends a frame, and frees the slot of the request that it answers.
-func addAnswer(frames []byte, conn *Conn, m *wire.Message) []byte {
-	if m.Kind == wire.Outcome || m.Kind == wire.Counts || m.Kind == wire.Page || m.Kind == wire.Error {
-		select {
-		case <-conn.Slots:
-		default:
+// addAnswers appends frames, and frees the slots of the requests that they answer.
+func addAnswers(frames []byte, conn *Conn, answers []*wire.Message) []byte {
+	for _, m := range answers {
+		if m.Kind == wire.Outcome || m.Kind == wire.Counts || m.Kind == wire.Page || m.Kind == wire.Error {
+			select {
+			case <-conn.Slots:
+			default:
+			}
 		}
+		frames = wire.AppendFrame(frames, m)
 	}
-	return wire.AppendFrame(frames, m)
+	return frames
 }

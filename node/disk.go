@@ -17,29 +17,32 @@ const (
 func runDisk(room *Room) {
 	var group []Part
 	var batch []byte
-	for part := range room.Disk {
-		group, batch = gather(part, room.Disk, group[:0]), batch[:0]
+	for parts := range room.Disk {
+		group, batch = gather(parts, room.Disk, group[:0]), batch[:0]
 		batch = joinParts(batch, group)
 		awaitSpace(room)
 		if err := writeBatch(room.Store, batch); err != nil {
 			go reopen(room, err)
 			return
 		}
-		for i := range group {
-			replaceLSN(room.Desks[group[i].Shard].Stored, group[i].Last)
+		for _, desk := range room.Loops {
+			tellStored(room, desk, group)
 		}
 		clear(group)
 	}
 }
 
 // gather takes first and what else is waiting, up to groupBytes.
-func gather(first Part, parts <-chan Part, group []Part) []Part {
-	group = append(group, first)
-	for size := len(first.Bytes); size < groupBytes; {
+func gather(first []Part, more <-chan []Part, group []Part) []Part {
+	group = append(group, first...)
+	size := 0
+	for i := 0; size < groupBytes; {
+		for ; i < len(group); i++ {
+			size += len(group[i].Bytes)
+		}
 		select {
-		case p := <-parts:
-			group = append(group, p)
-			size += len(p.Bytes)
+		case parts := <-more:
+			group = append(group, parts...)
 		default:
 			return group
 		}
@@ -55,11 +58,11 @@ func awaitSpace(room *Room) {
 	}
 	room.Log.Error("writes wait for space on the disk", "error", err)
 	for ; err != nil; err = spare(room.Config.Data) {
-		spread(room.Desks, err.Error())
+		spread(room.Loops, err.Error())
 		time.Sleep(retryDisk)
 	}
 	room.Log.Info("the disk has space again")
-	spread(room.Desks, "")
+	spread(room.Loops, "")
 }
 
 // reopen ends the writing of a database whose write failed: its write log may not be touched again, what it took of the failed write is
@@ -68,7 +71,7 @@ func awaitSpace(room *Room) {
 func reopen(room *Room, cause error) {
 	room.Log.Error("a write failed; this node serves reads until the disk takes writes again, then starts anew", "error", cause)
 	for err := cause; err != nil; {
-		spread(room.Desks, fmt.Sprintf("%v: %v", ErrFull, cause))
+		spread(room.Loops, fmt.Sprintf("%v: %v", ErrFull, cause))
 		time.Sleep(retryDisk)
 		if err = spare(room.Config.Data); err == nil {
 			err = tryDisk(room.Config.Data)
@@ -82,9 +85,6 @@ func reopen(room *Room, cause error) {
 // spread tells every replica how the disk is: why it refuses writes, or "" when it is well.
 func spread(desks []*Desk, reason string) {
 	for _, d := range desks {
-		if d == nil {
-			continue
-		}
 		select {
 		case <-d.Sick:
 		default:
@@ -93,11 +93,20 @@ func spread(desks []*Desk, reason string) {
 	}
 }
 
-// replaceLSN puts the newest LSN into a channel of one place: the receiver needs no older one, so the disk never waits for a replica.
-func replaceLSN(to chan uint64, lsn uint64) {
+// tellStored tells a loop how far the logs of its replicas are stored. The loop needs the newest marks only, so they take the place of those
+// that it has not taken yet, and the disk never waits for it.
+func tellStored(room *Room, desk *Desk, group []Part) {
+	var marks []mark
 	select {
-	case <-to:
+	case marks = <-desk.Stored:
 	default:
 	}
-	to <- lsn
+	for i := range group {
+		if room.Desks[group[i].Shard] == desk {
+			marks = append(marks, mark{group[i].Shard, group[i].Last})
+		}
+	}
+	if len(marks) > 0 {
+		desk.Stored <- marks
+	}
 }

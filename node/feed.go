@@ -83,12 +83,12 @@ func feedLink(room *Room, s int, fx shard.Effect) {
 		entries, err := collect(room.Store, s, first, fx.Applied)
 		if err != nil {
 			room.Log.Error("the backup lacks writes that cannot be replayed", "shard", s, "error", err)
-			room.Desks[s].In <- &shard.Event{Kind: shard.FeedFailed, Stream: fx.Stream, Reason: err.Error()}
+			room.Desks[s].In <- []*shard.Event{{Kind: shard.FeedFailed, Shard: s, Stream: fx.Stream, Reason: err.Error()}}
 			return
 		}
 		for _, m := range cutAppend(s, fx.Epoch, 0, entries) {
 			select {
-			case link.Out <- letter{fx.Stream, m}:
+			case link.Out <- []letter{{fx.Stream, m}}:
 			case <-time.After(feedWait):
 				return // the link is broken or about to be; the next stream begins with a comparison
 			}
@@ -107,7 +107,7 @@ func feedConn(room *Room, conn *Conn, ask *wire.Message) {
 	}
 	for _, m := range frames {
 		select {
-		case conn.Out <- m:
+		case conn.Out <- []*wire.Message{m}:
 		case <-time.After(feedWait):
 			conn.Raw.Close()
 			return

@@ -57,7 +57,8 @@ func runLink(room *Room, peer int, shards []int) {
 func notify(room *Room, shards []int, e shard.Event) {
 	for _, s := range shards {
 		event := e
-		room.Desks[s].In <- &event
+		event.Shard = s
+		room.Desks[s].In <- []*shard.Event{&event}
 	}
 }
 
@@ -124,8 +125,8 @@ func writeLink(link *Link, raw net.Conn, stream uint64, gone <-chan error, ended
 			}
 		case <-ping.C:
 			frames = wire.AppendFrame(frames, &wire.Message{Kind: wire.Ping})
-		case l := <-link.Out:
-			frames = addLetters(frames, l, link.Out, stream)
+		case letters := <-link.Out:
+			frames = addLetters(frames, letters, link.Out, stream)
 		}
 		_ = raw.SetWriteDeadline(time.Now().Add(silence))
 		if _, err := raw.Write(frames); err != nil {
@@ -136,16 +137,18 @@ func writeLink(link *Link, raw net.Conn, stream uint64, gone <-chan error, ended
 }
 
 // addLetters appends the frames of first and of what else is waiting for the stream, up to about one frame's greatest size.
-func addLetters(frames []byte, first letter, more <-chan letter, stream uint64) []byte {
-	for l := first; ; {
-		if l.Stream == stream {
-			frames = wire.AppendFrame(frames, l.Message)
+func addLetters(frames []byte, first []letter, more <-chan []letter, stream uint64) []byte {
+	for letters := first; ; {
+		for _, l := range letters {
+			if l.Stream == stream {
+				frames = wire.AppendFrame(frames, l.Message)
+			}
 		}
 		if len(frames) > wire.PageBytes {
 			return frames
 		}
 		select {
-		case l = <-more:
+		case letters = <-more:
 		default:
 			return frames
 		}
@@ -186,7 +189,7 @@ func readLink(room *Room, c call, stream uint64, gone chan<- error) {
 			gone <- fmt.Errorf("%w: a frame of kind %d for shard %d: %s", ErrPeer, m.Kind, m.Shard, m.Text)
 			return
 		}
-		room.Desks[m.Shard].In <- &shard.Event{Kind: kind, Stream: stream, Epoch: m.Epoch, LSN: m.LSN, Entries: takeAppend(m),
-			Reason: m.Text, Broken: m.Kind == wire.Trouble && m.Code == wire.Unavailable}
+		room.Desks[m.Shard].In <- []*shard.Event{{Kind: kind, Shard: int(m.Shard), Stream: stream, Epoch: m.Epoch, LSN: m.LSN, Entries: takeAppend(m),
+			Reason: m.Text, Broken: m.Kind == wire.Trouble && m.Code == wire.Unavailable}}
 	}
 }

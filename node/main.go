@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -83,22 +84,34 @@ func heldBy(l shard.Layout, node int) []int {
 // start sets all loops going but the one that accepts connections.
 func start(room *Room, held []int, loaded []Loaded) {
 	ledFor := make([][]int, room.Layout.Nodes)
-	for _, s := range held {
-		room.Desks[s] = &Desk{In: make(chan *shard.Event, deskQueue), Stored: make(chan uint64, 1), Sick: make(chan string, 1), Inspect: make(chan chan<- Inspection)}
+	loops := room.Config.Loops
+	if loops < 1 {
+		loops = max(1, runtime.NumCPU()/2)
+	}
+	for range loops {
+		room.Loops = append(room.Loops, &Desk{In: make(chan []*shard.Event, deskQueue), Stored: make(chan []mark, 1), Sick: make(chan string, 1), Inspect: make(chan chan<- []Inspection)})
+	}
+	shares := make([][]owned, loops)
+	for i, s := range held {
+		room.Desks[s] = room.Loops[i%loops]
 		if v := shard.BirthView(room.Layout, s); v.Leader == room.Self {
 			ledFor[v.Backup] = append(ledFor[v.Backup], s)
 		}
 	}
 	go runDisk(room)
 	go runCensus(room.Doors, room.Census)
-	for _, s := range held {
+	for i, s := range held {
 		v := shard.BirthView(room.Layout, s)
 		peer := room.Members[v.Leader+v.Backup-room.Self].Name
-		go runReplica(room, shard.NewReplica(s, room.Self, peer, v, loaded[s].Last, loaded[s].Log, clock()), loaded[s].Counts)
+		state := shard.NewReplica(s, room.Self, peer, v, loaded[s].Last, loaded[s].Log, clock())
+		shares[i%loops] = append(shares[i%loops], owned{state: state, counts: loaded[s].Counts, users: total(loaded[s].Counts)})
+	}
+	for i, desk := range room.Loops {
+		go runReplicas(room, desk, shares[i])
 	}
 	for peer, shards := range ledFor {
 		if len(shards) > 0 {
-			room.Links[peer] = &Link{Out: make(chan letter, linkQueue), Break: make(chan uint64, 1)}
+			room.Links[peer] = &Link{Out: make(chan []letter, linkQueue), Break: make(chan uint64, 1)}
 			go runLink(room, peer, shards)
 		}
 	}

@@ -39,14 +39,10 @@ func startCluster(t testing.TB) []*Room {
 		rooms[i] = startNode(t, c)
 	}
 	for _, room := range rooms {
-		for s, d := range room.Desks {
-			for d != nil && shard.BirthView(room.Layout, s).Leader == room.Self {
-				reply := make(chan Inspection, 1)
-				d.Inspect <- reply
-				if i := <-reply; i.State.Agreed {
-					break
-				}
-				time.Sleep(time.Millisecond)
+		for ready := false; !ready; time.Sleep(time.Millisecond) {
+			ready = true
+			for _, h := range holdings(room) {
+				ready = ready && h.Trouble == ""
 			}
 		}
 	}

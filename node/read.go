@@ -19,7 +19,7 @@ func countShards(room *Room, conn *Conn, m *wire.Message) {
 	replies := make([]chan shard.Reply, len(m.Set))
 	for i, s := range m.Set {
 		replies[i] = make(chan shard.Reply, 1)
-		room.Desks[s].In <- &shard.Event{Kind: shard.CountAsked, Caller: replies[i]}
+		room.Desks[s].In <- []*shard.Event{{Kind: shard.CountAsked, Shard: int(s), Caller: replies[i]}}
 	}
 	late := time.NewTimer(answerWithin)
 	defer late.Stop()
@@ -46,7 +46,7 @@ func listPage(room *Room, conn *Conn, m *wire.Message) {
 		return
 	}
 	reply := make(chan shard.Reply, 1)
-	room.Desks[m.Shard].In <- &shard.Event{Kind: shard.ScanDone, Caller: reply}
+	room.Desks[m.Shard].In <- []*shard.Event{{Kind: shard.ScanDone, Shard: int(m.Shard), Caller: reply}}
 	late := time.NewTimer(answerWithin)
 	defer late.Stop()
 	select {

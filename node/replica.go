@@ -14,56 +14,125 @@ var codes = [...]wire.Code{
 	shard.Busy: wire.Busy, shard.DiskTrouble: wire.Disk,
 }
 
-// runReplica is the loop of one shard's replica. It owns the state: it takes an event, reads from RocksDB what the event needs, asks
-// the core, and carries the effects out.
-func runReplica(room *Room, state shard.Replica, counts buckets) {
-	desk, users := room.Desks[state.Shard], total(counts)
-	alarm := time.NewTimer(time.Hour)
-	served := Served{}
+// owned is one replica of a loop.
+type owned struct {
+	state  shard.Replica
+	counts buckets
+	users  uint64 // the sum of the counts
+	served Served
+	rings  bool // an alarm is set
+}
+
+// outbox is what a loop sends once it has done a batch of events: everything for one receiver at once.
+type outbox struct {
+	parts   []Part
+	letters [][]letter // by node
+	piles   []pile
+}
+
+// pile is the frames for a connection.
+type pile struct {
+	conn   *Conn
+	frames []*wire.Message
+}
+
+// eventsAtOnce is how many events a loop takes before it sends what they led to.
+const eventsAtOnce = 256
+
+// runReplicas is the loop of some replicas. It owns their states: it takes the events that wait, reads from RocksDB what each needs, asks the
+// core, and carries the effects out, one hand-over for all that goes to the same receiver.
+func runReplicas(room *Room, desk *Desk, replicas []owned) {
+	at := make([]int, len(room.Desks)) // by shard, the replica's place
+	for i := range replicas {
+		at[replicas[i].state.Shard] = i
+	}
+	alarm, ringing := time.NewTimer(time.Hour), false
+	box := outbox{letters: make([][]letter, len(room.Links))}
 	var effects []shard.Effect
-	var event *shard.Event
+	var events []*shard.Event
 	for {
 		select {
-		case event = <-desk.In:
-		case lsn := <-desk.Stored:
-			event = &shard.Event{Kind: shard.DiskStored, LSN: lsn}
+		case batch := <-desk.In:
+			events = takeEvents(append(events[:0], batch...), desk.In)
+		case marks := <-desk.Stored:
+			events = storedEvents(events[:0], marks)
 		case reason := <-desk.Sick:
-			event = &shard.Event{Kind: shard.DiskSick, Reason: reason}
+			events = sickEvents(events[:0], replicas, reason)
 		case <-alarm.C:
-			event = &shard.Event{Kind: shard.Ticked}
+			events, ringing = ringEvents(events[:0], replicas), false
 		case ask := <-desk.Inspect:
-			ask <- inspect(state, users, served)
+			ask <- inspect(replicas)
 			continue
 		}
-		event.Users = users
-		served = count(served, event.Kind)
-		if err := lookUp(room, state, event); err != nil {
-			panic(fmt.Sprintf("node: shard %d: %v", state.Shard, err))
-		}
-		event.Now = clock()
-		state, effects = shard.Step(state, event, effects[:0])
-		for i := range effects {
-			fx := &effects[i]
-			switch fx.Kind {
-			case shard.Persist:
-				var part Part
-				part, counts = buildPart(room.Layout, state.Shard, room.Store.ids[state.Shard], fx.Entries, counts, event.Now)
-				users = total(counts)
-				room.Disk <- part
-			case shard.SetAlarm:
+		now := clock()
+		for _, event := range events {
+			r := &replicas[at[event.Shard]]
+			event.Now, event.Users = now, r.users
+			r.served = count(r.served, event.Kind)
+			if err := lookUp(room, &r.state, event); err != nil {
+				panic(fmt.Sprintf("node: shard %d: %v", event.Shard, err))
+			}
+			r.state, effects = shard.Step(r.state, event, effects[:0])
+			for i := range effects {
+				switch fx := &effects[i]; fx.Kind {
+				case shard.Persist:
+					var part Part
+					part, r.counts = buildPart(room.Layout, event.Shard, room.Store.ids[event.Shard], fx.Entries, r.counts, now)
+					r.users, box.parts = total(r.counts), append(box.parts, part)
+				case shard.SetAlarm:
+					r.rings = true
+				case shard.Feed:
+					go feedLink(room, event.Shard, *fx)
+				default:
+					box = fill(box, &r.state, fx)
+				}
+			}
+			if r.rings && !ringing {
 				alarm.Reset(shard.TellEvery)
-			case shard.Answer:
-				answer(fx)
-			case shard.SendStored, shard.SendPosition, shard.SendTrouble:
-				report(state.Shard, fx)
-			case shard.Feed:
-				go feedLink(room, state.Shard, *fx)
-			default:
-				post(room.Links[state.View.Backup], state.Shard, fx)
+				ringing = true
 			}
 		}
 		clear(effects)
+		clear(events)
+		box = empty(room, box)
 	}
+}
+
+// takeEvents takes further batches of events that wait.
+func takeEvents(events []*shard.Event, in <-chan []*shard.Event) []*shard.Event {
+	for len(events) < eventsAtOnce {
+		select {
+		case batch := <-in:
+			events = append(events, batch...)
+		default:
+			return events
+		}
+	}
+	return events
+}
+
+func storedEvents(events []*shard.Event, marks []mark) []*shard.Event {
+	for _, m := range marks {
+		events = append(events, &shard.Event{Kind: shard.DiskStored, Shard: m.Shard, LSN: m.LSN})
+	}
+	return events
+}
+
+func sickEvents(events []*shard.Event, replicas []owned, reason string) []*shard.Event {
+	for i := range replicas {
+		events = append(events, &shard.Event{Kind: shard.DiskSick, Shard: replicas[i].state.Shard, Reason: reason})
+	}
+	return events
+}
+
+func ringEvents(events []*shard.Event, replicas []owned) []*shard.Event {
+	for i := range replicas {
+		if replicas[i].rings {
+			replicas[i].rings = false
+			events = append(events, &shard.Event{Kind: shard.Ticked, Shard: replicas[i].state.Shard})
+		}
+	}
+	return events
 }
 
 // total adds up the buckets of a shard.
@@ -75,10 +144,15 @@ func total(counts buckets) uint64 {
 	return sum
 }
 
-// inspect copies what may leave the loop: no slice or map of the state.
-func inspect(state shard.Replica, users uint64, served Served) Inspection {
-	state.Pending, state.Waiting, state.Window, state.Order = nil, nil, nil, nil
-	return Inspection{State: state, Users: users, Served: served}
+// inspect copies what may leave the loop: no slice or map of a state.
+func inspect(replicas []owned) []Inspection {
+	list := make([]Inspection, len(replicas))
+	for i := range replicas {
+		list[i] = Inspection{replicas[i].state, replicas[i].users, replicas[i].served}
+		s := &list[i].State
+		s.Pending, s.Waiting, s.Window, s.Order = nil, nil, nil, nil
+	}
+	return list
 }
 
 // count notes an event among what was served.
@@ -99,7 +173,7 @@ func count(served Served, kind shard.EventKind) Served {
 }
 
 // lookUp reads the user that a get or a write is about, where this node leads.
-func lookUp(room *Room, state shard.Replica, e *shard.Event) (err error) {
+func lookUp(room *Room, state *shard.Replica, e *shard.Event) (err error) {
 	asks := e.Kind == shard.WriteAsked || e.Kind == shard.ReadDone
 	if !asks || state.View.Leader != room.Self {
 		return nil
@@ -117,64 +191,11 @@ func lookUp(room *Room, state shard.Replica, e *shard.Event) (err error) {
 	return err
 }
 
-// answer gives a reply to whoever waits: a connection, or a goroutine that collects the replies of several shards.
-func answer(fx *shard.Effect) {
-	to, isFrame := fx.Caller.(*caller)
-	if !isFrame {
-		fx.Caller.(chan shard.Reply) <- fx.Reply // made with a place for each reply
-		return
-	}
-	m := &wire.Message{Kind: wire.Outcome, ID: to.id, Result: fx.Reply.Result, Touched: uint64(fx.Reply.Touched), Record: wire.Record(fx.Reply.Record)}
-	if fx.Reply.Refusal != 0 {
-		m = &wire.Message{Kind: wire.Error, ID: to.id, Code: codes[fx.Reply.Refusal], Text: fx.Reply.Reason}
-	}
-	deliver(to.conn, m)
-}
-
-// report tells the leader how this backup's log stands.
-func report(s int, fx *shard.Effect) {
-	conn := fx.Caller.(*Conn)
-	m := &wire.Message{Kind: wire.Stored, Shard: uint64(s), Epoch: fx.Epoch, LSN: fx.LSN}
-	switch fx.Kind {
-	case shard.SendPosition:
-		m.Kind = wire.Position
-	case shard.SendTrouble:
-		m.Kind, m.Code, m.Text = wire.Trouble, codes[fx.Reply.Refusal], fx.Reply.Reason
-	}
-	deliver(conn, m)
-}
-
-// deliver queues a frame for a connection. One that does not read, so that its queue is full, is closed: nobody waits for it.
-func deliver(conn *Conn, m *wire.Message) {
+// deliver queues frames for a connection. One that does not read, so that its queue is full, is closed: nobody waits for it.
+func deliver(conn *Conn, frames ...*wire.Message) {
 	select {
-	case conn.Out <- m:
+	case conn.Out <- frames:
 	default:
 		conn.Raw.Close()
-	}
-}
-
-// post passes a frame to the link to the backup; a link whose queue is full has a peer that does not read, and is broken.
-func post(link *Link, s int, fx *shard.Effect) {
-	m := &wire.Message{Shard: uint64(s), Epoch: fx.Epoch, LSN: fx.LSN}
-	switch fx.Kind {
-	case shard.SendAsk:
-		m.Kind = wire.Ask
-	case shard.SendApplied:
-		m.Kind = wire.Applied
-	case shard.SendFetch:
-		m.Kind = wire.Fetch
-	case shard.SendAppend:
-		m.Kind = wire.Append
-	}
-	letters := []*wire.Message{m}
-	if m.Kind == wire.Append {
-		letters = cutAppend(s, fx.Epoch, fx.Applied, fx.Entries)
-	}
-	for _, m := range letters {
-		select {
-		case link.Out <- letter{fx.Stream, m}:
-		default:
-			breakLink(link, fx.Stream)
-		}
 	}
 }

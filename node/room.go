@@ -16,8 +16,9 @@ type Room struct {
 	Self    int
 	Facts   Facts
 	Store   Store
-	Disk    chan Part
-	Desks   []*Desk // by shard; nil where no replica is held
+	Disk    chan []Part
+	Loops   []*Desk // all loops of replicas
+	Desks   []*Desk // by shard, the loop that owns its replica; nil where none is held
 	Links   []*Link // by node; nil where no shard is led that the node backs
 	Scans   chan struct{}
 	Census  chan chan<- []ConnInfo
@@ -33,18 +34,24 @@ const (
 // newRoom makes the channels; the loops are not running yet.
 func newRoom(c Config, l shard.Layout, members []Member, self int, log *slog.Logger) *Room {
 	return &Room{Config: c, Layout: l, Members: members, Self: self, Log: log, Desks: make([]*Desk, l.Shards), Links: make([]*Link, l.Nodes),
-		Disk: make(chan Part, 2*shard.MaxPending*l.Shards), Scans: make(chan struct{}, scansAtOnce), Census: make(chan chan<- []ConnInfo), Doors: make(chan door, 64)}
+		Disk: make(chan []Part, 2*shard.MaxPending*l.Shards), Scans: make(chan struct{}, scansAtOnce), Census: make(chan chan<- []ConnInfo), Doors: make(chan door, 64)}
 }
 
-// Desk is where one replica's loop is reached.
+// Desk is where a loop of replicas is reached.
 type Desk struct {
-	In      chan *shard.Event // from connections and links; the loop never waits for anyone but the disk, so it is always drained
-	Stored  chan uint64       // from the disk, one place: the newest stored LSN
-	Sick    chan string       // from the disk, one place: why it refuses writes
-	Inspect chan chan<- Inspection
+	In      chan []*shard.Event // from connections and links; the loop waits for nobody but the disk, so it is always drained
+	Stored  chan []mark         // from the disk, one place: the newest stored LSN of each replica
+	Sick    chan string         // from the disk, one place: why it refuses writes
+	Inspect chan chan<- []Inspection
 }
 
-// Inspection is what a replica's loop says about itself.
+// mark is how far a replica's log is stored.
+type mark struct {
+	Shard int
+	LSN   uint64
+}
+
+// Inspection is what a loop says about one of its replicas.
 type Inspection struct {
 	State  shard.Replica // without its slices and its map
 	Users  uint64
@@ -62,7 +69,7 @@ type Served struct {
 
 // Link is where the connection to a backup's node is reached.
 type Link struct {
-	Out   chan letter
+	Out   chan []letter
 	Break chan uint64 // one place: number of a stream that must end
 }
 
@@ -76,7 +83,7 @@ type letter struct {
 // never waits for a slow client.
 type Conn struct {
 	Raw   net.Conn
-	Out   chan *wire.Message
+	Out   chan []*wire.Message
 	Slots chan struct{}
 	Gone  chan struct{} // closed when nothing is written any more
 }

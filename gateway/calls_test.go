@@ -1,0 +1,209 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"tandem/wire"
+)
+
+// writesSeen returns the writes that the nodes were sent.
+func writesSeen(r *rig) []*wire.Message {
+	all := []*wire.Message{}
+	for _, n := range r.nodes {
+		for _, m := range n.saw() {
+			if m.Kind == wire.Write {
+				all = append(all, m)
+			}
+		}
+	}
+	return all
+}
+
+// once applies a verdict to the first write only.
+func once(v verdict, applied func(m *wire.Message)) hook {
+	var done atomic.Bool // both connections ask
+	return func(m *wire.Message) (verdict, *wire.Message) {
+		if m.Kind != wire.Write || done.Swap(true) {
+			return answer, nil
+		}
+		applied(m)
+		return v, &wire.Message{Kind: wire.Error, Code: wire.NotLeader, Text: "db-9 leads the shard"}
+	}
+}
+
+// TestAWriteIsRepeatedUnderItsRequestID: whatever becomes of the first try, done or not, the second is the same request.
+func TestAWriteIsRepeatedUnderItsRequestID(t *testing.T) {
+	for name, c := range map[string]struct {
+		what verdict
+		done bool // the first try is carried out, and its answer lost
+	}{"broken": {hangUp, false}, "broken when done": {hangUp, true}, "silent": {silent, false}, "silent when done": {silent, true}, "not leader": {refuse, false}} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, ample, 200*time.Millisecond)
+			id := r.idLedBy(1, "w")
+			r.nodes[1].set(once(c.what, func(m *wire.Message) {
+				if c.done {
+					r.store.answer("db-1", m)
+				}
+			}))
+			got := r.must(201, "POST", "/api/user/", `{"id":"`+id+`","name":"n","email":"e","group":1}`)
+			writes := writesSeen(r)
+			if len(writes) < 2 || got.header.Get("ETag") != `"1-1"` {
+				t.Fatalf("%d writes, ETag %s", len(writes), got.header.Get("ETag"))
+			}
+			for _, m := range writes {
+				if m.Request != writes[0].Request || m.Request == (wire.RequestID{}) {
+					t.Errorf("request ids %x and %x", writes[0].Request, m.Request)
+				}
+			}
+		})
+	}
+}
+
+// TestDeadlinesAreInTheNodesClock: translated on each connection, and never later than what the client was promised.
+func TestDeadlinesAreInTheNodesClock(t *testing.T) {
+	r := newRig(t, ample, ample/2)
+	before := clock()
+	r.must(201, "POST", "/api/user/", ada)
+	after := clock()
+	deadline := writesSeen(r)[0].Deadline - aheadBy
+	if deadline > after+int64(ample) || deadline < before+int64(ample)-int64(time.Second) {
+		t.Errorf("the deadline is %v behind the request's begin", time.Duration(deadline-before))
+	}
+}
+
+func TestARefusalThatLastsIsTheReason(t *testing.T) {
+	r := newRig(t, 150*time.Millisecond, 50*time.Millisecond)
+	id := r.idLedBy(2, "w")
+	for code, text := range map[wire.Code]string{wire.Unavailable: "the backup db-0 cannot be reached", wire.Disk: "no space left on device", wire.Busy: "too many"} {
+		r.nodes[2].set(func(*wire.Message) (verdict, *wire.Message) {
+			return refuse, &wire.Message{Kind: wire.Error, Code: code, Text: text}
+		})
+		got := r.must(503, "PUT", "/api/user/", `{"id":"`+id+`"}`)
+		if !strings.Contains(got.body, text) || !strings.Contains(got.body, "db-2") {
+			t.Errorf("code %d: %s names no reason or no node", code, got.body)
+		}
+		if tries := len(writesSeen(r)); tries < 2 || tries > 35 {
+			t.Errorf("code %d: %d tries within the deadline", code, tries)
+		}
+	}
+	r.nodes[2].set(func(*wire.Message) (verdict, *wire.Message) {
+		return refuse, &wire.Message{Kind: wire.Error, Code: wire.BadRequest, Text: "expected something else"}
+	})
+	if got := r.must(500, "GET", "/api/user/"+id, ""); !strings.Contains(got.body, "expected something else") {
+		t.Errorf("%s", got.body)
+	}
+}
+
+func TestWhatA503SaysOfAWrite(t *testing.T) {
+	r := newRig(t, 150*time.Millisecond, 50*time.Millisecond)
+	id := r.idLedBy(0, "w")
+	r.nodes[0].set(func(*wire.Message) (verdict, *wire.Message) { return silent, nil })
+	if got := r.must(503, "DELETE", "/api/user/"+id, ""); !strings.Contains(got.body, "may have been done") || !strings.Contains(got.body, "db-0") {
+		t.Errorf("a write that was sent: %s", got.body)
+	}
+	if got := r.must(503, "GET", "/api/user/"+id, ""); strings.Contains(got.body, "may have been done") {
+		t.Errorf("a read: %s", got.body)
+	}
+	r.nodes[0].stop()
+	r.await(0, false)
+	got := r.must(503, "DELETE", "/api/user/"+id, "")
+	if address := r.room.Members[0].Address; !strings.Contains(got.body, "db-0 ("+address+") cannot be reached") || strings.Contains(got.body, "may have been done") {
+		t.Errorf("a write that was never sent: %s", got.body)
+	}
+}
+
+// TestALateAnswerCounts: a node whose every answer takes longer than a try still answers within the deadline.
+func TestALateAnswerCounts(t *testing.T) {
+	r := newRig(t, ample, 20*time.Millisecond)
+	r.fill(50)
+	slow := func(*wire.Message) (verdict, *wire.Message) {
+		time.Sleep(60 * time.Millisecond)
+		return answer, nil
+	}
+	for _, n := range r.nodes {
+		n.set(slow)
+	}
+	r.must(200, "GET", "/api/user/u7", "")
+	r.must(200, "PUT", "/api/user/", `{"id":"u7","group":1}`)
+}
+
+// TestADeadNodeBlocksNobody: neither one that is gone nor one that accepts and says nothing.
+func TestADeadNodeBlocksNobody(t *testing.T) {
+	r := newRig(t, 400*time.Millisecond, 50*time.Millisecond)
+	dead, well := r.idLedBy(0, "d"), r.idLedBy(1, "w")
+	r.nodes[0].set(func(*wire.Message) (verdict, *wire.Message) { return silent, nil })
+	ended := make(chan int, 64)
+	for range cap(ended) {
+		go func() { ended <- r.ask("GET", "/api/user/"+dead, "").status }()
+	}
+	r.must(201, "POST", "/api/user/", `{"id":"`+well+`","name":"n","email":"e","group":1}`)
+	for range 20 {
+		r.must(200, "GET", "/api/user/"+well, "")
+	}
+	for range cap(ended) {
+		if status := <-ended; status != 503 {
+			t.Errorf("the silent node's user is answered %d", status)
+		}
+	}
+	address := r.nodes[0].listener.Addr().String()
+	r.nodes[0].stop()
+	r.await(0, false)
+	r.must(200, "GET", "/api/user/"+well, "")
+	r.must(503, "GET", "/api/user/"+dead, "")
+	r.nodes[0].set(nil)
+	r.nodes[0].listen(t, address) // it comes back, and nobody has to say so
+	r.await(0, true)
+	r.must(404, "GET", "/api/user/"+dead, "")
+}
+
+func TestHealth(t *testing.T) {
+	r := newRig(t, ample, ample/2)
+	if got := r.must(200, "GET", "/healthz", ""); !strings.Contains(got.body, "db-2") {
+		t.Errorf("%s", got.body)
+	}
+	for i, n := range r.nodes {
+		n.stop()
+		r.await(i, false)
+	}
+	got := r.ask("GET", "/healthz", "")
+	if got.status != 503 || !strings.Contains(got.body, "db-2") || got.header.Get("X-Request-Id") == "" {
+		t.Errorf("%d %s %v", got.status, got.body, got.header)
+	}
+}
+
+// TestAnotherClusterIsNamed: a node that refuses the greeting is named with its reason.
+func TestAnotherClusterIsNamed(t *testing.T) {
+	r := newRig(t, 150*time.Millisecond, 50*time.Millisecond)
+	members := slices.Clone(r.room.Members)
+	members[1].Address, members[2].Address = members[2].Address, members[1].Address // a wrong --nodes
+	room := open(r.room.Config, members, r.room.Layout, r.room.Log)
+	for end := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
+		state := make(chan LinkState, 1)
+		room.Links[1][0].State <- state
+		if s := <-state; strings.Contains(s.Reason, "answers there") {
+			return
+		} else if s.Up || time.Now().After(end) {
+			t.Fatalf("%+v", s)
+		}
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	r := newRig(t, ample, ample/2)
+	r.must(404, "GET", "/api/user/nobody", "")
+	body := r.must(200, "GET", "/metrics", "").body
+	for _, want := range []string{`tandem_requests_total{operation="get",status="404"} 1`, `tandem_nodes_touched_count{operation="get"} 1`, "tandem_retries_total 0", `tandem_request_seconds_count{operation="get"`} {
+		if !strings.Contains(body, want) {
+			t.Errorf("no %s", want)
+		}
+	}
+	for _, name := range []string{"db-0", "db-1", "db-2"} {
+		if !strings.Contains(body, `tandem_links_up{node="`+name+`"} 2`) {
+			t.Errorf("no state of the connections to %s", name)
+		}
+	}
+}

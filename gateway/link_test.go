@@ -1,0 +1,176 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"log/slog"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"tandem/shard"
+	"tandem/wire"
+)
+
+// newLink is a connection's channels, without a loop.
+func newLink() *Link { return &Link{make(chan request, linkQueue), make(chan chan<- LinkState)} }
+
+// readOne reads the next frame that is no ping.
+func readOne(t *testing.T, in *bufio.Reader) *wire.Message {
+	t.Helper()
+	for {
+		body, err := wire.ReadFrame(in, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := wire.Decode(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Kind != wire.Ping {
+			return m
+		}
+	}
+}
+
+// TestTheNewestPongSetsTheClock, be it ahead of the older one or behind, and no answer but a pong does; a deadline is never late by it.
+func TestTheNewestPongSetsTheClock(t *testing.T) {
+	ours, theirs := net.Pipe()
+	defer theirs.Close()
+	link, ended := newLink(), make(chan error, 1)
+	go serveLink(link, session{raw: ours, in: bufio.NewReader(ours), offset: aheadBy}, ended)
+	in, shared := bufio.NewReader(theirs), &wire.Message{Kind: wire.Write, Op: wire.Delete, Record: wire.Record{ID: "a"}, Deadline: 1000}
+	for _, ahead := range []int64{aheadBy, 3 * aheadBy, -aheadBy, 2 * aheadBy} {
+		r := request{shared, make(chan reply, 1)}
+		if ahead != aheadBy {
+			link.In <- r
+			pong := wire.AppendFrame(nil, &wire.Message{Kind: wire.Pong, Clock: clock() + ahead})
+			outcome := &wire.Message{Kind: wire.Outcome, ID: readOne(t, in).ID, Result: wire.Deleted, Clock: 9 * aheadBy}
+			if _, err := theirs.Write(wire.AppendFrame(pong, outcome)); err != nil {
+				t.Fatal(err)
+			}
+			if got := <-r.reply; got.err != nil {
+				t.Fatal(got.err)
+			}
+		}
+		link.In <- r
+		got := readOne(t, in).Deadline - 1000
+		if got > ahead || got < ahead-int64(time.Minute) {
+			t.Errorf("%v ahead: the deadline is shifted by %v", time.Duration(ahead), time.Duration(got))
+		}
+	}
+	if shared.ID != 0 || shared.Deadline != 1000 {
+		t.Errorf("a message that tries share was changed: %+v", shared)
+	}
+	theirs.Close()
+	<-ended
+}
+
+// TestAPingAsksForTheClockAgainAndAgain, whatever else travels.
+func TestAPingAsksForTheClockAgainAndAgain(t *testing.T) {
+	ours, theirs := net.Pipe()
+	defer theirs.Close()
+	ended := make(chan error, 1)
+	go serveLink(newLink(), session{raw: ours, in: bufio.NewReader(ours)}, ended)
+	in := bufio.NewReader(theirs)
+	for range 2 {
+		body, err := wire.ReadFrame(in, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m, err := wire.Decode(body); err != nil || m.Kind != wire.Ping {
+			t.Fatal(m, err)
+		}
+		if _, err = theirs.Write(wire.AppendFrame(nil, &wire.Message{Kind: wire.Pong})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if body, err := wire.ReadFrame(in, nil); err != nil || len(body) == 0 { // and one without an answer is the last
+		t.Fatal(err)
+	}
+	if err := <-ended; !strings.Contains(err.Error(), "silent") {
+		t.Error(err)
+	}
+}
+
+func TestRequestsOfABrokenConnectionFail(t *testing.T) {
+	ours, theirs := net.Pipe()
+	link, ended := newLink(), make(chan error, 1)
+	go serveLink(link, session{raw: ours, in: bufio.NewReader(ours)}, ended)
+	r := request{&wire.Message{Kind: wire.Get, Record: wire.Record{ID: "a"}}, make(chan reply, 1)}
+	link.In <- r
+	readOne(t, bufio.NewReader(theirs))
+	theirs.Close()
+	if got := <-r.reply; !errors.Is(got.err, ErrLink) || errors.Is(got.err, errNotSent) {
+		t.Errorf("%+v", got)
+	}
+	<-ended
+}
+
+// loneRoom has one connection, to an address.
+func loneRoom(address string, log slog.Handler) (*Room, *Link) {
+	link := newLink()
+	return &Room{Config: Config{Cluster: "tandem"}, Layout: shard.Layout{Nodes: 3, Shards: 24}, Members: []Member{{"db-0", address}}, Links: [][]*Link{{link}},
+		Metrics: newMetrics(), Log: slog.New(log)}, link
+}
+
+// TestADialBlocksNoRequest: the node accepts and never welcomes; what is asked meanwhile is refused, and the state told.
+func TestADialBlocksNoRequest(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	room, link := loneRoom(listener.Addr().String(), slog.DiscardHandler)
+	go runLink(room, 0, link)
+	for range 3 {
+		conn, err := listener.Accept() // so it is being dialled now
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		r, state := request{&wire.Message{Kind: wire.Get}, make(chan reply, 1)}, make(chan LinkState, 1)
+		link.In <- r
+		if got := <-r.reply; !errors.Is(got.err, errNotSent) || !strings.Contains(got.err.Error(), "db-0") {
+			t.Errorf("%+v", got)
+		}
+		link.State <- state
+		if s := <-state; s.Up || s.Reason == "" {
+			t.Errorf("%+v", s)
+		}
+	}
+}
+
+// lineCount counts the lines of a log.
+type lineCount struct{ n *atomic.Int64 }
+
+func (c lineCount) Write(b []byte) (int, error) { c.n.Add(1); return len(b), nil }
+
+// TestANodeThatFlapsLogsLittle: it welcomes and closes at once, and is dialled on and on.
+func TestANodeThatFlapsLogsLittle(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	began, lines := time.Now(), lineCount{&atomic.Int64{}}
+	room, link := loneRoom(listener.Addr().String(), slog.NewTextHandler(lines, nil))
+	go runLink(room, 0, link)
+	for range 12 {
+		conn, err := listener.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		hello := readOne(t, bufio.NewReader(conn))
+		welcome := &wire.Message{Kind: wire.Welcome, ID: hello.ID, Greeting: wire.Greeting{Version: wire.Version, Cluster: "tandem", Role: "node", Name: "db-0", Nodes: 3, Shards: 24}}
+		if _, err = conn.Write(wire.AppendFrame(nil, welcome)); err != nil {
+			t.Fatal(err)
+		}
+		conn.Close()
+	}
+	if most := 1 + int64(time.Since(began)/logEvery); lines.n.Load() > most {
+		t.Errorf("%d lines, at most %d are expected", lines.n.Load(), most)
+	}
+}

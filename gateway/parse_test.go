@@ -1,0 +1,146 @@
+package main
+
+import (
+	"errors"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"tandem/wire"
+)
+
+const needed = wire.HasName | wire.HasEmail | wire.HasGroup
+
+func TestMalformedJSON(t *testing.T) {
+	for body, at := range map[string]string{
+		``: "byte 0", ` `: "byte 1", `{`: "byte 1", `{"name":`: "byte 8", `{"name":"a"`: "byte 11", `{"name":"a",}`: "byte 11", `{"name" "a"}`: "byte 8", `{name:"a"}`: "byte 2",
+		`{"name":'a'}`: "byte 8", `{"group":01}`: "byte 10", `{"group":1.}`: "byte 11", `{"group":+1}`: "byte 9", `{"group":NaN}`: "byte 9", `{"x":[1,2}`: "byte 9", `{1:2}`: "byte 1",
+		"{\"name\":\"\xff\"}": "byte 9", `{"name":"\ud800"}`: "byte 9", `{"name":"\x"}`: "byte 9", "{\"name\":\"a\nb\"}": "byte 10", "{\"\xff\":1}": "byte 2",
+		`{} {}`: "byte 3", `{}x`: "byte 2", `{}]`: "byte 2", `[1`: "byte 2", `[] 1`: "byte 3", `nul`: "byte 3", `"a`: "byte 2", "\xef\xbb\xbf{}": "byte 0",
+	} {
+		_, _, bad, err := decodeUser([]byte(body), needed)
+		if !errors.Is(err, ErrJSON) || !strings.Contains(err.Error(), at) {
+			t.Errorf("%q: %v, expected %q; fields %v", body, err, at, bad)
+		}
+	}
+}
+
+func TestSchema(t *testing.T) {
+	const rest = `"name":"n","email":"e","group":1`
+	for body, want := range map[string]string{
+		`{` + rest + `}`: "", ` {` + rest + "}\r\n\t ": "", `{"id":"count",` + rest + `}`: "id", `{"id":"",` + rest + `}`: "id", `{"id":"a/b",` + rest + `}`: "id",
+		`{"id":7,` + rest + `}`: "id", `{}`: "name email group", `{"name":"n"}`: "email group", `{` + rest + `,"shoe":1,"hat":{"name":null}}`: "shoe hat",
+		`{` + rest + `,"name":"m"}`: "name", `{` + rest + `,"Name":"m"}`: "Name", `{` + rest + `,"":1}`: "", `{"name":null,"email":null,"group":null}`: "name email group",
+		`{"id":null,` + rest + `}`: "id", `{"name":1,"email":[],"group":"1"}`: "name email group", `{"name":true,"email":{},"group":false}`: "name email group",
+		`{"name":"n","email":"e","group":1.0}`: "group", `{"name":"n","email":"e","group":1e2}`: "group", `{"name":"n","email":"e","group":9223372036854775808}`: "group",
+		`{"name":"n","email":"e","group":-9223372036854775808}`: "", `{"na\u006de":"n","email":"e","group":-0}`: "", `{"name":"","email":"","group":0}`: "",
+		`{"name":1,"name":2,"email":"e"}`: "name name group", `[]`: "", `null`: "", `1`: "", `"a"`: "",
+	} {
+		_, _, bad, err := decodeUser([]byte(body), needed)
+		got := []string{}
+		for _, f := range bad {
+			got = append(got, f.Field)
+			if f.Detail == "" {
+				t.Errorf("%s: %q without a detail", body, f.Field)
+			}
+		}
+		refused := want != "" || !strings.HasPrefix(strings.TrimSpace(body), "{") || strings.Contains(body, `"":1`)
+		if err != nil || strings.Join(got, " ") != want || (len(bad) > 0) != refused {
+			t.Errorf("%s: names %q, expected %q; %v", body, got, want, err)
+		}
+	}
+}
+
+func TestFieldsOfAnUpdate(t *testing.T) {
+	for body, want := range map[string]uint8{`{"id":"a"}`: 0, `{"id":"a","name":"n"}`: wire.HasName, `{"email":"e","id":"a"}`: wire.HasEmail, `{"id":"a","group":0}`: wire.HasGroup,
+		`{"id":"a","group":1,"name":"n","email":"e"}`: needed} {
+		user, have, bad, err := decodeUser([]byte(body), hasID)
+		if err != nil || bad != nil || have&^hasID != want || user.ID != "a" {
+			t.Errorf("%s: %+v, fields %b, expected %b; %v %v", body, user, have, want, bad, err)
+		}
+	}
+	if _, _, bad, _ := decodeUser([]byte(`{"name":"n"}`), hasID); !slices.Equal(bad, []FieldError{{"id", "required"}}) {
+		t.Errorf("%v", bad)
+	}
+}
+
+func TestTextSurvives(t *testing.T) {
+	for _, text := range []string{"", "é", "日本語", "😀", `"\/`, "a\x00b\n\t\u2028<>&", strings.Repeat("x", 5000)} {
+		want := wire.Record{ID: "a", Name: text, Email: text, Group: -1 << 63}
+		user, _, bad, err := decodeUser(appendUser(nil, &want), needed)
+		if err != nil || bad != nil || user != want {
+			t.Errorf("%q: %+v %v %v", text, user, bad, err)
+		}
+	}
+}
+
+func TestParameters(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "", "offset=0": "", "limit=1": "", "limit=1000": "", "after=": "", "after=" + cursor("13AE742"): "", "offset=9223372036854775807": "", "other=1": "",
+		"offset=": "offset", "offset=-1": "offset", "offset=+1": "offset", "offset=x": "offset", "offset=1.5": "offset", "offset=18446744073709551616": "offset",
+		"limit=": "limit", "limit=0": "limit", "limit=1001": "limit", "limit=x": "limit", "limit=0&offset=x": "offset limit", "offset=1&offset=1": "offset", "limit=1&limit=2": "limit",
+		"after=nonsense": "after", "after=%25": "after", "after=" + cursor("a/b"): "after", "after=" + cursor(""): "after", "after=" + cursor("count"): "after",
+		"after=" + cursor("a") + "=": "after", "offset=1&after=": "after", "after=&after=": "after",
+	} {
+		values, err := url.ParseQuery(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q, bad := parseQuery(values)
+		got := []string{}
+		for _, f := range bad {
+			got = append(got, f.Field)
+		}
+		if strings.Join(got, " ") != want || want == "" && (q.Limit < 1 || q.Limit > 1000) {
+			t.Errorf("%q: %+v names %q, expected %q", text, q, got, want)
+		}
+	}
+}
+
+func TestTags(t *testing.T) {
+	if got := string(appendTag(nil, 1, 1<<63)); got != `"1-9223372036854775808"` {
+		t.Error(got)
+	}
+	one, none := wire.Place{Epoch: 1, LSN: 2}, wire.Place{}
+	for text, want := range map[string][]wire.Place{
+		`"1-2"`: {one}, ` "1-2" `: {one}, `"1-2","1-2"`: {one, one}, `, "1-2" ,,`: {one}, `W/"1-2"`: {none}, `"1-2-3"`: {none}, `"1"`: {none}, `""`: {none}, `"+1-2"`: {none}, `"01-2"`: {none},
+		`"a,b"`: {none}, `"a,b","1-2"`: {none, one}, `"-"`: {none}, `"18446744073709551616-1"`: {none},
+	} {
+		any, versions, err := parseTags(text, false)
+		if err != nil || any || !slices.Equal(versions, want) {
+			t.Errorf("%s: %v %v %v, expected %v", text, any, versions, err, want)
+		}
+	}
+	if _, versions, err := parseTags(`W/"1-2"`, true); err != nil || versions[0] != one {
+		t.Errorf("weak: %v %v", versions, err)
+	}
+	if any, _, err := parseTags(" * ", false); err != nil || !any {
+		t.Errorf("star: %v %v", any, err)
+	}
+	for _, text := range []string{",", "1-2", `"1-2`, `1-2"`, `w/"1-2"`, `"1-2" "1-2"`, `*, "1-2"`, `"1-2", *`, `"a"b"`, "\"a\x01\"", strings.Repeat(`"1-2",`, 17)} {
+		if _, versions, err := parseTags(text, false); !errors.Is(err, ErrTag) {
+			t.Errorf("%s: %v %v, expected an error", text, versions, err)
+		}
+	}
+}
+
+func TestSettings(t *testing.T) {
+	good := Config{Nodes: "a=h:1,b=h:2,c=h:3", Shards: 24, Links: 2, Deadline: 1, Try: 1, MaxConnections: 1}
+	if members, layout, err := check(good); err != nil || len(members) != 3 || layout.Nodes != 3 || members[2] != (Member{"c", "h:3"}) {
+		t.Errorf("%v %v %v", members, layout, err)
+	}
+	for nodes, says := range map[string]string{"": "name=host:port", "a=h:1,b=h:2": "at least 3", "a=h:1,b=h:2,c": "name=host:port", "a=h:1,b=h:2,=h:3": "name=host:port",
+		"a=h:1,b=h:2,a=h:3": "repeats", "a=h:1,b=h:2,c=h:1": "repeats", "a=h,b=h:2,c=h:3": "name=host:port"} {
+		c := good
+		c.Nodes = nodes
+		if _, _, err := check(c); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%q: %v, expected %q", nodes, err, says)
+		}
+	}
+	c := good
+	c.Shards = 2
+	if _, _, err := check(c); !errors.Is(err, ErrConfig) {
+		t.Errorf("2 shards: %v", err)
+	}
+}
