@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -31,6 +32,10 @@ type process struct {
 	gone chan struct{}
 }
 
+// sharers is how many processes share the processors at least: three nodes and a gateway. With more threads each they would spend their time on
+// waking each other; GOMAXPROCS in the environment overrides it.
+const sharers = 4
+
 // launch starts a child in its own session, so that Ctrl-C at the terminal reaches only bench. Its output is appended to
 // dir/NAME.log, its pid is in dir/NAME.pid.
 func launch(dir, name string, argv []string) (process, error) {
@@ -41,6 +46,7 @@ func launch(dir, name string, argv []string) (process, error) {
 	}
 	defer log.Close()
 	p.cmd.Stdout, p.cmd.Stderr = log, log
+	p.cmd.Env = append([]string{"GOMAXPROCS=" + strconv.Itoa(max(1, runtime.NumCPU()/sharers))}, os.Environ()...) // the last of a name counts
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err = p.cmd.Start(); err != nil {
 		return p, fmt.Errorf("%w %s: %w", errProcess, name, err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"time"
 
 	"tandem/wire"
@@ -135,6 +136,7 @@ func serveLink(link *Link, s session, ended chan<- error) {
 		frames = frames[:0]
 		select {
 		case r := <-link.In:
+			runtime.Gosched() // whoever else is about to ask goes first, and shares the system call
 			frames, last = takeRequests(link, s, r, frames, pending, last, scratch)
 		case batch, open := <-answers:
 			if !open {

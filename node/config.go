@@ -6,23 +6,25 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"time"
 
 	"tandem/shard"
 )
 
 // Config is what a node is told by flags, or by TANDEM_… in its environment.
 type Config struct {
-	Name           string `help:"Name of this node; one of those in --nodes." placeholder:"db-0"`
-	Listen         string `help:"Address for the wire protocol and lines of text." default:"127.0.0.1:7400"`
-	Data           string `help:"Folder of this node's data; made if it is missing." default:"data"`
-	Nodes          string `help:"All nodes in ring order, name=host:port, separated by commas; the same on every node." placeholder:"db-0=host:port,…"`
-	Cluster        string `help:"Name of the cluster; kept in the data folder and checked on every connection." default:"tandem"`
-	Shards         int    `help:"Number of shards; fixed when the cluster is first started." default:"24"`
-	CacheMB        uint64 `name:"cache-mb" help:"Block cache of RocksDB, MiB." default:"128"`
-	WalKeepMB      uint64 `name:"wal-keep-mb" help:"How much of its write log a node keeps for a peer that has been away, MiB." default:"1024"`
-	Loops          int    `help:"Loops that share this node's replicas; 0 is one for two processors." default:"0"`
-	MaxConnections int    `name:"max-connections" help:"Connections that are open at once; more wait to be accepted." default:"16384"`
-	Health         bool   `help:"Ask the node at --listen whether it serves, and exit with 0 or 1." env:"-"`
+	Name           string        `help:"Name of this node; one of those in --nodes." placeholder:"db-0"`
+	Listen         string        `help:"Address for the wire protocol and lines of text." default:"127.0.0.1:7400"`
+	Data           string        `help:"Folder of this node's data; made if it is missing." default:"data"`
+	Nodes          string        `help:"All nodes in ring order, name=host:port, separated by commas; the same on every node." placeholder:"db-0=host:port,…"`
+	Cluster        string        `help:"Name of the cluster; kept in the data folder and checked on every connection." default:"tandem"`
+	Shards         int           `help:"Number of shards; fixed when the cluster is first started." default:"24"`
+	CacheMB        uint64        `name:"cache-mb" help:"Block cache of RocksDB, MiB." default:"128"`
+	WalKeepMB      uint64        `name:"wal-keep-mb" help:"How much of its write log a node keeps for a peer that has been away, MiB." default:"1024"`
+	Pace           time.Duration `help:"Under load, the least time between two synced writes: more requests share each." default:"2ms"`
+	Loops          int           `help:"Loops that share this node's replicas; 0 is one for two processors." default:"0"`
+	MaxConnections int           `name:"max-connections" help:"Connections that are open at once; more wait to be accepted." default:"16384"`
+	Health         bool          `help:"Ask the node at --listen whether it serves, and exit with 0 or 1." env:"-"`
 }
 
 // ErrConfig is the class of settings that cannot be.

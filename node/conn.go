@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"slices"
 	"time"
 
@@ -18,6 +19,7 @@ const (
 	maxInFlight = 1024             // requests of a connection that wait for an answer
 	maxText     = 16 << 10         // bytes of a user's name and email
 	writeFor    = 5 * time.Second  // for a client that reads slowly
+	rearm       = time.Second      // between two settings of the same deadline
 	quietFor    = 30 * time.Second // without a frame, after which a connection that has greeted is closed
 )
 
@@ -31,7 +33,8 @@ func serveFrames(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struc
 	peer, greeted := -1, false
 	var scratch []byte
 	var events []*shard.Event
-	_ = raw.SetReadDeadline(time.Now().Add(helloFor))
+	armed := time.Now() // when the deadline was set; once a second is enough
+	_ = raw.SetReadDeadline(armed.Add(helloFor))
 	for {
 		body, err := wire.ReadFrame(in, scratch)
 		var m *wire.Message
@@ -48,7 +51,10 @@ func serveFrames(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struc
 		if err != nil {
 			return
 		}
-		_ = raw.SetReadDeadline(time.Now().Add(quietFor))
+		if now := time.Now(); !greeted || now.Sub(armed) > rearm {
+			armed = now
+			_ = raw.SetReadDeadline(now.Add(quietFor))
+		}
 		if greeted {
 			refusal := refuse(room, peer, m)
 			if event := dispatch(room, conn, m, refusal); event != nil {
@@ -212,10 +218,12 @@ func takeChange(m *wire.Message) shard.Change {
 func writeConn(conn *Conn, finished <-chan struct{}) {
 	defer close(conn.Gone)
 	var frames []byte
+	armed := time.Time{}
 	for last := false; !last; {
 		frames = frames[:0]
 		select {
 		case answers := <-conn.Out:
+			runtime.Gosched() // what else is about to be answered shares the system call
 			frames = addAnswers(frames, conn, answers)
 		case <-finished:
 			last = true
@@ -228,7 +236,10 @@ func writeConn(conn *Conn, finished <-chan struct{}) {
 				more = false
 			}
 		}
-		_ = conn.Raw.SetWriteDeadline(time.Now().Add(writeFor))
+		if now := time.Now(); now.Sub(armed) > rearm {
+			armed = now
+			_ = conn.Raw.SetWriteDeadline(now.Add(writeFor))
+		}
 		if _, err := conn.Raw.Write(frames); err != nil {
 			conn.Raw.Close() // which ends the reader too
 			last = true

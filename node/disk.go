@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"syscall"
 	"time"
 )
@@ -12,13 +13,23 @@ const (
 	retryDisk  = 250 * time.Millisecond // between two looks at a disk that refuses writes
 )
 
+// busyParts is how many parts must be expected within the pace for a commit to wait for them.
+const busyParts = 4
+
 // runDisk is the loop that owns all writes of shards: what is waiting goes out in one synced RocksDB write, one fsync for many
 // requests (group commit). While the disk is full the group waits, since its entries are promised to the peer.
 func runDisk(room *Room) {
 	var group []Part
 	var batch []byte
+	last, gap := time.Now(), time.Hour // the last commit, and the average time between two parts
 	for parts := range room.Disk {
+		if wait := room.Config.Pace - time.Since(last); wait > 0 && gap < room.Config.Pace/busyParts {
+			time.Sleep(wait)
+		}
+		runtime.Gosched() // what else is about to be stored shares the fsync
 		group, batch = gather(parts, room.Disk, group[:0]), batch[:0]
+		gap = (3*gap + time.Since(last)/time.Duration(len(group))) / 4
+		last = time.Now()
 		batch = joinParts(batch, group)
 		awaitSpace(room)
 		if err := writeBatch(room.Store, batch); err != nil {

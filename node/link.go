@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"time"
 
 	"tandem/shard"
@@ -112,6 +113,7 @@ func writeLink(link *Link, raw net.Conn, stream uint64, gone <-chan error, ended
 	ping := time.NewTicker(pingEvery)
 	defer ping.Stop()
 	var frames []byte
+	armed := time.Time{} // when the deadline was set; setting it for every frame costs more than the frame
 	for {
 		frames = frames[:0]
 		select {
@@ -126,9 +128,13 @@ func writeLink(link *Link, raw net.Conn, stream uint64, gone <-chan error, ended
 		case <-ping.C:
 			frames = wire.AppendFrame(frames, &wire.Message{Kind: wire.Ping})
 		case letters := <-link.Out:
+			runtime.Gosched() // what else is about to be sent shares the system call
 			frames = addLetters(frames, letters, link.Out, stream)
 		}
-		_ = raw.SetWriteDeadline(time.Now().Add(silence))
+		if now := time.Now(); now.Sub(armed) > pingEvery {
+			armed = now
+			_ = raw.SetWriteDeadline(now.Add(silence))
+		}
 		if _, err := raw.Write(frames); err != nil {
 			ended <- err
 			return
@@ -168,8 +174,12 @@ func readLink(room *Room, c call, stream uint64, gone chan<- error) {
 	kinds := map[wire.Kind]shard.EventKind{wire.Stored: shard.PeerStored, wire.Position: shard.PeerPosition,
 		wire.Append: shard.EntriesCame, wire.Trouble: shard.PeerTrouble}
 	var scratch []byte
+	armed := time.Time{}
 	for {
-		_ = c.raw.SetReadDeadline(time.Now().Add(silence))
+		if now := time.Now(); now.Sub(armed) > pingEvery {
+			armed = now
+			_ = c.raw.SetReadDeadline(now.Add(silence))
+		}
 		body, err := wire.ReadFrame(c.in, scratch)
 		if err != nil {
 			gone <- err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"runtime"
 	"time"
 
 	"tandem/shard"
@@ -53,6 +54,7 @@ func runReplicas(room *Room, desk *Desk, replicas []owned) {
 	for {
 		select {
 		case batch := <-desk.In:
+			runtime.Gosched() // what else is about to come in shares the hand-overs
 			events = takeEvents(append(events[:0], batch...), desk.In)
 		case marks := <-desk.Stored:
 			events = storedEvents(events[:0], marks)

@@ -45,6 +45,7 @@ func databaseOptions(c Config) *grocksdb.Options {
 	// stays at 0 because a clock that is set back would wipe it.
 	o.SetWalSizeLimitMb(max(c.WalKeepMB, 8*walFileMB))
 	o.SetRecycleLogFileNum(0)
+	o.SetAllowConcurrentMemtableWrites(false) // there is one writer
 	o.SetMaxBackgroundJobs(2)
 	// Its log lies in the data folder, and a line that a full disk cuts off trips an assertion.
 	o.SetInfoLogLevel(grocksdb.FatalInfoLogLevel)

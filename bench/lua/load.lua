@@ -62,7 +62,10 @@ function init(args)
 end
 
 function request()
-  local n = fresh + sent
+  if number == 0 and not tried then -- wrk asks its first thread for one request more than it sends
+    tried, sent = true, sent - 1
+  end
+  local n = fresh + math.max(sent, 0)
   if act == "update" or act == "read" then
     n = math.random(0, users - 1)
   elseif act == "fill" and sent >= share then
