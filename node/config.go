@@ -21,7 +21,7 @@ type Config struct {
 	Shards         int           `help:"Number of shards; fixed when the cluster is first started." default:"24"`
 	CacheMB        uint64        `name:"cache-mb" help:"Block cache of RocksDB, MiB." default:"128"`
 	WalKeepMB      uint64        `name:"wal-keep-mb" help:"How much of its write log a node keeps for a peer that has been away, MiB." default:"1024"`
-	Pace           time.Duration `help:"Under load, the least time between two synced writes: more requests share each." default:"2ms"`
+	Pace           time.Duration `help:"Under load, the least time between two synced writes: more requests share each." default:"4ms"`
 	Loops          int           `help:"Loops that share this node's replicas; 0 is one for two processors." default:"0"`
 	MaxConnections int           `name:"max-connections" help:"Connections that are open at once; more wait to be accepted." default:"16384"`
 	Health         bool          `help:"Ask the node at --listen whether it serves, and exit with 0 or 1." env:"-"`

@@ -4,13 +4,17 @@
 //
 // All state is in the local variables of a few loops; they talk by channels.
 //
-//	replica (one a shard)  owns the replica's state; asks shard.Step and carries its effects out
+//	replicas (a few)       owns the states of some replicas; asks shard.Step and carries its effects out
 //	disk                   owns all writes: what is waiting becomes one batch and one fsync (group commit)
 //	link (one a peer)      keeps the connection to the node that backs shards led here
 //	connection (one each)  a reader that hands requests to replicas, a writer that sends all waiting answers at once
 //	census                 knows the open connections
 //
-// Nothing waits in a circle. A replica's loop waits only for the disk's queue, which has room for all that can be pending; the disk
+// Work is handed over in batches: a reader hands over all requests that have arrived, a loop does all that waits and then sends one list to each
+// receiver, a writer sends one system call. Before each takes what waits it lets every other goroutine that can run go first
+// (runtime.Gosched): under load that makes the batches large, and without load it costs nothing.
+//
+// Nothing waits in a circle. A replicas' loop waits only for the disk's queue, which has room for all that can be pending; the disk
 // hands results over through channels of one place, the newest wins; whoever answers a connection never waits for it: one whose
 // queue is full does not read and is closed. Back-pressure is at the edge: a connection with 1,024 requests under way is read no
 // further.
@@ -31,7 +35,8 @@
 //	room.go     how the loops are wired: the channels
 //	boot.go     what a replica starts from: its meta and the request ids in the newest part of the log
 //	facts.go    whose data folder this is
-//	replica.go  the loop of one shard's replica
+//	replica.go  the loop of some replicas
+//	outbox.go   what a loop sends after a batch of events
 //	disk.go     the loop that owns all writes
 //	space.go    how much room the disk has
 //	batch.go    entries ↔ bytes of a RocksDB batch
