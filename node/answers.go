@@ -142,7 +142,9 @@ func lineList(room *Room, args []string) any {
 	}
 	users := []User{}
 	for _, part := range shard.PlanOffset(counts, offset, limit) {
-		page, err := readPage(room.Store, room.Layout, &wire.Message{Shard: uint64(part.Shard), Offset: part.Offset, Limit: part.Limit})
+		reply := make(chan buckets, 1)
+		room.Desks[part.Shard].Counts <- countsAsk{part.Shard, reply}
+		page, err := readPage(room.Store, room.Layout, &wire.Message{Shard: uint64(part.Shard), Offset: part.Offset, Limit: part.Limit}, <-reply)
 		if err != nil {
 			return fault{Error: err.Error()}
 		}
@@ -200,7 +202,7 @@ func lineDigest(room *Room, args []string) any {
 		users++
 		return true
 	}
-	if err = walk(room.Store, s, []byte{shard.UserPrefix}, see); err != nil {
+	if err = walk(room.Store, s, []byte{shard.UserPrefix}, 0, see); err != nil {
 		return fault{Error: err.Error()}
 	}
 	held := holdings(room)

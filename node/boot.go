@@ -37,7 +37,7 @@ func loadReplicas(st Store, l shard.Layout, held []int) ([]Loaded, error) {
 			}
 			return true
 		}
-		err := walk(st, s, []byte("m"), see)
+		err := walk(st, s, []byte("m"), 0, see)
 		if err = errors.Join(err, damaged); err != nil {
 			return nil, err
 		}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/binary"
 	"time"
 
 	"tandem/shard"
@@ -10,9 +9,6 @@ import (
 
 // answerWithin is how long a count or a list waits for the replicas: a backup's answer may have to wait for its leader (rule R2).
 const answerWithin = 200 * time.Millisecond
-
-// endOfBucket is greater than every tag byte of an id in a key.
-const endOfBucket = 0xff
 
 // countShards asks the replicas of the shards in m.Set and answers with their counts.
 func countShards(room *Room, conn *Conn, m *wire.Message) {
@@ -38,8 +34,10 @@ func countShards(room *Room, conn *Conn, m *wire.Message) {
 
 // listPage reads a page of a shard and answers with it once the replica says that what was read is committed.
 func listPage(room *Room, conn *Conn, m *wire.Message) {
+	counts := make(chan buckets, 1)
+	room.Desks[m.Shard].Counts <- countsAsk{int(m.Shard), counts}
 	room.Scans <- struct{}{}
-	page, err := readPage(room.Store, room.Layout, m)
+	page, err := readPage(room.Store, room.Layout, m, <-counts)
 	<-room.Scans
 	if err != nil {
 		deliver(conn, &wire.Message{Kind: wire.Error, ID: m.ID, Code: wire.Disk, Text: err.Error()})
@@ -63,38 +61,22 @@ func tooLate(id uint64) *wire.Message {
 
 // readPage reads up to m.Limit users of shard m.Shard behind the id m.After, or from m.Offset on, in the order (bucket, id). Whole
 // buckets before the offset are skipped by their counts. A page is cut at wire.PageBytes; More says that it was.
-func readPage(st Store, l shard.Layout, m *wire.Message) (*wire.Message, error) {
+func readPage(st Store, l shard.Layout, m *wire.Message, counts buckets) (*wire.Message, error) {
 	s, page, size, skip := int(m.Shard), &wire.Message{Kind: wire.Page, ID: m.ID, Shard: m.Shard}, 0, m.Offset
-	start := []byte{shard.UserPrefix}
-	skipBuckets := func(key, value []byte) bool {
-		inBuckets := len(key) == len(metaBucket)+1 && len(value) == 8
-		if !inBuckets || string(key[:len(metaBucket)]) != metaBucket {
-			return false
-		}
-		bucket, users := key[len(metaBucket)], binary.BigEndian.Uint64(value)
-		if users > skip {
-			start = []byte{shard.UserPrefix, bucket}
-			return false
-		}
-		skip -= users
-		start = []byte{shard.UserPrefix, bucket, endOfBucket}
-		return true
+	bucket := 0
+	for ; m.After == nil && bucket < len(counts) && skip >= counts[bucket]; bucket++ {
+		skip -= counts[bucket]
 	}
+	if bucket == len(counts) {
+		return page, nil // the offset lies behind the last user
+	}
+	start := []byte{shard.UserPrefix, byte(bucket)}
 	if m.After != nil {
 		_, bucket := shard.Place(l, string(m.After))
 		start, skip = append(shard.AppendKey(nil, bucket, string(m.After)), 0), 0
 	}
-	if skip > 0 {
-		if err := walk(st, s, []byte(metaBucket), skipBuckets); err != nil {
-			return nil, err
-		}
-	}
 	var damaged error
 	take := func(key, value []byte) bool {
-		if skip > 0 {
-			skip--
-			return true
-		}
 		id, _ := shard.KeyID(key)
 		var r shard.Record
 		r, damaged = decodeValue(value)
@@ -106,7 +88,7 @@ func readPage(st Store, l shard.Layout, m *wire.Message) (*wire.Message, error) 
 		size += len(value) + len(id) + entrySize
 		return uint64(len(page.Records)) < m.Limit
 	}
-	if err := walk(st, s, start, take); err != nil {
+	if err := walk(st, s, start, skip, take); err != nil {
 		return nil, err
 	}
 	return page, damaged

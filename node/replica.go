@@ -65,6 +65,9 @@ func runReplicas(room *Room, desk *Desk, replicas []owned) {
 		case ask := <-desk.Inspect:
 			ask <- inspect(replicas)
 			continue
+		case ask := <-desk.Counts:
+			ask.reply <- replicas[at[ask.shard]].counts
+			continue
 		}
 		now := clock()
 		for _, event := range events {

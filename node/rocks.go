@@ -142,11 +142,15 @@ func getUser(st Store, s int, key []byte) ([]byte, error) {
 	return bytes.Clone(value.Data()), nil
 }
 
-// walk calls see with each key and value of shard s from start on, both valid during the call only, until see returns false.
-func walk(st Store, s int, start []byte, see func(key, value []byte) bool) error {
+// walk calls see with each key and value of shard s from start on but the first skip of them, both valid during the call only, until see returns
+// false.
+func walk(st Store, s int, start []byte, skip uint64, see func(key, value []byte) bool) error {
 	it := st.db.NewIteratorCF(st.scan, st.families[s])
 	defer it.Close()
-	for it.Seek(start); it.Valid(); it.Next() {
+	for it.Seek(start); skip > 0 && it.Valid(); skip-- {
+		it.Next()
+	}
+	for ; it.Valid(); it.Next() {
 		key, value := it.Key(), it.Value()
 		more := see(key.Data(), value.Data())
 		if !more {

@@ -43,6 +43,13 @@ type Desk struct {
 	Stored  chan []mark         // from the disk, one place: the newest stored LSN of each replica
 	Sick    chan string         // from the disk, one place: why it refuses writes
 	Inspect chan chan<- []Inspection
+	Counts  chan countsAsk
+}
+
+// countsAsk asks a loop for the number of users in each bucket of a shard.
+type countsAsk struct {
+	shard int
+	reply chan<- buckets
 }
 
 // mark is how far a replica's log is stored.
