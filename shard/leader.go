@@ -127,7 +127,7 @@ func noteStream(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 	if r.View.Leader != r.Self {
 		return r, out
 	}
-	r.Agreed, r.Catch, r.Stream = false, 0, 0
+	r.Agreed, r.Catch, r.Stream, r.Told = false, 0, 0, 0
 	r.Trouble = "the backup " + r.Peer + " cannot be reached"
 	if e.Kind == StreamDown {
 		return r, out
