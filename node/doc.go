@@ -30,7 +30,7 @@
 //
 // # Files
 //
-//	main.go     settings → open → start → stop
+//	main.go     settings → data folder → loops → stop
 //	config.go   settings and their checks
 //	room.go     how the loops are wired: the channels
 //	boot.go     what a replica starts from: its meta and the request ids in the newest part of the log

@@ -335,3 +335,30 @@ func TestFolderOfAnotherNodeIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// A value that does not decode is an error for who asks for it, with every other user served as before, on each try anew.
+func TestDamagedUserIsRefusedAndTheNodeGoesOn(t *testing.T) {
+	rooms := startCluster(t)
+	lead := rooms[leaderOf("13AE742")]
+	s, bucket := shard.Place(testLayout, "13AE742")
+	c := connect(t, lead)
+	c.ask(write("13AE742", wire.Create, 1))
+	put := appendBytes([]byte{tagFamilyPut, byte(lead.Store.ids[s])}, shard.AppendKey(nil, bucket, "13AE742"))
+	damage := Part{Records: 1, Bytes: appendBytes(put, []byte("no msgpack"))}
+	if err := writeBatch(lead.Store, joinParts(nil, []Part{damage})); err != nil {
+		t.Fatal(err)
+	}
+	get := &wire.Message{Kind: wire.Get, ID: 5, Shard: uint64(s), Record: wire.Record{ID: "13AE742"}}
+	for range 2 {
+		if a := c.ask(get); a.Code != wire.Disk || !strings.Contains(a.Text, "damaged value") {
+			t.Errorf("a damaged user: %+v", a)
+		}
+		if a := c.ask(write("13AE742", wire.Update, 2)); a.Code != wire.Disk {
+			t.Errorf("an update of a damaged user: %+v", a)
+		}
+	}
+	other := &wire.Message{Kind: wire.Get, ID: 6, Shard: uint64(s), Record: wire.Record{ID: "nobody"}}
+	if a := c.ask(other); a.Result != wire.Missing {
+		t.Errorf("another user of the shard: %+v", a)
+	}
+}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"runtime"
 	"time"
 
@@ -69,20 +68,20 @@ func runReplicas(room *Room, desk *Desk, replicas []owned) {
 			ask.reply <- replicas[at[ask.shard]].counts
 			continue
 		}
-		now := clock()
 		for _, event := range events {
 			r := &replicas[at[event.Shard]]
-			event.Now, event.Users = now, r.users
 			r.served = count(r.served, event.Kind)
 			if err := lookUp(room, &r.state, event); err != nil {
-				panic(fmt.Sprintf("node: shard %d: %v", event.Shard, err))
+				box = fill(box, &r.state, unreadable(room, event, err))
+				continue
 			}
+			event.Now, event.Users = clock(), r.users // the clock after the read (rule R1)
 			r.state, effects = shard.Step(r.state, event, effects[:0])
 			for i := range effects {
 				switch fx := &effects[i]; fx.Kind {
 				case shard.Persist:
 					var part Part
-					part, r.counts = buildPart(room.Layout, event.Shard, room.Store.ids[event.Shard], fx.Entries, r.counts, now)
+					part, r.counts = buildPart(room.Layout, event.Shard, room.Store.ids[event.Shard], fx.Entries, r.counts, event.Now)
 					r.users, box.parts = total(r.counts), append(box.parts, part)
 				case shard.SetAlarm:
 					r.rings = true
@@ -101,6 +100,13 @@ func runReplicas(room *Room, desk *Desk, replicas []owned) {
 		clear(events)
 		box = empty(room, box)
 	}
+}
+
+// unreadable answers a request whose user the disk does not give back; everything else goes on.
+func unreadable(room *Room, e *shard.Event, err error) *shard.Effect {
+	room.Log.Error("a user cannot be read", "shard", e.Shard, "id", e.Change.ID, "error", err)
+	refusal := shard.Reply{Refusal: shard.DiskTrouble, Reason: "the user cannot be read: " + err.Error()}
+	return &shard.Effect{Kind: shard.Answer, Caller: e.Caller, Reply: refusal}
 }
 
 // takeEvents takes further batches of events that wait.

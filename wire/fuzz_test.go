@@ -90,9 +90,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add(body)
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		if len(body) > MaxFrame {
-			t.Skip("ReadFrame lets no such frame through")
-		}
+		body = body[:min(len(body), MaxFrame)] // ReadFrame lets no longer one through
 		var m *Message
 		var err error
 		spent := allocated(func() { m, err = Decode(body) })
