@@ -144,9 +144,6 @@ func dispatch(room *Room, conn *Conn, m, refusal *wire.Message) *shard.Event {
 	case wire.List:
 		go listPage(room, conn, m)
 		return nil
-	case wire.Fetch:
-		go feedConn(room, conn, m)
-		return nil
 	case wire.Get:
 		e.Kind, e.Caller = shard.ReadDone, &caller{conn, m.ID}
 		e.Change.ID = m.Record.ID
@@ -167,7 +164,7 @@ func dispatch(room *Room, conn *Conn, m, refusal *wire.Message) *shard.Event {
 // an error frame that names what was wrong and what is expected, or nil.
 func refuse(room *Room, peer int, m *wire.Message) *wire.Message {
 	refusal := &wire.Message{Kind: wire.Error, ID: m.ID, Code: wire.BadRequest}
-	fromNode := m.Kind == wire.Ask || m.Kind == wire.Append || m.Kind == wire.Applied || m.Kind == wire.Fetch
+	fromNode := m.Kind == wire.Ask || m.Kind == wire.Append || m.Kind == wire.Applied
 	hasShard := fromNode || m.Kind == wire.Get || m.Kind == wire.Write || m.Kind == wire.List
 	asked := m.Set
 	if hasShard {

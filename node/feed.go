@@ -3,11 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"tandem/shard"
-	"tandem/wire"
 )
 
 // ErrPurged is the class of a log that no longer reaches back to what is wanted.
@@ -94,23 +92,5 @@ func feedLink(room *Room, s int, fx shard.Effect) {
 			}
 		}
 		first = entries[len(entries)-1].LSN + 1
-	}
-}
-
-// feedConn replays this backup's log from an LSN on to the leader that asked by conn, up to the log's end.
-func feedConn(room *Room, conn *Conn, ask *wire.Message) {
-	entries, err := collect(room.Store, int(ask.Shard), ask.LSN, math.MaxUint64)
-	frames := cutAppend(int(ask.Shard), ask.Epoch, 0, entries)
-	if err != nil {
-		room.Log.Error("the leader lacks writes that cannot be replayed", "shard", ask.Shard, "error", err)
-		frames = []*wire.Message{{Kind: wire.Trouble, Shard: ask.Shard, Epoch: ask.Epoch, Code: wire.Purged, Text: err.Error()}}
-	}
-	for _, m := range frames {
-		select {
-		case conn.Out <- []*wire.Message{m}:
-		case <-time.After(feedWait):
-			conn.Raw.Close()
-			return
-		}
 	}
 }

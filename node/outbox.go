@@ -32,7 +32,7 @@ func fill(box outbox, state *shard.Replica, fx *shard.Effect) outbox {
 	case shard.SendApplied:
 		m.Kind = wire.Applied
 	case shard.SendFetch:
-		m.Kind = wire.Fetch
+		return box // no frame asks a backup for its log: a leader never trails it once views change
 	}
 	frames := []*wire.Message{m}
 	if fx.Kind == shard.SendAppend {

@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"math"
 
@@ -18,7 +20,7 @@ type field struct {
 var layouts = [kindEnd][]field{
 	Error:    {code, text},
 	Hello:    {greeting},
-	Welcome:  {greeting, clock},
+	Welcome:  {greeting, clock, born},
 	Ping:     {},
 	Pong:     {clock},
 	Get:      {shard, userID},
@@ -29,16 +31,23 @@ var layouts = [kindEnd][]field{
 	List:     {shard, offset, after, limit},
 	Page:     {shard, more, records},
 	Ask:      {shard, epoch},
-	Position: {shard, epoch, lsn},
+	Position: {shard, epoch, lsn, ends},
 	Append:   {shard, epoch, lsn, applied, entries},
 	Stored:   {shard, epoch, lsn},
 	Applied:  {shard, epoch, lsn},
-	Fetch:    {shard, epoch, lsn},
 	Trouble:  {shard, epoch, code, text},
+
+	SnapBegin: {shard, epoch, lsn},
+	SnapData:  {shard, epoch, records},
+	SnapEnd:   {shard, epoch, lsn, history, entries},
+	LeasePing: {life, at, vows},
+	LeasePong: {at, vows},
+	Raft:      {data},
+	Views:     {views},
 }
 
 // carriesData tells the kinds that bear a CRC32C as their last element.
-var carriesData = [kindEnd]bool{Write: true, Outcome: true, Page: true, Append: true}
+var carriesData = [kindEnd]bool{Write: true, Outcome: true, Page: true, Append: true, SnapData: true, SnapEnd: true, Raft: true, Views: true}
 
 // limits on lists, so that a small frame cannot make a large value.
 const (
@@ -46,6 +55,10 @@ const (
 	maxSet     = 4096
 	maxRecords = 1000
 	maxEntries = 4096
+	maxBorn    = 64
+	maxHistory = 4096
+	maxVows    = 4096
+	maxViews   = 1024
 )
 
 var (
@@ -53,11 +66,14 @@ var (
 	epoch    = number("epoch", func(m *Message) *uint64 { return &m.Epoch })
 	lsn      = number("lsn", func(m *Message) *uint64 { return &m.LSN })
 	applied  = number("applied", func(m *Message) *uint64 { return &m.Applied })
+	ends     = number("ends", func(m *Message) *uint64 { return &m.Ends })
 	touched  = number("touched", func(m *Message) *uint64 { return &m.Touched })
 	offset   = number("offset", func(m *Message) *uint64 { return &m.Offset })
 	limit    = number("limit", func(m *Message) *uint64 { return &m.Limit })
 	clock    = instant("clock", func(m *Message) *int64 { return &m.Clock })
 	deadline = instant("deadline", func(m *Message) *int64 { return &m.Deadline })
+	life     = instant("life", func(m *Message) *int64 { return &m.Life })
+	at       = instant("at", func(m *Message) *int64 { return &m.At })
 	code     = small("code", func(m *Message) *uint8 { return (*uint8)(&m.Code) })
 	op       = small("op", func(m *Message) *uint8 { return &m.Op })
 	fields   = small("fields", func(m *Message) *uint8 { return &m.Fields })
@@ -65,13 +81,18 @@ var (
 	text     = words("text", func(m *Message) *string { return &m.Text })
 	userID   = words("id", func(m *Message) *string { return &m.Record.ID })
 	request  = field{"request", putRequest, getRequest}
-	after    = field{"after", putAfter, getAfter}
+	after    = bytesOf("after", func(m *Message) *[]byte { return &m.After })
+	data     = bytesOf("data", func(m *Message) *[]byte { return &m.Data })
 	more     = field{"more", putMore, getMore}
 	greeting = field{"greeting", putGreeting, getGreeting}
 	record   = field{"record", putRecord, getRecord}
-	match    = field{"match", putMatch, getMatch}
-	set      = field{"shards", putSet, getSet}
-	counts   = field{"counts", putCounts, getCounts}
+	match    = pairs("match", "epoch and lsn", maxMatch, func(m *Message) *[]Place { return &m.Match }, splitPlace, joinPlace)
+	history  = pairs("history", "epoch and lsn", maxHistory, func(m *Message) *[]Place { return &m.History }, splitPlace, joinPlace)
+	vows     = pairs("vows", "shard and epoch", maxVows, func(m *Message) *[]Vow { return &m.Vows }, splitVow, joinVow)
+	counts   = pairs("counts", "shard and users", maxSet, func(m *Message) *[]ShardCount { return &m.Counts }, splitCount, joinCount)
+	set      = numbers("shards", maxSet, func(m *Message) *[]uint64 { return &m.Set })
+	born     = numbers("born", maxBorn, func(m *Message) *[]uint64 { return &m.Born })
+	views    = field{"views", putViews, getViews}
 	records  = field{"records", putRecords, getRecords}
 	entries  = field{"entries", putEntries, getEntries}
 )
@@ -105,6 +126,58 @@ func words(name string, at func(*Message) *string) field {
 	return field{name,
 		func(e *msgpack.Encoder, m *Message) error { return e.EncodeString(*at(m)) },
 		func(d *msgpack.Decoder, m *Message) (err error) { *at(m), err = str(d); return err }}
+}
+
+func bytesOf(name string, at func(*Message) *[]byte) field {
+	return field{name,
+		func(e *msgpack.Encoder, m *Message) error { return e.EncodeBytes(*at(m)) },
+		func(d *msgpack.Decoder, m *Message) (err error) { *at(m), err = blob(d); return err }}
+}
+
+// numbers is a list of unsigned integers.
+func numbers(name string, most int, at func(*Message) *[]uint64) field {
+	return field{name,
+		func(e *msgpack.Encoder, m *Message) error {
+			err := e.EncodeArrayLen(len(*at(m)))
+			for _, v := range *at(m) {
+				err = errors.Join(err, e.EncodeUint(v))
+			}
+			return err
+		},
+		func(d *msgpack.Decoder, m *Message) error {
+			n, err := length(d, 0, most)
+			for ; err == nil && n > 0; n-- {
+				var v uint64
+				v, err = unsigned(d, math.MaxUint64)
+				*at(m) = append(*at(m), v)
+			}
+			return err
+		}}
+}
+
+// pairs is a list of two unsigned integers each, written flat; parts names the two in errors.
+func pairs[T any](name, parts string, most int, at func(*Message) *[]T, split func(T) (a, b uint64), join func(a, b uint64) T) field {
+	return field{name,
+		func(e *msgpack.Encoder, m *Message) error {
+			err := e.EncodeArrayLen(2 * len(*at(m)))
+			for _, p := range *at(m) {
+				a, b := split(p)
+				err = errors.Join(err, e.EncodeUint(a), e.EncodeUint(b))
+			}
+			return err
+		},
+		func(d *msgpack.Decoder, m *Message) error {
+			n, err := length(d, 0, 2*most)
+			if err == nil && n%2 != 0 {
+				err = fmt.Errorf("expected pairs of %s, found %d elements", parts, n)
+			}
+			for ; err == nil && n > 0; n -= 2 {
+				a, badA := unsigned(d, math.MaxUint64)
+				b, badB := unsigned(d, math.MaxUint64)
+				*at(m), err = append(*at(m), join(a, b)), cmp.Or(badA, badB)
+			}
+			return err
+		}}
 }
 
 // The readers below look at the format byte first: the library takes nil for 0 and for "", wraps negative numbers into huge
@@ -155,6 +228,18 @@ func str(d *msgpack.Decoder) (string, error) {
 		return "", fmt.Errorf("expected a string, found 0x%02x", c)
 	}
 	return d.DecodeString()
+}
+
+// boolean reads true or false.
+func boolean(d *msgpack.Decoder) (bool, error) {
+	c, err := d.PeekCode()
+	if err == nil && c != falseByte && c != trueByte {
+		return false, fmt.Errorf("expected a boolean, found 0x%02x", c)
+	}
+	if err != nil {
+		return false, err
+	}
+	return d.DecodeBool()
 }
 
 // blob reads bytes; nil stands for no bytes at all.

@@ -29,58 +29,73 @@
 // The first frame of a connection, from whoever dialled, is hello; the other side answers welcome, or an error with the
 // reason and closes. Any frame can be typed by hand. Hello and then a ping, to a node of a cluster of 3 nodes and 24 shards:
 //
-//	ce 00 00 00 1e 93 01 01 96 01 a6 74 61 6e 64 65 6d a7 67 61 74 65 77 61 79 a7 62 79 2d 68 61 6e 64 03 18
+//	ce 00 00 00 1f 93 01 01 97 02 a6 74 61 6e 64 65 6d a7 67 61 74 65 77 61 79 a7 62 79 2d 68 61 6e 64 03 18 00
 //	ce 00 00 00 03 92 03 02
 //
-//	{ printf '\xce\x00\x00\x00\x1e\x93\x01\x01\x96\x01\xa6tandem\xa7gateway\xa7by-hand\x03\x18'
+//	{ printf '\xce\x00\x00\x00\x1f\x93\x01\x01\x97\x02\xa6tandem\xa7gateway\xa7by-hand\x03\x18\x00'
 //	  printf '\xce\x00\x00\x00\x03\x92\x03\x02'; } | nc -N 127.0.0.1 7400 | od -A d -t x1z
 //
 // # Requests, answers and streams
 //
 // The request id is chosen by the side that dialled and is unique among its requests under way on that connection. Answers
 // come in any order; each request has exactly one, either the kind named below or an error. The frames of a stream (from ask
-// to trouble) carry request id 0, belong to the shard that they name, and keep their order.
+// to snapend) carry request id 0, belong to the shard that they name, and keep their order. What is sent without being asked
+// for (leases, Raft's messages, views) carries request id 0 too.
 //
 // # The frame table
 //
 // Fields stand in this order behind kind and request id. "crc" marks the kinds whose last element is a checksum.
 // (gw is a gateway or any other client.)
 //
-//	kind  name      crc  direction          fields                                          what it is for
-//	0     error     -    any                code text                                       a request failed; code 1: the connection is closed too
-//	1     hello     -    dialler → node     greeting                                        first frame of a connection
-//	2     welcome   -    node → dialler     greeting clock                                  answers hello
-//	3     ping      -    any                -                                               asks for a pong
-//	4     pong      -    any                clock                                           answers ping with the sender's clock
-//	5     get       -    gw → leader        shard id                                        reads one user
-//	6     write     crc  gw → leader        shard deadline request op fields record match   creates, updates or deletes one user
-//	7     outcome   crc  leader → gw        result touched record                           answers get and write
-//	8     count     -    gw → replica       shards                                          asks for the user counts of shards
-//	9     counts    -    replica → gw       counts                                          answers count
-//	10    list      -    gw → replica       shard offset after limit                        asks for a page of one shard
-//	11    page      crc  replica → gw       shard more records                              answers list
-//	12    ask       -    leader → backup    shard epoch                                     a stream begins: where does your log end?
-//	13    position  -    backup → leader    shard epoch lsn                                 the end of its log, all of it stored
-//	14    append    crc  leader → backup    shard epoch lsn applied entries                 entries in LSN order, the first at lsn
-//	15    stored    -    backup → leader    shard epoch lsn                                 stored and synced up to lsn
-//	16    applied   -    leader → backup    shard epoch lsn                                 applied up to lsn
-//	17    fetch     -    leader → backup    shard epoch lsn                                 send the entries from lsn on; appends follow
-//	18    trouble   -    backup → leader    shard epoch code text                           the stream cannot go on; code and text say why
+//	kind  name       crc  direction          fields                                          what it is for
+//	0     error      -    any                code text                                       a request failed; code 1: the connection is closed too
+//	1     hello      -    dialler → node     greeting                                        first frame of a connection
+//	2     welcome    -    node → dialler     greeting clock born                             answers hello
+//	3     ping       -    any                -                                               asks for a pong
+//	4     pong       -    any                clock                                           answers ping with the sender's clock
+//	5     get        -    gw → leader        shard id                                        reads one user
+//	6     write      crc  gw → leader        shard deadline request op fields record match   creates, updates or deletes one user
+//	7     outcome    crc  leader → gw        result touched record                           answers get and write
+//	8     count      -    gw → replica       shards                                          asks for the user counts of shards
+//	9     counts     -    replica → gw       counts                                          answers count
+//	10    list       -    gw → replica       shard offset after limit                        asks for a page of one shard
+//	11    page       crc  replica → gw       shard more records                              answers list
+//	12    ask        -    leader → backup    shard epoch                                     a stream begins: where does your log end?
+//	13    position   -    backup → leader    shard epoch lsn ends                            the end of its log, all of it stored
+//	14    append     crc  leader → backup    shard epoch lsn applied entries                 entries in LSN order, the first at lsn
+//	15    stored     -    backup → leader    shard epoch lsn                                 stored and synced up to lsn
+//	16    applied    -    leader → backup    shard epoch lsn                                 applied up to lsn
+//	17    trouble    -    backup → leader    shard epoch code text                           the stream cannot go on; code and text say why
+//	18    snapbegin  -    leader → backup    shard epoch lsn                                 the whole shard as of lsn follows
+//	19    snapdata   crc  leader → backup    shard epoch records                             records of the snapshot
+//	20    snapend    crc  leader → backup    shard epoch lsn history entries                 the snapshot is whole; entries: the window of request ids
+//	21    leaseping  -    node → node        life at vows                                    asks for leases
+//	22    leasepong  -    node → node        at vows                                         the ping's own at, and the leases granted
+//	23    raft       crc  node → node        data                                            a message of Raft
+//	24    views      crc  node → gw          views                                           after welcome, and whenever a view has changed
 //
 // # The fields
 //
 //	shard epoch lsn applied touched offset limit   unsigned integers
+//	ends                                           an unsigned integer: the epoch of the last write in the log, 0 if it is empty
 //	code op fields result                          unsigned integers below 256; see Code, Op, HasName …, Result
 //	clock deadline                                 nanoseconds on a boot-time clock: the sender's, the receiver's
+//	life at                                        nanoseconds on the boot-time clock of who pings: when its process began, when it pinged
 //	id text                                        strings
 //	request                                        16 bytes that name a write through all its tries
 //	after                                          bytes: the place before the page; nil or empty when offset counts
 //	more                                           a boolean: further records follow
-//	greeting                                       [version cluster role name nodes shards]
+//	data                                           bytes; nil or empty for none
+//	greeting                                       [version cluster role name nodes shards store]; store is the member id of the
+//	                                               sender's store, 0 from a gateway; behind another version anything may stand
+//	born                                           [store store …], at most 64: what the cluster was born with; empty before that
 //	record                                         [id name email group epoch lsn]; group is a signed 64-bit integer
 //	match                                          [epoch lsn epoch lsn …], at most 16 pairs; empty accepts any version
 //	shards                                         [shard shard …], at most 4096
 //	counts                                         [shard users shard users …], at most 4096 pairs
+//	history                                        [epoch lsn epoch lsn …], at most 4096 pairs: from which LSN on the log is of which epoch
+//	vows                                           [shard epoch shard epoch …], at most 4096 pairs
+//	views                                          [epoch leader backup insync …] by shard, at most 1024 fours; insync is a boolean
 //	records                                        [record record …], at most 1000
 //	entries                                        [request result record …], at most 4096 triples
 //

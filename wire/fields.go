@@ -10,6 +10,19 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 )
 
+// A greeting has greetingParts elements in this version, and at most greetingMost in any.
+const (
+	greetingParts = 7
+	greetingMost  = 32
+)
+
+func splitPlace(p Place) (epoch, lsn uint64)        { return p.Epoch, p.LSN }
+func joinPlace(epoch, lsn uint64) Place             { return Place{epoch, lsn} }
+func splitVow(v Vow) (shard, epoch uint64)          { return v.Shard, v.Epoch }
+func joinVow(shard, epoch uint64) Vow               { return Vow{shard, epoch} }
+func splitCount(c ShardCount) (shard, users uint64) { return c.Shard, c.Users }
+func joinCount(shard, users uint64) ShardCount      { return ShardCount{shard, users} }
+
 func putRequest(e *msgpack.Encoder, m *Message) error { return e.EncodeBytes(m.Request[:]) }
 
 func getRequest(d *msgpack.Decoder, m *Message) error {
@@ -21,44 +34,44 @@ func getRequest(d *msgpack.Decoder, m *Message) error {
 	return err
 }
 
-func putAfter(e *msgpack.Encoder, m *Message) error { return e.EncodeBytes(m.After) }
-
-func getAfter(d *msgpack.Decoder, m *Message) (err error) {
-	m.After, err = blob(d)
-	return err
-}
-
 func putMore(e *msgpack.Encoder, m *Message) error { return e.EncodeBool(m.More) }
 
-func getMore(d *msgpack.Decoder, m *Message) error {
-	c, err := d.PeekCode()
-	if err == nil && c != falseByte && c != trueByte {
-		return fmt.Errorf("expected a boolean, found 0x%02x", c)
-	}
-	m.More, err = d.DecodeBool()
+func getMore(d *msgpack.Decoder, m *Message) (err error) {
+	m.More, err = boolean(d)
 	return err
 }
 
 func putGreeting(e *msgpack.Encoder, m *Message) error {
 	g := &m.Greeting
-	return errors.Join(e.EncodeArrayLen(6), e.EncodeUint(g.Version), e.EncodeString(g.Cluster),
-		e.EncodeString(g.Role), e.EncodeString(g.Name), e.EncodeUint(g.Nodes), e.EncodeUint(g.Shards))
+	return errors.Join(e.EncodeArrayLen(greetingParts), e.EncodeUint(g.Version), e.EncodeString(g.Cluster),
+		e.EncodeString(g.Role), e.EncodeString(g.Name), e.EncodeUint(g.Nodes), e.EncodeUint(g.Shards), e.EncodeUint(g.Store))
 }
 
+// getGreeting passes over what follows another version, so that who speaks it is refused for that and not for a malformed frame.
 func getGreeting(d *msgpack.Decoder, m *Message) error {
 	g := &m.Greeting
-	_, err := length(d, 6, 6)
+	n, err := length(d, 1, greetingMost)
 	if err != nil {
 		return err
 	}
-	errs := [6]error{}
+	errs := [greetingParts]error{}
 	g.Version, errs[0] = unsigned(d, math.MaxUint64)
+	if g.Version != Version {
+		for ; n > 1 && errs[0] == nil; n-- {
+			errs[0] = d.Skip()
+		}
+		return first(errs[:], "version")
+	}
+	if n != greetingParts {
+		return fmt.Errorf("expected %d elements, found %d", greetingParts, n)
+	}
 	g.Cluster, errs[1] = str(d)
 	g.Role, errs[2] = str(d)
 	g.Name, errs[3] = str(d)
 	g.Nodes, errs[4] = unsigned(d, math.MaxUint64)
 	g.Shards, errs[5] = unsigned(d, math.MaxUint64)
-	return first(&errs, "version cluster role name nodes shards")
+	g.Store, errs[6] = unsigned(d, math.MaxUint64)
+	return first(errs[:], "version cluster role name nodes shards store")
 }
 
 func encodeRecord(e *msgpack.Encoder, r *Record) error {
@@ -78,12 +91,12 @@ func decodeRecord(d *msgpack.Decoder, r *Record) error {
 	r.Group, errs[3] = signed(d)
 	r.Epoch, errs[4] = unsigned(d, math.MaxUint64)
 	r.LSN, errs[5] = unsigned(d, math.MaxUint64)
-	return first(&errs, "id name email group epoch lsn")
+	return first(errs[:], "id name email group epoch lsn")
 }
 
 // first returns the first of errs with the name of its part. A part that was refused is not consumed, so the later errors
 // are about the same bytes and say nothing new.
-func first(errs *[6]error, names string) error {
+func first(errs []error, names string) error {
 	for i, err := range errs {
 		if err != nil {
 			return fmt.Errorf("%s: %w", strings.Fields(names)[i], err)
@@ -95,66 +108,6 @@ func first(errs *[6]error, names string) error {
 func putRecord(e *msgpack.Encoder, m *Message) error { return encodeRecord(e, &m.Record) }
 
 func getRecord(d *msgpack.Decoder, m *Message) error { return decodeRecord(d, &m.Record) }
-
-func putMatch(e *msgpack.Encoder, m *Message) error {
-	err := e.EncodeArrayLen(2 * len(m.Match))
-	for _, p := range m.Match {
-		err = errors.Join(err, e.EncodeUint(p.Epoch), e.EncodeUint(p.LSN))
-	}
-	return err
-}
-
-func getMatch(d *msgpack.Decoder, m *Message) error {
-	n, err := length(d, 0, 2*maxMatch)
-	if err == nil && n%2 != 0 {
-		err = fmt.Errorf("expected pairs of epoch and lsn, found %d elements", n)
-	}
-	for ; err == nil && n > 0; n -= 2 {
-		epoch, badEpoch := unsigned(d, math.MaxUint64)
-		lsn, badLSN := unsigned(d, math.MaxUint64)
-		m.Match, err = append(m.Match, Place{epoch, lsn}), cmp.Or(badEpoch, badLSN)
-	}
-	return err
-}
-
-func putSet(e *msgpack.Encoder, m *Message) error {
-	err := e.EncodeArrayLen(len(m.Set))
-	for _, s := range m.Set {
-		err = errors.Join(err, e.EncodeUint(s))
-	}
-	return err
-}
-
-func getSet(d *msgpack.Decoder, m *Message) error {
-	n, err := length(d, 0, maxSet)
-	for ; err == nil && n > 0; n-- {
-		var s uint64
-		s, err = unsigned(d, math.MaxUint64)
-		m.Set = append(m.Set, s)
-	}
-	return err
-}
-
-func putCounts(e *msgpack.Encoder, m *Message) error {
-	err := e.EncodeArrayLen(2 * len(m.Counts))
-	for _, c := range m.Counts {
-		err = errors.Join(err, e.EncodeUint(c.Shard), e.EncodeUint(c.Users))
-	}
-	return err
-}
-
-func getCounts(d *msgpack.Decoder, m *Message) error {
-	n, err := length(d, 0, 2*maxSet)
-	if err == nil && n%2 != 0 {
-		err = fmt.Errorf("expected pairs of shard and users, found %d elements", n)
-	}
-	for ; err == nil && n > 0; n -= 2 {
-		s, badShard := unsigned(d, math.MaxUint64)
-		users, badUsers := unsigned(d, math.MaxUint64)
-		m.Counts, err = append(m.Counts, ShardCount{s, users}), cmp.Or(badShard, badUsers)
-	}
-	return err
-}
 
 func putRecords(e *msgpack.Encoder, m *Message) error {
 	err := e.EncodeArrayLen(len(m.Records))
@@ -201,6 +154,32 @@ func getEntries(d *msgpack.Decoder, m *Message) error {
 		}
 		copy(entry.Request[:], b)
 		m.Entries, err = append(m.Entries, entry), cmp.Or(badRequest, badResult, badRecord)
+	}
+	return err
+}
+
+// putViews writes each view as its epoch, its leader, its backup and whether that is in sync.
+func putViews(e *msgpack.Encoder, m *Message) error {
+	err := e.EncodeArrayLen(4 * len(m.Views))
+	for _, v := range m.Views {
+		err = errors.Join(err, e.EncodeUint(v.Epoch), e.EncodeUint(v.Leader), e.EncodeUint(v.Backup), e.EncodeBool(v.InSync))
+	}
+	return err
+}
+
+func getViews(d *msgpack.Decoder, m *Message) error {
+	n, err := length(d, 0, 4*maxViews)
+	if err == nil && n%4 != 0 {
+		err = fmt.Errorf("expected fours of epoch, leader, backup and insync, found %d elements", n)
+	}
+	for ; err == nil && n > 0; n -= 4 {
+		var v View
+		errs := [4]error{}
+		v.Epoch, errs[0] = unsigned(d, math.MaxUint64)
+		v.Leader, errs[1] = unsigned(d, math.MaxUint64)
+		v.Backup, errs[2] = unsigned(d, math.MaxUint64)
+		v.InSync, errs[3] = boolean(d)
+		m.Views, err = append(m.Views, v), first(errs[:], "epoch leader backup insync")
 	}
 	return err
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // Version is the protocol version that hello and welcome carry.
-const Version = 1
+const Version = 2
 
 const (
 	// Mark is the first byte of every frame: msgpack's uint32.

@@ -43,8 +43,8 @@ func TestHostileBodies(t *testing.T) {
 		"a second body":         {"\x92\x03\x01\x92\x03\x01", "byte 3: expected the end, found 3 trailing bytes"},
 		"empty array":           {"\x90", "byte 0: expected an array of kind, request id and fields, found 0 elements"},
 		"kind alone":            {"\x91\x03", "byte 0: expected an array of kind, request id and fields, found 1 elements"},
-		"unknown kind":          {"\x92\x7f\x01", "byte 1: kind: expected at most 18, found 127"},
-		"kind 256":              {"\x92\xcd\x01\x00\x01", "byte 1: kind: expected at most 18, found 256"},
+		"unknown kind":          {"\x92\x7f\x01", "byte 1: kind: expected at most 24, found 127"},
+		"kind 256":              {"\x92\xcd\x01\x00\x01", "byte 1: kind: expected at most 24, found 256"},
 		"kind below zero":       {"\x92\xff\x01", "byte 1: kind: expected an unsigned integer, found 0xff"},
 		"request id of nil":     {"\x92\x03\xc0", "byte 2: request id: expected an unsigned integer, found 0xc0"},
 		"field too few":         {"\x93\x05\x01\x06", "byte 0: expected 4 elements for kind 5, found 3"},
@@ -68,9 +68,27 @@ func TestHostileBodies(t *testing.T) {
 		"shards a number":       {"\x93\x08\x01\x07", "byte 3: field shards: expected an array, found 0x07"},
 		"shards negative":       {"\x93\x08\x01\x92\x01\xe0", "byte 3: field shards: expected an unsigned integer, found 0xe0"},
 		"odd counts":            {"\x93\x09\x01\x91\x01", "byte 3: field counts: expected pairs of shard and users, found 1 elements"},
-		"greeting short":        {"\x93\x01\x01\x91\x01", "byte 3: field greeting: expected 6 to 6 elements, found 1"},
-		"greeting role nil":     {"\x93\x01\x01\x96\x01\xa0\xc0\xa0\x03\x18", "byte 3: field greeting: role: expected a string, found 0xc0"},
-		"greeting nodes nil":    {"\x93\x01\x01\x96\x01\xa0\xa0\xa0\xc0\x18", "byte 3: field greeting: nodes: expected an unsigned integer, found 0xc0"},
+		"greeting empty":        {"\x93\x01\x01\x90", "byte 3: field greeting: expected 1 to 32 elements, found 0"},
+		"greeting short":        {"\x93\x01\x01\x91\x02", "byte 3: field greeting: expected 7 elements, found 1"},
+		"greeting long":         {"\x93\x01\x01\xdc\x00\x21" + strings.Repeat("\x01", 33), "byte 3: field greeting: expected 1 to 32 elements, found 33"},
+		"greeting version nil":  {"\x93\x01\x01\x92\xc0\xa0", "byte 3: field greeting: version: expected an unsigned integer, found 0xc0"},
+		"greeting role nil":     {"\x93\x01\x01\x97\x02\xa0\xc0\xa0\x03\x18\x00", "byte 3: field greeting: role: expected a string, found 0xc0"},
+		"greeting nodes nil":    {"\x93\x01\x01\x97\x02\xa0\xa0\xa0\xc0\x18\x00", "byte 3: field greeting: nodes: expected an unsigned integer, found 0xc0"},
+		"greeting store text":   {"\x93\x01\x01\x97\x02\xa0\xa0\xa0\x03\x18\xa0", "byte 3: field greeting: store: expected an unsigned integer, found 0xa0"},
+		"too many born":         {"\x95\x02\x01\x97\x02\xa0\xa0\xa0\x03\x18\x00\x05\xdc\x00\x41" + strings.Repeat("\x01", 65), "field born: expected 0 to 64 elements, found 65"},
+		"odd vows":              {"\x94\x16\x00\x05\x93\x01\x01\x01", "byte 4: field vows: expected pairs of shard and epoch, found 3 elements"},
+		"vow below zero":        {"\x94\x16\x00\x05\x92\x01\xff", "byte 4: field vows: expected an unsigned integer, found 0xff"},
+		"too many vows":         {"\x94\x16\x00\x05\xdc\x20\x02" + strings.Repeat("\x01", 8194), "byte 4: field vows: expected 0 to 8192 elements, found 8194"},
+		"at unsigned":           {"\x94\x16\x00\xcf\xff\xff\xff\xff\xff\xff\xff\xff\x90", "byte 3: field at: expected at most 9223372036854775807"},
+		"life text":             {"\x95\x15\x00\xa0\x05\x90", "byte 3: field life: expected an integer, found 0xa0"},
+		"odd history":           {"\x98\x14\x00\x01\x01\x01\x91\x01\x90\xce\x00\x00\x00\x00", "byte 6: field history: expected pairs of epoch and lsn, found 1 elements"},
+		"raft text":             {"\x94\x17\x00\xa1a\xce\x00\x00\x00\x00", "byte 3: field data: expected bytes, found 0xa1"},
+		"raft bytes of 4 GiB":   {"\x94\x17\x00\xc6\xff\xff\xff\xff\xce\x00\x00\x00\x00", "byte 3: expected a length of at most the 5 bytes left, found 4294967295"},
+		"views of three":        {"\x94\x18\x00\x93\x01\x00\x01\xce\x00\x00\x00\x00", "byte 3: field views: expected fours of epoch, leader, backup and insync, found 3 elements"},
+		"insync a number":       {"\x94\x18\x00\x94\x01\x00\x01\x01\xce\x00\x00\x00\x00", "byte 3: field views: insync: expected a boolean, found 0x01"},
+		"leader below zero":     {"\x94\x18\x00\x94\x01\xff\x01\xc3\xce\x00\x00\x00\x00", "byte 3: field views: leader: expected an unsigned integer, found 0xff"},
+		"too many views":        {"\x94\x18\x00\xdc\x10\x04" + strings.Repeat("\x01", 4100) + "\xce\x00\x00\x00\x00", "byte 3: field views: expected 0 to 4096 elements, found 4100"},
+		"position of old":       {"\x95\x0d\x00\x01\x01\x01", "byte 0: expected 6 elements for kind 13, found 5"},
 		"no checksum":           {"\x97\x0b\x01\x02\xc2\x90\x90\x90", "byte 0: expected 6 elements for kind 11, found 7"},
 		"checksum a number":     {"\x96\x0b\x01\x02\xc2\x90\x07", "byte 6: expected a CRC32C as 0xce and 4 bytes"},
 		"more nil":              {"\x96\x0b\x01\x02\xc0\x90\xce\x00\x00\x00\x00", "byte 4: field more: expected a boolean, found 0xc0"},
@@ -241,5 +259,17 @@ func TestScratchIsUsedAgain(t *testing.T) {
 	})
 	if n != 0 {
 		t.Errorf("%v allocations a frame", n)
+	}
+}
+
+// TestAnotherVersionIsKnownByItsNumber: whatever it has behind it, hello is read, so that it can be refused for its version.
+func TestAnotherVersionIsKnownByItsNumber(t *testing.T) {
+	for _, body := range []string{
+		"\x93\x01\x01\x91\x01", "\x93\x01\x01\x96\x01\xa6tandem\xa4node\xa4db-0\x03\x18", "\x93\x01\x01\x99\x01\xc0\xa1a\xc4\x01a\xc3\x92\x01\x91\x01\xca\x00\x00\x00\x00\xff\x07",
+	} {
+		m, err := Decode([]byte(body))
+		if err != nil || m.Greeting != (Greeting{Version: 1}) {
+			t.Errorf("% x: %+v, %v", body, m, err)
+		}
 	}
 }

@@ -5,25 +5,31 @@ type Kind uint8
 
 // The kinds of frame. Requests and answers share the request id; streams (append, stored, position …) carry 0.
 const (
-	Error    Kind = iota // any request failed, or the connection is about to be closed
-	Hello                // first frame of a connection, from whoever dialled
-	Welcome              // the node's answer to hello
-	Ping                 // asks for a pong
-	Pong                 // carries the node's clock
-	Get                  // reads one user
-	Write                // creates, updates or deletes one user
-	Outcome              // answers get and write
-	Count                // asks for the user counts of shards
-	Counts               // answers count
-	List                 // asks for a page of one shard
-	Page                 // answers list
-	Ask                  // leader to backup: a new stream begins; where does your log end?
-	Position             // backup to leader: the end of its log, all of it stored
-	Append               // entries of one shard, in LSN order
-	Stored               // backup to leader: stored up to this LSN, synced
-	Applied              // leader to backup: applied up to this LSN
-	Fetch                // leader to backup: send the entries from LSN on; appends follow
-	Trouble              // backup to leader: this stream cannot go on; the code and the text say why
+	Error     Kind = iota // any request failed, or the connection is about to be closed
+	Hello                 // first frame of a connection, from whoever dialled
+	Welcome               // the node's answer to hello
+	Ping                  // asks for a pong
+	Pong                  // carries the node's clock
+	Get                   // reads one user
+	Write                 // creates, updates or deletes one user
+	Outcome               // answers get and write
+	Count                 // asks for the user counts of shards
+	Counts                // answers count
+	List                  // asks for a page of one shard
+	Page                  // answers list
+	Ask                   // leader to backup: a new stream begins; where does your log end?
+	Position              // backup to leader: the end of its log, all of it stored
+	Append                // entries of one shard, in LSN order
+	Stored                // backup to leader: stored up to this LSN, synced
+	Applied               // leader to backup: applied up to this LSN
+	Trouble               // backup to leader: this stream cannot go on; the code and the text say why
+	SnapBegin             // leader to backup: the whole shard as of this LSN follows
+	SnapData              // leader to backup: records of the snapshot
+	SnapEnd               // leader to backup: the snapshot is complete; its history and its request-id window
+	LeasePing             // asks for leases
+	LeasePong             // the leases granted
+	Raft                  // a message between the nodes' Raft members
+	Views                 // the views of all shards, to a gateway
 	kindEnd
 )
 
@@ -42,7 +48,6 @@ const (
 	Overdue                      // the deadline had passed before the request was sequenced
 	Busy                         // too many requests are waiting
 	Disk                         // this node's disk refuses writes
-	Purged                       // the log no longer reaches back to the LSN wanted
 )
 
 // Op says what a write does.
@@ -101,7 +106,16 @@ type Entry struct {
 // ShardCount is the number of users in one shard.
 type ShardCount struct{ Shard, Users uint64 }
 
-// Greeting is what hello and welcome say about the sender.
+// Vow names a lease, asked for or granted: a shard in an epoch.
+type Vow struct{ Shard, Epoch uint64 }
+
+// View says who leads and who backs a shard, by number in the ring, and whether the backup is in sync.
+type View struct {
+	Epoch, Leader, Backup uint64
+	InSync                bool
+}
+
+// Greeting is what hello and welcome say about the sender. Of a greeting with another Version only that is known.
 type Greeting struct {
 	Version uint64
 	Cluster string
@@ -109,6 +123,7 @@ type Greeting struct {
 	Name    string
 	Nodes   uint64
 	Shards  uint64
+	Store   uint64 // member id of the sender's store; 0 from a gateway
 }
 
 // Message is any frame, decoded. Kind says which of the other fields are in use (see the frame table in doc.go).
@@ -124,9 +139,12 @@ type Message struct {
 	Epoch    uint64
 	LSN      uint64
 	Applied  uint64 // the leader's applied LSN
+	Ends     uint64 // epoch of the last write in the backup's log; 0 if it is empty
 	Touched  uint64 // how many nodes the answer needed
 	Clock    int64  // ns on the sender's boot-time clock
 	Deadline int64  // ns on the receiver's boot-time clock
+	Life     int64  // when the sender's process began, in ns on its boot-time clock
+	At       int64  // when the ping was sent, in ns on the boot-time clock of who sent it
 	Offset   uint64
 	Limit    uint64
 	Request  RequestID
@@ -139,4 +157,9 @@ type Message struct {
 	Counts   []ShardCount
 	Records  []Record
 	Entries  []Entry
+	Born     []uint64 // member ids of the stores that the cluster was born with, by node; empty before that
+	History  []Place  // from which LSN on the log is of which epoch
+	Vows     []Vow
+	Views    []View // by shard
+	Data     []byte // a Raft message
 }

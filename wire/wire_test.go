@@ -11,11 +11,11 @@ import (
 // samples has one message of every kind with every field of its layout set.
 func samples() []*Message {
 	r := Record{"13AE742", "Ada", "ada@example.org", -7, 1, 42}
-	g := Greeting{Version, "tandem", "node", "db-0", 3, 24}
+	g := Greeting{Version, "tandem", "node", "db-0", 3, 24, 1 << 40}
 	return []*Message{
 		{Kind: Error, ID: 1, Code: NotLeader, Text: "db-1 leads"},
 		{Kind: Hello, ID: 1, Greeting: g},
-		{Kind: Welcome, ID: 1, Greeting: g, Clock: 1 << 40},
+		{Kind: Welcome, ID: 1, Greeting: g, Clock: 1 << 40, Born: []uint64{1 << 40, 7, 9}},
 		{Kind: Ping, ID: 2},
 		{Kind: Pong, ID: 2, Clock: 5},
 		{Kind: Get, ID: 3, Shard: 23, Record: Record{ID: "13AE742"}},
@@ -26,12 +26,18 @@ func samples() []*Message {
 		{Kind: List, ID: 6, Shard: 2, Offset: 100000, After: []byte("u\x01k"), Limit: 100},
 		{Kind: Page, ID: 6, Shard: 2, More: true, Records: []Record{r, r}},
 		{Kind: Ask, Shard: 1, Epoch: 2},
-		{Kind: Position, Shard: 1, Epoch: 2, LSN: 3},
+		{Kind: Position, Shard: 1, Epoch: 2, LSN: 3, Ends: 1},
 		{Kind: Append, Shard: 1, Epoch: 2, LSN: 3, Applied: 2, Entries: []Entry{{RequestID{5}, Created, "a", "n", "e", 4, 2, 3}, {RequestID{6}, Deleted, "a", "", "", 0, 2, 4}}},
 		{Kind: Stored, Shard: 1, Epoch: 2, LSN: 3},
 		{Kind: Applied, Shard: 1, Epoch: 2, LSN: 3},
-		{Kind: Fetch, Shard: 1, Epoch: 2, LSN: 3},
 		{Kind: Trouble, Shard: 1, Epoch: 2, Code: Disk, Text: "no space left on device"},
+		{Kind: SnapBegin, Shard: 1, Epoch: 2, LSN: 3},
+		{Kind: SnapData, Shard: 1, Epoch: 2, Records: []Record{r, {ID: "b", Epoch: 1, LSN: 2}}},
+		{Kind: SnapEnd, Shard: 1, Epoch: 2, LSN: 3, History: []Place{{1, 1}, {2, 3}}, Entries: []Entry{{RequestID{5}, Created, "a", "n", "e", 4, 2, 3}}},
+		{Kind: LeasePing, Life: 5, At: 1 << 50, Vows: []Vow{{0, 1}, {23, 1 << 40}}},
+		{Kind: LeasePong, At: 1 << 50, Vows: []Vow{{23, 1 << 40}}},
+		{Kind: Raft, Data: []byte{8, 1, 16, 2, 0xff}},
+		{Kind: Views, Views: []View{{1, 0, 1, true}, {7, 2, 1, false}}},
 	}
 }
 
