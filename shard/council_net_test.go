@@ -1,0 +1,312 @@
+package shard
+
+import (
+	"bytes"
+	"container/heap"
+	"encoding/binary"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+)
+
+// The tests run councils in virtual time over a network and disks that delay and lose, all by one seed.
+
+const msec = 1_000_000
+
+// happening is something that reaches a node at a time; life tells the lives of a node's process apart.
+type happening struct {
+	at, seq    int64
+	node, life int
+	event      CouncilEvent
+	ask        bool // repeat the open proposals
+}
+
+type happenings []happening
+
+func (h happenings) Len() int { return len(h) }
+func (h happenings) Less(i, j int) bool {
+	return h[i].at < h[j].at || h[i].at == h[j].at && h[i].seq < h[j].seq
+}
+func (h happenings) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h *happenings) Push(x any)   { *h = append(*h, x.(happening)) }
+func (h *happenings) Pop() any     { last := (*h)[len(*h)-1]; *h = (*h)[:len(*h)-1]; return last }
+
+// councilNode is a node: its process, if there is one, and its disk.
+type councilNode struct {
+	member  uint64
+	life    int
+	alive   bool
+	council Council
+	disk    map[string][]byte
+	saving  []Fact
+	book    Book
+	open    []Proposal
+	notes   []string
+	paused  int64 // no event is handled before; ticks are lost
+}
+
+type councilNet struct {
+	t       *testing.T
+	l       Layout
+	now     int64
+	seq     int64
+	queue   happenings
+	nodes   []*councilNode
+	chance  *rand.Rand
+	loss    float64
+	disk    int64 // longest sync
+	cut     func(from, to int) bool
+	books   map[uint64]string // by index: what the first node gave out
+	leads   map[uint64]uint64 // by term: the leader
+	trace   uint64
+	elected int
+	stores  byte
+}
+
+func newCouncilNet(t *testing.T, nodes int, seed uint64) *councilNet {
+	n := &councilNet{t: t, l: Layout{nodes, 3 * nodes}, chance: rand.New(rand.NewPCG(seed, 7)), disk: 4 * msec, books: map[uint64]string{}, leads: map[uint64]uint64{}}
+	members := []uint64{}
+	for i := range nodes {
+		n.stores++
+		members = append(members, MemberID(i, [16]byte{n.stores, 0xaa}))
+	}
+	for i := range nodes {
+		disk := map[string][]byte{}
+		for _, f := range Born(n.l, members) {
+			disk[f.Key] = f.Value
+		}
+		n.nodes = append(n.nodes, &councilNode{member: members[i], disk: disk})
+		n.start(i)
+	}
+	return n
+}
+
+func (n *councilNet) add(after int64, h happening) {
+	n.seq++
+	h.at, h.seq, h.life = n.now+after, n.seq, n.nodes[h.node].life
+	heap.Push(&n.queue, h)
+}
+
+func (n *councilNet) start(i int) {
+	at := n.nodes[i]
+	facts := []Fact{}
+	for key, value := range at.disk {
+		facts = append(facts, Fact{Key: key, Value: value})
+	}
+	council, err := LoadCouncil(at.member, n.l, DefaultTiming, facts, n.now)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	at.council, at.alive, at.saving, at.book, at.open, at.paused = council, true, nil, Book{}, nil, 0
+	at.life++
+	n.add(n.chance.Int64N(10*msec), happening{node: i, event: CouncilEvent{Kind: CouncilTick}})
+}
+
+func (n *councilNet) kill(i int) { n.nodes[i].alive = false; n.nodes[i].life++ }
+
+// wipe gives node i an empty folder.
+func (n *councilNet) wipe(i int) {
+	n.kill(i)
+	n.stores++
+	n.nodes[i].member, n.nodes[i].disk = MemberID(i, [16]byte{n.stores, 0xaa}), map[string][]byte{}
+}
+
+func (n *councilNet) step(h happening) {
+	at := n.nodes[h.node]
+	if h.life != at.life || !at.alive {
+		return
+	}
+	if h.event.Kind == CouncilTick {
+		n.add(10*msec, happening{node: h.node, event: CouncilEvent{Kind: CouncilTick}})
+	}
+	if at.paused > n.now {
+		if h.event.Kind != CouncilTick {
+			n.add(at.paused-n.now, h)
+		}
+		return
+	}
+	if h.ask {
+		at.open = slices.DeleteFunc(at.open, func(p Proposal) bool { return at.book.Views[p.Shard].Epoch > p.Epoch })
+		if len(at.open) == 0 {
+			return
+		}
+		n.add(20*msec, happening{node: h.node, ask: true})
+		h.event = CouncilEvent{Kind: CouncilAsked, Proposals: slices.Clone(at.open)}
+	}
+	h.event.Now = n.now
+	if h.event.Kind == CouncilSaved {
+		for _, f := range at.saving {
+			if f.Delete {
+				delete(at.disk, f.Key)
+			} else {
+				at.disk[f.Key] = f.Value
+			}
+		}
+		at.saving = nil
+	}
+	council, out := StepCouncil(at.council, &h.event, nil)
+	at.council = council
+	for _, e := range out {
+		n.carry(h.node, e)
+	}
+}
+
+func (n *councilNet) carry(i int, e CouncilEffect) {
+	at, hash := n.nodes[i], fnv.New64a()
+	fmt.Fprintf(hash, "%d %d %d %v", n.trace, n.now, i, e)
+	n.trace = hash.Sum64()
+	switch e.Kind {
+	case SaveCouncil:
+		if at.saving != nil {
+			n.t.Fatal("two saves at a time")
+		}
+		at.saving = e.Facts
+		n.add(n.disk/2+n.chance.Int64N(n.disk/2+1), happening{node: i, event: CouncilEvent{Kind: CouncilSaved}})
+	case SendMail:
+		n.promised(i, e.Data)
+		if n.chance.Float64() < n.loss || n.cut != nil && n.cut(i, e.To) {
+			return
+		}
+		n.add(msec/5+n.chance.Int64N(msec), happening{node: e.To, event: CouncilEvent{Kind: CouncilMail, Data: e.Data}})
+	case BookChanged:
+		is := fmt.Sprint(e.Book)
+		if was := n.books[e.Book.Index]; was != "" && was != is {
+			n.t.Fatalf("node %d has at index %d\n%s, another had\n%s", i, e.Book.Index, is, was)
+		}
+		if e.Book.Members[i] != at.member || e.Book.Index <= at.book.Index {
+			n.t.Fatalf("node %d, store %x, is given book %d of %x after %d", i, at.member, e.Book.Index, e.Book.Members, at.book.Index)
+		}
+		n.books[e.Book.Index], at.book = is, e.Book
+	case Elected:
+		n.elected++
+		if len(at.open) > 0 {
+			n.add(0, happening{node: i, event: CouncilEvent{Kind: CouncilAsked, Proposals: slices.Clone(at.open)}})
+		}
+	case Note:
+		at.notes = append(at.notes, e.Text)
+	}
+}
+
+// promised holds that what a message of node i rests on is on its disk, and that it is well.
+func (n *councilNet) promised(i int, data []byte) {
+	at, m, hard, snapshot := n.nodes[i], &raftpb.Message{}, &raftpb.HardState{}, &raftpb.Snapshot{}
+	for _, err := range []error{proto.Unmarshal(data, m), proto.Unmarshal(at.disk[keyHard], hard), proto.Unmarshal(at.disk[keySnapshot], snapshot)} {
+		if err != nil {
+			n.t.Fatal(err)
+		}
+	}
+	kind := m.GetType()
+	if at.council.Sick {
+		n.t.Fatalf("node %d sends %v while its disk is sick", i, kind)
+	}
+	if hard.GetTerm() > m.GetTerm() { // it was superseded before it was stored, and both were in one write
+		return
+	}
+	if kind == raftpb.MsgVote && (hard.GetTerm() != m.GetTerm() || hard.GetVote() != at.member) ||
+		kind == raftpb.MsgVoteResp && !m.GetReject() && (hard.GetTerm() != m.GetTerm() || hard.GetVote() != m.GetTo()) ||
+		kind == raftpb.MsgApp && hard.GetTerm() != m.GetTerm() {
+		n.t.Fatalf("node %d sends %v without having stored it; stored: %v", i, m, hard)
+	}
+	if kind == raftpb.MsgAppResp && !m.GetReject() && m.GetIndex() > snapshot.GetMetadata().GetIndex() {
+		if at.disk[keyEntry+string(binary.BigEndian.AppendUint64(nil, m.GetIndex()))] == nil {
+			n.t.Fatalf("node %d sends %v without having stored it", i, m)
+		}
+	}
+	if kind == raftpb.MsgApp || kind == raftpb.MsgHeartbeat {
+		if was := n.leads[m.GetTerm()]; was != 0 && was != at.member {
+			n.t.Fatalf("%x and %x both lead in term %d", was, at.member, m.GetTerm())
+		}
+		n.leads[m.GetTerm()] = at.member
+	}
+}
+
+// run lets virtual time pass until done says so, at most for so long; it returns whether that was so.
+func (n *councilNet) run(most int64, done func() bool) bool {
+	end := n.now + most
+	for n.queue.Len() > 0 && n.queue[0].at <= end {
+		if done != nil && done() {
+			return true
+		}
+		h := heap.Pop(&n.queue).(happening)
+		n.now = h.at
+		n.step(h)
+	}
+	n.now = end
+	return done != nil && done()
+}
+
+// leader returns the node that leads as most living nodes know it; -1 if none does.
+func (n *councilNet) leader() int {
+	best, term := -1, uint64(0)
+	for i, at := range n.nodes {
+		if at.alive && at.council.Lead == at.member && at.council.Term > term {
+			best, term = i, at.council.Term
+		}
+	}
+	return best
+}
+
+func (n *councilNet) mustLead() int {
+	n.t.Helper()
+	if !n.run(2000*msec, func() bool { return n.leader() >= 0 && n.nodes[n.leader()].book.Index > 0 }) {
+		n.t.Fatal("no leader")
+	}
+	return n.leader()
+}
+
+// propose has node i ask for a change of shard s, made from its newest book, until it is decided.
+func (n *councilNet) propose(i, s int, change func(View) View) {
+	at := n.nodes[i]
+	was := at.book.Views[s]
+	v := change(was)
+	v.Epoch = was.Epoch + 1
+	at.open = append(at.open, Proposal{s, was.Epoch, v})
+	n.add(0, happening{node: i, ask: true})
+}
+
+func flip(v View) View { v.InSync = !v.InSync; return v }
+
+// agreed says whether all living nodes have at least this epoch of a shard.
+func (n *councilNet) agreed(s int, epoch uint64) func() bool {
+	return func() bool {
+		for _, at := range n.nodes {
+			if at.alive && (len(at.book.Views) == 0 || at.book.Views[s].Epoch < epoch) {
+				return false
+			}
+		}
+		return true
+	}
+}
+
+// same holds that all living nodes come to the same book.
+func (n *councilNet) same() {
+	n.t.Helper()
+	equal := func() bool {
+		first := ""
+		for _, at := range n.nodes {
+			if is := fmt.Sprint(at.book); at.alive && first == "" {
+				first = is
+			} else if at.alive && is != first {
+				return false
+			}
+		}
+		return first != ""
+	}
+	if !n.run(2000*msec, equal) {
+		for i, at := range n.nodes {
+			n.t.Logf("node %d: lead %x term %d book %v", i, at.council.Lead, at.council.Term, at.book)
+		}
+		n.t.Fatal("the nodes do not come to one book")
+	}
+}
+
+func sameFacts(a, b []Fact) bool {
+	return slices.EqualFunc(a, b, func(x, y Fact) bool {
+		return x.Key == y.Key && x.Delete == y.Delete && bytes.Equal(x.Value, y.Value)
+	})
+}

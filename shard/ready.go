@@ -1,0 +1,189 @@
+package shard
+
+import (
+	"encoding/binary"
+
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+	"go.etcd.io/raft/v3/tracker"
+	"google.golang.org/protobuf/proto"
+)
+
+// keepTime ticks raft if it leads; else it counts the leader's silence: first the leader is forgotten, so that this node may vote for
+// another, then the node stands itself when its rank's turn comes. Ranks go round the ring from the silent leader on, so that two
+// nodes seldom stand at once; PreVote makes it harmless.
+func keepTime(c Council, now int64) Council {
+	paused := now-c.ticked > c.Timing.Gap
+	c.ticked = now
+	if c.Sick || paused {
+		c.heard = now
+	}
+	if c.Sick {
+		return c
+	}
+	status := c.Raft.BasicStatus()
+	if status.RaftState == raft.StateLeader {
+		c.Raft.Tick()
+		c.heard = now
+		if now < c.nudge {
+			return c
+		}
+		c.nudge = now + retrySnapshot
+		var lost []uint64
+		c.Raft.WithProgress(func(id uint64, _ raft.ProgressType, p tracker.Progress) {
+			if p.State == tracker.StateSnapshot {
+				lost = append(lost, id)
+			}
+		})
+		for _, id := range lost { // raft itself would wait for ever
+			c.Raft.ReportSnapshot(id, raft.SnapshotFailure)
+		}
+		return c
+	}
+	for i := range c.seen { // nobody is absent for a leader that has only just begun
+		c.seen[i] = now
+	}
+	silence := now - c.heard
+	if silence >= c.Timing.Forget && status.Lead != 0 {
+		_ = c.Raft.ForgetLeader()
+	}
+	rank := int64((c.Node - c.last - 1 + c.Layout.Nodes) % c.Layout.Nodes)
+	turn := c.Timing.Campaign + c.Timing.Rank*(rank%3) + c.Timing.Rank/3*(rank/3)
+	switch {
+	case silence < turn || now < c.try || c.under > 0:
+	case status.RaftState == raft.StateCandidate && !c.patient: // the votes may still be on their way to a slow disk
+		c.patient, c.try = true, now+2*turn
+	default:
+		c.patient, c.try = false, now+turn
+		_ = c.Raft.Campaign()
+	}
+	return c
+}
+
+// stepMail gives raft a message that was looked at; nil is none.
+func stepMail(c Council, m *raftpb.Message, now int64) Council {
+	if m == nil || c.Sick {
+		return c
+	}
+	_ = c.Raft.Step(m) // what raft has no use for is dropped
+	if node := int(m.GetFrom()&memberNodes) - 1; node < len(c.Book.Members) && c.Book.Members[node] == m.GetFrom() {
+		c.seen[node] = now
+	}
+	status := c.Raft.BasicStatus()
+	switch m.GetType() {
+	case raftpb.MsgApp, raftpb.MsgHeartbeat, raftpb.MsgSnap:
+		if status.Lead == m.GetFrom() {
+			c.heard = now
+		}
+	case raftpb.MsgVote:
+		if status.GetVote() == m.GetFrom() && status.GetTerm() == m.GetTerm() { // give it the time to win
+			c.try = max(c.try, now+c.Timing.Campaign)
+		}
+	}
+	return c
+}
+
+// takeReady takes over what raft has to do: messages are sent, or held until what they rest on is stored; what is to be stored is
+// queued; what is to be applied is returned, nil if nothing is.
+func takeReady(c Council, out []CouncilEffect) (Council, *raftpb.Message, []CouncilEffect) {
+	var apply *raftpb.Message
+	var held []*raftpb.Message
+	for _, m := range c.Raft.Ready().Messages {
+		switch kind := m.GetType(); {
+		case m.GetTo() == raft.LocalAppendThread:
+			c.queue = append(c.queue, waiting{write: m})
+		case m.GetTo() == raft.LocalApplyThread:
+			apply = m
+		case kind == raftpb.MsgHeartbeat || kind == raftpb.MsgHeartbeatResp || kind == raftpb.MsgProp || kind == raftpb.MsgApp:
+			data, _ := proto.Marshal(m) // made by raft: always well-formed
+			out = append(out, CouncilEffect{Kind: SendMail, To: int(m.GetTo()&memberNodes) - 1, Data: data})
+		default:
+			held = append(held, m)
+		}
+	}
+	if len(held) > 0 {
+		if len(c.queue) == c.under { // nothing new is to be stored: they wait for what the disk has
+			c.queue = append(c.queue, waiting{})
+		}
+		c.queue[len(c.queue)-1].then = append(c.queue[len(c.queue)-1].then, held...)
+	}
+	return c, apply, out
+}
+
+// gather makes of all that waits the changes of the saved state, and of book, if its time has come, a snapshot; it returns none if
+// nothing must be stored. A commit index by itself is not: raft tells it again.
+func gather(c Council, book []byte) (Council, []Fact) {
+	var facts []Fact
+	installed := false
+	c.hard = proto.Clone(c.hard).(*raftpb.HardState)
+	must := false
+	for _, w := range c.queue {
+		if s := w.write.GetSnapshot(); s != nil {
+			for i := c.low; i <= c.high; i++ {
+				facts = append(facts, Fact{Key: keyEntry + string(binary.BigEndian.AppendUint64(nil, i)), Delete: true})
+			}
+			data, _ := proto.MarshalOptions{Deterministic: true}.Marshal(s)
+			facts = append(facts, Fact{Key: keySnapshot, Value: data})
+			c.since = s.GetMetadata().GetIndex()
+			c.low, c.high, installed = c.since+1, c.since, true
+		}
+		end := uint64(0)
+		for _, entry := range w.write.GetEntries() {
+			data, _ := proto.MarshalOptions{Deterministic: true}.Marshal(entry)
+			end = entry.GetIndex()
+			facts = append(facts, Fact{Key: keyEntry + string(binary.BigEndian.AppendUint64(nil, end)), Value: data})
+		}
+		for i := end + 1; end > 0 && i <= c.high; i++ { // the log was cut off and goes on otherwise
+			facts = append(facts, Fact{Key: keyEntry + string(binary.BigEndian.AppendUint64(nil, i)), Delete: true})
+		}
+		if end > 0 {
+			c.high = end
+		}
+		if w.write.GetTerm() > 0 && w.write.Commit != nil {
+			must = must || w.write.GetTerm() != c.hard.GetTerm() || w.write.GetVote() != c.hard.GetVote()
+			c.hard.Term, c.hard.Vote, c.hard.Commit = w.write.Term, w.write.Vote, w.write.Commit
+		}
+	}
+	c.under = len(c.queue)
+	if !must && len(facts) == 0 {
+		return c, nil
+	}
+	if !installed && c.Book.Index >= c.since+compactEvery {
+		_, _ = c.Log.CreateSnapshot(c.Book.Index, c.Conf, book) // there is one already if a change of membership was the last entry
+		s, _ := c.Log.Snapshot()
+		data, _ := proto.MarshalOptions{Deterministic: true}.Marshal(s)
+		facts = append(facts, Fact{Key: keySnapshot, Value: data})
+		c.since = s.GetMetadata().GetIndex()
+		for ; c.low+keepEntries <= c.since; c.low++ {
+			facts = append(facts, Fact{Key: keyEntry + string(binary.BigEndian.AppendUint64(nil, c.low)), Delete: true})
+		}
+		_ = c.Log.Compact(c.low - 1)
+		c.hard.Commit = proto.Uint64(max(c.hard.GetCommit(), c.since))
+	}
+	data, _ := proto.MarshalOptions{Deterministic: true}.Marshal(c.hard)
+	return c, append(facts, Fact{Key: keyHard, Value: data})
+}
+
+// noteSaved takes the disk's word: raft learns of it, and what waited for it is sent. A snapshot that came is returned, to be read.
+func noteSaved(c Council, out []CouncilEffect) (Council, *raftpb.Snapshot, []CouncilEffect) {
+	var snapshot *raftpb.Snapshot
+	for _, w := range c.queue[:c.under] {
+		if s := w.write.GetSnapshot(); s != nil {
+			if c.Log.ApplySnapshot(s) == nil {
+				snapshot, c.Conf = s, s.GetMetadata().GetConfState()
+			}
+		}
+		_ = c.Log.Append(w.write.GetEntries())
+		for _, m := range append(w.then, w.write.GetResponses()...) {
+			switch {
+			case m.GetTo() == c.Self:
+				_ = c.Raft.Step(m)
+			case !c.Sick:
+				data, _ := proto.Marshal(m)
+				out = append(out, CouncilEffect{Kind: SendMail, To: int(m.GetTo()&memberNodes) - 1, Data: data})
+			}
+		}
+	}
+	c.queue, c.under = append([]waiting(nil), c.queue[c.under:]...), 0
+	return c, snapshot, out
+}
