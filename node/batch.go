@@ -33,12 +33,13 @@ const (
 // buckets holds the number of users in each of a shard's buckets.
 type buckets [256]uint64
 
-// Part is one shard's share of a batch: its records serialized, and how many they are.
+// Part is one shard's share of a batch, or the council's: its records serialized, and how many they are.
 type Part struct {
 	Shard   int
 	Last    uint64 // LSN of its last entry
 	Records uint32
 	Bytes   []byte
+	Done    chan<- struct{} // of the council's share, one place: told when it is stored; nil for a shard's
 }
 
 // Logged is one shard's share of a batch, read back from the WAL.
@@ -104,6 +105,24 @@ func buildPart(l shard.Layout, s int, family uint32, entries []shard.Entry, coun
 	return p, counts
 }
 
+// buildFacts serializes changes of the council's saved state, in their order.
+func buildFacts(family uint32, facts []shard.Fact, done chan<- struct{}) Part {
+	p := Part{Records: uint32(len(facts)), Done: done}
+	for i := range facts {
+		f := &facts[i]
+		tag := byte(tagFamilyPut)
+		if f.Delete {
+			tag = tagFamilyDelete
+		}
+		p.Bytes = binary.AppendUvarint(append(p.Bytes, tag), uint64(family))
+		p.Bytes = append(binary.AppendUvarint(p.Bytes, uint64(len(f.Key))), f.Key...)
+		if !f.Delete {
+			p.Bytes = append(binary.AppendUvarint(p.Bytes, uint64(len(f.Value))), f.Value...)
+		}
+	}
+	return p
+}
+
 // joinParts makes one batch of parts, in b.
 func joinParts(b []byte, parts []Part) []byte {
 	b = append(b[:0], make([]byte, batchHead)...)
@@ -126,7 +145,8 @@ func cutBytes(b []byte) (value, rest []byte, err error) {
 }
 
 // readBatch reads the shards' shares back from a batch of the WAL. RocksDB may have merged batches, so a record belongs to the
-// LogData header before it. Records of other column families come before the first header and are passed over. Error: ErrBatch.
+// LogData header before it. Records of other column families are passed over wherever they stand: no key of theirs is a user's.
+// Error: ErrBatch.
 func readBatch(b []byte) ([]Logged, error) {
 	if len(b) < batchHead {
 		return nil, fmt.Errorf("%w: %d bytes", ErrBatch, len(b))

@@ -16,7 +16,7 @@ const (
 // busyParts is how many parts must be expected within the pace for a commit to wait for them.
 const busyParts = 4
 
-// runDisk is the loop that owns all writes of shards: what is waiting goes out in one synced RocksDB write, one fsync for many
+// runDisk is the loop that owns all writes of shards and of the council: what is waiting goes out in one synced RocksDB write, one fsync for many
 // requests (group commit). While the disk is full the group waits, since its entries are promised to the peer.
 func runDisk(room *Room) {
 	var group []Part
@@ -38,6 +38,12 @@ func runDisk(room *Room) {
 		}
 		for _, desk := range room.Loops {
 			tellStored(room, desk, group)
+		}
+		for i := range group {
+			select {
+			case group[i].Done <- struct{}{}:
+			default: // a shard's share: its channel is nil
+			}
 		}
 		clear(group)
 	}
@@ -113,7 +119,7 @@ func tellStored(room *Room, desk *Desk, group []Part) {
 	default:
 	}
 	for i := range group {
-		if room.Desks[group[i].Shard] == desk {
+		if group[i].Done == nil && room.Desks[group[i].Shard] == desk {
 			marks = append(marks, mark{group[i].Shard, group[i].Last})
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/linxGnu/grocksdb"
+
+	"tandem/shard"
 )
 
 // ErrStore is the class of everything that RocksDB refuses.
@@ -17,6 +19,8 @@ type Store struct {
 	db       *grocksdb.DB
 	families []*grocksdb.ColumnFamilyHandle // by shard; nil where no replica is held
 	ids      []uint32                       // of the column families, by shard
+	raft     *grocksdb.ColumnFamilyHandle   // the council's saved state
+	raftID   uint32
 	options  *grocksdb.Options
 	read     *grocksdb.ReadOptions
 	scan     *grocksdb.ReadOptions
@@ -54,6 +58,9 @@ func databaseOptions(c Config) *grocksdb.Options {
 	return o
 }
 
+// raftFamily is the column family of the council's saved state.
+const raftFamily = "raft"
+
 func familyName(s int) string { return fmt.Sprintf("shard-%02d", s) }
 
 // openStore opens the database in folder c.Data as it is, or makes an empty one.
@@ -80,12 +87,22 @@ func openStore(c Config) (Store, error) {
 			st.families[s], st.ids[s] = handles[at], handles[at].ID()
 		}
 	}
+	if at := slices.Index(names, raftFamily); at >= 0 {
+		st.raft, st.raftID = handles[at], handles[at].ID()
+	}
 	return st, nil
 }
 
-// addFamilies returns the store with a column family for each shard in held, making those that are missing.
+// addFamilies returns the store with a column family for the council and for each shard in held, making those that are missing.
 func addFamilies(st Store, held []int) (Store, error) {
 	st.families, st.ids = slices.Clone(st.families), slices.Clone(st.ids)
+	if st.raft == nil {
+		family, err := st.db.CreateColumnFamily(st.options, raftFamily)
+		if err != nil {
+			return st, fmt.Errorf("%w: making %s: %w", ErrStore, raftFamily, err)
+		}
+		st.raft, st.raftID = family, family.ID()
+	}
 	for _, s := range held {
 		if st.families[s] != nil {
 			continue
@@ -161,6 +178,21 @@ func walk(st Store, s int, start []byte, skip uint64, see func(key, value []byte
 		return fmt.Errorf("%w: walking shard %d: %w", ErrStore, s, err)
 	}
 	return nil
+}
+
+// readFacts returns the council's saved state in the order of its keys; none if the node was never in a cluster.
+func readFacts(st Store) ([]shard.Fact, error) {
+	it := st.db.NewIteratorCF(st.read, st.raft)
+	defer it.Close()
+	facts := []shard.Fact{}
+	for it.SeekToFirst(); it.Valid(); it.Next() {
+		key, value := it.Key(), it.Value()
+		facts = append(facts, shard.Fact{Key: string(key.Data()), Value: bytes.Clone(value.Data())})
+	}
+	if err := it.Err(); err != nil {
+		return nil, fmt.Errorf("%w: reading the council's state: %w", ErrStore, err)
+	}
+	return facts, nil
 }
 
 // latest returns the WAL sequence of the last write.

@@ -27,6 +27,63 @@ func Born(l Layout, members []uint64) []Fact {
 	return []Fact{{Key: keySnapshot, Value: snapshot}, {Key: keyHard, Value: hard}}
 }
 
+// Greeting is what a node's store says of itself: its member id, 0 if it has not answered yet, and, if it belongs to a cluster that
+// was born, the member ids by node that it was born with.
+type Greeting struct {
+	Member uint64
+	Born   []uint64
+}
+
+// Birth is what a store without a council's state is to do: be born with Members by node, join a cluster that was born without it, or
+// wait if it is neither; Reason says what for.
+type Birth struct {
+	Members []uint64
+	Join    bool
+	Reason  string
+}
+
+// BornWith returns the member ids by node that the cluster of a book was born with, which a founder that missed its birth needs. It
+// returns none for an empty book.
+func BornWith(b Book) []uint64 {
+	members := slices.Clone(b.Members)
+	for _, id := range slices.Backward(b.Gone) { // the first store of each node counts
+		members[int(id&memberNodes)-1] = id
+	}
+	return members
+}
+
+// DecideBirth decides for the store self without a council's state, given the greetings by node (rule R14). All stores must have
+// answered, none of them born; then node 0 alone decides who is there, so that two nodes never take different stores for the founders,
+// and the others follow it.
+func DecideBirth(l Layout, self uint64, heard []Greeting) Birth {
+	members, missing := make([]uint64, l.Nodes), []int{}
+	for node, g := range heard {
+		fits := len(g.Born) == l.Nodes
+		for i, id := range g.Born {
+			fits = fits && int(id&memberNodes)-1 == i
+		}
+		if fits && slices.Contains(g.Born, self) {
+			return Birth{Members: slices.Clone(g.Born)}
+		}
+		if fits {
+			return Birth{Join: true}
+		}
+		members[node] = g.Member
+		if node == int(self&memberNodes)-1 {
+			members[node] = self
+		} else if int(g.Member&memberNodes)-1 != node {
+			missing = append(missing, node)
+		}
+	}
+	switch {
+	case len(missing) > 0:
+		return Birth{Reason: fmt.Sprintf("a cluster is born when all %d nodes are there; these have not answered: %v", l.Nodes, missing)}
+	case members[0] != self:
+		return Birth{Reason: "all nodes are there; node 0 decides"}
+	}
+	return Birth{Members: members}
+}
+
 // LoadCouncil rebuilds the council of member self from its saved state, whose facts are in any order. Without facts it is the council
 // of a new store: it takes what it is sent and neither votes nor stands until it is a member. Errors: ErrCouncil, ErrBook.
 func LoadCouncil(self uint64, l Layout, t Timing, facts []Fact, now int64) (Council, error) {

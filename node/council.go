@@ -1,0 +1,134 @@
+package main
+
+import (
+	"time"
+
+	"tandem/shard"
+)
+
+const (
+	councilTick = 10 * time.Millisecond
+	mailQueue   = 1 << 10               // messages of councils that wait, in and out
+	slowSave    = 80 * time.Millisecond // a write that takes longer is a sick disk's (rule R12)
+)
+
+// CouncilDesk is where the loop of the council is reached. Whoever gives it something never waits: what does not fit is dropped, and
+// comes again, since councils repeat their messages, and askers their proposals and greetings.
+type CouncilDesk struct {
+	In      chan []byte           // messages of other nodes' councils
+	Asks    chan []shard.Proposal // repeated every 20 ms, and when Elected says so, until the book shows the outcome
+	Joins   chan uint64           // member ids that a greeting names and the book does not
+	Sick    chan string           // one place, the newest wins: why the disk refuses writes, "" when it is well
+	Inspect chan chan<- CouncilState
+
+	Out     []chan []byte     // by node, for its council; the link there empties it
+	Books   []chan shard.Book // one place each, the newest wins: one for each loop that follows the views
+	Elected []chan struct{}   // one place each: there is a new Raft leader
+	saved   chan struct{}     // from the disk, one place
+	state   shard.Council     // what the loop starts with
+}
+
+// CouncilState is what the council says about itself.
+type CouncilState struct {
+	Book   shard.Book
+	Member uint64 // this node's store
+	Lead   uint64 // member id of the Raft leader, 0 while none is known
+	Term   uint64
+	Sick   string // why the node takes no part; "" while it does
+}
+
+// newCouncilDesk makes the channels for a council, with followers loops that are told of books and elections.
+func newCouncilDesk(c shard.Council, followers int) *CouncilDesk {
+	d := &CouncilDesk{In: make(chan []byte, mailQueue), Asks: make(chan []shard.Proposal, 64), Joins: make(chan uint64, 16), Sick: make(chan string, 1),
+		Inspect: make(chan chan<- CouncilState), saved: make(chan struct{}, 1), state: c}
+	for range c.Layout.Nodes {
+		d.Out = append(d.Out, make(chan []byte, mailQueue))
+	}
+	for range followers {
+		d.Books, d.Elected = append(d.Books, make(chan shard.Book, 1)), append(d.Elected, make(chan struct{}, 1))
+	}
+	return d
+}
+
+// runCouncil is the loop that owns this node's part in the agreement on the views. It hands what is to be stored to the disk's loop, whose
+// queue has room for it, and never waits for anybody else. While the disk is sick, or the council's own write takes too long, the
+// node takes no part (rule R12).
+func runCouncil(room *Room, d *CouncilDesk) {
+	c := d.state
+	var out []shard.CouncilEffect
+	var trouble, told string // why the node takes no part; what the disk's loop says
+	var handed time.Time     // when the write that is under way was handed to the disk; zero if none is
+	ticks := time.NewTicker(councilTick)
+	for {
+		e := shard.CouncilEvent{Kind: shard.CouncilTick}
+		select {
+		case <-ticks.C:
+		case e.Data = <-d.In:
+			e.Kind = shard.CouncilMail
+		case e.Proposals = <-d.Asks:
+			e.Kind = shard.CouncilAsked
+		case e.Member = <-d.Joins:
+			e.Kind = shard.CouncilJoin
+		case <-d.saved:
+			e.Kind, handed = shard.CouncilSaved, time.Time{}
+		case told = <-d.Sick:
+			e.Kind, e.Sick = shard.CouncilSick, c.Sick
+		case reply := <-d.Inspect:
+			reply <- CouncilState{Book: c.Book, Member: c.Self, Lead: c.Lead, Term: c.Term, Sick: trouble}
+			continue
+		}
+		e.Now = clock()
+		c, out = shard.StepCouncil(c, &e, out[:0])
+		trouble = told
+		if !handed.IsZero() && time.Since(handed) > slowSave && trouble == "" {
+			trouble = "a write of the council takes longer than " + slowSave.String()
+		}
+		if sick := trouble != ""; sick != c.Sick {
+			room.Log.Warn("the council takes part only while the disk is well", "sick", sick, "reason", trouble)
+			e = shard.CouncilEvent{Kind: shard.CouncilSick, Now: e.Now, Sick: sick}
+			c, out = shard.StepCouncil(c, &e, out)
+		}
+		for i := range out {
+			if out[i].Kind == shard.SaveCouncil {
+				handed = time.Now()
+				room.Disk <- []Part{buildFacts(room.Store.raftID, out[i].Facts, d.saved)}
+			}
+		}
+		carry(room, d, out)
+		clear(out)
+	}
+}
+
+// carry does what else the council wants. Nobody is waited for: mail that does not fit is dropped, and of books only the newest counts.
+func carry(room *Room, d *CouncilDesk, effects []shard.CouncilEffect) {
+	for i := range effects {
+		switch e := &effects[i]; e.Kind {
+		case shard.SendMail:
+			if e.To < 0 || e.To >= len(d.Out) {
+				continue
+			}
+			select {
+			case d.Out[e.To] <- e.Data:
+			default:
+			}
+		case shard.BookChanged:
+			for _, follower := range d.Books {
+				select {
+				case <-follower:
+				default:
+				}
+				follower <- e.Book
+			}
+		case shard.Elected:
+			room.Log.Info("a Raft leader was elected", "leader", shard.NodeOf(e.Member))
+			for _, follower := range d.Elected {
+				select {
+				case follower <- struct{}{}:
+				default:
+				}
+			}
+		case shard.Note:
+			room.Log.Warn(e.Text)
+		}
+	}
+}

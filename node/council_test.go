@@ -1,0 +1,181 @@
+package main
+
+import (
+	"log/slog"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"tandem/shard"
+)
+
+// councilRoom opens a store in dir with the loops that a council needs.
+func councilRoom(t *testing.T, dir string, l shard.Layout, self int) *Room {
+	t.Helper()
+	c := Config{Data: dir, Shards: l.Shards, CacheMB: 1, WalKeepMB: 64}
+	room := newRoom(c, l, make([]Member, l.Nodes), self, slog.New(slog.DiscardHandler))
+	st, err := openStore(c)
+	if err == nil {
+		st, err = addFamilies(st, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	room.Store = st
+	return room
+}
+
+func TestFactsShareABatchWithShards(t *testing.T) {
+	entries := someEntries()
+	one, _ := buildPart(testLayout, 5, 9, entries, buckets{}, 1234)
+	facts := buildFacts(7, []shard.Fact{{Key: "e\x00\x01", Value: []byte("entry")}, {Key: "e\x00\x02", Delete: true}, {Key: "h", Value: nil}}, nil)
+	want := []Logged{{Shard: 5, Stamp: 1234, Entries: entries}}
+	for _, parts := range [][]Part{{facts, one}, {one, facts}, {facts, one, facts}} {
+		got, err := readBatch(joinParts(nil, parts))
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%v\n got %+v\nwant %+v", err, got, want)
+		}
+	}
+	if got, err := readBatch(joinParts(nil, []Part{facts})); err != nil || len(got) != 0 {
+		t.Errorf("%v %v", got, err)
+	}
+}
+
+func TestFactsAreReadBackInOrder(t *testing.T) {
+	room := councilRoom(t, t.TempDir(), testLayout, 0)
+	write := func(facts ...shard.Fact) {
+		if err := writeBatch(room.Store, joinParts(nil, []Part{buildFacts(room.Store.raftID, facts, nil)})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(shard.Fact{Key: "s", Value: []byte("1")}, shard.Fact{Key: "e2", Value: []byte("2")}, shard.Fact{Key: "e1", Value: []byte{}})
+	write(shard.Fact{Key: "e3", Value: []byte("3")}, shard.Fact{Key: "e3", Delete: true}, shard.Fact{Key: "e2", Delete: true}, shard.Fact{Key: "e2", Value: []byte("4")})
+	got, err := readFacts(room.Store)
+	want := []shard.Fact{{Key: "e1", Value: []byte{}}, {Key: "e2", Value: []byte("4")}, {Key: "s", Value: []byte("1")}}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%v\n got %+v\nwant %+v", err, got, want)
+	}
+}
+
+// TestCouncilLoopsAgree runs three councils on real disks: they are born, elect, decide, go on without a leader whose disk is sick, and what
+// they stored is enough to start from.
+func TestCouncilLoopsAgree(t *testing.T) {
+	l := shard.Layout{Nodes: 3, Shards: 6}
+	rooms, desks, members := make([]*Room, 3), make([]*CouncilDesk, 3), make([]uint64, 3)
+	for i := range rooms {
+		rooms[i] = councilRoom(t, t.TempDir(), l, i)
+		var err error
+		if members[i], err = memberID(i, Facts{Store: uuid.NewString()}); err != nil || shard.NodeOf(members[i]) != i {
+			t.Fatal(members[i], err)
+		}
+	}
+	born := make(chan []shard.Fact, 3)
+	heard := make([]chan heardGreeting, 3)
+	for i, room := range rooms {
+		heard[i] = make(chan heardGreeting, 16)
+		go func() {
+			facts, err := awaitBirth(room.Store, l, members[i], heard[i], room.Log)
+			if err != nil {
+				t.Error(err)
+			}
+			born <- facts
+		}()
+	}
+	for i := range rooms {
+		heard[0] <- heardGreeting{i, shard.Greeting{Member: members[i]}}
+	}
+	facts := <-born
+	for i := 1; i < 3; i++ {
+		heard[i] <- heardGreeting{0, shard.Greeting{Member: members[0], Born: members}}
+		if again := <-born; !reflect.DeepEqual(again, facts) {
+			t.Fatal("two births differ")
+		}
+	}
+	start := func(i int, member uint64) {
+		facts, err := readFacts(rooms[i].Store)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := shard.LoadCouncil(member, l, shard.DefaultTiming, facts, clock())
+		if err != nil {
+			t.Fatal(err)
+		}
+		desks[i] = newCouncilDesk(c, 1)
+		go runDisk(rooms[i])
+		go runCouncil(rooms[i], desks[i])
+	}
+	for i := range rooms {
+		start(i, members[i])
+	}
+	link := func(from, to *CouncilDesk, node int) {
+		for data := range from.Out[node] {
+			to.In <- data
+		}
+	}
+	for i, from := range desks {
+		for j, to := range desks {
+			if i != j {
+				go link(from, to, j)
+			}
+		}
+	}
+	for i, d := range desks {
+		v := shard.BirthView(l, i)
+		v.Epoch, v.InSync = 2, false
+		until := time.After(5 * time.Second)
+		for done := false; !done; {
+			select {
+			case d.Asks <- []shard.Proposal{{Shard: i, Epoch: 1, View: v}}:
+			case b := <-d.Books[0]:
+				done = b.Views[i] == v
+			case <-until:
+				t.Fatalf("node %d: no agreement", i)
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+	ask := func(d *CouncilDesk) CouncilState {
+		reply := make(chan CouncilState, 1)
+		d.Inspect <- reply
+		return <-reply
+	}
+	for i, d := range desks {
+		if s := ask(d); s.Member != members[i] || s.Lead == 0 || s.Term < 2 || s.Sick != "" || !slices.Equal(s.Book.Members, members) {
+			t.Errorf("node %d says %+v", i, s)
+		}
+	}
+	await := func(what string, is func() bool) {
+		t.Helper()
+		for until := time.Now().Add(5 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(until) {
+				t.Fatal(what)
+			}
+		}
+	}
+	lead := shard.NodeOf(ask(desks[0]).Lead)
+	other := desks[(lead+1)%3]
+	desks[lead].Sick <- "no space"
+	await("a sick leader leads on", func() bool { s := ask(other); return s.Lead != 0 && s.Lead != members[lead] })
+	if s := ask(desks[lead]); s.Sick != "no space" {
+		t.Errorf("the sick node says %+v", s)
+	}
+	desks[lead].Sick <- ""
+	await("a node that is well again does not follow", func() bool { s := ask(desks[lead]); return s.Lead == ask(other).Lead && s.Sick == "" })
+	for i, d := range desks {
+		stored, err := readFacts(rooms[i].Store)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := shard.LoadCouncil(members[i], l, shard.DefaultTiming, stored, clock())
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, out := shard.StepCouncil(c, &shard.CouncilEvent{Kind: shard.CouncilTick, Now: clock()}, nil)
+		if book := ask(d).Book; c.Book.Index < 2 || c.Book.Index > book.Index || len(out) == 0 {
+			t.Errorf("node %d would start with book %d of %d", i, c.Book.Index, book.Index)
+		}
+	}
+}
