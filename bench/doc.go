@@ -1,20 +1,76 @@
-// Command bench runs and measures Tandem from the outside: it starts a local cluster of real processes, fills it through
-// REST, and takes its latency.
+// Command bench runs and measures Tandem from the outside: it starts clusters of real processes, loads them through REST on a schedule
+// that waits for nobody, lets their nodes fail, and judges time and truth of what was answered.
 //
+//	bench run       loads a cluster and judges it: budget, faults, wrong answers
+//	bench chaos     the same for a cluster of its own, whose nodes are killed, paused and cut off again and again
+//	bench verify    compares the digests of both replicas of every shard
+//	bench space     bytes on disk over bytes of the users' JSON
+//	bench micro     nodes touched by each operation in clusters of several sizes
 //	bench cluster   starts nodes and a gateway on this machine and stops them in order at Ctrl-C
 //	bench stop      stops a cluster that was started with --detach
 //	bench fill      creates users through REST
 //	bench pages     measures LIST at offset 0 and near the end
 //
-// The rooms:
+// How a run goes: drive starts operations at their time and shoot does each in a goroutine of its own; collect counts what comes back; watch
+// notes when this process itself stood still; a script lets faults happen. Then everything is read back, the histories are judged, and a
+// report is made. docs/bench.md says what the figures mean and what they do not.
 //
-//	main.go      the commands and their settings
+// The rooms, commands and what is shared by them first:
+//
+//	main.go      the commands and the exit codes
+//	run.go       bench run: settings, cluster, job, report
+//	chaos.go     bench chaos: rounds of faults, and the end of all
+//	verify.go    bench verify
+//	space.go     bench space
+//	micro.go     bench micro
+//	local.go     bench cluster, stop and fill
+//	pages.go     bench pages
+//
+// What is done:
+//
+//	workload.go  seed and number → user (pure)
+//	mix.go       the mixes: seed and number → operation (pure)
+//	zipf.go      popular users are asked for more often (pure)
+//	trial.go     faults at random moments: seed → trials, and their script
+//	fault.go     a timeline of faults: text → steps (pure)
+//
+// Load:
+//
+//	conduct.go   a whole run: phases, script, collector
+//	drive.go     the schedule and the requests under way
+//	rest.go      an operation as an HTTP request, and its answer
+//	sample.go    what became of one request
+//	readback.go  every user read again in the end, their count and their list
+//	watch.go     when the generator itself did not run
+//	collect.go   the loop that counts
+//	tally.go     what is counted
+//	knee.go      the highest rate that keeps the budget
+//	fill.go      the users of bench fill
+//
+// The cluster:
+//
 //	plan.go      a local cluster on paper: names, addresses, command lines (pure)
 //	process.go   one child process: launch, readiness, what its log says
 //	cluster.go   start, hold and stop a whole cluster
-//	workload.go  seed and number → user (pure)
-//	fill.go      the users through REST
-//	pages.go     latency of pages near and far
+//	lease.go     a cluster for one run
+//	proxy.go     the connections between processes, which can be cut
+//	operate.go   faults as they are done: signals, starts, cuts, commands of the shell
+//	sync.go      when all replicas are in sync
+//
+// Judgement and reports:
+//
+//	budget.go    late requests, whose fault they are, the verdict
+//	model.go     what the answers about one user must agree with
+//	history.go   the histories of all users, judged with porcupine
+//	bounds.go    counts between what was acknowledged and what may have happened
+//	assess.go    all checks of a run together
+//	report.go    the report of a run
+//	toll.go      the report of a chaos run
+//	table.go     a report for a terminal
+//	page.go      a report as a page of HTML (report.html.tmpl), with chart.go
+//	chart.go     lines over time as SVG
+//	publish.go   the files of a report, and comparison with an earlier one
+//	live.go      progress
 //	compare.sh   wrk against Tandem and against etcd in one run; its requests are in lua/
 //
 // The tests in this folder start real processes; house_test.go holds the rules of style that all of the project's code keeps.

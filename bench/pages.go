@@ -29,10 +29,18 @@ type page struct {
 // pageNames are the kinds of page that are measured; the number is the offset of the far one.
 const pageNames = "offset 0|offset %d|by cursor near the end"
 
-// measurePages takes the latency of LIST at offset 0 and near the end, in turn so that both meet the same machine, and of a walk by
+// PagesCommand measures LIST.
+type PagesCommand struct {
+	Target  string `help:"URL of the gateway." default:"http://127.0.0.1:8080"`
+	Samples int    `help:"Pages of each kind." default:"200"`
+	Limit   int    `help:"Users a page." default:"100"`
+}
+
+// Run takes the latency of LIST at offset 0 and near the end, in turn so that both meet the same machine, and of a walk by
 // cursor over the last pages, and prints them.
-func measurePages(target string, samples, limit int) error {
-	target = strings.TrimSuffix(target, "/")
+func (c PagesCommand) Run() error {
+	samples, limit := c.Samples, c.Limit
+	target := strings.TrimSuffix(c.Target, "/")
 	client := &http.Client{Timeout: 10 * time.Second}
 	size := uint64(limit)
 	head, err := getPage(client, target+fmt.Sprintf("/api/user?offset=0&limit=%d", limit))
@@ -121,13 +129,19 @@ func getPage(client *http.Client, url string) (page, error) {
 	if got.total, err = strconv.ParseUint(answer.Header.Get("X-Total-Count"), 10, 64); err != nil {
 		return page{}, fmt.Errorf("%w: X-Total-Count: %w", errPages, err)
 	}
-	for _, link := range answer.Header.Values("Link") {
+	got.next = nextPage(answer.Header)
+	return got, nil
+}
+
+// nextPage returns the path of the next page that the Link header names, "" if there is none.
+func nextPage(header http.Header) string {
+	for _, link := range header.Values("Link") {
 		for part := range strings.SplitSeq(link, ",") {
 			path, relation, _ := strings.Cut(strings.TrimSpace(part), ">;")
 			if strings.Contains(relation, `rel="next"`) {
-				got.next = strings.TrimPrefix(path, "<")
+				return strings.TrimPrefix(path, "<")
 			}
 		}
 	}
-	return got, nil
+	return ""
 }

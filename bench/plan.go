@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,12 +16,14 @@ import (
 // errPlan is the class of a local cluster that cannot be started as asked.
 var errPlan = errors.New("cannot start the cluster")
 
-// clusterPlan is a local cluster on paper. settle fills in the names and addresses of its nodes.
+// clusterPlan is a local cluster on paper. settle fills in the names and addresses of its nodes. Lists, if it is not empty, has the list of
+// nodes that each process is given, the nodes in order and then the gateway: who reaches whom where.
 type clusterPlan struct {
 	Dir, Bin, HTTP string
 	Nodes, Port    int
 	Shards         int
 	Names, Addrs   []string
+	Lists          []string
 }
 
 // settle checks a plan and fills in what it leaves open: the folder of the binaries, the nodes' names and addresses, and
@@ -64,13 +67,16 @@ func commands(p clusterPlan) [][]string {
 	for i := range pairs {
 		pairs[i] = p.Names[i] + "=" + p.Addrs[i]
 	}
-	list := strings.Join(pairs, ",")
+	lists := p.Lists
+	if len(lists) == 0 {
+		lists = slices.Repeat([]string{strings.Join(pairs, ",")}, p.Nodes+1)
+	}
 	all := make([][]string, 0, p.Nodes+1)
 	for i, name := range p.Names {
 		all = append(all, []string{filepath.Join(p.Bin, "node"), "--name", name, "--listen", p.Addrs[i],
-			"--data", filepath.Join(p.Dir, name), "--nodes", list, "--shards", strconv.Itoa(p.Shards)})
+			"--data", filepath.Join(p.Dir, name), "--nodes", lists[i], "--shards", strconv.Itoa(p.Shards)})
 	}
-	return append(all, []string{filepath.Join(p.Bin, "gateway"), "--listen", p.HTTP, "--nodes", list, "--shards", strconv.Itoa(p.Shards)})
+	return append(all, []string{filepath.Join(p.Bin, "gateway"), "--listen", p.HTTP, "--nodes", lists[p.Nodes], "--shards", strconv.Itoa(p.Shards)})
 }
 
 // welcome says where everything listens and what to try first.

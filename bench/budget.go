@@ -1,0 +1,132 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// The exit codes.
+const (
+	exitPass   = 0
+	exitUsage  = 1
+	exitBudget = 2
+	exitWrong  = 3
+	exitLagged = 4
+)
+
+// exitHelp is what --help says of them.
+const exitHelp = "Exit codes: 0 pass; 1 usage, or it could not be run; 2 the budget was missed; 3 wrong answers, or some that could not be judged; " +
+	"4 the generator could not keep its schedule."
+
+// verdict is what a run comes to. As an error it is the exit code.
+type verdict struct {
+	Code    int      `json:"code"`
+	Word    string   `json:"word"`
+	Reasons []string `json:"reasons"`
+}
+
+// Error is the verdict in a word.
+func (v verdict) Error() string { return v.Word }
+
+// words are the verdicts by their exit codes. The table never changes.
+var words = map[int]string{exitPass: "PASS", exitBudget: "FAIL: the budget was missed", exitWrong: "FAIL: wrong answers",
+	exitLagged: "NOT JUDGED: the generator could not keep its schedule"}
+
+// pace is how well the generator kept its schedule.
+type pace struct {
+	Longest   time.Duration `json:"longestStall"`
+	Stalls    int           `json:"stalls"`
+	Stalled   time.Duration `json:"stalled"` // all of them together
+	MaxLag    time.Duration `json:"maxLag"`
+	P99Lag    time.Duration `json:"p99Lag"`
+	Held      uint64        `json:"held"`      // requests that waited for one of the connections
+	Explained int           `json:"explained"` // late requests that the generator's own stalls explain
+}
+
+// keeping is what the run phase cost against its budget.
+type keeping struct {
+	Budget   time.Duration `json:"budget"`
+	Requests uint64        `json:"requests"`
+	Max      time.Duration `json:"max"`
+	Beyond   int           `json:"beyond"` // late or failed, without those that the generator's own stalls explain
+	Failed   int           `json:"failed"`
+}
+
+// explained says that a late request would have kept the budget but for own, the time in which the generator itself did not run.
+func explained(s sample, own, budget time.Duration) bool {
+	return (!s.Failed || s.Timeout) && s.Done-s.Intended-own <= budget
+}
+
+// judgeBudget sorts the late requests of a run into those of the target and those of the generator.
+func judgeBudget(o outcome) (keeping, pace) {
+	slices.SortFunc(o.Stalls, func(a, b stall) int { return int(a.From - b.From) })
+	k, p := keeping{Budget: o.Tally.Budget}, pace{Stalls: len(o.Stalls), MaxLag: o.Tally.MaxLag, Held: o.Tally.Held}
+	p.P99Lag = time.Duration(o.Tally.Lag.ValueAtQuantile(99)) * time.Microsecond
+	for _, s := range o.Stalls {
+		p.Longest, p.Stalled = max(p.Longest, s.To-s.From), p.Stalled+s.To-s.From
+	}
+	for key, g := range o.Tally.Groups {
+		if key.Phase == phaseRun {
+			k.Requests += g.Requests
+			k.Max = max(k.Max, time.Duration(g.Intended.Max())*time.Microsecond)
+		}
+	}
+	k.Beyond = int(o.Tally.Dropped)
+	for _, s := range o.Tally.Late {
+		own := overlap(o.Stalls, s.Intended, s.Done) // while it was under way, and the time that it was sent too late
+		if !s.Held {
+			own = overlap(o.Stalls, s.Sent, s.Done) + s.Sent - s.Intended
+		}
+		if explained(s, own, o.Tally.Budget) {
+			p.Explained++
+			continue
+		}
+		k.Beyond++
+		if s.Failed {
+			k.Failed++
+		}
+	}
+	return k, p
+}
+
+// conclude makes the verdict: wrong answers count first, then a generator that lagged, then the budget.
+func conclude(k keeping, p pace, wrong, unproven []string, mostStall time.Duration) verdict {
+	v := verdict{Reasons: slices.Concat(wrong, unproven)}
+	lagged := []string{}
+	if p.Longest > mostStall {
+		lagged = append(lagged, fmt.Sprintf("the generator itself stalled for %v, more than %v", short(p.Longest), mostStall))
+	}
+	if p.MaxLag > mostStall {
+		lagged = append(lagged, fmt.Sprintf("a request was sent %v after its time, more than %v", short(p.MaxLag), mostStall))
+	}
+	missed := []string{}
+	if k.Beyond > 0 {
+		missed = append(missed, fmt.Sprintf("%d of %d requests took longer than %v or failed (%d failed); the longest took %v", k.Beyond, k.Requests, k.Budget, k.Failed, short(k.Max)))
+	}
+	v.Reasons = slices.Concat(v.Reasons, lagged, missed)
+	switch {
+	case len(wrong)+len(unproven) > 0:
+		v.Code = exitWrong
+	case len(lagged) > 0:
+		v.Code = exitLagged
+	case k.Beyond > 0:
+		v.Code = exitBudget
+	}
+	v.Word = words[v.Code]
+	if v.Code == exitWrong && len(wrong) == 0 {
+		v.Word = "NOT PROVEN: some answers could not be judged"
+	}
+	return v
+}
+
+// short is a time for a person.
+func short(d time.Duration) time.Duration {
+	switch {
+	case d >= 10*time.Second:
+		return d.Round(100 * time.Millisecond)
+	case d >= 100*time.Millisecond:
+		return d.Round(time.Millisecond)
+	}
+	return d.Round(10 * time.Microsecond)
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// job is a run as it is to be made.
+type job struct {
+	Target      string
+	Workload    workload
+	Rate        float64
+	Duration    time.Duration // 0: until the script ends
+	Timeout     time.Duration
+	Budget      time.Duration
+	Width       time.Duration // of a piece of time in the charts
+	Settle      time.Duration // how long the cluster may take in the end until every user can be read
+	Connections int
+	KeepAlive   bool
+	Load, Mixed bool // which phases
+	Check       bool // keep histories and read all back
+	Shared      bool // others may write too: counts are not judged
+	Beat        beat
+	Script      script
+	Show        func(shown <-chan snapshot, ended chan<- struct{})
+}
+
+// script does something to the cluster while it is under load, until it has done all or quit is closed.
+type script func(begin, from time.Time, events chan<- event, quit <-chan struct{}, ended chan<- error)
+
+// loaders is how many creates are under way at once in the load phase, and reads in the check phase.
+const loaders = 64
+
+// conduct makes a run and sends what it has seen.
+func conduct(j job, out chan<- outcome) {
+	begin := j.Beat.Now()
+	c := newClient(j.Target, j.Connections, j.KeepAlive, j.Timeout, begin)
+	defer c.http.CloseIdleConnections()
+	asked := make(chan total, 1)
+	go settledCount(c, begin.Add(j.Settle), asked)
+	before := <-asked
+	if before.Err != nil {
+		out <- outcome{Err: before.Err, Tally: newTally(j.Budget, j.Width)}
+		return
+	}
+	in := inbox{make(chan sample, 1<<16), make(chan stall), make(chan event)}
+	show, shown, counted := make(chan snapshot, 4), make(chan struct{}), make(chan outcome, 1)
+	go j.Show(show, shown)
+	go collect(in, newTally(j.Budget, j.Width), j.Check, begin, show, counted)
+	unwatch, watched := make(chan struct{}), make(chan struct{})
+	go func() {
+		watch(j.Beat, begin, in.Stalls, unwatch)
+		close(watched)
+	}()
+	var err error
+	seconds, made, done := map[string]float64{}, uint64(0), make(chan uint64, 1)
+	w := j.Workload
+	if j.Load {
+		from := j.Beat.Now()
+		loading := phase{Name: phaseLoad, Count: w.Records, Closed: min(loaders, j.Connections), Next: loadOperation, Workload: w}
+		go drive(c, j.Beat, loading, in.Samples, nil, done)
+		<-done
+		seconds[phaseLoad] = time.Since(from).Seconds()
+	}
+	w.First += w.Records
+	from := j.Beat.Now()
+	if j.Mixed {
+		stop, scripted := make(chan struct{}), make(chan error, 1)
+		count := uint64(j.Rate * j.Duration.Seconds())
+		running := phase{Name: phaseRun, Count: count, Rate: j.Rate, Closed: j.Connections, Next: runOperation, Workload: w}
+		go drive(c, j.Beat, running, in.Samples, stop, done)
+		go runScript(j, begin, from, in.Events, stop, scripted)
+		made = <-done
+		err = <-scripted
+		seconds[phaseRun] = time.Since(from).Seconds()
+	}
+	back := make(chan returned, 1)
+	if j.Check {
+		go readBack(c, j, w, made, before.Count, in.Samples, back)
+	} else {
+		back <- returned{}
+	}
+	r := <-back
+	close(unwatch)
+	<-watched
+	close(in.Samples)
+	<-shown
+	o := <-counted
+	o.From, o.Seconds, o.Base, o.Back, o.Err = from.Sub(begin), seconds, before.Count, r, err
+	out <- o
+}
+
+// runScript runs a job's script beside its load, and closes stop when the load is to end before its time: at Ctrl-C, or with the script if the
+// load has no end of its own.
+func runScript(j job, begin, from time.Time, events chan<- event, stop chan<- struct{}, ended chan<- error) {
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(interrupted)
+	quit, over := make(chan struct{}), make(chan error, 1)
+	if j.Script != nil {
+		go j.Script(begin, from, events, quit, over)
+	} else {
+		over <- nil
+	}
+	var finished <-chan time.Time
+	if j.Duration > 0 {
+		finished = time.After(time.Until(from.Add(j.Duration)))
+	}
+	var err error
+	select {
+	case err = <-over:
+		if finished == nil {
+			break
+		}
+		select {
+		case <-finished:
+		case <-interrupted:
+		}
+	case <-finished:
+		close(quit)
+		err = <-over
+	case <-interrupted:
+		close(quit)
+		err = <-over
+		if err == nil {
+			err = fmt.Errorf("%w before its end", errInterrupted)
+		}
+	}
+	close(stop)
+	ended <- err
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"fmt"
+	"time"
+)
+
+// ClusterCommand starts a local cluster.
+type ClusterCommand struct {
+	Dir    string `help:"Folder for data, logs and pid files." required:"" type:"path"`
+	Nodes  int    `help:"Number of nodes, at least 3." default:"3"`
+	HTTP   string `name:"http" help:"Where the gateway serves REST." default:"127.0.0.1:8080"`
+	Port   int    `help:"Port of db-0; db-1 has the next one, and so on." default:"7400"`
+	Bin    string `help:"Folder of the binaries node and gateway (default: that of bench)." type:"path"`
+	Shards int    `help:"Number of shards, fixed at the first start." default:"24"`
+	Detach bool   `help:"Return once all serve, and leave them running."`
+}
+
+// Run starts the cluster and, unless it is detached, stops it at Ctrl-C.
+func (c ClusterCommand) Run() error {
+	plan, err := settle(clusterPlan{Dir: c.Dir, Bin: c.Bin, HTTP: c.HTTP, Nodes: c.Nodes, Port: c.Port, Shards: c.Shards})
+	if err != nil {
+		return err
+	}
+	running, err := startCluster(plan)
+	failed := err != nil
+	if !failed {
+		fmt.Print(welcome(plan, c.Detach))
+	}
+	if !failed && !c.Detach {
+		err = holdCluster(running)
+	}
+	if failed || !c.Detach {
+		stopProcesses(running, stopGrace)
+	}
+	return err
+}
+
+// StopCommand stops a cluster that goes on in the background.
+type StopCommand struct {
+	Dir   string        `help:"Folder that the cluster was started with." required:"" type:"path"`
+	Grace time.Duration `help:"How long a process may take before it is killed." default:"15s"`
+}
+
+// Run stops the cluster.
+func (c StopCommand) Run() error { return stopCluster(c.Dir, c.Grace) }
+
+// FillCommand creates users.
+type FillCommand struct {
+	Target      string `help:"URL of the gateway." default:"http://127.0.0.1:8080"`
+	Users       uint64 `help:"How many users to create." default:"1000000"`
+	Connections int    `help:"How many requests are under way at once." default:"64"`
+	First       uint64 `help:"Number of the first user." default:"0"`
+	Seed        uint64 `help:"Same seed, same users." default:"1"`
+}
+
+// Run creates the users.
+func (c FillCommand) Run() error { return fill(c.Target, c.Seed, c.First, c.Users, c.Connections) }

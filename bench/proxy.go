@@ -1,0 +1,195 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+)
+
+// lane is the way of the connections that one process opens to another: a proxy in this process.
+type lane struct {
+	From, To string
+	Listen   net.Listener
+	Target   string
+	Control  chan gates
+}
+
+// gates are what a lane lets through. Bytes that meet a closed gate are held, as a network that is cut holds them, and go on when it opens.
+type gates struct {
+	There, Back bool // from the one who opened the connection, and to it
+	Refuse      bool // connections are closed, and new ones too
+}
+
+// wholeLane lets everything through.
+var wholeLane = gates{There: true, Back: true}
+
+// throughProxies returns a plan in which every connection between two processes goes through a lane of its own, and the lanes.
+func throughProxies(p clusterPlan) (clusterPlan, []lane, error) {
+	lanes := []lane{}
+	names := append(slices.Clone(p.Names), "gateway")
+	for _, from := range names {
+		entries := []string{}
+		for k, to := range p.Names {
+			addr := p.Addrs[k]
+			if from != to {
+				listen, err := net.Listen("tcp", "127.0.0.1:0")
+				if err != nil {
+					return p, lanes, fmt.Errorf("%w: a proxy: %w", errPlan, err)
+				}
+				addr = listen.Addr().String()
+				lanes = append(lanes, lane{from, to, listen, p.Addrs[k], make(chan gates)})
+			}
+			entries = append(entries, to+"="+addr)
+		}
+		p.Lists = append(p.Lists, strings.Join(entries, ","))
+	}
+	return p, lanes, nil
+}
+
+// cord is one connection through a lane.
+type cord struct {
+	near, far   net.Conn
+	there, back chan bool // whether its gates are open; the newest counts
+}
+
+// runLane is a lane's loop: it owns the gates and the connections, until its control is closed.
+func runLane(l lane) {
+	accepted, ended := make(chan net.Conn), make(chan cord)
+	go acceptLane(l.Listen, accepted)
+	now, cords := wholeLane, []cord{}
+	for {
+		select {
+		case near, more := <-accepted:
+			if !more {
+				accepted = nil
+				continue
+			}
+			if now.Refuse {
+				sever(near)
+				continue
+			}
+			c := cord{near: near, there: make(chan bool, 1), back: make(chan bool, 1)}
+			c.there <- now.There
+			c.back <- now.Back
+			cords = append(cords, c)
+			go runCord(c, l.Target, ended)
+		case next, more := <-l.Control:
+			if !more {
+				l.Listen.Close()
+				next = gates{Refuse: true}
+			}
+			now = next
+			for _, c := range cords {
+				if now.Refuse {
+					sever(c.near)
+				}
+				swap(c.there, now.There || now.Refuse)
+				swap(c.back, now.Back || now.Refuse)
+			}
+			if !more {
+				return
+			}
+		case c := <-ended:
+			cords = slices.DeleteFunc(cords, func(other cord) bool { return other.near == c.near })
+		}
+	}
+}
+
+// swap puts a value in the place of one that was not taken yet. Only one goroutine puts values there.
+func swap(newest chan bool, value bool) {
+	select {
+	case <-newest:
+	default:
+	}
+	newest <- value
+}
+
+// sever closes a connection at once, with a reset.
+func sever(conn net.Conn) {
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // it closes without a reset then
+	}
+	_ = conn.Close()
+}
+
+// acceptLane accepts connections until the listener is closed.
+func acceptLane(listen net.Listener, accepted chan<- net.Conn) {
+	defer close(accepted)
+	for {
+		conn, err := listen.Accept()
+		if err != nil {
+			return
+		}
+		select {
+		case accepted <- conn:
+		case <-time.After(time.Second): // nobody is there any more
+			conn.Close()
+			return
+		}
+	}
+}
+
+// runCord carries bytes both ways until either side is closed, and says when it is over.
+func runCord(c cord, target string, ended chan<- cord) {
+	far, err := net.DialTimeout("tcp", target, time.Second)
+	if err == nil {
+		c.far = far
+		over := make(chan struct{}, 2)
+		go pump(c.near, c.far, c.there, over)
+		go pump(c.far, c.near, c.back, over)
+		<-over
+		<-over
+	} else {
+		sever(c.near)
+	}
+	select {
+	case ended <- c:
+	case <-time.After(time.Second): // the lane has ended
+	}
+}
+
+// pump carries bytes one way as long as its gate is open. What it has read before a closed gate it holds.
+func pump(from, to net.Conn, gate <-chan bool, over chan<- struct{}) {
+	open, buffer := <-gate, make([]byte, 64<<10)
+	var err error
+	for err == nil {
+		var n int
+		n, err = from.Read(buffer)
+		select {
+		case open = <-gate:
+		default:
+		}
+		for !open {
+			open = <-gate
+		}
+		if n > 0 {
+			if _, bad := to.Write(buffer[:n]); bad != nil {
+				err = bad
+			}
+		}
+	}
+	sever(from) // whatever the other direction holds is lost with the connection
+	sever(to)
+	over <- struct{}{}
+}
+
+// isCut says whether bytes from one process to another are held by one of the cuts.
+func isCut(cuts []step, from, to string) bool {
+	for _, c := range cuts {
+		others := func(name string) bool {
+			return c.Other == name || c.Other == "all" || c.Other == "peers" && name != "gateway"
+		}
+		if c.Node == from && others(to) || !c.OneWay && c.Node == to && others(from) {
+			return true
+		}
+	}
+	return false
+}
+
+// gatesOf returns the gates of a lane under some cuts.
+func gatesOf(l lane, cuts []step) gates {
+	refused := slices.DeleteFunc(slices.Clone(cuts), func(s step) bool { return s.Kind != faultRefuse })
+	return gates{There: !isCut(cuts, l.From, l.To), Back: !isCut(cuts, l.To, l.From), Refuse: isCut(refused, l.From, l.To)}
+}

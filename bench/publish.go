@@ -1,0 +1,78 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// publish prints a report, writes it as JSON, as a page and as percentile curves, and sends its verdict.
+func publish(r report, dir, old string, out chan<- error) {
+	fmt.Print(textOf(r))
+	if old != "" {
+		text, err := compareWith(r, old)
+		if err != nil {
+			out <- err
+			return
+		}
+		fmt.Print(text)
+	}
+	for name, write := range map[string]func(report) (string, error){"report.html": pageOf, "latency.hgrm": curveText} {
+		text, err := write(r)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644)
+		}
+		if err != nil {
+			out <- err
+			return
+		}
+	}
+	fmt.Printf("\nreports: %s, report.json, latency.hgrm\n", filepath.Join(dir, "report.html"))
+	out <- writeJSON(r, filepath.Join(dir, "report.json"))
+}
+
+// curveText is the percentile curve of a run in the format of HdrHistogram, in milliseconds.
+func curveText(r report) (string, error) {
+	if r.Whole == nil {
+		return "", nil
+	}
+	var b strings.Builder
+	_, err := hdrhistogram.Import(r.Whole).PercentilesPrint(&b, 5, 1000)
+	return b.String(), err
+}
+
+// compareWith prints how a run stands to an earlier one: latencies, rates and late requests as ratios of new to old.
+func compareWith(r report, path string) (string, error) {
+	var old report
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(text, &old)
+	}
+	if err != nil {
+		return "", fmt.Errorf("the report to compare with: %w", err)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "\ncompared with %s of %s (new : old)\n", path, old.Began.Format("2006-01-02 15:04"))
+	fmt.Fprintf(&b, "  %-12s rate %s  beyond the budget %d : %d\n", "all", ratio(r.Rate, old.Rate), r.Budget.Beyond, old.Budget.Beyond)
+	for _, o := range r.Operations {
+		for _, was := range old.Operations {
+			if o.Phase == was.Phase && o.Kind == was.Kind {
+				n, w := o.Intended, was.Intended
+				fmt.Fprintf(&b, "  %-12s p50 %s  p99 %s  max %s\n", o.Phase+" "+o.Kind, ratio(float64(n.P50), float64(w.P50)), ratio(float64(n.P99), float64(w.P99)), ratio(float64(n.Max), float64(w.Max)))
+			}
+		}
+	}
+	return b.String(), nil
+}
+
+// ratio is one number over another.
+func ratio(a, b float64) string {
+	if b == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.2f", a/b)
+}

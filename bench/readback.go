@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+// errInterrupted is the class of a run that was ended from outside; errTarget that of a target that does not answer.
+var (
+	errInterrupted = errors.New("interrupted")
+	errTarget      = errors.New("the target does not answer")
+)
+
+// returned is what reading everything back has shown.
+type returned struct {
+	Read    bool   // it was tried
+	Unread  int    // users that could not be read in time
+	Present uint64 // users of this run that are there
+	Count   uint64 // what COUNT says then
+	Listed  string // how the list of all users differs from what was read; "" if it does not
+	Walked  bool
+	Users   map[string]user // the users that are there
+}
+
+const (
+	retryPause  = 100 * time.Millisecond
+	walkLimit   = 200_000 // users up to which all are listed in the end
+	walkTries   = 20
+	pageTimeout = 5 * time.Second
+)
+
+// total is the count of all users, or why there is none.
+type total struct {
+	Count uint64
+	Err   error
+}
+
+// settledCount asks for the count until it is answered.
+func settledCount(c client, until time.Time, out chan<- total) {
+	for {
+		s := ask(c, operation{Kind: opCount}, "", 0)
+		if !s.Failed && s.Wrong == "" {
+			out <- total{Count: s.Count}
+			return
+		}
+		if time.Now().After(until) {
+			out <- total{Err: fmt.Errorf("%w: GET %s/api/user/count: %s%s", errTarget, c.target, s.Err, s.Wrong)}
+			return
+		}
+		time.Sleep(retryPause)
+	}
+}
+
+// readBack reads every user of a run, again if it must until the time to settle is over, then asks for their count and lists them all.
+func readBack(c client, j job, w workload, made, base uint64, samples chan<- sample, out chan<- returned) {
+	until := time.Now().Add(j.Settle)
+	keys := make([]uint64, w.Records+made)
+	for i := range keys {
+		keys[i] = uint64(i)
+	}
+	r := returned{Read: true, Users: map[string]user{}}
+	for len(keys) > 0 {
+		next := func(w workload, i, _ uint64) (operation, uint64) {
+			return operation{Kind: opGet, Key: keys[i], User: user{ID: makeUser(w.Users, keys[i]).ID}}, 0
+		}
+		again, own, done := []uint64{}, make(chan sample, loaders), make(chan uint64, 1)
+		reading := phase{Name: phaseCheck, Count: uint64(len(keys)), Closed: min(loaders, j.Connections), Next: next, Workload: w}
+		go drive(c, j.Beat, reading, own, nil, done)
+		for range keys {
+			s := <-own
+			samples <- s
+			switch {
+			case s.Failed:
+				again = append(again, s.Op.Key)
+			case s.Status == http.StatusOK:
+				r.Users[s.Read.ID] = s.Read
+			}
+		}
+		<-done
+		if keys = again; len(keys) == 0 || time.Now().After(until) {
+			break
+		}
+		time.Sleep(retryPause)
+	}
+	r.Unread, r.Present = len(keys), uint64(len(r.Users))
+	if r.Unread > 0 || j.Shared {
+		out <- r
+		return
+	}
+	for try := 0; try < 3; try++ { // a write that was given up may still be on its way
+		asked := make(chan total, 1)
+		go settledCount(c, until, asked)
+		t := <-asked
+		if r.Count = t.Count; t.Err != nil || r.Count == base+r.Present {
+			break
+		}
+		time.Sleep(retryPause)
+	}
+	if base+r.Present <= walkLimit {
+		walked := make(chan string, 1)
+		go walkUsers(c, r.Users, base, walked)
+		r.Walked, r.Listed = true, <-walked
+	}
+	out <- r
+}
+
+// walkUsers lists all users by cursor and sends how that differs from the users that must be there, and others of which there are so many.
+func walkUsers(c client, users map[string]user, others uint64, out chan<- string) {
+	met, strangers, differ := map[string]bool{}, uint64(0), 0
+	for path, tries := "/api/user?after=&limit=1000", 0; path != ""; {
+		page, next, err := fetchPage(c, path)
+		if err != nil {
+			if tries++; tries > walkTries {
+				out <- fmt.Sprintf("the walk over all users could not be ended: %v", err)
+				return
+			}
+			time.Sleep(retryPause)
+			continue
+		}
+		tries, path = 0, next
+		for _, u := range page {
+			want, ours := users[u.ID]
+			if met[u.ID] {
+				out <- fmt.Sprintf("user %s is listed twice", u.ID)
+				return
+			}
+			met[u.ID] = true
+			if !ours {
+				strangers++
+			} else if want != u {
+				differ++
+			}
+		}
+	}
+	missing := 0
+	for id := range users {
+		if !met[id] {
+			missing++
+		}
+	}
+	if missing > 0 || strangers != others || differ > 0 {
+		out <- fmt.Sprintf("of %d users that were read back %d are not listed and %d differ; %d other users are listed, %d were there before", len(users), missing, differ, strangers, others)
+		return
+	}
+	out <- ""
+}
+
+// fetchPage gets a page of users and the path of the one behind it.
+func fetchPage(c client, path string) ([]user, string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), pageTimeout)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.target+path, nil)
+	if err != nil {
+		return nil, "", err
+	}
+	answer, err := c.http.Do(r)
+	if err != nil {
+		return nil, "", err
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
+	if err == nil && answer.StatusCode != http.StatusOK {
+		err = errors.New(answer.Status)
+	}
+	var page []user
+	if err == nil {
+		err = json.Unmarshal(body, &page)
+	}
+	return page, nextPage(answer.Header), err
+}

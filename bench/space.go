@@ -1,0 +1,105 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// SpaceCommand measures how much of the disk the users take.
+type SpaceCommand struct {
+	Users  uint64 `help:"Users to create in a cluster of its own; 0 measures the one at --target." default:"0"`
+	Nodes  int    `help:"Nodes of the own cluster." default:"3"`
+	Bin    string `help:"Folder of the binaries node and gateway (default: that of bench)." type:"path"`
+	Dir    string `help:"Folder of the cluster's data: that of bench cluster, or where its own is to be." default:"data" type:"path"`
+	Target string `help:"URL of the gateway." default:"http://127.0.0.1:8080"`
+}
+
+// Run prints bytes on disk, bytes of JSON, and their ratio.
+func (c SpaceCommand) Run() error {
+	dir, target := c.Dir, c.Target
+	if c.Users > 0 {
+		if dir == "data" || strings.HasSuffix(dir, "/data") {
+			dir = filepath.Join(os.TempDir(), "tandem-space")
+		}
+		own := make(chan lease, 1)
+		go openCluster(c.Nodes, c.Bin, dir, own)
+		l := <-own
+		defer l.End()
+		if l.Err != nil {
+			return l.Err
+		}
+		target = "http://" + l.Plan.HTTP
+		if err := fill(target, 1, 0, c.Users, loaders); err != nil {
+			return err
+		}
+	}
+	walked := make(chan bulk, 1)
+	go weighUsers(target, walked)
+	b := <-walked
+	if b.Err != nil {
+		return b.Err
+	}
+	used, files, err := diskUse(dir)
+	if err != nil {
+		return err
+	}
+	if b.Bytes == 0 || files == 0 {
+		return fmt.Errorf("%w: there are no users at %s, or no data in %s", errSettings, target, dir)
+	}
+	fmt.Printf("users         %d\nJSON as sent  %d bytes, %.1f a user\non disk       %d bytes, %.1f a user, write log and both replicas included\nratio         %.2f\n",
+		b.Users, b.Bytes, float64(b.Bytes)/float64(b.Users), used, float64(used)/float64(b.Users), float64(used)/float64(b.Bytes))
+	return nil
+}
+
+// bulk is how much JSON all users are.
+type bulk struct {
+	Users, Bytes uint64
+	Err          error
+}
+
+// weighUsers walks over all users and adds up their JSON as a create sends it.
+func weighUsers(target string, out chan<- bulk) {
+	c, b := newClient(target, 1, true, pageTimeout, time.Now()), bulk{}
+	for path := "/api/user?after=&limit=1000"; path != "" && b.Err == nil; {
+		var page []user
+		page, path, b.Err = fetchPage(c, path)
+		for _, u := range page {
+			text, _ := json.Marshal(u) // a user is always fit for JSON
+			b.Users, b.Bytes = b.Users+1, b.Bytes+uint64(len(text))
+		}
+	}
+	out <- b
+}
+
+// diskUse adds up what the files of all nodes take of the disk, as the file system has set it aside.
+func diskUse(dir string) (bytes uint64, files int, err error) {
+	nodes, err := filepath.Glob(filepath.Join(dir, "db-*"))
+	for _, node := range nodes {
+		if strings.HasSuffix(node, ".log") || strings.HasSuffix(node, ".pid") {
+			continue
+		}
+		walkErr := filepath.WalkDir(node, func(path string, entry fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			info, err := entry.Info()
+			if err != nil {
+				return nil // RocksDB removed it meanwhile
+			}
+			if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+				bytes, files = bytes+uint64(stat.Blocks)*512, files+1
+			}
+			return nil
+		})
+		if err == nil {
+			err = walkErr
+		}
+	}
+	return bytes, files, err
+}

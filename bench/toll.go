@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// chaosReport is what a chaos run has shown so far.
+type chaosReport struct {
+	Began     time.Time       `json:"began"`
+	Seed      uint64          `json:"seed"`
+	UsersSeed uint64          `json:"usersSeed"`
+	Budget    time.Duration   `json:"budget"`
+	Faults    int             `json:"faults"`
+	Requests  uint64          `json:"requests"`
+	Beyond    int             `json:"beyond"`
+	Failed    int             `json:"failed"`
+	Explained int             `json:"explained"`
+	Max       time.Duration   `json:"max"`
+	Stall     time.Duration   `json:"longestStall"`
+	Kinds     map[string]toll `json:"kinds"`
+	Histories checked         `json:"histories"`
+	Counts    int             `json:"countsChecked"`
+	Users     int             `json:"users"`
+	Digests   string          `json:"digests"`
+	Wrong     []string        `json:"wrong"`
+	Stopped   bool            `json:"stopped"`
+	users     map[string]user // what was read back, for the end
+}
+
+// toll is what the faults of one kind cost, a number for each fault.
+type toll struct {
+	Outages []time.Duration `json:"outages"` // longest time that a part of the users was not answered well
+	Gaps    []time.Duration `json:"gaps"`    // longest time without any good answer
+	Back    []time.Duration `json:"back"`    // from the fault's end until what ended it was done
+	Beyond  int             `json:"beyond"`  // requests late or failed
+	Stall   time.Duration   `json:"stall"`   // the harness's own longest stall meanwhile
+}
+
+// addRound adds a round to a report. What happens after the end of a fault belongs to it, until the next one.
+func addRound(r chaosReport, one report, stalls []stall) chaosReport {
+	r.Requests, r.Beyond, r.Failed = r.Requests+one.Budget.Requests, r.Beyond+one.Budget.Beyond, r.Failed+one.Budget.Failed
+	r.Explained, r.Counts = r.Explained+one.Generator.Explained, r.Counts+one.Counts
+	r.Max, r.Stall = max(r.Max, one.Budget.Max), max(r.Stall, one.Generator.Longest)
+	h, n := r.Histories, one.Histories
+	r.Histories = checked{h.Users + n.Users, h.Operations + n.Operations, h.Open + n.Open, h.Unknown + n.Unknown, h.Illegal + n.Illegal, n.First, n.Page}
+	if one.Verdict.Code == exitWrong {
+		r.Wrong = append(r.Wrong, one.Verdict.Reasons...)
+	}
+	for i, f := range one.Faults {
+		if f.Heal {
+			continue
+		}
+		until, t := time.Duration(never), r.Kinds[f.Kind]
+		outage, gap, beyond := f.Outage, f.Gap, f.Beyond
+		for _, after := range one.Faults[i+1:] {
+			if !after.Heal {
+				until = after.At + one.From
+				break
+			}
+			outage, gap, beyond = max(outage, after.Outage), max(gap, after.Gap), beyond+after.Beyond
+			t.Back = append(t.Back, after.Took)
+		}
+		for _, s := range stalls {
+			if s.To > f.At+one.From && s.From < until {
+				t.Stall = max(t.Stall, s.To-s.From)
+			}
+		}
+		t.Outages, t.Gaps, t.Beyond = append(t.Outages, outage), append(t.Gaps, gap), t.Beyond+beyond
+		r.Kinds[f.Kind] = t
+		r.Faults++
+	}
+	return r
+}
+
+// quantiles returns the median, the 99th percentile and the greatest of some times.
+func quantiles(times []time.Duration) [3]time.Duration {
+	if len(times) == 0 {
+		return [3]time.Duration{}
+	}
+	sorted := slices.Sorted(slices.Values(times))
+	return [3]time.Duration{sorted[(len(sorted)-1)/2], sorted[(len(sorted)-1)*99/100], sorted[len(sorted)-1]}
+}
+
+// chaosText is a chaos run for a terminal.
+func chaosText(r chaosReport) string {
+	var b strings.Builder
+	table := tabwriter.NewWriter(&b, 0, 8, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(table, "\nfault\tnumber\t| part of the users not answered well (ms): p50\tp99\tmax\t| no good answer at all: p50\tp99\tmax\t| beyond %v\town stall\t\n", r.Budget)
+	for _, kind := range slices.Sorted(maps.Keys(r.Kinds)) {
+		t := r.Kinds[kind]
+		o, g := quantiles(t.Outages), quantiles(t.Gaps)
+		fmt.Fprintf(table, "%s\t%d\t| %s\t%s\t%s\t| %s\t%s\t%s\t| %d\t%s\t\n", kind, len(t.Outages), ms(o[0]), ms(o[1]), ms(o[2]), ms(g[0]), ms(g[1]), ms(g[2]), t.Beyond, ms(t.Stall))
+	}
+	_ = table.Flush() // a strings.Builder never fails
+	h := r.Histories
+	fmt.Fprintf(&b, "\nrequests    %d; %d beyond %v (%d of them failed, longest %v), %d more explained by the harness's own stalls, the longest %v\n", r.Requests, r.Beyond, r.Budget, r.Failed, short(r.Max), r.Explained, short(r.Stall))
+	fmt.Fprintf(&b, "histories   %d users, %d operations, %d writes without an answer: %d not linearizable, %d not decided; %d counts within bounds\n", h.Users, h.Operations, h.Open, h.Illegal, h.Unknown, r.Counts)
+	fmt.Fprintf(&b, "in the end  %d users, every acknowledged write is there: %v\n%s", r.Users, len(r.Wrong) == 0, r.Digests)
+	for _, why := range r.Wrong {
+		fmt.Fprintf(&b, "  wrong: %s\n", why)
+	}
+	return b.String()
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"strings"
+	"time"
+)
+
+// errNodes is the class of nodes that cannot be asked.
+var errNodes = errors.New("the nodes cannot be asked")
+
+// localNodes is where the nodes of a local cluster listen by default.
+const localNodes = "db-0=127.0.0.1:7400,db-1=127.0.0.1:7401,db-2=127.0.0.1:7402"
+
+// VerifyCommand compares the replicas of every shard.
+type VerifyCommand struct {
+	Nodes string        `help:"All nodes, name=host:port, separated by commas." default:"${localNodes}"`
+	Wait  time.Duration `help:"How long both replicas of a shard may take to come to the same position." default:"30s"`
+}
+
+// Run prints the digests' sum; different replicas are wrong answers.
+func (c VerifyCommand) Run() error {
+	addrs := []string{}
+	for part := range strings.SplitSeq(c.Nodes, ",") {
+		_, addr, ok := strings.Cut(strings.TrimSpace(part), "=")
+		if _, _, err := net.SplitHostPort(addr); !ok || err != nil {
+			return fmt.Errorf("%w: --nodes: expected name=host:port,…, found %q", errSettings, part)
+		}
+		addrs = append(addrs, addr)
+	}
+	out := make(chan digests, 1)
+	go compareDigests(addrs, c.Wait, out)
+	d := <-out
+	if d.Err != nil {
+		return d.Err
+	}
+	fmt.Print(digestText(d))
+	if len(d.Unequal) > 0 {
+		return verdict{Code: exitWrong, Word: "the replicas differ"}
+	}
+	return nil
+}
+
+// digests is what the comparison of all replicas has shown.
+type digests struct {
+	Shards  int
+	Users   uint64
+	Took    time.Duration
+	Unequal []string
+	Err     error
+}
+
+// digestText says what the comparison has shown.
+func digestText(d digests) string {
+	if len(d.Unequal) == 0 {
+		return fmt.Sprintf("digests     %d shards, %d users: both replicas of each are equal (%v)\n", d.Shards, d.Users, short(d.Took))
+	}
+	return fmt.Sprintf("digests     %d of %d shards DIFFER:\n  %s\n", len(d.Unequal), d.Shards, strings.Join(d.Unequal, "\n  "))
+}
+
+// digest is a node's answer to DIGEST.
+type digest struct {
+	Shard  int
+	Role   string
+	Users  uint64
+	LSN    uint64
+	Digest string
+	Error  string
+}
+
+// askDigest asks a node for the digest of a shard.
+func askDigest(addr string, shard int) digest {
+	var d digest
+	line, err := askLine(addr, fmt.Sprintf("DIGEST %d", shard))
+	if err == nil {
+		err = json.Unmarshal([]byte(line), &d)
+	}
+	if err != nil {
+		d.Error = err.Error()
+	}
+	return d
+}
+
+// holders asks all nodes which shards they hold.
+func holders(addrs []string) (map[int][]string, error) {
+	by := map[int][]string{}
+	for _, addr := range addrs {
+		var held []struct{ Shard int }
+		line, err := askLine(addr, "SHARDS")
+		if err == nil {
+			err = json.Unmarshal([]byte(line), &held)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%w: SHARDS of %s: %w", errNodes, addr, err)
+		}
+		for _, h := range held {
+			by[h.Shard] = append(by[h.Shard], addr)
+		}
+	}
+	return by, nil
+}
+
+// compareDigests compares the digests of every shard on all nodes that hold it, again until they are at the same position or the time to wait
+// is over.
+func compareDigests(addrs []string, wait time.Duration, out chan<- digests) {
+	began := time.Now()
+	by, err := holders(addrs)
+	for err != nil && time.Since(began) < wait {
+		time.Sleep(retryPause)
+		by, err = holders(addrs)
+	}
+	d := digests{Shards: len(by), Err: err}
+	for _, shard := range slices.Sorted(maps.Keys(by)) {
+		for {
+			first, differ := askDigest(by[shard][0], shard), []string{}
+			for _, addr := range by[shard][1:] {
+				other := askDigest(addr, shard)
+				if first.Error+other.Error != "" || first.LSN != other.LSN || first.Digest != other.Digest || first.Users != other.Users {
+					differ = append(differ, fmt.Sprintf("shard %d: %s %+v, %s %+v", shard, by[shard][0], first, addr, other))
+				}
+			}
+			if len(by[shard]) != 2 {
+				differ = append(differ, fmt.Sprintf("shard %d is held by %v, not by two nodes", shard, by[shard]))
+			}
+			if len(differ) == 0 || time.Since(began) > wait {
+				d.Users, d.Unequal = d.Users+first.Users, append(d.Unequal, differ...)
+				break
+			}
+			time.Sleep(retryPause)
+		}
+	}
+	d.Took = time.Since(began)
+	out <- d
+}
