@@ -17,10 +17,13 @@ FUZZTIME := 10s
 DATA := data
 ARGS :=
 TESTFLAGS :=
+RATE := 500
+CHAOS := long
+RESULTS := results
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 COMPOSE := $(shell command -v docker-compose || echo docker compose)
 
-.PHONY: help deps build run test race lint fuzz images compose-test clean
+.PHONY: help deps build run bench chaos test race lint fuzz images compose-test clean
 
 help: ## lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -55,6 +58,13 @@ build: deps ## builds bin/node, bin/gateway and bin/bench
 run: build ## builds, then runs three nodes and a gateway here; DATA=folder, ARGS=further flags
 	@exec bin/bench cluster --dir $(DATA) $(ARGS)
 
+# Exit codes: 2 the budget was missed, 3 wrong answers, 4 this machine was too busy to judge.
+bench: build ## a minute of CRUD load with a kill and a restart in it, judged; RATE=operations a second, ARGS=further flags
+	@bin/bench run --cluster --rate $(RATE) --duration 60s --fault 'kill db-1 at 15s; start db-1 at 35s' --out $(RESULTS)/bench $(ARGS)
+
+chaos: build ## nodes are killed, paused and cut off under load, 200 times each; CHAOS=short does each twice
+	@bin/bench chaos --each $(if $(filter short,$(CHAOS)),2,200) --out $(RESULTS)/chaos $(ARGS)
+
 test: deps ## runs all tests; TESTFLAGS=flags of go test
 	@go test -timeout 20m $(TESTFLAGS) ./...
 
@@ -88,5 +98,5 @@ images: ## builds the container images tandem-gateway and tandem-db
 compose-test: images ## runs the cluster in containers and checks it from outside
 	@COMPOSE="$(COMPOSE)" .ci/compose
 
-clean: ## removes bin and the data of "make run"
-	@rm -rf bin $(DATA)
+clean: ## removes bin, the data of "make run" and the results of bench
+	@rm -rf bin $(DATA) $(RESULTS)

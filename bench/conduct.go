@@ -66,11 +66,13 @@ func conduct(j job, out chan<- outcome) {
 		seconds[phaseLoad] = time.Since(from).Seconds()
 	}
 	w.First += w.Records
-	from := j.Beat.Now()
+	now := j.Beat.Now()
+	from := now.Add(j.Width - now.Sub(begin)%j.Width) // so that the pieces of the timeline begin with it
+	j.Beat.Sleep(from.Sub(now))
 	if j.Mixed {
 		stop, scripted := make(chan struct{}), make(chan error, 1)
 		count := uint64(j.Rate * j.Duration.Seconds())
-		running := phase{Name: phaseRun, Count: count, Rate: j.Rate, Closed: j.Connections, Next: runOperation, Workload: w}
+		running := phase{Name: phaseRun, Count: count, Rate: j.Rate, Closed: j.Connections, Start: from, Next: runOperation, Workload: w}
 		go drive(c, j.Beat, running, in.Samples, stop, done)
 		go runScript(j, begin, from, in.Events, stop, scripted)
 		made = <-done

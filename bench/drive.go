@@ -5,9 +5,10 @@ import "time"
 // phase is a part of a run: operations on a schedule.
 type phase struct {
 	Name     string
-	Count    uint64  // how many operations; 0 for no limit
-	Rate     float64 // operations a second; 0 for as many as the connections carry
-	Closed   int     // how many may be under way at once
+	Count    uint64    // how many operations; 0 for no limit
+	Rate     float64   // operations a second; 0 for as many as the connections carry
+	Closed   int       // how many may be under way at once
+	Start    time.Time // of the schedule
 	Next     func(w workload, i, made uint64) (operation, uint64)
 	Workload workload
 }
@@ -16,7 +17,7 @@ type phase struct {
 // all are answered, and sends how many users were created by them. Each answer goes to samples.
 func drive(c client, b beat, p phase, samples chan<- sample, stop <-chan struct{}, done chan<- uint64) {
 	places := make(chan struct{}, p.Closed)
-	start, made, held := b.Now(), uint64(0), false
+	made, held := uint64(0), false
 	for i := uint64(0); p.Count == 0 || i < p.Count; i++ {
 		select {
 		case <-stop:
@@ -25,7 +26,7 @@ func drive(c client, b beat, p phase, samples chan<- sample, stop <-chan struct{
 		}
 		due := b.Now()
 		if p.Rate > 0 {
-			due = start.Add(time.Duration(float64(i) / p.Rate * float64(time.Second)))
+			due = p.Start.Add(time.Duration(float64(i) / p.Rate * float64(time.Second)))
 			if wait := due.Sub(b.Now()); wait > 0 {
 				held = false // on schedule again
 				b.Sleep(wait)

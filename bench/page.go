@@ -36,10 +36,7 @@ func chartsOf(r report) []chart {
 		return nil
 	}
 	length := max(r.Seconds[phaseRun], secondsOf(r.Timeline[len(r.Timeline)-1].At))
-	width := secondsOf(r.Timeline[0].At)
-	if len(r.Timeline) > 1 {
-		width = secondsOf(r.Timeline[1].At - r.Timeline[0].At)
-	}
+	width := max(secondsOf(r.Width), 1e-3)
 	latency := chart{Title: "Latency from the intended start, over time (log)", Unit: " ms", Log: true, To: length, Limit: float64(r.Budget.Budget) / 1e6, Ticks: timeTicks(length)}
 	flow := chart{Title: "Requests a second, over time", To: length, Ticks: latency.Ticks}
 	top, p99, p50 := series{Name: "longest", Class: "a"}, series{Name: "p99", Class: "b"}, series{Name: "median", Class: "c"}
@@ -49,8 +46,8 @@ func chartsOf(r report) []chart {
 		top.X, top.Y = append(top.X, at), append(top.Y, float64(m.Max)/1e6)
 		p99.X, p99.Y = append(p99.X, at), append(p99.Y, float64(m.P99)/1e6)
 		p50.X, p50.Y = append(p50.X, at), append(p50.Y, float64(m.P50)/1e6)
-		good.X, good.Y = append(good.X, at), append(good.Y, float64(m.OK)/max(width, 1e-3))
-		failed.X, failed.Y = append(failed.X, at), append(failed.Y, float64(m.Failed)/max(width, 1e-3))
+		good.X, good.Y = append(good.X, at), append(good.Y, float64(m.OK)/width)
+		failed.X, failed.Y = append(failed.X, at), append(failed.Y, float64(m.Failed)/width)
 	}
 	for _, f := range r.Faults {
 		latency.Marks = append(latency.Marks, tick{secondsOf(f.At), f.Text})
@@ -58,7 +55,7 @@ func chartsOf(r report) []chart {
 	for _, s := range r.Stalls {
 		latency.Bands = append(latency.Bands, [2]float64{secondsOf(s.From - r.From), secondsOf(s.To - r.From)})
 	}
-	latency.Series, flow.Series, flow.Marks = []series{top, p99, p50}, []series{good, failed}, latency.Marks
+	latency.Series, flow.Series, flow.Marks = []series{p50, p99, top}, []series{good, failed}, latency.Marks
 	curve := chart{Title: "Percentiles of the latency (log)", Unit: " ms", Log: true, To: 5.2, Limit: latency.Limit}
 	intended, service := series{Name: "intended start", Class: "a"}, series{Name: "send", Class: "b"}
 	for _, p := range r.Curve {

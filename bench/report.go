@@ -22,6 +22,7 @@ type report struct {
 	Rate       float64                `json:"rate"` // requests a second in the run phase
 	Seconds    map[string]float64     `json:"seconds"`
 	Operations []operationReport      `json:"operations"`
+	Width      time.Duration          `json:"width"` // of a piece of the timeline
 	Timeline   []moment               `json:"timeline"`
 	Curve      []percentile           `json:"curve"`
 	Faults     []faultReport          `json:"faults,omitempty"`
@@ -198,7 +199,7 @@ func makeReport(o outcome, began time.Time, histories checked, wrong, unproven [
 	r.Operations, r.Timeline, r.Curve = operationsOf(o.Tally.Groups), timelineOf(o.Tally, o.From), curveOf(o.Tally.Groups)
 	r.Faults, r.Touched = faultsOf(o), touchedOf(o.Tally.Touched)
 	intended, _ := wholeOf(o.Tally.Groups)
-	r.Whole, r.From = intended.Export(), o.From
+	r.Whole, r.From, r.Width = intended.Export(), o.From, o.Tally.Width
 	if o.Seconds[phaseRun] > 0 {
 		r.Rate = float64(k.Requests) / o.Seconds[phaseRun]
 	}

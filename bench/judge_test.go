@@ -1,0 +1,118 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// runBench runs the binary and returns its exit code and what it says.
+func runBench(t *testing.T, args ...string) (int, string) {
+	t.Helper()
+	if err := buildAll(); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(filepath.Join(binaries, "bench"), args...).CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	if exit != nil {
+		return exit.ExitCode(), string(out)
+	}
+	return 0, string(out)
+}
+
+func TestExitCodesOfUsage(t *testing.T) {
+	for _, args := range [][]string{{"run", "--rate", "often"}, {"run", "--mix", "z"}, {"dance"}, {"run", "--fault", "kill db-1 at 1s"}, {"verify", "--nodes", "x"},
+		{"run", "--target", "http://127.0.0.1:1", "--settle", "1ms", "--out", t.TempDir()}} {
+		if code, out := runBench(t, args...); code != exitUsage || out == "" {
+			t.Errorf("%v: code %d: %s", args, code, out)
+		}
+	}
+}
+
+// TestARunOnAClusterOfItsOwn judges answers, not times: those hang on how busy the machine is.
+func TestARunOnAClusterOfItsOwn(t *testing.T) {
+	dir := t.TempDir()
+	code, out := runBench(t, "run", "--cluster", "--bin", binaries, "--out", dir, "--duration", "3s", "--rate", "200", "--records", "300", "--timeout", "20s", "--budget", "15s",
+		"--most-stall", "15s", "--fault", "pause db-1 at 1s for 30ms; cut db-0 to db-1 at 1.5s for 30ms")
+	if code != exitPass && code != exitBudget || !strings.Contains(out, "0 not linearizable") || !strings.Contains(out, "each is listed once") {
+		t.Errorf("code %d: %s", code, out)
+	}
+	for _, name := range []string{"report.html", "report.json", "latency.hgrm"} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Size() < 1000 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if left := living(filepath.Join(dir, "cluster")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestChaosInShort(t *testing.T) {
+	code, out := runBench(t, "chaos", "--bin", binaries, "--out", t.TempDir(), "--each", "1", "--records", "200", "--rate", "150", "--quiet")
+	if code != exitPass || !strings.Contains(out, "PASS") || !strings.Contains(out, "both replicas of each are equal") {
+		t.Errorf("code %d: %s", code, out)
+	}
+}
+
+// fakeNode answers lines of text from a table.
+func fakeNode(t *testing.T, answers map[string]string) string {
+	t.Helper()
+	listen, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listen.Close() })
+	go func() {
+		for {
+			conn, err := listen.Accept()
+			if err != nil {
+				return
+			}
+			line, _ := bufio.NewReader(conn).ReadString('\n')
+			fmt.Fprintln(conn, answers[strings.TrimSpace(line)])
+			conn.Close()
+		}
+	}()
+	return listen.Addr().String()
+}
+
+func TestReplicasThatDifferAreFound(t *testing.T) {
+	view := `[{"shard":3,"epoch":7,"leader":"db-0","backup":"db-1","inSync":true}]`
+	shards, good := `[{"shard":3}]`, `{"shard":3,"users":5,"epoch":7,"lsn":9,"digest":"abc"}`
+	for _, c := range []struct {
+		name, other, view string
+		equal, synced     bool
+	}{
+		{"equal", good, view, true, true},
+		{"another digest", strings.Replace(good, "abc", "abd", 1), view, false, true},
+		{"another position", strings.Replace(good, `"lsn":9`, `"lsn":8`, 1), strings.Replace(view, "true", "false", 1), false, false},
+		{"another view", `{"error":"x"}`, strings.Replace(view, "7", "8", 1), false, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			addrs := []string{fakeNode(t, map[string]string{"SHARDS": shards, "DIGEST 3": good, "VIEW": view}), fakeNode(t, map[string]string{"SHARDS": shards, "DIGEST 3": c.other, "VIEW": c.view})}
+			out, synced := make(chan digests, 1), make(chan error, 1)
+			go compareDigests(addrs, 50*time.Millisecond, out)
+			go awaitSync(addrs, 50*time.Millisecond, synced)
+			if d := <-out; d.Err != nil || (len(d.Unequal) == 0) != c.equal || !strings.Contains(digestText(d), map[bool]string{true: "are equal", false: "DIFFER"}[c.equal]) {
+				t.Errorf("%+v", d)
+			}
+			if err := <-synced; (err == nil) != c.synced {
+				t.Error(err)
+			}
+			code, text := runBench(t, "verify", "--wait", "50ms", "--nodes", "a="+addrs[0]+",b="+addrs[1])
+			if want := map[bool]int{true: exitPass, false: exitWrong}[c.equal]; code != want {
+				t.Errorf("verify ends with %d: %s", code, text)
+			}
+		})
+	}
+}
