@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -92,8 +93,7 @@ func chaosRound(c ChaosCommand, l lease, w workload, part []trial, r chaosReport
 	ran, made, began := make(chan outcome, 1), make(chan report, 1), time.Now()
 	go conduct(j, ran)
 	o := <-ran
-	if o.Err != nil {
-		r.Stopped = true
+	if r.Stopped = o.Err != nil; r.Stopped && !errors.Is(o.Err, errInterrupted) {
 		r.Wrong = append(r.Wrong, o.Err.Error())
 	}
 	go assess(o, j, c.LoadFlags, began, made)
@@ -113,7 +113,7 @@ func chaosRound(c ChaosCommand, l lease, w workload, part []trial, r chaosReport
 func endChaos(r chaosReport, l lease, out chan<- chaosReport) {
 	walked, compared := make(chan string, 1), make(chan digests, 1)
 	go walkUsers(newClient("http://"+l.Plan.HTTP, 1, true, pageTimeout, time.Now()), r.users, 0, walked)
-	if listed := <-walked; listed != "" && len(r.Wrong) == 0 {
+	if listed := <-walked; listed != "" && len(r.Wrong) == 0 && !r.Stopped {
 		r.Wrong = append(r.Wrong, "in the end: "+listed)
 	}
 	go compareDigests(l.Plan.Addrs, pageTimeout, compared)

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"errors"
 	"os"
 	"os/signal"
 	"syscall"
@@ -80,7 +80,7 @@ func conduct(j job, out chan<- outcome) {
 		seconds[phaseRun] = time.Since(from).Seconds()
 	}
 	back := make(chan returned, 1)
-	if j.Check {
+	if j.Check && !errors.Is(err, errInterrupted) {
 		go readBack(c, j, w, made, before.Count, in.Samples, back)
 	} else {
 		back <- returned{}
@@ -112,25 +112,29 @@ func runScript(j job, begin, from time.Time, events chan<- event, stop chan<- st
 		finished = time.After(time.Until(from.Add(j.Duration)))
 	}
 	var err error
+	early := j.Duration == 0
 	select {
 	case err = <-over:
-		if finished == nil {
+		if early {
 			break
 		}
 		select {
 		case <-finished:
 		case <-interrupted:
+			early, err = true, errInterrupted
 		}
 	case <-finished:
 		close(quit)
 		err = <-over
 	case <-interrupted:
+		early = true
 		close(quit)
-		err = <-over
-		if err == nil {
-			err = fmt.Errorf("%w before its end", errInterrupted)
+		if err = <-over; err == nil {
+			err = errInterrupted
 		}
 	}
-	close(stop)
+	if early { // else all that was to start is started, however late
+		close(stop)
+	}
 	ended <- err
 }

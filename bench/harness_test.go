@@ -124,7 +124,8 @@ func (f *fakeStore) answer(r *http.Request, wrong string) (int, any) {
 // against runs a short load against a store and returns its report.
 func against(t *testing.T, f *fakeStore, change func(*job)) report {
 	t.Helper()
-	f.users, f.before, f.version = map[string]user{}, map[string]user{}, map[string]int{}
+	stranger := user{"stranger", "n", "e", 1} // of an earlier run
+	f.users, f.before, f.version, f.order = map[string]user{"stranger": stranger}, map[string]user{}, map[string]int{}, []string{"stranger"}
 	server := httptest.NewServer(f)
 	t.Cleanup(server.Close)
 	flags := LoadFlags{Records: 100, Seed: 3, Connections: 512, KeepAlive: true, Timeout: 3 * time.Second, Budget: 250 * time.Millisecond,

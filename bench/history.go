@@ -25,12 +25,18 @@ type checked struct {
 // never is the end of an operation that has none.
 const never = math.MaxInt64
 
-// histories sorts samples by the user that they are about.
+// histories sorts samples by the user that they are about. Users in lists that the run does nothing to are others'.
 func histories(samples []sample) map[string][]porcupine.Operation {
-	all := map[string][]porcupine.Operation{}
+	all, ours := map[string][]porcupine.Operation{}, map[string]bool{}
+	for _, s := range samples {
+		ours[s.Op.User.ID] = true
+	}
 	for _, s := range samples {
 		call, back := int64(s.Sent), int64(s.Done)
 		for _, u := range s.Items {
+			if !ours[u.ID] {
+				continue
+			}
 			all[u.ID] = append(all[u.ID], porcupine.Operation{Input: input{Kind: opGet, User: user{ID: u.ID}}, Call: call, Output: output{200, u, ""}, Return: back})
 		}
 		switch kind := s.Op.Kind; {

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/signal"
 	"strconv"
+	"syscall"
 )
 
 // lease is a cluster that bench has started for a run of its own; End stops it and removes its data.
@@ -43,6 +45,7 @@ func openCluster(nodes int, bin, dir string, out chan<- lease) {
 	for _, lane := range lanes {
 		go runLane(lane)
 	}
+	go guardCluster(plan.Dir)
 	processes, err := startCluster(plan)
 	l.Plan, l.Err = plan, err
 	back := make(chan []process, 1)
@@ -54,6 +57,17 @@ func openCluster(nodes int, bin, dir string, out chan<- lease) {
 			close(lane.Control)
 		}
 	}
+}
+
+// guardCluster lets nobody leave the cluster behind: the first Ctrl-C ends the load, the second one everything at once.
+func guardCluster(dir string) {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	<-signals
+	fmt.Fprintln(os.Stderr, "bench: the run ends early; once more ends it at once")
+	<-signals
+	_ = stopCluster(dir, 0) // what can be stopped is
+	os.Exit(exitUsage)
 }
 
 // freeAddresses returns addresses of this machine at which nobody listens.

@@ -122,11 +122,14 @@ func (c RunCommand) Run() error {
 	ran := make(chan outcome, 1)
 	go conduct(j, ran)
 	o := <-ran
-	if o.Err != nil {
+	if o.Err != nil && !errors.Is(o.Err, errInterrupted) {
 		return o.Err
 	}
 	go assess(o, j, c.LoadFlags, began, made)
 	r := <-made
+	if o.Err != nil && r.Verdict.Code != exitWrong {
+		r.Verdict = verdict{exitUsage, "NOT JUDGED: it was ended early", r.Verdict.Reasons}
+	}
 	r.Title, r.Settings = titleOf(c.Mix, rate, steps), settingsOf(c, target, j.Workload)
 	published := make(chan error, 1)
 	go publish(r, c.Out, c.Compare, published)
