@@ -62,6 +62,7 @@
 //	budget.go    late requests, whose fault they are, the verdict
 //	model.go     what the answers about one user must agree with
 //	history.go   the histories of all users, judged with porcupine
+//	witness.go   an order of a crowded history, by its versions, that proves it right
 //	bounds.go    counts between what was acknowledged and what may have happened
 //	assess.go    all checks of a run together
 //	report.go    the report of a run

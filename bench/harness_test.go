@@ -131,7 +131,7 @@ func against(t *testing.T, f *fakeStore, change func(*job)) report {
 	flags := LoadFlags{Records: 100, Seed: 3, Connections: 512, KeepAlive: true, Timeout: 3 * time.Second, Budget: 250 * time.Millisecond,
 		MostStall: time.Hour, Settle: 2 * time.Second, CheckTimeout: 10 * time.Second, Out: t.TempDir(), Quiet: true}
 	j := jobOf(flags, workloadOf(flags, "crud"), server.URL, 400, time.Second)
-	j.Show = showTo(true, nil)
+	j.Show, j.Beat = showTo(true, nil), beat{}
 	if change != nil {
 		change(&j)
 	}
