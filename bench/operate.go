@@ -36,7 +36,7 @@ func operate(p clusterPlan, processes []process, lanes []lane, orders <-chan ord
 				cuts = nil
 			}
 			for _, l := range lanes {
-				l.Control <- gatesOf(l, cuts)
+				setLane(l, gatesOf(l, cuts))
 			}
 			var err error
 			if len(lanes) == 0 {
@@ -63,7 +63,7 @@ func operate(p clusterPlan, processes []process, lanes []lane, orders <-chan ord
 		_ = child.cmd.Process.Signal(syscall.SIGCONT) // it may be gone
 	}
 	for _, l := range lanes {
-		l.Control <- wholeLane
+		setLane(l, wholeLane)
 	}
 	back <- processes
 }

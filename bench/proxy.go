@@ -13,13 +13,26 @@ type lane struct {
 	From, To string
 	Listen   net.Listener
 	Target   string
-	Control  chan gates
+	Control  chan setting
 }
 
 // gates are what a lane lets through. Bytes that meet a closed gate are held, as a network that is cut holds them, and go on when it opens.
 type gates struct {
 	There, Back bool // from the one who opened the connection, and to it
 	Refuse      bool // connections are closed, and new ones too
+}
+
+// setting is an order to a lane to set its gates; Done is closed when they are set.
+type setting struct {
+	Gates gates
+	Done  chan struct{}
+}
+
+// setLane sets a lane's gates: what is sent after it meets them.
+func setLane(l lane, g gates) {
+	done := make(chan struct{})
+	l.Control <- setting{g, done}
+	<-done
 }
 
 // wholeLane lets everything through.
@@ -39,7 +52,7 @@ func throughProxies(p clusterPlan) (clusterPlan, []lane, error) {
 					return p, lanes, fmt.Errorf("%w: a proxy: %w", errPlan, err)
 				}
 				addr = listen.Addr().String()
-				lanes = append(lanes, lane{from, to, listen, p.Addrs[k], make(chan gates)})
+				lanes = append(lanes, lane{from, to, listen, p.Addrs[k], make(chan setting)})
 			}
 			entries = append(entries, to+"="+addr)
 		}
@@ -76,11 +89,10 @@ func runLane(l lane) {
 			cords = append(cords, c)
 			go runCord(c, l.Target, ended)
 		case next, more := <-l.Control:
-			if !more {
+			if now = next.Gates; !more {
 				l.Listen.Close()
-				next = gates{Refuse: true}
+				now = gates{Refuse: true}
 			}
-			now = next
 			for _, c := range cords {
 				if now.Refuse {
 					sever(c.near)
@@ -91,6 +103,7 @@ func runLane(l lane) {
 			if !more {
 				return
 			}
+			close(next.Done)
 		case c := <-ended:
 			cords = slices.DeleteFunc(cords, func(other cord) bool { return other.near == c.near })
 		}

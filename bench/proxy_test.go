@@ -40,7 +40,7 @@ func echoLane(t *testing.T) lane {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := lane{From: "a", To: "b", Listen: listen, Target: server.Addr().String(), Control: make(chan gates)}
+	l := lane{From: "a", To: "b", Listen: listen, Target: server.Addr().String(), Control: make(chan setting)}
 	go runLane(l)
 	t.Cleanup(func() {
 		close(l.Control)
@@ -75,16 +75,16 @@ func TestLanes(t *testing.T) {
 		t.Fatalf("through an open lane came %q", got)
 	}
 	for _, closed := range []gates{{There: true}, {Back: true}, {}} {
-		l.Control <- closed
+		setLane(l, closed)
 		if got := say(t, conn, "two", 50*time.Millisecond); got != "" {
 			t.Errorf("through %+v came %q", closed, got)
 		}
-		l.Control <- wholeLane
+		setLane(l, wholeLane)
 		if got := say(t, conn, "", patience); got != "TWO" {
 			t.Errorf("after %+v the lane gives back %q", closed, got)
 		}
 	}
-	l.Control <- gates{Refuse: true}
+	setLane(l, gates{Refuse: true})
 	if got := say(t, conn, "three", patience); got != "broken" {
 		t.Errorf("a refused connection gives %q", got)
 	}
@@ -95,7 +95,7 @@ func TestLanes(t *testing.T) {
 		}
 		again.Close()
 	}
-	l.Control <- wholeLane
+	setLane(l, wholeLane)
 	if conn, err = net.Dial("tcp", l.Listen.Addr().String()); err != nil || say(t, conn, "five", patience) != "FIVE" {
 		t.Errorf("a lane that was refused does not come back: %v", err)
 	}
