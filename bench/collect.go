@@ -2,6 +2,7 @@ package main
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -103,7 +104,7 @@ func collect(in inbox, t tally, keep bool, begin time.Time, show chan<- snapshot
 			}
 		case e := <-in.Events:
 			o.Events = append(o.Events, e)
-			now.Event = e.Text
+			now.Event = strings.TrimPrefix(now.Event+"; "+e.Text, "; ")
 		case l := <-in.Stalls:
 			o.Stalls = append(o.Stalls, l)
 			now.Stall = max(now.Stall, l.To-l.From)
