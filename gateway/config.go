@@ -19,7 +19,8 @@ type Config struct {
 	Shards         int           `help:"Number of shards, as the nodes have it." default:"24"`
 	Links          int           `help:"Connections to each node." default:"2"`
 	Deadline       time.Duration `help:"Within which every request is answered." default:"240ms"`
-	Try            time.Duration `help:"After which an unanswered try is repeated on another connection." default:"50ms"`
+	Try            time.Duration `help:"After which a try without an answer is repeated at the shard's other replica." default:"50ms"`
+	Silence        time.Duration `help:"After which a connection to a node that says nothing, though an answer is due, is closed and dialled again." default:"80ms"`
 	MaxConnections int           `name:"max-connections" help:"Connections of clients that are open at once; more wait to be accepted." default:"16384"`
 	Health         bool          `help:"Ask the gateway at --listen whether it serves, and exit with 0 or 1." env:"-"`
 }
@@ -47,8 +48,8 @@ func check(c Config) ([]Member, shard.Layout, error) {
 	if err := shard.CheckLayout(layout); err != nil {
 		return nil, layout, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	if c.Links < 1 || c.Links > 64 || c.Deadline <= 0 || c.Try <= 0 || c.MaxConnections < 1 {
-		return nil, layout, fmt.Errorf("%w: expected 1 to 64 --links, and --deadline, --try and --max-connections greater than 0", ErrConfig)
+	if c.Links < 1 || c.Links > 64 || c.Deadline <= 0 || c.Try <= 0 || c.Silence <= 0 || c.MaxConnections < 1 {
+		return nil, layout, fmt.Errorf("%w: expected 1 to 64 --links, and --deadline, --try, --silence and --max-connections greater than 0", ErrConfig)
 	}
 	return members, layout, nil
 }

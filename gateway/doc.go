@@ -4,14 +4,38 @@
 //
 //  1. routes.go gives the call its request id and its handler.
 //  2. handlers.go reads the body, and only then does the deadline begin; user.go checks it against the schema, tag.go the If-Match header.
-//  3. shard.Place says which shard the user belongs to, the view who leads it.
-//  4. call.go sends the write to one of the leader's links and waits; after a broken connection, a try without an answer or a refusal that may
-//     pass, it sends the same request id again, until the deadline. An answer to any of the tries counts.
+//  3. shard.Place says which shard the user belongs to, the views who leads it.
+//  4. call.go sends the write to one of the leader's links and waits. After a broken connection, a try without an answer or a refusal that may
+//     pass, it sends the same request id again, until the deadline: at the replica that try.go says. An outcome of any of the tries counts.
 //  5. link.go writes all requests that are waiting in one system call, and hands each answer to who waits for it.
 //  6. handlers.go makes the response of the outcome; problem.go writes it.
 //
 // A GET is the same without a body. A count asks a cover of the nodes (shard.Cover) for the counts of its shards; a list counts, cuts the page into
-// runs within shards (list.go) and reads them all at once from the same nodes.
+// runs within shards (list.go) and reads them all at once from the same nodes. Only leaders and backups in sync are asked, as few as can be.
+//
+// # Views, and what becomes of a request when a node dies
+//
+// The gateway begins with the views that a cluster is born with. Each node tells it the views after its welcome and whenever one has changed; of
+// each shard the one with the highest epoch counts (view.go). They are in a cell, a channel of one element, which readers take out and put back.
+// Nothing rests on their being new: a node that does not lead a shard says so, and then the shard's other replica is asked.
+//
+// A leader that dies is replaced in some 150 ms, within the deadline of the requests that were waiting for it:
+//
+//	ms    leader               backup                  the gateway
+//	0     dies                                         its connection breaks, or is silent: a try ends after --try (50 ms)
+//	50                         "not the leader"        asks the other replica, then both in turn, with pauses of 5 to 15 ms
+//	90                                                 no pong: the connections to the dead leader are given up, what waits there fails at once
+//	150                        takes over              is told the new view, and looks for it every 10 ms: asks the new leader at once
+//	152                        answers                 the outcome, under the request id of the first try
+//	240                                                the deadline: 503 with Retry-After, and the last reason that tells something
+//
+// At most two tries of a request are under way at a node, so a node that hangs is not sent ever more. A count or a list leaves a node out that has
+// failed it or has said nothing for a third of its time, and asks another cover; when there is none, it waits for newer views.
+//
+// A connection that says nothing for --silence (80 ms) although an answer is due is given up, and dialled again at least every 50 ms (rule R19). A view that changes nudges the
+// connections to the two nodes concerned: one that is up has to answer a ping, one that waits to be dialled is dialled at once.
+//
+// A 503 says that a write may have been done, unless every try was refused before it could be: no connection, a full queue, a deadline that had passed.
 //
 // # Files
 //
@@ -24,8 +48,11 @@
 //	query.go     parameters, cursors and Link headers of a list, pure
 //	tag.go       entity tags, pure
 //	problem.go   responses and problems
-//	call.go      asking nodes: retries, covers
+//	call.go      asking the leader of a shard, until the deadline
+//	try.go       which replica is asked next, and when, pure
+//	count.go     asking a cover of nodes
 //	list.go      pages
+//	view.go      the views: what nodes tell, merged
 //	link.go      one connection's loop
 //	health.go    /healthz and the probe of containers
 //	metrics.go   /metrics

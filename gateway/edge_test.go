@@ -55,11 +55,11 @@ func TestPanicsAreCounted(t *testing.T) {
 
 // TestASlowUploadKeepsItsTime: the deadline is the nodes' time, not the client's own.
 func TestASlowUploadKeepsItsTime(t *testing.T) {
-	r := newRig(t, 400*time.Millisecond, 50*time.Millisecond)
+	r := newRig(t, time.Second, 400*time.Millisecond)
 	in, out := io.Pipe()
 	go func() {
 		_, _ = io.WriteString(out, ada[:10])
-		time.Sleep(500 * time.Millisecond)
+		time.Sleep(1100 * time.Millisecond)
 		_, _ = io.WriteString(out, ada[10:])
 		out.Close()
 	}()

@@ -39,6 +39,7 @@ type hook func(m *wire.Message) (verdict, *wire.Message)
 type fakeStore struct {
 	lock     sync.Mutex
 	layout   shard.Layout
+	views    []shard.View // which the nodes act by, whatever they tell
 	users    map[string]wire.Record
 	done     map[wire.RequestID]*wire.Message
 	last     uint64
@@ -53,6 +54,8 @@ type fakeNode struct {
 	listener net.Listener
 	lock     sync.Mutex
 	hook     hook
+	deaf     bool            // as if it were cut off or paused: nothing that arrives has an effect
+	tells    []wire.View     // after each welcome; nothing if nil
 	seen     []*wire.Message // requests, in order of arrival
 	open     []net.Conn
 }
@@ -66,11 +69,20 @@ type rig struct {
 	nodes []*fakeNode
 }
 
-// newRig starts three fake nodes and a gateway that is connected to all of them.
+// newRig starts three fake nodes and a gateway that is connected to all of them. A slow machine makes no connection seem silent.
 func newRig(t testing.TB, deadline, try time.Duration) *rig {
+	t.Helper()
+	return newNervousRig(t, deadline, try, ample)
+}
+
+// newNervousRig is newRig with a gateway that gives silent connections up.
+func newNervousRig(t testing.TB, deadline, try, silence time.Duration) *rig {
 	t.Helper()
 	layout := shard.Layout{Nodes: 3, Shards: 24}
 	store := &fakeStore{layout: layout, users: map[string]wire.Record{}, done: map[wire.RequestID]*wire.Message{}, pageMost: 1000}
+	for s := range layout.Shards {
+		store.views = append(store.views, shard.BirthView(layout, s))
+	}
 	r := &rig{t: t, store: store}
 	members := []Member{}
 	for i := range layout.Nodes {
@@ -79,7 +91,7 @@ func newRig(t testing.TB, deadline, try time.Duration) *rig {
 		r.nodes = append(r.nodes, n)
 		members = append(members, Member{n.name, n.listener.Addr().String()})
 	}
-	config := Config{Listen: "test", Cluster: "tandem", Shards: layout.Shards, Links: 2, Deadline: deadline, Try: try, MaxConnections: 100}
+	config := Config{Listen: "test", Cluster: "tandem", Shards: layout.Shards, Links: 2, Deadline: deadline, Try: try, Silence: silence, MaxConnections: 100}
 	r.room = open(config, members, layout, slog.New(slog.DiscardHandler))
 	server := httptest.NewServer(routes(r.room))
 	r.url = server.URL
@@ -174,14 +186,18 @@ func (n *fakeNode) serve(conn net.Conn) {
 			return
 		}
 		what, reply := answer, (*wire.Message)(nil)
-		if m.Kind != wire.Hello && m.Kind != wire.Ping {
-			n.lock.Lock()
+		n.lock.Lock()
+		h, tells, deaf := n.hook, n.tells, n.deaf
+		isRequest := m.Kind != wire.Hello && m.Kind != wire.Ping
+		if isRequest {
 			n.seen = append(n.seen, m)
-			h := n.hook
-			n.lock.Unlock()
-			if h != nil {
-				what, reply = h(m)
-			}
+		}
+		n.lock.Unlock()
+		if isRequest && h != nil {
+			what, reply = h(m)
+		}
+		if deaf {
+			what = silent
 		}
 		switch what {
 		case silent:
@@ -192,7 +208,11 @@ func (n *fakeNode) serve(conn net.Conn) {
 			reply = n.store.answer(n.name, m)
 		}
 		reply.ID = m.ID
-		if _, err = conn.Write(wire.AppendFrame(nil, reply)); err != nil {
+		frames := wire.AppendFrame(nil, reply)
+		if m.Kind == wire.Hello && tells != nil {
+			frames = wire.AppendFrame(frames, &wire.Message{Kind: wire.Views, Views: tells})
+		}
+		if _, err = conn.Write(frames); err != nil {
 			return
 		}
 	}
@@ -203,6 +223,9 @@ func (s *fakeStore) answer(name string, m *wire.Message) *wire.Message {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	current, exists := s.users[m.Record.ID]
+	if refusal := s.refuse(name, m); refusal != nil {
+		return refusal
+	}
 	switch m.Kind {
 	case wire.Hello:
 		return &wire.Message{Kind: wire.Welcome, Clock: clock() + aheadBy, Greeting: wire.Greeting{Version: wire.Version, Cluster: "tandem", Role: "node", Name: name,
@@ -231,6 +254,25 @@ func (s *fakeStore) answer(name string, m *wire.Message) *wire.Message {
 	keep := *a
 	s.done[m.Request] = &keep
 	return a
+}
+
+// refuse is what a node says to a request that another has to answer.
+func (s *fakeStore) refuse(name string, m *wire.Message) *wire.Message {
+	set := m.Set
+	if m.Kind == wire.Get || m.Kind == wire.Write || m.Kind == wire.List {
+		set = []uint64{m.Shard}
+	}
+	for _, at := range set {
+		v := s.views[at]
+		leads, backs := name == "db-"+strconv.Itoa(v.Leader), name == "db-"+strconv.Itoa(v.Backup) && v.InSync
+		if m.Kind == wire.Get || m.Kind == wire.Write {
+			backs = false
+		}
+		if !leads && !backs {
+			return &wire.Message{Kind: wire.Error, Code: wire.NotLeader, Text: "another node leads the shard"}
+		}
+	}
+	return nil
 }
 
 func (s *fakeStore) write(m *wire.Message, current wire.Record, exists bool) *wire.Message {

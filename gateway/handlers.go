@@ -106,7 +106,7 @@ func createUser(room *Room, c *call) response {
 	if refused != nil {
 		return *refused
 	}
-	until := time.Now().Add(room.Config.Deadline) // from here on: a slow upload is the client's own time
+	until := clock() + int64(room.Config.Deadline) // from here on: a slow upload is the client's own time
 	user, have, bad, err := decodeUser(body, wire.HasName|wire.HasEmail|wire.HasGroup)
 	if refused = refuseUser(c.http.Method, bad, err); refused != nil {
 		return *refused
@@ -129,7 +129,7 @@ func updateUser(room *Room, c *call) response {
 	if refused != nil {
 		return *refused
 	}
-	until := time.Now().Add(room.Config.Deadline)
+	until := clock() + int64(room.Config.Deadline)
 	user, have, bad, err := decodeUser(body, hasID)
 	if refused = refuseUser(c.http.Method, bad, err); refused != nil {
 		return *refused
@@ -210,7 +210,7 @@ func keepCount(_ *Room, _ *call) response {
 func unavailable(err error) response { return problem(http.StatusServiceUnavailable, err.Error(), nil) }
 
 func countUsers(room *Room, c *call) response {
-	census, err := countAll(room, make([]bool, room.Layout.Nodes), int(c.request[0]), c.until)
+	census, err := countAll(room, absent{make([]bool, room.Layout.Nodes), make([]bool, room.Layout.Nodes)}, int(c.request[0]), c.until)
 	if err != nil {
 		return unavailable(err)
 	}
@@ -229,7 +229,7 @@ func listUsers(room *Room, c *call) response {
 	if len(bad) > 0 {
 		return problem(http.StatusBadRequest, "parameters that are wrong", bad)
 	}
-	late := time.NewTimer(time.Until(c.until))
+	late := time.NewTimer(time.Duration(c.until - clock()))
 	defer late.Stop()
 	select {
 	case room.Lists <- struct{}{}:
@@ -237,12 +237,13 @@ func listUsers(room *Room, c *call) response {
 	case <-late.C:
 		return unavailable(fmt.Errorf("%w: %d other lists are under way", ErrUnavailable, cap(room.Lists)))
 	}
-	down, reason, first := make([]bool, room.Layout.Nodes), errors.New("its shards were emptied again and again"), 0
+	reason, first := errors.New("its shards were emptied again and again"), 0
+	gone := absent{make([]bool, room.Layout.Nodes), make([]bool, room.Layout.Nodes)}
 	if q.After != "" {
 		first, _ = shard.Place(room.Layout, q.After)
 	}
-	for time.Now().Before(c.until) {
-		census, err := countAll(room, down, int(c.request[0]), c.until)
+	for clock() < c.until {
+		census, err := countAll(room, gone, int(c.request[0]), c.until)
 		if err != nil {
 			return unavailable(err)
 		}
@@ -251,7 +252,7 @@ func listUsers(room *Room, c *call) response {
 		more := behind < room.Layout.Shards
 		switch {
 		case err != nil:
-			down[failed], reason = true, err
+			gone.down[failed], gone.mute[failed], reason = true, errors.Is(err, ErrLink), err
 			continue
 		case q.Walk && len(users) == 0 && more:
 			first = behind

@@ -15,9 +15,9 @@ type nodeHealth struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// health answers GET /healthz: 200 while at least one node can be reached.
+// health answers GET /healthz: 200 while the leader of every shard can be reached, as far as the views are known here.
 func health(room *Room, _ *call) response {
-	nodes, status := map[string]nodeHealth{}, http.StatusServiceUnavailable
+	nodes, up := map[string]nodeHealth{}, make([]bool, len(room.Members))
 	for i, links := range room.Links {
 		for _, link := range links {
 			reply := make(chan LinkState, 1)
@@ -27,15 +27,18 @@ func health(room *Room, _ *call) response {
 				state = <-reply
 			case <-time.After(room.Config.Try):
 			}
-			if have := nodes[room.Members[i].Name]; !have.Up {
-				nodes[room.Members[i].Name] = nodeHealth(state)
-			}
-			if state.Up {
-				status = http.StatusOK
+			if !up[i] {
+				nodes[link.Name], up[i] = nodeHealth(state), state.Up
 			}
 		}
 	}
-	body, err := json.Marshal(map[string]any{"nodes": nodes})
+	leaderless, status := 0, http.StatusOK
+	for _, view := range viewsIn(room.Views) {
+		if !up[view.Leader] {
+			leaderless, status = leaderless+1, http.StatusServiceUnavailable
+		}
+	}
+	body, err := json.Marshal(map[string]any{"nodes": nodes, "shards_without_leader": leaderless})
 	if err != nil {
 		return problem(http.StatusInternalServerError, err.Error(), nil)
 	}

@@ -184,7 +184,7 @@ func TestListsAreBounded(t *testing.T) {
 
 // TestAShortLastTryHidesNoReason: the try that the deadline cuts off says nothing about the node.
 func TestAShortLastTryHidesNoReason(t *testing.T) {
-	r := newRig(t, 300*time.Millisecond, ample)
+	r := newRig(t, time.Second, ample)
 	id := r.idLedBy(0, "w")
 	asked := make(chan struct{}, 1)
 	r.nodes[0].set(func(*wire.Message) (verdict, *wire.Message) {

@@ -15,21 +15,23 @@ import (
 var ErrLink = errors.New("no answer")
 
 const (
-	dialTimeout  = 200 * time.Millisecond
+	dialTimeout  = 100 * time.Millisecond // for a connection, and again for the welcome: a lost SYN is repeated after a second only
 	redialLeast  = 5 * time.Millisecond
 	redialMost   = 50 * time.Millisecond
 	logEvery     = time.Second // at most one line about a connection's trouble, and the life after which it counts as whole
-	writeTimeout = 150 * time.Millisecond
+	writeTimeout = 80 * time.Millisecond
 	linkQueue    = 1024 // requests that wait to be written
 	linkPending  = 1000 // requests that wait for an answer; the node reads no more than 1,024
 )
 
-// The beat of a connection. Silence is counted in ticks that were taken, not in time, so that a pause of this process is none.
+// The beats of a connection, of which silenceBeats make up the setting --silence: by default one that says nothing is given up 80 to 100 ms after an
+// answer was due, so that TCP's own retransmission, which begins at 200 ms, does not eat up the deadline (rule R19). Silence is counted in beats that
+// were taken, not in time, so that a pause of this process is none.
 const (
-	linkTick    = 50 * time.Millisecond
-	pingTicks   = 20 // a ping is sent so often, for the node's clock
-	quietTicks  = 2  // and when an answer is due and nothing was heard for so long
-	silentTicks = 3  // and when nothing is heard after it for so long, the connection is given up
+	pingBeats    = 10 // a ping is sent so often, for the node's clock
+	quietBeats   = 2  // and when an answer is due and nothing was heard for so long
+	silentBeats  = 3  // and when nothing is heard after it for so long, the connection is given up
+	silenceBeats = 4  // the first of quietBeats may be a short one
 )
 
 // session is a connection that has been welcomed, or why there is none.
@@ -51,7 +53,7 @@ func runLink(room *Room, node int, link *Link) {
 	for {
 		dialled := make(chan session, 1)
 		go dial(room, node, dialled)
-		s := refuseUntil(link, reason, dialled)
+		s := refuseUntil(link, reason, dialled, nil)
 		if s.err == nil {
 			began, ended := time.Now(), make(chan error, 1)
 			up.Inc()
@@ -68,20 +70,22 @@ func runLink(room *Room, node int, link *Link) {
 			room.Log.Warn("no connection to a node; dialling on", "peer", member.Name, "error", s.err)
 			said, logged = text, time.Now()
 		}
-		refuseUntil(link, reason, time.After(pause))
+		refuseUntil(link, reason, time.After(pause), link.Nudge)
 		pause = min(2*pause, redialMost)
 	}
 }
 
-// refuseUntil fails whatever is asked, and answers for the state, until there is something to receive, and returns that.
-func refuseUntil[T any](link *Link, reason error, over <-chan T) T {
+// refuseUntil fails whatever is asked, and answers for the state, until there is something to receive, and returns that; or until a nudge.
+func refuseUntil[T any](link *Link, reason error, over <-chan T, nudge <-chan struct{}) (what T) {
 	for {
 		select {
 		case r := <-link.In:
 			r.reply <- reply{err: reason}
 		case ask := <-link.State:
 			ask <- LinkState{Reason: reason.Error()}
-		case what := <-over:
+		case what = <-over:
+			return what
+		case <-nudge:
 			return what
 		}
 	}
@@ -127,10 +131,10 @@ func dial(room *Room, node int, out chan<- session) {
 func serveLink(link *Link, s session, ended chan<- error) {
 	var err error
 	pending, frames, last, scratch := map[uint64]request{}, []byte(nil), uint64(0), &wire.Message{}
-	quiet, pinged, asked := 0, 0, 0 // ticks since a frame was heard, since the last ping, and since one that nothing has followed
+	quiet, pinged, asked := 0, 0, 0 // beats since a frame was heard, since the last ping, and since one that nothing has followed
 	answers, quit := make(chan []*wire.Message, 16), make(chan struct{})
-	go readLink(s, answers, quit)
-	tick := time.NewTicker(linkTick)
+	go readLink(link, s, answers, quit)
+	tick := time.NewTicker(link.Beat)
 	defer tick.Stop()
 	for err == nil {
 		frames = frames[:0]
@@ -154,14 +158,18 @@ func serveLink(link *Link, s session, ended chan<- error) {
 			}
 		case ask := <-link.State:
 			ask <- LinkState{Up: true}
+		case <-link.Nudge: // the connection has to show that it works
+			if asked == 0 {
+				frames, pinged, asked = wire.AppendFrame(frames, &wire.Message{Kind: wire.Ping}), 0, 1
+			}
 		case <-tick.C:
 			quiet, pinged = quiet+1, pinged+1
 			switch {
-			case asked > silentTicks:
+			case asked >= silentBeats:
 				err = errors.New("it is silent")
 			case asked > 0:
 				asked++
-			case pinged >= pingTicks || len(pending) > 0 && quiet >= quietTicks:
+			case pinged >= pingBeats || len(pending) > 0 && quiet >= quietBeats:
 				frames, pinged, asked = wire.AppendFrame(frames, &wire.Message{Kind: wire.Ping}), 0, 1
 			}
 		}
@@ -172,7 +180,7 @@ func serveLink(link *Link, s session, ended chan<- error) {
 	}
 	close(quit)
 	for _, r := range pending {
-		r.reply <- reply{err: fmt.Errorf("%w: %w", ErrLink, err)}
+		r.reply <- reply{err: fmt.Errorf("%w: %s: %w", ErrLink, link.Name, err)}
 	}
 	ended <- err
 }
@@ -188,7 +196,7 @@ func takeRequests(link *Link, s session, first request, frames []byte, pending m
 			scratch.ID, scratch.Deadline = last, r.message.Deadline+s.offset // only a write's frame bears it
 			frames = wire.AppendFrame(frames, scratch)
 		} else {
-			r.reply <- reply{err: fmt.Errorf("%w: %w: too many requests wait for the node", ErrLink, errNotSent)}
+			r.reply <- reply{err: fmt.Errorf("%w: %w: too many requests wait for %s", ErrLink, errNotSent, link.Name)}
 		}
 		if len(frames) > wire.PageBytes {
 			return frames, last
@@ -203,7 +211,8 @@ func takeRequests(link *Link, s session, first request, frames []byte, pending m
 
 // readLink reads answers and hands over all that have arrived at a time. The clock in a pong it turns at once into how far the node's clock
 // is ahead of ours: the way here makes that too small by itself, never too large, so no deadline ends up later than it is (rule R18).
-func readLink(s session, out chan<- []*wire.Message, quit <-chan struct{}) {
+// Views go to the loop that merges them, which waits for nobody.
+func readLink(link *Link, s session, out chan<- []*wire.Message, quit <-chan struct{}) {
 	defer close(out)
 	var scratch []byte
 	for {
@@ -220,6 +229,13 @@ func readLink(s session, out chan<- []*wire.Message, quit <-chan struct{}) {
 			}
 			if m.Kind == wire.Pong {
 				m.Clock -= clock()
+			}
+			if m.Kind == wire.Views {
+				select {
+				case link.Told <- told{link.Name, m.Views}:
+				case <-quit:
+					return
+				}
 			}
 			batch = append(batch, m)
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"strings"
@@ -15,7 +16,9 @@ import (
 )
 
 // newLink is a connection's channels, without a loop.
-func newLink() *Link { return &Link{make(chan request, linkQueue), make(chan chan<- LinkState)} }
+func newLink() *Link {
+	return &Link{"db-0", 20 * time.Millisecond, make(chan request, linkQueue), make(chan chan<- LinkState), make(chan struct{}, 1), make(chan told, 1)}
+}
 
 // readOne reads the next frame that is no ping.
 func readOne(t *testing.T, in *bufio.Reader) *wire.Message {
@@ -107,6 +110,63 @@ func TestRequestsOfABrokenConnectionFail(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	<-ended
+}
+
+// TestASilentConnectionIsGivenUp, with all that waits for it, when a ping has brought nothing.
+func TestASilentConnectionIsGivenUp(t *testing.T) {
+	ours, theirs := net.Pipe()
+	defer theirs.Close()
+	link, ended := newLink(), make(chan error, 1)
+	go serveLink(link, session{raw: ours, in: bufio.NewReader(ours)}, ended)
+	replies := make(chan reply, 3)
+	for range cap(replies) {
+		link.In <- request{&wire.Message{Kind: wire.Get, Record: wire.Record{ID: "a"}}, replies}
+	}
+	go func() { _, _ = io.Copy(io.Discard, theirs) }()
+	for range cap(replies) {
+		if got := <-replies; !errors.Is(got.err, ErrLink) || errors.Is(got.err, errNotSent) || !strings.Contains(got.err.Error(), "db-0") {
+			t.Errorf("%+v", got)
+		}
+	}
+	if err := <-ended; !strings.Contains(err.Error(), "silent") {
+		t.Error(err)
+	}
+}
+
+// TestANudgeIsAnsweredByAPing: a connection that has nothing to do shows whether it works when a view has changed.
+func TestANudgeIsAnsweredByAPing(t *testing.T) {
+	ours, theirs := net.Pipe()
+	defer theirs.Close()
+	link, ended := newLink(), make(chan error, 1)
+	link.Nudge <- struct{}{}
+	go serveLink(link, session{raw: ours, in: bufio.NewReader(ours)}, ended)
+	body, err := wire.ReadFrame(bufio.NewReader(theirs), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err := wire.Decode(body); err != nil || m.Kind != wire.Ping {
+		t.Error(m, err)
+	}
+	if len(link.Nudge) != 0 {
+		t.Error("the nudge is still there")
+	}
+}
+
+// TestANudgeEndsAPause between two dials.
+func TestANudgeEndsAPause(t *testing.T) {
+	link, over := newLink(), make(chan struct{})
+	link.Nudge <- struct{}{}
+	refuseUntil(link, errNotSent, over, link.Nudge) // returns, or the test never ends
+}
+
+// TestASilentNodeIsDialledAgain: its connections are given up, and it is reached again when it hears.
+func TestASilentNodeIsDialledAgain(t *testing.T) {
+	r := newNervousRig(t, ample, 50*time.Millisecond, 80*time.Millisecond)
+	r.nodes[1].hush(true)
+	r.await(1, false)
+	r.nodes[1].hush(false)
+	r.await(1, true)
+	r.must(404, "GET", "/api/user/"+r.idLedBy(1, "x"), "")
 }
 
 // loneRoom has one connection, to an address.

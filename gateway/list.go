@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"time"
 
 	"tandem/shard"
 	"tandem/wire"
@@ -39,14 +38,14 @@ func planPage(l shard.Layout, q Query, first int, c census) (frames []routed, be
 
 // readPage reads the users that frames ask for, in their order, up to limit. A page that the node had to cut is asked for again behind
 // its last user. failed is the node whose answer is missing or wrong, with err.
-func readPage(room *Room, frames []routed, limit uint64, until time.Time) (users []wire.Record, failed int, err error) {
+func readPage(room *Room, frames []routed, limit uint64, until int64) (users []wire.Record, failed int, err error) {
 	parts := make([][]wire.Record, len(frames))
 	open := make([]int, len(frames)) // which part each frame under way belongs to
 	for i := range open {
 		open[i] = i
 	}
 	for len(frames) > 0 {
-		answers, failed, err := askAll(room, frames, roundTime(room, until))
+		answers, failed, err := askAll(room, frames, roundTime(room.Config.Try, until-clock()))
 		if err != nil {
 			return nil, failed, err
 		}

@@ -150,7 +150,7 @@ func TestOneNodeDown(t *testing.T) {
 
 // TestTwoNodesDown: there is no cover; the answer comes at the deadline and says who is missing, unless one comes back before.
 func TestTwoNodesDown(t *testing.T) {
-	r := newRig(t, 150*time.Millisecond, 50*time.Millisecond)
+	r := newRig(t, 400*time.Millisecond, 50*time.Millisecond)
 	for _, i := range []int{0, 1} {
 		r.nodes[i].stop()
 		r.await(i, false)

@@ -76,16 +76,20 @@ func main() {
 
 // open wires the room and sets the connections' loops going.
 func open(config Config, members []Member, layout shard.Layout, log *slog.Logger) *Room {
-	room := &Room{Config: config, Layout: layout, Members: members, Links: make([][]*Link, len(members)), Lists: make(chan struct{}, maxLists),
-		Metrics: newMetrics(), Log: log}
-	for s := range layout.Shards {
-		room.Views = append(room.Views, shard.BirthView(layout, s))
+	room := &Room{Config: config, Layout: layout, Members: members, Views: make(chan []shard.View, 1), Told: make(chan told, len(members)),
+		Links: make([][]*Link, len(members)), Lists: make(chan struct{}, maxLists), Metrics: newMetrics(), Log: log}
+	views := make([]shard.View, layout.Shards) // those that the cluster is born with, until a node tells others
+	for s := range views {
+		views[s] = shard.BirthView(layout, s)
 	}
-	for node := range members {
+	room.Views <- views
+	for node, member := range members {
 		for range config.Links {
-			room.Links[node] = append(room.Links[node], &Link{make(chan request, linkQueue), make(chan chan<- LinkState)})
+			link := &Link{member.Name, max(config.Silence/silenceBeats, time.Millisecond), make(chan request, linkQueue), make(chan chan<- LinkState), make(chan struct{}, 1), room.Told}
+			room.Links[node] = append(room.Links[node], link)
 		}
 	}
+	go learnViews(room)
 	for node, links := range room.Links {
 		for _, link := range links {
 			go runLink(room, node, link)

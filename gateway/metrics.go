@@ -11,9 +11,12 @@ type Metrics struct {
 	Requests  *prometheus.CounterVec   // by operation and status
 	Durations *prometheus.HistogramVec // seconds, by operation
 	Touched   *prometheus.HistogramVec // nodes, by operation
-	Retries   prometheus.Counter
-	Panics    prometheus.Counter
-	LinksUp   *prometheus.GaugeVec // by node
+	Tries     prometheus.Histogram     // of one get or write
+	Retries   *prometheus.CounterVec   // by reason
+
+	ViewChanges prometheus.Counter
+	Panics      prometheus.Counter
+	LinksUp     *prometheus.GaugeVec // by node
 }
 
 // newMetrics registers all metrics.
@@ -26,11 +29,18 @@ func newMetrics() Metrics {
 			Buckets: []float64{.0005, .001, .002, .005, .01, .02, .05, .1, .15, .2, .25, .5, 1}}, []string{"operation"}),
 		Touched: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "tandem_nodes_touched", Help: "Nodes that a request needed, by operation.",
 			Buckets: []float64{0, 1, 2, 3, 4, 5, 8, 16}}, []string{"operation"}),
-		Retries: prometheus.NewCounter(prometheus.CounterOpts{Name: "tandem_retries_total", Help: "Tries beyond the first one of a get or a write."}),
-		LinksUp: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "tandem_links_up", Help: "Connections that are up, by node."}, []string{"node"}),
-		Panics:  prometheus.NewCounter(prometheus.CounterOpts{Name: "tandem_panics_total", Help: "Handlers that panicked: bugs of the gateway."}),
+		Tries: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "tandem_tries", Help: "Tries that a get or a write needed.",
+			Buckets: []float64{1, 2, 3, 5, 10, 20, 50}}),
+		Retries: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tandem_retries_total",
+			Help: "Tries beyond the first one, by what became of the one before."}, []string{"reason"}),
+		ViewChanges: prometheus.NewCounter(prometheus.CounterOpts{Name: "tandem_view_changes_total", Help: "Views of shards that were learnt from nodes."}),
+		LinksUp:     prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "tandem_links_up", Help: "Connections that are up, by node."}, []string{"node"}),
+		Panics:      prometheus.NewCounter(prometheus.CounterOpts{Name: "tandem_panics_total", Help: "Handlers that panicked: bugs of the gateway."}),
 	}
-	m.Registry.MustRegister(m.Requests, m.Durations, m.Touched, m.Retries, m.Panics, m.LinksUp, collectors.NewGoCollector(),
+	m.Registry.MustRegister(m.Requests, m.Durations, m.Touched, m.Tries, m.Retries, m.ViewChanges, m.Panics, m.LinksUp, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, reason := range [...]mishap{silence, unsent, broken, notLeader, notNow, overdue, busy, sickDisk, notHere, outdated, uncovered} {
+		m.Retries.WithLabelValues(string(reason)) // shown as 0 until there is one
+	}
 	return m
 }

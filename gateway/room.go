@@ -2,6 +2,7 @@ package main
 
 import (
 	"log/slog"
+	"time"
 
 	"tandem/shard"
 	"tandem/wire"
@@ -12,17 +13,22 @@ type Room struct {
 	Config  Config
 	Layout  shard.Layout
 	Members []Member
-	Views   []shard.View  // by shard
-	Links   [][]*Link     // by node: its connections
-	Lists   chan struct{} // has an element for each list under way
+	Views   chan []shard.View // a cell with the views by shard; see viewsIn
+	Told    chan told         // what nodes say the views are
+	Links   [][]*Link         // by node: its connections
+	Lists   chan struct{}     // has an element for each list under way
 	Metrics Metrics
 	Log     *slog.Logger
 }
 
-// Link is where one connection's loop is reached.
+// Link is where one connection's loop is reached, and where it hands over what its node says the views are.
 type Link struct {
+	Name  string        // of the node
+	Beat  time.Duration // a tick of the connection
 	In    chan request
 	State chan chan<- LinkState
+	Nudge chan struct{} // has an element when a view has changed in which the node is concerned
+	Told  chan<- told
 }
 
 // LinkState is what a connection's loop says about itself.

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"tandem/shard"
+	"tandem/wire"
+)
+
+// routed is a frame for a node.
+type routed struct {
+	node    int
+	message *wire.Message
+}
+
+// askAll sends reads to their nodes at once and waits for all answers, no longer than within. failed is the node whose answer is
+// missing, with err; -1 if none is.
+func askAll(room *Room, frames []routed, within time.Duration) (answers []*wire.Message, failed int, err error) {
+	requests := make([]request, len(frames))
+	for i, f := range frames {
+		requests[i] = request{f.message, make(chan reply, 1)}
+		links := room.Links[f.node]
+		select {
+		case links[len(links)-1].In <- requests[i]:
+		default:
+			requests[i].reply <- reply{err: fmt.Errorf("%w: too many requests wait for %s", ErrLink, room.Members[f.node].Name)}
+		}
+	}
+	late := time.NewTimer(within)
+	defer late.Stop()
+	for i, f := range frames {
+		got := reply{}
+		select {
+		case got = <-requests[i].reply:
+		case <-late.C:
+			got.err = fmt.Errorf("%w: %s has not answered in time", ErrLink, room.Members[f.node].Name)
+		}
+		if got.err == nil && got.message.Kind == wire.Error {
+			got.err = fmt.Errorf("%s: %s", room.Members[f.node].Name, got.message.Text)
+		}
+		if got.err != nil {
+			return nil, f.node, got.err
+		}
+		answers = append(answers, got.message)
+	}
+	return answers, -1, nil
+}
+
+// roundTime is how long a round of reads waits: a third of what is left, so that a node that stalls leaves time to ask others twice.
+func roundTime(try time.Duration, left int64) time.Duration {
+	return min(time.Duration(left), max(time.Duration(left/3), try))
+}
+
+// census is the users of each shard, and the node that was asked for it.
+type census struct {
+	counts  []uint64
+	cover   []int
+	touched int
+	total   uint64
+}
+
+// absent has the nodes that are left out of a count or a list: down of those that have failed it, mute of those among them that said nothing.
+type absent struct{ down, mute []bool }
+
+// countAll asks a cover of nodes for the counts of all shards. gone has the nodes that failed before, and grows. When they leave a shard without
+// a replica in sync, those that refused are asked again after a pause, for views may have changed, and the mute ones too when that does not help.
+func countAll(room *Room, gone absent, turn int, until int64) (census, error) {
+	reason := errors.New("no node was asked")
+	for try := 0; clock() < until; try++ {
+		views := viewsIn(room.Views)
+		cover, err := shard.Cover(room.Layout, views, wanting(views, gone.down), turn)
+		if err != nil {
+			cover, err = shard.Cover(room.Layout, views, gone.down, turn)
+		}
+		if err == nil {
+			cover, err = inSync(views, cover, gone.down)
+		}
+		if err != nil {
+			if try == 0 {
+				reason = err
+			}
+			if slices.Equal(gone.down, gone.mute) {
+				clear(gone.mute)
+			}
+			copy(gone.down, gone.mute)
+			time.Sleep(min(failingOver, time.Duration(until-clock())))
+			continue
+		}
+		frames, sets := []routed{}, make([][]uint64, room.Layout.Nodes)
+		for s, node := range cover {
+			sets[node] = append(sets[node], uint64(s))
+		}
+		for node, set := range sets {
+			if len(set) > 0 {
+				frames = append(frames, routed{node, &wire.Message{Kind: wire.Count, Set: set}})
+			}
+		}
+		answers, failed, err := askAll(room, frames, roundTime(room.Config.Try, until-clock()))
+		c := census{make([]uint64, room.Layout.Shards), cover, len(frames), 0}
+		if err == nil {
+			c, failed, err = tally(room, frames, answers, c)
+		}
+		if err == nil {
+			return c, nil
+		}
+		room.Metrics.Retries.WithLabelValues(string(uncovered)).Inc()
+		gone.down[failed], gone.mute[failed], reason = true, errors.Is(err, ErrLink), err
+	}
+	return census{}, fmt.Errorf("%w: %w", ErrUnavailable, reason)
+}
+
+// wanting adds to the nodes that are down those whose replica of some shard is not in sync: a cover without them asks the fewest nodes.
+func wanting(views []shard.View, down []bool) []bool {
+	all := slices.Clone(down)
+	for _, v := range views {
+		all[v.Backup] = all[v.Backup] || !v.InSync
+	}
+	return all
+}
+
+// inSync puts the leader in the place of each backup that is not in sync. Error: shard.ErrUncovered, if it is down.
+func inSync(views []shard.View, cover []int, down []bool) ([]int, error) {
+	for s, v := range views {
+		if cover[s] != v.Backup || v.InSync {
+			continue
+		}
+		if down[v.Leader] {
+			return nil, fmt.Errorf("%w: shard %d: node %d is down and node %d is not in sync", shard.ErrUncovered, s, v.Leader, v.Backup)
+		}
+		cover[s] = v.Leader
+	}
+	return cover, nil
+}
+
+// tally fills a census with the answers to frames. failed is a node that did not answer for each shard exactly once, with err.
+func tally(room *Room, frames []routed, answers []*wire.Message, c census) (filled census, failed int, err error) {
+	seen := make([]bool, len(c.counts))
+	for i, a := range answers {
+		node := frames[i].node
+		good := a.Kind == wire.Counts && len(a.Counts) == len(frames[i].message.Set)
+		for _, n := range a.Counts {
+			if good = good && n.Shard < uint64(len(seen)) && c.cover[n.Shard] == node && !seen[n.Shard]; !good {
+				break
+			}
+			seen[n.Shard], c.counts[n.Shard] = true, n.Users
+			c.total += n.Users
+		}
+		if !good {
+			return c, node, fmt.Errorf("%s has not answered for each shard once", room.Members[node].Name)
+		}
+	}
+	return c, -1, nil
+}

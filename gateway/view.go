@@ -1,0 +1,83 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"tandem/shard"
+	"tandem/wire"
+)
+
+// ErrViews is the class of a frame of views that cannot be those of this cluster.
+var ErrViews = errors.New("impossible views")
+
+// told is what a node says the views are.
+type told struct {
+	by    string
+	views []wire.View
+}
+
+// viewsIn looks at the views in their cell: a channel of one element, which who reads it takes out and puts back. The slice itself never
+// changes: other views are another slice.
+func viewsIn(cell chan []shard.View) []shard.View {
+	views := <-cell
+	cell <- views
+	return views
+}
+
+// learnViews takes in what the nodes say, changes the views in the cell, and nudges the connections to the nodes concerned (rule R19).
+func learnViews(room *Room) {
+	logged := time.Time{}
+	for t := range room.Told {
+		old := <-room.Views
+		views, changed, err := mergeViews(room.Layout, old, t.views)
+		room.Views <- views
+		if err != nil && time.Since(logged) > logEvery {
+			logged = time.Now()
+			room.Log.Warn("a node's views are left out", "peer", t.by, "error", err)
+		}
+		room.Metrics.ViewChanges.Add(float64(len(changed)))
+		concerned := make([]bool, room.Layout.Nodes)
+		for _, s := range changed {
+			concerned[views[s].Leader], concerned[views[s].Backup] = true, true
+		}
+		for node, is := range concerned {
+			if !is {
+				continue
+			}
+			for _, link := range room.Links[node] {
+				select {
+				case link.Nudge <- struct{}{}:
+				default: // it has one to come
+				}
+			}
+		}
+	}
+}
+
+// mergeViews returns the views with those that have a higher epoch in what a node says, and which shards they are of. Nodes learn of changes at
+// different times, so what is older is no fault. Error: ErrViews; then nothing has changed.
+func mergeViews(l shard.Layout, old []shard.View, news []wire.View) (views []shard.View, changed []int, err error) {
+	if len(news) != l.Shards {
+		return old, nil, fmt.Errorf("%w: expected those of %d shards, found %d", ErrViews, l.Shards, len(news))
+	}
+	views = old
+	for s, v := range news {
+		first, second := shard.Pair(l, s)
+		straight := v.Leader == uint64(first) && v.Backup == uint64(second)
+		if swapped := v.Leader == uint64(second) && v.Backup == uint64(first); !straight && !swapped {
+			return old, nil, fmt.Errorf("%w: shard %d: expected nodes %d and %d, found %d and %d", ErrViews, s, first, second, v.Leader, v.Backup)
+		}
+		if v.Epoch <= old[s].Epoch {
+			continue
+		}
+		if len(changed) == 0 {
+			views = slices.Clone(old)
+		}
+		views[s] = shard.View{Epoch: v.Epoch, Leader: int(v.Leader), Backup: int(v.Backup), InSync: v.InSync}
+		changed = append(changed, s)
+	}
+	return views, changed, nil
+}
