@@ -39,7 +39,7 @@ func TestCountsOfAFailoverThatNobodyToldOf(t *testing.T) {
 	for _, how := range []string{"deaf", "silent", "gone"} {
 		for dead := range 3 {
 			t.Run(fmt.Sprintf("db-%d %s", dead, how), func(t *testing.T) {
-				r := newNervousRig(t, 2*time.Second, 20*time.Millisecond, 80*time.Millisecond)
+				r := newNervousRig(t, 3*time.Second, 20*time.Millisecond, 80*time.Millisecond)
 				r.fill(100)
 				r.elect(without(dead))
 				switch how {
