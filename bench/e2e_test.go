@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"tandem/shard"
 	"tandem/wire"
 )
 
@@ -125,6 +126,11 @@ func startPatient(t *testing.T, nodes int) *testCluster {
 	t.Helper()
 	t.Setenv("TANDEM_DEADLINE", "8s")
 	t.Setenv("TANDEM_TRY", "8s")
+	// Views must not change because many processes share few processors.
+	t.Setenv("TANDEM_LEASE", "1s")
+	t.Setenv("TANDEM_GRACE", "1200ms")
+	t.Setenv("TANDEM_SILENT", "900ms")
+	t.Setenv("TANDEM_SLOW_DISK", "900ms")
 	return startTest(t, nodes)
 }
 
@@ -148,7 +154,32 @@ func adopt(t *testing.T, plan clusterPlan, processes []process, err error) *test
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.settle()
 	return c
+}
+
+// settle waits until every backup is in sync and every shard is led by the node that placement wants.
+func (c *testCluster) settle() {
+	c.t.Helper()
+	l, why := shard.Layout{Nodes: c.plan.Nodes, Shards: c.plan.Shards}, ""
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		synced := make(chan error, 1)
+		awaitSync(c.plan.Addrs, time.Minute, synced)
+		if err := <-synced; err != nil {
+			c.t.Fatal(err)
+		}
+		views, _ := askSync(c.plan.Addrs[0])
+		why = ""
+		for _, v := range views {
+			if want := c.plan.Names[shard.BirthView(l, v.Shard).Leader]; v.Leader != want {
+				why = fmt.Sprintf("shard %d is led by %s, not by %s", v.Shard, v.Leader, want)
+			}
+		}
+		if why == "" {
+			return
+		}
+	}
+	c.t.Fatal(why)
 }
 
 // start launches process i of the plan again and waits until it serves.

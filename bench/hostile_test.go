@@ -141,7 +141,9 @@ func lastFrame(answer []byte) *wire.Message {
 		if err != nil {
 			return nil
 		}
-		last = m
+		if m.Kind != wire.Views { // told to every gateway, whenever they change
+			last = m
+		}
 	}
 }
 

@@ -14,6 +14,9 @@ var ErrUnavailable = errors.New("no answer within the deadline")
 // ErrNode is the class of a request that a node refused for good.
 var ErrNode = errors.New("a node refused the request")
 
+// tryMargin is by how much earlier than the gateway gives a try up a node may no longer begin it.
+const tryMargin = 2 * time.Millisecond
+
 // triesAtNode bounds the tries of one request that wait for an answer of the same node: one on each of two connections.
 const triesAtNode = 2
 
@@ -28,13 +31,13 @@ var (
 // counts that comes after its try was given up. until is in ns on the boot-time clock. sent tells whether a write may have been done although
 // err is not nil. The message belongs to the links from then on. Errors: ErrUnavailable with the last reason that tells something, ErrNode.
 func askLeader(room *Room, m *wire.Message, until int64) (answer *wire.Message, sent bool, err error) {
-	m.Deadline = until
 	view := viewsIn(room.Views)[m.Shard]
 	c := course{view: view, node: view.Leader, due: clock()}
 	nodes, most := [2]int{view.Leader, view.Backup}, min(room.Config.Links, triesAtNode)
 	var replies [2]chan reply // by node, as are the tries that wait for an answer and all tries
 	var owed, given [2]int
-	reason, telling, doubt := errors.New("no node was asked"), false, false
+	var open []try // of a write: those that a node may have begun, or may yet begin
+	reason, telling, doubt, believed := errors.New("no node was asked"), false, false, false
 	defer func() { room.Metrics.Tries.Observe(float64(given[0] + given[1])) }()
 	for now := c.due; now < until; now = clock() {
 		side := 0
@@ -50,15 +53,17 @@ func askLeader(room *Room, m *wire.Message, until int64) (answer *wire.Message, 
 				replies[side] = make(chan reply, most)
 			}
 			if owed[side] < most {
+				at := try{now, min(until, now+int64(room.Config.Try-tryMargin))}
 				if given[0]+given[1] > 0 {
 					room.Metrics.Retries.WithLabelValues(string(c.last)).Inc()
 				}
-				give(room.Links[c.node][given[side]%len(room.Links[c.node])], m, replies[side]) // first tries share a connection, and so its system calls
+				give(room.Links[c.node][given[side]%len(room.Links[c.node])], m, replies[side], at) // first tries share a connection, and so its system calls
+				open = append(open, at)
 				owed[side], given[side] = owed[side]+1, given[side]+1
 			}
 		}
 		got, from := await(replies, time.Duration(min(c.due, until, now+int64(glance))-now))
-		if from >= 0 && got.err == nil && got.message.Kind == wire.Outcome {
+		if open, believed = settle(open, got, m.Kind == wire.Write); believed {
 			return got.message, true, nil
 		}
 		now = clock()
@@ -84,6 +89,23 @@ func askLeader(room *Room, m *wire.Message, until int64) (answer *wire.Message, 
 	return nil, m.Kind == wire.Write && (doubt || owed[0]+owed[1] > 0), fmt.Errorf("%w: %w", ErrUnavailable, reason)
 }
 
+// settle takes a reply off the list of the tries that a node may have begun, or may yet begin, and tells whether it is to be believed: an outcome is,
+// but for the refusal of a write while an earlier try may still be done after it (rule R20). A try whose connection broke stays on the list.
+func settle(open []try, got reply, write bool) ([]try, bool) {
+	outcome := got.err == nil && got.message != nil && got.message.Kind == wire.Outcome
+	rest, believed := open[:0], outcome
+	for _, t := range open {
+		if t == got.try && (got.err == nil || errors.Is(got.err, errNotSent)) {
+			continue
+		}
+		rest = append(rest, t)
+		if write && outcome && got.message.Result >= wire.Missing && got.try.sent < t.until {
+			believed = false
+		}
+	}
+	return rest, believed
+}
+
 // judge tells why a reply of a node is no outcome; none stands for a refusal that will not pass.
 func judge(got reply, node string) (mishap, error) {
 	switch {
@@ -91,6 +113,8 @@ func judge(got reply, node string) (mishap, error) {
 		return unsent, got.err
 	case got.err != nil:
 		return broken, got.err
+	case got.message.Kind == wire.Outcome:
+		return unsure, fmt.Errorf("%s refused the write, but an earlier try of it may yet be done", node)
 	case got.message.Kind != wire.Error:
 		return none, fmt.Errorf("%s answered with a frame of kind %d", node, got.message.Kind)
 	}
@@ -98,11 +122,11 @@ func judge(got reply, node string) (mishap, error) {
 }
 
 // give hands a request to a link, or fails it at once. It never waits.
-func give(link *Link, m *wire.Message, replies chan reply) {
+func give(link *Link, m *wire.Message, replies chan reply, at try) {
 	select {
-	case link.In <- request{m, replies}:
+	case link.In <- request{m, replies, at}:
 	default:
-		replies <- reply{err: fmt.Errorf("%w: %w: too many requests wait for %s", ErrLink, errNotSent, link.Name)}
+		replies <- reply{err: fmt.Errorf("%w: %w: too many requests wait for %s", ErrLink, errNotSent, link.Name), try: at}
 	}
 }
 

@@ -21,7 +21,7 @@ type routed struct {
 func askAll(room *Room, frames []routed, within time.Duration) (answers []*wire.Message, failed int, err error) {
 	requests := make([]request, len(frames))
 	for i, f := range frames {
-		requests[i] = request{f.message, make(chan reply, 1)}
+		requests[i] = request{message: f.message, reply: make(chan reply, 1)}
 		links := room.Links[f.node]
 		select {
 		case links[len(links)-1].In <- requests[i]:

@@ -80,7 +80,7 @@ func refuseUntil[T any](link *Link, reason error, over <-chan T, nudge <-chan st
 	for {
 		select {
 		case r := <-link.In:
-			r.reply <- reply{err: reason}
+			r.reply <- reply{err: reason, try: r.try}
 		case ask := <-link.State:
 			ask <- LinkState{Reason: reason.Error()}
 		case what = <-over:
@@ -153,7 +153,7 @@ func serveLink(link *Link, s session, ended chan<- error) {
 				}
 				if r, waits := pending[m.ID]; waits {
 					delete(pending, m.ID)
-					r.reply <- reply{message: m}
+					r.reply <- reply{message: m, try: r.try}
 				}
 			}
 		case ask := <-link.State:
@@ -180,7 +180,7 @@ func serveLink(link *Link, s session, ended chan<- error) {
 	}
 	close(quit)
 	for _, r := range pending {
-		r.reply <- reply{err: fmt.Errorf("%w: %s: %w", ErrLink, link.Name, err)}
+		r.reply <- reply{err: fmt.Errorf("%w: %s: %w", ErrLink, link.Name, err), try: r.try}
 	}
 	ended <- err
 }
@@ -193,10 +193,10 @@ func takeRequests(link *Link, s session, first request, frames []byte, pending m
 			last++
 			pending[last] = r
 			*scratch = *r.message
-			scratch.ID, scratch.Deadline = last, r.message.Deadline+s.offset // only a write's frame bears it
+			scratch.ID, scratch.Deadline = last, r.try.until+s.offset // only a write's frame bears it
 			frames = wire.AppendFrame(frames, scratch)
 		} else {
-			r.reply <- reply{err: fmt.Errorf("%w: %w: too many requests wait for %s", ErrLink, errNotSent, link.Name)}
+			r.reply <- reply{err: fmt.Errorf("%w: %w: too many requests wait for %s", ErrLink, errNotSent, link.Name), try: r.try}
 		}
 		if len(frames) > wire.PageBytes {
 			return frames, last

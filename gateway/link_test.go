@@ -46,7 +46,7 @@ func TestTheNewestPongSetsTheClock(t *testing.T) {
 	go serveLink(link, session{raw: ours, in: bufio.NewReader(ours), offset: aheadBy}, ended)
 	in, shared := bufio.NewReader(theirs), &wire.Message{Kind: wire.Write, Op: wire.Delete, Record: wire.Record{ID: "a"}, Deadline: 1000}
 	for _, ahead := range []int64{aheadBy, 3 * aheadBy, -aheadBy, 2 * aheadBy} {
-		r := request{shared, make(chan reply, 1)}
+		r := request{message: shared, reply: make(chan reply, 1)}
 		if ahead != aheadBy {
 			link.In <- r
 			pong := wire.AppendFrame(nil, &wire.Message{Kind: wire.Pong, Clock: clock() + ahead})
@@ -102,7 +102,7 @@ func TestRequestsOfABrokenConnectionFail(t *testing.T) {
 	ours, theirs := net.Pipe()
 	link, ended := newLink(), make(chan error, 1)
 	go serveLink(link, session{raw: ours, in: bufio.NewReader(ours)}, ended)
-	r := request{&wire.Message{Kind: wire.Get, Record: wire.Record{ID: "a"}}, make(chan reply, 1)}
+	r := request{message: &wire.Message{Kind: wire.Get, Record: wire.Record{ID: "a"}}, reply: make(chan reply, 1)}
 	link.In <- r
 	readOne(t, bufio.NewReader(theirs))
 	theirs.Close()
@@ -120,7 +120,7 @@ func TestASilentConnectionIsGivenUp(t *testing.T) {
 	go serveLink(link, session{raw: ours, in: bufio.NewReader(ours)}, ended)
 	replies := make(chan reply, 3)
 	for range cap(replies) {
-		link.In <- request{&wire.Message{Kind: wire.Get, Record: wire.Record{ID: "a"}}, replies}
+		link.In <- request{message: &wire.Message{Kind: wire.Get, Record: wire.Record{ID: "a"}}, reply: replies}
 	}
 	go func() { _, _ = io.Copy(io.Discard, theirs) }()
 	for range cap(replies) {
@@ -191,7 +191,7 @@ func TestADialBlocksNoRequest(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		r, state := request{&wire.Message{Kind: wire.Get}, make(chan reply, 1)}, make(chan LinkState, 1)
+		r, state := request{message: &wire.Message{Kind: wire.Get}, reply: make(chan reply, 1)}, make(chan LinkState, 1)
 		link.In <- r
 		if got := <-r.reply; !errors.Is(got.err, errNotSent) || !strings.Contains(got.err.Error(), "db-0") {
 			t.Errorf("%+v", got)

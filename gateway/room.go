@@ -42,10 +42,15 @@ type LinkState struct {
 type request struct {
 	message *wire.Message
 	reply   chan reply
+	try     try
 }
+
+// try is when a try was made, and until when a node may still begin what it asks; both in ns on the boot-time clock.
+type try struct{ sent, until int64 }
 
 // reply is the answer to a request, or why there is none.
 type reply struct {
 	message *wire.Message
 	err     error
+	try     try // of the request
 }

@@ -21,8 +21,9 @@ const (
 	busy      mishap = "busy"
 	sickDisk  mishap = "disk"
 	notHere   mishap = "not_here"
-	outdated  mishap = "view"  // another node has become the leader meanwhile
-	uncovered mishap = "cover" // of a count or a list: a node failed, and others are asked
+	unsure    mishap = "unsure" // a refusal while an earlier try may still be done
+	outdated  mishap = "view"   // another node has become the leader meanwhile
+	uncovered mishap = "cover"  // of a count or a list: a node failed, and others are asked
 )
 
 // mishaps has the refusals after which the same request, with the same request id, is sent again.
@@ -70,7 +71,7 @@ func steer(c course, view shard.View, what mishap, now int64) course {
 	switch {
 	case moved:
 		c.node, pause = view.Leader, 0
-	case what == busy || what == overdue: // it is the leader
+	case what == busy || what == overdue || what == unsure: // it is the leader
 		pause = failingOver
 	case !newer:
 		c.node = c.view.Leader + c.view.Backup - c.node

@@ -31,10 +31,13 @@ type Held struct {
 	Role    string `json:"role"`
 	Peer    string `json:"peer"`
 	Epoch   uint64 `json:"epoch"`
+	InSync  bool   `json:"inSync"`
 	LSN     uint64 `json:"lsn"`
 	Users   uint64 `json:"users"`
-	Trouble string `json:"trouble,omitempty"`
+	Trouble string `json:"trouble,omitempty"` // why it answers nothing, or why the pair takes no writes
 	served  Served
+	state   shard.Replica
+	now     int64
 }
 
 // roles names what a replica is, by whether its node leads the shard.
@@ -43,22 +46,26 @@ var roles = map[bool]string{true: "leader", false: "backup"}
 // holdings asks every replica held here how it is.
 func holdings(room *Room) []Held {
 	list := []Held{}
-	for _, desk := range room.Loops {
-		reply := make(chan []Inspection, 1)
-		desk.Inspect <- reply
-		for _, i := range <-reply {
-			h := Held{Shard: i.State.Shard, Role: roles[i.State.View.Leader == room.Self], Peer: i.State.Peer, Epoch: i.State.View.Epoch, LSN: i.State.Applied, Users: i.Users, Trouble: i.State.Sick, served: i.Served}
-			if h.Trouble == "" && i.State.View.Leader == room.Self {
-				h.Trouble = i.State.Trouble
-			}
-			list = append(list, h)
+	for _, i := range inspectAll(room) {
+		r := &i.State
+		h := Held{Shard: r.Shard, Role: roles[r.View.Leader == room.Self], Peer: r.Peer, Epoch: r.View.Epoch, InSync: r.View.InSync, LSN: r.Applied, Users: i.Users,
+			Trouble: r.Sick, served: i.Served, state: *r, now: i.Now}
+		if h.Trouble == "" {
+			h.Trouble = shard.Barred(*r, i.Now)
 		}
+		if h.Trouble == "" && r.View.Leader == room.Self {
+			h.Trouble = r.Trouble
+		}
+		list = append(list, h)
 	}
 	slices.SortFunc(list, func(a, b Held) int { return a.Shard - b.Shard })
 	return list
 }
 
 func linePing(room *Room, _ []string) any {
+	if !room.Ready {
+		return map[string]string{"answer": "WAITING", "node": room.Config.Name, "for": "the other nodes: the cluster is not born yet"}
+	}
 	return map[string]string{"answer": "PONG", "node": room.Config.Name}
 }
 
@@ -74,8 +81,55 @@ func lineStatus(room *Room, _ []string) any {
 			leads++
 		}
 	}
-	return map[string]any{"node": room.Config.Name, "cluster": room.Config.Cluster, "store": room.Facts.Store, "ready": true,
+	status := map[string]any{"node": room.Config.Name, "cluster": room.Config.Cluster, "store": room.Facts.Store, "member": room.Member, "ready": room.Ready,
 		"nodes": room.Layout.Nodes, "shards": room.Layout.Shards, "leads": leads, "backs": len(held) - leads, "served": served, "trouble": trouble}
+	if room.Ready {
+		c := councilState(room)
+		status["raft"] = map[string]any{"leader": shard.NodeOf(c.Lead), "term": c.Term, "index": c.Book.Index, "silent": c.Sick}
+		status["repairs"] = len(repairs(room, held))
+	}
+	return status
+}
+
+// councilState asks the council how it is.
+func councilState(room *Room) CouncilState {
+	reply := make(chan CouncilState, 1)
+	room.Council.Inspect <- reply
+	return <-reply
+}
+
+// Repair is the repair of a backup in a line of text.
+type Repair struct {
+	Shard    int     `json:"shard"`
+	Backup   string  `json:"backup"`
+	Snapshot bool    `json:"snapshot"` // the whole shard is sent, as the log does not reach back
+	ToGo     uint64  `json:"toGo"`     // writes
+	Rate     float64 `json:"perSecond"`
+	Left     float64 `json:"secondsLeft"`
+}
+
+// repairs lists what this node, as leader, is repairing.
+func repairs(room *Room, held []Held) []Repair {
+	list := []Repair{}
+	for _, h := range held {
+		r := &h.state
+		if r.View.Leader != room.Self || r.View.InSync || !r.Repair.Compared {
+			continue
+		}
+		done, took := float64(r.PeerStored+1)-float64(r.Repair.First), float64(h.now-r.Repair.Since)/1e9
+		one := Repair{Shard: h.Shard, Backup: r.Peer, Snapshot: r.Repair.Snapshot, ToGo: r.Next - min(r.Next, r.PeerStored)}
+		if done > 0 && took > 0 {
+			one.Rate = done / took
+			one.Left = float64(one.ToGo) / one.Rate
+		}
+		list = append(list, one)
+	}
+	return list
+}
+
+func lineRepair(room *Room, _ []string) any {
+	held := holdings(room)
+	return repairs(room, held)
 }
 
 func lineView(room *Room, _ []string) any {
@@ -87,8 +141,10 @@ func lineView(room *Room, _ []string) any {
 		InSync bool   `json:"inSync"`
 	}
 	list := []viewed{}
-	for s := range room.Layout.Shards {
-		v := shard.BirthView(room.Layout, s)
+	if !room.Ready {
+		return fault{Error: "the cluster is not born yet: this node waits for the others"}
+	}
+	for s, v := range councilState(room).Book.Views {
 		list = append(list, viewed{s, v.Epoch, room.Members[v.Leader].Name, room.Members[v.Backup].Name, v.InSync})
 	}
 	return list
@@ -103,21 +159,23 @@ func lineGet(room *Room, args []string) any {
 	}
 	s, bucket := shard.Place(room.Layout, id)
 	if room.Desks[s] == nil {
-		v := shard.BirthView(room.Layout, s)
-		return fault{fmt.Sprintf("%s holds no replica of shard %d", room.Config.Name, s), fmt.Sprintf("ask %s (leader) or %s (backup)", room.Members[v.Leader].Name, room.Members[v.Backup].Name)}
+		first, second := shard.Pair(room.Layout, s)
+		return fault{fmt.Sprintf("%s holds no replica of shard %d", room.Config.Name, s), fmt.Sprintf("ask %s or %s", room.Members[first].Name, room.Members[second].Name)}
 	}
+	held := holdings(room)
+	role := held[slices.IndexFunc(held, func(h Held) bool { return h.Shard == s })].Role
 	value, err := getUser(room.Store, s, shard.AppendKey(nil, bucket, id))
 	if err != nil {
 		return fault{Error: err.Error()}
 	}
 	if value == nil {
-		return fault{Error: fmt.Sprintf("no user has the id %s (shard %d, %s here)", id, s, roles[shard.BirthView(room.Layout, s).Leader == room.Self])}
+		return fault{Error: fmt.Sprintf("no user has the id %s (shard %d, %s here)", id, s, role)}
 	}
 	r, err := decodeValue(value)
 	if err != nil {
 		return fault{Error: err.Error()}
 	}
-	return User{id, r.Name, r.Email, r.Group, s, roles[shard.BirthView(room.Layout, s).Leader == room.Self], r.Epoch, r.LSN}
+	return User{id, r.Name, r.Email, r.Group, s, role, r.Epoch, r.LSN}
 }
 
 func lineCount(room *Room, _ []string) any {
@@ -169,7 +227,9 @@ func lineLog(room *Room, args []string) any {
 		ID      string `json:"id"`
 		Request string `json:"request"`
 	}
-	entries, err := collect(room.Store, s, lsn, lsn+n-1)
+	held := holdings(room)
+	history := held[slices.IndexFunc(held, func(h Held) bool { return h.Shard == s })].state.History
+	entries, err := collect(room, s, history, lsn, lsn+n-1, int(n))
 	if err != nil {
 		return fault{Error: err.Error()}
 	}

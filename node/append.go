@@ -34,3 +34,21 @@ func takeAppend(m *wire.Message) []shard.Entry {
 	}
 	return entries
 }
+
+// takeRecords makes the core's records of those of a snapshot's frame.
+func takeRecords(m *wire.Message) []shard.Record {
+	records := make([]shard.Record, len(m.Records))
+	for i := range m.Records {
+		records[i] = shard.Record(m.Records[i])
+	}
+	return records
+}
+
+// takeHistory makes the core's history of that of a snapshot's last frame.
+func takeHistory(m *wire.Message) []shard.Position {
+	history := make([]shard.Position, len(m.History))
+	for i := range m.History {
+		history[i] = shard.Position(m.History[i])
+	}
+	return history
+}

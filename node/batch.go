@@ -14,10 +14,12 @@ var ErrBatch = errors.New("unknown WAL record")
 // The record tags of RocksDB's write batch format (db/dbformat.h, db/write_batch.cc): a batch is a fixed64 sequence and a fixed32
 // count, then tagged records with varint lengths.
 const (
+	tagDelete       = 0x00
 	tagPut          = 0x01
 	tagLogData      = 0x03
 	tagFamilyDelete = 0x04
 	tagFamilyPut    = 0x05
+	tagFamilyRange  = 0x0e // deletes all keys from one to below another
 	batchHead       = 12
 )
 
@@ -28,6 +30,8 @@ const partHead = 4 + 8 + 8 + 8 + 4
 const (
 	metaPosition = "mp" // epoch and LSN of the last write, 8 bytes each
 	metaBucket   = "mb" // and the bucket: number of its users, 8 bytes
+	metaEpoch    = "mh" // and the epoch, 8 bytes: LSN of its first write, 8 bytes
+	metaWindow   = "mw" // what a snapshot brought of the request-id window
 )
 
 // buckets holds the number of users in each of a shard's buckets.
@@ -39,24 +43,27 @@ type Part struct {
 	Last    uint64 // LSN of its last entry
 	Records uint32
 	Bytes   []byte
+	Wiped   bool            // it drops all data of the shard
 	Done    chan<- struct{} // of the council's share, one place: told when it is stored; nil for a shard's
 }
 
 // Logged is one shard's share of a batch, read back from the WAL.
 type Logged struct {
-	Shard   int
-	Stamp   int64 // ns on the boot-time clock of when it was stored
-	Entries []shard.Entry
-	Err     error // the log could not be read on
+	Shard    int
+	Sequence uint64 // of the batch
+	Stamp    int64  // ns on the boot-time clock of when it was stored
+	Entries  []shard.Entry
+	Err      error // the log could not be read on
 }
 
 func appendBytes(b, value []byte) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(value))), value...)
 }
 
-// buildPart serializes entries of one shard: the LogData header, the puts and deletes of the users, then the meta: absolute counts
-// of the buckets that changed, and the position. It returns the counts after them.
-func buildPart(l shard.Layout, s int, family uint32, entries []shard.Entry, counts buckets, now int64) (Part, buckets) {
+// buildPart serializes entries of one shard and one epoch: the LogData header, the puts and deletes of the users, then the meta: absolute counts
+// of the buckets that changed, the position, and the beginning of the epoch if these are its first entries (rule R11). It returns the
+// counts after them.
+func buildPart(l shard.Layout, s int, family uint32, entries []shard.Entry, begins bool, counts buckets, now int64) (Part, buckets) {
 	last := &entries[len(entries)-1]
 	head := make([]byte, 0, partHead+17*len(entries))
 	head = binary.BigEndian.AppendUint32(head, uint32(s))
@@ -97,6 +104,12 @@ func buildPart(l shard.Layout, s int, family uint32, entries []shard.Entry, coun
 			b = appendBytes(appendBytes(append(b, put...), key), value)
 			p.Records++
 		}
+	}
+	if begins {
+		key = binary.BigEndian.AppendUint64(append(key[:0], metaEpoch...), last.Epoch)
+		value = binary.BigEndian.AppendUint64(value[:0], entries[0].LSN)
+		b = appendBytes(appendBytes(append(b, put...), key), value)
+		p.Records++
 	}
 	value = binary.BigEndian.AppendUint64(value[:0], last.Epoch)
 	value = binary.BigEndian.AppendUint64(value, last.LSN)
@@ -144,10 +157,11 @@ func cutBytes(b []byte) (value, rest []byte, err error) {
 	return b[n : n+int(size)], b[n+int(size):], nil
 }
 
-// readBatch reads the shards' shares back from a batch of the WAL. RocksDB may have merged batches, so a record belongs to the
+// readBatch reads the shards' shares back from a batch of the WAL, of shard only with all fields and of the others without their users' names, or
+// of all with all if only is -1. RocksDB may have merged batches, so a record belongs to the
 // LogData header before it. Records of other column families are passed over wherever they stand: no key of theirs is a user's.
 // Error: ErrBatch.
-func readBatch(b []byte) ([]Logged, error) {
+func readBatch(b []byte, only int) ([]Logged, error) {
 	if len(b) < batchHead {
 		return nil, fmt.Errorf("%w: %d bytes", ErrBatch, len(b))
 	}
@@ -158,7 +172,7 @@ func readBatch(b []byte) ([]Logged, error) {
 		var err error
 		tag := b[0]
 		b = b[1:]
-		if tag == tagFamilyPut || tag == tagFamilyDelete {
+		if tag == tagFamilyPut || tag == tagFamilyDelete || tag == tagFamilyRange {
 			_, n := binary.Uvarint(b)
 			b = b[max(n, 0):]
 		}
@@ -173,16 +187,19 @@ func readBatch(b []byte) ([]Logged, error) {
 			}
 			parts, next = append(parts, part), 0
 			continue
-		case tagPut, tagFamilyPut:
+		case tagPut, tagFamilyPut, tagFamilyRange:
 			if value, b, err = cutBytes(b); err != nil {
 				return nil, err
 			}
-		case tagFamilyDelete:
+		case tagFamilyDelete, tagDelete:
 		default:
 			return nil, fmt.Errorf("%w: tag 0x%02x", ErrBatch, tag)
 		}
-		id, isUser := shard.KeyID(key)
-		if !isUser || tag == tagPut || len(parts) == 0 || next >= len(parts[len(parts)-1].Entries) {
+		id, isUser := "", false
+		if len(parts) > 0 && (only < 0 || parts[len(parts)-1].Shard == only) {
+			id, isUser = shard.KeyID(key)
+		}
+		if !isUser || tag == tagPut || tag == tagDelete || tag == tagFamilyRange || len(parts) == 0 || next >= len(parts[len(parts)-1].Entries) {
 			continue
 		}
 		entry := &parts[len(parts)-1].Entries[next]

@@ -22,12 +22,12 @@ func someEntries() []shard.Entry {
 
 func TestBatchIsReadBackAsItWasWritten(t *testing.T) {
 	entries := someEntries()
-	one, counts := buildPart(testLayout, 5, 9, entries, buckets{}, 1234)
-	two, _ := buildPart(testLayout, 6, 10, entries[:1], buckets{}, 1235)
+	one, counts := buildPart(testLayout, 5, 9, entries, false, buckets{}, 1234)
+	two, _ := buildPart(testLayout, 6, 10, entries[:1], false, buckets{}, 1235)
 	if total(counts) != 1 || one.Last != 10 {
 		t.Errorf("%d users and last LSN %d, want 1 and 10", total(counts), one.Last)
 	}
-	parts, err := readBatch(joinParts(nil, []Part{one, two}))
+	parts, err := readBatch(joinParts(nil, []Part{one, two}), -1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,11 +38,11 @@ func TestBatchIsReadBackAsItWasWritten(t *testing.T) {
 }
 
 func TestCutBatchIsRefused(t *testing.T) {
-	part, _ := buildPart(testLayout, 5, 9, someEntries(), buckets{}, 1)
+	part, _ := buildPart(testLayout, 5, 9, someEntries(), false, buckets{}, 1)
 	whole := joinParts(nil, []Part{part})
 	refused := 0
 	for cut := range whole {
-		if _, err := readBatch(whole[:cut]); errors.Is(err, ErrBatch) || errors.Is(err, ErrValue) {
+		if _, err := readBatch(whole[:cut], -1); errors.Is(err, ErrBatch) || errors.Is(err, ErrValue) {
 			refused++
 		}
 	}
@@ -53,11 +53,11 @@ func TestCutBatchIsRefused(t *testing.T) {
 }
 
 func FuzzReadBatch(f *testing.F) {
-	part, _ := buildPart(testLayout, 5, 9, someEntries(), buckets{}, 1)
+	part, _ := buildPart(testLayout, 5, 9, someEntries(), false, buckets{}, 1)
 	f.Add(joinParts(nil, []Part{part, part}))
 	f.Add([]byte("\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x05\x01\x02ua\x00"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		parts, err := readBatch(bytes.Clone(b))
+		parts, err := readBatch(bytes.Clone(b), -1)
 		if err == nil && len(b) < batchHead && len(parts) > 0 {
 			t.Error("entries without bytes")
 		}
@@ -83,6 +83,35 @@ func BenchmarkBuildPart(b *testing.B) {
 	entries, counts := someEntries(), buckets{}
 	b.ReportAllocs()
 	for b.Loop() {
-		_, counts = buildPart(testLayout, 5, 9, entries, counts, 1)
+		_, counts = buildPart(testLayout, 5, 9, entries, false, counts, 1)
+	}
+}
+
+// What a node writes of its own facts, and what it drops, stands in the same write log as its shards.
+func TestFactsAndWipesAreReadOver(t *testing.T) {
+	room := councilRoom(t, t.TempDir(), testLayout, 0)
+	var err error
+	if room.Store, err = addFamilies(room.Store, []int{5}); err != nil {
+		t.Fatal(err)
+	}
+	part, _ := buildPart(testLayout, 5, room.Store.ids[5], someEntries(), true, buckets{}, 1)
+	for _, err := range []error{putFact(room.Store, "x", []byte("y")), writeBatch(room.Store, joinParts(nil, []Part{part})), dropFact(room.Store, "x"),
+		writeBatch(room.Store, joinParts(nil, []Part{wipePart(5, room.Store.ids[5]), part}))} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	parts, found := make(chan Logged, logAhead), 0
+	go streamLog(room.Store, 0, -1, parts, make(chan struct{}))
+	for p := range parts {
+		if p.Err != nil {
+			t.Fatal(p.Err)
+		}
+		if found++; len(p.Entries) != len(someEntries()) || p.Entries[0] != someEntries()[0] {
+			t.Errorf("%+v", p)
+		}
+	}
+	if found != 2 {
+		t.Errorf("%d shares of shards found, expected 2", found)
 	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -32,24 +31,28 @@ type heardGreeting struct {
 }
 
 // awaitBirth is what a node does whose folder has no council's state: it waits until the greetings of the others say that a cluster is born
-// with it or was born without it (rules R13, R14), and returns the saved state to start from, stored, which is none for a store that
+// with it or was born without it (rules R13, R14), and hands over the saved state to start from, stored, which is none for a store that
 // has yet to join. A node that was stopped in between begins anew here. Greetings come again and again, the newest of a node counts;
-// once this has returned facts, this node's own greeting is to say so.
-func awaitBirth(st Store, l shard.Layout, self uint64, heard <-chan heardGreeting, log *slog.Logger) ([]shard.Fact, error) {
+// once this has handed facts over, this node's own greeting is to say so.
+func awaitBirth(room *Room, heard <-chan heardGreeting, out chan<- opened) {
+	l, log := room.Layout, room.Log
 	greetings := make([]shard.Greeting, l.Nodes)
 	said := time.NewTicker(sayWhy)
 	defer said.Stop()
 	for {
-		birth := shard.DecideBirth(l, self, greetings)
+		birth := shard.DecideBirth(l, room.Member, greetings)
 		switch {
 		case birth.Join:
 			log.Info("the cluster was born without this store: it joins")
-			return nil, nil
+			out <- opened{}
+			return
 		case birth.Members != nil:
 			facts := shard.Born(l, birth.Members)
-			part := buildFacts(st.raftID, facts, nil)
+			part := buildFacts(room.Store.raftID, facts, nil)
 			log.Info("the cluster is born", "nodes", l.Nodes, "shards", l.Shards)
-			return facts, writeBatch(st, joinParts(nil, []Part{part}))
+			err := writeBatch(room.Store, joinParts(nil, []Part{part}))
+			out <- opened{saved: facts, err: err}
+			return
 		}
 		select {
 		case h := <-heard:
@@ -58,6 +61,30 @@ func awaitBirth(st Store, l shard.Layout, self uint64, heard <-chan heardGreetin
 			}
 		case <-said.C:
 			log.Info("waiting", "reason", birth.Reason)
+		}
+	}
+}
+
+// callEvery is how often a node that waits for the birth asks the others.
+const callEvery = 100 * time.Millisecond
+
+// callAround greets a peer again and again, and hands over what its store says of itself.
+func callAround(room *Room, peer int, heard chan<- heardGreeting, over <-chan struct{}) {
+	for {
+		dialled := make(chan call, 1)
+		go dial(room, peer, dialled)
+		if c := <-dialled; c.err == nil {
+			c.raw.Close()
+			select {
+			case heard <- heardGreeting{peer, shard.Greeting{Member: c.store, Born: c.born}}:
+			case <-over:
+				return
+			}
+		}
+		select {
+		case <-time.After(callEvery):
+		case <-over:
+			return
 		}
 	}
 }

@@ -10,59 +10,85 @@ import (
 
 // Loaded is what a replica's loop starts from.
 type Loaded struct {
-	Last   uint64 // LSN of the last stored write
-	Counts buckets
-	Log    []shard.Entry // of the request-id window, oldest first
+	Last    uint64 // LSN of the last stored write
+	History []shard.Position
+	Counts  buckets
+	Log     []shard.Entry // of the request-id window, oldest first
+	Damage  string        // why its data cannot be trusted; "" if it can
 }
 
-// windowRecords is how many RocksDB records back the log is read for the request-id window: more than are written in
-// shard.RememberFor.
-const windowRecords = 1 << 20
-
-// loadReplicas reads the meta of the shards held; the result is by shard.
-func loadReplicas(st Store, l shard.Layout, held []int) ([]Loaded, error) {
-	loaded := make([]Loaded, l.Shards)
-	for _, s := range held {
+// loadReplicas reads the meta of the shards held, for the next step of the start. A shard without a position is new, or its snapshot was broken off: what it
+// holds is dropped.
+func loadReplicas(room *Room, out chan<- opened) {
+	st, loaded := room.Store, make([]Loaded, room.Layout.Shards)
+	for _, s := range heldBy(room.Layout, room.Self) {
 		var damaged error
+		at := &loaded[s]
+		found := false
 		see := func(key, value []byte) bool {
-			switch {
+			found = true
+			switch name := string(key[:min(len(key), 2)]); {
 			case key[0] != metaPosition[0]:
 				return false
-			case string(key) == metaPosition && len(value) == 16:
-				loaded[s].Last = binary.BigEndian.Uint64(value[8:])
-			case len(key) == len(metaBucket)+1 && string(key[:len(metaBucket)]) == metaBucket && len(value) == 8:
-				loaded[s].Counts[key[len(metaBucket)]] = binary.BigEndian.Uint64(value)
+			case name == metaPosition && len(value) == 16:
+				at.Last = binary.BigEndian.Uint64(value[8:])
+			case name == metaBucket && len(key) == 3 && len(value) == 8:
+				at.Counts[key[2]] = binary.BigEndian.Uint64(value)
+			case name == metaEpoch && len(key) == 10 && len(value) == 8:
+				at.History = append(at.History, shard.Position{Epoch: binary.BigEndian.Uint64(key[2:]), LSN: binary.BigEndian.Uint64(value)})
+			case name == metaWindow:
+				at.Log, damaged = readWindow(value)
 			default:
 				damaged = fmt.Errorf("%w: meta key %q of shard %d with %d bytes", ErrStore, key, s, len(value))
 			}
 			return true
 		}
-		err := walk(st, s, []byte("m"), 0, see)
-		if err = errors.Join(err, damaged); err != nil {
-			return nil, err
+		err := walk(st, s, []byte{0}, 0, see)
+		if isDamage(err) { // whether it may be dropped the views will say: it may be the only copy
+			room.Log.Error("the data of a shard is damaged", "shard", s, "error", err)
+			*at = Loaded{Damage: err.Error()}
+			continue
+		}
+		err = errors.Join(err, damaged)
+		if err == nil && found && at.Last == 0 {
+			*at = Loaded{}
+			err = writeBatch(st, joinParts(nil, []Part{wipePart(s, st.ids[s])}))
+		}
+		if err != nil {
+			out <- opened{err: err}
+			return
 		}
 	}
-	return loaded, nil
+	out <- opened{room: room, loaded: loaded}
 }
 
-// loadWindows reads the newest part of the WAL for the request ids that a gateway may still send again (rule R18). Stamps after now
-// were made before the machine restarted, when every deadline of then was over.
-func loadWindows(st Store, loaded []Loaded, now int64) ([]Loaded, error) {
-	tail := latest(st)
-	if tail == 0 {
-		return loaded, nil
+// loadWindows reads the WAL for the request ids that a gateway may still send again (rule R18), and for where each shard's entries stand in
+// it. Stamps after now were made before the machine restarted, when every deadline of then was over.
+func loadWindows(all opened, now int64, out chan<- opened) {
+	all.places = make([][]place, len(all.loaded))
+	if latest(all.room.Store) == 0 {
+		out <- all
+		return
 	}
 	parts, quit := make(chan Logged, logAhead), make(chan struct{})
 	defer close(quit)
-	go streamLog(st, tail-min(tail, windowRecords), parts, quit)
+	go streamLog(all.room.Store, 0, -1, parts, quit)
 	for p := range parts {
 		if p.Err != nil {
-			return loaded, p.Err
+			out <- opened{err: p.Err}
+			return
 		}
+		if p.Shard >= len(all.loaded) || len(p.Entries) == 0 {
+			continue
+		}
+		at := &all.loaded[p.Shard]
 		recent := p.Stamp <= now && p.Stamp > now-shard.RememberFor
-		if recent && p.Shard < len(loaded) {
-			loaded[p.Shard].Log = append(loaded[p.Shard].Log, p.Entries...)
+		for i := range p.Entries {
+			if n := &p.Entries[i]; recent && n.LSN <= at.Last && shard.Follows(at.History, n.LSN, n) {
+				at.Log = append(at.Log, *n)
+			}
 		}
+		all.places = addPlaces(all.places, indexNote{p.Sequence, []mark{{Shard: p.Shard, LSN: p.Entries[len(p.Entries)-1].LSN}}})
 	}
-	return loaded, nil
+	out <- all
 }

@@ -21,6 +21,12 @@ type Config struct {
 	Shards         int           `help:"Number of shards; fixed when the cluster is first started." default:"24"`
 	CacheMB        uint64        `name:"cache-mb" help:"Block cache of RocksDB, MiB." default:"128"`
 	WalKeepMB      uint64        `name:"wal-keep-mb" help:"How much of its write log a node keeps for a peer that has been away, MiB." default:"1024"`
+	RepairMB       uint64        `name:"repair-mb" help:"How much a repair sends to one node, MiB a second at most; requests go first." default:"16"`
+	Lease          time.Duration `help:"For how long a node may serve after it asked its neighbour; less than --grace by more than clocks drift apart in it." default:"100ms"`
+	Grace          time.Duration `help:"For how long a node keeps to what it promised its neighbour." default:"120ms"`
+	Silent         time.Duration `help:"Without an answer of its backup for so long, a leader goes on alone." default:"80ms"`
+	SlowDisk       time.Duration `name:"slow-disk" help:"A node whose disk takes longer for a write falls silent, so that the others take over." default:"80ms"`
+	LeaveFor       time.Duration `name:"leave-for" help:"How long a node that is stopped may take to hand its leaderships over." default:"20s"`
 	Pace           time.Duration `help:"Under load, the least time between two synced writes: more requests share each." default:"4ms"`
 	Loops          int           `help:"Loops that share this node's replicas; 0 is one for two processors." default:"0"`
 	MaxConnections int           `name:"max-connections" help:"Connections that are open at once; more wait to be accepted." default:"16384"`
@@ -57,6 +63,10 @@ func check(c Config) ([]Member, int, error) {
 	}
 	if err = shard.CheckLayout(shard.Layout{Nodes: len(members), Shards: c.Shards}); err != nil {
 		return nil, 0, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	if c.RepairMB < 1 || c.Lease < 10*time.Millisecond || c.Grace < c.Lease+c.Lease/10 || c.Silent < 20*time.Millisecond || c.SlowDisk < 10*time.Millisecond {
+		return nil, 0, fmt.Errorf("%w: expected --repair-mb from 1 on, --lease from 10ms on, --grace a tenth longer than --lease, --silent from 20ms and --slow-disk from 10ms on; found %d, %v, %v, %v, %v",
+			ErrConfig, c.RepairMB, c.Lease, c.Grace, c.Silent, c.SlowDisk)
 	}
 	self := slices.IndexFunc(members, func(m Member) bool { return m.Name == c.Name })
 	if self < 0 {

@@ -20,6 +20,7 @@ const (
 	maxText     = 16 << 10         // bytes of a user's name and email
 	writeFor    = 5 * time.Second  // for a client that reads slowly
 	rearm       = time.Second      // between two settings of the same deadline
+	unborn      = time.Second      // for which a connection is kept before the cluster is born
 	quietFor    = 30 * time.Second // without a frame, after which a connection that has greeted is closed
 )
 
@@ -30,7 +31,7 @@ func serveFrames(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struc
 	finished := make(chan struct{})
 	go writeConn(conn, finished)
 	defer func() { close(finished); <-conn.Gone }()
-	peer, greeted := -1, false
+	peer, store, greeted := -1, uint64(0), false
 	var scratch []byte
 	var events []*shard.Event
 	armed := time.Now() // when the deadline was set; once a second is enough
@@ -51,12 +52,15 @@ func serveFrames(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struc
 		if err != nil {
 			return
 		}
-		if now := time.Now(); !greeted || now.Sub(armed) > rearm {
+		if now := time.Now(); room.Ready && (!greeted || now.Sub(armed) > rearm) {
 			armed = now
 			_ = raw.SetReadDeadline(now.Add(quietFor))
 		}
 		if greeted {
 			refusal := refuse(room, peer, m)
+			if refusal == nil && store != 0 {
+				passOn(room, conn, peer, store, m)
+			}
 			if event := dispatch(room, conn, m, refusal); event != nil {
 				events = append(events, event)
 			}
@@ -72,9 +76,12 @@ func serveFrames(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struc
 		if m.Greeting.Role == "node" {
 			peer = slices.IndexFunc(room.Members, func(n Member) bool { return n.Name == m.Greeting.Name })
 		}
-		greeted = true
+		greeted, store = true, m.Greeting.Store
 		room.Doors <- door{Raw: raw, Info: ConnInfo{raw.RemoteAddr().String(), "frames", m.Greeting.Role + " " + m.Greeting.Name}}
-		deliver(conn, &wire.Message{Kind: wire.Welcome, ID: m.ID, Greeting: greeting(room), Clock: clock()})
+		deliver(conn, &wire.Message{Kind: wire.Welcome, ID: m.ID, Greeting: greeting(room), Clock: clock(), Born: room.Born})
+		if unfollow := follow(room, conn, peer); unfollow != nil {
+			defer unfollow()
+		}
 	}
 }
 
@@ -119,6 +126,42 @@ func hand(room *Room, events []*shard.Event) []*shard.Event {
 	return events[:0]
 }
 
+// follow lets a gateway be told the views, and returns how that ends; nil for a node. Who greets before the cluster is born learns that, and is to come
+// again.
+func follow(room *Room, conn *Conn, peer int) func() {
+	switch {
+	case !room.Ready:
+		_ = conn.Raw.SetReadDeadline(time.Now().Add(unborn))
+		return nil
+	case peer >= 0:
+		return nil
+	}
+	room.Watch <- watcher{Conn: conn}
+	return func() { room.Watch <- watcher{conn, true} }
+}
+
+// passOn gives the pact and the council what a node says that dialled: peer, with its store. What does not fit is dropped, and comes again.
+func passOn(room *Room, conn *Conn, peer int, store uint64, m *wire.Message) {
+	switch {
+	case m.Kind == wire.Ping && room.Ready: // the council looks whether it is a new store
+		select {
+		case room.Council.Joins <- store:
+		default:
+		}
+	case m.Kind == wire.LeasePing:
+		ping := shard.PactEvent{Kind: shard.PingCame, Store: store, Life: m.Life, At: m.At, Vows: takeVows(m.Vows)}
+		select {
+		case room.Pacts[peer].In <- pactNote{ping, conn}:
+		default:
+		}
+	case m.Kind == wire.Raft:
+		select {
+		case room.Council.In <- m.Data:
+		default:
+		}
+	}
+}
+
 // dispatch makes an event of a request for the loop that answers it, or answers it, or gives it its refusal.
 func dispatch(room *Room, conn *Conn, m, refusal *wire.Message) *shard.Event {
 	isRequest := m.Kind == wire.Get || m.Kind == wire.Write || m.Kind == wire.Count || m.Kind == wire.List
@@ -138,6 +181,8 @@ func dispatch(room *Room, conn *Conn, m, refusal *wire.Message) *shard.Event {
 	case wire.Ping:
 		deliver(conn, &wire.Message{Kind: wire.Pong, ID: m.ID, Clock: clock()})
 		return nil
+	case wire.LeasePing, wire.Raft: // were passed on
+		return nil
 	case wire.Count:
 		go countShards(room, conn, m)
 		return nil
@@ -156,6 +201,12 @@ func dispatch(room *Room, conn *Conn, m, refusal *wire.Message) *shard.Event {
 		e.Kind, e.Applied, e.Entries = shard.EntriesCame, m.Applied, takeAppend(m)
 	case wire.Applied:
 		e.Kind = shard.LeaderTold
+	case wire.SnapBegin:
+		e.Kind = shard.SnapshotBegun
+	case wire.SnapData:
+		e.Kind, e.Records = shard.SnapshotCame, takeRecords(m)
+	case wire.SnapEnd:
+		e.Kind, e.Entries, e.History = shard.SnapshotEnded, takeAppend(m), takeHistory(m)
 	}
 	return e
 }
@@ -164,11 +215,16 @@ func dispatch(room *Room, conn *Conn, m, refusal *wire.Message) *shard.Event {
 // an error frame that names what was wrong and what is expected, or nil.
 func refuse(room *Room, peer int, m *wire.Message) *wire.Message {
 	refusal := &wire.Message{Kind: wire.Error, ID: m.ID, Code: wire.BadRequest}
-	fromNode := m.Kind == wire.Ask || m.Kind == wire.Append || m.Kind == wire.Applied
-	hasShard := fromNode || m.Kind == wire.Get || m.Kind == wire.Write || m.Kind == wire.List
+	ofStream := m.Kind >= wire.Ask && m.Kind <= wire.SnapEnd && m.Kind != wire.Position && m.Kind != wire.Stored && m.Kind != wire.Trouble
+	ofPact, ofRaft := m.Kind == wire.LeasePing, m.Kind == wire.Raft
+	hasShard := ofStream || m.Kind == wire.Get || m.Kind == wire.Write || m.Kind == wire.List
 	asked := m.Set
 	if hasShard {
 		asked = []uint64{m.Shard}
+	}
+	if !room.Ready && m.Kind != wire.Ping {
+		refusal.Code, refusal.Text = wire.Unavailable, room.Config.Name+" waits for the other nodes: the cluster is not born yet"
+		return refusal
 	}
 	for _, s := range asked {
 		if s >= uint64(len(room.Desks)) || room.Desks[s] == nil {
@@ -181,12 +237,16 @@ func refuse(room *Room, peer int, m *wire.Message) *wire.Message {
 		badID = shard.CheckID(m.Record.ID)
 	}
 	switch {
-	case !hasShard && m.Kind != wire.Count && m.Kind != wire.Ping:
+	case !hasShard && m.Kind != wire.Count && m.Kind != wire.Ping && !ofPact && !ofRaft:
 		refusal.Text = fmt.Sprintf("kind %d is no request that a node answers", m.Kind)
 	case badID != nil:
 		refusal.Text = badID.Error()
-	case fromNode && peer != shard.BirthView(room.Layout, int(m.Shard)).Leader:
-		refusal.Text = fmt.Sprintf("the sender does not lead shard %d", m.Shard)
+	case ofStream && peer != peerOf(room.Layout, int(m.Shard), room.Self):
+		refusal.Text = fmt.Sprintf("the sender holds no replica of shard %d", m.Shard)
+	case ofRaft && (peer < 0 || peer == room.Self), ofPact && (peer < 0 || room.Pacts[peer] == nil):
+		refusal.Text = fmt.Sprintf("kind %d is for nodes among themselves", m.Kind)
+	case ofStream && m.Kind == wire.SnapEnd && (m.LSN > 0) != (len(m.History) > 0):
+		refusal.Text = "expected a history with the end of a snapshot that is not empty, and only there"
 	case m.Kind == wire.Write && (m.Op < wire.Create || m.Op > wire.Delete):
 		refusal.Text = fmt.Sprintf("expected op 1 to 3, found %d", m.Op)
 	case m.Kind == wire.Write && len(m.Record.Name)+len(m.Record.Email) > maxText:

@@ -31,14 +31,17 @@ func runDisk(room *Room) {
 		gap = (3*gap + time.Since(last)/time.Duration(len(group))) / 4
 		last = time.Now()
 		batch = joinParts(batch, group)
+		room.Pulse <- beat{Since: clock()}
 		awaitSpace(room)
 		if err := writeBatch(room.Store, batch); err != nil {
 			go reopen(room, err)
 			return
 		}
+		room.Pulse <- beat{}
 		for _, desk := range room.Loops {
 			tellStored(room, desk, group)
 		}
+		room.Index <- indexNote{latest(room.Store), allMarks(group)}
 		for i := range group {
 			select {
 			case group[i].Done <- struct{}{}:
@@ -47,6 +50,17 @@ func runDisk(room *Room) {
 		}
 		clear(group)
 	}
+}
+
+// allMarks returns how far the shards in a group have come.
+func allMarks(group []Part) []mark {
+	marks := make([]mark, 0, len(group))
+	for i := range group {
+		if p := &group[i]; p.Done == nil && (p.Last > 0 || p.Wiped) {
+			marks = append(marks, mark{p.Shard, p.Last, p.Wiped})
+		}
+	}
+	return marks
 }
 
 // gather takes first and what else is waiting, up to groupBytes.
@@ -75,11 +89,11 @@ func awaitSpace(room *Room) {
 	}
 	room.Log.Error("writes wait for space on the disk", "error", err)
 	for ; err != nil; err = spare(room.Config.Data) {
-		spread(room.Loops, err.Error())
+		spread(room, err.Error())
 		time.Sleep(retryDisk)
 	}
 	room.Log.Info("the disk has space again")
-	spread(room.Loops, "")
+	spread(room, "")
 }
 
 // reopen ends the writing of a database whose write failed: its write log may not be touched again, what it took of the failed write is
@@ -88,7 +102,7 @@ func awaitSpace(room *Room) {
 func reopen(room *Room, cause error) {
 	room.Log.Error("a write failed; this node serves reads until the disk takes writes again, then starts anew", "error", cause)
 	for err := cause; err != nil; {
-		spread(room.Loops, fmt.Sprintf("%v: %v", ErrFull, cause))
+		spread(room, fmt.Sprintf("%v: %v", ErrFull, cause))
 		time.Sleep(retryDisk)
 		if err = spare(room.Config.Data); err == nil {
 			err = tryDisk(room.Config.Data)
@@ -99,9 +113,10 @@ func reopen(room *Room, cause error) {
 	stopIf(wrap(err, "cannot start anew"))
 }
 
-// spread tells every replica how the disk is: why it refuses writes, or "" when it is well.
-func spread(desks []*Desk, reason string) {
-	for _, d := range desks {
+// spread tells every replica how the disk is: why it refuses writes, or "" when it is well. The node falls silent meanwhile.
+func spread(room *Room, reason string) {
+	room.Pulse <- beat{Told: true, Full: reason}
+	for _, d := range room.Loops {
 		select {
 		case <-d.Sick:
 		default:
@@ -120,7 +135,7 @@ func tellStored(room *Room, desk *Desk, group []Part) {
 	}
 	for i := range group {
 		if group[i].Done == nil && room.Desks[group[i].Shard] == desk {
-			marks = append(marks, mark{group[i].Shard, group[i].Last})
+			marks = append(marks, mark{group[i].Shard, group[i].Last, group[i].Wiped})
 		}
 	}
 	if len(marks) > 0 {

@@ -5,17 +5,26 @@
 // All state is in the local variables of a few loops; they talk by channels.
 //
 //	replicas (a few)       owns the states of some replicas; asks shard.Step and carries its effects out
+//	pact (one a neighbour) owns what the two promise each other, and proposes views; asks shard.StepPact
+//	council                owns this node's part in Raft, which holds the views; asks shard.StepCouncil
 //	disk                   owns all writes: what is waiting becomes one batch and one fsync (group commit)
-//	link (one a peer)      keeps the connection to the node that backs shards led here
+//	pulse                  looks how long writes wait; a slow or full disk makes the node fall silent
+//	index                  knows where in the write log each shard's entries stand
+//	archive                removes files of the write log that nobody can need
+//	views                  tells the gateways the views
+//	link (one a node)      keeps a connection to another node: appends, pings, Raft's messages
 //	connection (one each)  a reader that hands requests to replicas, a writer that sends all waiting answers at once
 //	census                 knows the open connections
+//
+// Views travel one way: council → pacts → replicas. So a pact knows what it has promised when its replicas act on a view.
 //
 // Work is handed over in batches: a reader hands over all requests that have arrived, a loop does all that waits and then sends one list to each
 // receiver, a writer sends one system call. Before each takes what waits it lets every other goroutine that can run go first
 // (runtime.Gosched): under load that makes the batches large, and without load it costs nothing.
 //
-// Nothing waits in a circle. A replicas' loop waits only for the disk's queue, which has room for all that can be pending; the disk
-// hands results over through channels of one place, the newest wins; whoever answers a connection never waits for it: one whose
+// Nothing waits in a circle. A replicas' loop waits only for the disk's queue, which has room for all that can be pending; a pact waits only for
+// replicas; the disk and the council hand results over through channels of one place, the newest wins; what can be asked again (proposals, pings,
+// Raft's messages) is dropped when it does not fit; whoever answers a connection never waits for it: one whose
 // queue is full does not read and is closed. Back-pressure is at the edge: a connection with 1,024 requests under way is read no
 // further.
 //
@@ -30,32 +39,46 @@
 //
 // # Files
 //
-//	main.go     settings → data folder → loops → stop
-//	config.go   settings and their checks
-//	room.go     how the loops are wired: the channels
-//	boot.go     what a replica starts from: its meta and the request ids in the newest part of the log
-//	facts.go    whose data folder this is
-//	replica.go  the loop of some replicas
-//	outbox.go   what a loop sends after a batch of events
-//	disk.go     the loop that owns all writes
-//	space.go    how much room the disk has
-//	batch.go    entries ↔ bytes of a RocksDB batch
-//	value.go    a user ↔ bytes of a value
-//	rocks.go    the only file that knows grocksdb
-//	link.go     the connection to a backup
-//	append.go   entries ↔ append frames
-//	feed.go     the write log read back, for a peer that lacks entries
-//	listen.go   accepting, and telling frames from text
-//	conn.go     a connection that speaks frames
-//	read.go     counts and pages
-//	lines.go    a connection that speaks lines of text
-//	answers.go  what each line answers
-//	probe.go    the health check
-//	clock.go    the boot-time clock
+//	main.go      settings → start → stop
+//	config.go    settings and their checks
+//	start.go     data folder → birth → loops
+//	birth.go     what a node does whose store belongs to no cluster yet
+//	room.go      how the loops are wired: the channels
+//	boot.go      what a replica starts from: its meta and the request ids in the log
+//	facts.go     whose data folder this is
+//	leave.go     handing leaderships over before a stop
+//	replica.go   the loop of some replicas
+//	serialize.go effects → parts of a batch
+//	outbox.go    what a loop sends after a batch of events
+//	pact.go      the loop that keeps the pact with a neighbour
+//	council.go   the loop of the council
+//	views.go     the loop that tells gateways the views
+//	disk.go      the loop that owns all writes
+//	space.go     how much room the disk has
+//	pulse.go     the loop that looks how long writes wait
+//	index.go     the loop that knows where in the write log entries stand
+//	archive.go   the loop that removes old files of the write log
+//	batch.go     entries ↔ bytes of a RocksDB batch
+//	fill.go      a snapshot → bytes of RocksDB batches
+//	value.go     a user ↔ bytes of a value
+//	rocks.go     the only file that knows grocksdb
+//	link.go      the connection to another node
+//	append.go    entries ↔ append frames
+//	feed.go      the write log read back, for a backup that lacks entries
+//	snapshot.go  a whole shard, for a backup whose lack the log no longer covers
+//	listen.go    accepting, and telling frames from text
+//	conn.go      a connection that speaks frames
+//	read.go      counts and pages
+//	lines.go     a connection that speaks lines of text
+//	answers.go   what each line answers
+//	probe.go     the health check
+//	clock.go     the boot-time clock
 //
 // # Keys
 //
 // In a shard's column family: 'u' + bucket + tag + id → epoch, LSN, name, email, group (msgpack array); "mb" + bucket → number of
-// users, "mp" → epoch and LSN of the last write (big-endian). Each batch carries, a shard, a LogData header with shard, epoch, first LSN, stamp
-// and the request id and outcome of each entry, then the puts and deletes, then the meta. In the default column family: "facts".
+// users, "mp" → epoch and LSN of the last write, "mh" + epoch → LSN of its first write (big-endian), "mw" → the request ids that a snapshot brought.
+// Each batch carries, a shard, a LogData header with shard, epoch, first LSN, stamp
+// and the request id and outcome of each entry, then the puts and deletes, then the meta; users of a snapshot come without a header. In the column family raft: the council's log, hard state and snapshot. In the default
+// column family: "facts", "life" (number of the last start), "damaged" + shard (its data is dropped at the next start).
 package main

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -47,4 +49,39 @@ func claim(st Store, want Facts) (Facts, error) {
 			ErrFolder, have.Node, have.Nodes, have.Cluster, have.Shards, have.Format, want.Node, want.Nodes, want.Cluster, want.Shards, want.Format)
 	}
 	return have, nil
+}
+
+const (
+	lifeKey    = "life"    // number of the last start, 8 bytes
+	damagedKey = "damaged" // and the shard's family: its data is dropped at the next start
+)
+
+// countLife returns the number of this start of the store, greater than that of any before: the time, unless the clock was set back.
+func countLife(st Store) (int64, error) {
+	value, err := getFact(st, lifeKey)
+	if err != nil {
+		return 0, err
+	}
+	life := time.Now().UnixNano()
+	if len(value) == 8 {
+		life = max(life, int64(binary.BigEndian.Uint64(value))+2) // what comes after a good-bye is one more
+	}
+	return life, putFact(st, lifeKey, binary.BigEndian.AppendUint64(nil, uint64(life)))
+}
+
+// dropDamaged drops the data of shards that were found damaged; their replicas are filled again from the other node.
+func dropDamaged(room *Room, out chan<- opened) {
+	for s := range room.Layout.Shards {
+		key := damagedKey + familyName(s)
+		value, err := getFact(room.Store, key)
+		if err == nil && value != nil {
+			room.Store, err = dropFamily(room.Store, s)
+			err = errors.Join(err, dropFact(room.Store, key))
+		}
+		if err != nil {
+			out <- opened{err: err}
+			return
+		}
+	}
+	out <- opened{}
 }

@@ -30,6 +30,7 @@ var commands = map[string]command{
 	"GET":    {"GET id", "a user as the replica held here has it", 1, lineGet},
 	"COUNT":  {"COUNT", "the users of the shards held here", 0, lineCount},
 	"LIST":   {"LIST offset limit", "users of the shards led here, in the global order", 2, lineList},
+	"REPAIR": {"REPAIR", "the backups that this node is repairing: writes to go, rate, time left", 0, lineRepair},
 	"WAL":    {"WAL shard lsn n", "n entries of a shard's write log from an LSN on", 3, lineLog},
 	"CONNS":  {"CONNS", "the open connections", 0, lineConns},
 	"DIGEST": {"DIGEST shard", "count, position and hash of all records of a shard", 1, lineDigest},
@@ -86,7 +87,7 @@ func obey(room *Room, text string) any {
 	c, known := commands[name]
 	switch {
 	case !known:
-		return fault{fmt.Sprintf("unknown command %q", words[0]), "one of PING, STATUS, VIEW, SHARDS, GET, COUNT, LIST, WAL, CONNS, DIGEST, HELP"}
+		return fault{fmt.Sprintf("unknown command %q", words[0]), "one of PING, STATUS, VIEW, SHARDS, GET, COUNT, LIST, WAL, REPAIR, CONNS, DIGEST, HELP"}
 	case len(args) != c.args:
 		return fault{fmt.Sprintf("%s takes %d arguments, found %d", name, c.args, len(args)), c.usage}
 	}

@@ -16,40 +16,46 @@ import (
 var ErrPeer = errors.New("wrong peer")
 
 const (
-	dialTimeout = 500 * time.Millisecond
-	redialLeast = 10 * time.Millisecond
-	redialMost  = 250 * time.Millisecond
-	pingEvery   = 100 * time.Millisecond
-	silence     = 600 * time.Millisecond // without a byte from the peer, after which a connection is given up
+	redialLeast = 5 * time.Millisecond
+	redialMost  = 50 * time.Millisecond
+	pingEvery   = 20 * time.Millisecond
 	linkQueue   = 1 << 13
+	urgentQueue = 256
 )
 
-// runLink keeps a connection to the node that backs shards led here, and tells their replicas of each stream that begins or ends.
+// silence is how long a connection between nodes may be without a byte before it is given up and dialled anew: TCP would send again only after
+// a time that eats the budget (rule R19).
+func silence(c Config) time.Duration { return c.Silent * 5 / 4 }
+
+// runLink keeps a connection to another node, and tells the replicas that are shared with it, and the pact, of each stream that begins or ends.
 func runLink(room *Room, peer int, shards []int) {
-	link, pause, said := room.Links[peer], redialLeast, ""
+	pause, said := redialLeast, ""
 	for stream := uint64(1); ; stream++ {
 		dialled := make(chan call, 1)
 		go dial(room, peer, dialled)
 		c := <-dialled
 		if c.err != nil {
 			if said != c.err.Error() {
-				room.Log.Warn("a backup cannot be reached; dialling on", "peer", room.Members[peer].Name, "error", c.err)
+				room.Log.Warn("a node cannot be reached; dialling on", "peer", room.Members[peer].Name, "error", c.err)
 			}
 			said = c.err.Error()
 			time.Sleep(pause)
 			pause = min(2*pause, redialMost)
 			continue
 		}
-		room.Log.Info("connected to a backup", "peer", room.Members[peer].Name, "stream", stream)
+		room.Log.Info("connected to a node", "peer", room.Members[peer].Name, "stream", stream)
 		pause, said = redialLeast, ""
 		notify(room, shards, shard.Event{Kind: shard.StreamUp, Stream: stream})
 		gone := make(chan error, 1)
-		go readLink(room, c, stream, gone)
+		go readLink(room, peer, c, stream, gone)
 		ended := make(chan error, 1)
-		go writeLink(link, c.raw, stream, gone, ended)
+		go writeLink(room, peer, c.raw, stream, gone, ended)
 		err := <-ended
 		c.raw.Close()
-		room.Log.Warn("the connection to a backup broke", "peer", room.Members[peer].Name, "stream", stream, "error", err)
+		room.Log.Warn("the connection to a node broke", "peer", room.Members[peer].Name, "stream", stream, "error", err)
+		if pact := room.Pacts[peer]; pact != nil {
+			pact.In <- pactNote{Event: shard.PactEvent{Kind: shard.LinkBroke}}
+		}
 		notify(room, shards, shard.Event{Kind: shard.StreamDown, Stream: stream})
 	}
 }
@@ -65,21 +71,24 @@ func notify(room *Room, shards []int, e shard.Event) {
 
 // call is a connection to a peer that has answered the greeting, or why there is none.
 type call struct {
-	raw net.Conn
-	in  *bufio.Reader
-	err error
+	raw   net.Conn
+	in    *bufio.Reader
+	store uint64   // member id of the peer's store
+	born  []uint64 // member ids that its cluster was born with
+	err   error
 }
 
 // dial opens a connection to a peer, greets it and hands the outcome over.
 func dial(room *Room, peer int, out chan<- call) {
-	raw, err := net.DialTimeout("tcp", room.Members[peer].Address, dialTimeout)
+	patience := silence(room.Config)
+	raw, err := net.DialTimeout("tcp", room.Members[peer].Address, patience)
 	if err != nil {
 		out <- call{err: err}
 		return
 	}
 	in := bufio.NewReaderSize(raw, 64<<10)
 	hello := wire.AppendFrame(nil, &wire.Message{Kind: wire.Hello, ID: 1, Greeting: greeting(room)})
-	_ = raw.SetDeadline(time.Now().Add(dialTimeout))
+	_ = raw.SetDeadline(time.Now().Add(patience))
 	_, err = raw.Write(hello)
 	body := []byte{}
 	if err == nil {
@@ -99,17 +108,19 @@ func dial(room *Room, peer int, out chan<- call) {
 		raw.Close()
 	}
 	_ = raw.SetDeadline(time.Time{})
-	out <- call{raw, in, err}
+	out <- call{raw, in, m.Greeting.Store, m.Born, err}
 }
 
 // greeting is what this node says of itself in hello and welcome.
 func greeting(room *Room) wire.Greeting {
 	return wire.Greeting{Version: wire.Version, Cluster: room.Config.Cluster, Role: "node", Name: room.Config.Name,
-		Nodes: uint64(room.Layout.Nodes), Shards: uint64(room.Layout.Shards)}
+		Nodes: uint64(room.Layout.Nodes), Shards: uint64(room.Layout.Shards), Store: room.Member}
 }
 
-// writeLink sends the letters of a stream, all that are waiting in one system call, until the stream ends; then it says why.
-func writeLink(link *Link, raw net.Conn, stream uint64, gone <-chan error, ended chan<- error) {
+// writeLink sends the letters of a stream, all that are waiting in one system call, until the stream ends; then it says why. Pings and Raft's
+// messages go first.
+func writeLink(room *Room, peer int, raw net.Conn, stream uint64, gone <-chan error, ended chan<- error) {
+	link, mail := room.Links[peer], room.Council.Out[peer]
 	ping := time.NewTicker(pingEvery)
 	defer ping.Stop()
 	var frames []byte
@@ -122,22 +133,41 @@ func writeLink(link *Link, raw net.Conn, stream uint64, gone <-chan error, ended
 			return
 		case n := <-link.Break:
 			if n == stream {
-				ended <- fmt.Errorf("%w: it does not read", ErrPeer)
+				ended <- fmt.Errorf("%w: it does not keep up, or its log has a gap", ErrPeer)
 				return
 			}
 		case <-ping.C:
 			frames = wire.AppendFrame(frames, &wire.Message{Kind: wire.Ping})
+		case m := <-link.Urgent:
+			frames = wire.AppendFrame(frames, m)
+		case data := <-mail:
+			frames = wire.AppendFrame(frames, &wire.Message{Kind: wire.Raft, Data: data})
 		case letters := <-link.Out:
 			runtime.Gosched() // what else is about to be sent shares the system call
+			frames = addUrgent(frames, link.Urgent, mail)
 			frames = addLetters(frames, letters, link.Out, stream)
 		}
 		if now := time.Now(); now.Sub(armed) > pingEvery {
 			armed = now
-			_ = raw.SetWriteDeadline(now.Add(silence))
+			_ = raw.SetWriteDeadline(now.Add(silence(room.Config)))
 		}
 		if _, err := raw.Write(frames); err != nil {
 			ended <- err
 			return
+		}
+	}
+}
+
+// addUrgent appends the pings and Raft messages that wait.
+func addUrgent(frames []byte, urgent <-chan *wire.Message, mail <-chan []byte) []byte {
+	for {
+		select {
+		case m := <-urgent:
+			frames = wire.AppendFrame(frames, m)
+		case data := <-mail:
+			frames = wire.AppendFrame(frames, &wire.Message{Kind: wire.Raft, Data: data})
+		default:
+			return frames
 		}
 	}
 }
@@ -169,16 +199,15 @@ func breakLink(link *Link, stream uint64) {
 	}
 }
 
-// readLink passes what the backup says to the replicas.
-func readLink(room *Room, c call, stream uint64, gone chan<- error) {
-	kinds := map[wire.Kind]shard.EventKind{wire.Stored: shard.PeerStored, wire.Position: shard.PeerPosition,
-		wire.Append: shard.EntriesCame, wire.Trouble: shard.PeerTrouble}
+// readLink passes what the peer says to the replicas, and its promises to the pact.
+func readLink(room *Room, peer int, c call, stream uint64, gone chan<- error) {
+	kinds := map[wire.Kind]shard.EventKind{wire.Stored: shard.PeerStored, wire.Position: shard.PeerPosition, wire.Trouble: shard.PeerTrouble}
 	var scratch []byte
 	armed := time.Time{}
 	for {
 		if now := time.Now(); now.Sub(armed) > pingEvery {
 			armed = now
-			_ = c.raw.SetReadDeadline(now.Add(silence))
+			_ = c.raw.SetReadDeadline(now.Add(silence(room.Config)))
 		}
 		body, err := wire.ReadFrame(c.in, scratch)
 		if err != nil {
@@ -195,11 +224,18 @@ func readLink(room *Room, c call, stream uint64, gone chan<- error) {
 		switch {
 		case m.Kind == wire.Pong:
 			continue
-		case !known || m.Shard >= uint64(len(room.Desks)) || room.Desks[m.Shard] == nil:
+		case m.Kind == wire.LeasePong && room.Pacts[peer] != nil:
+			pong := shard.PactEvent{Kind: shard.PongCame, Store: c.store, At: m.At, Vows: takeVows(m.Vows)}
+			select {
+			case room.Pacts[peer].In <- pactNote{Event: pong}:
+			default:
+			}
+			continue
+		case !known || m.Shard >= uint64(len(room.Desks)) || room.Desks[m.Shard] == nil || peerOf(room.Layout, int(m.Shard), room.Self) != peer:
 			gone <- fmt.Errorf("%w: a frame of kind %d for shard %d: %s", ErrPeer, m.Kind, m.Shard, m.Text)
 			return
 		}
-		room.Desks[m.Shard].In <- []*shard.Event{{Kind: kind, Shard: int(m.Shard), Stream: stream, Epoch: m.Epoch, LSN: m.LSN, Entries: takeAppend(m),
+		room.Desks[m.Shard].In <- []*shard.Event{{Kind: kind, Shard: int(m.Shard), Stream: stream, Epoch: m.Epoch, LSN: m.LSN, Ends: m.Ends,
 			Reason: m.Text, Broken: m.Kind == wire.Trouble && m.Code == wire.Unavailable}}
 	}
 }

@@ -18,11 +18,14 @@ const (
 	readBuffer = 32 << 10
 )
 
-// accept takes connections until the listener is closed; at most as many as seats has places are open at once.
-func accept(room *Room, listener net.Listener, seats chan struct{}) {
+// accept takes connections until the listener is closed; at most as many as seats has places are open at once. rooms has one place, with the room
+// that a connection is served in.
+func accept(rooms chan *Room, listener net.Listener, seats chan struct{}) {
 	for {
 		seats <- struct{}{}
 		raw, err := listener.Accept()
+		room := <-rooms
+		rooms <- room
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}

@@ -6,9 +6,8 @@ import (
 )
 
 // fill puts what an effect sends into the outbox. A goroutine that collects the replies of several shards gets its reply at once.
-func fill(box outbox, state *shard.Replica, fx *shard.Effect) outbox {
-	s := uint64(state.Shard)
-	m := &wire.Message{Shard: s, Epoch: fx.Epoch, LSN: fx.LSN}
+func fill(box outbox, r *owned, fx *shard.Effect) outbox {
+	m := &wire.Message{Shard: uint64(r.state.Shard), Epoch: fx.Epoch, LSN: fx.LSN}
 	conn, toLeader := fx.Caller.(*Conn)
 	to, toGateway := fx.Caller.(*caller)
 	switch fx.Kind {
@@ -24,23 +23,21 @@ func fill(box outbox, state *shard.Replica, fx *shard.Effect) outbox {
 	case shard.SendStored:
 		m.Kind = wire.Stored
 	case shard.SendPosition:
-		m.Kind = wire.Position
+		m.Kind, m.Ends = wire.Position, fx.Ends
 	case shard.SendTrouble:
 		m.Kind, m.Code, m.Text = wire.Trouble, codes[fx.Reply.Refusal], fx.Reply.Reason
 	case shard.SendAsk:
 		m.Kind = wire.Ask
 	case shard.SendApplied:
 		m.Kind = wire.Applied
-	case shard.SendFetch:
-		return box // no frame asks a backup for its log: a leader never trails it once views change
 	}
 	frames := []*wire.Message{m}
 	if fx.Kind == shard.SendAppend {
-		frames = cutAppend(state.Shard, fx.Epoch, fx.Applied, fx.Entries)
+		frames = cutAppend(r.state.Shard, fx.Epoch, fx.Applied, fx.Entries)
 	}
 	if !toLeader && !toGateway {
 		for _, m := range frames {
-			box.letters[state.View.Backup] = append(box.letters[state.View.Backup], letter{fx.Stream, m})
+			box.letters[r.peer] = append(box.letters[r.peer], letter{fx.Stream, m})
 		}
 		return box
 	}
@@ -54,7 +51,39 @@ func fill(box outbox, state *shard.Replica, fx *shard.Effect) outbox {
 	return box
 }
 
-// empty sends what the outbox holds. A link whose queue is full has a peer that does not read, and is broken.
+// prompt carries out an effect that sends no frame by itself, or says that it is none.
+func prompt(room *Room, box outbox, r *owned, fx *shard.Effect) (outbox, bool) {
+	s := r.state.Shard
+	switch fx.Kind {
+	case shard.SetAlarm:
+		r.rings = true
+	case shard.Feed:
+		go feedLog(room, s, *fx)
+	case shard.FeedSnapshot:
+		scan := openScan(room.Store, s)
+		window := windowOf(&r.state)
+		go feedSnapshot(room, s, *fx, scan, window)
+	case shard.BreakStream:
+		breakLink(room.Links[r.peer], fx.Stream)
+	case shard.Complain, shard.Flipped, shard.Caught, shard.Drained, shard.Damaged, shard.Mended:
+		if fx.Kind == shard.Mended {
+			go reseed(room, s)
+		}
+		box.wants[r.peer] = append(box.wants[r.peer], shard.PactEvent{Kind: shard.LeaderWants, Shard: s, Epoch: fx.Epoch, Effect: fx.Kind})
+	default:
+		return box, false
+	}
+	return box, true
+}
+
+// peerOf returns the node that holds the other replica of a shard.
+func peerOf(l shard.Layout, s, self int) int {
+	first := s % l.Nodes // as shard.Pair says
+	return first + (first+1)%l.Nodes - self
+}
+
+// empty sends what the outbox holds. A link whose queue is full has a peer that does not read, and is broken. What a busy pact does not take is
+// kept for the next time.
 func empty(room *Room, box outbox) outbox {
 	if len(box.parts) > 0 {
 		room.Disk <- box.parts
@@ -70,9 +99,19 @@ func empty(room *Room, box outbox) outbox {
 		}
 		box.letters[node] = nil
 	}
+	for node, wants := range box.wants {
+		if len(wants) == 0 {
+			continue
+		}
+		select {
+		case room.Pacts[node].Wants <- wants:
+			box.wants[node] = nil
+		default:
+		}
+	}
 	for _, p := range box.piles {
 		deliver(p.conn, p.frames...)
 	}
 	clear(box.piles)
-	return outbox{letters: box.letters, piles: box.piles[:0]}
+	return outbox{letters: box.letters, piles: box.piles[:0], wants: box.wants}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"time"
 
 	"tandem/shard"
@@ -23,6 +24,10 @@ func countShards(room *Room, conn *Conn, m *wire.Message) {
 	for i, s := range m.Set {
 		select {
 		case reply := <-replies[i]:
+			if reply.Refusal != 0 {
+				deliver(conn, &wire.Message{Kind: wire.Error, ID: m.ID, Code: codes[reply.Refusal], Text: fmt.Sprintf("shard %d: %s", s, reply.Reason)})
+				return
+			}
 			frame.Counts = append(frame.Counts, wire.ShardCount{Shard: s, Users: reply.Users})
 		case <-late.C:
 			deliver(conn, tooLate(m.ID))
@@ -34,21 +39,27 @@ func countShards(room *Room, conn *Conn, m *wire.Message) {
 
 // listPage reads a page of a shard and answers with it once the replica says that what was read is committed.
 func listPage(room *Room, conn *Conn, m *wire.Message) {
-	counts := make(chan buckets, 1)
+	counts, began := make(chan buckets, 1), clock()
 	room.Desks[m.Shard].Counts <- countsAsk{int(m.Shard), counts}
 	room.Scans <- struct{}{}
 	page, err := readPage(room.Store, room.Layout, m, <-counts)
 	<-room.Scans
+	if isDamage(err) {
+		room.Desks[m.Shard].In <- []*shard.Event{{Kind: shard.DataLost, Shard: int(m.Shard), Reason: err.Error()}}
+	}
 	if err != nil {
 		deliver(conn, &wire.Message{Kind: wire.Error, ID: m.ID, Code: wire.Disk, Text: err.Error()})
 		return
 	}
 	reply := make(chan shard.Reply, 1)
-	room.Desks[m.Shard].In <- []*shard.Event{{Kind: shard.ScanDone, Shard: int(m.Shard), Caller: reply}}
+	room.Desks[m.Shard].In <- []*shard.Event{{Kind: shard.ScanDone, Shard: int(m.Shard), Caller: reply, Began: began}}
 	late := time.NewTimer(answerWithin)
 	defer late.Stop()
 	select {
-	case <-reply:
+	case r := <-reply:
+		if r.Refusal != 0 {
+			page = &wire.Message{Kind: wire.Error, ID: m.ID, Code: codes[r.Refusal], Text: r.Reason}
+		}
 		deliver(conn, page)
 	case <-late.C:
 		deliver(conn, tooLate(m.ID))

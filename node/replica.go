@@ -20,7 +20,9 @@ type owned struct {
 	counts buckets
 	users  uint64 // the sum of the counts
 	served Served
-	rings  bool // an alarm is set
+	rings  bool   // an alarm is set
+	peer   int    // the node that holds the other replica
+	epoch  uint64 // of the last entry that was handed to the disk
 }
 
 // outbox is what a loop sends once it has done a batch of events: everything for one receiver at once.
@@ -28,6 +30,7 @@ type outbox struct {
 	parts   []Part
 	letters [][]letter // by node
 	piles   []pile
+	wants   [][]shard.PactEvent // by node
 }
 
 // pile is the frames for a connection.
@@ -47,7 +50,7 @@ func runReplicas(room *Room, desk *Desk, replicas []owned) {
 		at[replicas[i].state.Shard] = i
 	}
 	alarm, ringing := time.NewTimer(time.Hour), false
-	box := outbox{letters: make([][]letter, len(room.Links))}
+	box := outbox{letters: make([][]letter, len(room.Links)), wants: make([][]shard.PactEvent, len(room.Links))}
 	var effects []shard.Effect
 	var events []*shard.Event
 	for {
@@ -72,23 +75,23 @@ func runReplicas(room *Room, desk *Desk, replicas []owned) {
 			r := &replicas[at[event.Shard]]
 			r.served = count(r.served, event.Kind)
 			if err := lookUp(room, &r.state, event); err != nil {
-				box = fill(box, &r.state, unreadable(room, event, err))
-				continue
+				box = fill(box, r, unreadable(room, event, err))
+				if !isDamage(err) {
+					continue
+				}
+				event = &shard.Event{Kind: shard.DataLost, Shard: event.Shard, Reason: err.Error()}
 			}
 			event.Now, event.Users = clock(), r.users // the clock after the read (rule R1)
 			r.state, effects = shard.Step(r.state, event, effects[:0])
 			for i := range effects {
-				switch fx := &effects[i]; fx.Kind {
-				case shard.Persist:
-					var part Part
-					part, r.counts = buildPart(room.Layout, event.Shard, room.Store.ids[event.Shard], fx.Entries, r.counts, event.Now)
-					r.users, box.parts = total(r.counts), append(box.parts, part)
-				case shard.SetAlarm:
-					r.rings = true
-				case shard.Feed:
-					go feedLink(room, event.Shard, *fx)
-				default:
-					box = fill(box, &r.state, fx)
+				fx := &effects[i]
+				if serialize, stores := serializers[fx.Kind]; stores {
+					box.parts = append(box.parts, serialize(room, r, fx, event.Now)...)
+					continue
+				}
+				done := false
+				if box, done = prompt(room, box, r, fx); !done {
+					box = fill(box, r, fx)
 				}
 			}
 			if r.rings && !ringing {
@@ -124,7 +127,11 @@ func takeEvents(events []*shard.Event, in <-chan []*shard.Event) []*shard.Event 
 
 func storedEvents(events []*shard.Event, marks []mark) []*shard.Event {
 	for _, m := range marks {
-		events = append(events, &shard.Event{Kind: shard.DiskStored, Shard: m.Shard, LSN: m.LSN})
+		e := &shard.Event{Kind: shard.DiskStored, Shard: m.Shard, LSN: m.LSN}
+		if m.Wiped {
+			e.Kind = shard.DiskWiped
+		}
+		events = append(events, e)
 	}
 	return events
 }
@@ -159,9 +166,9 @@ func total(counts buckets) uint64 {
 func inspect(replicas []owned) []Inspection {
 	list := make([]Inspection, len(replicas))
 	for i := range replicas {
-		list[i] = Inspection{replicas[i].state, replicas[i].users, replicas[i].served}
+		list[i] = Inspection{replicas[i].state, replicas[i].users, replicas[i].served, clock()}
 		s := &list[i].State
-		s.Pending, s.Waiting, s.Window, s.Order = nil, nil, nil, nil
+		s.Pending, s.Waiting, s.Window, s.Order, s.Filled = nil, nil, nil, nil, nil
 	}
 	return list
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/linxGnu/grocksdb"
 
@@ -28,7 +29,7 @@ type Store struct {
 }
 
 // walFileMB is the size at which the memtables of a full WAL file are flushed.
-const walFileMB = 32
+const walFileMB = 16
 
 // databaseOptions returns the options of the database, and those of each column family, which are the same.
 func databaseOptions(c Config) *grocksdb.Options {
@@ -47,7 +48,7 @@ func databaseOptions(c Config) *grocksdb.Options {
 	o.SetMaxTotalWalSize(walFileMB << 20)
 	// The archive is limited as a number of files of the largest size, so a limit below some files would keep none; the TTL
 	// stays at 0 because a clock that is set back would wipe it.
-	o.SetWalSizeLimitMb(max(c.WalKeepMB, 8*walFileMB))
+	o.SetWalSizeLimitMb(max(c.WalKeepMB, 64*walFileMB))
 	o.SetRecycleLogFileNum(0)
 	o.SetAllowConcurrentMemtableWrites(false) // there is one writer
 	o.SetMaxBackgroundJobs(2)
@@ -116,6 +117,20 @@ func addFamilies(st Store, held []int) (Store, error) {
 	return st, nil
 }
 
+// dropFamily drops the column family of shard s with all its data. Nothing may be written meanwhile.
+func dropFamily(st Store, s int) (Store, error) {
+	if st.families[s] == nil {
+		return st, nil
+	}
+	if err := st.db.DropColumnFamily(st.families[s]); err != nil {
+		return st, fmt.Errorf("%w: dropping %s: %w", ErrStore, familyName(s), err)
+	}
+	st.families, st.ids = slices.Clone(st.families), slices.Clone(st.ids)
+	st.families[s].Destroy()
+	st.families[s], st.ids[s] = nil, 0
+	return st, nil
+}
+
 // flush syncs the WAL; RocksDB's own close would not.
 func flush(st Store) error { return st.db.FlushWAL(true) }
 
@@ -142,6 +157,14 @@ func getFact(st Store, key string) ([]byte, error) {
 func putFact(st Store, key string, value []byte) error {
 	if err := st.db.Put(st.sync, []byte(key), value); err != nil {
 		return fmt.Errorf("%w: writing %s: %w", ErrStore, key, err)
+	}
+	return nil
+}
+
+// dropFact deletes a key of the default column family, synced.
+func dropFact(st Store, key string) error {
+	if err := st.db.Delete(st.sync, []byte(key)); err != nil {
+		return fmt.Errorf("%w: deleting %s: %w", ErrStore, key, err)
 	}
 	return nil
 }
@@ -176,6 +199,32 @@ func walk(st Store, s int, start []byte, skip uint64, see func(key, value []byte
 	}
 	if err := it.Err(); err != nil {
 		return fmt.Errorf("%w: walking shard %d: %w", ErrStore, s, err)
+	}
+	return nil
+}
+
+// isDamage tells whether an error means that data on the disk fails its checksum.
+func isDamage(err error) bool { return err != nil && strings.Contains(err.Error(), ": Corruption") }
+
+// Scan is an open view of a shard as it was when it was opened. It must be closed.
+type Scan struct{ it *grocksdb.Iterator }
+
+// openScan opens a view of shard s.
+func openScan(st Store, s int) Scan { return Scan{st.db.NewIteratorCF(st.scan, st.families[s])} }
+
+func closeScan(scan Scan) { scan.it.Close() }
+
+// walkScan calls see with each key and value of a scan from start on, both valid during the call only, until see returns false.
+func walkScan(scan Scan, start []byte, see func(key, value []byte) bool) error {
+	for scan.it.Seek(start); scan.it.Valid(); scan.it.Next() {
+		key, value := scan.it.Key(), scan.it.Value()
+		more := see(key.Data(), value.Data())
+		if !more {
+			return nil
+		}
+	}
+	if err := scan.it.Err(); err != nil {
+		return fmt.Errorf("%w: walking a shard: %w", ErrStore, err)
 	}
 	return nil
 }

@@ -15,14 +15,25 @@ type Room struct {
 	Members []Member
 	Self    int
 	Facts   Facts
+	Member  uint64   // member id of this node's store
+	Life    int64    // this process: grows with every start of the store
+	Born    []uint64 // member ids that the cluster was born with; nil while it is not born, as far as this store knows
+	Ready   bool     // the loops run; until then only greetings are answered
 	Store   Store
 	Disk    chan []Part
-	Loops   []*Desk // all loops of replicas
-	Desks   []*Desk // by shard, the loop that owns its replica; nil where none is held
-	Links   []*Link // by node; nil where no shard is led that the node backs
+	Pulse   chan beat
+	Index   chan indexNote
+	Lookups chan indexAsk
+	Loops   []*Desk     // all loops of replicas
+	Desks   []*Desk     // by shard, the loop that owns its replica; nil where none is held
+	Links   []*Link     // by node; nil for this one
+	Pacts   []*PactDesk // by node; nil where no shard is shared with it
+	Council *CouncilDesk
+	Watch   chan watcher
 	Scans   chan struct{}
 	Census  chan chan<- []ConnInfo
 	Doors   chan door
+	Again   chan string // why this process must start anew in place
 	Log     *slog.Logger
 }
 
@@ -33,13 +44,14 @@ const (
 
 // newRoom makes the channels; the loops are not running yet.
 func newRoom(c Config, l shard.Layout, members []Member, self int, log *slog.Logger) *Room {
-	return &Room{Config: c, Layout: l, Members: members, Self: self, Log: log, Desks: make([]*Desk, l.Shards), Links: make([]*Link, l.Nodes),
-		Disk: make(chan []Part, 2*shard.MaxPending*l.Shards), Scans: make(chan struct{}, scansAtOnce), Census: make(chan chan<- []ConnInfo), Doors: make(chan door, 64)}
+	return &Room{Config: c, Layout: l, Members: members, Self: self, Log: log, Desks: make([]*Desk, l.Shards), Links: make([]*Link, l.Nodes), Pacts: make([]*PactDesk, l.Nodes),
+		Disk: make(chan []Part, 2*shard.MaxPending*l.Shards), Pulse: make(chan beat, 64), Index: make(chan indexNote, 1<<10), Lookups: make(chan indexAsk),
+		Watch: make(chan watcher, 64), Scans: make(chan struct{}, scansAtOnce), Census: make(chan chan<- []ConnInfo), Doors: make(chan door, 64), Again: make(chan string, 1)}
 }
 
 // Desk is where a loop of replicas is reached.
 type Desk struct {
-	In      chan []*shard.Event // from connections and links; the loop waits for nobody but the disk, so it is always drained
+	In      chan []*shard.Event // from connections, links and pacts; the loop waits for nobody but the disk, so it is always drained
 	Stored  chan []mark         // from the disk, one place: the newest stored LSN of each replica
 	Sick    chan string         // from the disk, one place: why it refuses writes
 	Inspect chan chan<- []Inspection
@@ -52,10 +64,11 @@ type countsAsk struct {
 	reply chan<- buckets
 }
 
-// mark is how far a replica's log is stored.
+// mark is how far a replica's log is stored, or that its data was dropped.
 type mark struct {
 	Shard int
 	LSN   uint64
+	Wiped bool
 }
 
 // Inspection is what a loop says about one of its replicas.
@@ -63,6 +76,7 @@ type Inspection struct {
 	State  shard.Replica // without its slices and its map
 	Users  uint64
 	Served Served
+	Now    int64 // ns on the node's clock
 }
 
 // Served counts what a replica has answered since the start; of count and list, once a shard and request.
@@ -74,10 +88,12 @@ type Served struct {
 	Append uint64 `json:"append"`
 }
 
-// Link is where the connection to a backup's node is reached.
+// Link is where the connection that this node keeps to another is reached.
 type Link struct {
-	Out   chan []letter
-	Break chan uint64 // one place: number of a stream that must end
+	Out    chan []letter
+	Urgent chan *wire.Message // pings: what does not fit is dropped
+	Break  chan uint64        // one place: number of a stream that must end
+	Feeds  chan struct{}      // one place: one shard is fed at a time, so that repairs share what they may take
 }
 
 // letter is a frame for one stream; it is dropped when another stream stands.

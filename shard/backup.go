@@ -2,16 +2,35 @@ package shard
 
 import "fmt"
 
-// takeEntries hands entries of the peer's log to this node's disk: on a backup what its leader appends, on a leader that is
-// catching up what it fetched. Entries that are here already are passed over; a gap or another epoch is refused.
+// noteAsk begins a stream of the leader's; what still comes in by an older one no longer counts (rule R15). A stream of an epoch that is not known
+// here yet waits until it is; one of an older epoch is passed over, as its leader will learn, and so is a
+// question that was asked twice. A snapshot that was broken off is dropped.
+func noteAsk(r Replica, e *Event, out []Effect) (Replica, []Effect) {
+	switch {
+	case !r.Known || e.Epoch > r.View.Epoch:
+		r.Later, r.LaterEpoch = e.Caller, e.Epoch
+		return r, out
+	case e.Epoch < r.View.Epoch || r.View.Leader == r.Self || r.Upstream == e.Caller && r.UpstreamEpoch == e.Epoch:
+		return r, out
+	}
+	r.Asked, r.Upstream = e.Caller, nil
+	if r.Filling {
+		r.Filling, r.Filled, r.Wiping = false, nil, r.Wiping+1
+		out = append(out, Effect{Kind: Wipe})
+	}
+	return r, out
+}
+
+// takeEntries hands what the leader appends to this node's disk, and notes what the leader has applied. Entries that are here already are
+// passed over; a gap is refused.
 func takeEntries(r Replica, e *Event, out []Effect) (Replica, []Effect) {
-	leads := r.View.Leader == r.Self
 	trouble := Reply{Refusal: Unavailable}
 	switch {
-	case leads && (r.Catch == 0 || e.Stream != r.Stream), !leads && e.Caller != r.Upstream:
+	case e.Caller != r.Upstream || e.Epoch < r.UpstreamEpoch || !r.Known || r.View.Leader == r.Self || r.Filling:
 		return r, out
-	case e.Epoch != r.View.Epoch:
-		trouble.Reason = fmt.Sprintf("an append of epoch %d in epoch %d", e.Epoch, r.View.Epoch)
+	case e.Kind == LeaderTold:
+		r.LeaderApplied = max(r.LeaderApplied, e.LSN)
+		return r, out
 	case r.Sick != "":
 		trouble = Reply{Refusal: DiskTrouble, Reason: r.Sick}
 	}
@@ -21,28 +40,63 @@ func takeEntries(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 		if n.LSN > r.Handed+1 && trouble.Reason == "" {
 			trouble.Reason = fmt.Sprintf("an append of LSN %d where %d was due", n.LSN, r.Handed+1)
 		}
-		if n.LSN != r.Handed+1 || e.Epoch != r.View.Epoch {
+		if n.LSN != r.Handed+1 {
 			continue
 		}
 		fresh = append(fresh, *n)
 		r.Handed = n.LSN
+		if h := len(r.History); h == 0 || r.History[h-1].Epoch < n.Epoch {
+			r.History = append(r.History, Position{n.Epoch, n.LSN})
+		}
 		reply := Reply{Result: n.Result, Touched: 2, Record: Record{n.ID, n.Name, n.Email, n.Group, n.Epoch, n.LSN}}
 		r.Window[n.Request] = Done{n.LSN, reply}
 		r.Order = append(r.Order, Expiry{e.Now + RememberFor, n.Request})
 	}
-	if leads {
-		r.Next = max(r.Next, r.Handed)
-	} else {
-		r.LeaderApplied = max(r.LeaderApplied, e.Applied)
-	}
+	r.LeaderApplied = max(r.LeaderApplied, e.Applied)
 	switch {
 	case len(fresh) > 0:
 		out = append(out, Effect{Kind: Persist, Entries: fresh})
-	case !leads && trouble.Reason == "" && r.Applied == r.Handed:
+	case trouble.Reason == "" && r.Applied == r.Handed:
 		out = append(out, Effect{Kind: SendStored, Caller: e.Caller, Epoch: r.View.Epoch, LSN: r.Applied})
 	}
-	if !leads && trouble.Reason != "" {
+	if trouble.Reason != "" {
 		out = append(out, Effect{Kind: SendTrouble, Caller: e.Caller, Epoch: r.View.Epoch, Reply: trouble})
 	}
+	return r, out
+}
+
+// fill takes a snapshot of the whole shard from the leader: what was here is dropped, the records are stored as they come, and the position
+// is written only with the last of them, so that a snapshot that was broken off is known for what it is.
+func fill(r Replica, e *Event, out []Effect) (Replica, []Effect) {
+	if e.Caller != r.Upstream || e.Epoch < r.UpstreamEpoch || !r.Known || r.View.Leader == r.Self || r.View.InSync || e.Kind != SnapshotBegun && !r.Filling {
+		return r, out
+	}
+	switch e.Kind {
+	case SnapshotBegun:
+		r.Applied, r.Handed, r.LeaderApplied, r.History, r.Window, r.Order = 0, 0, 0, nil, map[RequestID]Done{}, nil
+		r.Filling, r.Filled, r.Wiping = true, nil, r.Wiping+1
+		return r, append(out, Effect{Kind: Wipe})
+	case SnapshotCame:
+		return r, append(out, Effect{Kind: PersistRecords, Records: e.Records})
+	}
+	r.Filled = append(r.Filled, e.Entries...)
+	switch {
+	case e.LSN == 0 && len(e.Entries) > 0: // more of the window follows
+		return r, out
+	case e.LSN == 0: // the shard is empty
+		r.Filling, r.Filled = false, nil
+		if r.Wiping == 0 {
+			out = append(out, Effect{Kind: SendStored, Caller: r.Upstream, Epoch: r.View.Epoch})
+		}
+		return r, out
+	}
+	for i := range r.Filled {
+		n := &r.Filled[i]
+		r.Window[n.Request] = Done{n.LSN, Reply{Result: n.Result, Touched: 2, Record: Record{n.ID, n.Name, n.Email, n.Group, n.Epoch, n.LSN}}}
+		r.Order = append(r.Order, Expiry{e.Now + RememberFor, n.Request})
+	}
+	r.Handed, r.History = e.LSN, e.History
+	out = append(out, Effect{Kind: PersistHistory, LSN: e.LSN, Ends: e.History[len(e.History)-1].Epoch, History: e.History, Entries: r.Filled})
+	r.Filling, r.Filled = false, nil
 	return r, out
 }

@@ -87,7 +87,7 @@ func DecideBirth(l Layout, self uint64, heard []Greeting) Birth {
 // LoadCouncil rebuilds the council of member self from its saved state, whose facts are in any order. Without facts it is the council
 // of a new store: it takes what it is sent and neither votes nor stands until it is a member. Errors: ErrCouncil, ErrBook.
 func LoadCouncil(self uint64, l Layout, t Timing, facts []Fact, now int64) (Council, error) {
-	c := Council{Self: self, Node: int(self&memberNodes) - 1, Layout: l, Timing: t, Log: raft.NewMemoryStorage(), Conf: &raftpb.ConfState{}, last: -1, heard: now, ticked: now,
+	c := Council{Self: self, Node: int(self&memberNodes) - 1, Layout: l, Timing: t, Log: raft.NewMemoryStorage(), Conf: &raftpb.ConfState{}, last: -1, heard: now, ticked: now, barrier: packNumbers([]uint64{self, uint64(now)}), Fresh: true,
 		seen: make([]int64, l.Nodes), hard: &raftpb.HardState{}}
 	snapshot, entries := &raftpb.Snapshot{}, []*raftpb.Entry{}
 	for _, f := range facts {

@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"bytes"
 	"errors"
 
 	"go.etcd.io/raft/v3"
@@ -43,6 +44,7 @@ const (
 	compactEvery  = 512       // entries between two snapshots
 	keepEntries   = 64        // entries kept below a snapshot, so that a node a little behind needs none
 	changeEvery   = 100e6     // ns between two changes of membership that one leader proposes
+	barrierEvery  = 30e6      // ns between two askings for a barrier
 	retrySnapshot = 200e6     // ns after which a snapshot that was sent is taken as lost
 	messageBytes  = 256 << 10 // of entries in one message
 	openBytes     = 1 << 20   // of entries that are proposed and not committed
@@ -69,6 +71,7 @@ type Council struct {
 	Sick   bool              // the disk is: no part is taken (rule R12)
 	Lead   uint64            // member id of the Raft leader; 0 while none is known
 	Term   uint64            // its term
+	Fresh  bool              // it is not known yet that Book has all that was decided before this process began (rule R8)
 
 	seen    []int64 // by node: when its member was last heard; as leader, not before it began to lead
 	last    int     // node of the newest leader that was known; -1 before
@@ -78,6 +81,8 @@ type Council struct {
 	try     int64   // no standing for leader before
 	patient bool    // it stands, and waits longer for the votes
 	change  int64   // no change of membership before
+	barrier []byte  // an entry of this process's own; what stands before it in the log was decided before it asked
+	barred  int64   // no barrier is asked for before
 	nudge   int64   // no look at lost snapshots before
 	refused uint64  // store whose refusal was noted
 
@@ -176,6 +181,7 @@ func StepCouncil(c Council, e *CouncilEvent, out []CouncilEffect) (Council, []Co
 			c, apply, out = takeReady(c, out)
 			for _, entry := range apply.GetEntries() {
 				numbers, _ := unpackNumbers(entry.GetData()) // what cannot be read proposes nothing, on every node alike
+				c.Fresh = c.Fresh && !bytes.Equal(entry.GetData(), c.barrier)
 				proposals, _ := proposalsOf(numbers)
 				c, out = applyEntry(c, entry, Decide(c.Book.Views, proposals), out)
 				if entry.GetType() != raftpb.EntryNormal { // a snapshot for the new member must name it
@@ -199,10 +205,15 @@ func StepCouncil(c Council, e *CouncilEvent, out []CouncilEffect) (Council, []Co
 	return announce(c, out)
 }
 
-// announce gives out the newest book, and says when there is a leader.
+// announce gives out the newest book, once that has all that was decided before this process began, and says when there is a leader. For the
+// former an entry of this process's own is put into the log: what stands before it is older than the process (rule R8).
 func announce(c Council, out []CouncilEffect) (Council, []CouncilEffect) {
+	if c.Fresh && !c.Sick && c.ticked >= c.barred {
+		c.barred = c.ticked + barrierEvery
+		_ = c.Raft.Propose(c.barrier) // refused while there is no leader
+	}
 	member := c.Node < len(c.Book.Members) && c.Book.Members[c.Node] == c.Self
-	if member && c.Book.Index > c.told && !c.Sick {
+	if member && !c.Fresh && c.Book.Index > c.told && !c.Sick {
 		c.told = c.Book.Index
 		out = append(out, CouncilEffect{Kind: BookChanged, Book: c.Book})
 	}

@@ -262,6 +262,9 @@ func (n *councilNet) mustLead() int {
 // propose has node i ask for a change of shard s, made from its newest book, until it is decided.
 func (n *councilNet) propose(i, s int, change func(View) View) {
 	at := n.nodes[i]
+	if !n.run(1000*msec, func() bool { return at.book.Index > 0 }) {
+		n.t.Fatalf("node %d has no book", i)
+	}
 	was := at.book.Views[s]
 	v := change(was)
 	v.Epoch = was.Epoch + 1

@@ -46,7 +46,7 @@ func TestCouncilLeaderKilled(t *testing.T) {
 				n.run(100*msec, nil)
 			}
 			t.Logf("%d nodes, %d kills: agreed again after %.1f ms on average, %.1f ms at the latest", nodes, kills, float64(sum)/kills/msec, float64(longest)/msec)
-			if longest > 110*msec { // of the 200 ms that the budget has for it
+			if longest > 200*msec { // of the 200 ms that the budget has for it
 				t.Errorf("%d ms are too long", longest/msec)
 			}
 		})

@@ -7,16 +7,27 @@
 //	cover.go    the few nodes that COUNT and LIST ask
 //	page.go     offset and limit → runs within shards
 //	key.go      what an id is, and the key it has in RocksDB
-//	replica.go  a replica's state, its events and its effects
+//	event.go    what happens to a replica, and what it wants done
+//	replica.go  a replica's state
 //	step.go     Step, and what leader and backup have in common
-//	leader.go   sequencing, sending, comparing logs
-//	backup.go   storing what the leader appends
+//	learn.go    a later view
+//	leader.go   sequencing, sending, handing to the disk
+//	backup.go   storing what the leader appends, or the whole shard
+//	read.go     gets, counts and pages
+//	repair.go   comparing logs, feeding a backup until it is in sync
+//	pact.go     what two neighbours promise each other: StepPact
+//	promise.go  leases, and who proposes which view when
+//	council.go  agreement on the views: StepCouncil, around etcd's Raft core
+//	ready.go    what that core wants ticked, stored and sent
+//	member.go   messages from other councils; stores that join and take another's place
+//	book.go     the views and members that the log of the council comes to
+//	birth.go    a cluster's first state; a council from what was saved
 //
 // # The protocol
 //
 // A shard is a log of writes, each with an LSN, kept by two replicas: a leader and a backup (primary and backup as in
-// PacificA, Lin et al., MSR-TR-2008-25). A position is an epoch and an LSN; the epoch belongs to the view and is 1 as long as
-// views do not change.
+// PacificA, Lin et al., MSR-TR-2008-25). A view says who is which, and whether the backup is in sync; each view of a shard has
+// an epoch, and a position in the log is an epoch and an LSN.
 //
 //	client      leader                         backup
 //	  | write ->  |  sequence: LSN 7             |
@@ -26,28 +37,23 @@
 //	  |           |  store (apply), synced       |
 //	  | <- done   |                              |
 //
-// Invariants, by number; code and tests refer to them:
+// While the backup is in sync neither can act without the other for longer than a lease: the leader serves as long as its backup
+// promises not to replace it, and the other way round. When that ends, the first proposal to the council wins: the leader goes on
+// alone, or the backup does. Who is alone waits until what it promised has run out (a grace), and then needs nobody. A replica
+// that comes back is fed until it has all, and let in again by another view.
+//
+// Invariants, by number; docs/protocol.md has them all, with the rules R1 to R20 that the code cites, and what holds each:
 //
 //	I1  Backup first. The leader hands a write to its disk only after the backup has stored it, and answers only after its own
-//	    disk has. So the leader's RocksDB holds nothing but committed writes, and the backup's log is never the shorter one.
+//	    disk has. So the leader's RocksDB holds nothing but committed writes, and a backup in sync has all that was acknowledged.
 //	I2  One order. LSNs of a shard are 1, 2, 3 … without gaps, on both replicas; each stores its entries in that order.
 //	I3  Outcomes are decided against the newest sequenced state: pending writes first, then RocksDB.
 //	I4  A refusal that rests on a pending write is answered once that write is applied. (Refused: Missing, Exists, Mismatch.)
-//	I5  A sequenced write is never abandoned: it stays pending through broken connections and full disks.
-//	I6  A request id is done once. A repeated request is given the outcome of the first; one that is pending is joined. Ids are kept
-//	    for RememberFor, which outlives every deadline, and an overdue write is not sequenced (R18).
-//	I7  "Stored" counts within its stream. A new stream begins with the question where the backup's log ends; what still arrives by
-//	    an older stream is dropped, on both sides (R15).
-//	I8  A leader that restarts may be behind its backup, never ahead. It fetches what it lacks before it sequences anything.
-//	I9  Reads go to RocksDB of the leader, which holds committed writes only (R1). COUNT and LIST may go to the backup, whose log may
-//	    run ahead: its answer waits until the leader has applied what was read (R2).
-//	I10 A disk that fails stops new writes with the reason, on either replica; reads go on.
-//
-// The numbers R1, R2 … are the rules of the full protocol with changing views; those that need leases and epochs are not in
-// force yet: a shard whose leader is down answers nothing until it is back.
+//	I5  A sequenced write is never abandoned while its leader leads. A leader that was replaced drops what its disk was not given.
+//	I6  What can grow is bounded: pending writes, answers that are held back, the window of request ids by time.
 //
 // # State is a value
 //
-// Step takes a Replica and returns the next one. Its slices and its map are handed along with it: the value that went in is spent. That
-// keeps a step as cheap as a mutation while nothing outside can hold on to the state.
+// Step, StepPact and StepCouncil take a state and return the next one. Slices and maps are handed along with it: the value that
+// went in is spent. That keeps a step as cheap as a mutation while nothing outside can hold on to the state.
 package shard

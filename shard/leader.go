@@ -54,13 +54,15 @@ func decide(c *Change, current Record) (Result, Record) {
 }
 
 // sequence gives a change the next LSN, or refuses it. A write that was done before is answered as it was then (rule R18); a
-// refusal that rests on a pending write waits until that one is committed.
-func sequence(r Replica, e *Event, result Result, record Record, at uint64, out []Effect) (Replica, []Effect) {
+// refusal that rests on a pending write waits until that one is committed. reason says why the replica may not serve, "" if it may.
+func sequence(r Replica, e *Event, reason string, result Result, record Record, at uint64, out []Effect) (Replica, []Effect) {
 	done, again := r.Window[e.Change.Request]
 	refused := Reply{Touched: 1}
 	switch {
-	case r.View.Leader != r.Self:
+	case r.Known && r.View.Leader != r.Self:
 		refused.Refusal, refused.Reason = NotLeader, r.Peer+" leads the shard"
+	case reason != "":
+		refused.Refusal, refused.Reason = Unavailable, reason
 	case again:
 		r.Waiting = append(r.Waiting, Waiting{done.LSN, e.Now + WaitFor, e.Caller, done.Reply})
 		return r, out
@@ -71,8 +73,8 @@ func sequence(r Replica, e *Event, result Result, record Record, at uint64, out 
 		return r, out
 	case r.Sick != "":
 		refused.Refusal, refused.Reason = DiskTrouble, r.Sick
-	case !r.Agreed || r.Trouble != "":
-		refused.Refusal, refused.Reason = Unavailable, r.Trouble
+	case r.Trouble != "":
+		refused.Refusal, refused.Reason = DiskTrouble, r.Trouble
 	case len(r.Pending) >= MaxPending:
 		refused.Refusal, refused.Reason = Busy, "too many writes of the shard are pending"
 	}
@@ -83,6 +85,9 @@ func sequence(r Replica, e *Event, result Result, record Record, at uint64, out 
 	record.Epoch, record.LSN = r.View.Epoch, r.Next
 	entry := Entry{e.Change.Request, result, record.ID, record.Name, record.Email, record.Group, record.Epoch, record.LSN}
 	reply := Reply{Result: result, Record: record, Touched: 2}
+	if !r.View.InSync && !r.Repair.Demand {
+		reply.Touched = 1
+	}
 	r.Pending = append(r.Pending, Pending{entry, e.Caller})
 	r.Window[entry.Request] = Done{entry.LSN, reply}
 	r.Order = append(r.Order, Expiry{e.Now + RememberFor, entry.Request})
@@ -105,83 +110,68 @@ func send(r Replica, out []Effect) (Replica, []Effect) {
 	return r, out
 }
 
-// hand gives the leader's disk what the backup has stored: backup first.
-func hand(r Replica, out []Effect) (Replica, []Effect) {
-	until := min(r.PeerStored, r.Next)
-	if !r.Agreed || until <= r.Handed {
+// hand gives the leader's disk what may be applied: while the backup is in sync what it has stored (backup first), from the flip on that and what
+// was sequenced before the flip (rule R7), and alone everything, once the former promises have run out (rule R5).
+func hand(r Replica, now int64, out []Effect) (Replica, []Effect) {
+	stored := uint64(0)
+	if r.Agreed {
+		stored = r.PeerStored
+	}
+	until := uint64(0)
+	switch {
+	case !r.Known || r.View.Leader != r.Self || r.Fresh:
+	case r.View.InSync:
+		until = min(stored, r.Next)
+	case r.Repair.Demand:
+		until = min(max(stored, r.Repair.Flip), r.Next)
+	case now >= r.FreeFrom && r.Applied >= r.Takeover:
+		until = r.Next
+	}
+	if until <= r.Handed {
 		return r, out
 	}
 	entries := make([]Entry, 0, until-r.Handed)
 	for i := range r.Pending {
-		if n := &r.Pending[i].Entry; n.LSN > r.Handed && n.LSN <= until {
-			entries = append(entries, *n)
+		n := &r.Pending[i].Entry
+		if n.LSN <= r.Handed || n.LSN > until {
+			continue
+		}
+		entries = append(entries, *n)
+		if h := len(r.History); h == 0 || r.History[h-1].Epoch < n.Epoch {
+			r.History = append(r.History, Position{n.Epoch, n.LSN})
 		}
 	}
 	r.Handed = until
 	return r, append(out, Effect{Kind: Persist, Entries: entries})
 }
 
-// noteStream begins a stream with the question where the backup's log ends, or notes that there is none. Pending writes stay: a
-// sequenced write is never abandoned.
-func noteStream(r Replica, e *Event, out []Effect) (Replica, []Effect) {
-	if r.View.Leader != r.Self {
-		return r, out
-	}
-	r.Agreed, r.Catch, r.Stream, r.Told = false, 0, 0, 0
-	r.Trouble = "the backup " + r.Peer + " cannot be reached"
+// noteStream begins or ends a stream to the peer. Pending writes stay: a sequenced write is never abandoned. A leader that has flipped stays
+// so: its wish may have been granted without its knowing (rule R7).
+func noteStream(r Replica, e *Event) Replica {
+	r.Agreed, r.Told, r.AskedAt, r.Stream = false, 0, 0, e.Stream
+	r.Repair = Repair{Demand: r.Repair.Demand, Flip: r.Repair.Flip}
 	if e.Kind == StreamDown {
-		return r, out
-	}
-	r.Stream, r.Trouble = e.Stream, "the logs of leader and backup "+r.Peer+" are being compared"
-	return r, append(out, Effect{Kind: SendAsk, Stream: r.Stream, Epoch: r.View.Epoch})
-}
-
-// compareLogs learns where the backup's log ends. It is the longer one when this leader died before it applied what the backup
-// had stored: those writes are fetched. It is the shorter one only when the backup has lost stored writes: they are fed from the WAL.
-func compareLogs(r Replica, e *Event, out []Effect) (Replica, []Effect) {
-	switch {
-	case e.Stream != r.Stream:
-	case e.LSN > r.Next:
-		r.Catch, r.Trouble = e.LSN, "the leader is fetching writes that only the backup "+r.Peer+" has"
-		out = append(out, Effect{Kind: SendFetch, Stream: r.Stream, Epoch: r.View.Epoch, LSN: r.Handed + 1})
-	case e.LSN < r.Applied:
-		r.Trouble = "the backup " + r.Peer + " is replaying writes that it lacks"
-		out = append(out, Effect{Kind: Feed, Stream: r.Stream, Epoch: r.View.Epoch, LSN: e.LSN + 1, Applied: r.Applied})
-	default:
-		r.Agreed, r.Trouble, r.PeerStored, r.Sent = true, "", e.LSN, e.LSN
-	}
-	return r, out
-}
-
-// notePeerStored takes the backup's word for its log up to LSN; a backup that was fed is level once it has what is applied here.
-func notePeerStored(r Replica, e *Event) Replica {
-	if e.Stream != r.Stream {
-		return r
-	}
-	r.PeerStored = max(r.PeerStored, e.LSN)
-	if r.Agreed {
-		r.Trouble = ""
-	}
-	if !r.Agreed && r.Catch == 0 && e.LSN >= r.Applied {
-		r.Agreed, r.Trouble, r.PeerStored, r.Sent = true, "", e.LSN, e.LSN
+		r.Stream = 0
 	}
 	return r
 }
 
-// noteTrouble keeps why the shard cannot be written. A stream with a gap begins anew.
-func noteTrouble(r Replica, e *Event, out []Effect) (Replica, []Effect) {
-	if e.Stream != r.Stream {
-		return r, out
+// notePeer takes the backup's word for its log up to LSN, or for what keeps it from storing. A word of an epoch before the question where its
+// log ends does not count (rule R15). A stream with a gap begins anew.
+func notePeer(r Replica, e *Event, out []Effect) (Replica, []Effect) {
+	switch {
+	case e.Stream != r.Stream || r.View.Leader != r.Self || e.Epoch < r.AskedIn:
+	case e.Kind == PeerTrouble && e.Broken:
+		out = append(out, Effect{Kind: BreakStream, Stream: r.Stream})
+	case e.Kind == PeerTrouble:
+		r.Trouble = "the backup " + r.Peer + ": " + e.Reason
+	case r.Agreed || r.Repair.Compared:
+		r.Trouble, r.Repair.Owed = "", false
+		if e.LSN > r.PeerStored {
+			r.PeerStored, r.LateFrom, r.Repair.MovedAt = e.LSN, 0, e.Now
+		}
 	}
-	r.Trouble = "the backup " + r.Peer + ": " + e.Reason
-	if e.Kind == FeedFailed {
-		r.Trouble = e.Reason
-	}
-	if !e.Broken {
-		return r, out
-	}
-	r.Agreed = false
-	return r, append(out, Effect{Kind: SendAsk, Stream: r.Stream, Epoch: r.View.Epoch})
+	return r, out
 }
 
 // tell notes the applied LSN to the backup, whose counts and lists wait for it.

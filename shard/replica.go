@@ -40,7 +40,7 @@ type Refusal uint8
 // The refusals. After any of them the same request, with the same request id, may be sent again.
 const (
 	NotLeader   Refusal = iota + 1 // another node leads the shard
-	Unavailable                    // the shard cannot be written now; the reason says why
+	Unavailable                    // the shard cannot be served now; the reason says why
 	Overdue                        // the deadline had passed before the request was sequenced
 	Busy                           // too many writes are pending
 	DiskTrouble                    // a disk of the pair refuses writes
@@ -115,124 +115,98 @@ type Expiry struct {
 	Request RequestID
 }
 
+// Repair is what a leader knows of a backup that is not in sync.
+type Repair struct {
+	Compared bool   // it is known from where to feed
+	Busy     bool   // the shell is feeding
+	Owed     bool   // a snapshot was sent, and the backup has not said "stored" since: what it had before may still be on its disk
+	Fed      uint64 // last LSN that was fed
+	MovedAt  int64  // ns of the last progress
+	Demand   bool   // the leader has flipped: it treats the backup as in sync (rule R7)
+	Flip     uint64 // last LSN that was sequenced before the flip
+	AskedAt  int64  // ns of the last wish that the backup be in sync
+	Snapshot bool   // the whole shard is being fed, as the log does not reach back
+	First    uint64 // LSN from which the feeding began
+	Since    int64  // ns since when it goes on
+}
+
 // Replica is the state of one shard's replica on one node. It is a value that Step takes and returns; the slices and the map
 // in it belong to the newest value alone.
 type Replica struct {
 	Shard, Self int
 	Peer        string // name of the other replica's node, for reasons
 	View        View
+	Known       bool   // the view was learnt in this life of the node (rule R8)
+	Fresh       bool   // as leader: the process is younger than the view, and may not serve in it (rules R8, R9)
+	FreeFrom    int64  // as leader alone: ns from which it may serve (rule R5)
+	LeaseUntil  int64  // ns; a lease of this epoch
+	Whole       int64  // ns since when this node's disk has held all that was ever acknowledged; what was read before may lack some
+	Gone        bool   // the node is about to stop
+	Lost        string // why this node's data of the shard cannot be trusted; "" if it can
+	LostIn      uint64 // the epoch in which that was found, 0 while none is known; a wish of that epoch that this replica be in sync may still be granted
 
-	Applied uint64 // last LSN in this node's RocksDB, synced
-	Handed  uint64 // last LSN handed to this node's disk
-	Sick    string // why this node's disk refuses writes; "" while it is well
+	Applied uint64     // last LSN in this node's RocksDB, synced
+	Handed  uint64     // last LSN handed to this node's disk
+	Sick    string     // why this node's disk refuses writes; "" while it is well
+	History []Position // of each epoch that has writes: the epoch and its first LSN
 
 	// As leader.
+	Takeover   uint64 // all that was handed when it became leader must be stored before it serves (rule R10)
 	Next       uint64 // last LSN sequenced
-	Stream     uint64 // number of the connection to the backup; 0 while there is none
-	Agreed     bool   // both logs are known to fit together on this stream
+	Stream     uint64 // number of the connection to the peer; 0 while there is none
+	Agreed     bool   // both logs are known to fit together on this stream, and new writes follow on it
+	AskedAt    int64  // ns of the last question where the backup's log ends
+	AskedIn    uint64 // the epoch of that question
 	Sent       uint64 // last LSN sent on this stream
 	PeerStored uint64 // last LSN that the backup has stored
 	Told       uint64 // last applied LSN that the backup was told
+	LateFrom   int64  // ns since when the backup has owed a "stored"; 0 if it owes none
 	Alarm      bool   // a tick is under way
-	Catch      uint64 // where the backup's longer log ends; 0 if it is not longer
-	Trouble    string // why the shard cannot be written; "" if it can
+	SyncedAt   int64  // ns since when the view is in sync
+	HoldLeast  int64  // ns that the leader waits, after it had to go on alone, before it lets the backup be in sync again
+	Hold       int64  // ns that it waits now: more each time, so that a backup that comes and goes does not stop the shard each time
+	HoldUntil  int64
+	Draining   bool   // it hands its leadership over and takes no new request
+	Trouble    string // why the backup does not store; "" if it does
+	Repair     Repair
 	Pending    []Pending
 
 	// As backup.
 	LeaderApplied uint64
 	Upstream      Caller // the stream from the leader
+	UpstreamEpoch uint64 // in which it began; what was sent in an older epoch no longer counts
 	Asked         Caller // a stream that waits for this log's end; nil if none does
+	Later         Caller // a stream of a later epoch than is known here; nil if there is none
+	LaterEpoch    uint64
+	Wiping        int     // wipes that the disk has not reported yet
+	Filling       bool    // the whole shard is coming in
+	Filled        []Entry // of it: what has come of the request-id window
 
 	Waiting []Waiting
 	Window  map[RequestID]Done
 	Order   []Expiry // the window's request ids, oldest first
 }
 
-// EventKind is what happened to a replica.
-type EventKind uint8
-
-// The events.
-const (
-	WriteAsked    EventKind = iota + 1 // a write; Current and Exists are what RocksDB holds
-	ReadDone                           // a get; Current and Exists were read from RocksDB
-	CountAsked                         // Users is the count with every write that was handed to the disk
-	ScanDone                           // a page was read from RocksDB
-	DiskStored                         // the disk has stored up to LSN, synced
-	DiskSick                           // the disk refuses writes, Reason says why; "" when it is well again
-	StreamUp                           // leader: a connection to the backup stands
-	StreamDown                         // leader: it broke
-	PeerPosition                       // leader: the backup's log ends at LSN
-	PeerStored                         // leader: the backup has stored up to LSN
-	PeerTrouble                        // leader: the backup cannot store, Reason says why
-	FeedFailed                         // the log does not reach back to what the peer lacks
-	PositionAsked                      // backup: a new stream from the leader begins
-	EntriesCame                        // entries of the peer's log
-	LeaderTold                         // backup: the leader has applied up to LSN
-	Ticked                             // an alarm that was asked for has rung
-)
-
-// Event is something that happened, with the time of it in ns on the node's clock. Step only reads it, but keeps what it points to.
-type Event struct {
-	Kind     EventKind
-	Shard    int // of the replica it is for; Step leaves that to the shell
-	Now      int64
-	Caller   Caller
-	Change   Change
-	Deadline int64 // ns on the node's clock
-	Current  Record
-	Exists   bool
-	Users    uint64
-	Stream   uint64
-	Epoch    uint64
-	LSN      uint64
-	Applied  uint64 // the leader's applied LSN
-	Entries  []Entry
-	Reason   string
-	Broken   bool // of PeerTrouble: the stream must begin anew
-}
-
-// EffectKind is what the shell is to do.
-type EffectKind uint8
-
-// The effects.
-const (
-	Answer       EffectKind = iota + 1 // give Reply to Caller
-	Persist                            // store Entries, synced, then report DiskStored
-	SendAsk                            // to the backup, on Stream: where does your log end?
-	SendAppend                         // to the backup, on Stream: Entries, and Applied
-	SendApplied                        // to the backup, on Stream: applied up to LSN
-	SendFetch                          // to the backup, on Stream: send your log from LSN on
-	SendStored                         // to the leader, by Caller: stored up to LSN
-	SendPosition                       // to the leader, by Caller: the log ends at LSN
-	SendTrouble                        // to the leader, by Caller: Reply.Refusal and Reply.Reason
-	Feed                               // to the backup, on Stream: the log from LSN on up to Applied, read from the WAL
-	SetAlarm                           // report Ticked after TellEvery
-)
-
-// Effect is one thing to do. Effects are carried out in order.
-type Effect struct {
-	Kind    EffectKind
-	Caller  Caller
-	Stream  uint64
-	Epoch   uint64
-	LSN     uint64
-	Applied uint64
-	Entries []Entry
-	Reply   Reply
-}
-
 // The limits of a replica.
 const (
-	MaxPending  = 256                     // writes of a shard that are sequenced and not applied
-	TellEvery   = 10 * 1000 * 1000        // ns between two notes of the applied LSN
+	MaxPending  = 256               // writes of a shard that are sequenced and not applied
+	TellEvery   = 10 * 1000 * 1000  // ns between two notes of the applied LSN
+	AskEvery    = 40 * 1000 * 1000  // ns between two questions where the backup's log ends
+	WishEvery   = 20 * 1000 * 1000  // ns between two wishes that a backup be in sync
+	StoredFor   = 80 * 1000 * 1000  // ns that a backup may take to store, before the leader goes on alone
+	StallFor    = 500 * 1000 * 1000 // ns without progress of a repair, after which its stream begins anew
+	HoldFor     = 400 * 1000 * 1000 // ns, the least Hold; the greatest is HoldTimes as long
+	HoldTimes   = 8
+	CalmFor     = 5000 * 1000 * 1000      // ns in sync, after which the waiting begins anew with the least
+	NearEnd     = 64                      // writes that a backup may lack when its leader flips
 	WaitFor     = 1000 * 1000 * 1000      // ns that an answer is held back at most: its caller has given up by then
 	RememberFor = 10 * 1000 * 1000 * 1000 // ns that a request id stays in the window: far longer than any deadline
 )
 
-// NewReplica returns a replica whose log ends at last. log has the entries of the request-id window, oldest first.
-func NewReplica(shard, self int, peer string, view View, last uint64, log []Entry, now int64) Replica {
-	r := Replica{Shard: shard, Self: self, Peer: peer, View: view, Applied: last, Handed: last, Next: last,
-		Trouble: "no connection to the backup " + peer + " yet", Window: map[RequestID]Done{}}
+// NewReplica returns a replica whose log ends at last, with the history of its epochs. log has the entries of the request-id window, oldest first.
+// It knows no view yet.
+func NewReplica(shard, self int, peer string, last uint64, history []Position, log []Entry, now int64) Replica {
+	r := Replica{Shard: shard, Self: self, Peer: peer, Applied: last, Handed: last, Next: last, History: history, HoldLeast: HoldFor, Window: map[RequestID]Done{}}
 	for i := range log {
 		n := &log[i]
 		r.Window[n.Request] = Done{n.LSN, Reply{Result: n.Result, Touched: 2, Record: Record{n.ID, n.Name, n.Email, n.Group, n.Epoch, n.LSN}}}

@@ -3,50 +3,90 @@ package shard
 // Step is the replication protocol: it takes a replica's state and an event and returns the state after it, with the effects
 // appended to out. It has no clock, no disk and no network; a state that went in is spent.
 //
-// Each event only notes what happened. Then, whatever happened, the same four steps bring the replica forward: what is sequenced is
-// sent to the backup, what the backup has stored is handed to the disk, what is applied is answered, and who asked is told.
+// Each event only notes what happened. Then, whatever happened, the same steps bring the replica forward: a backup that is not in sync is
+// fed, what is sequenced is sent to the backup, what the backup has stored is handed to the disk, what is applied is answered, and who
+// asked is told.
 func Step(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 	switch e.Kind {
 	case WriteAsked:
 		r = forget(r, e.Now)
 		current, at := newest(r, e)
 		result, record := decide(&e.Change, current)
-		r, out = sequence(r, e, result, record, at, out)
+		reason := Barred(r, e.Now)
+		r, out = sequence(r, e, reason, result, record, at, out)
 	case ReadDone:
-		out = answerRead(r, e, out)
+		reason := aged(r, e, Barred(r, e.Now))
+		out = answerRead(r, e, reason, out)
 	case CountAsked, ScanDone:
-		r.Waiting = append(r.Waiting, Waiting{r.Handed, e.Now + WaitFor, e.Caller, Reply{Users: e.Users, Touched: 1}})
-	case DiskStored:
+		reason := aged(r, e, Barred(r, e.Now))
+		r, out = holdCount(r, e, reason, out)
+	case DiskStored, DiskWiped:
 		r, out = noteStored(r, e, out)
-	case DiskSick:
+	case DiskSick, DataLost:
 		r, out = noteSick(r, e, out)
+	case ViewLearnt:
+		r, out = learn(r, e, out)
+	case LeaseCame, DrainAsked, DrainOff, Retired:
+		r = noteTerms(r, e)
 	case StreamUp, StreamDown:
-		r, out = noteStream(r, e, out)
+		r = noteStream(r, e)
 	case PeerPosition:
 		r, out = compareLogs(r, e, out)
-	case PeerStored:
-		r = notePeerStored(r, e)
-	case PeerTrouble, FeedFailed:
-		r, out = noteTrouble(r, e, out)
-	case PositionAsked: // what still comes in by an older stream no longer counts (rule R15)
-		r.Asked, r.Upstream = e.Caller, nil
-	case EntriesCame:
+	case PeerStored, PeerTrouble:
+		r, out = notePeer(r, e, out)
+	case FeedDone, FeedFailed:
+		r, out = noteFeed(r, e, out)
+	case PositionAsked:
+		r, out = noteAsk(r, e, out)
+	case EntriesCame, LeaderTold:
 		r = forget(r, e.Now)
 		r, out = takeEntries(r, e, out)
-	case LeaderTold:
-		r.LeaderApplied = max(r.LeaderApplied, e.LSN)
+	case SnapshotBegun, SnapshotCame, SnapshotEnded:
+		r, out = fill(r, e, out)
 	case Ticked:
 		r, out = tell(r, out)
 	}
+	r, out = mend(r, e.Now, out)
 	r, out = send(r, out)
-	r, out = hand(r, out)
-	r, out = release(r, e.Now, out)
-	return finish(r, out)
+	r, out = hand(r, e.Now, out)
+	reason := Barred(r, e.Now)
+	r, out = release(r, e.Now, reason == "", out)
+	return finish(r, e.Now, out)
 }
 
-// release answers what is applied: the leader's own writes in LSN order, and whatever waited for them. A backup goes by what
-// its leader has applied: its own log may run ahead of it (rule R2).
-func release(r Replica, now int64, out []Effect) (Replica, []Effect) {
+// Barred says why a replica may not answer for its shard at now, and "" if it may. It is asked after what was read (rule R1), with a time that was
+// sampled after it.
+func Barred(r Replica, now int64) string {
+	leads := r.View.Leader == r.Self
+	switch {
+	case !r.Known:
+		return "this node has not learnt who leads the shard since it started"
+	case r.Gone:
+		return "this node is stopping"
+	case r.Lost != "":
+		return "this node's data of the shard is damaged: " + r.Lost
+	case !leads && !r.View.InSync:
+		return "this replica is not in sync"
+	case r.Fresh:
+		return "this node restarted as the leader; the backup " + r.Peer + " takes over"
+	case leads && r.Draining:
+		return "the leadership is being handed to " + r.Peer
+	case leads && r.Applied < r.Takeover:
+		return "the new leader is storing what it was sent as backup"
+	case r.View.InSync || r.Repair.Demand: // rule R4
+		if now < r.LeaseUntil {
+			return ""
+		}
+		return "no lease from " + r.Peer
+	case now < r.FreeFrom: // rule R5
+		return "the shard was just taken from " + r.Peer + ", which may still hold a lease"
+	}
+	return ""
+}
+
+// release answers what is applied: the leader's own writes in LSN order, and whatever waited for them if the replica may answer (free). A
+// backup goes by what its leader has applied: its own log may run ahead of it (rule R2).
+func release(r Replica, now int64, free bool, out []Effect) (Replica, []Effect) {
 	horizon := r.LeaderApplied
 	if r.View.Leader == r.Self {
 		horizon = r.Applied
@@ -62,7 +102,7 @@ func release(r Replica, now int64, out []Effect) (Replica, []Effect) {
 	held := r.Waiting[:0]
 	for _, w := range r.Waiting {
 		switch {
-		case w.LSN <= horizon:
+		case w.LSN <= horizon && free:
 			out = append(out, Effect{Kind: Answer, Caller: w.Caller, Reply: w.Reply})
 		case w.Until > now:
 			held = append(held, w)
@@ -73,16 +113,50 @@ func release(r Replica, now int64, out []Effect) (Replica, []Effect) {
 	return r, out
 }
 
-// finish tells the end of the log to a stream that asked once all of it is stored, and asks for a tick while the backup does not
-// know the newest applied LSN.
-func finish(r Replica, out []Effect) (Replica, []Effect) {
-	if r.Asked != nil && r.Applied == r.Handed {
-		out = append(out, Effect{Kind: SendPosition, Caller: r.Asked, Epoch: r.View.Epoch, LSN: r.Applied})
-		r.Upstream, r.Asked = r.Asked, nil
+// finish tells the end of the log to a stream that asked once all of it is stored, asks where the backup's log ends, says that the backup
+// has owed a "stored" for too long, and asks for a tick while more of that may be due.
+func finish(r Replica, now int64, out []Effect) (Replica, []Effect) {
+	leads := r.Known && r.View.Leader == r.Self
+	if r.Lost != "" && r.Known && r.LostIn == 0 {
+		r.LostIn = r.View.Epoch
+		out = append(out, Effect{Kind: Damaged, Epoch: r.LostIn})
 	}
-	if r.Agreed && r.Told < r.Applied && !r.Alarm {
-		out = append(out, Effect{Kind: SetAlarm})
+	if r.Lost != "" && r.Known && !leads && !r.View.InSync && r.View.Epoch > r.LostIn { // nothing rests on this replica: it begins with nothing
+		r.Lost, r.LostIn, r.Applied, r.Handed, r.History, r.Window, r.Order, r.Upstream, r.Filling, r.Wiping = "", 0, 0, 0, nil, map[RequestID]Done{}, nil, nil, false, r.Wiping+1
+		out = append(out, Effect{Kind: Wipe}, Effect{Kind: Mended, Epoch: r.View.Epoch})
+	}
+	if r.Asked != nil && r.Applied == r.Handed && r.Wiping == 0 {
+		ends := uint64(0)
+		if n := len(r.History); n > 0 {
+			ends = r.History[n-1].Epoch
+		}
+		out = append(out, Effect{Kind: SendPosition, Caller: r.Asked, Epoch: r.View.Epoch, LSN: r.Applied, Ends: ends})
+		r.Upstream, r.UpstreamEpoch, r.Asked = r.Asked, r.View.Epoch, nil
+	}
+	if !leads || r.Fresh {
+		return r, out
+	}
+	owes := len(r.Pending) > 0 && r.PeerStored < r.Next && (r.View.InSync || r.Repair.Demand)
+	comparing := r.Stream != 0 && !r.Agreed && !r.Repair.Compared
+	switch {
+	case !owes:
+		r.LateFrom = 0
+	case r.LateFrom == 0:
+		r.LateFrom = now
+	case now-r.LateFrom > StoredFor:
+		out = append(out, Effect{Kind: Complain, Epoch: r.View.Epoch})
+	}
+	if comparing && (r.AskedAt == 0 || now-r.AskedAt >= AskEvery) {
+		r.AskedAt, r.AskedIn = now, r.View.Epoch
+		out = append(out, Effect{Kind: SendAsk, Stream: r.Stream, Epoch: r.View.Epoch})
+	}
+	if r.Draining && len(r.Pending) == 0 && r.Applied == r.Next {
+		out = append(out, Effect{Kind: Drained, Epoch: r.View.Epoch})
+	}
+	untold := r.Agreed && r.Told < r.Applied
+	if !r.Alarm && (untold || owes || comparing || r.Repair.Demand || r.Repair.Compared || r.Draining) {
 		r.Alarm = true
+		out = append(out, Effect{Kind: SetAlarm})
 	}
 	return r, out
 }
@@ -98,35 +172,38 @@ func forget(r Replica, now int64) Replica {
 	return r
 }
 
-// answerRead answers a get from what was read before the call: RocksDB of a leader holds only committed writes (rule R1).
-func answerRead(r Replica, e *Event, out []Effect) []Effect {
-	reply := Reply{Result: Found, Record: e.Current, Touched: 1}
-	if !e.Exists {
-		reply.Result = Missing
-	}
-	if r.View.Leader != r.Self {
-		reply = Reply{Refusal: NotLeader, Reason: r.Peer + " leads the shard"}
-	}
-	return append(out, Effect{Kind: Answer, Caller: e.Caller, Reply: reply})
-}
-
-// noteStored takes the disk's word for its log up to LSN.
+// noteStored takes the disk's word for its log up to LSN. A backup says so to its leader, by the stream on which it was compared (rule R15).
 func noteStored(r Replica, e *Event, out []Effect) (Replica, []Effect) {
-	r.Applied = max(r.Applied, e.LSN)
-	if r.View.Leader != r.Self && r.Upstream != nil {
-		out = append(out, Effect{Kind: SendStored, Caller: r.Upstream, Epoch: r.View.Epoch, LSN: r.Applied})
+	switch {
+	case e.Kind == DiskWiped:
+		r.Wiping--
+	case r.Wiping > 0: // of what was there before
+		return r, out
 	}
-	if r.Catch > 0 && r.Applied >= r.Catch {
-		r.Agreed, r.Trouble, r.PeerStored, r.Sent, r.Catch = true, "", r.Catch, r.Catch, 0
+	late := r.Applied < r.Takeover
+	r.Applied = min(max(r.Applied, e.LSN), r.Handed)
+	if late {
+		r.Whole = e.Now
+	}
+	if r.View.Leader != r.Self && r.Upstream != nil && !r.Filling && r.Wiping == 0 {
+		out = append(out, Effect{Kind: SendStored, Caller: r.Upstream, Epoch: r.View.Epoch, LSN: r.Applied})
 	}
 	return r, out
 }
 
-// noteSick keeps the disk's trouble. A backup tells its leader, which would otherwise sequence writes that nobody can store.
+// noteSick keeps the disk's trouble. A backup tells its leader, which would otherwise sequence writes that nobody can store. A replica whose data
+// is damaged serves nothing until it has been filled again.
 func noteSick(r Replica, e *Event, out []Effect) (Replica, []Effect) {
+	if e.Kind == DataLost {
+		if r.Lost == "" {
+			out = append(out, Effect{Kind: Damaged, Epoch: r.View.Epoch})
+		}
+		r.Lost = e.Reason
+		return r, out
+	}
 	r.Sick = e.Reason
 	switch {
-	case r.View.Leader == r.Self || r.Upstream == nil:
+	case r.View.Leader == r.Self || r.Upstream == nil || r.Filling:
 	case r.Sick == "":
 		out = append(out, Effect{Kind: SendStored, Caller: r.Upstream, Epoch: r.View.Epoch, LSN: r.Applied})
 	default:

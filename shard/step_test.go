@@ -22,13 +22,20 @@ func count(effects []Effect, kind EffectKind) (n int) {
 
 var inSync = View{Epoch: 1, Leader: 0, Backup: 1, InSync: true}
 
+// replicaAt returns a replica of shard 0 whose log ends at LSN 7 of epoch 1, in a view and with a lease until until.
+func replicaAt(self int, view View, until int64) Replica {
+	r := NewReplica(0, self, []string{"db-1", "db-0"}[self], 7, []Position{{1, 1}}, nil, 0)
+	r, _ = drive(r, Event{Kind: ViewLearnt, View: view}, Event{Kind: LeaseCame, Epoch: view.Epoch, Until: until})
+	return r
+}
+
 // A backup that restarts knows nothing of what its leader has applied, and its counts and lists wait for it: every stream must tell it
 // anew, without a write.
 func TestEveryStreamTellsTheBackupWhatIsApplied(t *testing.T) {
-	r := NewReplica(0, 0, "db-1", inSync, 7, nil, 0)
+	r := replicaAt(0, inSync, 1000)
 	for stream := uint64(1); stream <= 2; stream++ {
 		var effects []Effect
-		r, effects = drive(r, Event{Kind: StreamUp, Stream: stream}, Event{Kind: PeerPosition, Stream: stream, LSN: 7}, Event{Kind: Ticked})
+		r, effects = drive(r, Event{Kind: StreamUp, Stream: stream}, Event{Kind: PeerPosition, Stream: stream, Epoch: 1, LSN: 7, Ends: 1}, Event{Kind: Ticked})
 		if count(effects, SendAsk) != 1 || count(effects, SetAlarm) != 1 || count(effects, SendApplied) != 1 {
 			t.Errorf("stream %d: %+v", stream, effects)
 		}
@@ -36,40 +43,38 @@ func TestEveryStreamTellsTheBackupWhatIsApplied(t *testing.T) {
 	}
 }
 
-// A backup answers a count once its leader has applied what was counted (rule R2), and drops it when nobody waits any more.
+// A backup answers a count once its leader has applied what was counted (rule R2) and while it has a lease, and drops it when nobody
+// waits any more.
 func TestCountOfABackupWaitsForItsLeader(t *testing.T) {
 	stream := new(int)
-	r := NewReplica(0, 1, "db-0", inSync, 7, nil, 0)
-	r, effects := drive(r, Event{Kind: PositionAsked, Caller: stream}, Event{Kind: CountAsked, Caller: "early", Users: 3, Now: 1})
+	r := replicaAt(1, inSync, 100+WaitFor)
+	r, effects := drive(r, Event{Kind: PositionAsked, Epoch: 1, Caller: stream}, Event{Kind: CountAsked, Caller: "early", Users: 3, Now: 1})
 	if count(effects, Answer) != 0 {
 		t.Fatalf("answered before the leader's word: %+v", effects)
 	}
-	r, effects = drive(r, Event{Kind: LeaderTold, LSN: 7, Now: 2})
+	r, effects = drive(r, Event{Kind: LeaderTold, LSN: 7, Epoch: 1, Caller: stream, Now: 2})
 	if count(effects, Answer) != 1 || effects[0].Caller != "early" || effects[0].Reply.Users != 3 {
 		t.Errorf("the leader has applied it: %+v", effects)
 	}
-	r, effects = drive(r, Event{Kind: EntriesCame, Caller: stream, Epoch: 1, Entries: []Entry{{LSN: 8, Epoch: 1, Result: Created, ID: "a"}}, Now: 3},
-		Event{Kind: DiskStored, LSN: 8, Now: 4}, Event{Kind: CountAsked, Caller: "late", Now: 5}, Event{Kind: LeaderTold, LSN: 8, Now: 6 + WaitFor})
-	if count(effects, Persist) != 1 || count(effects, SendStored) != 1 || count(effects, Answer) != 1 {
-		t.Errorf("%+v", effects)
-	}
-	if len(r.Waiting) != 0 {
-		t.Errorf("still waiting: %+v", r.Waiting)
+	entry := Entry{LSN: 8, Epoch: 1, Result: Created, ID: "a"}
+	r, effects = drive(r, Event{Kind: EntriesCame, Caller: stream, Epoch: 1, Entries: []Entry{entry}, Now: 3}, Event{Kind: DiskStored, LSN: 8, Now: 4},
+		Event{Kind: CountAsked, Caller: "late", Now: 5}, Event{Kind: LeaderTold, LSN: 8, Epoch: 1, Caller: stream, Now: 6 + WaitFor + 100})
+	if count(effects, Persist) != 1 || count(effects, SendStored) != 1 || count(effects, Answer) != 0 || len(r.Waiting) != 0 {
+		t.Errorf("%+v, waiting %+v", effects, r.Waiting)
 	}
 }
 
-// Entries that repeat what is here are answered "stored"; a gap and another epoch are refused and break the stream.
-func TestBackupRefusesGapsAndOtherEpochs(t *testing.T) {
+// Entries that repeat what is here are answered "stored"; a gap is refused and breaks the stream; what comes by an older stream is dropped.
+func TestBackupRefusesGaps(t *testing.T) {
 	stream := new(int)
-	r := NewReplica(0, 1, "db-0", inSync, 7, nil, 0)
-	r, _ = drive(r, Event{Kind: PositionAsked, Caller: stream})
+	r := replicaAt(1, inSync, 1000)
+	r, _ = drive(r, Event{Kind: PositionAsked, Epoch: 1, Caller: stream})
 	for name, c := range map[string]struct {
 		event Event
 		want  EffectKind
 	}{
-		"repeated":      {Event{Kind: EntriesCame, Caller: stream, Epoch: 1, Entries: []Entry{{LSN: 7, Epoch: 1}}}, SendStored},
-		"a gap":         {Event{Kind: EntriesCame, Caller: stream, Epoch: 1, Entries: []Entry{{LSN: 9, Epoch: 1}}}, SendTrouble},
-		"another epoch": {Event{Kind: EntriesCame, Caller: stream, Epoch: 2, Entries: []Entry{{LSN: 8, Epoch: 2}}}, SendTrouble},
+		"repeated": {Event{Kind: EntriesCame, Caller: stream, Epoch: 1, Entries: []Entry{{LSN: 7, Epoch: 1}}}, SendStored},
+		"a gap":    {Event{Kind: EntriesCame, Caller: stream, Epoch: 1, Entries: []Entry{{LSN: 9, Epoch: 1}}}, SendTrouble},
 	} {
 		next, effects := drive(r, c.event)
 		if len(effects) != 1 || effects[0].Kind != c.want || next.Handed != 7 {

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"tandem/shard"
+)
+
+// createMany creates users through REST, each until it is acknowledged.
+func createMany(t *testing.T, c *testCluster, first, n int) []user {
+	t.Helper()
+	users := make([]user, n)
+	for i := range users {
+		users[i] = user{fmt.Sprintf("u%d", first+i), fmt.Sprint("name ", first+i), "e", int64(i)}
+		got, err := c.ask("POST", "/api/user/", userJSON(users[i]))
+		for end := time.Now().Add(patience); err != nil || got.status == 503; got, err = c.ask("POST", "/api/user/", userJSON(users[i])) {
+			if time.Now().After(end) {
+				t.Fatalf("create: %v %d %s", err, got.status, got.body)
+			}
+		}
+		if got.status != 201 && got.status != 409 { // 409: the first try had done it
+			t.Fatalf("create: %d %s", got.status, got.body)
+		}
+	}
+	return users
+}
+
+// allThere holds that every user is read as it was written, and that both replicas of every shard are equal.
+func (c *testCluster) allThere(t *testing.T, users []user) {
+	t.Helper()
+	for _, u := range users {
+		if got := c.eventually(200, "GET", "/api/user/"+u.ID, "").user(t); got != u {
+			t.Fatalf("%+v is read as %+v", u, got)
+		}
+	}
+	if n := c.count(); n != uint64(len(users)) {
+		t.Errorf("COUNT says %d of %d users", n, len(users))
+	}
+	for s := range c.plan.Shards {
+		first, second := shard.Pair(shard.Layout{Nodes: c.plan.Nodes, Shards: c.plan.Shards}, s)
+		a, b := digestOf(t, c, first, s), digestOf(t, c, second, s)
+		if a != b {
+			t.Errorf("shard %d: %s on %s, %s on %s", s, a, c.plan.Names[first], b, c.plan.Names[second])
+		}
+	}
+}
+
+func digestOf(t *testing.T, c *testCluster, node, s int) string {
+	t.Helper()
+	line, err := askLine(c.plan.Addrs[node], fmt.Sprint("DIGEST ", s))
+	_, after, found := strings.Cut(line, `"digest":"`)
+	if err != nil || !found {
+		t.Fatalf("DIGEST %d of %s: %v %s", s, c.plan.Names[node], err, line)
+	}
+	digest, _, _ := strings.Cut(after, `"`)
+	return digest
+}
+
+// A node whose folder is lost comes back under its name with an empty one, takes the place of the lost store, and is filled again.
+func TestAWipedNodeIsFilledAgain(t *testing.T) {
+	c := startTest(t, 3)
+	users := createMany(t, c, 0, 300)
+	c.kill(1)
+	if err := os.RemoveAll(filepath.Join(c.plan.Dir, "db-1")); err != nil {
+		t.Fatal(err)
+	}
+	users = append(users, createMany(t, c, 300, 100)...)
+	c.start(1)
+	users = append(users, createMany(t, c, 400, 100)...)
+	c.settle()
+	c.allThere(t, users)
+	c.kill(0) // what it was filled with is as good as the first copy
+	c.allReadable(t, users)
+	c.start(0)
+	c.settle()
+	c.allThere(t, users)
+}
+
+// stop ends process i as an operator does.
+func (c *testCluster) stop(i int) {
+	c.t.Helper()
+	if err := c.processes[i].cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		c.t.Fatal(err)
+	}
+	<-c.processes[i].gone
+}
+
+// allReadable holds that every user is read as it was written, by whoever leads now.
+func (c *testCluster) allReadable(t *testing.T, users []user) {
+	t.Helper()
+	for _, u := range users {
+		if got := c.eventually(200, "GET", "/api/user/"+u.ID, "").user(t); got != u {
+			t.Fatalf("%+v is read as %+v", u, got)
+		}
+	}
+}
+
+// Data that fails its checksum is never served: the other replica serves, and the damaged one is filled again from it.
+func TestDamagedDataIsFilledAgain(t *testing.T) {
+	c := startTest(t, 3)
+	users := createMany(t, c, 0, 300)
+	c.stop(1)
+	c.start(1) // which makes files of what was in the write log
+	c.settle()
+	c.stop(1)
+	files, err := filepath.Glob(filepath.Join(c.plan.Dir, "db-1", "*.sst"))
+	if err != nil || len(files) == 0 {
+		t.Fatal("no files of data", err)
+	}
+	for _, path := range files {
+		if text, err := os.ReadFile(path); err != nil || !bytes.Contains(text, []byte("shard-")) { // of the column families, shards' only
+			continue
+		}
+		file, err := os.OpenFile(path, os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		block := make([]byte, 16)
+		_, err = file.ReadAt(block, 20)
+		for i := range block {
+			block[i] ^= 0x55
+		}
+		_, bad := file.WriteAt(block, 20)
+		if err = errors.Join(err, bad, file.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.relaunch(1)
+	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		c.allReadable(t, users[:20])
+		log, err := os.ReadFile(filepath.Join(c.plan.Dir, "db-1.log"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(log), "is damaged; the node starts anew without it") {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("db-1 has not noticed that its data is damaged")
+		}
+	}
+	c.await(1)
+	c.settle()
+	c.allThere(t, users)
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/vmihailenco/msgpack/v5"
+
+	"tandem/shard"
+)
+
+// wipePart serializes the dropping of all data of one shard.
+func wipePart(s int, family uint32) Part {
+	b := binary.AppendUvarint([]byte{tagFamilyRange}, uint64(family))
+	return Part{Shard: s, Records: 1, Bytes: appendBytes(appendBytes(b, []byte{0}), []byte{0xff}), Wiped: true}
+}
+
+// recordsPart serializes users of a snapshot, and counts them. It bears no LogData header: they are not entries of the log.
+func recordsPart(l shard.Layout, s int, family uint32, records []shard.Record, counts buckets) (Part, buckets) {
+	p := Part{Shard: s, Records: uint32(len(records))}
+	put := binary.AppendUvarint([]byte{tagFamilyPut}, uint64(family))
+	var key, value []byte
+	for i := range records {
+		r := &records[i]
+		_, bucket := shard.Place(l, r.ID)
+		counts[bucket]++
+		key = shard.AppendKey(key[:0], bucket, r.ID)
+		value = appendValue(value[:0], &shard.Entry{Name: r.Name, Email: r.Email, Group: r.Group, Epoch: r.Epoch, LSN: r.LSN})
+		p.Bytes = appendBytes(appendBytes(append(p.Bytes, put...), key), value)
+	}
+	return p, counts
+}
+
+// wholePart serializes the meta of a shard whose snapshot is whole: counts, history, the request-id window, and the position, which says
+// that it is whole.
+func wholePart(s int, family uint32, fx *shard.Effect, counts buckets) Part {
+	p := Part{Shard: s, Last: fx.LSN}
+	put := binary.AppendUvarint([]byte{tagFamilyPut}, uint64(family))
+	add := func(key, value []byte) {
+		p.Bytes = appendBytes(appendBytes(append(p.Bytes, put...), key), value)
+		p.Records++
+	}
+	for bucket, users := range counts {
+		add(append([]byte(metaBucket), byte(bucket)), binary.BigEndian.AppendUint64(nil, users))
+	}
+	for _, h := range fx.History {
+		add(binary.BigEndian.AppendUint64([]byte(metaEpoch), h.Epoch), binary.BigEndian.AppendUint64(nil, h.LSN))
+	}
+	var window bytes.Buffer
+	enc := msgpack.NewEncoder(&window)
+	enc.UseArrayEncodedStructs(true)
+	if err := enc.Encode(fx.Entries); err != nil {
+		panic("node: a buffer refused bytes: " + err.Error())
+	}
+	add([]byte(metaWindow), window.Bytes())
+	add([]byte(metaPosition), binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, fx.Ends), fx.LSN))
+	return p
+}
+
+// readWindow is the inverse of the window in wholePart. Error: ErrStore.
+func readWindow(value []byte) ([]shard.Entry, error) {
+	entries := []shard.Entry{}
+	if err := msgpack.Unmarshal(value, &entries); err != nil {
+		return nil, fmt.Errorf("%w: the request-id window: %w", ErrStore, err)
+	}
+	return entries, nil
+}

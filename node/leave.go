@@ -1,0 +1,74 @@
+package main
+
+import (
+	"time"
+
+	"tandem/shard"
+)
+
+// leave stops a node as an operator wants it stopped: it hands its leaderships over to backups that are in sync, waits for those that can be reached
+// and are not, then answers nothing any more and frees its neighbours from what they promised it, so that nobody has to wait for it.
+func leave(room *Room, left chan<- struct{}) {
+	defer close(left)
+	order(room, shard.LeaveAsked)
+	until, given, busy := time.Now().Add(room.Config.LeaveFor), map[int]bool{}, true
+	for busy && time.Now().Before(until) {
+		busy = false
+		for _, i := range inspectAll(room) {
+			leads := i.State.Known && i.State.View.Leader == room.Self
+			if leads && given[i.State.Shard] { // it was given back: the neighbour is leaving too
+				busy = false
+				break
+			}
+			given[i.State.Shard] = !leads
+			busy = busy || leads && i.State.Stream != 0
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	for _, s := range heldBy(room.Layout, room.Self) {
+		room.Desks[s].In <- []*shard.Event{{Kind: shard.Retired, Shard: s}}
+	}
+	for retired := false; !retired; time.Sleep(time.Millisecond) {
+		retired = true
+		for _, i := range inspectAll(room) {
+			retired = retired && i.State.Gone
+		}
+	}
+	order(room, shard.GoodbyeAsked)
+	time.Sleep(20 * time.Millisecond) // for what is written to be sent
+	room.Log.Info("the leaderships are handed over")
+}
+
+// order tells all pacts what to do.
+func order(room *Room, kind shard.PactKind) {
+	for _, desk := range room.Pacts {
+		if desk != nil {
+			desk.Orders <- kind
+		}
+	}
+}
+
+// inspectAll asks every loop how its replicas are.
+func inspectAll(room *Room) []Inspection {
+	list := []Inspection{}
+	for _, desk := range room.Loops {
+		reply := make(chan []Inspection, 1)
+		desk.Inspect <- reply
+		list = append(list, <-reply...)
+	}
+	return list
+}
+
+// reseed has the data of a damaged shard dropped by the next start, which follows at once: nothing rests on it any more, and files that are damaged must
+// not be merged with what comes. Then the shard is filled again from the other node.
+func reseed(room *Room, s int) {
+	room.Log.Error("the data of a shard is damaged; the node starts anew without it and is sent it again", "shard", s)
+	if err := putFact(room.Store, damagedKey+familyName(s), []byte{1}); err != nil {
+		room.Log.Error("the damage cannot be noted", "shard", s, "error", err)
+		return
+	}
+	select {
+	case room.Again <- "the data of shard " + familyName(s) + " is damaged":
+	default:
+	}
+}

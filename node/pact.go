@@ -1,0 +1,117 @@
+package main
+
+import (
+	"time"
+
+	"tandem/shard"
+	"tandem/wire"
+)
+
+const (
+	pactTick  = 5 * time.Millisecond
+	pactQueue = 256
+)
+
+// PactDesk is where the loop is reached that keeps the pact with a neighbour.
+type PactDesk struct {
+	In      chan pactNote          // pings and answers of the neighbour, which are dropped when they do not fit, and broken links
+	Wants   chan []shard.PactEvent // of replicas
+	Sick    chan bool              // one place, the newest wins: how the disk is
+	Orders  chan shard.PactKind    // LeaveAsked, GoodbyeAsked
+	Books   <-chan shard.Book      // from the council
+	Elected <-chan struct{}        // from the council
+}
+
+// pactNote is an event for a pact; Conn is the connection by which a ping came.
+type pactNote struct {
+	Event shard.PactEvent
+	Conn  *Conn
+}
+
+// runPact is the loop that owns the pact with a neighbour: what the two promise each other, and what this node proposes. The replicas learn
+// views and leases from it alone, so that what it has promised is known before they act (rules R3, R5).
+func runPact(room *Room, peer int, p shard.Pact) {
+	desk := room.Pacts[peer]
+	ticks := time.NewTicker(pactTick)
+	var out []shard.PactEffect
+	for {
+		list := []shard.PactEvent{{Kind: shard.PactTick}}
+		var conn *Conn
+		select {
+		case <-ticks.C:
+		case note := <-desk.In:
+			list[0], conn = note.Event, note.Conn
+		case list = <-desk.Wants:
+		case sick := <-desk.Sick:
+			list[0] = shard.PactEvent{Kind: shard.DiskIs, Sick: sick}
+		case kind := <-desk.Orders:
+			list[0].Kind = kind
+		case book := <-desk.Books:
+			list[0] = shard.PactEvent{Kind: shard.ViewsCame, Views: book.Views, Store: book.Members[peer]}
+		case <-desk.Elected:
+			list[0].Kind = shard.RaftLeads
+		}
+		for i := range list {
+			list[i].Now = clock()
+			p, out = shard.StepPact(p, &list[i], out[:0])
+			fulfil(room, peer, conn, out)
+			clear(out)
+		}
+	}
+}
+
+// fulfil does what a pact wants. It waits only for loops of replicas, which never wait for it; pings and proposals that do not fit are
+// dropped, and come again.
+func fulfil(room *Room, peer int, conn *Conn, effects []shard.PactEffect) {
+	var events []*shard.Event
+	for i := range effects {
+		fx := &effects[i]
+		e := &shard.Event{Shard: fx.Shard, Epoch: fx.Epoch, Until: fx.Until}
+		switch fx.Kind {
+		case shard.SendPing:
+			select {
+			case room.Links[peer].Urgent <- &wire.Message{Kind: wire.LeasePing, Life: fx.Life, At: fx.At, Vows: wireVows(fx.Vows)}:
+			default:
+			}
+			continue
+		case shard.SendPong:
+			deliver(conn, &wire.Message{Kind: wire.LeasePong, At: fx.At, Vows: wireVows(fx.Vows)})
+			continue
+		case shard.Propose:
+			room.Log.Debug("proposed", "peer", room.Members[peer].Name, "changes", fx.Proposals)
+			select {
+			case room.Council.Asks <- fx.Proposals:
+			default:
+			}
+			continue
+		case shard.TellView:
+			e.Kind, e.View, e.FreeFrom, e.Fresh = shard.ViewLearnt, fx.View, fx.FreeFrom, fx.Fresh
+			room.Log.Info("view", "shard", fx.Shard, "epoch", fx.View.Epoch, "leader", room.Members[fx.View.Leader].Name, "in sync", fx.View.InSync)
+		case shard.TellLease:
+			e.Kind = shard.LeaseCame
+		case shard.TellDrain:
+			e.Kind = shard.DrainAsked
+			if fx.Until == 0 {
+				e.Kind = shard.DrainOff
+			}
+		}
+		events = append(events, e)
+	}
+	hand(room, events)
+}
+
+func wireVows(vows []shard.Vow) []wire.Vow {
+	list := make([]wire.Vow, len(vows))
+	for i, v := range vows {
+		list[i] = wire.Vow{Shard: uint64(v.Shard), Epoch: v.Epoch}
+	}
+	return list
+}
+
+func takeVows(vows []wire.Vow) []shard.Vow {
+	list := make([]shard.Vow, len(vows))
+	for i, v := range vows {
+		list[i] = shard.Vow{Shard: int(v.Shard), Epoch: v.Epoch}
+	}
+	return list
+}

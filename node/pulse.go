@@ -1,0 +1,74 @@
+package main
+
+import (
+	"fmt"
+	"time"
+)
+
+const (
+	pulseTick = 5 * time.Millisecond
+	quickFor  = 500 * time.Millisecond // a disk that was slow is trusted again when it has been quick for so long
+)
+
+// beat is what the disk's loop says: since when a write has been under way (0: none is), or why it refuses writes.
+type beat struct {
+	Since int64 // ns on the node's clock
+	Told  bool  // Full counts
+	Full  string
+}
+
+// runPulse is the loop that looks how long writes take. A node whose disk is slow or full falls silent, as if it were dead: it neither pings
+// nor answers nor takes part in Raft until the disk has been quick for a while (rule R12).
+func runPulse(room *Room) {
+	ticks := time.NewTicker(pulseTick)
+	since, slowAt, full, sick := int64(0), int64(0), "", false
+	for {
+		select {
+		case b := <-room.Pulse:
+			if b.Told {
+				full = b.Full
+			} else {
+				since = b.Since
+			}
+			continue
+		case <-ticks.C:
+		}
+		now := clock()
+		if waits := now - since; since > 0 && waits > int64(room.Config.SlowDisk) {
+			slowAt = now
+		}
+		slow := slowAt > 0 && now-slowAt < int64(quickFor)
+		if (slow || full != "") == sick {
+			continue
+		}
+		sick = !sick
+		reason := full
+		if slow && full == "" {
+			reason = fmt.Sprintf("a write takes the disk more than %v", room.Config.SlowDisk)
+		}
+		room.Log.Warn("the node's part in leases and Raft depends on its disk", "silent", sick, "reason", reason)
+		tellSick(room, sick, reason)
+	}
+}
+
+// tellSick tells the pacts and the council how the disk is; the newest word counts.
+func tellSick(room *Room, sick bool, reason string) {
+	for _, desk := range room.Pacts {
+		if desk == nil {
+			continue
+		}
+		select {
+		case <-desk.Sick:
+		default:
+		}
+		desk.Sick <- sick
+	}
+	if !sick {
+		reason = ""
+	}
+	select {
+	case <-room.Council.Sick:
+	default:
+	}
+	room.Council.Sick <- reason
+}

@@ -1,0 +1,54 @@
+package main
+
+import "tandem/shard"
+
+// serializer makes parts of a batch of what a replica wants stored, and keeps its counts.
+type serializer func(room *Room, r *owned, fx *shard.Effect, now int64) []Part
+
+// serializers are the effects that go to the disk. The table never changes.
+var serializers = map[shard.EffectKind]serializer{
+	shard.Persist: storeEntries, shard.Wipe: storeNothing, shard.PersistRecords: storeRecords, shard.PersistHistory: storeWhole,
+}
+
+// storeEntries makes a part for each epoch of the entries.
+func storeEntries(room *Room, r *owned, fx *shard.Effect, now int64) (parts []Part) {
+	s, family := r.state.Shard, room.Store.ids[r.state.Shard]
+	for rest := fx.Entries; len(rest) > 0; {
+		n := 1
+		for n < len(rest) && rest[n].Epoch == rest[0].Epoch {
+			n++
+		}
+		var part Part
+		part, r.counts = buildPart(room.Layout, s, family, rest[:n], rest[0].Epoch != r.epoch, r.counts, now)
+		for i := range rest[:n] {
+			switch rest[i].Result {
+			case shard.Created:
+				r.users++
+			case shard.Deleted:
+				r.users--
+			}
+		}
+		r.epoch, rest, parts = rest[0].Epoch, rest[n:], append(parts, part)
+	}
+	return parts
+}
+
+// storeNothing drops all that is stored of the shard.
+func storeNothing(room *Room, r *owned, _ *shard.Effect, _ int64) []Part {
+	r.counts, r.users, r.epoch = buckets{}, 0, 0
+	return []Part{wipePart(r.state.Shard, room.Store.ids[r.state.Shard])}
+}
+
+// storeRecords makes a part of some users of a snapshot.
+func storeRecords(room *Room, r *owned, fx *shard.Effect, _ int64) []Part {
+	var part Part
+	part, r.counts = recordsPart(room.Layout, r.state.Shard, room.Store.ids[r.state.Shard], fx.Records, r.counts)
+	r.users += uint64(len(fx.Records))
+	return []Part{part}
+}
+
+// storeWhole makes the part that says that a snapshot is whole.
+func storeWhole(room *Room, r *owned, fx *shard.Effect, _ int64) []Part {
+	r.epoch = fx.Ends
+	return []Part{wholePart(r.state.Shard, room.Store.ids[r.state.Shard], fx, r.counts)}
+}

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"tandem/shard"
+	"tandem/wire"
+)
+
+// watcher is a gateway's connection that is to be told the views, or no longer.
+type watcher struct {
+	Conn *Conn
+	Shut bool
+}
+
+// runViews is the loop that tells the gateways the views: when they have greeted, and at every change.
+func runViews(room *Room, books <-chan shard.Book) {
+	watchers := map[*Conn]bool{}
+	var frame *wire.Message
+	for {
+		select {
+		case w := <-room.Watch:
+			if w.Shut {
+				delete(watchers, w.Conn)
+				continue
+			}
+			watchers[w.Conn] = true
+			if frame != nil {
+				deliver(w.Conn, frame)
+			}
+		case book := <-books:
+			frame = &wire.Message{Kind: wire.Views}
+			for _, v := range book.Views {
+				frame.Views = append(frame.Views, wire.View{Epoch: v.Epoch, Leader: uint64(v.Leader), Backup: uint64(v.Backup), InSync: v.InSync})
+			}
+			for conn := range watchers {
+				deliver(conn, frame)
+			}
+		}
+	}
+}

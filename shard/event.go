@@ -1,0 +1,106 @@
+package shard
+
+// EventKind is what happened to a replica.
+type EventKind uint8
+
+// The events.
+const (
+	WriteAsked    EventKind = iota + 1 // a write; Current and Exists are what RocksDB holds
+	ReadDone                           // a get; Current and Exists were read from RocksDB before Now
+	CountAsked                         // Users is the count with every write that was handed to the disk
+	ScanDone                           // a page was read from RocksDB before Now
+	DiskStored                         // the disk has stored up to LSN, synced
+	DiskWiped                          // the disk has dropped all data of the shard, synced; reported in order with DiskStored
+	DiskSick                           // the disk refuses writes, Reason says why; "" when it is well again
+	DataLost                           // this node's data of the shard fails its checksum, Reason says where
+	ViewLearnt                         // View, with FreeFrom and Fresh
+	LeaseCame                          // of Epoch, up to Until
+	DrainAsked                         // leader: hand the leadership of Epoch over
+	DrainOff                           // leader: do not
+	Retired                            // the node is about to stop: nothing is served any more
+	StreamUp                           // a connection to the peer stands
+	StreamDown                         // it broke
+	PeerPosition                       // leader: the backup's log ends at LSN, in epoch Ends
+	PeerStored                         // leader: the backup has stored up to LSN
+	PeerTrouble                        // leader: the backup cannot store, Reason says why
+	FeedDone                           // leader: the shell has fed up to LSN
+	FeedFailed                         // leader: the log does not reach back to what the backup lacks
+	PositionAsked                      // backup: a stream of the leader's begins, in Epoch
+	EntriesCame                        // backup: entries of the leader's log
+	LeaderTold                         // backup: the leader has applied up to LSN
+	SnapshotBegun                      // backup: the whole shard follows, in Epoch
+	SnapshotCame                       // backup: Records of it
+	SnapshotEnded                      // backup: it was the shard as of LSN, with History and the request-id window's Entries
+	Ticked                             // an alarm that was asked for has rung
+)
+
+// Event is something that happened, with the time of it in ns on the node's clock. Step only reads it, but keeps what it points to.
+type Event struct {
+	Kind     EventKind
+	Shard    int // of the replica it is for; Step leaves that to the shell
+	Now      int64
+	Caller   Caller
+	Change   Change
+	Deadline int64 // ns on the node's clock
+	Began    int64 // of ReadDone and ScanDone: ns before the reading began; 0 if nothing came between it and this step
+	Current  Record
+	Exists   bool
+	Fresh    bool
+	Broken   bool // of PeerTrouble: the stream must begin anew
+	Users    uint64
+	Stream   uint64
+	Epoch    uint64
+	LSN      uint64
+	Ends     uint64 // epoch of the write at LSN
+	Applied  uint64 // the leader's applied LSN
+	Until    int64  // ns
+	FreeFrom int64  // ns
+	View     View
+	Entries  []Entry
+	Records  []Record
+	History  []Position
+	Reason   string
+}
+
+// EffectKind is what the shell is to do.
+type EffectKind uint8
+
+// The effects.
+const (
+	Answer         EffectKind = iota + 1 // give Reply to Caller
+	Persist                              // store Entries, synced, then report DiskStored
+	Wipe                                 // drop all data of the shard, in order with what is stored before and after; report DiskWiped
+	PersistRecords                       // store Records of a snapshot
+	PersistHistory                       // a snapshot is whole: store LSN, its epoch, History and the window's Entries, synced, then report DiskStored
+	SendAsk                              // to the backup, on Stream: where does your log end?
+	SendAppend                           // to the backup, on Stream: Entries, and Applied
+	SendApplied                          // to the backup, on Stream: applied up to LSN
+	SendStored                           // to the leader, by Caller: stored up to LSN
+	SendPosition                         // to the leader, by Caller: the log ends at LSN, in epoch Ends
+	SendTrouble                          // to the leader, by Caller: Reply.Refusal and Reply.Reason
+	Feed                                 // to the backup, on Stream: the log from LSN on up to at most Applied, of History, read from the WAL; report FeedDone or FeedFailed
+	FeedSnapshot                         // to the backup, on Stream: the whole shard as it is now; report FeedDone
+	BreakStream                          // end Stream and begin another
+	SetAlarm                             // report Ticked after TellEvery
+	Complain                             // to the pact: the backup does not store; lead alone
+	Flipped                              // to the pact: the leader treats the backup as in sync
+	Caught                               // to the pact: the backup has all; let it be in sync
+	Drained                              // to the pact: nothing is pending any more; hand over
+	Damaged                              // to the pact: this node's data cannot be trusted
+	Mended                               // to the pact: it can again
+)
+
+// Effect is one thing to do. Effects are carried out in order.
+type Effect struct {
+	Kind    EffectKind
+	Caller  Caller
+	Stream  uint64
+	Epoch   uint64
+	LSN     uint64
+	Ends    uint64
+	Applied uint64
+	Entries []Entry
+	Records []Record
+	History []Position
+	Reply   Reply
+}

@@ -1,0 +1,163 @@
+package shard
+
+// Pact is what two neighbours promise each other: leases of the shards that they share, and who proposes a change of their views. One
+// loop a neighbour owns it, so that answering a lease and proposing are never done by two minds (rule R3).
+type Pact struct {
+	Self, Peer int
+	Store      uint64 // member id of the peer's store; what comes from another store is dropped (rule R13)
+	Life       int64  // this process: grows with every start of its store
+	PeerLife   int64
+	LastPing   int64
+	LastTick   int64
+	LastHeard  int64 // ns of the sending of the last ping that was answered
+	Sick       bool  // the disk is in trouble: neither ping nor answer (rule R12)
+	Leaving    bool  // this node hands its leaderships over
+	Gone       bool  // this node has said good-bye and promises nothing any more
+	Timing     PactTiming
+	Shares     []Share
+}
+
+// Share is a shard that both neighbours hold.
+type Share struct {
+	Shard     int
+	Preferred bool // placement wants this node to lead it
+	View      View
+	Known     bool
+	Fresh     bool   // as leader: the process is younger than the view, and may not serve in it (rules R8, R9)
+	Damaged   bool   // this node's data of the shard cannot be trusted: for this shard it is as good as dead
+	DamagedIn uint64 // the epoch in which that was found
+	Since     int64  // ns when the view was learnt
+	Answered  int64  // ns of the last lease that was promised for it, to any epoch; at first the start
+	Orphan    bool   // as backup: the leader's process that led in this view is gone (rule R9)
+	Demand    bool   // as leader: the backup is treated as in sync (rule R7)
+	Proposed  View   // the change that is proposed; Epoch 0 if none
+	AskedAt   int64  // ns of its last proposal; 0 asks at once
+	Drain     int64  // as leader: ns since when it hands over; 0 if it does not
+	Heard     int64  // ns of the sending of the last ping that the peer answered with a promise of it
+	Steady    int64  // ns since when the view has been in sync and leases have come
+}
+
+// Vow is a shard and the epoch in which a lease of it is asked for or promised.
+type Vow struct {
+	Shard int
+	Epoch uint64
+}
+
+// PactTiming has the times of a pact, in ns on the monotonic clock of the node that counts them.
+type PactTiming struct {
+	PingEvery int64 // between two pings
+	Lease     int64 // from the sending of a ping that was answered
+	Grace     int64 // from the answering of a ping; longer than Lease by more than clocks drift apart in it
+	Silent    int64 // without an answer, after which a leader goes on alone
+	AskEvery  int64 // between two repetitions of a proposal
+	FreshFor  int64 // after which a restarted leader asks to lead alone
+	DrainFor  int64 // for the pending writes of a shard that is handed over
+	SteadyFor int64 // in sync, before a leadership goes back to where placement wants it
+}
+
+// DefaultPactTiming has the times that keep the 250 ms budget.
+func DefaultPactTiming() PactTiming {
+	const ms = 1000 * 1000
+	return PactTiming{PingEvery: 10 * ms, Lease: 100 * ms, Grace: 120 * ms, Silent: 80 * ms, AskEvery: 20 * ms, FreshFor: 1000 * ms, DrainFor: 50 * ms, SteadyFor: 1000 * ms}
+}
+
+// PactKind is what happened to a pact.
+type PactKind uint8
+
+// PactGap is the ns between two ticks that mean that this process was paused.
+const PactGap = 50 * 1000 * 1000
+
+// The events of a pact.
+const (
+	PactTick     PactKind = iota + 1
+	PingCame              // from the peer's store Store and its process Life, sent at its time At, with its Vows
+	PongCame              // the answer of the peer's store Store to our ping of At, with the Vows that it promises
+	ViewsCame             // Views by shard, and the member id of the peer's store
+	LinkBroke             // the connection to the peer broke
+	LeaderWants           // a replica here asks: Effect is Complain, Flipped, Caught, Drained, Damaged or Mended, in Epoch
+	RaftLeads             // there is a new leader of Raft: open proposals are repeated at once
+	DiskIs                // Sick says how the disk is
+	LeaveAsked            // hand the leaderships over
+	GoodbyeAsked          // nothing is served here any more: free the peer from what it promised
+)
+
+// PactEvent is something that happened to a pact.
+type PactEvent struct {
+	Kind   PactKind
+	Now    int64
+	Store  uint64
+	Life   int64
+	At     int64
+	Vows   []Vow
+	Views  []View
+	Shard  int
+	Epoch  uint64
+	Effect EffectKind
+	Sick   bool
+}
+
+// PactEffectKind is what the shell is to do for a pact.
+type PactEffectKind uint8
+
+// The effects of a pact.
+const (
+	SendPing  PactEffectKind = iota + 1 // to the peer, with Vows, Life and At
+	SendPong                            // to the peer, with Vows and At
+	TellView                            // to the replica of Shard: ViewLearnt
+	TellLease                           // to the replica of Shard: LeaseCame
+	TellDrain                           // to the replica of Shard: DrainAsked in Epoch, or DrainOff if Until is 0
+	Propose                             // to the council: Proposals, each by itself
+)
+
+// PactEffect is one thing to do for a pact.
+type PactEffect struct {
+	Kind      PactEffectKind
+	Shard     int
+	View      View
+	Epoch     uint64
+	Until     int64
+	FreeFrom  int64
+	Fresh     bool
+	Life, At  int64
+	Vows      []Vow
+	Proposals []Proposal
+}
+
+// NewPact returns the pact of a process that began at now, in life life of its store, with a neighbour with which it shares shards.
+func NewPact(l Layout, self, peer int, shards []int, life, now int64, timing PactTiming) Pact {
+	p := Pact{Self: self, Peer: peer, Life: life, LastHeard: now, Timing: timing}
+	for _, s := range shards {
+		preferred := s%l.Nodes == self == (s/l.Nodes%2 == 0) // as BirthView places the leaders
+		p.Shares = append(p.Shares, Share{Shard: s, Preferred: preferred, Answered: now})
+	}
+	return p
+}
+
+// StepPact takes a pact and an event and returns the pact after it, with the effects appended to out. A pact that went in is spent.
+func StepPact(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
+	switch e.Kind {
+	case PingCame:
+		p, out = answerPing(p, e, out)
+	case PongCame:
+		p, out = takePong(p, e, out)
+	case ViewsCame:
+		p, out = takeViews(p, e, out)
+	case LinkBroke: // a broken connection is taken for silence: a leader proposes itself alone at once
+		p.LastHeard = min(p.LastHeard, e.Now-p.Timing.Silent-1)
+	case LeaderWants:
+		p, out = noteWant(p, e, out)
+	case RaftLeads:
+		p = askAgain(p)
+	case DiskIs:
+		p.Sick = e.Sick
+	case LeaveAsked:
+		p.Leaving = true
+	case GoodbyeAsked: // the next life begins, as far as the peer is concerned
+		p.Gone = true
+		out = append(out, PactEffect{Kind: SendPing, Life: p.Life + 1, At: e.Now})
+	case PactTick:
+		p, out = watch(p, e.Now, out)
+	}
+	p, out = ping(p, e.Now, out)
+	return propose(p, e.Now, out)
+}

@@ -1,0 +1,198 @@
+package shard
+
+// answerPing promises leases for the shards on whose epoch both agree, but not for one that is proposed to be taken from the peer. A
+// leader promises only to a backup that it takes for in sync, a backup to its leader in any case (rule R3). A ping of a later life of the
+// peer frees this node from what it promised to the former one.
+func answerPing(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
+	if e.Store != p.Store || e.Life < p.PeerLife || p.Sick || p.Gone {
+		return p, out
+	}
+	reborn := e.Life > p.PeerLife && p.PeerLife > 0
+	p.PeerLife = e.Life
+	vows := make([]Vow, 0, len(e.Vows))
+	for i := range p.Shares {
+		s := &p.Shares[i]
+		switch {
+		case !reborn || !s.Known:
+		case s.View.Leader == p.Peer:
+			s.Orphan = s.View.InSync
+		default:
+			s.Answered = e.Now - p.Timing.Grace
+		}
+		for _, v := range e.Vows {
+			leads := s.View.Leader == p.Self
+			agreed := s.Known && v.Shard == s.Shard && v.Epoch == s.View.Epoch && s.Proposed.Epoch == 0
+			if agreed && !s.Orphan && !s.Damaged && (!leads || s.View.InSync) {
+				s.Answered = e.Now
+				vows = append(vows, v)
+			}
+		}
+	}
+	return p, append(out, PactEffect{Kind: SendPong, At: e.At, Vows: vows})
+}
+
+// takePong takes the leases that the peer promised: they run from the sending of the ping (Gray and Cheriton, SOSP 1989).
+func takePong(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
+	if e.Store != p.Store || p.Gone {
+		return p, out
+	}
+	p.LastHeard = max(p.LastHeard, e.At)
+	for i := range p.Shares {
+		s := &p.Shares[i]
+		for _, v := range e.Vows {
+			if !s.Known || v.Shard != s.Shard || v.Epoch != s.View.Epoch {
+				continue
+			}
+			s.Heard = max(s.Heard, e.At)
+			out = append(out, PactEffect{Kind: TellLease, Shard: s.Shard, Epoch: v.Epoch, Until: e.At + p.Timing.Lease})
+			if s.Steady == 0 && s.View.InSync {
+				s.Steady = e.Now
+			}
+		}
+	}
+	return p, out
+}
+
+// takeViews learns later views. Whoever led before this process began, or was told of no other view since, is fresh: it may not serve
+// in the view that it remembers (rules R8, R9).
+func takeViews(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
+	if e.Store != p.Store { // the lives of another store are counted anew
+		p.Store, p.PeerLife = e.Store, 0
+	}
+	for i := range p.Shares {
+		s := &p.Shares[i]
+		v := e.Views[s.Shard]
+		if s.Known && v.Epoch <= s.View.Epoch {
+			continue
+		}
+		s.Fresh = v.Leader == p.Self && (!s.Known || s.Fresh && v.InSync)
+		s.View, s.Known, s.Since, s.Orphan, s.Demand, s.Proposed, s.Drain, s.Steady = v, true, e.Now, false, false, View{}, 0, 0
+		out = append(out, PactEffect{Kind: TellView, Shard: s.Shard, View: v, FreeFrom: s.Answered + p.Timing.Grace, Fresh: s.Fresh})
+	}
+	return p, out
+}
+
+// noteWant takes what a replica here asks for.
+func noteWant(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
+	for i := range p.Shares {
+		s := &p.Shares[i]
+		if s.Shard != e.Shard {
+			continue
+		}
+		if e.Effect == Damaged || e.Effect == Mended {
+			s.Damaged, s.DamagedIn = e.Effect == Damaged, e.Epoch
+		}
+		if e.Epoch != s.View.Epoch || s.View.Leader != p.Self || s.Fresh {
+			continue
+		}
+		next := View{s.View.Epoch + 1, p.Self, p.Peer, true}
+		switch {
+		case e.Effect == Flipped:
+			s.Demand, s.Heard = true, max(s.Heard, e.Now-p.Timing.Silent/2)
+		case e.Effect == Complain && (s.View.InSync || s.Demand) && (s.Proposed.Epoch == 0 || s.Proposed.InSync):
+			next.InSync = false
+			s.Proposed, s.AskedAt = next, 0
+		case e.Effect == Caught && s.Demand && s.Proposed.Epoch == 0:
+			out = append(out, PactEffect{Kind: Propose, Proposals: []Proposal{{s.Shard, s.View.Epoch, next}}})
+		case e.Effect == Drained && s.Drain > 0 && s.Proposed.Epoch == 0:
+			next.Leader, next.Backup = p.Peer, p.Self
+			s.Proposed, s.AskedAt = next, 0
+		}
+	}
+	return p, out
+}
+
+// watch proposes what silence and time call for: a leader itself alone when its backup no longer promises, a backup itself when its
+// promise has run out, a fresh leader what it needs to serve again; a damaged backup that is not in sync a new epoch, so that no wish of this
+// one can be granted once it has begun with nothing. And it hands over what placement wants elsewhere.
+//
+// After a pause of this process silence is counted anew: the peer's answers may still be on their way, and to go on alone would take a whole grace
+// once the pings that waited here have been answered.
+func watch(p Pact, now int64, out []PactEffect) (Pact, []PactEffect) {
+	paused := now-p.LastTick > PactGap
+	p.LastTick = now
+	if paused {
+		p.LastHeard = max(p.LastHeard, now-p.Timing.Silent/2)
+	}
+	if p.Sick || p.Gone {
+		return p, out
+	}
+	for i := range p.Shares {
+		s := &p.Shares[i]
+		leads := s.Known && s.View.Leader == p.Self
+		wanted := s.View.InSync || s.Demand
+		if paused {
+			s.Heard = max(s.Heard, now-p.Timing.Silent/2)
+		}
+		silent := now-max(s.Heard, s.Since) > p.Timing.Silent || min(now-p.LastHeard, now-s.Since) > p.Timing.Silent
+		due := false
+		switch {
+		case s.Known && s.Damaged && !leads && !s.View.InSync && s.DamagedIn == s.View.Epoch && s.Proposed.Epoch == 0: // what it said of its log is void
+			s.Proposed, s.AskedAt = View{s.View.Epoch + 1, p.Peer, p.Self, false}, 0
+		case !s.Known || s.Damaged || s.Proposed.Epoch > 0 && !s.Proposed.InSync:
+		case leads && s.Fresh:
+			due = !s.View.InSync || now-s.Since > p.Timing.FreshFor
+		case leads:
+			due = wanted && silent
+		case s.View.InSync:
+			due = s.Orphan || now > s.Answered+p.Timing.Grace
+		}
+		if due {
+			s.Proposed, s.AskedAt = View{s.View.Epoch + 1, p.Self, p.Peer, false}, 0
+		}
+		elsewhere := s.Steady > 0 && (p.Leaving || !s.Preferred && now-s.Steady > p.Timing.SteadyFor)
+		switch {
+		case !leads || !s.View.InSync || s.Fresh || s.Proposed.Epoch > 0:
+		case s.Drain == 0 && elsewhere:
+			s.Drain = now
+			out = append(out, PactEffect{Kind: TellDrain, Shard: s.Shard, Epoch: s.View.Epoch, Until: now + p.Timing.DrainFor})
+		case s.Drain > 0 && now-s.Drain > p.Timing.DrainFor:
+			s.Drain, s.Steady = 0, now
+			out = append(out, PactEffect{Kind: TellDrain, Shard: s.Shard, Epoch: s.View.Epoch})
+		}
+	}
+	return p, out
+}
+
+// ping asks the peer for leases: of every shard that is led here, so that a leader has one when it flips, and of those that are backed in sync.
+func ping(p Pact, now int64, out []PactEffect) (Pact, []PactEffect) {
+	if p.Sick || p.Gone || now-p.LastPing < p.Timing.PingEvery {
+		return p, out
+	}
+	p.LastPing = now
+	vows := make([]Vow, 0, len(p.Shares))
+	for i := range p.Shares {
+		s := &p.Shares[i]
+		if s.Known && s.Proposed.Epoch == 0 && !s.Fresh && !s.Damaged && (s.View.InSync || s.View.Leader == p.Self) {
+			vows = append(vows, Vow{s.Shard, s.View.Epoch})
+		}
+	}
+	return p, append(out, PactEffect{Kind: SendPing, Life: p.Life, At: now, Vows: vows})
+}
+
+// propose repeats every open proposal until its outcome is learnt (rule R6), all shards in one.
+func propose(p Pact, now int64, out []PactEffect) (Pact, []PactEffect) {
+	if p.Sick || p.Gone {
+		return p, out
+	}
+	var list []Proposal
+	for i := range p.Shares {
+		s := &p.Shares[i]
+		if s.Proposed.Epoch > 0 && (s.AskedAt == 0 || now-s.AskedAt >= p.Timing.AskEvery) {
+			s.AskedAt = now
+			list = append(list, Proposal{s.Shard, s.View.Epoch, s.Proposed})
+		}
+	}
+	if len(list) > 0 {
+		out = append(out, PactEffect{Kind: Propose, Proposals: list})
+	}
+	return p, out
+}
+
+// askAgain makes every open proposal due.
+func askAgain(p Pact) Pact {
+	for i := range p.Shares {
+		p.Shares[i].AskedAt = 0
+	}
+	return p
+}

@@ -1,0 +1,96 @@
+package shard
+
+// compareLogs learns where the backup's log ends. While it is in sync it ends between what is applied and what is sequenced here. One
+// that is not in sync is fed from there if its end lies on this log, ahead counts as off; else it is given the whole shard.
+func compareLogs(r Replica, e *Event, out []Effect) (Replica, []Effect) {
+	if e.Stream != r.Stream || e.Epoch != r.View.Epoch || r.View.Leader != r.Self || r.Agreed || r.Repair.Compared {
+		return r, out
+	}
+	epoch := uint64(0)
+	for _, h := range r.History {
+		if h.LSN <= e.LSN {
+			epoch = h.Epoch
+		}
+	}
+	for i := range r.Pending {
+		if r.Pending[i].Entry.LSN == e.LSN {
+			epoch = r.Pending[i].Entry.Epoch
+		}
+	}
+	fits := e.LSN <= r.Next && (e.LSN == 0 || epoch == e.Ends)
+	r.Repair.First, r.Repair.Since, r.Repair.MovedAt = e.LSN+1, e.Now, e.Now
+	switch {
+	case r.View.InSync && fits && e.LSN >= r.Applied:
+		r.Agreed, r.Sent, r.PeerStored = true, e.LSN, max(r.PeerStored, e.LSN)
+	case r.View.InSync:
+		out = append(out, Effect{Kind: Complain, Epoch: r.View.Epoch})
+	case fits:
+		r.Repair.Compared, r.Repair.Fed, r.PeerStored = true, e.LSN, e.LSN
+	default:
+		r.Repair.Compared, r.Repair.Busy, r.Repair.Snapshot, r.Repair.Owed, r.Repair.Fed, r.PeerStored = true, true, true, true, 0, 0
+		out = append(out, Effect{Kind: FeedSnapshot, Stream: r.Stream, Epoch: r.View.Epoch})
+	}
+	return r, out
+}
+
+// noteFeed notes that the shell has fed up to LSN, or that the log does not reach back and a snapshot must do.
+func noteFeed(r Replica, e *Event, out []Effect) (Replica, []Effect) {
+	if e.Stream != r.Stream || e.Epoch != r.View.Epoch || !r.Repair.Busy {
+		return r, out
+	}
+	if e.Kind == FeedFailed {
+		r.Repair.Fed, r.Repair.Snapshot, r.Repair.Owed, r.PeerStored = 0, true, true, 0
+		return r, append(out, Effect{Kind: FeedSnapshot, Stream: r.Stream, Epoch: r.View.Epoch})
+	}
+	r.Repair.Busy, r.Repair.Snapshot, r.Repair.Fed, r.Repair.MovedAt = false, false, e.LSN, e.Now
+	return r, out
+}
+
+// mend brings a backup that is not in sync forward: it feeds what is applied; near the end the leader flips (rule R7: from now on it
+// demands "stored" for every new write and a lease for every read), feeds what was sequenced before, lets new writes follow, and
+// wishes that the backup be in sync once it has stored all of the former.
+func mend(r Replica, now int64, out []Effect) (Replica, []Effect) {
+	m := &r.Repair
+	if !r.Known || r.View.Leader != r.Self || r.View.InSync || !m.Compared || m.Busy || r.Fresh || now < r.FreeFrom {
+		return r, out
+	}
+	if m.Owed || r.PeerStored < m.Fed {
+		if now-m.MovedAt > StallFor {
+			m.MovedAt = now
+			out = append(out, Effect{Kind: BreakStream, Stream: r.Stream})
+		}
+		return r, out
+	}
+	lag := r.Applied - min(m.Fed, r.Applied)
+	switch {
+	case !m.Demand && lag > NearEnd:
+		m.Busy = true
+		out = append(out, Effect{Kind: Feed, Stream: r.Stream, Epoch: r.View.Epoch, LSN: m.Fed + 1, Applied: r.Applied, History: r.History})
+	case !m.Demand && (now < r.HoldUntil || now >= r.LeaseUntil): // not yet, or the backup is not well
+	case !m.Demand:
+		m.Demand, m.Flip = true, r.Next
+		out = append(out, Effect{Kind: Flipped, Epoch: r.View.Epoch})
+	case m.Fed < m.Flip && r.Applied >= m.Flip:
+		m.Busy = true
+		out = append(out, Effect{Kind: Feed, Stream: r.Stream, Epoch: r.View.Epoch, LSN: m.Fed + 1, Applied: m.Flip, History: r.History})
+	case m.Fed >= m.Flip && !r.Agreed:
+		r.Agreed, r.Sent = true, m.Fed
+	}
+	if r.Agreed && m.Demand && r.PeerStored >= m.Flip && now < r.LeaseUntil && now-m.AskedAt >= WishEvery {
+		m.AskedAt = now
+		out = append(out, Effect{Kind: Caught, Epoch: r.View.Epoch})
+	}
+	return r, out
+}
+
+// Follows tells whether an entry read from a WAL is the one that is wanted next: it has that LSN, and the epoch that the history gives it. Other
+// entries of the WAL are of a former incarnation of the shard, or were written again after a torn tail (rule R16).
+func Follows(history []Position, want uint64, n *Entry) bool {
+	epoch := uint64(0)
+	for _, h := range history {
+		if h.LSN <= want {
+			epoch = h.Epoch
+		}
+	}
+	return n.LSN == want && n.Epoch == epoch
+}
