@@ -17,13 +17,18 @@ FUZZTIME := 10s
 DATA := data
 ARGS :=
 TESTFLAGS :=
+SEEDS := 2000
+FROM := 0
+SINGLE :=
+SECONDS :=
+PLANTED :=
 RATE := 500
 CHAOS := long
 RESULTS := results
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 COMPOSE := $(shell command -v docker-compose || echo docker compose)
 
-.PHONY: help deps build run bench chaos test race lint fuzz images compose-test clean
+.PHONY: help deps build run bench chaos test race lint fuzz sim planted images compose-test clean
 
 help: ## lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -89,13 +94,21 @@ fuzz: deps ## runs each fuzz target for FUZZTIME
 	  grep '^fuzz: elapsed' "$$log" | tail -n 1; \
 	done <<<"$$targets"
 
+# A seed that fails is printed with the command that replays it step by step.
+sim: ## runs the simulator: SEEDS=how many, FROM=the first, SINGLE=1 for one fault a run, SECONDS=limit
+	@go test ./shard -count=1 -timeout 12h -v -run 'TestSimMany$$' -sim.seeds=$(SEEDS) -sim.from=$(FROM) $(if $(SINGLE),-sim.single) $(if $(SECONDS),-sim.seconds=$(SECONDS)) | grep -v '^=== '
+
+planted: ## plants bugs in copies of the protocol, each of which the simulator must find; PLANTED=short for the quick ones
+	@go test ./shard -count=1 -timeout 1h -v -tags planted -parallel 2 -run 'TestPlanted' $(if $(filter short,$(PLANTED)),-planted.short) | grep -E 'caught|FAIL|ok|fails without' 
+
 images: ## builds the container images tandem-gateway and tandem-db
 	@base=../shared/base-images; \
 	if [ -x $$base ] && ! docker image inspect golang:1.26-bookworm debian:bookworm-slim >/dev/null 2>&1; then $(SUDO) $$base; fi
 	docker build -q -f Dockerfile.gateway -t tandem-gateway .
 	docker build -q -f Dockerfile.db -t tandem-db .
+	docker build -q -f Dockerfile.gateway --target load -t tandem-load .
 
-compose-test: images ## runs the cluster in containers and checks it from outside
+compose-test: build images ## runs the cluster in containers and checks it from outside
 	@COMPOSE="$(COMPOSE)" .ci/compose
 
 clean: ## removes bin, the data of "make run" and the results of bench

@@ -1,0 +1,115 @@
+package shard
+
+import "testing"
+
+// pactAt returns the pact of node 0 with node 1 over shard 0 of a cluster of three, that began at 0 and knows a view.
+func pactAt(self int, v View, now int64) Pact {
+	p := NewPact(Layout{3, 3}, self, 1-self, []int{0}, 1, 0, DefaultPactTiming())
+	p, _ = StepPact(p, &PactEvent{Kind: PactTick, Now: now}, nil)
+	p, _ = StepPact(p, &PactEvent{Kind: ViewsCame, Now: now, Store: 7, Views: []View{{Epoch: v.Epoch - 1}, {}, {}}}, nil)
+	p, _ = StepPact(p, &PactEvent{Kind: ViewsCame, Now: now, Store: 7, Views: []View{v, {}, {}}}, nil)
+	p.Shares[0].Fresh = false
+	return p
+}
+
+func stepPacts(p Pact, events ...PactEvent) (Pact, []PactEffect) {
+	var out []PactEffect
+	for i := range events {
+		p, out = StepPact(p, &events[i], out)
+	}
+	return p, out
+}
+
+// ticks are what a pact that is not paused gets every 5 ms.
+func ticksOf(from, to int64) (list []PactEvent) {
+	for now := from; now <= to; now += 5 * ms {
+		list = append(list, PactEvent{Kind: PactTick, Now: now})
+	}
+	return list
+}
+
+func countPact(effects []PactEffect, kind PactEffectKind) (n int, last PactEffect) {
+	for _, fx := range effects {
+		if fx.Kind == kind {
+			n, last = n+1, fx
+		}
+	}
+	return n, last
+}
+
+// Good-bye is a ping of the next life: nothing is promised or asked for after it, and what the peer had promised is free at once.
+func TestGoodbyeFreesThePeer(t *testing.T) {
+	leaver, out := stepPacts(pactAt(1, inSync, 1000*ms), PactEvent{Kind: GoodbyeAsked, Now: 1000 * ms})
+	_, bye := countPact(out, SendPing)
+	if bye.Life != 2 {
+		t.Fatalf("%+v", out)
+	}
+	_, out = stepPacts(leaver, append(ticksOf(1005*ms, 1300*ms), PactEvent{Kind: PingCame, Store: 7, Life: 1, At: 1, Vows: []Vow{{0, 1}}, Now: 1300 * ms})...)
+	if len(out) != 0 {
+		t.Errorf("after good-bye: %+v", out)
+	}
+	stayer, _ := stepPacts(pactAt(0, inSync, 1000*ms), PactEvent{Kind: PingCame, Store: 7, Life: 1, At: 1, Vows: []Vow{{0, 1}}, Now: 1000 * ms})
+	_, out = stepPacts(stayer, PactEvent{Kind: PingCame, Store: 7, Life: bye.Life, At: 2, Now: 1001 * ms}, PactEvent{Kind: ViewsCame, Store: 7, Now: 1002 * ms, Views: []View{alone, {}, {}}})
+	if n, told := countPact(out, TellView); n != 1 || told.FreeFrom > 1002*ms {
+		t.Errorf("the leader that stays is free from %d: %+v", told.FreeFrom, out)
+	}
+}
+
+// A backup whose leader says that its former life is over takes the shard at once (rule R9).
+func TestBackupOfARestartedLeader(t *testing.T) {
+	p, _ := stepPacts(pactAt(1, inSync, 1000*ms), PactEvent{Kind: PingCame, Store: 7, Life: 1, At: 1, Vows: []Vow{{0, 1}}, Now: 1000 * ms})
+	_, out := stepPacts(p, PactEvent{Kind: PingCame, Store: 7, Life: 2, At: 2, Vows: []Vow{{0, 1}}, Now: 1001 * ms}, PactEvent{Kind: PactTick, Now: 1002 * ms})
+	_, pong := countPact(out, SendPong)
+	n, asked := countPact(out, Propose)
+	if len(pong.Vows) != 0 || n != 1 || asked.Proposals[0].View != (View{2, 1, 0, false}) {
+		t.Errorf("%+v", out)
+	}
+}
+
+// A handing over that takes too long is called off.
+func TestHandingOverIsCalledOff(t *testing.T) {
+	p := pactAt(0, inSync, 1000*ms)
+	p, _ = stepPacts(p, PactEvent{Kind: PongCame, Store: 7, At: 1000 * ms, Vows: []Vow{{0, 1}}, Now: 1001 * ms}, PactEvent{Kind: LeaveAsked, Now: 1002 * ms})
+	p, out := stepPacts(p, PactEvent{Kind: PactTick, Now: 1005 * ms})
+	if n, told := countPact(out, TellDrain); n != 1 || told.Until == 0 {
+		t.Fatalf("%+v", out)
+	}
+	p, out = stepPacts(p, ticksOf(1010*ms, 1055*ms)...)
+	if n, _ := countPact(out, TellDrain); n != 0 {
+		t.Errorf("called off too early: %+v", out)
+	}
+	p, out = stepPacts(p, PactEvent{Kind: PactTick, Now: 1060 * ms})
+	if n, told := countPact(out, TellDrain); n != 1 || told.Until != 0 {
+		t.Errorf("not called off: %+v", out)
+	}
+	_, out = stepPacts(p, PactEvent{Kind: LeaderWants, Effect: Drained, Epoch: 1, Now: 1061 * ms})
+	if n, _ := countPact(out, Propose); n != 0 {
+		t.Errorf("handed over after it was called off: %+v", out)
+	}
+}
+
+// A leader that goes on after a pause waits for answers before it takes its backup for silent; one that was not paused does not.
+func TestPauseIsNoSilence(t *testing.T) {
+	p := pactAt(0, inSync, 1000*ms)
+	p, _ = stepPacts(p, PactEvent{Kind: PongCame, Store: 7, At: 1000 * ms, Vows: []Vow{{0, 1}}, Now: 1001 * ms}, PactEvent{Kind: PactTick, Now: 1001 * ms})
+	paused, out := stepPacts(p, PactEvent{Kind: PactTick, Now: 1120 * ms})
+	if n, _ := countPact(out, Propose); n != 0 {
+		t.Errorf("alone at once: %+v", out)
+	}
+	_, out = stepPacts(paused, ticksOf(1125*ms, 1170*ms)...)
+	if n, _ := countPact(out, Propose); n != 1 {
+		t.Errorf("still silent: %+v", out)
+	}
+	_, out = stepPacts(pactAt(0, inSync, 1000*ms), ticksOf(1005*ms, 1085*ms)...)
+	if n, _ := countPact(out, Propose); n != 1 {
+		t.Errorf("silent all the time: %+v", out)
+	}
+}
+
+// A backup that is damaged while it is not in sync asks for a new epoch, once.
+func TestDamagedBackupAsksForAnEpoch(t *testing.T) {
+	_, out := stepPacts(pactAt(1, alone, 1000*ms), PactEvent{Kind: LeaderWants, Effect: Damaged, Epoch: 2, Now: 1000 * ms}, PactEvent{Kind: PactTick, Now: 1001 * ms}, PactEvent{Kind: PactTick, Now: 1002 * ms})
+	if n, asked := countPact(out, Propose); n != 1 || asked.Proposals[0] != (Proposal{0, 2, View{3, 0, 1, false}}) {
+		t.Errorf("%+v", out)
+	}
+}

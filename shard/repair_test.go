@@ -1,0 +1,183 @@
+package shard
+
+import (
+	"testing"
+)
+
+var alone = View{Epoch: 2, Leader: 0, Backup: 1}
+
+// leaderAlone returns the leader of shard 0, alone in epoch 2, with a stream to its backup on which it has asked where the backup's log ends.
+func leaderAlone(lease int64) Replica {
+	r := replicaAt(0, alone, lease)
+	r, _ = drive(r, Event{Kind: StreamUp, Stream: 1})
+	return r
+}
+
+func position(lsn, ends uint64) Event {
+	return Event{Kind: PeerPosition, Stream: 1, Epoch: 2, LSN: lsn, Ends: ends}
+}
+
+// A log that fits is fed from where it ends; one that is ahead, or of another epoch, is given the whole shard.
+func TestWhereFeedingBegins(t *testing.T) {
+	for name, c := range map[string]struct {
+		at   Event
+		want EffectKind
+	}{
+		"far behind":    {position(0, 0), Flipped},
+		"at the end":    {position(7, 1), Flipped},
+		"ahead":         {position(8, 1), FeedSnapshot},
+		"another epoch": {position(7, 2), FeedSnapshot},
+	} {
+		if _, effects := drive(leaderAlone(1000), c.at); count(effects, c.want) != 1 {
+			t.Errorf("%s: %+v", name, effects)
+		}
+	}
+}
+
+// A backup that says it has a snapshot may still have what it had before: only its "stored" ends that, be the shard empty or not.
+func TestSnapshotIsOwedUntilStored(t *testing.T) {
+	r := NewReplica(0, 0, "db-1", 0, nil, nil, 0)
+	r, _ = drive(r, Event{Kind: ViewLearnt, View: alone}, Event{Kind: LeaseCame, Epoch: 2, Until: 1000}, Event{Kind: StreamUp, Stream: 1})
+	r, effects := drive(r, position(3, 1), Event{Kind: FeedDone, Stream: 1, Epoch: 2, LSN: 0}, Event{Kind: Ticked})
+	if count(effects, FeedSnapshot) != 1 || count(effects, Flipped) != 0 || !r.Repair.Owed {
+		t.Fatalf("before stored: %+v", effects)
+	}
+	if r, effects = drive(r, Event{Kind: PeerStored, Stream: 1, Epoch: 2, LSN: 0}); count(effects, Flipped) != 1 || r.Repair.Owed {
+		t.Errorf("after stored: %+v", effects)
+	}
+}
+
+// When the WAL does not reach back, the whole shard is sent, and what the backup had does not count any more.
+func TestFeedThatFailsBecomesASnapshot(t *testing.T) {
+	r := leaderAlone(0)
+	r.Applied, r.Handed, r.Next = 200, 200, 200
+	r, effects := drive(r, position(7, 1))
+	if count(effects, Feed) != 1 || r.PeerStored != 7 {
+		t.Fatalf("fed: %+v", effects)
+	}
+	r, effects = drive(r, Event{Kind: FeedFailed, Stream: 1, Epoch: 2})
+	if count(effects, FeedSnapshot) != 1 || r.PeerStored != 0 || !r.Repair.Snapshot || !r.Repair.Owed {
+		t.Errorf("%+v, %+v", effects, r.Repair)
+	}
+	if r, effects = drive(r, Event{Kind: FeedDone, Stream: 2, Epoch: 2, LSN: 200}); !r.Repair.Busy || len(effects) > 0 {
+		t.Errorf("what another stream was fed counts: %+v", effects)
+	}
+}
+
+// A backup that reports a gap, and a repair that stands still, get a stream that begins anew.
+func TestStreamsThatBeginAnew(t *testing.T) {
+	r := leaderAlone(0)
+	if _, effects := drive(r, Event{Kind: PeerTrouble, Stream: 1, Epoch: 2, Broken: true}); count(effects, BreakStream) != 1 {
+		t.Errorf("a gap: %+v", effects)
+	}
+	r.Applied, r.Handed, r.Next = 200, 200, 200
+	r, effects := drive(r, position(7, 1), Event{Kind: FeedDone, Stream: 1, Epoch: 2, LSN: 27, Now: 5}, Event{Kind: Ticked, Now: StallFor + 5})
+	if count(effects, BreakStream) != 0 {
+		t.Fatalf("too early: %+v", effects)
+	}
+	if _, effects = drive(r, Event{Kind: Ticked, Now: StallFor + 6}); count(effects, BreakStream) != 1 {
+		t.Errorf("standing still: %+v", effects)
+	}
+}
+
+// A stream of an epoch that is not known here yet waits until it is; one of an older epoch is passed over.
+func TestStreamOfALaterEpochWaits(t *testing.T) {
+	stream := new(int)
+	r, effects := drive(replicaAt(1, inSync, 1000), Event{Kind: PositionAsked, Epoch: 2, Caller: stream})
+	if len(effects) != 0 {
+		t.Fatalf("answered in an epoch that is not known: %+v", effects)
+	}
+	r, effects = drive(r, Event{Kind: ViewLearnt, View: alone})
+	if count(effects, SendPosition) != 1 || effects[0].Epoch != 2 || effects[0].LSN != 7 || effects[0].Ends != 1 {
+		t.Errorf("%+v", effects)
+	}
+	if _, effects = drive(r, Event{Kind: PositionAsked, Epoch: 1, Caller: new(int)}); len(effects) != 0 {
+		t.Errorf("an older epoch: %+v", effects)
+	}
+}
+
+// A backup that comes and goes is let in later each time; after a calm time in sync the waiting begins with the least again.
+func TestFlappingBackupWaitsLonger(t *testing.T) {
+	r, now, epoch := replicaAt(0, inSync, 1), int64(1), uint64(1)
+	var holds []int64
+	for range 6 {
+		epoch++
+		r, _ = drive(r, Event{Kind: ViewLearnt, View: View{Epoch: epoch, Leader: 0, Backup: 1}, Now: now})
+		holds = append(holds, (r.HoldUntil-now)/HoldFor)
+		epoch++
+		r, _ = drive(r, Event{Kind: ViewLearnt, View: View{Epoch: epoch, Leader: 0, Backup: 1, InSync: true}, Now: now + 1})
+		now += 2
+	}
+	for i, want := range []int64{1, 2, 4, 8, 8, 8} {
+		if holds[i] != want {
+			t.Errorf("it waits %v times HoldFor", holds)
+			break
+		}
+	}
+	now += CalmFor
+	r, _ = drive(r, Event{Kind: ViewLearnt, View: View{Epoch: epoch + 1, Leader: 0, Backup: 1}, Now: now}, Event{Kind: LeaseCame, Epoch: epoch + 1, Until: now + 2*HoldFor},
+		Event{Kind: StreamUp, Stream: 1, Now: now})
+	r, effects := drive(r, Event{Kind: PeerPosition, Stream: 1, Epoch: epoch + 1, LSN: 7, Ends: 1, Now: now}, Event{Kind: Ticked, Now: now + HoldFor - 1})
+	if count(effects, Flipped) != 0 || r.Hold != HoldFor {
+		t.Errorf("held for %d: %+v", r.Hold, effects)
+	}
+	if _, effects = drive(r, Event{Kind: Ticked, Now: now + HoldFor}); count(effects, Flipped) != 1 {
+		t.Errorf("after the waiting: %+v", effects)
+	}
+}
+
+// A damaged replica serves nothing. It begins with nothing once it is out of sync, but not in the epoch in which the damage was found: in that
+// one it may have said that it has all.
+func TestDamagedReplicaBeginsAnew(t *testing.T) {
+	r, effects := drive(replicaAt(1, inSync, 1000), Event{Kind: DataLost, Reason: "block 5"}, Event{Kind: CountAsked, Caller: "x"})
+	if count(effects, Damaged) == 0 || count(effects, Answer) != 1 || effects[len(effects)-1].Reply.Refusal != Unavailable {
+		t.Fatalf("in sync: %+v", effects)
+	}
+	if r, effects = drive(r, Event{Kind: ViewLearnt, View: alone}); count(effects, Wipe) != 1 || count(effects, Mended) != 1 || r.Handed != 0 || r.Wiping != 1 {
+		t.Errorf("out of sync in a later epoch: %+v", effects)
+	}
+	r = replicaAt(1, alone, 0)
+	r, effects = drive(r, Event{Kind: PositionAsked, Epoch: 2, Caller: "stream"}, Event{Kind: DataLost, Reason: "block 5"})
+	if count(effects, SendPosition) != 1 || count(effects, Damaged) == 0 || count(effects, Wipe) != 0 {
+		t.Fatalf("out of sync: %+v", effects)
+	}
+	granted, effects := drive(r, Event{Kind: ViewLearnt, View: View{Epoch: 3, Leader: 0, Backup: 1, InSync: true}})
+	if count(effects, Wipe) != 0 || granted.Lost == "" {
+		t.Errorf("the wish of that epoch was granted: %+v", effects)
+	}
+	again := NewReplica(0, 1, "db-0", 7, []Position{{1, 1}}, nil, 0)
+	if again, effects = drive(again, Event{Kind: DataLost, Reason: "block 5"}, Event{Kind: ViewLearnt, View: alone}); count(effects, Wipe) != 0 || again.LostIn != 2 {
+		t.Errorf("found before a view was known: %+v", effects)
+	}
+}
+
+// What was read while a replica was not in sync is not given out after it has come to be.
+func TestPageThatIsOlderThanThePart(t *testing.T) {
+	r := replicaAt(1, alone, 0)
+	r, _ = drive(r, Event{Kind: PositionAsked, Epoch: 2, Caller: "stream"}, Event{Kind: ViewLearnt, View: View{Epoch: 3, Leader: 0, Backup: 1, InSync: true}, Now: 50},
+		Event{Kind: LeaseCame, Epoch: 3, Until: 1000, Now: 51}, Event{Kind: LeaderTold, Epoch: 3, LSN: 7, Caller: "stream", Now: 52})
+	r.LeaderApplied = 7
+	for began, want := range map[int64]Refusal{49: Unavailable, 50: 0, 60: 0} {
+		_, effects := drive(r, Event{Kind: ScanDone, Caller: "x", Began: began, Now: 70})
+		if count(effects, Answer) != 1 || effects[0].Reply.Refusal != want {
+			t.Errorf("read from %d on: %+v", began, effects)
+		}
+	}
+}
+
+// A leader that hands over takes nothing new, says so once nothing is pending, and goes on when it is called off.
+func TestHandingOver(t *testing.T) {
+	get := Event{Kind: ReadDone, Caller: "x", Exists: true, Now: 1}
+	r, effects := drive(replicaAt(0, inSync, 1000), Event{Kind: DrainAsked, Epoch: 1}, get)
+	if count(effects, Drained) == 0 || count(effects, Answer) != 1 {
+		t.Fatalf("%+v", effects)
+	}
+	for _, fx := range effects {
+		if fx.Kind == Answer && fx.Reply.Refusal != Unavailable {
+			t.Errorf("it serves on: %+v", fx)
+		}
+	}
+	if _, effects = drive(r, Event{Kind: DrainOff, Epoch: 1}, get); count(effects, Answer) != 1 || effects[0].Reply.Refusal != 0 {
+		t.Errorf("called off: %+v", effects)
+	}
+}

@@ -1,0 +1,232 @@
+package shard
+
+import (
+	"fmt"
+	"sort"
+)
+
+const tryFor = 50 * ms
+
+type opKind uint8
+
+const (
+	opWrite opKind = iota
+	opGet
+	opCount
+	opList
+)
+
+// simOp is a request of a client, through all its tries.
+type simOp struct {
+	client   int
+	kind     opKind
+	shard    int
+	change   Change
+	invoked  int64
+	answered int64 // 0 while open
+	reply    Reply
+	page     []Record // of a list
+	floor    uint64   // highest LSN that an answer had shown before this began
+	ceil     uint64   // highest LSN on any disk when it was answered
+	tries    int
+	overdue  int64 // when the last try that was given up can no longer be sequenced
+}
+
+// simTry is one try of a request at one node.
+type simTry struct {
+	op   *simOp
+	gate *simGate
+	node int
+	done bool
+	sent int64
+	page []Record
+}
+
+// simGate is a gateway: it knows views, and tries until the deadline.
+type simGate struct {
+	number int
+	views  []View
+}
+
+func (g *simGate) learn(views []View) {
+	for s, v := range views {
+		if v.Epoch > g.views[s].Epoch {
+			g.views[s] = v
+		}
+	}
+}
+
+// client asks one thing after another.
+func (w *simWorld) client(number, count int) {
+	if w.calm {
+		return
+	}
+	op := &simOp{client: number, shard: w.rng.IntN(w.plan.layout.Shards), invoked: w.now}
+	op.floor = w.acked[op.shard]
+	op.change = Change{ID: fmt.Sprint("u", w.rng.IntN(w.plan.keys)), Op: Op(1 + w.rng.IntN(3)), Fields: uint8(1 + w.rng.IntN(7)),
+		Name: fmt.Sprint(number, "-", count), Email: fmt.Sprint(count, "@", number), Group: int64(count)}
+	op.change.Request = RequestID{byte(number), byte(count), byte(count >> 8), 1}
+	if op.change.Op != Create && w.chance(15) {
+		op.change.Match = []Position{{1, w.acked[op.shard]}}
+	}
+	if w.rng.Float64() < w.plan.reads {
+		op.kind = opGet + opKind(w.rng.IntN(3))
+	}
+	w.ops = append(w.ops, op)
+	gate := w.gates[w.rng.IntN(len(w.gates))]
+	view := gate.views[op.shard]
+	first := view.Leader
+	if op.kind >= opCount && view.InSync && w.chance(50) {
+		first = view.Backup
+	}
+	if w.chance(w.plan.stray) {
+		first = w.other(op, first)
+		w.seen["request: first to the other replica"]++
+	}
+	w.try(op, gate, first)
+	var watch func()
+	watch = func() {
+		if op.answered == 0 && w.now < op.invoked+w.plan.budget {
+			w.after(2*ms, watch)
+			return
+		}
+		if op.answered == 0 && w.plan.single {
+			w.fail("request %+v of client %d was not answered in time", op.change, number)
+		}
+		w.client(number, count+1)
+	}
+	w.after(w.plan.think/4+w.delay(w.plan.think), watch)
+}
+
+// try sends a request to a node, and again to another when it is refused or silent.
+func (w *simWorld) try(op *simOp, gate *simGate, node int) {
+	if op.answered != 0 || w.now > op.invoked+w.plan.budget {
+		return
+	}
+	op.tries++
+	t := &simTry{op: op, gate: gate, node: node, sent: w.now}
+	n, g := w.nodes[node], len(w.nodes)+gate.number
+	w.after(tryFor, func() {
+		if !t.done {
+			t.done, op.overdue = true, max(op.overdue, w.now)
+			w.try(op, gate, w.other(op, node))
+		}
+	})
+	if w.trace != nil && (w.only < 0 || w.only == op.shard) {
+		w.note("gateway %d: try %d of request %x (kind %d) at node %d", gate.number, op.tries, op.change.Request[:3], op.kind, node)
+	}
+	if w.cut[g][node] {
+		return
+	}
+	if !n.up {
+		w.again(t, 2*ms)
+		return
+	}
+	deadline := n.skew + int64(float64(w.now+tryFor-2*ms)*n.rate)
+	late := ms
+	if w.chance(2) && !w.plan.single {
+		late = w.plan.stuck
+	}
+	if op.kind == opWrite && w.chance(w.plan.twice) { // as another try of it: no refusal counts before both are overdue
+		w.seen["request: sent twice at once"]++
+		op.overdue = max(op.overdue, w.now+tryFor)
+		w.on(n, w.delay(w.plan.stuck), func() { w.ask(n, t, deadline) })
+	}
+	w.on(n, w.delay(late), func() { w.ask(n, t, deadline) })
+}
+
+func (w *simWorld) other(op *simOp, node int) int {
+	first, second := Pair(w.plan.layout, op.shard)
+	return first + second - node
+}
+
+// again tries elsewhere after a pause: at the leader that is known by then, or at the other replica if that has just refused.
+func (w *simWorld) again(t *simTry, pause int64) {
+	t.done = true
+	w.after(w.delay(pause), func() {
+		next := t.gate.views[t.op.shard].Leader
+		if next == t.node {
+			next = w.other(t.op, t.node)
+		}
+		w.try(t.op, t.gate, next)
+	})
+}
+
+// ask is what a connection's loop does with a request. What a read answers is read before its event is made, and the clock is sampled after it.
+func (w *simWorld) ask(n *simNode, t *simTry, deadline int64) {
+	op := t.op
+	disk := n.disk.shards[op.shard]
+	if disk.rotten && op.kind != opWrite { // nothing comes of the read
+		w.feelRot(n, op.shard)
+	}
+	e := &Event{Shard: op.shard, Caller: t, Change: op.change, Deadline: deadline, Began: w.clock(n)}
+	switch op.kind {
+	case opWrite:
+		e.Kind = WriteAsked
+		w.step(n, e)
+		return
+	case opGet:
+		e.Kind = ReadDone
+		e.Current, e.Exists = disk.lookUp(op.change.ID)
+	case opList:
+		e.Kind = ScanDone
+		for _, id := range sortedKeys(disk.records) {
+			t.page = append(t.page, disk.records[id])
+		}
+	case opCount:
+		e.Kind = CountAsked
+		e.Users = uint64(n.users[op.shard])
+	}
+	if op.kind == opCount {
+		w.step(n, e)
+		return
+	}
+	w.on(n, w.delay(w.plan.read), func() { w.step(n, e) })
+}
+
+// reply takes an answer to its gateway.
+func (w *simWorld) reply(n *simNode, t *simTry, reply Reply) {
+	g := len(w.nodes) + t.gate.number
+	if w.cut[n.number][g] {
+		return
+	}
+	if w.chance(w.plan.mute) {
+		w.seen["request: answer lost"]++
+		return
+	}
+	w.after(w.delay(ms), func() {
+		op := t.op
+		switch {
+		case op.answered != 0:
+		case op.kind == opWrite && reply.Result >= Missing && (t.done || t.sent < op.overdue): // another try of it may have been done since, or may yet be (rule R20)
+			if !t.done {
+				w.again(t, ms)
+			}
+		case reply.Refusal == 0:
+			t.done = true
+			op.answered, op.reply, op.page = w.now, reply, t.page
+			if w.struck > 0 && op.answered > w.struck {
+				w.slowest = max(w.slowest, op.answered-op.invoked)
+			}
+			for _, m := range w.nodes {
+				op.ceil = max(op.ceil, m.disk.shards[op.shard].last)
+			}
+			if op.kind <= opGet && reply.Result <= Deleted {
+				w.acked[op.shard] = max(w.acked[op.shard], reply.Record.LSN)
+			}
+		case !t.done && reply.Refusal == NotLeader:
+			w.again(t, ms)
+		case !t.done:
+			w.again(t, 10*ms)
+		}
+	})
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	return keys
+}

@@ -1,0 +1,216 @@
+package shard
+
+// simDisk is a node's disk: what is synced, and what waits for the next sync.
+type simDisk struct {
+	layout    Layout
+	shards    []*simShard
+	facts     map[string][]byte // of the council
+	queue     []simPart
+	writing   bool
+	hungUntil int64   // nothing is synced before
+	full      bool    // nothing can be written now
+	sick      bool    // as the node's loops were told
+	began     int64   // when the sync under way began
+	slowAt    int64   // when a write last waited for too long
+	slow      int64   // ns that a sync takes at most
+	lanes     []int64 // by peer: when the last word of its pact arrives at a replica
+	wants     []int64 // by peer: when the last word of a replica arrives at its pact
+}
+
+// simShard is what the disk holds of a shard: the users, the meta, and the WAL with whatever was written before the last wipe.
+type simShard struct {
+	records map[string]Record
+	last    uint64
+	history []Position
+	filled  []Entry // of the window, as a snapshot brought it
+	wal     []Entry // in the order of writing
+	purged  int     // entries of it that are gone
+	rotten  bool    // what is read fails its checksum
+}
+
+type simPart struct {
+	shard  int // -1: of the council
+	effect Effect
+	facts  []Fact
+}
+
+func newSimDisk(l Layout, slow int64) simDisk {
+	d := simDisk{layout: l, facts: map[string][]byte{}, slow: slow, lanes: make([]int64, l.Nodes), wants: make([]int64, l.Nodes)}
+	for range l.Shards {
+		d.shards = append(d.shards, &simShard{records: map[string]Record{}})
+	}
+	return d
+}
+
+// bear writes what the council starts from at birth.
+func (d *simDisk) bear(l Layout, members []uint64) {
+	for _, f := range Born(l, members) {
+		d.facts[f.Key] = f.Value
+	}
+}
+
+// savedFacts are the council's facts in the order of their keys.
+func (d *simDisk) savedFacts() []Fact {
+	list := []Fact{}
+	for _, key := range sortedKeys(d.facts) {
+		list = append(list, Fact{Key: key, Value: d.facts[key]})
+	}
+	return list
+}
+
+func (s *simShard) wipe() {
+	s.records, s.last, s.history, s.filled, s.rotten = map[string]Record{}, 0, nil, nil, false
+}
+
+func (s *simShard) lookUp(id string) (Record, bool) {
+	r, exists := s.records[id]
+	return r, exists
+}
+
+// window has the entries whose request ids are remembered: of this incarnation all that the log still has, and what the snapshot brought.
+func (s *simShard) window() []Entry {
+	list := append([]Entry(nil), s.filled...)
+	want := uint64(1)
+	if len(s.filled) > 0 {
+		want = s.filled[len(s.filled)-1].LSN + 1
+	}
+	if s.last == 0 {
+		return list
+	}
+	for i := range s.wal { // request ids are kept apart from the log that may be purged
+		n := &s.wal[i]
+		if n.LSN >= want && Follows(s.history, n.LSN, n) && n.LSN <= s.last {
+			list, want = append(list, *n), n.LSN+1
+		}
+	}
+	return list
+}
+
+// collect reads entries from the WAL, from first on to last.
+func (s *simShard) collect(history []Position, first, last uint64) []Entry {
+	list := []Entry{}
+	for i := s.purged; i < len(s.wal) && first <= last; i++ {
+		if n := &s.wal[i]; Follows(history, first, n) {
+			list, first = append(list, *n), first+1
+		}
+	}
+	return list
+}
+
+// apply makes a part durable.
+func (d *simDisk) apply(w *simWorld, n *simNode, p *simPart) {
+	if p.shard < 0 {
+		for _, f := range p.facts {
+			if f.Delete {
+				delete(d.facts, f.Key)
+			} else {
+				d.facts[f.Key] = f.Value
+			}
+		}
+		return
+	}
+	s := d.shards[p.shard]
+	switch p.effect.Kind {
+	case Wipe:
+		s.wipe()
+	case PersistRecords:
+		for _, r := range p.effect.Records {
+			s.records[r.ID] = r
+		}
+	case PersistHistory:
+		s.last, s.history, s.filled = p.effect.LSN, append([]Position(nil), p.effect.History...), p.effect.Entries
+	case Persist:
+		for i := range p.effect.Entries {
+			e := &p.effect.Entries[i]
+			if e.LSN != s.last+1 {
+				w.fail("node %d shard %d stores LSN %d after %d", n.number, p.shard, e.LSN, s.last)
+			}
+			if h := len(s.history); h == 0 || s.history[h-1].Epoch < e.Epoch {
+				s.history = append(s.history, Position{e.Epoch, e.LSN})
+			}
+			at := [3]uint64{uint64(p.shard), e.Epoch, e.LSN}
+			if old, seen := w.written[at]; seen && old != *e {
+				w.fail("shard %d has two writes at epoch %d, LSN %d: %+v and %+v", p.shard, e.Epoch, e.LSN, old, *e)
+			}
+			w.written[at] = *e
+			s.last, s.wal = e.LSN, append(s.wal, *e)
+			if w.plan.shortLog {
+				s.purged = max(s.purged, len(s.wal)-3)
+			}
+			delete(s.records, e.ID)
+			if e.Result != Deleted {
+				s.records[e.ID] = Record{e.ID, e.Name, e.Email, e.Group, e.Epoch, e.LSN}
+			}
+		}
+	}
+}
+
+// write queues a part; all that waits is written and synced at once.
+func (w *simWorld) write(n *simNode, p simPart) {
+	n.disk.queue = append(n.disk.queue, p)
+	if !n.disk.writing {
+		n.disk.writing = true
+		w.flush(n)
+	}
+}
+
+// flush syncs what is queued. It can be read a little before the loops hear of it.
+func (w *simWorld) flush(n *simNode) {
+	life, group, began := n.life, len(n.disk.queue), w.now
+	n.disk.began = began
+	takes := ms/2 + w.delay(n.disk.slow)
+	var try func()
+	try = func() {
+		if !n.up || n.life != life {
+			return
+		}
+		if n.disk.full || w.now-began < takes || w.now < n.disk.hungUntil {
+			w.after(min(5*ms, max(takes-(w.now-began), ms)), try)
+			return
+		}
+		done := n.disk.queue[:group:group]
+		for i := range done {
+			n.disk.apply(w, n, &done[i])
+		}
+		n.disk.queue = append([]simPart(nil), n.disk.queue[group:]...)
+		w.on(n, w.delay(ms/2), func() { w.stored(n, done) })
+		if n.disk.writing = len(n.disk.queue) > 0; n.disk.writing {
+			w.flush(n)
+		}
+	}
+	w.after(min(takes, 5*ms), try)
+}
+
+// feelPulse looks how long writes take: a node whose disk is slow falls silent, until the disk has been quick for a while (rule R12).
+func (w *simWorld) feelPulse(n *simNode) {
+	if n.disk.writing && w.now-n.disk.began > 80*ms {
+		n.disk.slowAt = w.now
+	}
+	slow := n.disk.full || n.disk.slowAt > 0 && w.now-n.disk.slowAt < 500*ms
+	if slow != n.disk.sick {
+		n.disk.sick = slow
+		w.note("node %d: the disk is slow: %v", n.number, slow)
+		w.stepCouncil(n, &CouncilEvent{Kind: CouncilSick, Sick: slow})
+		for peer := range n.pacts {
+			w.stepPact(n, peer, &PactEvent{Kind: DiskIs, Sick: slow})
+		}
+	}
+	w.on(n, 5*ms, func() { w.feelPulse(n) })
+}
+
+// stored tells the loops what was synced.
+func (w *simWorld) stored(n *simNode, group []simPart) {
+	for i := range group {
+		p := &group[i]
+		switch {
+		case p.shard < 0:
+			w.stepCouncil(n, &CouncilEvent{Kind: CouncilSaved})
+		case p.effect.Kind == Wipe:
+			w.step(n, &Event{Kind: DiskWiped, Shard: p.shard})
+		case p.effect.Kind == PersistHistory:
+			w.step(n, &Event{Kind: DiskStored, Shard: p.shard, LSN: p.effect.LSN})
+		case p.effect.Kind == Persist:
+			w.step(n, &Event{Kind: DiskStored, Shard: p.shard, LSN: p.effect.Entries[len(p.effect.Entries)-1].LSN})
+		}
+	}
+}

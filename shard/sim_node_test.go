@@ -1,0 +1,384 @@
+package shard
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"sort"
+)
+
+// simNode is one node: the loops of its council, its pacts and its replicas, and what they stand on.
+type simNode struct {
+	number   int
+	member   uint64
+	starts   int64 // of this store
+	stores   int   // that this node has had
+	up       bool
+	paused   bool
+	leaving  bool
+	life     int
+	lost     int // up to this life, what was on its way is lost: the machine went down with the process
+	backlog  []func()
+	rate     float64
+	skew     int64
+	replicas []*Replica // by shard
+	users    []int      // by shard: with all that was handed to the disk
+	pacts    []*Pact    // by peer
+	council  Council
+	disk     simDisk
+	links    []*simStream // by peer: dialled by this node
+}
+
+func newSimNode(w *simWorld, number int) *simNode {
+	drift := 2*w.rng.Float64() - 1
+	if w.plan.extreme {
+		drift = math.Copysign(1, drift)
+	}
+	n := &simNode{number: number, rate: 1 + w.plan.drift*drift, skew: w.rng.Int64N(1 << 40), links: make([]*simStream, w.plan.layout.Nodes)}
+	n.disk = newSimDisk(w.plan.layout, w.plan.slow[number])
+	w.newStore(n)
+	return n
+}
+
+func (w *simWorld) newStore(n *simNode) {
+	n.stores++
+	n.starts = int64(n.stores) << 32
+	var store [16]byte
+	binary.BigEndian.PutUint64(store[:], w.rng.Uint64())
+	n.member = MemberID(n.number, store)
+}
+
+// clock is the node's own: it starts anywhere and runs a little fast or slow.
+func (w *simWorld) clock(n *simNode) int64 { return n.skew + int64(float64(w.now)*n.rate) }
+
+// on runs something on a node after a while, unless the node's process is another one by then. A paused node does it when it goes on.
+func (w *simWorld) on(n *simNode, d int64, run func()) {
+	life := n.life
+	w.after(d, func() {
+		switch {
+		case !n.up || n.life != life:
+		case n.paused:
+			n.backlog = append(n.backlog, run)
+		default:
+			run()
+		}
+	})
+}
+
+// boot starts a node's process from what its disk holds.
+func (w *simWorld) boot(number int) {
+	n := w.nodes[number]
+	n.up, n.paused, n.leaving, n.life, n.starts, n.backlog = true, false, false, n.life+1, n.starts+1, nil
+	n.disk.queue, n.disk.writing, n.disk.full, n.disk.sick, n.disk.slowAt = nil, false, false, false, 0
+	n.replicas, n.users, n.pacts = make([]*Replica, w.plan.layout.Shards), make([]int, w.plan.layout.Shards), make([]*Pact, w.plan.layout.Nodes)
+	shared := make([][]int, w.plan.layout.Nodes)
+	for s := range w.plan.layout.Shards {
+		first, second := Pair(w.plan.layout, s)
+		if first != number && second != number {
+			continue
+		}
+		peer := first + second - number
+		shared[peer] = append(shared[peer], s)
+		d := n.disk.shards[s]
+		if d.last == 0 {
+			d.wipe()
+		}
+		r := NewReplica(s, number, fmt.Sprint("db-", peer), d.last, append([]Position(nil), d.history...), d.window(), w.clock(n))
+		if !w.plan.single {
+			r.HoldLeast = w.delay(40 * ms)
+		}
+		n.replicas[s], n.users[s] = &r, len(d.records)
+	}
+	for peer, list := range shared {
+		n.links[peer] = nil
+		if list != nil {
+			p := NewPact(w.plan.layout, number, peer, list, n.starts, w.clock(n), DefaultPactTiming())
+			n.pacts[peer] = &p
+		}
+	}
+	council, err := LoadCouncil(n.member, w.plan.layout, DefaultTiming, n.disk.savedFacts(), w.clock(n))
+	if err != nil {
+		w.fail("node %d: %v", number, err)
+	}
+	n.council = council
+	w.note("node %d starts, life %d", number, n.life)
+	w.moment(restarted, number, (number+1+w.rng.IntN(len(w.nodes)-1))%len(w.nodes))
+	for s := range n.replicas {
+		if n.replicas[s] != nil && n.disk.shards[s].rotten {
+			w.on(n, w.delay(20*ms), func() { w.feelRot(n, s) })
+		}
+	}
+	w.ticks(n)
+	for peer := range w.nodes {
+		if peer != number {
+			w.dial(n, peer)
+		}
+	}
+}
+
+// ticks keeps a node's clocks going: the council's every 10 ms, the pacts' every 5 ms.
+func (w *simWorld) ticks(n *simNode) {
+	var council, pacts func()
+	council = func() {
+		w.stepCouncil(n, &CouncilEvent{Kind: CouncilTick})
+		w.on(n, 10*ms, council)
+	}
+	pacts = func() {
+		for peer := range n.pacts {
+			w.stepPact(n, peer, &PactEvent{Kind: PactTick})
+		}
+		w.on(n, 5*ms, pacts)
+	}
+	w.on(n, w.delay(10*ms), council)
+	w.on(n, w.delay(5*ms), pacts)
+	w.on(n, w.delay(5*ms), func() { w.feelPulse(n) })
+}
+
+func (w *simWorld) stepCouncil(n *simNode, e *CouncilEvent) {
+	e.Now = w.clock(n)
+	var out []CouncilEffect
+	n.council, out = StepCouncil(n.council, e, nil)
+	w.actCouncil(n, out)
+}
+
+func (w *simWorld) actCouncil(n *simNode, out []CouncilEffect) {
+	for k := range out {
+		fx := out[k]
+		switch fx.Kind {
+		case SaveCouncil:
+			w.write(n, simPart{shard: -1, facts: fx.Facts})
+		case SendMail:
+			w.mail(n, fx.To, fx.Data)
+		case BookChanged:
+			w.learnBook(n, fx.Book)
+		case Elected:
+			for peer := range n.pacts {
+				w.stepPact(n, peer, &PactEvent{Kind: RaftLeads})
+			}
+		case Note:
+			w.note("node %d council: %s", n.number, fx.Text)
+		}
+	}
+}
+
+// learnBook checks that all nodes see the same books, and passes one on to the pacts and the gateways.
+func (w *simWorld) learnBook(n *simNode, b Book) {
+	text := fmt.Sprint(b.Views, b.Members)
+	if first, seen := w.books[b.Index]; seen && first != text {
+		w.fail("node %d has another book at index %d: %s, not %s", n.number, b.Index, text, first)
+	}
+	w.books[b.Index] = text
+	for s, v := range b.Views {
+		if known, seen := w.epochs[[2]uint64{uint64(s), v.Epoch}]; seen && known != v {
+			w.fail("shard %d has two views in epoch %d: %+v and %+v", s, v.Epoch, known, v)
+		} else if !seen {
+			w.epochs[[2]uint64{uint64(s), v.Epoch}] = v
+			w.note("shard %d: view %+v", s, v)
+		}
+	}
+	for peer := range n.pacts {
+		peer := peer
+		w.on(n, w.delay(ms/5), func() {
+			w.stepPact(n, peer, &PactEvent{Kind: ViewsCame, Views: b.Views, Store: b.Members[peer]})
+		})
+	}
+	for _, g := range w.gates {
+		if !w.cut[n.number][len(w.nodes)+g.number] && !w.chance(w.plan.deaf) {
+			w.after(w.delay(2*ms), func() { g.learn(b.Views) })
+		}
+	}
+}
+
+func (w *simWorld) stepPact(n *simNode, peer int, e *PactEvent) { w.stepPactOn(n, peer, nil, e) }
+
+// stepPactOn gives an event to a pact; from is the connection by which a ping came.
+func (w *simWorld) stepPactOn(n *simNode, peer int, from *simStream, e *PactEvent) {
+	if n.pacts[peer] == nil {
+		return
+	}
+	e.Now = w.clock(n)
+	p, out := StepPact(*n.pacts[peer], e, nil)
+	*n.pacts[peer] = p
+	for k := range out {
+		fx := &out[k]
+		switch fx.Kind {
+		case SendPing:
+			ping := PactEvent{Kind: PingCame, Store: n.member, Life: fx.Life, At: fx.At, Vows: fx.Vows}
+			w.ping(n, peer, ping)
+		case SendPong:
+			pong := PactEvent{Kind: PongCame, Store: n.member, At: fx.At, Vows: fx.Vows}
+			w.pong(n, from, pong)
+		case TellView:
+			w.tell(n, peer, &Event{Kind: ViewLearnt, Shard: fx.Shard, View: fx.View, FreeFrom: fx.FreeFrom, Fresh: fx.Fresh})
+		case TellLease:
+			w.tell(n, peer, &Event{Kind: LeaseCame, Shard: fx.Shard, Epoch: fx.Epoch, Until: fx.Until})
+		case TellDrain:
+			kind := DrainAsked
+			if fx.Until == 0 {
+				kind = DrainOff
+			}
+			w.tell(n, peer, &Event{Kind: kind, Shard: fx.Shard, Epoch: fx.Epoch})
+		case Propose:
+			proposals := append([]Proposal(nil), fx.Proposals...)
+			w.moment(proposing, n.number, peer)
+			w.note("node %d proposes %+v", n.number, proposals)
+			w.on(n, w.delay(ms/5), func() { w.stepCouncil(n, &CouncilEvent{Kind: CouncilAsked, Proposals: proposals}) })
+		}
+	}
+}
+
+// tell hands an event from a pact to a replica; what one pact says arrives in order.
+func (w *simWorld) tell(n *simNode, peer int, e *Event) {
+	p := &n.disk.lanes[peer]
+	*p = max(*p+1, w.now+w.delay(ms/5))
+	w.on(n, *p-w.now, func() { w.step(n, e) })
+}
+
+// step gives an event to a replica. What a get or a write reads is read before the clock is sampled (rule R1).
+func (w *simWorld) step(n *simNode, e *Event) {
+	r := n.replicas[e.Shard]
+	if r == nil {
+		return
+	}
+	e.Now = w.clock(n)
+	if e.Kind == WriteAsked {
+		if n.disk.shards[e.Shard].rotten {
+			w.feelRot(n, e.Shard)
+		}
+		e.Current, e.Exists = n.disk.shards[e.Shard].lookUp(e.Change.ID)
+	}
+	var out []Effect
+	*r, out = Step(*r, e, nil)
+	if w.trace != nil && (w.only < 0 || w.only == e.Shard) {
+		w.note("node %d shard %d %s", n.number, e.Shard, tellStep(r, e, out))
+	}
+	w.checkBounds(n, r)
+	for k := range out {
+		w.act(n, e.Shard, &out[k])
+	}
+}
+
+func (w *simWorld) act(n *simNode, s int, fx *Effect) {
+	peer := w.peerOf(n, s)
+	switch fx.Kind {
+	case Answer:
+		w.reply(n, fx.Caller.(*simTry), fx.Reply)
+	case Persist, Wipe, PersistRecords, PersistHistory:
+		w.persist(n, s, fx)
+	case SendAsk:
+		w.toBackup(n, peer, fx.Stream, Event{Kind: PositionAsked, Shard: s, Epoch: fx.Epoch})
+	case SendAppend:
+		w.toBackup(n, peer, fx.Stream, Event{Kind: EntriesCame, Shard: s, Epoch: fx.Epoch, Entries: fx.Entries, Applied: fx.Applied})
+	case SendApplied:
+		w.toBackup(n, peer, fx.Stream, Event{Kind: LeaderTold, Shard: s, Epoch: fx.Epoch, LSN: fx.LSN})
+	case SendStored:
+		w.toLeader(fx.Caller.(*simStream), Event{Kind: PeerStored, Shard: s, Epoch: fx.Epoch, LSN: fx.LSN})
+	case SendPosition:
+		w.toLeader(fx.Caller.(*simStream), Event{Kind: PeerPosition, Shard: s, Epoch: fx.Epoch, LSN: fx.LSN, Ends: fx.Ends})
+	case SendTrouble:
+		w.toLeader(fx.Caller.(*simStream), Event{Kind: PeerTrouble, Shard: s, Epoch: fx.Epoch, Reason: fx.Reply.Reason, Broken: fx.Reply.Refusal == Unavailable})
+	case Feed:
+		w.seen["repair: fed from the WAL"]++
+		w.moment(feeding, n.number, peer)
+		w.on(n, w.delay(ms), func() { w.feed(n, s, peer, fx) })
+	case FeedSnapshot:
+		w.seen["repair: snapshot"]++
+		w.moment(snapshots, n.number, peer)
+		w.feedSnapshot(n, s, peer, fx)
+	case BreakStream:
+		w.seen["repair: stream begins anew"]++
+		if s := n.links[peer]; s != nil && s.number == fx.Stream {
+			w.sever(s)
+		}
+	case SetAlarm:
+		w.on(n, TellEvery, func() { w.step(n, &Event{Kind: Ticked, Shard: s}) })
+	case Complain, Flipped, Caught, Drained, Damaged, Mended:
+		kind, epoch := fx.Kind, fx.Epoch
+		if a, aimed := map[EffectKind]aim{Flipped: flipped, Caught: wished, Drained: drained}[kind]; aimed {
+			w.moment(a, n.number, peer)
+		}
+		at := &n.disk.wants[peer] // what replicas ask of a pact arrives in order
+		*at = max(*at+1, w.now+w.delay(ms/5))
+		w.on(n, *at-w.now, func() { w.stepPact(n, peer, &PactEvent{Kind: LeaderWants, Shard: s, Epoch: epoch, Effect: kind}) })
+	}
+}
+
+func (w *simWorld) peerOf(n *simNode, s int) int {
+	first, second := Pair(w.plan.layout, s)
+	return first + second - n.number
+}
+
+// persist hands a replica's effect to the disk, and counts the users as the shell does.
+func (w *simWorld) persist(n *simNode, s int, fx *Effect) {
+	part := simPart{shard: s, effect: *fx}
+	switch fx.Kind {
+	case Persist:
+		for i := range fx.Entries {
+			switch fx.Entries[i].Result {
+			case Created:
+				n.users[s]++
+			case Deleted:
+				n.users[s]--
+			}
+		}
+	case Wipe:
+		n.users[s] = 0
+		w.moment(filling, n.number, w.peerOf(n, s))
+	case PersistRecords:
+		n.users[s] += len(fx.Records)
+	}
+	w.write(n, part)
+}
+
+// feed sends what the backup lacks from the WAL, up to 20 entries at a time.
+func (w *simWorld) feed(n *simNode, s, peer int, fx *Effect) {
+	if n.disk.shards[s].rotten {
+		w.feelRot(n, s)
+		return
+	}
+	entries := n.disk.shards[s].collect(fx.History, fx.LSN, min(fx.Applied, fx.LSN+19))
+	if len(entries) == 0 {
+		w.seen["repair: the WAL does not reach back"]++
+		w.note("node %d: shard %d cannot be fed from LSN %d on", n.number, s, fx.LSN)
+		w.step(n, &Event{Kind: FeedFailed, Shard: s, Stream: fx.Stream, Epoch: fx.Epoch})
+		return
+	}
+	w.toBackup(n, peer, fx.Stream, Event{Kind: EntriesCame, Shard: s, Epoch: fx.Epoch, Entries: entries})
+	w.step(n, &Event{Kind: FeedDone, Shard: s, Stream: fx.Stream, Epoch: fx.Epoch, LSN: entries[len(entries)-1].LSN})
+}
+
+// feedSnapshot sends the whole shard as the disk has it now, with the request ids up to there.
+func (w *simWorld) feedSnapshot(n *simNode, s, peer int, fx *Effect) {
+	d := n.disk.shards[s]
+	if d.rotten {
+		w.feelRot(n, s)
+		return
+	}
+	last, history, window := d.last, append([]Position(nil), d.history...), d.window()
+	ids := []string{}
+	for id := range d.records {
+		ids = append(ids, id)
+	}
+	sort.Strings(ids)
+	records := []Record{}
+	for _, id := range ids {
+		records = append(records, d.records[id])
+	}
+	w.note("node %d: shard %d sends a snapshot as of LSN %d", n.number, s, last)
+	stream := fx.Stream
+	epoch := fx.Epoch
+	send := func(e Event) { e.Shard, e.Epoch = s, epoch; w.toBackup(n, peer, stream, e) }
+	w.on(n, w.delay(ms), func() { send(Event{Kind: SnapshotBegun, LSN: last}) })
+	at := 2 * ms
+	for i := range records {
+		w.on(n, at, func() { send(Event{Kind: SnapshotCame, Records: records[i : i+1]}) })
+		at += w.delay(4 * ms)
+	}
+	w.on(n, at, func() {
+		if last == 0 {
+			window = nil
+		}
+		send(Event{Kind: SnapshotEnded, LSN: last, History: history, Entries: window})
+		w.step(n, &Event{Kind: FeedDone, Shard: s, Stream: stream, Epoch: epoch, LSN: last})
+	})
+}

@@ -1,0 +1,117 @@
+package shard
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+)
+
+// known is what the model knows of a key: whether there is a user, and of what content.
+type known struct {
+	exists bool
+	text   string
+}
+
+// asked is an operation for the checker: the request, and the result, Open if it was never answered.
+type asked struct {
+	change Change
+	get    bool
+	open   bool
+	result Result
+	text   string
+}
+
+func textOf(name, email string, group int64) string { return fmt.Sprint(name, "|", email, "|", group) }
+
+// afterChange returns the content after a create or an update.
+func afterChange(c *Change, text string) string {
+	var name, email string
+	var group int64
+	if c.Op == Create {
+		return textOf(c.Name, c.Email, c.Group)
+	}
+	parts := splitText(text)
+	name, email = parts[0], parts[1]
+	_, _ = fmt.Sscan(parts[2], &group)
+	if c.Fields&HasName != 0 {
+		name = c.Name
+	}
+	if c.Fields&HasEmail != 0 {
+		email = c.Email
+	}
+	if c.Fields&HasGroup != 0 {
+		group = c.Group
+	}
+	return textOf(name, email, group)
+}
+
+func splitText(text string) [3]string {
+	var parts [3]string
+	at := 0
+	for _, r := range text {
+		if r == '|' {
+			at++
+			continue
+		}
+		parts[at] += string(r)
+	}
+	return parts
+}
+
+// stepModel tells whether an operation may happen in a state, and the state after it. An operation that was never answered may
+// have done what it asks, or nothing.
+func stepModel(state, input, _ any) (bool, any) {
+	s, a := state.(known), input.(asked)
+	done := known{true, ""}
+	switch {
+	case a.get:
+		return a.open || s.exists == (a.result == Found) && (!s.exists || s.text == a.text), s
+	case a.change.Op == Delete:
+		done = known{}
+	case a.change.Op == Create || s.exists:
+		done.text = afterChange(&a.change, s.text)
+	}
+	able := s.exists != (a.change.Op == Create)
+	switch {
+	case a.open && able: // that it was never done is the same as its being done last
+		return true, done
+	case a.open:
+		return true, s
+	case a.result == Missing:
+		return !s.exists && a.change.Op != Create, s
+	case a.result == Exists:
+		return s.exists && a.change.Op == Create, s
+	case a.result == Mismatch:
+		return s.exists, s
+	}
+	return able, done
+}
+
+// checkHistories has porcupine look for an order of all requests of each user that explains every answer (Herlihy and Wing, TOPLAS 1990).
+func (w *simWorld) checkHistories() {
+	model := porcupine.Model{Init: func() any { return known{} }, Step: stepModel}
+	history := map[string][]porcupine.Operation{}
+	for _, op := range w.ops {
+		if op.kind >= opCount {
+			continue
+		}
+		key := fmt.Sprint(op.shard, op.change.ID)
+		a := asked{change: op.change, get: op.kind == opGet, open: op.answered == 0, result: op.reply.Result}
+		a.text = textOf(op.reply.Record.Name, op.reply.Record.Email, op.reply.Record.Group)
+		until := op.answered
+		if a.open {
+			until = math.MaxInt64
+			if a.get {
+				continue
+			}
+		}
+		history[key] = append(history[key], porcupine.Operation{ClientId: op.client, Input: a, Call: op.invoked, Output: a, Return: until})
+	}
+	for _, key := range sortedKeys(history) {
+		if porcupine.CheckOperationsTimeout(model, history[key], 10*time.Second) == porcupine.Illegal {
+			w.fail("the history of user %s is not linearizable", key)
+		}
+	}
+}
