@@ -11,16 +11,18 @@ import (
 func leave(room *Room, left chan<- struct{}) {
 	defer close(left)
 	order(room, shard.LeaveAsked)
-	until, given, busy := time.Now().Add(room.Config.LeaveFor), map[int]bool{}, true
+	until, busy := time.Now().Add(room.Config.LeaveFor), true
+	led, given := map[int]bool{}, map[int]bool{} // by shard: since it leaves
 	for busy && time.Now().Before(until) {
 		busy = false
 		for _, i := range inspectAll(room) {
 			leads := i.State.Known && i.State.View.Leader == room.Self
-			if leads && given[i.State.Shard] { // it was given back: the neighbour is leaving too
+			s := i.State.Shard
+			if leads && given[s] { // it was given back: the neighbour is leaving too
 				busy = false
 				break
 			}
-			given[i.State.Shard] = !leads
+			led[s], given[s] = led[s] || leads, led[s] && !leads
 			busy = busy || leads && i.State.Stream != 0
 		}
 		time.Sleep(5 * time.Millisecond)
