@@ -113,3 +113,30 @@ func TestDamagedBackupAsksForAnEpoch(t *testing.T) {
 		t.Errorf("%+v", out)
 	}
 }
+
+// A process promises nothing that its former life may have promised otherwise: its first view is free a grace after its start (rule R5).
+func TestStartIsTakenForAPromise(t *testing.T) {
+	p := NewPact(Layout{3, 3}, 1, 0, []int{0}, 2, 500*ms, DefaultPactTiming())
+	p, out := stepPacts(p, PactEvent{Kind: ViewsCame, Store: 7, Now: 510 * ms, Views: []View{inSync, {}, {}}})
+	if n, told := countPact(out, TellView); n != 1 || told.FreeFrom != 620*ms {
+		t.Errorf("%+v", out)
+	}
+	p, out = stepPacts(p, ticksOf(515*ms, 620*ms)...)
+	if n, _ := countPact(out, Propose); n != 0 {
+		t.Errorf("it takes over before: %+v", out)
+	}
+	_, out = stepPacts(p, PactEvent{Kind: PactTick, Now: 621 * ms})
+	if n, _ := countPact(out, Propose); n != 1 {
+		t.Errorf("it does not take over after: %+v", out)
+	}
+}
+
+// Pings and answers of another store are dropped (rule R13).
+func TestAnotherStoreIsNotHeard(t *testing.T) {
+	for _, e := range []PactEvent{{Kind: PingCame, Store: 8, Life: 1, At: 1, Vows: []Vow{{0, 1}}, Now: 1001 * ms}, {Kind: PongCame, Store: 8, At: 1000 * ms, Vows: []Vow{{0, 1}}, Now: 1001 * ms}} {
+		p, _ := stepPacts(pactAt(0, inSync, 1000*ms), PactEvent{Kind: PactTick, Now: 1000 * ms})
+		if next, out := stepPacts(p, e); len(out) != 0 || next.LastHeard != p.LastHeard {
+			t.Errorf("%+v is answered: %+v", e, out)
+		}
+	}
+}

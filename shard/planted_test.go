@@ -18,6 +18,7 @@ import (
 var (
 	plantedShort = flag.Bool("planted.short", false, "only the bugs that are caught within a second or two")
 	plantedOnly  = flag.String("planted.only", "", "only the bugs whose name matches")
+	plantedFrom  = flag.Uint64("planted.from", 0, "the seed from which the simulator looks for a bug")
 	plantedFor   = flag.Duration("planted.for", 40*time.Second, "how long the simulator may look for a bug")
 )
 
@@ -100,7 +101,7 @@ func hunt(t *testing.T, bug planted) string {
 	if bug.single {
 		kind = "-sim.single"
 	}
-	return run("-sim.seeds=1000000", kind, fmt.Sprint("-sim.seconds=", plantedFor.Seconds()))
+	return run("-sim.seeds=1000000", kind, fmt.Sprint("-sim.from=", *plantedFrom), fmt.Sprint("-sim.seconds=", plantedFor.Seconds()))
 }
 
 // The sources as they are pass the seeds that show planted bugs.

@@ -181,3 +181,46 @@ func TestHandingOver(t *testing.T) {
 		t.Errorf("called off: %+v", effects)
 	}
 }
+
+// What is said on another stream than the present one, or of an older epoch than its question, does not count (rule R15).
+func TestStoredOfAnotherStream(t *testing.T) {
+	r := leaderAlone(0)
+	r.Applied, r.Handed, r.Next = 200, 200, 200
+	r, _ = drive(r, position(7, 1), Event{Kind: FeedFailed, Stream: 1, Epoch: 2})
+	for _, e := range []Event{{Kind: PeerStored, Stream: 2, Epoch: 2, LSN: 200}, {Kind: PeerStored, Stream: 1, Epoch: 1, LSN: 200}} {
+		if next, _ := drive(r, e); next.PeerStored != 0 || !next.Repair.Owed {
+			t.Errorf("%+v counts", e)
+		}
+	}
+	if next, _ := drive(r, Event{Kind: PeerStored, Stream: 1, Epoch: 2, LSN: 200}); next.PeerStored != 200 || next.Repair.Owed {
+		t.Errorf("that of the present stream does not")
+	}
+}
+
+// Between a wipe and the disk's word that it is done a replica says nothing about what it has stored.
+func TestNothingIsStoredBeforeTheWipe(t *testing.T) {
+	r := replicaAt(1, alone, 0)
+	r, _ = drive(r, Event{Kind: PositionAsked, Epoch: 2, Caller: "stream"})
+	r, effects := drive(r, Event{Kind: SnapshotBegun, Epoch: 2, Caller: "stream"}, Event{Kind: SnapshotEnded, Epoch: 2, Caller: "stream", LSN: 5, History: []Position{{2, 1}}},
+		Event{Kind: DiskStored, LSN: 7})
+	if count(effects, SendStored) != 0 || r.Applied != 0 {
+		t.Fatalf("what was there before counts: %+v", effects)
+	}
+	if r, effects = drive(r, Event{Kind: DiskWiped}, Event{Kind: DiskStored, LSN: 5}); count(effects, SendStored) == 0 || r.Applied != 5 {
+		t.Errorf("%+v", effects)
+	}
+}
+
+// A leader wishes its backup in sync only when that has stored all that was sequenced before the flip (rule R7).
+func TestWishWaitsForTheFlip(t *testing.T) {
+	r := leaderAlone(1000)
+	r.Applied, r.Handed, r.Next = 9, 9, 9
+	r, effects := drive(r, position(7, 1), Event{Kind: Ticked, Now: 1}, Event{Kind: FeedDone, Stream: 1, Epoch: 2, LSN: 9, Now: 2})
+	if count(effects, Flipped) != 1 || count(effects, Feed) != 1 || count(effects, Caught) != 0 || r.Repair.Flip != 9 {
+		t.Fatalf("%+v", effects)
+	}
+	r.LeaseUntil = 2 * WishEvery
+	if _, effects = drive(r, Event{Kind: PeerStored, Stream: 1, Epoch: 2, LSN: 8, Now: WishEvery + 2}, Event{Kind: PeerStored, Stream: 1, Epoch: 2, LSN: 9, Now: WishEvery + 3}); count(effects, Caught) != 1 {
+		t.Errorf("%+v", effects)
+	}
+}
