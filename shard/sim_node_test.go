@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"sort"
+	"strings"
 )
 
 // simNode is one node: the loops of its council, its pacts and its replicas, and what they stand on.
@@ -156,6 +157,10 @@ func (w *simWorld) actCouncil(n *simNode, out []CouncilEffect) {
 				w.stepPact(n, peer, &PactEvent{Kind: RaftLeads})
 			}
 		case Note:
+			if strings.Contains(fx.Text, "may not join") && !w.beyond { // it was wiped while its wish to lead alone was being granted
+				w.beyond = true
+				w.seen["wiped: the only whole copy"]++
+			}
 			w.note("node %d council: %s", n.number, fx.Text)
 		}
 	}

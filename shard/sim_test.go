@@ -83,6 +83,7 @@ type simWorld struct {
 	written map[[3]uint64]Entry // by shard, epoch and LSN: all that ever reached a disk
 	calm    bool                // no further faults
 	failure string
+	beyond  bool      // more was lost than is promised to be survived: an operator must decide, and the end is not judged
 	trace   io.Writer // nil for none
 	only    int       // the shard whose replicas' events are traced; -1 for all
 	seen    map[string]int
@@ -232,7 +233,7 @@ func (w *simWorld) until(end int64) {
 func (w *simWorld) settle() {
 	for range 60 {
 		w.until(w.now + 100*ms)
-		if w.failure != "" || w.settled() == "" {
+		if w.failure != "" || w.beyond || w.settled() == "" {
 			return
 		}
 	}
