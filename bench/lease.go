@@ -1,11 +1,12 @@
 package main
 
 import (
-	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"syscall"
 )
@@ -70,20 +71,28 @@ func guardCluster(dir string) {
 	os.Exit(exitUsage)
 }
 
-// freeAddresses returns addresses of this machine at which nobody listens.
+// freeAddresses returns addresses of this machine at which nobody listens. Their ports lie below those that the system gives to outgoing
+// connections, one of which might take a port before its process has started, or while it is down.
 func freeAddresses(n int) ([]string, error) {
 	found := []string{}
-	for range n {
-		listen, err := net.Listen("tcp", "127.0.0.1:0")
+	for range 200 * n {
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(leastPort+rand.IntN(mostPort-leastPort)))
+		listen, err := net.Listen("tcp", addr)
 		if err != nil {
-			return nil, fmt.Errorf("%w: no free port: %w", errPlan, err)
+			continue
 		}
-		defer listen.Close() // not before all are found
-		port := listen.Addr().(*net.TCPAddr).Port
-		found = append(found, net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if listen.Close() == nil && !slices.Contains(found, addr) {
+			found = append(found, addr)
+		}
+		if len(found) == n {
+			return found, nil
+		}
 	}
-	if len(found) != n {
-		return nil, errors.New("no free ports")
-	}
-	return found, nil
+	return nil, fmt.Errorf("%w: no %d free ports from %d to %d", errPlan, n, leastPort, mostPort)
 }
+
+// The ports that a cluster for one run may use.
+const (
+	leastPort = 15000
+	mostPort  = 30000
+)
