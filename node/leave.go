@@ -70,7 +70,7 @@ func reseed(room *Room, s int) {
 		return
 	}
 	select {
-	case room.Again <- "the data of shard " + familyName(s) + " is damaged":
+	case room.Again <- "the data of " + familyName(s) + " is damaged":
 	default:
 	}
 }

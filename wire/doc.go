@@ -68,7 +68,7 @@
 //	17    trouble    -    backup → leader    shard epoch code text                           the stream cannot go on; code and text say why
 //	18    snapbegin  -    leader → backup    shard epoch lsn                                 the whole shard as of lsn follows
 //	19    snapdata   crc  leader → backup    shard epoch records                             records of the snapshot
-//	20    snapend    crc  leader → backup    shard epoch lsn history entries                 the snapshot is whole; entries: the window of request ids
+//	20    snapend    crc  leader → backup    shard epoch lsn history entries                 the snapshot is whole; with lsn 0 and entries: more of the window follows
 //	21    leaseping  -    node → node        life at vows                                    asks for leases
 //	22    leasepong  -    node → node        at vows                                         the ping's own at, and the leases granted
 //	23    raft       crc  node → node        data                                            a message of Raft
@@ -80,7 +80,8 @@
 //	ends                                           an unsigned integer: the epoch of the last write in the log, 0 if it is empty
 //	code op fields result                          unsigned integers below 256; see Code, Op, HasName …, Result
 //	clock deadline                                 nanoseconds on a boot-time clock: the sender's, the receiver's
-//	life at                                        nanoseconds on the boot-time clock of who pings: when its process began, when it pinged
+//	life                                           number of the process that pings: it grows with every start of its store
+//	at                                             nanoseconds on the boot-time clock of who pings: when it pinged
 //	id text                                        strings
 //	request                                        16 bytes that name a write through all its tries
 //	after                                          bytes: the place before the page; nil or empty when offset counts

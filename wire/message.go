@@ -143,7 +143,7 @@ type Message struct {
 	Touched  uint64 // how many nodes the answer needed
 	Clock    int64  // ns on the sender's boot-time clock
 	Deadline int64  // ns on the receiver's boot-time clock
-	Life     int64  // when the sender's process began, in ns on its boot-time clock
+	Life     int64  // number of the sender's process: grows with every start of its store
 	At       int64  // when the ping was sent, in ns on the boot-time clock of who sent it
 	Offset   uint64
 	Limit    uint64
