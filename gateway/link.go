@@ -49,10 +49,13 @@ func runLink(room *Room, node int, link *Link) {
 		return fmt.Errorf("%w: %w: %s (%s) cannot be reached: %w", ErrLink, errNotSent, member.Name, member.Address, err)
 	}
 	up := room.Metrics.LinksUp.WithLabelValues(member.Name)
+	// A resolver of its own: with one that is shared, the connections of a node would wait for the same look-up, which then nobody can give up
+	// while a name server does not answer, although the next one would.
+	names := &net.Resolver{PreferGo: true, Dial: net.DefaultResolver.Dial}
 	pause, said, logged, reason := redialLeast, "", time.Time{}, unreachable(errors.New("it is being dialled"))
 	for {
 		dialled := make(chan session, 1)
-		go dial(room, node, dialled)
+		go dial(room, node, names, dialled)
 		s := refuseUntil(link, reason, dialled, nil)
 		if s.err == nil {
 			began, ended := time.Now(), make(chan error, 1)
@@ -92,8 +95,9 @@ func refuseUntil[T any](link *Link, reason error, over <-chan T, nudge <-chan st
 }
 
 // dial opens a connection, greets, and hands the outcome over.
-func dial(room *Room, node int, out chan<- session) {
-	raw, err := net.DialTimeout("tcp", room.Members[node].Address, dialTimeout)
+func dial(room *Room, node int, names *net.Resolver, out chan<- session) {
+	dialer := net.Dialer{Timeout: dialTimeout, Resolver: names}
+	raw, err := dialer.Dial("tcp", room.Members[node].Address)
 	if err != nil {
 		out <- session{err: err}
 		return

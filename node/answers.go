@@ -64,7 +64,7 @@ func holdings(room *Room) []Held {
 
 func linePing(room *Room, _ []string) any {
 	if !room.Ready {
-		return map[string]string{"answer": "WAITING", "node": room.Config.Name, "for": "the other nodes: the cluster is not born yet"}
+		return map[string]string{"answer": "WAITING", "node": room.Config.Name, "for": "its own data, or the other nodes of a new cluster"}
 	}
 	return map[string]string{"answer": "PONG", "node": room.Config.Name}
 }
@@ -142,7 +142,7 @@ func lineView(room *Room, _ []string) any {
 	}
 	list := []viewed{}
 	if !room.Ready {
-		return fault{Error: "the cluster is not born yet: this node waits for the others"}
+		return fault{Error: "this node has not opened its data yet, or waits for the other nodes of a new cluster"}
 	}
 	for s, v := range councilState(room).Book.Views {
 		list = append(list, viewed{s, v.Epoch, room.Members[v.Leader].Name, room.Members[v.Backup].Name, v.InSync})

@@ -223,7 +223,7 @@ func refuse(room *Room, peer int, m *wire.Message) *wire.Message {
 		asked = []uint64{m.Shard}
 	}
 	if !room.Ready && m.Kind != wire.Ping {
-		refusal.Code, refusal.Text = wire.Unavailable, room.Config.Name+" waits for the other nodes: the cluster is not born yet"
+		refusal.Code, refusal.Text = wire.Unavailable, room.Config.Name+" has not opened its data yet, or waits for the other nodes of a new cluster"
 		return refusal
 	}
 	for _, s := range asked {

@@ -18,6 +18,8 @@ var ErrPeer = errors.New("wrong peer")
 const (
 	redialLeast = 5 * time.Millisecond
 	redialMost  = 50 * time.Millisecond
+	wholeAfter  = time.Second      // the life after which a connection counts as whole: one that welcomes and breaks is dialled ever more slowly
+	sayEvery    = 10 * time.Second // between two lines about a node that cannot be reached, for the same while
 	pingEvery   = 20 * time.Millisecond
 	linkQueue   = 1 << 13
 	urgentQueue = 256
@@ -29,22 +31,22 @@ func silence(c Config) time.Duration { return c.Silent * 5 / 4 }
 
 // runLink keeps a connection to another node, and tells the replicas that are shared with it, and the pact, of each stream that begins or ends.
 func runLink(room *Room, peer int, shards []int) {
-	pause, said := redialLeast, ""
+	pause, said := redialLeast, time.Time{}
 	for stream := uint64(1); ; stream++ {
 		dialled := make(chan call, 1)
 		go dial(room, peer, dialled)
 		c := <-dialled
 		if c.err != nil {
-			if said != c.err.Error() {
+			if time.Since(said) > sayEvery {
+				said = time.Now()
 				room.Log.Warn("a node cannot be reached; dialling on", "peer", room.Members[peer].Name, "error", c.err)
 			}
-			said = c.err.Error()
 			time.Sleep(pause)
 			pause = min(2*pause, redialMost)
 			continue
 		}
 		room.Log.Info("connected to a node", "peer", room.Members[peer].Name, "stream", stream)
-		pause, said = redialLeast, ""
+		began := time.Now()
 		notify(room, shards, shard.Event{Kind: shard.StreamUp, Stream: stream})
 		gone := make(chan error, 1)
 		go readLink(room, peer, c, stream, gone)
@@ -57,6 +59,12 @@ func runLink(room *Room, peer int, shards []int) {
 			pact.In <- pactNote{Event: shard.PactEvent{Kind: shard.LinkBroke}}
 		}
 		notify(room, shards, shard.Event{Kind: shard.StreamDown, Stream: stream})
+		if time.Since(began) > wholeAfter {
+			pause, said = redialLeast, time.Time{}
+			continue
+		}
+		time.Sleep(pause)
+		pause = min(2*pause, redialMost)
 	}
 }
 
