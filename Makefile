@@ -99,7 +99,7 @@ sim: ## runs the simulator: SEEDS=how many, FROM=the first, SINGLE=1 for one fau
 	@go test ./shard -count=1 -timeout 12h -v -run 'TestSimMany$$' -sim.seeds=$(SEEDS) -sim.from=$(FROM) $(if $(SINGLE),-sim.single) $(if $(SECONDS),-sim.seconds=$(SECONDS)) | grep -v '^=== '
 
 planted: ## plants bugs in copies of the protocol, each of which the simulator must find; PLANTED=short for the quick ones
-	@go test ./shard -count=1 -timeout 1h -v -tags planted -parallel 2 -run 'TestPlanted' $(if $(filter short,$(PLANTED)),-planted.short) | grep -E 'caught|FAIL|ok|fails without' 
+	@go test ./shard -count=1 -timeout 1h -v -tags planted -parallel 2 -run 'TestPlanted' $(if $(filter short,$(PLANTED)),-planted.short) | grep -E 'caught|FAIL|^ok|fails without'
 
 images: ## builds the container images tandem-gateway and tandem-db
 	@base=../shared/base-images; \

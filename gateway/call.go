@@ -20,9 +20,10 @@ const tryMargin = 2 * time.Millisecond
 // triesAtNode bounds the tries of one request that wait for an answer of the same node: one on each of two connections.
 const triesAtNode = 2
 
-// The marks of a try whose frame certainly did not leave, and of one that got no answer in its time.
+// The marks of a try whose frame certainly did not leave, of one of these to a node that has been away for long, and of one that got no answer in its time.
 var (
 	errNotSent = errors.New("not sent")
+	errGone    = errors.New("and that for long")
 	errLate    = errors.New("the node has not answered in time")
 )
 
@@ -84,18 +85,21 @@ func askLeader(room *Room, m *wire.Message, until int64) (answer *wire.Message, 
 		if !c.waits || from != side { // of an earlier try
 			what = none
 		}
-		c = steer(c, viewsIn(room.Views)[m.Shard], what, now)
+		if c = steer(c, viewsIn(room.Views)[m.Shard], what, now); c.lost >= len(nodes) {
+			break
+		}
 	}
 	return nil, m.Kind == wire.Write && (doubt || owed[0]+owed[1] > 0), fmt.Errorf("%w: %w", ErrUnavailable, reason)
 }
 
 // settle takes a reply off the list of the tries that a node may have begun, or may yet begin, and tells whether it is to be believed: an outcome is,
-// but for the refusal of a write while an earlier try may still be done after it (rule R20). A try whose connection broke stays on the list.
+// but for the refusal of a write while an earlier try may still be done after it (rule R20). A try whose connection broke, or whose answer a node
+// lost, stays on the list.
 func settle(open []try, got reply, write bool) ([]try, bool) {
 	outcome := got.err == nil && got.message != nil && got.message.Kind == wire.Outcome
 	rest, believed := open[:0], outcome
 	for _, t := range open {
-		if t == got.try && (got.err == nil || errors.Is(got.err, errNotSent)) {
+		if t == got.try && (got.err == nil && got.message.Code != wire.Lost || errors.Is(got.err, errNotSent)) {
 			continue
 		}
 		rest = append(rest, t)
@@ -109,6 +113,8 @@ func settle(open []try, got reply, write bool) ([]try, bool) {
 // judge tells why a reply of a node is no outcome; none stands for a refusal that will not pass.
 func judge(got reply, node string) (mishap, error) {
 	switch {
+	case errors.Is(got.err, errGone):
+		return gone, got.err
 	case errors.Is(got.err, errNotSent):
 		return unsent, got.err
 	case got.err != nil:

@@ -244,6 +244,8 @@ func TestARefusalIsBelievedOnlyWhenNoEarlierTryCanFollow(t *testing.T) {
 		"a get":                            {[]try{early, late}, answer(wire.Missing, early), false, true, 1},
 		"a broken connection":              {[]try{early}, reply{err: ErrLink, try: early}, true, false, 1},
 		"a frame that did not leave":       {[]try{early}, reply{err: errNotSent, try: early}, true, false, 0},
+		"an answer that a node has lost":   {[]try{early}, reply{message: &wire.Message{Kind: wire.Error, Code: wire.Lost}, try: early}, true, false, 1},
+		"a refusal to do it at all":        {[]try{early}, reply{message: &wire.Message{Kind: wire.Error, Code: wire.Busy}, try: early}, true, false, 0},
 		"no reply yet":                     {[]try{early}, reply{}, true, false, 1},
 	} {
 		open, believed := settle(c.open, c.got, c.write)

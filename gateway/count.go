@@ -40,6 +40,9 @@ func askAll(room *Room, frames []routed, within time.Duration) (answers []*wire.
 		}
 		if got.err == nil && got.message.Kind == wire.Error {
 			got.err = fmt.Errorf("%s: %s", room.Members[f.node].Name, got.message.Text)
+			if got.message.Code == wire.Stuck {
+				got.err = fmt.Errorf("%w, %w", got.err, errGone)
+			}
 		}
 		if got.err != nil {
 			return nil, f.node, got.err
@@ -62,8 +65,14 @@ type census struct {
 	total   uint64
 }
 
-// absent has the nodes that are left out of a count or a list: down of those that have failed it, mute of those among them that said nothing.
-type absent struct{ down, mute []bool }
+// absent has the nodes that are left out of a count or a list: down of those that have failed it, mute of those among them that said nothing, lost
+// of those for which waiting is of no use.
+type absent struct{ down, mute, lost []bool }
+
+// nobody leaves no node out.
+func nobody(l shard.Layout) absent {
+	return absent{make([]bool, l.Nodes), make([]bool, l.Nodes), make([]bool, l.Nodes)}
+}
 
 // countAll asks a cover of nodes for the counts of all shards. gone has the nodes that failed before, and grows. When they leave a shard without
 // a replica in sync, those that refused are asked again after a pause, for views may have changed, and the mute ones too when that does not help.
@@ -86,6 +95,13 @@ func countAll(room *Room, gone absent, turn int, until int64) (census, error) {
 				clear(gone.mute)
 			}
 			copy(gone.down, gone.mute)
+			rest, hopeless := shard.Cover(room.Layout, views, gone.lost, turn)
+			if hopeless == nil {
+				_, hopeless = inSync(views, rest, gone.lost)
+			}
+			if hopeless != nil {
+				break
+			}
 			time.Sleep(min(failingOver, time.Duration(until-clock())))
 			continue
 		}
@@ -107,7 +123,7 @@ func countAll(room *Room, gone absent, turn int, until int64) (census, error) {
 			return c, nil
 		}
 		room.Metrics.Retries.WithLabelValues(string(uncovered)).Inc()
-		gone.down[failed], gone.mute[failed], reason = true, errors.Is(err, ErrLink), err
+		gone.down[failed], gone.mute[failed], gone.lost[failed], reason = true, errors.Is(err, ErrLink), errors.Is(err, errGone), err
 	}
 	return census{}, fmt.Errorf("%w: %w", ErrUnavailable, reason)
 }

@@ -210,7 +210,7 @@ func keepCount(_ *Room, _ *call) response {
 func unavailable(err error) response { return problem(http.StatusServiceUnavailable, err.Error(), nil) }
 
 func countUsers(room *Room, c *call) response {
-	census, err := countAll(room, absent{make([]bool, room.Layout.Nodes), make([]bool, room.Layout.Nodes)}, int(c.request[0]), c.until)
+	census, err := countAll(room, nobody(room.Layout), int(c.request[0]), c.until)
 	if err != nil {
 		return unavailable(err)
 	}
@@ -238,7 +238,7 @@ func listUsers(room *Room, c *call) response {
 		return unavailable(fmt.Errorf("%w: %d other lists are under way", ErrUnavailable, cap(room.Lists)))
 	}
 	reason, first := errors.New("its shards were emptied again and again"), 0
-	gone := absent{make([]bool, room.Layout.Nodes), make([]bool, room.Layout.Nodes)}
+	gone := nobody(room.Layout)
 	if q.After != "" {
 		first, _ = shard.Place(room.Layout, q.After)
 	}

@@ -19,6 +19,7 @@ const (
 	redialLeast  = 5 * time.Millisecond
 	redialMost   = 50 * time.Millisecond
 	logEvery     = time.Second // at most one line about a connection's trouble, and the life after which it counts as whole
+	goneAfter    = time.Second // without a connection, after which requests that can be served nowhere else are given up at once
 	writeTimeout = 80 * time.Millisecond
 	linkQueue    = 1024 // requests that wait to be written
 	linkPending  = 1000 // requests that wait for an answer; the node reads no more than 1,024
@@ -52,7 +53,7 @@ func runLink(room *Room, node int, link *Link) {
 	// A resolver of its own: with one that is shared, the connections of a node would wait for the same look-up, which then nobody can give up
 	// while a name server does not answer, although the next one would.
 	names := &net.Resolver{PreferGo: true, Dial: net.DefaultResolver.Dial}
-	pause, said, logged, reason := redialLeast, "", time.Time{}, unreachable(errors.New("it is being dialled"))
+	pause, said, logged, reason, since := redialLeast, "", time.Time{}, unreachable(errors.New("it is being dialled")), time.Now()
 	for {
 		dialled := make(chan session, 1)
 		go dial(room, node, names, dialled)
@@ -64,11 +65,15 @@ func runLink(room *Room, node int, link *Link) {
 			s.err = <-ended
 			up.Dec()
 			s.raw.Close()
-			if time.Since(began) > logEvery { // one that welcomes and closes at once is dialled as slowly as one that is down
+			since = time.Now()
+			if since.Sub(began) > logEvery { // one that welcomes and closes at once is dialled as slowly as one that is down
 				pause, said = redialLeast, ""
 			}
 		}
 		reason = unreachable(s.err)
+		if time.Since(since) > goneAfter {
+			reason = fmt.Errorf("%w, %w", reason, errGone)
+		}
 		if text := s.err.Error(); text != said && time.Since(logged) > logEvery {
 			room.Log.Warn("no connection to a node; dialling on", "peer", member.Name, "error", s.err)
 			said, logged = text, time.Now()

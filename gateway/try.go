@@ -20,6 +20,8 @@ const (
 	overdue   mishap = "overdue"
 	busy      mishap = "busy"
 	sickDisk  mishap = "disk"
+	stuck     mishap = "stuck" // the replica has not been able to serve for so long that trying it again is of no use
+	gone      mishap = "gone"  // there has been no connection for so long
 	notHere   mishap = "not_here"
 	unsure    mishap = "unsure" // a refusal while an earlier try may still be done
 	outdated  mishap = "view"   // another node has become the leader meanwhile
@@ -28,11 +30,14 @@ const (
 
 // mishaps has the refusals after which the same request, with the same request id, is sent again.
 var mishaps = map[wire.Code]mishap{wire.NotLeader: notLeader, wire.Unavailable: notNow, wire.Overdue: overdue, wire.Busy: busy,
-	wire.Disk: sickDisk, wire.NotHere: notHere}
+	wire.Disk: sickDisk, wire.NotHere: notHere, wire.Stuck: stuck, wire.Lost: broken}
 
 // harmless tells the mishaps after which the try's write has certainly not been done. A leader that is replaced refuses what it had
 // sequenced, and the new one may have stored it.
-var harmless = map[mishap]bool{none: true, unsent: true, overdue: true, busy: true, notHere: true}
+var harmless = map[mishap]bool{none: true, unsent: true, gone: true, overdue: true, busy: true, notHere: true}
+
+// hopeless tells the mishaps that will not pass within a deadline. When both replicas have one, the request is given up at once.
+var hopeless = map[mishap]bool{stuck: true, gone: true}
 
 const (
 	pauseStep   = 5 * time.Millisecond  // by so much longer is each pause after a try that failed at once
@@ -51,6 +56,7 @@ type course struct {
 	due    int64  // ns on the boot-time clock: when its time is over if waits is set, else when it is asked
 	last   mishap // of the try before
 	failed int    // tries that failed at once
+	lost   int    // tries one after the other that were hopeless, each at the other replica
 }
 
 // steer returns the course after what became of the try under way, none if it goes on, with the view of the shard as it is now.
@@ -58,7 +64,7 @@ func steer(c course, view shard.View, what mishap, now int64) course {
 	newer := view.Epoch > c.view.Epoch
 	moved := newer && view.Leader != c.node
 	if newer {
-		c.view = view
+		c.view, c.lost = view, 0
 	}
 	if what == none && (moved || newer && !c.waits) {
 		c.node, c.waits, c.due, c.last = view.Leader, false, now, outdated
@@ -66,6 +72,9 @@ func steer(c course, view shard.View, what mishap, now int64) course {
 	}
 	if what == none {
 		return c
+	}
+	if c.lost++; !hopeless[what] || newer {
+		c.lost = 0
 	}
 	pause := min(time.Duration(c.failed)*pauseStep, pauseMost)
 	switch {
@@ -77,7 +86,7 @@ func steer(c course, view shard.View, what mishap, now int64) course {
 		c.node = c.view.Leader + c.view.Backup - c.node
 	}
 	switch what {
-	case silence:
+	case silence, stuck, gone:
 		pause = 0
 	case notNow, sickDisk, notHere:
 		pause = max(failingOver, pause)

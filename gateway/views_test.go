@@ -323,11 +323,13 @@ func TestSteer(t *testing.T) {
 		"not the leader, and the other is":    {waits, taken, notLeader, 2, 0},
 		"cannot serve, and the other does":    {waits, taken, notNow, 2, 0},
 		"silent, and the other leads":         {waits, taken, silence, 2, 0},
+		"stuck":                               {waits, birth, stuck, 2, 0},
+		"gone for long":                       {waits, birth, gone, 2, 0},
 		"about to lead":                       {course{view: birth, node: 2, waits: true, last: silence, failed: 1}, taken, notLeader, 2, 5},
 		"an older view":                       {course{view: taken, node: 2, waits: true}, birth, notLeader, 1, 0},
 	} {
 		got := steer(c.from, c.view, c.what, 20*ms)
-		want := course{view: got.view, node: c.node, due: (20 + c.after) * ms, last: got.last, failed: got.failed}
+		want := course{view: got.view, node: c.node, due: (20 + c.after) * ms, last: got.last, failed: got.failed, lost: got.lost}
 		if c.after < 0 {
 			want.waits, want.due = c.from.waits, c.from.due
 		}

@@ -61,7 +61,7 @@ func serveFrames(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struc
 			if refusal == nil && store != 0 {
 				passOn(room, conn, peer, store, m)
 			}
-			if event := dispatch(room, conn, m, refusal); event != nil {
+			if event := dispatch(room, conn, peer, m, refusal); event != nil {
 				events = append(events, event)
 			}
 			if len(events) == eventsAtOnce || !waits(in) {
@@ -162,8 +162,8 @@ func passOn(room *Room, conn *Conn, peer int, store uint64, m *wire.Message) {
 	}
 }
 
-// dispatch makes an event of a request for the loop that answers it, or answers it, or gives it its refusal.
-func dispatch(room *Room, conn *Conn, m, refusal *wire.Message) *shard.Event {
+// dispatch makes an event of a request for the loop that answers it, or answers it, or gives it its refusal. peer is the node that sent it, -1 if none did.
+func dispatch(room *Room, conn *Conn, peer int, m, refusal *wire.Message) *shard.Event {
 	isRequest := m.Kind == wire.Get || m.Kind == wire.Write || m.Kind == wire.Count || m.Kind == wire.List
 	if isRequest {
 		select { // a client with too many requests under way is read no further
@@ -176,7 +176,7 @@ func dispatch(room *Room, conn *Conn, m, refusal *wire.Message) *shard.Event {
 		deliver(conn, refusal)
 		return nil
 	}
-	e := &shard.Event{Shard: int(m.Shard), Caller: conn, Epoch: m.Epoch, LSN: m.LSN}
+	e := &shard.Event{Shard: int(m.Shard), Relayed: peer >= 0, Caller: conn, Epoch: m.Epoch, LSN: m.LSN}
 	switch m.Kind {
 	case wire.Ping:
 		deliver(conn, &wire.Message{Kind: wire.Pong, ID: m.ID, Clock: clock()})

@@ -63,6 +63,7 @@
 //	value.go     a user ↔ bytes of a value
 //	rocks.go     the only file that knows grocksdb
 //	link.go      the connection to another node
+//	relay.go     requests for shards that the peer leads, passed on to it
 //	append.go    entries ↔ append frames
 //	feed.go      the write log read back, for a backup that lacks entries
 //	snapshot.go  a whole shard, for a backup whose lack the log no longer covers

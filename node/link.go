@@ -47,6 +47,7 @@ func runLink(room *Room, peer int, shards []int) {
 		}
 		room.Log.Info("connected to a node", "peer", room.Members[peer].Name, "stream", stream)
 		began := time.Now()
+		room.Links[peer].Echoes <- echo{Stream: stream, Offset: c.offset}
 		notify(room, shards, shard.Event{Kind: shard.StreamUp, Stream: stream})
 		gone := make(chan error, 1)
 		go readLink(room, peer, c, stream, gone)
@@ -55,6 +56,7 @@ func runLink(room *Room, peer int, shards []int) {
 		err := <-ended
 		c.raw.Close()
 		room.Log.Warn("the connection to a node broke", "peer", room.Members[peer].Name, "stream", stream, "error", err)
+		room.Links[peer].Echoes <- echo{Over: true}
 		if pact := room.Pacts[peer]; pact != nil {
 			pact.In <- pactNote{Event: shard.PactEvent{Kind: shard.LinkBroke}}
 		}
@@ -79,11 +81,12 @@ func notify(room *Room, shards []int, e shard.Event) {
 
 // call is a connection to a peer that has answered the greeting, or why there is none.
 type call struct {
-	raw   net.Conn
-	in    *bufio.Reader
-	store uint64   // member id of the peer's store
-	born  []uint64 // member ids that its cluster was born with
-	err   error
+	raw    net.Conn
+	in     *bufio.Reader
+	store  uint64   // member id of the peer's store
+	born   []uint64 // member ids that its cluster was born with
+	offset int64    // at least so many ns is the peer's clock ahead of ours
+	err    error
 }
 
 // dial opens a connection to a peer, greets it and hands the outcome over.
@@ -116,7 +119,7 @@ func dial(room *Room, peer int, out chan<- call) {
 		raw.Close()
 	}
 	_ = raw.SetDeadline(time.Time{})
-	out <- call{raw, in, m.Greeting.Store, m.Born, err}
+	out <- call{raw, in, m.Greeting.Store, m.Born, m.Clock - clock(), err}
 }
 
 // greeting is what this node says of itself in hello and welcome.
@@ -231,6 +234,10 @@ func readLink(room *Room, peer int, c call, stream uint64, gone chan<- error) {
 		kind, known := kinds[m.Kind]
 		switch {
 		case m.Kind == wire.Pong:
+			room.Links[peer].Echoes <- echo{Stream: stream, Offset: m.Clock - clock()}
+			continue
+		case m.ID != 0 && (m.Kind == wire.Outcome || m.Kind == wire.Error):
+			room.Links[peer].Echoes <- echo{Stream: stream, Answer: m}
 			continue
 		case m.Kind == wire.LeasePong && room.Pacts[peer] != nil:
 			pong := shard.PactEvent{Kind: shard.PongCame, Store: c.store, At: m.At, Vows: takeVows(m.Vows)}

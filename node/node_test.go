@@ -172,9 +172,18 @@ func TestWritesReadsCountsAndPages(t *testing.T) {
 	if a := lead.ask(&wire.Message{Kind: wire.Get, ID: 9, Shard: uint64(s), Record: wire.Record{ID: "user-7"}}); a.Result != wire.Found || a.Record != first.Record {
 		t.Errorf("get: %+v", a)
 	}
-	backup := clients[shard.BirthView(testLayout, s).Backup]
-	if a := backup.ask(&wire.Message{Kind: wire.Get, ID: 9, Shard: uint64(s), Record: wire.Record{ID: "user-7"}}); a.Code != wire.NotLeader {
+	backup := clients[shard.BirthView(testLayout, s).Backup] // passes requests on (rule R21)
+	if a := backup.ask(&wire.Message{Kind: wire.Get, ID: 9, Shard: uint64(s), Record: wire.Record{ID: "user-7"}}); a.ID != 9 || a.Result != wire.Found || a.Record != first.Record || a.Touched != 2 {
 		t.Errorf("get at the backup: %+v", a)
+	}
+	if a := backup.ask(write("user-7", wire.Update, 200)); a.ID != 200 || a.Record != first.Record || a.Touched != 2 {
+		t.Errorf("a repeated request at the backup: %+v", a)
+	}
+	if a := backup.ask(stale); a.Result != wire.Mismatch {
+		t.Errorf("delete of another version at the backup: %+v", a)
+	}
+	if a := backup.ask(overdue); a.Code != wire.Overdue {
+		t.Errorf("an overdue write at the backup: %+v", a)
 	}
 	seen := map[string]bool{}
 	sum := uint64(0)

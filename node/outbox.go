@@ -63,6 +63,13 @@ func prompt(room *Room, box outbox, r *owned, fx *shard.Effect) (outbox, bool) {
 		scan := openScan(room.Store, s)
 		window := windowOf(&r.state)
 		go feedSnapshot(room, s, *fx, scan, window)
+	case shard.Relay:
+		select {
+		case room.Links[r.peer].Relays <- relay{fx.Stream, fx.Asked}:
+		default:
+			*fx = *crowded(fx.Asked)
+			return box, false
+		}
 	case shard.BreakStream:
 		breakLink(room.Links[r.peer], fx.Stream)
 	case shard.Complain, shard.Flipped, shard.Caught, shard.Drained, shard.Damaged, shard.Mended:

@@ -11,7 +11,7 @@ import (
 // codes maps the core's refusals to the wire's codes.
 var codes = [...]wire.Code{
 	shard.NotLeader: wire.NotLeader, shard.Unavailable: wire.Unavailable, shard.Overdue: wire.Overdue,
-	shard.Busy: wire.Busy, shard.DiskTrouble: wire.Disk,
+	shard.Busy: wire.Busy, shard.DiskTrouble: wire.Disk, shard.Stuck: wire.Stuck,
 }
 
 // owned is one replica of a loop.

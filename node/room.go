@@ -94,6 +94,8 @@ type Link struct {
 	Urgent chan *wire.Message // pings: what does not fit is dropped
 	Break  chan uint64        // one place: number of a stream that must end
 	Feeds  chan struct{}      // one place: one shard is fed at a time, so that repairs share what they may take
+	Relays chan relay         // requests for shards that the peer leads
+	Echoes chan echo          // what becomes of them
 }
 
 // letter is a frame for one stream; it is dropped when another stream stands.

@@ -128,7 +128,8 @@ func start(all opened, done chan<- opened) {
 		if peer == room.Self {
 			continue
 		}
-		room.Links[peer] = &Link{Out: make(chan []letter, linkQueue), Urgent: make(chan *wire.Message, urgentQueue), Break: make(chan uint64, 1), Feeds: make(chan struct{}, 1)}
+		room.Links[peer] = &Link{Out: make(chan []letter, linkQueue), Urgent: make(chan *wire.Message, urgentQueue), Break: make(chan uint64, 1), Feeds: make(chan struct{}, 1),
+			Relays: make(chan relay, relayMost), Echoes: make(chan echo, relayMost)}
 		if shared[peer] != nil {
 			room.Pacts[peer] = &PactDesk{In: make(chan pactNote, pactQueue), Wants: make(chan []shard.PactEvent, pactQueue), Sick: make(chan bool, 1), Orders: make(chan shard.PactKind, 4),
 				Books: room.Council.Books[peer], Elected: room.Council.Elected[peer]}
@@ -147,6 +148,7 @@ func start(all opened, done chan<- opened) {
 			go runPact(room, peer, shard.NewPact(room.Layout, room.Self, peer, shared[peer], room.Life, clock(), timingOf(room.Config)))
 		}
 		if peer != room.Self {
+			go runRelay(room, peer)
 			go runLink(room, peer, shared[peer])
 		}
 	}

@@ -45,6 +45,7 @@ type Event struct {
 	Began    int64 // of ReadDone and ScanDone: ns before the reading began; 0 if nothing came between it and this step
 	Current  Record
 	Exists   bool
+	Relayed  bool // of WriteAsked and ReadDone: the other replica passed it on
 	Fresh    bool
 	Broken   bool // of PeerTrouble: the stream must begin anew
 	Users    uint64
@@ -88,6 +89,7 @@ const (
 	Drained                              // to the pact: nothing is pending any more; hand over
 	Damaged                              // to the pact: this node's data cannot be trusted
 	Mended                               // to the pact: it can again
+	Relay                                // to the leader, on Stream: what Asked asks for; its answer is the caller's
 )
 
 // Effect is one thing to do. Effects are carried out in order.
@@ -103,4 +105,5 @@ type Effect struct {
 	Records []Record
 	History []Position
 	Reply   Reply
+	Asked   *Event
 }

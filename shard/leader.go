@@ -54,15 +54,13 @@ func decide(c *Change, current Record) (Result, Record) {
 }
 
 // sequence gives a change the next LSN, or refuses it. A write that was done before is answered as it was then (rule R18); a
-// refusal that rests on a pending write waits until that one is committed. reason says why the replica may not serve, "" if it may.
-func sequence(r Replica, e *Event, reason string, result Result, record Record, at uint64, out []Effect) (Replica, []Effect) {
+// refusal that rests on a pending write waits until that one is committed. away is what becomes of a write that this replica may not decide.
+func sequence(r Replica, e *Event, away Effect, result Result, record Record, at uint64, out []Effect) (Replica, []Effect) {
 	done, again := r.Window[e.Change.Request]
 	refused := Reply{Touched: 1}
 	switch {
-	case r.Known && r.View.Leader != r.Self:
-		refused.Refusal, refused.Reason = NotLeader, r.Peer+" leads the shard"
-	case reason != "":
-		refused.Refusal, refused.Reason = Unavailable, reason
+	case away.Kind != 0:
+		return r, append(out, away)
 	case again:
 		r.Waiting = append(r.Waiting, Waiting{done.LSN, e.Now + WaitFor, e.Caller, done.Reply})
 		return r, out

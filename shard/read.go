@@ -1,24 +1,22 @@
 package shard
 
-// answerRead answers a get from what was read before the call: RocksDB of a leader holds only committed writes (rule R1). reason says why the
-// replica may not serve, "" if it may: then what was read is thrown away.
-func answerRead(r Replica, e *Event, reason string, out []Effect) []Effect {
+// answerRead answers a get from what was read before the call: RocksDB of a leader holds only committed writes (rule R1). A request that is turned away
+// throws away what was read.
+func answerRead(e *Event, away Effect, out []Effect) []Effect {
 	reply := Reply{Result: Found, Record: e.Current, Touched: 1}
 	switch {
-	case r.Known && r.View.Leader != r.Self:
-		reply = Reply{Refusal: NotLeader, Reason: r.Peer + " leads the shard"}
-	case reason != "":
-		reply = Reply{Refusal: Unavailable, Reason: reason}
+	case away.Kind != 0:
+		return append(out, away)
 	case !e.Exists:
 		reply.Result = Missing
 	}
 	return append(out, Effect{Kind: Answer, Caller: e.Caller, Reply: reply})
 }
 
-// holdCount keeps a count or a page until the log is applied up to what it may rest on; a replica that may not serve refuses it.
-func holdCount(r Replica, e *Event, reason string, out []Effect) (Replica, []Effect) {
-	if reason != "" {
-		return r, append(out, Effect{Kind: Answer, Caller: e.Caller, Reply: Reply{Refusal: Unavailable, Reason: reason}})
+// holdCount keeps a count or a page that is not turned away until the log is applied up to what it may rest on.
+func holdCount(r Replica, e *Event, away Effect, out []Effect) (Replica, []Effect) {
+	if away.Kind != 0 {
+		return r, append(out, away)
 	}
 	r.Waiting = append(r.Waiting, Waiting{r.Handed, e.Now + WaitFor, e.Caller, Reply{Users: e.Users, Touched: 1}})
 	return r, out

@@ -130,9 +130,9 @@ func (w *simWorld) try(op *simOp, gate *simGate, node int) {
 	if op.kind == opWrite && w.chance(w.plan.twice) { // as another try of it: no refusal counts before both are overdue
 		w.seen["request: sent twice at once"]++
 		op.overdue = max(op.overdue, w.now+tryFor)
-		w.on(n, w.delay(w.plan.stuck), func() { w.ask(n, t, deadline) })
+		w.on(n, w.delay(w.plan.stuck), func() { w.ask(n, t, t, deadline) })
 	}
-	w.on(n, w.delay(late), func() { w.ask(n, t, deadline) })
+	w.on(n, w.delay(late), func() { w.ask(n, t, t, deadline) })
 }
 
 func (w *simWorld) other(op *simOp, node int) int {
@@ -152,14 +152,71 @@ func (w *simWorld) again(t *simTry, pause int64) {
 	})
 }
 
+// simRelay is a try that a node passed on to the leader by a stream.
+type simRelay struct {
+	try    *simTry
+	stream *simStream
+	over   bool
+}
+
+// relay passes a request on to the leader. Its deadline becomes one on the leader's clock, never later than it was.
+func (w *simWorld) relay(n *simNode, peer int, fx *Effect) {
+	t, s := fx.Asked.Caller.(*simTry), n.links[peer]
+	if s == nil || s.broken || s.number != fx.Stream {
+		w.reply(n, t, Reply{Refusal: NotLeader})
+		return
+	}
+	w.seen["request: passed on to the leader"]++
+	r := &simRelay{try: t, stream: s}
+	s.relays = append(s.relays, r)
+	deadline := fx.Asked.Deadline + w.clock(s.to) - w.clock(n) - w.delay(2*ms)
+	w.carry(s, 0, func() { w.ask(s.to, t, r, deadline) })
+}
+
+// lose tells of what was passed on by a stream that broke that its answer is lost.
+func (w *simWorld) lose(s *simStream) {
+	for _, r := range s.relays {
+		if r.over {
+			continue
+		}
+		r.over = true
+		t := r.try
+		if w.cut[s.from.number][len(w.nodes)+t.gate.number] {
+			continue
+		}
+		w.seen["request: passed on, the answer lost"]++
+		w.after(w.delay(ms), func() {
+			if t.op.answered == 0 && !t.done {
+				t.op.overdue = max(t.op.overdue, t.sent+tryFor) // it may yet be done
+				w.again(t, ms)
+			}
+		})
+	}
+}
+
+// answer takes a reply to whoever asked, by the node that passed the request on if one did.
+func (w *simWorld) answer(n *simNode, caller Caller, reply Reply) {
+	switch c := caller.(type) {
+	case *simTry:
+		w.reply(n, c, reply)
+	case *simRelay:
+		w.carry(c.stream, 1, func() {
+			if !c.over {
+				c.over = true
+				w.reply(c.stream.from, c.try, reply)
+			}
+		})
+	}
+}
+
 // ask is what a connection's loop does with a request. What a read answers is read before its event is made, and the clock is sampled after it.
-func (w *simWorld) ask(n *simNode, t *simTry, deadline int64) {
+func (w *simWorld) ask(n *simNode, t *simTry, caller Caller, deadline int64) {
 	op := t.op
 	disk := n.disk.shards[op.shard]
 	if disk.rotten && op.kind != opWrite { // nothing comes of the read
 		w.feelRot(n, op.shard)
 	}
-	e := &Event{Shard: op.shard, Caller: t, Change: op.change, Deadline: deadline, Began: w.clock(n)}
+	e := &Event{Shard: op.shard, Caller: caller, Relayed: caller != Caller(t), Change: op.change, Deadline: deadline, Began: w.clock(n)}
 	switch op.kind {
 	case opWrite:
 		e.Kind = WriteAsked

@@ -31,7 +31,7 @@ const (
 var allFaults = []fault{crash, shortCrash, pause, justTooLong, isolate, cutPair, cutOneWay, cutGate, breakLink, slowLink, stall, fullDisk, purge, term, wipe, rot, killAll}
 
 // singleFaults are those of which any one may happen without a request missing its budget.
-var singleFaults = []fault{crash, shortCrash, pause, justTooLong, isolate, cutPair, cutOneWay, breakLink, stall, fullDisk, term, rot}
+var singleFaults = []fault{crash, shortCrash, pause, justTooLong, isolate, cutPair, cutOneWay, cutGate, breakLink, stall, fullDisk, term, rot}
 
 // aim is a moment in which a fault is likely, as seeds at random seldom hit it.
 type aim string

@@ -10,6 +10,7 @@ type simStream struct {
 	limbo    int64    // once broken: nothing arrives before
 	due      [2]int64 // by direction: when the last frame arrives
 	held     [2][]func()
+	relays   []*simRelay
 }
 
 // dial keeps a connection from a node to a peer: it tries, and looks whether the one that stands is silent.
@@ -67,6 +68,7 @@ func (w *simWorld) sever(s *simStream) {
 	w.on(n, w.delay(ms), func() {
 		if n.links[peer] == s {
 			n.links[peer] = nil
+			w.lose(s)
 			w.streamEvent(n, peer, StreamDown, s.number)
 		}
 	})

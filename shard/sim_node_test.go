@@ -267,7 +267,9 @@ func (w *simWorld) act(n *simNode, s int, fx *Effect) {
 	peer := w.peerOf(n, s)
 	switch fx.Kind {
 	case Answer:
-		w.reply(n, fx.Caller.(*simTry), fx.Reply)
+		w.answer(n, fx.Caller, fx.Reply)
+	case Relay:
+		w.relay(n, peer, fx)
 	case Persist, Wipe, PersistRecords, PersistHistory:
 		w.persist(n, s, fx)
 	case SendAsk:

@@ -12,14 +12,16 @@ func Step(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 		r = forget(r, e.Now)
 		current, at := newest(r, e)
 		result, record := decide(&e.Change, current)
-		reason := Barred(r, e.Now)
-		r, out = sequence(r, e, reason, result, record, at, out)
+		away := turnAway(r, e, Barred(r, e.Now))
+		r, out = sequence(r, e, away, result, record, at, out)
 	case ReadDone:
 		reason := aged(r, e, Barred(r, e.Now))
-		out = answerRead(r, e, reason, out)
+		away := turnAway(r, e, reason)
+		out = answerRead(e, away, out)
 	case CountAsked, ScanDone:
 		reason := aged(r, e, Barred(r, e.Now))
-		r, out = holdCount(r, e, reason, out)
+		away := turnAway(r, e, reason)
+		r, out = holdCount(r, e, away, out)
 	case DiskStored, DiskWiped:
 		r, out = noteStored(r, e, out)
 	case DiskSick, DataLost:
@@ -50,6 +52,9 @@ func Step(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 	r, out = send(r, out)
 	r, out = hand(r, e.Now, out)
 	reason := Barred(r, e.Now)
+	if reason == "" {
+		r.Served = e.Now
+	}
 	r, out = release(r, e.Now, reason == "", out)
 	return finish(r, e.Now, out)
 }
@@ -82,6 +87,29 @@ func Barred(r Replica, now int64) string {
 		return "the shard was just taken from " + r.Peer + ", which may still hold a lease"
 	}
 	return ""
+}
+
+// turnAway returns what becomes of a request that this replica may not answer, for a reason or because its peer leads the shard; Kind is 0 if it may. A get
+// or a write for the leader is passed on to it, once, so that who cannot reach the leader is served all the same (rule R21).
+func turnAway(r Replica, e *Event, reason string) Effect {
+	stuck := e.Now-r.Served > StuckFor
+	elsewhere := r.Known && r.View.Leader != r.Self && (e.Kind == WriteAsked || e.Kind == ReadDone)
+	reply := Reply{Reason: reason}
+	switch {
+	case elsewhere && r.Stream != 0 && !e.Relayed:
+		return Effect{Kind: Relay, Stream: r.Stream, Asked: e}
+	case elsewhere && r.Stream == 0 && stuck:
+		reply.Refusal, reply.Reason = Stuck, r.Peer+", which leads the shard, cannot be reached, and this replica cannot take over: "+reason
+	case elsewhere:
+		reply.Refusal, reply.Reason = NotLeader, r.Peer+" leads the shard"
+	case reason == "":
+		return Effect{}
+	case stuck:
+		reply.Refusal = Stuck
+	default:
+		reply.Refusal = Unavailable
+	}
+	return Effect{Kind: Answer, Caller: e.Caller, Reply: reply}
 }
 
 // release answers what is applied: the leader's own writes in LSN order, and whatever waited for them if the replica may answer (free). A
@@ -138,11 +166,15 @@ func finish(r Replica, now int64, out []Effect) (Replica, []Effect) {
 	}
 	owes := len(r.Pending) > 0 && r.PeerStored < r.Next && (r.View.InSync || r.Repair.Demand)
 	comparing := r.Stream != 0 && !r.Agreed && !r.Repair.Compared
+	gap := now - r.LookedAt
+	r.LookedAt = now
 	switch {
 	case !owes:
 		r.LateFrom = 0
 	case r.LateFrom == 0:
 		r.LateFrom = now
+	case gap > PactGap: // this process was paused: the backup's word may have been waiting here
+		r.LateFrom = min(now, r.LateFrom+gap)
 	case now-r.LateFrom > StoredFor:
 		out = append(out, Effect{Kind: Complain, Epoch: r.View.Epoch})
 	}

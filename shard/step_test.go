@@ -85,3 +85,78 @@ func TestBackupRefusesGaps(t *testing.T) {
 		t.Errorf("an older stream still counts: %+v", effects)
 	}
 }
+
+// Who cannot reach the leader is served by way of the backup (rule R21): it passes gets and writes on, but for those that came from the leader's node, and
+// without a connection it refuses them.
+func TestBackupPassesRequestsOn(t *testing.T) {
+	for name, c := range map[string]struct {
+		stream  uint64
+		relayed bool
+		want    EffectKind
+	}{
+		"by the stream":           {5, false, Relay},
+		"not what was passed on":  {5, true, Answer},
+		"not without a stream":    {0, false, Answer},
+		"not back without either": {0, true, Answer},
+	} {
+		for _, kind := range []EventKind{ReadDone, WriteAsked} {
+			r := replicaAt(1, inSync, 1000)
+			if c.stream > 0 {
+				r, _ = drive(r, Event{Kind: StreamUp, Stream: c.stream})
+			}
+			asked := Event{Kind: kind, Caller: "who", Relayed: c.relayed, Deadline: 100}
+			_, effects := Step(r, &asked, nil)
+			if len(effects) != 1 || effects[0].Kind != c.want {
+				t.Fatalf("%s: %+v", name, effects)
+			}
+			fx := effects[0]
+			if c.want == Relay && (fx.Asked != &asked || fx.Stream != c.stream) || c.want == Answer && (fx.Reply.Refusal != NotLeader || fx.Caller != "who") {
+				t.Errorf("%s: %+v", name, fx)
+			}
+		}
+	}
+}
+
+// A replica that could not answer for a second says that trying again is of no use: a leader without a lease, a backup that neither reaches its
+// leader nor may take over. One that could answer a moment ago does not.
+func TestStuckReplicasSaySo(t *testing.T) {
+	for self := range 2 {
+		r := replicaAt(self, inSync, 1000)
+		r, _ = drive(r, Event{Kind: CountAsked, Caller: "who", Now: 900}) // it can
+		for _, c := range []struct {
+			now  int64
+			want Refusal
+		}{{900 + StuckFor, [2]Refusal{Unavailable, NotLeader}[self]}, {901 + StuckFor, Stuck}} {
+			next, effects := drive(r, Event{Kind: ReadDone, Caller: "who", Now: c.now})
+			if len(effects) == 0 || effects[len(effects)-1].Reply.Refusal != c.want || effects[len(effects)-1].Reply.Reason == "" {
+				t.Errorf("node %d at %d: %+v", self, c.now, effects)
+			}
+			next, effects = drive(next, Event{Kind: LeaseCame, Epoch: 1, Until: 2 * c.now, Now: c.now}, Event{Kind: CountAsked, Now: c.now})
+			if next.Served != c.now {
+				t.Errorf("node %d: %+v", self, effects)
+			}
+		}
+	}
+}
+
+// After a pause of its process a leader does not blame its backup: what that has stored may have been waiting to be heard. If nothing comes, it
+// complains as late as ever.
+func TestPausedLeaderDoesNotBlameItsBackup(t *testing.T) {
+	const tick = TellEvery
+	r := replicaAt(0, inSync, 1<<40)
+	r, _ = drive(r, Event{Kind: StreamUp, Stream: 1}, Event{Kind: PeerPosition, Stream: 1, Epoch: 1, LSN: 7, Ends: 1}, Event{Kind: WriteAsked, Change: Change{Op: Create, ID: "a"}, Deadline: 1})
+	now := int64(tick)
+	r, effects := drive(r, Event{Kind: Ticked, Now: now}, Event{Kind: Ticked, Now: now + 10*StoredFor})
+	if now += 10 * StoredFor; count(effects, SetAlarm) == 0 || count(effects, Complain) != 0 {
+		t.Fatalf("just after a pause: %+v", effects)
+	}
+	ticks := 0
+	for count(effects, Complain) == 0 && ticks < 100 {
+		now += tick
+		r, effects = drive(r, Event{Kind: Ticked, Now: now})
+		ticks++
+	}
+	if least := (StoredFor - 2*tick) / tick; ticks < int(least) || ticks == 100 {
+		t.Errorf("complained after %d ticks", ticks)
+	}
+}

@@ -53,9 +53,9 @@
 //	2     welcome    -    node → dialler     greeting clock born                             answers hello
 //	3     ping       -    any                -                                               asks for a pong
 //	4     pong       -    any                clock                                           answers ping with the sender's clock
-//	5     get        -    gw → leader        shard id                                        reads one user
-//	6     write      crc  gw → leader        shard deadline request op fields record match   creates, updates or deletes one user
-//	7     outcome    crc  leader → gw        result touched record                           answers get and write
+//	5     get        -    gw → replica       shard id                                        reads one user; a backup passes it on to its leader
+//	6     write      crc  gw → replica       shard deadline request op fields record match   creates, updates or deletes one user; passed on likewise
+//	7     outcome    crc  replica → gw       result touched record                           answers get and write
 //	8     count      -    gw → replica       shards                                          asks for the user counts of shards
 //	9     counts     -    replica → gw       counts                                          answers count
 //	10    list       -    gw → replica       shard offset after limit                        asks for a page of one shard

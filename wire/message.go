@@ -36,7 +36,7 @@ const (
 // Code is the class of an error frame.
 type Code uint8
 
-// The codes of an error frame. A gateway may try again after NotLeader, Unavailable, Overdue, Busy and Disk.
+// The codes of an error frame. A gateway may try again after all from NotLeader on.
 const (
 	BadFrame     Code = iota + 1 // the frame is malformed; the connection is closed
 	WrongVersion                 // hello with another protocol version
@@ -48,6 +48,8 @@ const (
 	Overdue                      // the deadline had passed before the request was sequenced
 	Busy                         // too many requests are waiting
 	Disk                         // this node's disk refuses writes
+	Stuck                        // as Unavailable, and that for so long that another try at this node is of no use
+	Lost                         // the request was passed on to the leader, whose answer was lost: a write may yet be done
 )
 
 // Op says what a write does.

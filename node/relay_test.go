@@ -1,0 +1,93 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"tandem/shard"
+	"tandem/wire"
+)
+
+// relayRig is a relay loop without a link: what it sends is in the link's queue.
+func relayRig(t *testing.T) (*Room, *Conn) {
+	room := &Room{Members: []Member{{Name: "db-0"}, {Name: "db-1"}},
+		Links: []*Link{nil, {Out: make(chan []letter, 4), Relays: make(chan relay), Echoes: make(chan echo)}}}
+	go runRelay(room, 1)
+	return room, &Conn{Out: make(chan []*wire.Message, 8)}
+}
+
+// told returns the next frame for a connection.
+func told(t *testing.T, conn *Conn) *wire.Message {
+	t.Helper()
+	select {
+	case frames := <-conn.Out:
+		return frames[0]
+	case <-time.After(20 * time.Second):
+		t.Fatal("no answer")
+		return nil
+	}
+}
+
+// TestWhatIsPassedOn: the leader gets the request under an id of the link and with a deadline on its own clock, the asker its answer under its own id.
+func TestWhatIsPassedOn(t *testing.T) {
+	room, conn := relayRig(t)
+	link := room.Links[1]
+	asked := &shard.Event{Kind: shard.WriteAsked, Shard: 3, Caller: &caller{conn, 77}, Deadline: 1000, Change: shard.Change{Op: shard.Update, Request: [16]byte{9}, ID: "a", Name: "n", Email: "e",
+		Group: 4, Fields: shard.HasName, Match: []shard.Position{{Epoch: 1, LSN: 2}}}}
+	link.Relays <- relay{1, asked}
+	if m := told(t, conn); m.Kind != wire.Error || m.Code != wire.NotLeader || m.ID != 77 || len(link.Out) != 0 {
+		t.Fatalf("without a stream: %+v", m)
+	}
+	link.Echoes <- echo{Stream: 1, Offset: 5000}
+	link.Relays <- relay{1, asked}
+	sent := (<-link.Out)[0]
+	m := sent.Message
+	if sent.Stream != 1 || m.Kind != wire.Write || m.ID == 0 || m.Shard != 3 || m.Deadline != 6000 || m.Request != asked.Change.Request || takeChange(m).Name != "n" || len(m.Match) != 1 {
+		t.Fatalf("sent: %+v", sent)
+	}
+	link.Echoes <- echo{Stream: 1, Answer: &wire.Message{Kind: wire.Outcome, ID: m.ID + 1}} // nobody's
+	link.Echoes <- echo{Stream: 1, Answer: &wire.Message{Kind: wire.Outcome, ID: m.ID, Result: wire.Found, Touched: 1}}
+	if a := told(t, conn); a.ID != 77 || a.Result != wire.Found || a.Touched != 2 {
+		t.Errorf("answer: %+v", a)
+	}
+}
+
+// TestWhatIsLostOnTheWay: when the connection breaks, a write may have left. The asker is told so, not that it was refused.
+func TestWhatIsLostOnTheWay(t *testing.T) {
+	room, conn := relayRig(t)
+	link := room.Links[1]
+	link.Echoes <- echo{Stream: 4}
+	link.Relays <- relay{4, &shard.Event{Kind: shard.WriteAsked, Caller: &caller{conn, 5}}}
+	<-link.Out
+	link.Echoes <- echo{Over: true}
+	if m := told(t, conn); m.Kind != wire.Error || m.Code != wire.Lost || m.ID != 5 {
+		t.Errorf("%+v", m)
+	}
+	link.Relays <- relay{4, &shard.Event{Kind: shard.ReadDone, Caller: &caller{conn, 6}}}
+	if m := told(t, conn); m.Code != wire.NotLeader || m.ID != 6 || len(link.Out) != 0 {
+		t.Errorf("of a stream that is over: %+v", m)
+	}
+}
+
+// TestNotTooMuchIsPassedOn: the list of those that wait is bounded, and so is the link's queue.
+func TestNotTooMuchIsPassedOn(t *testing.T) {
+	room, conn := relayRig(t)
+	link := room.Links[1]
+	link.Echoes <- echo{Stream: 1}
+	for range cap(link.Out) {
+		link.Relays <- relay{1, &shard.Event{Kind: shard.ReadDone, Caller: &caller{conn, 1}}}
+	}
+	link.Relays <- relay{1, &shard.Event{Kind: shard.ReadDone, Caller: &caller{conn, 2}}}
+	if m := told(t, conn); m.Code != wire.Busy || m.ID != 2 {
+		t.Fatalf("a full queue: %+v", m)
+	}
+	for n := cap(link.Out); n < relayMost; n++ {
+		<-link.Out
+		link.Relays <- relay{1, &shard.Event{Kind: shard.ReadDone, Caller: &caller{conn, 1}}}
+	}
+	<-link.Out
+	link.Relays <- relay{1, &shard.Event{Kind: shard.ReadDone, Caller: &caller{conn, 3}}}
+	if m := told(t, conn); m.Code != wire.Busy || m.ID != 3 {
+		t.Errorf("too many wait: %+v", m)
+	}
+}
