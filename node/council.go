@@ -8,8 +8,7 @@ import (
 
 const (
 	councilTick = 10 * time.Millisecond
-	mailQueue   = 1 << 10               // messages of councils that wait, in and out
-	slowSave    = 80 * time.Millisecond // a write that takes longer is a sick disk's (rule R12)
+	mailQueue   = 1 << 10 // messages of councils that wait, in and out
 )
 
 // CouncilDesk is where the loop of the council is reached. Whoever gives it something never waits: what does not fit is dropped, and
@@ -51,13 +50,11 @@ func newCouncilDesk(c shard.Council, followers int) *CouncilDesk {
 }
 
 // runCouncil is the loop that owns this node's part in the agreement on the views. It hands what is to be stored to the disk's loop, whose
-// queue has room for it, and never waits for anybody else. While the disk is sick, or the council's own write takes too long, the
-// node takes no part (rule R12).
+// queue has room for it, and never waits for anybody else. While the disk is sick the node takes no part (rule R12).
 func runCouncil(room *Room, d *CouncilDesk) {
 	c := d.state
 	var out []shard.CouncilEffect
-	var trouble, told string // why the node takes no part; what the disk's loop says
-	var handed time.Time     // when the write that is under way was handed to the disk; zero if none is
+	var trouble string // why the node takes no part
 	ticks := time.NewTicker(councilTick)
 	for {
 		e := shard.CouncilEvent{Kind: shard.CouncilTick}
@@ -70,27 +67,18 @@ func runCouncil(room *Room, d *CouncilDesk) {
 		case e.Member = <-d.Joins:
 			e.Kind = shard.CouncilJoin
 		case <-d.saved:
-			e.Kind, handed = shard.CouncilSaved, time.Time{}
-		case told = <-d.Sick:
-			e.Kind, e.Sick = shard.CouncilSick, c.Sick
+			e.Kind = shard.CouncilSaved
+		case trouble = <-d.Sick:
+			e.Kind, e.Sick = shard.CouncilSick, trouble != ""
+			room.Log.Warn("the council takes part only while the disk is well", "sick", e.Sick, "reason", trouble)
 		case reply := <-d.Inspect:
 			reply <- CouncilState{Book: c.Book, Member: c.Self, Lead: c.Lead, Term: c.Term, Sick: trouble}
 			continue
 		}
 		e.Now = clock()
 		c, out = shard.StepCouncil(c, &e, out[:0])
-		trouble = told
-		if !handed.IsZero() && time.Since(handed) > slowSave && trouble == "" {
-			trouble = "a write of the council takes longer than " + slowSave.String()
-		}
-		if sick := trouble != ""; sick != c.Sick {
-			room.Log.Warn("the council takes part only while the disk is well", "sick", sick, "reason", trouble)
-			e = shard.CouncilEvent{Kind: shard.CouncilSick, Now: e.Now, Sick: sick}
-			c, out = shard.StepCouncil(c, &e, out)
-		}
 		for i := range out {
 			if out[i].Kind == shard.SaveCouncil {
-				handed = time.Now()
 				room.Disk <- []Part{buildFacts(room.Store.raftID, out[i].Facts, d.saved)}
 			}
 		}

@@ -3,11 +3,8 @@ package main
 import (
 	"fmt"
 	"time"
-)
 
-const (
-	pulseTick = 5 * time.Millisecond
-	quickFor  = 500 * time.Millisecond // a disk that was slow is trusted again when it has been quick for so long
+	"tandem/shard"
 )
 
 // beat is what the disk's loop says: since when a write has been under way (0: none is), or why it refuses writes.
@@ -20,8 +17,9 @@ type beat struct {
 // runPulse is the loop that looks how long writes take. A node whose disk is slow or full falls silent, as if it were dead: it neither pings
 // nor answers nor takes part in Raft until the disk has been quick for a while (rule R12).
 func runPulse(room *Room) {
-	ticks := time.NewTicker(pulseTick)
-	since, slowAt, full, sick := int64(0), int64(0), "", false
+	ticks := time.NewTicker(shard.PulseEvery)
+	pulse := shard.Pulse{Most: int64(room.Config.SlowDisk), LookedAt: clock()}
+	since, full, sick := int64(0), "", false
 	for {
 		select {
 		case b := <-room.Pulse:
@@ -33,17 +31,13 @@ func runPulse(room *Room) {
 			continue
 		case <-ticks.C:
 		}
-		now := clock()
-		if waits := now - since; since > 0 && waits > int64(room.Config.SlowDisk) {
-			slowAt = now
-		}
-		slow := slowAt > 0 && now-slowAt < int64(quickFor)
-		if (slow || full != "") == sick {
+		pulse = shard.FeelPulse(pulse, since, clock())
+		if (pulse.Sick || full != "") == sick {
 			continue
 		}
 		sick = !sick
 		reason := full
-		if slow && full == "" {
+		if pulse.Sick && full == "" {
 			reason = fmt.Sprintf("a write takes the disk more than %v", room.Config.SlowDisk)
 		}
 		room.Log.Warn("the node's part in leases and Raft depends on its disk", "silent", sick, "reason", reason)

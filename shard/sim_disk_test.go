@@ -7,11 +7,11 @@ type simDisk struct {
 	facts     map[string][]byte // of the council
 	queue     []simPart
 	writing   bool
-	hungUntil int64   // nothing is synced before
-	full      bool    // nothing can be written now
-	sick      bool    // as the node's loops were told
-	began     int64   // when the sync under way began
-	slowAt    int64   // when a write last waited for too long
+	hungUntil int64 // nothing is synced before
+	full      bool  // nothing can be written now
+	sick      bool  // as the node's loops were told
+	began     int64 // when the sync under way began
+	pulse     Pulse
 	slow      int64   // ns that a sync takes at most
 	lanes     []int64 // by peer: when the last word of its pact arrives at a replica
 	wants     []int64 // by peer: when the last word of a replica arrives at its pact
@@ -183,10 +183,12 @@ func (w *simWorld) flush(n *simNode) {
 
 // feelPulse looks how long writes take: a node whose disk is slow falls silent, until the disk has been quick for a while (rule R12).
 func (w *simWorld) feelPulse(n *simNode) {
-	if n.disk.writing && w.now-n.disk.began > 80*ms {
-		n.disk.slowAt = w.now
+	write := int64(0)
+	if n.disk.writing {
+		write = n.disk.began
 	}
-	slow := n.disk.full || n.disk.slowAt > 0 && w.now-n.disk.slowAt < 500*ms
+	n.disk.pulse = FeelPulse(n.disk.pulse, write, w.now)
+	slow := n.disk.full || n.disk.pulse.Sick
 	if slow != n.disk.sick {
 		n.disk.sick = slow
 		w.note("node %d: the disk is slow: %v", n.number, slow)

@@ -26,12 +26,14 @@ const (
 	wipe        fault = "wiped folder"
 	rot         fault = "damaged data"
 	killAll     fault = "all nodes killed"
+	standstill  fault = "all nodes stand still for a moment"
+	sharedStall fault = "all disks stall for a moment"
 )
 
-var allFaults = []fault{crash, shortCrash, pause, justTooLong, isolate, cutPair, cutOneWay, cutGate, breakLink, slowLink, stall, fullDisk, purge, term, wipe, rot, killAll}
+var allFaults = []fault{crash, shortCrash, pause, justTooLong, isolate, cutPair, cutOneWay, cutGate, breakLink, slowLink, stall, fullDisk, purge, term, wipe, rot, killAll, standstill, sharedStall}
 
-// singleFaults are those of which any one may happen without a request missing its budget.
-var singleFaults = []fault{crash, shortCrash, pause, justTooLong, isolate, cutPair, cutOneWay, cutGate, breakLink, stall, fullDisk, term, rot}
+// singleFaults are those of which any one may happen without a request missing its budget. Nodes that share a machine or a disk stand still together.
+var singleFaults = []fault{crash, shortCrash, pause, justTooLong, isolate, cutPair, cutOneWay, cutGate, breakLink, stall, fullDisk, term, rot, standstill, sharedStall}
 
 // aim is a moment in which a fault is likely, as seeds at random seldom hit it.
 type aim string
@@ -143,6 +145,15 @@ func (w *simWorld) strike(f fault, number, other int, when string) {
 		}
 	case pause:
 		w.pause(n, lasts)
+	case standstill:
+		for _, m := range w.nodes {
+			w.pause(m, 40*ms+w.delay(60*ms))
+		}
+	case sharedStall:
+		until := w.now + 60*ms + w.delay(60*ms)
+		for _, m := range w.nodes {
+			m.disk.hungUntil = until
+		}
 	case justTooLong:
 		w.pause(n, 95*ms+w.delay(60*ms))
 	case isolate:

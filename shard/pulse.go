@@ -1,0 +1,45 @@
+package shard
+
+// Pulse is how a node judges its disk, by how long its writes take (rule R12). All times are in ns on the node's clock.
+type Pulse struct {
+	Most     int64 // a write that takes longer makes the disk slow
+	LookedAt int64
+	Write    int64 // when the write under way began; 0 if none is
+	Waited   int64 // for how long it has been seen to take: pauses of this process are not the disk's
+	SlowAt   int64 // when a write was last slow; 0 if none was
+	Trust    int64 // for how long the disk must have been quick until it is trusted again
+	Sick     bool  // it was slow, and has not been quick for that long
+}
+
+// The limits of a pulse, in ns.
+const (
+	PulseEvery = 5 * 1000 * 1000        // between two looks
+	pulseGap   = 3 * PulseEvery         // counted for one look at most: between looks further apart this process stood still
+	trustLeast = 60 * 1000 * 1000       // a disk that was slow once, as when others use it too, is trusted again soon
+	trustMost  = 16 * trustLeast        // and twice as late each time, up to this
+	trustAnew  = 5 * 1000 * 1000 * 1000 // without a slow write, after which that begins again with the least
+)
+
+// FeelPulse looks at the disk: write is when the write under way began, 0 if none is.
+func FeelPulse(p Pulse, write, now int64) Pulse {
+	seen := min(now-p.LookedAt, pulseGap)
+	if write != p.Write {
+		p.Write, p.Waited, seen = write, 0, min(seen, now-write)
+	}
+	p.LookedAt = now
+	if write > 0 {
+		p.Waited += seen
+	}
+	if write > 0 && p.Waited > p.Most {
+		switch {
+		case p.Sick:
+		case p.SlowAt == 0 || now-p.SlowAt > trustAnew:
+			p.Trust = trustLeast
+		default:
+			p.Trust = min(2*p.Trust, trustMost)
+		}
+		p.SlowAt = now
+	}
+	p.Sick = p.SlowAt > 0 && now-p.SlowAt < p.Trust
+	return p
+}
