@@ -42,6 +42,9 @@ type pace struct {
 	P99Lag    time.Duration `json:"p99Lag"`
 	Held      uint64        `json:"held"`      // requests that waited for one of the connections
 	Explained int           `json:"explained"` // late requests that the generator's own stalls explain
+	Syncs     int           `json:"diskStalls"`
+	Sync      time.Duration `json:"longestDiskStall"`
+	Struck    int           `json:"struck"` // late requests that stalls of the probed disk explain
 }
 
 // keeping is what the run phase cost against its budget.
@@ -49,7 +52,7 @@ type keeping struct {
 	Budget   time.Duration `json:"budget"`
 	Requests uint64        `json:"requests"`
 	Max      time.Duration `json:"max"`
-	Beyond   int           `json:"beyond"` // late or failed, without those that the generator's own stalls explain
+	Beyond   int           `json:"beyond"` // late or failed, without those that stalls of the generator or of the probed disk explain
 	Failed   int           `json:"failed"`
 }
 
@@ -66,6 +69,10 @@ func judgeBudget(o outcome) (keeping, pace) {
 	for _, s := range o.Stalls {
 		p.Longest, p.Stalled = max(p.Longest, s.To-s.From), p.Stalled+s.To-s.From
 	}
+	p.Syncs = len(o.Syncs)
+	for _, s := range o.Syncs {
+		p.Sync = max(p.Sync, s.To-s.From)
+	}
 	for key, g := range o.Tally.Groups {
 		if key.Phase == phaseRun {
 			k.Requests += g.Requests
@@ -80,6 +87,10 @@ func judgeBudget(o outcome) (keeping, pace) {
 		}
 		if explained(s, own, o.Tally.Budget) {
 			p.Explained++
+			continue
+		}
+		if struck(o.Syncs, s) {
+			p.Struck++
 			continue
 		}
 		k.Beyond++

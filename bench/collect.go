@@ -41,6 +41,7 @@ type outcome struct {
 	Tally   tally
 	Samples []sample // empty if no histories are kept
 	Stalls  []stall
+	Syncs   []stall // in which the disk stood still, as far as it was probed
 	Events  []event
 	From    time.Duration      // when the run phase began
 	Seconds map[string]float64 // phase → how long it took
@@ -66,6 +67,7 @@ type snapshot struct {
 type inbox struct {
 	Samples chan sample
 	Stalls  chan stall
+	Syncs   chan stall
 	Events  chan event
 }
 
@@ -108,6 +110,8 @@ func collect(in inbox, t tally, keep bool, begin time.Time, show chan<- snapshot
 		case l := <-in.Stalls:
 			o.Stalls = append(o.Stalls, l)
 			now.Stall = max(now.Stall, l.To-l.From)
+		case l := <-in.Syncs:
+			o.Syncs = append(o.Syncs, l)
 		case <-look.C:
 			now.At, now.Rate = time.Since(begin), float64(recent.TotalCount())/showEvery.Seconds()
 			now.P50, now.P99, now.Max = microseconds(recent.ValueAtQuantile(50)), microseconds(recent.ValueAtQuantile(99)), microseconds(recent.Max())

@@ -20,9 +20,11 @@ type job struct {
 	Settle      time.Duration // how long the cluster may take in the end until every user can be read
 	Connections int
 	KeepAlive   bool
-	Load, Mixed bool // which phases
-	Check       bool // keep histories and read all back
-	Shared      bool // others may write too: counts are not judged
+	Load, Mixed bool          // which phases
+	Check       bool          // keep histories and read all back
+	Shared      bool          // others may write too: counts are not judged
+	Probe       string        // a folder on the disk of the nodes, whose stalls are measured; none if empty
+	MostSync    time.Duration // a write there that takes longer is a stall
 	Beat        beat
 	Script      script
 	Show        func(shown <-chan snapshot, ended chan<- struct{})
@@ -46,15 +48,12 @@ func conduct(j job, out chan<- outcome) {
 		out <- outcome{Err: before.Err, Tally: newTally(j.Budget, j.Width)}
 		return
 	}
-	in := inbox{make(chan sample, 1<<16), make(chan stall), make(chan event)}
+	in := inbox{make(chan sample, 1<<16), make(chan stall), make(chan stall), make(chan event)}
 	show, shown, counted := make(chan snapshot, 4), make(chan struct{}), make(chan outcome, 1)
 	go j.Show(show, shown)
 	go collect(in, newTally(j.Budget, j.Width), j.Check, begin, show, counted)
-	unwatch, watched := make(chan struct{}), make(chan struct{})
-	go func() {
-		watch(j.Beat, begin, in.Stalls, unwatch)
-		close(watched)
-	}()
+	unwatch, watched := make(chan struct{}), make(chan error, 1)
+	go attend(j, begin, in, unwatch, watched)
 	var err error
 	seconds, made, done := map[string]float64{}, uint64(0), make(chan uint64, 1)
 	w := j.Workload
@@ -87,12 +86,24 @@ func conduct(j job, out chan<- outcome) {
 	}
 	r := <-back
 	close(unwatch)
-	<-watched
+	err = errors.Join(err, <-watched)
 	close(in.Samples)
 	<-shown
 	o := <-counted
 	o.From, o.Seconds, o.Base, o.Back, o.Err = from.Sub(begin), seconds, before.Count, r, err
 	out <- o
+}
+
+// attend watches this process and the probed disk until quit is closed.
+func attend(j job, begin time.Time, in inbox, quit <-chan struct{}, ended chan<- error) {
+	probed := make(chan error, 1)
+	if j.Probe != "" {
+		go probeDisk(j.Probe, j.MostSync, begin, in.Syncs, quit, probed)
+	} else {
+		probed <- nil
+	}
+	watch(j.Beat, begin, in.Stalls, quit)
+	ended <- <-probed
 }
 
 // runScript runs a job's script beside its load, and closes stop when the load is to end before its time: at Ctrl-C, or with the script if the

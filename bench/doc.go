@@ -42,6 +42,7 @@
 //	sample.go    what became of one request
 //	readback.go  every user read again in the end, their count and their list
 //	watch.go     when the generator itself did not run
+//	probe.go     when the disk of the nodes stood still
 //	collect.go   the loop that counts
 //	tally.go     what is counted
 //	knee.go      the highest rate that keeps the budget

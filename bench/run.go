@@ -28,6 +28,8 @@ type LoadFlags struct {
 	Timeout      time.Duration `help:"After which an answer is given up." default:"1s"`
 	Budget       time.Duration `help:"Within which every request is to be answered." default:"250ms"`
 	MostStall    time.Duration `name:"most-stall" help:"The longest stall of the generator itself with which a run is still judged." default:"100ms"`
+	Probe        string        `help:"A folder on the disk of the nodes: late requests do not count that were under way while the disk itself stood still." type:"existingdir"`
+	MostSync     time.Duration `name:"most-sync" help:"A small synced write to the probed disk that takes longer is a stall of it." default:"100ms"`
 	Settle       time.Duration `help:"How long the cluster may take in the end until every user can be read back." default:"30s"`
 	CheckTimeout time.Duration `name:"check-timeout" help:"For the check of one user's history; what takes longer is not decided." default:"20s"`
 	Out          string        `help:"Folder for the results." default:"results" type:"path"`
@@ -75,6 +77,7 @@ func jobOf(f LoadFlags, w workload, target string, rate float64, length time.Dur
 		width *= 2
 	}
 	return job{Target: target, Workload: w, Rate: rate, Duration: length, Timeout: f.Timeout, Budget: f.Budget, Width: width, Settle: f.Settle,
+		Probe: f.Probe, MostSync: f.MostSync,
 		Connections: max(1, f.Connections), KeepAlive: f.KeepAlive, Load: true, Mixed: true, Check: true, Beat: realBeat}
 }
 

@@ -44,6 +44,9 @@ func textOf(r report) string {
 	fmt.Fprintf(&b, "\nrate        %.0f requests/s\n", r.Rate)
 	fmt.Fprintf(&b, "generator   longest stall of its own %v (%d stalls, %v in all); sent behind schedule p99 %v, max %v; %d requests waited for a connection; %d late ones are explained by it\n",
 		short(g.Longest), g.Stalls, short(g.Stalled), short(g.P99Lag), short(g.MaxLag), g.Held, g.Explained)
+	if g.Syncs > 0 {
+		fmt.Fprintf(&b, "disk        it stood still %d times, at most for %v; %d late ones are explained by it\n", g.Syncs, short(g.Sync), g.Struck)
+	}
 	if h.Users > 0 {
 		fmt.Fprintf(&b, "histories   %d users, %d operations, %d writes without an answer: %d not linearizable, %d not decided; %d counts within bounds\n", h.Users, h.Operations, h.Open, h.Illegal, h.Unknown, r.Counts)
 	}

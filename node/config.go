@@ -25,7 +25,7 @@ type Config struct {
 	Lease          time.Duration `help:"For how long a node may serve after it asked its neighbour; less than --grace by more than clocks drift apart in it." default:"100ms"`
 	Grace          time.Duration `help:"For how long a node keeps to what it promised its neighbour." default:"120ms"`
 	Silent         time.Duration `help:"Without an answer of its backup for so long, a leader goes on alone." default:"80ms"`
-	SlowDisk       time.Duration `name:"slow-disk" help:"A node whose disk takes longer for a write falls silent, so that the others take over." default:"80ms"`
+	SlowDisk       time.Duration `name:"slow-disk" help:"A node whose disk takes longer for a write falls silent, so that the others take over, unless they are slow too." default:"70ms"`
 	LeaveFor       time.Duration `name:"leave-for" help:"How long a node that is stopped may take to hand its leaderships over." default:"20s"`
 	Pace           time.Duration `help:"Under load, the least time between two synced writes: more requests share each." default:"4ms"`
 	Loops          int           `help:"Loops that share this node's replicas; 0 is one for two processors." default:"0"`

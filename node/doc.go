@@ -57,6 +57,7 @@
 //	space.go     how much room the disk has
 //	pulse.go     the loop that looks how long writes wait
 //	index.go     the loop that knows where in the write log entries stand
+//	progress.go  the loop that says how repairs go on
 //	archive.go   the loop that removes old files of the write log
 //	batch.go     entries ↔ bytes of a RocksDB batch
 //	fill.go      a snapshot → bytes of RocksDB batches

@@ -7,25 +7,19 @@ import (
 )
 
 // leave stops a node as an operator wants it stopped: it hands its leaderships over to backups that are in sync, waits for those that can be reached
-// and are not, then answers nothing any more and frees its neighbours from what they promised it, so that nobody has to wait for it.
+// and are not, unless their node is leaving, too, then answers nothing any more and frees its neighbours from what they promised it, so that nobody has to wait for it.
 func leave(room *Room, left chan<- struct{}) {
 	defer close(left)
 	order(room, shard.LeaveAsked)
 	until, busy := time.Now().Add(room.Config.LeaveFor), true
-	led, given := map[int]bool{}, map[int]bool{} // by shard: since it leaves
 	for busy && time.Now().Before(until) {
+		time.Sleep(5 * time.Millisecond)
 		busy = false
+		leaving := peersLeaving(room)
 		for _, i := range inspectAll(room) {
 			leads := i.State.Known && i.State.View.Leader == room.Self
-			s := i.State.Shard
-			if leads && given[s] { // it was given back: the neighbour is leaving too
-				busy = false
-				break
-			}
-			led[s], given[s] = led[s] || leads, led[s] && !leads
-			busy = busy || leads && i.State.Stream != 0
+			busy = busy || leads && i.State.Stream != 0 && !leaving[peerOf(room.Layout, i.State.Shard, room.Self)]
 		}
-		time.Sleep(5 * time.Millisecond)
 	}
 	for _, s := range heldBy(room.Layout, room.Self) {
 		room.Desks[s].In <- []*shard.Event{{Kind: shard.Retired, Shard: s}}
@@ -48,6 +42,19 @@ func order(room *Room, kind shard.PactKind) {
 			desk.Orders <- kind
 		}
 	}
+}
+
+// peersLeaving returns, by node, whether it is leaving, too: nothing can be handed to it.
+func peersLeaving(room *Room) []bool {
+	leaving := make([]bool, len(room.Pacts))
+	for peer, desk := range room.Pacts {
+		if desk != nil {
+			reply := make(chan bool, 1)
+			desk.Asks <- reply
+			leaving[peer] = <-reply
+		}
+	}
+	return leaving
 }
 
 // inspectAll asks every loop how its replicas are.

@@ -18,6 +18,7 @@ type PactDesk struct {
 	Wants   chan []shard.PactEvent // of replicas
 	Sick    chan bool              // one place, the newest wins: how the disk is
 	Orders  chan shard.PactKind    // LeaveAsked, GoodbyeAsked
+	Asks    chan chan<- bool       // whether the peer is leaving, too
 	Books   <-chan shard.Book      // from the council
 	Elected <-chan struct{}        // from the council
 }
@@ -44,6 +45,9 @@ func runPact(room *Room, peer int, p shard.Pact) {
 		case list = <-desk.Wants:
 		case sick := <-desk.Sick:
 			list[0] = shard.PactEvent{Kind: shard.DiskIs, Sick: sick}
+		case reply := <-desk.Asks:
+			reply <- p.PeerLeaves
+			continue
 		case kind := <-desk.Orders:
 			list[0].Kind = kind
 		case book := <-desk.Books:
@@ -70,7 +74,7 @@ func fulfil(room *Room, peer int, conn *Conn, effects []shard.PactEffect) {
 		switch fx.Kind {
 		case shard.SendPing:
 			select {
-			case room.Links[peer].Urgent <- &wire.Message{Kind: wire.LeasePing, Life: fx.Life, At: fx.At, Vows: wireVows(fx.Vows)}:
+			case room.Links[peer].Urgent <- &wire.Message{Kind: wire.LeasePing, Life: fx.Life, At: fx.At, State: wireState(fx), Vows: wireVows(fx.Vows)}:
 			default:
 			}
 			continue
@@ -98,6 +102,17 @@ func fulfil(room *Room, peer int, conn *Conn, effects []shard.PactEffect) {
 		events = append(events, e)
 	}
 	hand(room, events)
+}
+
+// wireState returns how this node is, as its pings say.
+func wireState(fx *shard.PactEffect) (state uint8) {
+	if fx.Sick {
+		state |= wire.IsSick
+	}
+	if fx.Leaving {
+		state |= wire.IsLeaving
+	}
+	return state
 }
 
 func wireVows(vows []shard.Vow) []wire.Vow {

@@ -131,7 +131,7 @@ func start(all opened, done chan<- opened) {
 		room.Links[peer] = &Link{Out: make(chan []letter, linkQueue), Urgent: make(chan *wire.Message, urgentQueue), Break: make(chan uint64, 1), Feeds: make(chan struct{}, 1),
 			Relays: make(chan relay, relayMost), Echoes: make(chan echo, relayMost)}
 		if shared[peer] != nil {
-			room.Pacts[peer] = &PactDesk{In: make(chan pactNote, pactQueue), Wants: make(chan []shard.PactEvent, pactQueue), Sick: make(chan bool, 1), Orders: make(chan shard.PactKind, 4),
+			room.Pacts[peer] = &PactDesk{In: make(chan pactNote, pactQueue), Wants: make(chan []shard.PactEvent, pactQueue), Sick: make(chan bool, 1), Orders: make(chan shard.PactKind, 4), Asks: make(chan chan<- bool),
 				Books: room.Council.Books[peer], Elected: room.Council.Elected[peer]}
 		}
 	}
@@ -139,6 +139,7 @@ func start(all opened, done chan<- opened) {
 	go runPulse(room)
 	go runIndex(room, all.places)
 	go runViews(room, room.Council.Books[room.Layout.Nodes])
+	go runProgress(room)
 	go runArchive(room, room.Council.Books[room.Layout.Nodes+1])
 	for i, desk := range room.Loops {
 		go runReplicas(room, desk, shares[i])

@@ -20,6 +20,7 @@
 //	council.go  agreement on the views: StepCouncil, around etcd's Raft core
 //	ready.go    what that core wants ticked, stored and sent
 //	member.go   messages from other councils; stores that join and take another's place
+//	pulse.go    how a node judges its disk: FeelPulse
 //	book.go     the views and members that the log of the council comes to
 //	birth.go    a cluster's first state; a council from what was saved
 //

@@ -10,8 +10,11 @@ type Pact struct {
 	LastPing   int64
 	LastTick   int64
 	LastHeard  int64 // ns of the sending of the last ping that was answered
-	Sick       bool  // the disk is in trouble: neither ping nor answer (rule R12)
+	Sick       bool  // the disk is in trouble (rule R12)
 	Leaving    bool  // this node hands its leaderships over
+	PeerSick   bool  // as the peer's last ping says
+	PeerLeaves bool  // as the peer's last ping says
+	PeerAt     int64 // ns on the peer's clock of that ping
 	Gone       bool  // this node has said good-bye and promises nothing any more
 	Timing     PactTiming
 	Shares     []Share
@@ -70,7 +73,7 @@ const PactGap = 50 * 1000 * 1000
 // The events of a pact.
 const (
 	PactTick     PactKind = iota + 1
-	PingCame              // from the peer's store Store and its process Life, sent at its time At, with its Vows
+	PingCame              // from the peer's store Store and its process Life, sent at its time At, with its Vows, and whether it is Sick or Leaving
 	PongCame              // the answer of the peer's store Store to our ping of At, with the Vows that it promises
 	ViewsCame             // Views by shard, and the member id of the peer's store
 	LinkBroke             // the connection to the peer broke
@@ -83,17 +86,18 @@ const (
 
 // PactEvent is something that happened to a pact.
 type PactEvent struct {
-	Kind   PactKind
-	Now    int64
-	Store  uint64
-	Life   int64
-	At     int64
-	Vows   []Vow
-	Views  []View
-	Shard  int
-	Epoch  uint64
-	Effect EffectKind
-	Sick   bool
+	Kind    PactKind
+	Now     int64
+	Store   uint64
+	Life    int64
+	At      int64
+	Vows    []Vow
+	Views   []View
+	Shard   int
+	Epoch   uint64
+	Effect  EffectKind
+	Sick    bool
+	Leaving bool
 }
 
 // PactEffectKind is what the shell is to do for a pact.
@@ -101,7 +105,7 @@ type PactEffectKind uint8
 
 // The effects of a pact.
 const (
-	SendPing  PactEffectKind = iota + 1 // to the peer, with Vows, Life and At
+	SendPing  PactEffectKind = iota + 1 // to the peer, with Vows, Life, At, Sick and Leaving
 	SendPong                            // to the peer, with Vows and At
 	TellView                            // to the replica of Shard: ViewLearnt
 	TellLease                           // to the replica of Shard: LeaseCame
@@ -118,6 +122,8 @@ type PactEffect struct {
 	Until     int64
 	FreeFrom  int64
 	Fresh     bool
+	Sick      bool
+	Leaving   bool
 	Life, At  int64
 	Vows      []Vow
 	Proposals []Proposal
@@ -149,13 +155,20 @@ func StepPact(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
 	case RaftLeads:
 		p = askAgain(p)
 	case DiskIs:
-		p.Sick = e.Sick
+		if p.Sick && !e.Sick { // it has not listened for a while
+			p = hearAnew(p, e.Now)
+		}
+		p.Sick, p.LastPing = e.Sick, 0 // the peer is to know at once: two that are sick together go on as if they were well, since nobody could take over
 	case LeaveAsked:
 		p.Leaving = true
 	case GoodbyeAsked: // the next life begins, as far as the peer is concerned
 		p.Gone = true
-		out = append(out, PactEffect{Kind: SendPing, Life: p.Life + 1, At: e.Now})
+		out = append(out, PactEffect{Kind: SendPing, Life: p.Life + 1, At: e.Now, Leaving: true})
 	case PactTick:
+		if e.Now-p.LastTick > PactGap { // to go on alone would take a whole grace once the pings that waited here have been answered
+			p = hearAnew(p, e.Now)
+		}
+		p.LastTick = e.Now
 		p, out = watch(p, e.Now, out)
 	}
 	p, out = ping(p, e.Now, out)

@@ -140,3 +140,59 @@ func TestAnotherStoreIsNotHeard(t *testing.T) {
 		}
 	}
 }
+
+// A node whose disk is sick neither asks nor promises, but says how it is; two that are sick together, as when they share a disk, go on as if they were
+// well, since nobody could take over from them (rule R12).
+func TestSickNodesTogether(t *testing.T) {
+	ping := PactEvent{Kind: PingCame, Store: 7, Life: 1, At: 1000 * ms, Vows: []Vow{{0, 1}}, Now: 1000 * ms}
+	p, out := stepPacts(pactAt(0, inSync, 1000*ms), PactEvent{Kind: DiskIs, Sick: true, Now: 1000 * ms}, ping)
+	if n, fx := countPact(out, SendPing); n != 1 || !fx.Sick || len(fx.Vows) > 0 {
+		t.Fatalf("it turns sick: %+v", out)
+	}
+	if n, _ := countPact(out, SendPong); n != 0 {
+		t.Fatalf("alone it promises: %+v", out)
+	}
+	ping.Sick, ping.At, ping.Now = true, 1010*ms, 1010*ms
+	p, out = stepPacts(p, ping, PactEvent{Kind: LeaderWants, Effect: Complain, Epoch: 1, Now: 1010 * ms}, PactEvent{Kind: PactTick, Now: 1020 * ms})
+	_, pong := countPact(out, SendPong)
+	_, asks := countPact(out, SendPing)
+	if len(pong.Vows) != 1 || len(asks.Vows) != 1 || !asks.Sick {
+		t.Errorf("both are sick: %+v", out)
+	}
+	if n, _ := countPact(out, Propose); n != 0 {
+		t.Errorf("it blames a backup that waits for the disk as it does: %+v", out)
+	}
+	ping.Sick, ping.At, ping.Now = false, 1015*ms, 1025*ms // a ping that is older than the newest would not count
+	p, out = stepPacts(p, ping)
+	if n, _ := countPact(out, SendPong); n != 0 {
+		t.Errorf("the peer is well again: %+v", out)
+	}
+	_, out = stepPacts(p, append([]PactEvent{{Kind: DiskIs, Now: 1150 * ms}}, ticksOf(1150*ms, 1180*ms)...)...)
+	if n, _ := countPact(out, Propose); n != 0 {
+		t.Errorf("well again, it takes its own silence for the peer's: %+v", out)
+	}
+	if n, fx := countPact(out, SendPing); n == 0 || fx.Sick || len(fx.Vows) != 1 {
+		t.Errorf("well again: %+v", out)
+	}
+}
+
+// Nothing is handed to a neighbour that is about to stop, neither by a node that is leaving too nor because placement wants it there.
+func TestNothingIsHandedToWhoLeaves(t *testing.T) {
+	led := View{Epoch: 2, Leader: 1, Backup: 0, InSync: true} // placement wants node 0
+	for name, c := range map[string]struct{ leaves, peerLeaves, handed bool }{
+		"placement wants it": {false, false, true}, "the peer leaves": {false, true, false}, "this node leaves": {true, false, true}, "both leave": {true, true, false},
+	} {
+		p := pactAt(1, led, 1000*ms)
+		pong := PactEvent{Kind: PongCame, Store: 7, At: 1000 * ms, Vows: []Vow{{0, 2}}, Now: 1000 * ms}
+		ping := PactEvent{Kind: PingCame, Store: 7, Life: 1, At: 1000 * ms, Leaving: c.peerLeaves, Now: 1000 * ms}
+		p, _ = stepPacts(p, pong, ping)
+		if c.leaves {
+			p, _ = stepPacts(p, PactEvent{Kind: LeaveAsked, Now: 1000 * ms})
+		}
+		p.Timing.Silent = 1 << 40 // no answers are wanted here
+		_, out := stepPacts(p, ticksOf(1005*ms, 2100*ms)...)
+		if n, _ := countPact(out, TellDrain); n > 0 != c.handed {
+			t.Errorf("%s: %d times", name, n)
+		}
+	}
+}

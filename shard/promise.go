@@ -2,9 +2,15 @@ package shard
 
 // answerPing promises leases for the shards on whose epoch both agree, but not for one that is proposed to be taken from the peer. A
 // leader promises only to a backup that it takes for in sync, a backup to its leader in any case (rule R3). A ping of a later life of the
-// peer frees this node from what it promised to the former one.
+// peer frees this node from what it promised to the former one. A sick node does not answer, unless the peer is sick, too (rule R12).
 func answerPing(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
-	if e.Store != p.Store || e.Life < p.PeerLife || p.Sick || p.Gone {
+	if e.Store != p.Store || e.Life < p.PeerLife || p.Gone {
+		return p, out
+	}
+	if e.Life > p.PeerLife || e.At >= p.PeerAt {
+		p.PeerSick, p.PeerLeaves, p.PeerAt = e.Sick, e.Leaving, e.At
+	}
+	if p.Sick && !p.PeerSick {
 		return p, out
 	}
 	reborn := e.Life > p.PeerLife && p.PeerLife > 0
@@ -89,7 +95,7 @@ func noteWant(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
 		switch {
 		case e.Effect == Flipped:
 			s.Demand, s.Heard = true, max(s.Heard, e.Now-p.Timing.Silent/2)
-		case e.Effect == Complain && (s.View.InSync || s.Demand) && (s.Proposed.Epoch == 0 || s.Proposed.InSync):
+		case e.Effect == Complain && !p.Sick && (s.View.InSync || s.Demand) && (s.Proposed.Epoch == 0 || s.Proposed.InSync):
 			next.InSync = false
 			s.Proposed, s.AskedAt = next, 0
 		case e.Effect == Caught && s.Demand && s.Proposed.Epoch == 0:
@@ -102,18 +108,19 @@ func noteWant(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
 	return p, out
 }
 
+// hearAnew counts the peer's silence anew, for the most part: its answers may still be on their way.
+func hearAnew(p Pact, now int64) Pact {
+	p.LastHeard = max(p.LastHeard, now-p.Timing.Silent/2)
+	for i := range p.Shares {
+		p.Shares[i].Heard = max(p.Shares[i].Heard, now-p.Timing.Silent/2)
+	}
+	return p
+}
+
 // watch proposes what silence and time call for: a leader itself alone when its backup no longer promises, a backup itself when its
 // promise has run out, a fresh leader what it needs to serve again; a damaged backup that is not in sync a new epoch, so that no wish of this
 // one can be granted once it has begun with nothing. And it hands over what placement wants elsewhere.
-//
-// After a pause of this process silence is counted anew: the peer's answers may still be on their way, and to go on alone would take a whole grace
-// once the pings that waited here have been answered.
 func watch(p Pact, now int64, out []PactEffect) (Pact, []PactEffect) {
-	paused := now-p.LastTick > PactGap
-	p.LastTick = now
-	if paused {
-		p.LastHeard = max(p.LastHeard, now-p.Timing.Silent/2)
-	}
 	if p.Sick || p.Gone {
 		return p, out
 	}
@@ -121,9 +128,6 @@ func watch(p Pact, now int64, out []PactEffect) (Pact, []PactEffect) {
 		s := &p.Shares[i]
 		leads := s.Known && s.View.Leader == p.Self
 		wanted := s.View.InSync || s.Demand
-		if paused {
-			s.Heard = max(s.Heard, now-p.Timing.Silent/2)
-		}
 		silent := now-max(s.Heard, s.Since) > p.Timing.Silent || min(now-p.LastHeard, now-s.Since) > p.Timing.Silent
 		due := false
 		switch {
@@ -140,7 +144,7 @@ func watch(p Pact, now int64, out []PactEffect) (Pact, []PactEffect) {
 		if due {
 			s.Proposed, s.AskedAt = View{s.View.Epoch + 1, p.Self, p.Peer, false}, 0
 		}
-		elsewhere := s.Steady > 0 && (p.Leaving || !s.Preferred && now-s.Steady > p.Timing.SteadyFor)
+		elsewhere := s.Steady > 0 && !p.PeerLeaves && (p.Leaving || !s.Preferred && now-s.Steady > p.Timing.SteadyFor)
 		switch {
 		case !leads || !s.View.InSync || s.Fresh || s.Proposed.Epoch > 0:
 		case s.Drain == 0 && elsewhere:
@@ -154,20 +158,21 @@ func watch(p Pact, now int64, out []PactEffect) (Pact, []PactEffect) {
 	return p, out
 }
 
-// ping asks the peer for leases: of every shard that is led here, so that a leader has one when it flips, and of those that are backed in sync.
+// ping asks the peer for leases: of every shard that is led here, so that a leader has one when it flips, and of those that are backed in sync. A sick
+// node asks for none, unless the peer is sick, too, and says how it is.
 func ping(p Pact, now int64, out []PactEffect) (Pact, []PactEffect) {
-	if p.Sick || p.Gone || now-p.LastPing < p.Timing.PingEvery {
+	if p.Gone || now-p.LastPing < p.Timing.PingEvery {
 		return p, out
 	}
 	p.LastPing = now
 	vows := make([]Vow, 0, len(p.Shares))
 	for i := range p.Shares {
 		s := &p.Shares[i]
-		if s.Known && s.Proposed.Epoch == 0 && !s.Fresh && !s.Damaged && (s.View.InSync || s.View.Leader == p.Self) {
+		if (!p.Sick || p.PeerSick) && s.Known && s.Proposed.Epoch == 0 && !s.Fresh && !s.Damaged && (s.View.InSync || s.View.Leader == p.Self) {
 			vows = append(vows, Vow{s.Shard, s.View.Epoch})
 		}
 	}
-	return p, append(out, PactEffect{Kind: SendPing, Life: p.Life, At: now, Vows: vows})
+	return p, append(out, PactEffect{Kind: SendPing, Life: p.Life, At: now, Sick: p.Sick, Leaving: p.Leaving, Vows: vows})
 }
 
 // propose repeats every open proposal until its outcome is learnt (rule R6), all shards in one.

@@ -296,8 +296,8 @@ func (w *simWorld) term(n *simNode, down int64) {
 	var look func()
 	look = func() {
 		leads := false
-		for _, r := range n.replicas {
-			leads = leads || r != nil && r.Known && r.View.Leader == n.number
+		for s, r := range n.replicas {
+			leads = leads || r != nil && r.Known && r.View.Leader == n.number && !n.pacts[w.peerOf(n, s)].PeerLeaves
 		}
 		if leads && w.now-began < 1500*ms {
 			w.on(n, 5*ms, look)

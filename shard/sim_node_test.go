@@ -70,7 +70,7 @@ func (w *simWorld) on(n *simNode, d int64, run func()) {
 func (w *simWorld) boot(number int) {
 	n := w.nodes[number]
 	n.up, n.paused, n.leaving, n.life, n.starts, n.backlog = true, false, false, n.life+1, n.starts+1, nil
-	n.disk.queue, n.disk.writing, n.disk.full, n.disk.sick, n.disk.pulse = nil, false, false, false, Pulse{Most: 80 * ms, LookedAt: w.now}
+	n.disk.queue, n.disk.writing, n.disk.full, n.disk.sick, n.disk.pulse = nil, false, false, false, Pulse{Most: 70 * ms, LookedAt: w.now}
 	n.replicas, n.users, n.pacts = make([]*Replica, w.plan.layout.Shards), make([]int, w.plan.layout.Shards), make([]*Pact, w.plan.layout.Nodes)
 	shared := make([][]int, w.plan.layout.Nodes)
 	for s := range w.plan.layout.Shards {
@@ -208,7 +208,7 @@ func (w *simWorld) stepPactOn(n *simNode, peer int, from *simStream, e *PactEven
 		fx := &out[k]
 		switch fx.Kind {
 		case SendPing:
-			ping := PactEvent{Kind: PingCame, Store: n.member, Life: fx.Life, At: fx.At, Vows: fx.Vows}
+			ping := PactEvent{Kind: PingCame, Store: n.member, Life: fx.Life, At: fx.At, Sick: fx.Sick, Leaving: fx.Leaving, Vows: fx.Vows}
 			w.ping(n, peer, ping)
 		case SendPong:
 			pong := PactEvent{Kind: PongCame, Store: n.member, At: fx.At, Vows: fx.Vows}

@@ -40,7 +40,7 @@ var layouts = [kindEnd][]field{
 	SnapBegin: {shard, epoch, lsn},
 	SnapData:  {shard, epoch, records},
 	SnapEnd:   {shard, epoch, lsn, history, entries},
-	LeasePing: {life, at, vows},
+	LeasePing: {life, at, state, vows},
 	LeasePong: {at, vows},
 	Raft:      {data},
 	Views:     {views},
@@ -77,6 +77,7 @@ var (
 	code     = small("code", func(m *Message) *uint8 { return (*uint8)(&m.Code) })
 	op       = small("op", func(m *Message) *uint8 { return &m.Op })
 	fields   = small("fields", func(m *Message) *uint8 { return &m.Fields })
+	state    = small("state", func(m *Message) *uint8 { return &m.State })
 	result   = small("result", func(m *Message) *uint8 { return &m.Result })
 	text     = words("text", func(m *Message) *string { return &m.Text })
 	userID   = words("id", func(m *Message) *string { return &m.Record.ID })

@@ -69,7 +69,7 @@
 //	18    snapbegin  -    leader → backup    shard epoch lsn                                 the whole shard as of lsn follows
 //	19    snapdata   crc  leader → backup    shard epoch records                             records of the snapshot
 //	20    snapend    crc  leader → backup    shard epoch lsn history entries                 the snapshot is whole; with lsn 0 and entries: more of the window follows
-//	21    leaseping  -    node → node        life at vows                                    asks for leases
+//	21    leaseping  -    node → node        life at state vows                              asks for leases
 //	22    leasepong  -    node → node        at vows                                         the ping's own at, and the leases granted
 //	23    raft       crc  node → node        data                                            a message of Raft
 //	24    views      crc  node → gw          views                                           after welcome, and whenever a view has changed
@@ -78,7 +78,7 @@
 //
 //	shard epoch lsn applied touched offset limit   unsigned integers
 //	ends                                           an unsigned integer: the epoch of the last write in the log, 0 if it is empty
-//	code op fields result                          unsigned integers below 256; see Code, Op, HasName …, Result
+//	code op fields state result                    unsigned integers below 256; see Code, Op, HasName …, IsSick …, Result
 //	clock deadline                                 nanoseconds on a boot-time clock: the sender's, the receiver's
 //	life                                           number of the process that pings: it grows with every start of its store
 //	at                                             nanoseconds on the boot-time clock of who pings: when it pinged

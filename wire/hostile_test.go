@@ -80,7 +80,7 @@ func TestHostileBodies(t *testing.T) {
 		"vow below zero":        {"\x94\x16\x00\x05\x92\x01\xff", "byte 4: field vows: expected an unsigned integer, found 0xff"},
 		"too many vows":         {"\x94\x16\x00\x05\xdc\x20\x02" + strings.Repeat("\x01", 8194), "byte 4: field vows: expected 0 to 8192 elements, found 8194"},
 		"at unsigned":           {"\x94\x16\x00\xcf\xff\xff\xff\xff\xff\xff\xff\xff\x90", "byte 3: field at: expected at most 9223372036854775807"},
-		"life text":             {"\x95\x15\x00\xa0\x05\x90", "byte 3: field life: expected an integer, found 0xa0"},
+		"life text":             {"\x96\x15\x00\xa0\x05\x00\x90", "byte 3: field life: expected an integer, found 0xa0"},
 		"odd history":           {"\x98\x14\x00\x01\x01\x01\x91\x01\x90\xce\x00\x00\x00\x00", "byte 6: field history: expected pairs of epoch and lsn, found 1 elements"},
 		"raft text":             {"\x94\x17\x00\xa1a\xce\x00\x00\x00\x00", "byte 3: field data: expected bytes, found 0xa1"},
 		"raft bytes of 4 GiB":   {"\x94\x17\x00\xc6\xff\xff\xff\xff\xce\x00\x00\x00\x00", "byte 3: expected a length of at most the 5 bytes left, found 4294967295"},

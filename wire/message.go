@@ -69,6 +69,12 @@ const (
 	HasGroup
 )
 
+// Bits of Message.State: how the node is that asks for leases.
+const (
+	IsSick    = 1 << iota // its disk is in trouble
+	IsLeaving             // it is about to stop, and hands its leaderships over
+)
+
 // Result says what became of a get or a write.
 type Result = uint8
 
@@ -135,6 +141,7 @@ type Message struct {
 	Op       Op
 	Fields   uint8
 	Result   Result
+	State    uint8
 	More     bool
 	ID       uint64 // request id on this connection
 	Shard    uint64

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"os"
+	"syscall"
+	"time"
+)
+
+const (
+	probeEvery = 20 * time.Millisecond
+	probeSize  = 4096                   // bytes of a probe's write
+	probeAfter = 250 * time.Millisecond // after a stall of the disk, in which its consequences still count as its own
+)
+
+// probeDisk writes to a file in a folder, synced, again and again, and reports each write that takes longer than most: for so long the disk stood
+// still for everybody, and not only for one node.
+func probeDisk(dir string, most time.Duration, begin time.Time, syncs chan<- stall, quit <-chan struct{}, ended chan<- error) {
+	file, err := os.CreateTemp(dir, "probe-")
+	if err != nil {
+		ended <- err
+		return
+	}
+	defer file.Close()
+	err = os.Remove(file.Name()) // it goes with this process, however that ends
+	block := make([]byte, probeSize)
+	for err == nil {
+		select {
+		case <-quit:
+			ended <- nil
+			return
+		case <-time.After(probeEvery):
+		}
+		from := time.Now()
+		if _, err = file.WriteAt(block, 0); err == nil {
+			err = syscall.Fdatasync(int(file.Fd()))
+		}
+		if to := time.Now(); to.Sub(from) > most {
+			select {
+			case syncs <- stall{from.Sub(begin), to.Sub(begin)}:
+			case <-quit:
+			}
+		}
+	}
+	<-quit
+	ended <- err
+}
+
+// struck tells whether a request was under way while the disk stood still, or soon after.
+func struck(syncs []stall, s sample) bool {
+	for _, one := range syncs {
+		if s.Intended < one.To+probeAfter && s.Done > one.From {
+			return true
+		}
+	}
+	return false
+}
