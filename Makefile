@@ -24,6 +24,7 @@ SECONDS :=
 PLANTED :=
 RATE := 500
 CHAOS := long
+BASE :=
 RESULTS := results
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 COMPOSE := $(shell command -v docker-compose || echo docker compose)
@@ -63,7 +64,7 @@ build: deps ## builds bin/node, bin/gateway and bin/bench
 run: build ## builds, then runs three nodes and a gateway here; DATA=folder, ARGS=further flags
 	@exec bin/bench cluster --dir $(DATA) $(ARGS)
 
-# Exit codes: 2 the budget was missed, 3 wrong answers, 4 this machine was too busy to judge.
+# bench's exit codes, which make prints as "Error n": 2 the budget was missed, 3 wrong answers, 4 this machine was too busy to judge.
 bench: build ## a minute of CRUD load with a kill and a restart in it, judged; RATE=operations a second, ARGS=further flags
 	@bin/bench run --cluster --rate $(RATE) --duration 60s --fault 'kill db-1 at 15s; start db-1 at 35s' --out $(RESULTS)/bench $(ARGS)
 
@@ -101,9 +102,8 @@ sim: ## runs the simulator: SEEDS=how many, FROM=the first, SINGLE=1 for one fau
 planted: ## plants bugs in copies of the protocol, each of which the simulator must find; PLANTED=short for the quick ones
 	@go test ./shard -count=1 -timeout 1h -v -tags planted -parallel 2 -run 'TestPlanted' $(if $(filter short,$(PLANTED)),-planted.short) | grep -E 'caught|FAIL|^ok|fails without'
 
-images: ## builds the container images tandem-gateway and tandem-db
-	@base=../shared/base-images; \
-	if [ -x $$base ] && ! docker image inspect golang:1.26-bookworm debian:bookworm-slim >/dev/null 2>&1; then $(SUDO) $$base; fi
+images: ## builds the container images tandem-gateway, tandem-db and tandem-load; BASE=command that makes the base images where no registry is reached
+	@[ -z "$(BASE)" ] || docker image inspect golang:1.26-bookworm debian:bookworm-slim >/dev/null 2>&1 || $(SUDO) $(BASE)
 	docker build -q -f Dockerfile.gateway -t tandem-gateway .
 	docker build -q -f Dockerfile.db -t tandem-db .
 	docker build -q -f Dockerfile.gateway --target load -t tandem-load .

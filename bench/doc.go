@@ -12,7 +12,7 @@
 //	bench pages     measures LIST at offset 0 and near the end
 //
 // How a run goes: drive starts operations at their time and shoot does each in a goroutine of its own; collect counts what comes back; watch
-// notes when this process itself stood still; a script lets faults happen. Then everything is read back, the histories are judged, and a
+// notes when this process itself stood still, and probe when the disk of the nodes did; a script lets faults happen. Then everything is read back, the histories are judged, and a
 // report is made. docs/bench.md says what the figures mean and what they do not.
 //
 // The rooms, commands and what is shared by them first:

@@ -20,6 +20,7 @@ type chaosReport struct {
 	Beyond    int             `json:"beyond"`
 	Failed    int             `json:"failed"`
 	Explained int             `json:"explained"`
+	Struck    int             `json:"struck"` // by stalls of the probed disk
 	Max       time.Duration   `json:"max"`
 	Stall     time.Duration   `json:"longestStall"`
 	Kinds     map[string]toll `json:"kinds"`
@@ -44,7 +45,7 @@ type toll struct {
 // addRound adds a round to a report. What happens after the end of a fault belongs to it, until the next one.
 func addRound(r chaosReport, one report, stalls []stall) chaosReport {
 	r.Requests, r.Beyond, r.Failed = r.Requests+one.Budget.Requests, r.Beyond+one.Budget.Beyond, r.Failed+one.Budget.Failed
-	r.Explained, r.Counts = r.Explained+one.Generator.Explained, r.Counts+one.Counts
+	r.Explained, r.Struck, r.Counts = r.Explained+one.Generator.Explained, r.Struck+one.Generator.Struck, r.Counts+one.Counts
 	r.Max, r.Stall = max(r.Max, one.Budget.Max), max(r.Stall, one.Generator.Longest)
 	h, n := r.Histories, one.Histories
 	r.Histories = checked{h.Users + n.Users, h.Operations + n.Operations, h.Open + n.Open, h.Unknown + n.Unknown, h.Illegal + n.Illegal, n.First, n.Page}
@@ -98,7 +99,7 @@ func chaosText(r chaosReport) string {
 	}
 	_ = table.Flush() // a strings.Builder never fails
 	h := r.Histories
-	fmt.Fprintf(&b, "\nrequests    %d; %d beyond %v (%d of them failed, longest %v), %d more explained by the harness's own stalls, the longest %v\n", r.Requests, r.Beyond, r.Budget, r.Failed, short(r.Max), r.Explained, short(r.Stall))
+	fmt.Fprintf(&b, "\nrequests    %d; %d beyond %v (%d of them failed, longest %v), %d more explained by the harness's own stalls, the longest %v, and %d by those of the probed disk\n", r.Requests, r.Beyond, r.Budget, r.Failed, short(r.Max), r.Explained, short(r.Stall), r.Struck)
 	fmt.Fprintf(&b, "histories   %d users, %d operations, %d writes without an answer: %d not linearizable, %d not decided; %d counts within bounds\n", h.Users, h.Operations, h.Open, h.Illegal, h.Unknown, r.Counts)
 	fmt.Fprintf(&b, "in the end  %d users, every acknowledged write is there: %v\n%s", r.Users, len(r.Wrong) == 0, r.Digests)
 	for _, why := range r.Wrong {

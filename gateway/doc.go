@@ -6,7 +6,8 @@
 //  2. handlers.go reads the body, and only then does the deadline begin; user.go checks it against the schema, tag.go the If-Match header.
 //  3. shard.Place says which shard the user belongs to, the views who leads it.
 //  4. call.go sends the write to one of the leader's links and waits. After a broken connection, a try without an answer or a refusal that may
-//     pass, it sends the same request id again, until the deadline: at the replica that try.go says. An outcome of any of the tries counts.
+//     pass, it sends the same request id again, until the deadline: at the replica that try.go says. An outcome of any of the tries
+//     counts, but for a refusal while an earlier try may yet be done (rule R20).
 //  5. link.go writes all requests that are waiting in one system call, and hands each answer to who waits for it.
 //  6. handlers.go makes the response of the outcome; problem.go writes it.
 //
@@ -24,16 +25,19 @@
 //
 //	ms    leader               backup                  the gateway
 //	0     dies                                         its connection breaks, or is silent: a try ends after --try (50 ms)
-//	50                         "cannot be asked now"   asks the other replica, then both in turn, with pauses of 5 to 15 ms
+//	50                         passes on, or refuses   asks the other replica, then both in turn, with pauses of 5 to 15 ms
 //	90                                                 no pong: the connections to the dead leader are given up, what waits there fails at once
 //	150                        takes over              is told the new view, and looks for it every 10 ms: asks the new leader at once
 //	152                        answers                 the outcome, under the request id of the first try
 //	240                                                the deadline: 503 with Retry-After, and the last reason that tells something
 //
-// At most two tries of a request are under way at a node, so a node that hangs is not sent ever more. A count or a list leaves a node out that has
-// failed it or has said nothing for a third of its time, and asks another cover; when there is none, it waits for newer views.
+// When both replicas say that they could not answer for a second, or there has been no connection to them for as long, the 503 comes at once.
 //
-// A connection that says nothing for --silence (80 ms) although an answer is due is given up, and dialled again at least every 50 ms (rule R19). A view that changes nudges the
+// At most two tries of a request are under way at a node, so a node that hangs is not sent ever more. A count or a list leaves a node out that has
+// failed it or has said nothing for a third of its time, and asks another cover; when there is none, it waits for newer views, unless those that are
+// missing have been away or stuck for a second.
+//
+// A connection that says nothing for --silence (80 ms) although an answer is due is given up and dialled again, with pauses of at most 50 ms (rule R19). A view that changes nudges the
 // connections to the two nodes concerned: one that is up has to answer a ping, one that waits to be dialled is dialled at once.
 //
 // A 503 says that a write may have been done, unless every try was refused before it could be: no connection, a full queue, a deadline that had passed.

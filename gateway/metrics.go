@@ -39,7 +39,7 @@ func newMetrics() Metrics {
 	}
 	m.Registry.MustRegister(m.Requests, m.Durations, m.Touched, m.Tries, m.Retries, m.ViewChanges, m.Panics, m.LinksUp, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	for _, reason := range [...]mishap{silence, unsent, broken, notLeader, notNow, overdue, busy, sickDisk, notHere, outdated, uncovered} {
+	for _, reason := range [...]mishap{silence, unsent, broken, notLeader, notNow, overdue, busy, sickDisk, stuck, gone, notHere, unsure, outdated, uncovered} {
 		m.Retries.WithLabelValues(string(reason)) // shown as 0 until there is one
 	}
 	return m

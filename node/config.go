@@ -20,12 +20,12 @@ type Config struct {
 	Cluster        string        `help:"Name of the cluster; kept in the data folder and checked on every connection." default:"tandem"`
 	Shards         int           `help:"Number of shards; fixed when the cluster is first started." default:"24"`
 	CacheMB        uint64        `name:"cache-mb" help:"Block cache of RocksDB, MiB." default:"128"`
-	WalKeepMB      uint64        `name:"wal-keep-mb" help:"How much of its write log a node keeps for a peer that has been away, MiB." default:"1024"`
+	WalKeepMB      uint64        `name:"wal-keep-mb" help:"How much of its write log a node keeps for a peer that has been away, MiB; less than 1024 counts as 1024." default:"1024"`
 	RepairMB       uint64        `name:"repair-mb" help:"How much a repair sends to one node, MiB a second at most; requests go first." default:"16"`
 	Lease          time.Duration `help:"For how long a node may serve after it asked its neighbour; less than --grace by more than clocks drift apart in it." default:"100ms"`
 	Grace          time.Duration `help:"For how long a node keeps to what it promised its neighbour." default:"120ms"`
 	Silent         time.Duration `help:"Without an answer of its backup for so long, a leader goes on alone." default:"80ms"`
-	SlowDisk       time.Duration `name:"slow-disk" help:"A node whose disk takes longer for a write falls silent, so that the others take over, unless they are slow too." default:"70ms"`
+	SlowDisk       time.Duration `name:"slow-disk" help:"A node whose disk takes longer for a write asks and promises nothing, so that its neighbours take over, unless they are slow, too." default:"70ms"`
 	LeaveFor       time.Duration `name:"leave-for" help:"How long a node that is stopped may take to hand its leaderships over." default:"20s"`
 	Pace           time.Duration `help:"Under load, the least time between two synced writes: more requests share each." default:"4ms"`
 	Loops          int           `help:"Loops that share this node's replicas; 0 is one for two processors." default:"0"`

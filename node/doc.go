@@ -8,11 +8,13 @@
 //	pact (one a neighbour) owns what the two promise each other, and proposes views; asks shard.StepPact
 //	council                owns this node's part in Raft, which holds the views; asks shard.StepCouncil
 //	disk                   owns all writes: what is waiting becomes one batch and one fsync (group commit)
-//	pulse                  looks how long writes wait; a slow or full disk makes the node fall silent
+//	pulse                  looks how long writes take; with a slow or full disk the node asks and promises nothing, and says so
 //	index                  knows where in the write log each shard's entries stand
 //	archive                removes files of the write log that nobody can need
+//	progress               writes to the log how repairs go on
 //	views                  tells the gateways the views
 //	link (one a node)      keeps a connection to another node: appends, pings, Raft's messages
+//	relay (one a node)     passes requests on to the leader that a peer is, and its answers back
 //	connection (one each)  a reader that hands requests to replicas, a writer that sends all waiting answers at once
 //	census                 knows the open connections
 //
@@ -55,7 +57,7 @@
 //	views.go     the loop that tells gateways the views
 //	disk.go      the loop that owns all writes
 //	space.go     how much room the disk has
-//	pulse.go     the loop that looks how long writes wait
+//	pulse.go     the loop that looks how long writes take
 //	index.go     the loop that knows where in the write log entries stand
 //	progress.go  the loop that says how repairs go on
 //	archive.go   the loop that removes old files of the write log

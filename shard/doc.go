@@ -43,7 +43,7 @@
 // alone, or the backup does. Who is alone waits until what it promised has run out (a grace), and then needs nobody. A replica
 // that comes back is fed until it has all, and let in again by another view.
 //
-// Invariants, by number; docs/protocol.md has them all, with the rules R1 to R20 that the code cites, and what holds each:
+// Invariants, by number; docs/protocol.md has them all, with the rules R1 to R21 that the code cites, and what holds each:
 //
 //	I1  Backup first. The leader hands a write to its disk only after the backup has stored it, and answers only after its own
 //	    disk has. So the leader's RocksDB holds nothing but committed writes, and a backup in sync has all that was acknowledged.

@@ -94,7 +94,7 @@ var plantedBugs = []planted{
 		{"member.go", "c.Book.Views[s] = View{v.Epoch + 1, v.Backup, v.Leader, false}", "c.Book.Views[s] = View{v.Epoch + 1, v.Leader, v.Backup, v.InSync}"},
 		{"member.go", "c.Book.Views[s] = View{v.Epoch + 1, v.Leader, v.Backup, false}", "c.Book.Views[s] = View{v.Epoch + 1, v.Leader, v.Backup, v.InSync}"}}},
 	{rule: "R13", name: "pings of another store count", unreached: "not met in some thousand seeds: a store that is no member knows no view and lists no shard, and frames of a dead store seldom outlive its place; TestAnotherStoreIsNotHeard holds it", edits: []edit{
-		{"promise.go", "if e.Store != p.Store || e.Life < p.PeerLife || p.Sick", "if e.Life < p.PeerLife || p.Sick"},
+		{"promise.go", "if e.Store != p.Store || e.Life < p.PeerLife || p.Gone {", "if e.Life < p.PeerLife || p.Gone {"},
 		{"promise.go", "if e.Store != p.Store || p.Gone {", "if p.Gone {"}}},
 	{rule: "R15", name: "a log that ends ahead counts as fitting", seed: 1322, edits: []edit{
 		{"repair.go", "fits := e.LSN <= r.Next && (e.LSN == 0 || epoch == e.Ends)", "fits := e.LSN == 0 || epoch == e.Ends"}}},

@@ -134,6 +134,9 @@ func release(r Replica, now int64, free bool, out []Effect) (Replica, []Effect) 
 			out = append(out, Effect{Kind: Answer, Caller: w.Caller, Reply: w.Reply})
 		case w.Until > now:
 			held = append(held, w)
+		default: // nobody waits any more, but the connection's books must balance
+			late := Reply{Refusal: Unavailable, Reason: "it could not be confirmed in time"}
+			out = append(out, Effect{Kind: Answer, Caller: w.Caller, Reply: late})
 		}
 	}
 	clear(r.Waiting[len(held):])

@@ -69,7 +69,7 @@
 //	18    snapbegin  -    leader → backup    shard epoch lsn                                 the whole shard as of lsn follows
 //	19    snapdata   crc  leader → backup    shard epoch records                             records of the snapshot
 //	20    snapend    crc  leader → backup    shard epoch lsn history entries                 the snapshot is whole; with lsn 0 and entries: more of the window follows
-//	21    leaseping  -    node → node        life at state vows                              asks for leases
+//	21    leaseping  -    node → node        life at state vows                              asks for leases, and says how the node is
 //	22    leasepong  -    node → node        at vows                                         the ping's own at, and the leases granted
 //	23    raft       crc  node → node        data                                            a message of Raft
 //	24    views      crc  node → gw          views                                           after welcome, and whenever a view has changed
@@ -102,7 +102,7 @@
 //
 // Integers may stand in any of msgpack's integer formats; Tandem writes the shortest. Nothing else is converted: nil, a
 // float, a number below zero or text where a field wants something else is refused by name, and so is a frame with too many
-// or too few elements: a change of this table is a new Version, which hello settles.
+// or too few elements: a change of this table after a release is a new Version, which hello settles.
 //
 // # The checksum
 //
