@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/http"
 	"os"
 	"syscall"
 	"time"
@@ -45,8 +46,11 @@ func probeDisk(dir string, most time.Duration, begin time.Time, syncs chan<- sta
 	ended <- err
 }
 
-// struck tells whether a request was under way while the disk stood still, or soon after.
+// struck tells whether a request that was late or got 503 was under way while the disk stood still, or soon after.
 func struck(syncs []stall, s sample) bool {
+	if s.Failed && !s.Timeout && s.Status != http.StatusServiceUnavailable {
+		return false
+	}
 	for _, one := range syncs {
 		if s.Intended < one.To+probeAfter && s.Done > one.From {
 			return true

@@ -28,9 +28,9 @@ type trial struct {
 
 // shortest and longest lengths of a fault of each kind. The table never changes.
 var lengths = map[string][2]time.Duration{
-	trialKill: {50 * time.Millisecond, 3 * time.Second}, trialTerm: {50 * time.Millisecond, 2 * time.Second},
-	trialPause: {20 * time.Millisecond, 2 * time.Second}, trialCut: {50 * time.Millisecond, 3 * time.Second},
-	trialOneWay: {50 * time.Millisecond, 3 * time.Second}, trialGateway: {50 * time.Millisecond, 2 * time.Second},
+	trialKill: {50 * time.Millisecond, 1500 * time.Millisecond}, trialTerm: {50 * time.Millisecond, 1500 * time.Millisecond},
+	trialPause: {20 * time.Millisecond, time.Second}, trialCut: {50 * time.Millisecond, 1500 * time.Millisecond},
+	trialOneWay: {50 * time.Millisecond, 1500 * time.Millisecond}, trialGateway: {50 * time.Millisecond, time.Second},
 	trialAll: {20 * time.Millisecond, time.Second},
 }
 

@@ -31,11 +31,11 @@
 //	152                        answers                 the outcome, under the request id of the first try
 //	240                                                the deadline: 503 with Retry-After, and the last reason that tells something
 //
-// When both replicas say that they could not answer for a second, or there has been no connection to them for as long, the 503 comes at once.
+// When both replicas say that they could not answer for 1.5 s, or there has been no connection to them for as long, the 503 comes at once.
 //
 // At most two tries of a request are under way at a node, so a node that hangs is not sent ever more. A count or a list leaves a node out that has
 // failed it or has said nothing for a third of its time, and asks another cover; when there is none, it waits for newer views, unless those that are
-// missing have been away or stuck for a second.
+// missing have been away or stuck for 1.5 s.
 //
 // A connection that says nothing for --silence (80 ms) although an answer is due is given up and dialled again, with pauses of at most 50 ms (rule R19). A view that changes nudges the
 // connections to the two nodes concerned: one that is up has to answer a ping, one that waits to be dialled is dialled at once.

@@ -18,8 +18,8 @@ const (
 	dialTimeout  = 100 * time.Millisecond // for a connection, and again for the welcome: a lost SYN is repeated after a second only
 	redialLeast  = 5 * time.Millisecond
 	redialMost   = 50 * time.Millisecond
-	logEvery     = time.Second // at most one line about a connection's trouble, and the life after which it counts as whole
-	goneAfter    = time.Second // without a connection, after which requests that can be served nowhere else are given up at once
+	logEvery     = time.Second             // at most one line about a connection's trouble, and the life after which it counts as whole
+	goneAfter    = 1500 * time.Millisecond // without a connection, after which requests that can be served nowhere else are given up at once
 	writeTimeout = 80 * time.Millisecond
 	linkQueue    = 1024 // requests that wait to be written
 	linkPending  = 1000 // requests that wait for an answer; the node reads no more than 1,024

@@ -80,7 +80,7 @@ func steer(c course, view shard.View, what mishap, now int64) course {
 	switch {
 	case moved:
 		c.node, pause = view.Leader, 0
-	case what == busy || what == overdue || what == unsure: // it is the leader
+	case c.node == c.view.Leader && (what == busy || what == overdue || what == unsure): // it is well, and nobody else can do better
 		pause = failingOver
 	case !newer:
 		c.node = c.view.Leader + c.view.Backup - c.node
@@ -88,12 +88,12 @@ func steer(c course, view shard.View, what mishap, now int64) course {
 	switch what {
 	case silence, stuck, gone:
 		pause = 0
-	case notNow, sickDisk, notHere:
+	case notNow, sickDisk, notHere, busy:
 		pause = max(failingOver, pause)
 	case unsent, broken, notLeader:
 		c.failed++
 	}
-	if moved || what == unsent && c.last != unsent { // the other replica may be well
+	if moved || what == unsent && c.last != unsent && !hopeless[c.last] { // the other replica may be well
 		pause = 0
 	}
 	c.waits, c.due, c.last = false, now+int64(pause), what

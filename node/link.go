@@ -47,7 +47,7 @@ func runLink(room *Room, peer int, shards []int) {
 		}
 		room.Log.Info("connected to a node", "peer", room.Members[peer].Name, "stream", stream)
 		began := time.Now()
-		room.Links[peer].Echoes <- echo{Stream: stream, Offset: c.offset}
+		room.Links[peer].Echoes <- echo{Kind: streamBegins, Stream: stream, Offset: c.offset}
 		notify(room, shards, shard.Event{Kind: shard.StreamUp, Stream: stream})
 		gone := make(chan error, 1)
 		go readLink(room, peer, c, stream, gone)
@@ -56,7 +56,7 @@ func runLink(room *Room, peer int, shards []int) {
 		err := <-ended
 		c.raw.Close()
 		room.Log.Warn("the connection to a node broke", "peer", room.Members[peer].Name, "stream", stream, "error", err)
-		room.Links[peer].Echoes <- echo{Over: true}
+		room.Links[peer].Echoes <- echo{Kind: streamOver}
 		if pact := room.Pacts[peer]; pact != nil {
 			pact.In <- pactNote{Event: shard.PactEvent{Kind: shard.LinkBroke}}
 		}
@@ -117,9 +117,11 @@ func dial(room *Room, peer int, out chan<- call) {
 	}
 	if err != nil {
 		raw.Close()
+		out <- call{err: err}
+		return
 	}
 	_ = raw.SetDeadline(time.Time{})
-	out <- call{raw, in, m.Greeting.Store, m.Born, m.Clock - clock(), err}
+	out <- call{raw, in, m.Greeting.Store, m.Born, m.Clock - clock(), nil}
 }
 
 // greeting is what this node says of itself in hello and welcome.
@@ -234,10 +236,10 @@ func readLink(room *Room, peer int, c call, stream uint64, gone chan<- error) {
 		kind, known := kinds[m.Kind]
 		switch {
 		case m.Kind == wire.Pong:
-			room.Links[peer].Echoes <- echo{Stream: stream, Offset: m.Clock - clock()}
+			room.Links[peer].Echoes <- echo{Kind: clockRead, Stream: stream, Offset: m.Clock - clock()}
 			continue
 		case m.ID != 0 && (m.Kind == wire.Outcome || m.Kind == wire.Error):
-			room.Links[peer].Echoes <- echo{Stream: stream, Answer: m}
+			room.Links[peer].Echoes <- echo{Kind: answerCame, Answer: m}
 			continue
 		case m.Kind == wire.LeasePong && room.Pacts[peer] != nil:
 			pong := shard.PactEvent{Kind: shard.PongCame, Store: c.store, At: m.At, Vows: takeVows(m.Vows)}

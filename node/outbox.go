@@ -70,6 +70,8 @@ func prompt(room *Room, box outbox, r *owned, fx *shard.Effect) (outbox, bool) {
 			*fx = *crowded(fx.Asked)
 			return box, false
 		}
+	case shard.Reclaim:
+		room.Links[r.peer].Echoes <- echo{Kind: leadsHere, Shard: s}
 	case shard.BreakStream:
 		breakLink(room.Links[r.peer], fx.Stream)
 	case shard.Complain, shard.Flipped, shard.Caught, shard.Drained, shard.Damaged, shard.Mended:

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"math"
+
 	"tandem/shard"
 	"tandem/wire"
 )
@@ -15,12 +17,24 @@ type relay struct {
 	Asked  *shard.Event
 }
 
-// echo is what a link has to say of its stream: that it begins or is over, how far the peer's clock is at least ahead of ours in ns, or an answer.
+// echoKind is what a relay hears of.
+type echoKind uint8
+
+const (
+	streamBegins echoKind = iota + 1 // Stream, with Offset
+	streamOver
+	clockRead  // by Stream: Offset
+	answerCame // Answer, from the peer
+	leadsHere  // this node has become the leader of Shard
+)
+
+// echo is what becomes of requests that are passed on. Offset is how many ns the peer's clock is at least ahead of ours.
 type echo struct {
+	Kind   echoKind
 	Stream uint64
-	Over   bool
 	Offset int64
 	Answer *wire.Message
+	Shard  int
 }
 
 // runRelay passes requests on to the leader that a peer is, and its answers back (rule R21). It owns the list of those that wait.
@@ -30,32 +44,59 @@ func runRelay(room *Room, peer int) {
 	for {
 		select {
 		case r := <-link.Relays:
-			to, refusal := r.Asked.Caller.(*caller), wire.NotLeader
-			if r.Stream == stream && len(waiting) >= relayMost {
-				refusal = wire.Busy
-			} else if r.Stream == stream {
+			code := wire.NotLeader
+			if r.Stream == stream {
 				last++
-				select {
-				case link.Out <- []letter{{stream, relayed(r.Asked, last, offset)}}:
-					waiting[last] = r
-					continue
-				default:
-					refusal = wire.Busy
-				}
+				code = passRequest(link, waiting, r, last, offset)
 			}
-			deliver(to.conn, &wire.Message{Kind: wire.Error, ID: to.id, Code: refusal, Text: name + " leads the shard and cannot be asked now"})
+			if code != 0 {
+				give(r, &wire.Message{Kind: wire.Error, Code: code, Text: name + " leads the shard and cannot be asked now"})
+			}
 		case e := <-link.Echoes:
+			over := int64(0) // until when deadlines have passed; 0 if that is not the question
 			switch {
-			case e.Over:
-				lose(waiting, name)
-				stream = 0
-			case e.Answer != nil:
-				giveBack(waiting, e.Answer)
-			default:
+			case e.Kind == streamBegins:
 				stream, offset = e.Stream, e.Offset
+			case e.Kind == streamOver:
+				stream, over = 0, math.MaxInt64
+			case e.Kind == clockRead && e.Stream == stream:
+				offset, over = e.Offset, clock()
+			case e.Kind == answerCame:
+				if r, waits := waiting[e.Answer.ID]; waits {
+					delete(waiting, e.Answer.ID)
+					e.Answer.Touched = max(e.Answer.Touched, 2) // this node was needed, too
+					give(r, e.Answer)
+				}
+			case e.Kind == leadsHere:
+				mine := takeBack(waiting, e.Shard)
+				go hand(room, mine)
+			}
+			for _, r := range takeLost(waiting, over) {
+				give(r, &wire.Message{Kind: wire.Error, Code: wire.Lost, Text: "the leader " + name + " was asked, and its answer has not come"})
 			}
 		}
 	}
+}
+
+// passRequest sends a request to the leader and notes that it waits, or says why it cannot; 0 if it can.
+func passRequest(link *Link, waiting map[uint64]relay, r relay, id uint64, offset int64) wire.Code {
+	if len(waiting) >= relayMost {
+		return wire.Busy
+	}
+	select {
+	case link.Out <- []letter{{r.Stream, relayed(r.Asked, id, offset)}}:
+		waiting[id] = r
+		return 0
+	default:
+		return wire.Busy
+	}
+}
+
+// give answers a request that is not under way any more.
+func give(r relay, m *wire.Message) {
+	to := r.Asked.Caller.(*caller)
+	m.ID = to.id
+	deliver(to.conn, m)
 }
 
 // relayed makes the frame of a request that is passed on. Its deadline becomes one on the leader's clock, never later than it was (rule R18).
@@ -72,27 +113,31 @@ func relayed(e *shard.Event, id uint64, offset int64) *wire.Message {
 	return m
 }
 
-// giveBack hands the leader's answer to whoever asked. This node was needed for it too.
-func giveBack(waiting map[uint64]relay, m *wire.Message) {
-	r, waits := waiting[m.ID]
-	if !waits {
-		return
+// takeLost takes the writes whose deadline was before over off the list, and everything when the connection is over: a write may have left, and the leader
+// may have done it or yet do it. A leader that hangs would keep them for ever otherwise.
+func takeLost(waiting map[uint64]relay, over int64) (lost []relay) {
+	if over == 0 {
+		return nil
 	}
-	delete(waiting, m.ID)
-	to := r.Asked.Caller.(*caller)
-	if m.ID = to.id; m.Kind == wire.Outcome {
-		m.Touched = max(m.Touched, 2)
+	for id, r := range waiting {
+		if over == math.MaxInt64 || r.Asked.Kind == shard.WriteAsked && r.Asked.Deadline < over {
+			delete(waiting, id)
+			lost = append(lost, r)
+		}
 	}
-	deliver(to.conn, m)
+	return lost
 }
 
-// lose answers what waits when its connection is over: a write may have left, and the leader may yet do it.
-func lose(waiting map[uint64]relay, name string) {
+// takeBack takes the requests for a shard that is led here now off the list. What the former leader has sequenced is known here, too, by its request id
+// (rules R10, R18).
+func takeBack(waiting map[uint64]relay, s int) (events []*shard.Event) {
 	for id, r := range waiting {
-		to := r.Asked.Caller.(*caller)
-		deliver(to.conn, &wire.Message{Kind: wire.Error, ID: to.id, Code: wire.Lost, Text: "the connection to the leader " + name + " broke before its answer came"})
-		delete(waiting, id)
+		if r.Asked.Shard == s {
+			delete(waiting, id)
+			events = append(events, r.Asked)
+		}
 	}
+	return events
 }
 
 // crowded refuses a request that cannot be passed on because too many are.

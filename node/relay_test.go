@@ -38,15 +38,15 @@ func TestWhatIsPassedOn(t *testing.T) {
 	if m := told(t, conn); m.Kind != wire.Error || m.Code != wire.NotLeader || m.ID != 77 || len(link.Out) != 0 {
 		t.Fatalf("without a stream: %+v", m)
 	}
-	link.Echoes <- echo{Stream: 1, Offset: 5000}
+	link.Echoes <- echo{Kind: streamBegins, Stream: 1, Offset: 5000}
 	link.Relays <- relay{1, asked}
 	sent := (<-link.Out)[0]
 	m := sent.Message
 	if sent.Stream != 1 || m.Kind != wire.Write || m.ID == 0 || m.Shard != 3 || m.Deadline != 6000 || m.Request != asked.Change.Request || takeChange(m).Name != "n" || len(m.Match) != 1 {
 		t.Fatalf("sent: %+v", sent)
 	}
-	link.Echoes <- echo{Stream: 1, Answer: &wire.Message{Kind: wire.Outcome, ID: m.ID + 1}} // nobody's
-	link.Echoes <- echo{Stream: 1, Answer: &wire.Message{Kind: wire.Outcome, ID: m.ID, Result: wire.Found, Touched: 1}}
+	link.Echoes <- echo{Kind: answerCame, Answer: &wire.Message{Kind: wire.Outcome, ID: m.ID + 1}} // nobody's
+	link.Echoes <- echo{Kind: answerCame, Answer: &wire.Message{Kind: wire.Outcome, ID: m.ID, Result: wire.Found, Touched: 1}}
 	if a := told(t, conn); a.ID != 77 || a.Result != wire.Found || a.Touched != 2 {
 		t.Errorf("answer: %+v", a)
 	}
@@ -56,10 +56,10 @@ func TestWhatIsPassedOn(t *testing.T) {
 func TestWhatIsLostOnTheWay(t *testing.T) {
 	room, conn := relayRig(t)
 	link := room.Links[1]
-	link.Echoes <- echo{Stream: 4}
+	link.Echoes <- echo{Kind: streamBegins, Stream: 4}
 	link.Relays <- relay{4, &shard.Event{Kind: shard.WriteAsked, Caller: &caller{conn, 5}}}
 	<-link.Out
-	link.Echoes <- echo{Over: true}
+	link.Echoes <- echo{Kind: streamOver}
 	if m := told(t, conn); m.Kind != wire.Error || m.Code != wire.Lost || m.ID != 5 {
 		t.Errorf("%+v", m)
 	}
@@ -73,7 +73,7 @@ func TestWhatIsLostOnTheWay(t *testing.T) {
 func TestNotTooMuchIsPassedOn(t *testing.T) {
 	room, conn := relayRig(t)
 	link := room.Links[1]
-	link.Echoes <- echo{Stream: 1}
+	link.Echoes <- echo{Kind: streamBegins, Stream: 1}
 	for range cap(link.Out) {
 		link.Relays <- relay{1, &shard.Event{Kind: shard.ReadDone, Caller: &caller{conn, 1}}}
 	}
@@ -89,5 +89,50 @@ func TestNotTooMuchIsPassedOn(t *testing.T) {
 	link.Relays <- relay{1, &shard.Event{Kind: shard.ReadDone, Caller: &caller{conn, 3}}}
 	if m := told(t, conn); m.Code != wire.Busy || m.ID != 3 {
 		t.Errorf("too many wait: %+v", m)
+	}
+}
+
+// TestWhatALeaderThatHangsKeeps: a write's answer is given up when its deadline is over, on the next word of the peer's clock; a late clock of a stream
+// that is over begins nothing.
+func TestWhatALeaderThatHangsKeeps(t *testing.T) {
+	room, conn := relayRig(t)
+	link := room.Links[1]
+	link.Echoes <- echo{Kind: streamBegins, Stream: 1}
+	link.Relays <- relay{1, &shard.Event{Kind: shard.WriteAsked, Caller: &caller{conn, 5}, Deadline: clock() + int64(time.Hour)}}
+	link.Relays <- relay{1, &shard.Event{Kind: shard.WriteAsked, Caller: &caller{conn, 6}, Deadline: clock() - 1}}
+	link.Relays <- relay{1, &shard.Event{Kind: shard.ReadDone, Caller: &caller{conn, 7}}}
+	link.Echoes <- echo{Kind: clockRead, Stream: 1, Offset: 1}
+	if m := told(t, conn); m.Code != wire.Lost || m.ID != 6 {
+		t.Errorf("%+v", m)
+	}
+	link.Echoes <- echo{Kind: streamOver}
+	for range 2 {
+		if m := told(t, conn); m.Code != wire.Lost || m.ID == 6 {
+			t.Errorf("%+v", m)
+		}
+	}
+	link.Echoes <- echo{Kind: clockRead, Stream: 1, Offset: 1}
+	link.Relays <- relay{1, &shard.Event{Kind: shard.ReadDone, Caller: &caller{conn, 8}}}
+	if m := told(t, conn); m.Code != wire.NotLeader || m.ID != 8 {
+		t.Errorf("%+v", m)
+	}
+}
+
+// TestWhatANewLeaderTakesBack: requests for its shard go to its own replica again.
+func TestWhatANewLeaderTakesBack(t *testing.T) {
+	room, conn := relayRig(t)
+	link, desk := room.Links[1], &Desk{In: make(chan []*shard.Event, 1)}
+	room.Loops, room.Desks = []*Desk{desk}, []*Desk{desk, desk}
+	mine := &shard.Event{Kind: shard.WriteAsked, Shard: 1, Caller: &caller{conn, 5}}
+	link.Echoes <- echo{Kind: streamBegins, Stream: 1}
+	link.Relays <- relay{1, mine}
+	link.Relays <- relay{1, &shard.Event{Kind: shard.ReadDone, Shard: 0, Caller: &caller{conn, 6}}}
+	link.Echoes <- echo{Kind: leadsHere, Shard: 1}
+	if events := <-desk.In; len(events) != 1 || events[0] != mine {
+		t.Errorf("%+v", events)
+	}
+	link.Echoes <- echo{Kind: streamOver}
+	if m := told(t, conn); m.Code != wire.Lost || m.ID != 6 || len(conn.Out) != 0 {
+		t.Errorf("%+v", m)
 	}
 }

@@ -90,6 +90,7 @@ const (
 	Damaged                              // to the pact: this node's data cannot be trusted
 	Mended                               // to the pact: it can again
 	Relay                                // to the leader, on Stream: what Asked asks for; its answer is the caller's
+	Reclaim                              // this replica leads now: what was passed on and not answered comes back to it
 )
 
 // Effect is one thing to do. Effects are carried out in order.

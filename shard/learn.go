@@ -36,6 +36,7 @@ func learn(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 	switch {
 	case leads && !led:
 		r.Takeover, r.Next = r.Handed, r.Handed
+		out = append(out, Effect{Kind: Reclaim})
 	case led && !leads:
 		for i := range r.Pending {
 			out = append(out, Effect{Kind: Answer, Caller: r.Pending[i].Caller, Reply: refusal})

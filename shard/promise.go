@@ -27,7 +27,7 @@ func answerPing(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
 		}
 		for _, v := range e.Vows {
 			leads := s.View.Leader == p.Self
-			agreed := s.Known && v.Shard == s.Shard && v.Epoch == s.View.Epoch && s.Proposed.Epoch == 0
+			agreed := s.Known && v.Shard == s.Shard && v.Epoch == s.View.Epoch && s.Proposed.Epoch == 0 && (p.Sick || !e.Sick)
 			if agreed && !s.Orphan && !s.Damaged && (!leads || s.View.InSync) {
 				s.Answered = e.Now
 				vows = append(vows, v)
@@ -100,7 +100,7 @@ func noteWant(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
 			s.Proposed, s.AskedAt = next, 0
 		case e.Effect == Caught && s.Demand && s.Proposed.Epoch == 0:
 			out = append(out, PactEffect{Kind: Propose, Proposals: []Proposal{{s.Shard, s.View.Epoch, next}}})
-		case e.Effect == Drained && s.Drain > 0 && s.Proposed.Epoch == 0:
+		case e.Effect == Drained && !p.Sick && s.Drain > 0 && s.Proposed.Epoch == 0:
 			next.Leader, next.Backup = p.Peer, p.Self
 			s.Proposed, s.AskedAt = next, 0
 		}

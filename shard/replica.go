@@ -141,7 +141,7 @@ type Replica struct {
 	Fresh       bool   // as leader: the process is younger than the view, and may not serve in it (rules R8, R9)
 	FreeFrom    int64  // as leader alone: ns from which it may serve (rule R5)
 	LeaseUntil  int64  // ns; a lease of this epoch
-	Served      int64  // ns when it could last answer for its shard, as far as an event has shown; at first the start
+	BarredAt    int64  // ns since when it may not answer for its shard, as far as events have shown; 0 if it may
 	Whole       int64  // ns since when this node's disk has held all that was ever acknowledged; what was read before may lack some
 	Gone        bool   // the node is about to stop
 	Lost        string // why this node's data of the shard cannot be trusted; "" if it can
@@ -202,7 +202,7 @@ const (
 	HoldTimes   = 8
 	CalmFor     = 5000 * 1000 * 1000      // ns in sync, after which the waiting begins anew with the least
 	NearEnd     = 64                      // writes that a backup may lack when its leader flips
-	StuckFor    = 1000 * 1000 * 1000      // ns after which a replica that cannot answer says that trying again is of no use
+	StuckFor    = 1500 * 1000 * 1000      // ns after which a replica that cannot answer says that trying again is of no use
 	WaitFor     = 1000 * 1000 * 1000      // ns that an answer is held back at most: its caller has given up by then
 	RememberFor = 10 * 1000 * 1000 * 1000 // ns that a request id stays in the window: far longer than any deadline
 )
@@ -210,7 +210,7 @@ const (
 // NewReplica returns a replica whose log ends at last, with the history of its epochs. log has the entries of the request-id window, oldest first.
 // It knows no view yet.
 func NewReplica(shard, self int, peer string, last uint64, history []Position, log []Entry, now int64) Replica {
-	r := Replica{Shard: shard, Self: self, Peer: peer, Applied: last, Handed: last, Next: last, History: history, HoldLeast: HoldFor, Served: now, Window: map[RequestID]Done{}}
+	r := Replica{Shard: shard, Self: self, Peer: peer, Applied: last, Handed: last, Next: last, History: history, HoldLeast: HoldFor, Window: map[RequestID]Done{}}
 	for i := range log {
 		n := &log[i]
 		r.Window[n.Request] = Done{n.LSN, Reply{Result: n.Result, Touched: 2, Record: Record{n.ID, n.Name, n.Email, n.Group, n.Epoch, n.LSN}}}

@@ -29,17 +29,20 @@ type simOp struct {
 	floor    uint64   // highest LSN that an answer had shown before this began
 	ceil     uint64   // highest LSN on any disk when it was answered
 	tries    int
-	overdue  int64 // when the last try that was given up can no longer be sequenced
+	owed     [8]int // by node: tries that it has not answered, two at most
+	overdue  int64  // when the last try that was given up can no longer be sequenced
 }
 
 // simTry is one try of a request at one node.
 type simTry struct {
-	op   *simOp
-	gate *simGate
-	node int
-	done bool
-	sent int64
-	page []Record
+	op    *simOp
+	gate  *simGate
+	node  int
+	done  bool
+	asked bool // the node was sent it
+	owes  bool // and has not answered it
+	sent  int64
+	page  []Record
 }
 
 // simGate is a gateway: it knows views, and tries until the deadline.
@@ -106,19 +109,36 @@ func (w *simWorld) try(op *simOp, gate *simGate, node int) {
 	op.tries++
 	t := &simTry{op: op, gate: gate, node: node, sent: w.now}
 	n, g := w.nodes[node], len(w.nodes)+gate.number
-	w.after(tryFor, func() {
+	patience := tryFor
+	if op.owed[node] > 0 {
+		patience = 15 * ms
+	}
+	w.after(patience, func() {
 		if !t.done {
-			t.done, op.overdue = true, max(op.overdue, w.now)
+			if t.done = true; t.asked {
+				op.overdue = max(op.overdue, t.sent+tryFor)
+			}
 			w.try(op, gate, w.other(op, node))
 		}
 	})
 	if w.trace != nil && (w.only < 0 || w.only == op.shard) {
 		w.note("gateway %d: try %d of request %x (kind %d) at node %d", gate.number, op.tries, op.change.Request[:3], op.kind, node)
 	}
+	if op.owed[node] == 2 {
+		return
+	}
+	op.owed[node], t.asked, t.owes = op.owed[node]+1, true, true
+	life := n.life
+	w.after(100*ms, func() { // a connection that is broken or silent is given up
+		if n.life != life || n.paused || w.cut[g][node] || w.cut[node][g] {
+			w.free(t)
+		}
+	})
 	if w.cut[g][node] {
 		return
 	}
 	if !n.up {
+		w.free(t)
 		w.again(t, 2*ms)
 		return
 	}
@@ -156,6 +176,7 @@ func (w *simWorld) again(t *simTry, pause int64) {
 type simRelay struct {
 	try    *simTry
 	stream *simStream
+	asked  *Event
 	over   bool
 }
 
@@ -171,27 +192,59 @@ func (w *simWorld) relay(n *simNode, peer int, fx *Effect) {
 	s.relays = append(s.relays, r)
 	deadline := fx.Asked.Deadline + w.clock(s.to) - w.clock(n) - w.delay(2*ms)
 	w.carry(s, 0, func() { w.ask(s.to, t, r, deadline) })
+	if r.asked = fx.Asked; r.asked.Kind == WriteAsked {
+		w.on(n, max(0, r.asked.Deadline-w.clock(n))+w.delay(20*ms), func() { w.lost(n, r) })
+	}
+}
+
+// reclaim gives a new leader the requests that it passed on to the former one.
+func (w *simWorld) reclaim(n *simNode, peer, s int) {
+	if n.links[peer] == nil {
+		return
+	}
+	for _, r := range n.links[peer].relays {
+		if !r.over && r.asked.Shard == s {
+			r.over = true
+			w.seen["request: taken back by the new leader"]++
+			again := *r.asked
+			w.on(n, w.delay(ms/5), func() { w.step(n, &again) })
+		}
+	}
+}
+
+// free takes a try off the list of those that its node owes an answer.
+func (w *simWorld) free(t *simTry) {
+	if t.owes {
+		t.owes = false
+		t.op.owed[t.node]--
+	}
 }
 
 // lose tells of what was passed on by a stream that broke that its answer is lost.
 func (w *simWorld) lose(s *simStream) {
 	for _, r := range s.relays {
-		if r.over {
-			continue
-		}
-		r.over = true
-		t := r.try
-		if w.cut[s.from.number][len(w.nodes)+t.gate.number] {
-			continue
-		}
-		w.seen["request: passed on, the answer lost"]++
-		w.after(w.delay(ms), func() {
-			if t.op.answered == 0 && !t.done {
-				t.op.overdue = max(t.op.overdue, t.sent+tryFor) // it may yet be done
-				w.again(t, ms)
-			}
-		})
+		w.lost(s.from, r)
 	}
+}
+
+// lost tells a gateway that the answer to a try is lost.
+func (w *simWorld) lost(n *simNode, r *simRelay) {
+	if r.over {
+		return
+	}
+	r.over = true
+	t := r.try
+	if w.cut[n.number][len(w.nodes)+t.gate.number] {
+		return
+	}
+	w.seen["request: passed on, the answer lost"]++
+	w.after(w.delay(ms), func() {
+		w.free(t)
+		if t.op.answered == 0 && !t.done {
+			t.op.overdue = max(t.op.overdue, t.sent+tryFor) // it may yet be done
+			w.again(t, ms)
+		}
+	})
 }
 
 // answer takes a reply to whoever asked, by the node that passed the request on if one did.
@@ -253,11 +306,13 @@ func (w *simWorld) reply(n *simNode, t *simTry, reply Reply) {
 	}
 	w.after(w.delay(ms), func() {
 		op := t.op
+		w.free(t)
 		switch {
 		case op.answered != 0:
 		case op.kind == opWrite && reply.Result >= Missing && (t.done || t.sent < op.overdue): // another try of it may have been done since, or may yet be (rule R20)
 			if !t.done {
-				w.again(t, ms)
+				t.done = true
+				w.after(10*ms, func() { w.try(op, t.gate, t.node) })
 			}
 		case reply.Refusal == 0:
 			t.done = true

@@ -270,6 +270,8 @@ func (w *simWorld) act(n *simNode, s int, fx *Effect) {
 		w.answer(n, fx.Caller, fx.Reply)
 	case Relay:
 		w.relay(n, peer, fx)
+	case Reclaim:
+		w.reclaim(n, peer, s)
 	case Persist, Wipe, PersistRecords, PersistHistory:
 		w.persist(n, s, fx)
 	case SendAsk:

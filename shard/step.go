@@ -52,8 +52,11 @@ func Step(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 	r, out = send(r, out)
 	r, out = hand(r, e.Now, out)
 	reason := Barred(r, e.Now)
-	if reason == "" {
-		r.Served = e.Now
+	switch {
+	case reason == "":
+		r.BarredAt = 0
+	case r.BarredAt == 0:
+		r.BarredAt = e.Now
 	}
 	r, out = release(r, e.Now, reason == "", out)
 	return finish(r, e.Now, out)
@@ -92,7 +95,7 @@ func Barred(r Replica, now int64) string {
 // turnAway returns what becomes of a request that this replica may not answer, for a reason or because its peer leads the shard; Kind is 0 if it may. A get
 // or a write for the leader is passed on to it, once, so that who cannot reach the leader is served all the same (rule R21).
 func turnAway(r Replica, e *Event, reason string) Effect {
-	stuck := e.Now-r.Served > StuckFor
+	stuck := r.BarredAt > 0 && e.Now-r.BarredAt > StuckFor
 	elsewhere := r.Known && r.View.Leader != r.Self && (e.Kind == WriteAsked || e.Kind == ReadDone)
 	reply := Reply{Reason: reason}
 	switch {

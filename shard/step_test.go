@@ -122,8 +122,8 @@ func TestBackupPassesRequestsOn(t *testing.T) {
 	}
 }
 
-// A replica that could not answer for a second says that trying again is of no use: a leader without a lease, a backup that neither reaches its
-// leader nor may take over. One that could answer a moment ago does not.
+// A replica that has been barred for a while says that trying again is of no use: a leader without a lease, a backup that neither reaches its
+// leader nor may take over. One that could answer a moment ago, or hears of it only now, does not.
 func TestStuckReplicasSaySo(t *testing.T) {
 	for self := range 2 {
 		r := replicaAt(self, inSync, 1000)
@@ -131,13 +131,14 @@ func TestStuckReplicasSaySo(t *testing.T) {
 		for _, c := range []struct {
 			now  int64
 			want Refusal
-		}{{900 + StuckFor, [2]Refusal{Unavailable, NotLeader}[self]}, {901 + StuckFor, Stuck}} {
-			next, effects := drive(r, Event{Kind: ReadDone, Caller: "who", Now: c.now})
+		}{{1000 + StuckFor, [2]Refusal{Unavailable, NotLeader}[self]}, {1001 + StuckFor, Stuck}} {
+			next, _ := drive(r, Event{Kind: Ticked, Now: 1000}) // its lease has run out
+			next, effects := drive(next, Event{Kind: ReadDone, Caller: "who", Now: c.now})
 			if len(effects) == 0 || effects[0].Reply.Refusal != c.want || effects[0].Reply.Reason == "" {
 				t.Errorf("node %d at %d: %+v", self, c.now, effects)
 			}
 			next, effects = drive(next, Event{Kind: LeaseCame, Epoch: 1, Until: 2 * c.now, Now: c.now}, Event{Kind: CountAsked, Now: c.now})
-			if next.Served != c.now {
+			if next.BarredAt != 0 {
 				t.Errorf("node %d: %+v", self, effects)
 			}
 		}
