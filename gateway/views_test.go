@@ -325,6 +325,9 @@ func TestSteer(t *testing.T) {
 		"silent, and the other leads":         {waits, taken, silence, 2, 0},
 		"stuck":                               {waits, birth, stuck, 2, 0},
 		"gone for long":                       {waits, birth, gone, 2, 0},
+		"no connection, and the other stuck":  {course{view: birth, node: 1, waits: true, last: stuck, failed: 1}, birth, unsent, 2, 5},
+		"no connection, and the other gone":   {course{view: birth, node: 1, waits: true, last: gone, failed: 9}, birth, unsent, 2, 15},
+		"a backup that is too busy":           {course{view: birth, node: 2, waits: true}, birth, busy, 1, 10},
 		"about to lead":                       {course{view: birth, node: 2, waits: true, last: silence, failed: 1}, taken, notLeader, 2, 5},
 		"an older view":                       {course{view: taken, node: 2, waits: true}, birth, notLeader, 1, 0},
 	} {

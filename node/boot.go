@@ -44,6 +44,9 @@ func loadReplicas(room *Room, out chan<- opened) {
 			return true
 		}
 		err := walk(st, s, []byte{0}, 0, see)
+		if m, marked := room.Damage[s]; marked && err == nil {
+			err = errors.New(m.Why)
+		}
 		if isDamage(err) { // whether it may be dropped the views will say: it may be the only copy
 			room.Log.Error("the data of a shard is damaged", "shard", s, "error", err)
 			*at = Loaded{Damage: err.Error()}

@@ -17,7 +17,7 @@ func councilRoom(t *testing.T, dir string, l shard.Layout, self int) *Room {
 	t.Helper()
 	c := Config{Data: dir, Shards: l.Shards, CacheMB: 1, WalKeepMB: 64}
 	room := newRoom(c, l, make([]Member, l.Nodes), self, slog.New(slog.DiscardHandler))
-	st, err := openStore(c)
+	st, err := openStore(c, true)
 	if err == nil {
 		st, err = addFamilies(st, nil)
 	}

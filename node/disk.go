@@ -101,6 +101,9 @@ func awaitSpace(room *Room) {
 // which replays the log.
 func reopen(room *Room, cause error) {
 	room.Log.Error("a write failed; this node serves reads until the disk takes writes again, then starts anew", "error", cause)
+	if shards, err := suspect(room.Store, room.Config.Data, cause); len(shards) > 0 || err != nil {
+		room.Log.Error("the data of shards is damaged; they are filled again", "shards", shards, "error", err)
+	}
 	for err := cause; err != nil; {
 		spread(room, fmt.Sprintf("%v: %v", ErrFull, cause))
 		time.Sleep(retryDisk)

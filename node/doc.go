@@ -48,6 +48,7 @@
 //	room.go      how the loops are wired: the channels
 //	boot.go      what a replica starts from: its meta and the request ids in the log
 //	facts.go     whose data folder this is
+//	damage.go    shards whose data fails its checksum: marked, dropped, filled again
 //	leave.go     handing leaderships over before a stop
 //	replica.go   the loop of some replicas
 //	serialize.go effects → parts of a batch
@@ -84,5 +85,5 @@
 // users, "mp" → epoch and LSN of the last write, "mh" + epoch → LSN of its first write (big-endian), "mw" → the request ids that a snapshot brought.
 // Each batch carries, a shard, a LogData header with shard, epoch, first LSN, stamp
 // and the request id and outcome of each entry, then the puts and deletes, then the meta; users of a snapshot come without a header. In the column family raft: the council's log, hard state and snapshot. In the default
-// column family: "facts", "life" (number of the last start), "damaged" + shard (its data is dropped at the next start).
+// column family: "facts", "life" (number of the last start).
 package main

@@ -51,10 +51,8 @@ func claim(st Store, want Facts) (Facts, error) {
 	return have, nil
 }
 
-const (
-	lifeKey    = "life"    // number of the last start, 8 bytes
-	damagedKey = "damaged" // and the shard's family: its data is dropped at the next start
-)
+// lifeKey is the key of the number of the last start, 8 bytes.
+const lifeKey = "life"
 
 // countLife returns the number of this start of the store, greater than that of any before: the time, unless the clock was set back.
 func countLife(st Store) (int64, error) {
@@ -67,21 +65,4 @@ func countLife(st Store) (int64, error) {
 		life = max(life, int64(binary.BigEndian.Uint64(value))+2) // what comes after a good-bye is one more
 	}
 	return life, putFact(st, lifeKey, binary.BigEndian.AppendUint64(nil, uint64(life)))
-}
-
-// dropDamaged drops the data of shards that were found damaged; their replicas are filled again from the other node.
-func dropDamaged(room *Room, out chan<- opened) {
-	for s := range room.Layout.Shards {
-		key := damagedKey + familyName(s)
-		value, err := getFact(room.Store, key)
-		if err == nil && value != nil {
-			room.Store, err = dropFamily(room.Store, s)
-			err = errors.Join(err, dropFact(room.Store, key))
-		}
-		if err != nil {
-			out <- opened{err: err}
-			return
-		}
-	}
-	out <- opened{}
 }

@@ -67,17 +67,3 @@ func inspectAll(room *Room) []Inspection {
 	}
 	return list
 }
-
-// reseed has the data of a damaged shard dropped by the next start, which follows at once: nothing rests on it any more, and files that are damaged must
-// not be merged with what comes. Then the shard is filled again from the other node.
-func reseed(room *Room, s int) {
-	room.Log.Error("the data of a shard is damaged; the node starts anew without it and is sent it again", "shard", s)
-	if err := putFact(room.Store, damagedKey+familyName(s), []byte{1}); err != nil {
-		room.Log.Error("the damage cannot be noted", "shard", s, "error", err)
-		return
-	}
-	select {
-	case room.Again <- "the data of " + familyName(s) + " is damaged":
-	default:
-	}
-}

@@ -328,7 +328,7 @@ func TestBrokenFramesGetAnErrorAndNothingElseSuffers(t *testing.T) {
 
 func TestFolderOfAnotherNodeIsRefused(t *testing.T) {
 	c := Config{Name: "db-0", Listen: "127.0.0.1:0", Data: t.TempDir(), Nodes: "db-0=127.0.0.1:1,db-1=127.0.0.1:2,db-2=127.0.0.1:3", Cluster: "test", Shards: 24, CacheMB: 8}
-	st, err := openStore(c)
+	st, err := openStore(c, true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"net"
 	"testing"
 	"time"
 
@@ -134,5 +136,33 @@ func TestWhatANewLeaderTakesBack(t *testing.T) {
 	link.Echoes <- echo{Kind: streamOver}
 	if m := told(t, conn); m.Code != wire.Lost || m.ID != 6 || len(conn.Out) != 0 {
 		t.Errorf("%+v", m)
+	}
+}
+
+// TestWelcomesThatAreNone: whatever answers at a peer's address, the process goes on, and says what is wrong.
+func TestWelcomesThatAreNone(t *testing.T) {
+	welcome := wire.AppendFrame(nil, &wire.Message{Kind: wire.Welcome, ID: 1, Greeting: wire.Greeting{Version: wire.Version, Name: "db-9"}})
+	for name, answer := range map[string][]byte{
+		"no array": {0xce, 0, 0, 0, 1, 0xc0}, "nothing": nil, "half a frame": welcome[:len(welcome)/2], "another node": welcome,
+		"no welcome": wire.AppendFrame(nil, &wire.Message{Kind: wire.Pong, ID: 1}),
+	} {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			conn, err := listener.Accept()
+			if err == nil {
+				_, _ = wire.ReadFrame(bufio.NewReader(conn), nil)
+				_, _ = conn.Write(answer)
+				conn.Close()
+			}
+		}()
+		room, out := &Room{Config: Config{Silent: 10 * time.Second}, Members: []Member{{Name: "db-0", Address: listener.Addr().String()}}}, make(chan call, 1)
+		go dial(room, 0, out)
+		if c := <-out; c.err == nil {
+			t.Errorf("%s: no error", name)
+		}
+		listener.Close()
 	}
 }

@@ -64,9 +64,10 @@ const raftFamily = "raft"
 
 func familyName(s int) string { return fmt.Sprintf("shard-%02d", s) }
 
-// openStore opens the database in folder c.Data as it is, or makes an empty one.
-func openStore(c Config) (Store, error) {
+// openStore opens the database in folder c.Data as it is, or makes an empty one. Without merges its files stay as they are.
+func openStore(c Config, merges bool) (Store, error) {
 	o := databaseOptions(c)
+	o.SetDisableAutoCompactions(!merges)
 	names, err := grocksdb.ListColumnFamilies(o, c.Data)
 	if err != nil { // a folder that holds no database yet
 		names = []string{"default"}
@@ -131,6 +132,26 @@ func dropFamily(st Store, s int) (Store, error) {
 	return st, nil
 }
 
+// filesOf returns the names of the files of each column family, as errors have them.
+func filesOf(st Store) map[string][]string {
+	files := map[string][]string{}
+	for _, f := range st.db.GetLiveFilesMetaData() {
+		files[f.ColumnFamilyName] = append(files[f.ColumnFamilyName], f.Name)
+	}
+	return files
+}
+
+// startMerges lets RocksDB merge files from now on.
+func startMerges(st Store) error {
+	errs := []error{}
+	for _, family := range append(slices.Clone(st.families), st.raft) {
+		if family != nil {
+			errs = append(errs, st.db.SetOptionsCF(family, []string{"disable_auto_compactions"}, []string{"false"}))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // flush syncs the WAL; RocksDB's own close would not.
 func flush(st Store) error { return st.db.FlushWAL(true) }
 
@@ -157,14 +178,6 @@ func getFact(st Store, key string) ([]byte, error) {
 func putFact(st Store, key string, value []byte) error {
 	if err := st.db.Put(st.sync, []byte(key), value); err != nil {
 		return fmt.Errorf("%w: writing %s: %w", ErrStore, key, err)
-	}
-	return nil
-}
-
-// dropFact deletes a key of the default column family, synced.
-func dropFact(st Store, key string) error {
-	if err := st.db.Delete(st.sync, []byte(key)); err != nil {
-		return fmt.Errorf("%w: deleting %s: %w", ErrStore, key, err)
 	}
 	return nil
 }

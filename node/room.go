@@ -20,6 +20,8 @@ type Room struct {
 	Born    []uint64 // member ids that the cluster was born with; nil while it is not born, as far as this store knows
 	Ready   bool     // the loops run; until then only greetings are answered
 	Store   Store
+	Damage  map[int]damage // by shard, as it was at the start
+	Merge   bool           // what was damaged has been dropped, and files may be merged again
 	Disk    chan []Part
 	Pulse   chan beat
 	Index   chan indexNote

@@ -21,8 +21,13 @@ type opened struct {
 func prepare(room *Room, out chan<- opened) {
 	facts := Facts{Format: storeFormat, Cluster: room.Config.Cluster, Node: room.Config.Name, Nodes: room.Layout.Nodes, Shards: room.Layout.Shards}
 	held := heldBy(room.Layout, room.Self)
-	err := error(nil)
-	if room.Store, err = openStore(room.Config); err == nil {
+	var err error
+	merges := true
+	if room.Damage, err = readMarks(room.Config.Data); err == nil {
+		merges = len(room.Damage) == 0
+		room.Store, err = openStore(room.Config, merges)
+	}
+	if err == nil {
 		room.Facts, err = claim(room.Store, facts)
 	}
 	if err == nil {
@@ -39,6 +44,7 @@ func prepare(room *Room, out chan<- opened) {
 	if err == nil {
 		room.Member, err = memberID(room.Self, room.Facts)
 	}
+	room.Merge = !merges && len(room.Damage) == 0
 	go runCensus(room.Doors, room.Census)
 	out <- opened{room: room, err: err}
 }
@@ -154,6 +160,11 @@ func start(all opened, done chan<- opened) {
 		}
 	}
 	go runCouncil(room, room.Council)
+	if room.Merge {
+		if err := startMerges(room.Store); err != nil {
+			room.Log.Error("files are not merged until the next start", "error", err)
+		}
+	}
 	done <- all
 }
 

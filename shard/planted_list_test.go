@@ -135,6 +135,9 @@ var plantedBugs = []planted{
 		{"sim_client_test.go", "(t.done || t.sent < op.overdue)", "t.done"}}},
 	{rule: "R21", name: "a write whose answer was lost on the way back counts as refused", seed: 11218, edits: []edit{
 		{"sim_client_test.go", "				t.op.overdue = max(t.op.overdue, t.sent+tryFor) // it may yet be done\n", ""}}},
+	{rule: "R21", name: "what was passed on is left with a leader that hangs", seed: 0, single: true, slow: true, edits: []edit{
+		{"learn.go", "		out = append(out, Effect{Kind: Reclaim})\n", ""},
+		{"sim_client_test.go", "r.asked.Kind == WriteAsked {\n", "r.asked.Kind == WriteAsked && w.now < 0 {\n"}}},
 	{rule: "R21", name: "a write that is passed on has no deadline", seed: 68, edits: []edit{
 		{"sim_client_test.go", "w.clock(s.to) - w.clock(n) - w.delay(2*ms)", "w.clock(s.to) - w.clock(n) + 1000*ms"}}},
 	{rule: "R21", name: "the other replica answers a get itself", seed: 604, edits: []edit{
