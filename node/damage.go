@@ -43,8 +43,9 @@ func suspect(st Store, folder string, cause error) ([]int, error) {
 	return shards, err
 }
 
-// salvage lets a start that met damage begin anew, without merges and knowing of it. It returns if that is not what went wrong.
-func salvage(room *Room, cause error) {
+// salvage lets a start that met damage begin anew, without merges and knowing of it. It is done if that is not what went wrong.
+func salvage(room *Room, cause error, done chan<- struct{}) {
+	defer close(done)
 	shards, err := suspect(room.Store, room.Config.Data, cause)
 	if len(shards) == 0 || err != nil {
 		return
@@ -52,6 +53,16 @@ func salvage(room *Room, cause error) {
 	room.Log.Error("the data of shards is damaged; they are filled again", "shards", shards, "error", cause)
 	err = syscall.Exec("/proc/self/exe", os.Args, os.Environ())
 	stopIf(wrap(err, "cannot start anew"))
+}
+
+// mergeAgain lets files be merged once what was damaged has been dropped.
+func mergeAgain(room *Room) {
+	if !room.Merge {
+		return
+	}
+	if err := startMerges(room.Store); err != nil {
+		room.Log.Error("files are not merged until the next start", "error", err)
+	}
 }
 
 // readMarks returns the marks by shard.

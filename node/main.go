@@ -33,7 +33,9 @@ func main() {
 	steps := make(chan opened, 1)
 	go prepare(newRoom(config, shard.Layout{Nodes: len(members), Shards: config.Shards}, members, self, log), steps)
 	unready := <-steps
-	salvage(unready.room, unready.err)
+	salvaged := make(chan struct{})
+	go salvage(unready.room, unready.err, salvaged)
+	<-salvaged
 	stopIf(unready.err)
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
@@ -42,7 +44,9 @@ func main() {
 	case why := <-stop: // nothing was promised yet
 		log.Info("stopping before the cluster was born", "signal", why.String())
 	case all := <-steps:
-		salvage(unready.room, all.err)
+		salvaged = make(chan struct{})
+		go salvage(unready.room, all.err, salvaged)
+		<-salvaged
 		stopIf(all.err)
 		room, again := all.room, ""
 		log.Info("serving", "listen", listener.Addr().String(), "data", config.Data, "store", room.Facts.Store, "member", room.Member)

@@ -160,11 +160,7 @@ func start(all opened, done chan<- opened) {
 		}
 	}
 	go runCouncil(room, room.Council)
-	if room.Merge {
-		if err := startMerges(room.Store); err != nil {
-			room.Log.Error("files are not merged until the next start", "error", err)
-		}
-	}
+	go mergeAgain(room)
 	done <- all
 }
 
