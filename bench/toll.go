@@ -101,7 +101,11 @@ func chaosText(r chaosReport) string {
 	h := r.Histories
 	fmt.Fprintf(&b, "\nrequests    %d; %d beyond %v (%d of them failed, longest %v), %d more explained by the harness's own stalls, the longest %v, and %d by those of the probed disk\n", r.Requests, r.Beyond, r.Budget, r.Failed, short(r.Max), r.Explained, short(r.Stall), r.Struck)
 	fmt.Fprintf(&b, "histories   %d users, %d operations, %d writes without an answer: %d not linearizable, %d not decided; %d counts within bounds\n", h.Users, h.Operations, h.Open, h.Illegal, h.Unknown, r.Counts)
-	fmt.Fprintf(&b, "in the end  %d users, every acknowledged write is there: %v\n%s", r.Users, len(r.Wrong) == 0, r.Digests)
+	there := "every acknowledged write is there"
+	if len(r.Wrong) > 0 || r.Stopped {
+		there = "not held against all that was acknowledged"
+	}
+	fmt.Fprintf(&b, "in the end  %d users, %s\n%s", r.Users, there, r.Digests)
 	for _, why := range r.Wrong {
 		fmt.Fprintf(&b, "  wrong: %s\n", why)
 	}
