@@ -127,7 +127,7 @@ var plantedBugs = []planted{
 		{"step.go", "for n < len(r.Order) && r.Order[n].At < now {", "for n < len(r.Order) && (r.Order[n].At < now || len(r.Order)-n > 2) {"}}},
 	{rule: "R18", name: "request ids are forgotten at a restart", seed: 138, edits: []edit{
 		{"sim_node_test.go", "d.history...), d.window(), w.clock(n))", "d.history...), nil, w.clock(n))"}}},
-	{rule: "R18", name: "request ids are not sent with a snapshot", seed: 20530, slow: true, edits: []edit{
+	{rule: "R18", name: "request ids are not sent with a snapshot", unreached: "not met in some thousand seeds since a gateway has two tries at a node: a write must be tried again, within its deadline, at a backup that a snapshot has filled and that has become the leader; TestEndFramesFit and TestSnapshotsAreStored hold that the window is sent and stored", edits: []edit{
 		{"sim_node_test.go", "		if last == 0 {\n			window = nil\n		}\n", "		window = nil\n"}}},
 	{rule: "R18", name: "an overdue write is sequenced", seed: 28, edits: []edit{
 		{"leader.go", "	case e.Now > e.Deadline:\n", "	case e.Deadline == 0:\n"}}},
