@@ -1,6 +1,16 @@
 // Package wire is what Tandem's processes say to each other: frames of msgpack over TCP. It turns a Message into bytes and
 // bytes into a Message, and holds no connection, no state and no goroutine. Other languages need only this page to speak it.
 //
+// # The rooms
+//
+//	message.go  a frame as Go has it, its kinds, codes and bits
+//	codec.go    which fields each kind has, in which order, and how numbers and texts are read
+//	fields.go   how the composed fields are written and read
+//	encode.go   a message → a frame
+//	decode.go   a frame's body → a message
+//	check.go    the look at a body before anything is decoded
+//	frame.go    frames on a connection: mark, length, version
+//
 // # A frame, byte by byte
 //
 // A connection is one stream of msgpack values, two for each frame: a uint32 that is the length of the body, always in its
