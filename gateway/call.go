@@ -22,6 +22,7 @@ const triesAtNode = 2
 
 // The marks of a try whose frame certainly did not leave, of one of these to a node that has been away for long, and of one that got no answer in its time.
 var (
+	errUnasked = errors.New("no node was asked")
 	errNotSent = errors.New("not sent")
 	errGone    = errors.New("and that for long")
 	errLate    = errors.New("the node has not answered in time")
@@ -32,14 +33,17 @@ var (
 // counts that comes after its try was given up. until is in ns on the boot-time clock. sent tells whether a write may have been done although
 // err is not nil. The message belongs to the links from then on. Errors: ErrUnavailable with the last reason that tells something, ErrNode.
 func askLeader(room *Room, m *wire.Message, until int64) (answer *wire.Message, sent bool, err error) {
-	view := viewsIn(room.Views)[m.Shard]
+	look := viewsIn(room.Views)
+	view := look.Views[m.Shard]
 	c := course{view: view, node: view.Leader, due: clock()}
 	nodes, most := [2]int{view.Leader, view.Backup}, min(room.Config.Links, triesAtNode)
 	var replies [2]chan reply // by node, as are the tries that wait for an answer and all tries
 	var owed, given [2]int
-	var open []try // of a write: those that a node may have begun, or may yet begin
-	reason, telling, doubt, believed := errors.New("no node was asked"), false, false, false
-	defer func() { room.Metrics.Tries.Observe(float64(given[0] + given[1])) }()
+	var space [4]try
+	open := space[:0] // of a write: those that a node may have begun, or may yet begin
+	reason, telling, doubt, believed := errUnasked, false, false, false
+	late := time.NewTimer(time.Duration(until - c.due))
+	defer func() { late.Stop(); room.Metrics.Tries.Observe(float64(given[0] + given[1])) }()
 	for now := c.due; now < until; now = clock() {
 		side := 0
 		if c.node == nodes[1] {
@@ -63,7 +67,8 @@ func askLeader(room *Room, m *wire.Message, until int64) (answer *wire.Message, 
 				owed[side], given[side] = owed[side]+1, given[side]+1
 			}
 		}
-		got, from := await(replies, time.Duration(min(c.due, until, now+int64(glance))-now))
+		late.Reset(time.Duration(min(c.due, until) - now))
+		got, from := await(replies, late.C, look.Changed)
 		if open, believed = settle(open, got, m.Kind == wire.Write); believed {
 			return got.message, true, nil
 		}
@@ -85,7 +90,12 @@ func askLeader(room *Room, m *wire.Message, until int64) (answer *wire.Message, 
 		if !c.waits || from != side { // of an earlier try
 			what = none
 		}
-		if c = steer(c, viewsIn(room.Views)[m.Shard], what, now); c.lost >= len(nodes) {
+		select {
+		case <-look.Changed:
+			look = viewsIn(room.Views)
+		default:
+		}
+		if c = steer(c, look.Views[m.Shard], what, now); c.lost >= len(nodes) {
 			break
 		}
 	}
@@ -136,16 +146,15 @@ func give(link *Link, m *wire.Message, replies chan reply, at try) {
 	}
 }
 
-// await waits for a reply and says of which node it is; after some time, or if there is none, -1.
-func await(replies [2]chan reply, wait time.Duration) (got reply, from int) {
-	late := time.NewTimer(wait)
-	defer late.Stop()
+// await waits for a reply and says of which node it is; when it is late, or when the views have changed, -1.
+func await(replies [2]chan reply, late <-chan time.Time, changed <-chan struct{}) (got reply, from int) {
 	select {
 	case got = <-replies[0]:
 		return got, 0
 	case got = <-replies[1]:
 		return got, 1
-	case <-late.C:
-		return reply{}, -1
+	case <-late:
+	case <-changed:
 	}
+	return reply{}, -1
 }

@@ -33,7 +33,7 @@ func health(room *Room, _ *call) response {
 		}
 	}
 	leaderless, status := 0, http.StatusOK
-	for _, view := range viewsIn(room.Views) {
+	for _, view := range viewsIn(room.Views).Views {
 		if !up[view.Leader] {
 			leaderless, status = leaderless+1, http.StatusServiceUnavailable
 		}

@@ -76,13 +76,13 @@ func main() {
 
 // open wires the room and sets the connections' loops going.
 func open(config Config, members []Member, layout shard.Layout, log *slog.Logger) *Room {
-	room := &Room{Config: config, Layout: layout, Members: members, Views: make(chan []shard.View, 1), Told: make(chan told, len(members)),
+	room := &Room{Config: config, Layout: layout, Members: members, Views: make(chan outlook, 1), Told: make(chan told, len(members)),
 		Links: make([][]*Link, len(members)), Lists: make(chan struct{}, maxLists), Metrics: newMetrics(), Log: log}
 	views := make([]shard.View, layout.Shards) // those that the cluster is born with, until a node tells others
 	for s := range views {
 		views[s] = shard.BirthView(layout, s)
 	}
-	room.Views <- views
+	room.Views <- outlook{views, make(chan struct{})}
 	for node, member := range members {
 		for range config.Links {
 			link := &Link{member.Name, max(config.Silence/silenceBeats, time.Millisecond), make(chan request, linkQueue), make(chan chan<- LinkState), make(chan struct{}, 1), room.Told}

@@ -13,10 +13,10 @@ type Room struct {
 	Config  Config
 	Layout  shard.Layout
 	Members []Member
-	Views   chan []shard.View // a cell with the views by shard; see viewsIn
-	Told    chan told         // what nodes say the views are
-	Links   [][]*Link         // by node: its connections
-	Lists   chan struct{}     // has an element for each list under way
+	Views   chan outlook  // a cell with the views; see viewsIn
+	Told    chan told     // what nodes say the views are
+	Links   [][]*Link     // by node: its connections
+	Lists   chan struct{} // has an element for each list under way
 	Metrics Metrics
 	Log     *slog.Logger
 }

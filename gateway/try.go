@@ -43,7 +43,6 @@ const (
 	pauseStep   = 5 * time.Millisecond  // by so much longer is each pause after a try that failed at once
 	pauseMost   = 15 * time.Millisecond // until it is so long
 	failingOver = 10 * time.Millisecond // the pause after a node said that it cannot serve the shard now
-	glance      = 10 * time.Millisecond // so often a request that waits looks for newer views
 	againAfter  = 15 * time.Millisecond // how long a node is waited for that has left an earlier try unanswered
 )
 

@@ -19,12 +19,17 @@ type told struct {
 	views []wire.View
 }
 
-// viewsIn looks at the views in their cell: a channel of one element, which who reads it takes out and puts back. The slice itself never
-// changes: other views are another slice.
-func viewsIn(cell chan []shard.View) []shard.View {
-	views := <-cell
-	cell <- views
-	return views
+// outlook is the views by shard as they are known, and a channel that is closed as soon as there are others. The slice itself never changes.
+type outlook struct {
+	Views   []shard.View
+	Changed chan struct{}
+}
+
+// viewsIn looks at the views in their cell: a channel of one element, which who reads it takes out and puts back.
+func viewsIn(cell chan outlook) outlook {
+	look := <-cell
+	cell <- look
+	return look
 }
 
 // learnViews takes in what the nodes say, changes the views in the cell, and nudges the connections to the nodes concerned (rule R19).
@@ -32,8 +37,15 @@ func learnViews(room *Room) {
 	logged := time.Time{}
 	for t := range room.Told {
 		old := <-room.Views
-		views, changed, err := mergeViews(room.Layout, old, t.views)
-		room.Views <- views
+		views, changed, err := mergeViews(room.Layout, old.Views, t.views)
+		look := old
+		if len(changed) > 0 {
+			look = outlook{views, make(chan struct{})}
+		}
+		room.Views <- look
+		if len(changed) > 0 {
+			close(old.Changed) // after the new ones are there: who waits looks at once
+		}
 		if err != nil && time.Since(logged) > logEvery {
 			logged = time.Now()
 			room.Log.Warn("a node's views are left out", "peer", t.by, "error", err)
