@@ -35,7 +35,7 @@ var names = [...]string{"id", "name", "email", "group"}
 // of those that must be there. Error: ErrJSON, with the byte.
 func decodeUser(body []byte, required uint8) (wire.Record, uint8, []FieldError, error) {
 	user, have, bad := wire.Record{}, uint8(0), []FieldError(nil)
-	dec := jsontext.NewDecoder(bytes.NewReader(body), jsontext.AllowDuplicateNames(true))
+	dec := jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true))
 	object, err := dec.PeekKind() == '{', error(nil)
 	if object {
 		_, err = dec.ReadToken()
@@ -45,17 +45,18 @@ func decodeUser(body []byte, required uint8) (wire.Record, uint8, []FieldError, 
 	if err != nil {
 		return user, 0, nil, malformed(err, len(body))
 	}
+	var space [32]byte
 	for object && dec.PeekKind() == '"' {
-		token, err := dec.ReadToken()
+		quoted, err := dec.ReadValue()
 		if err != nil {
 			return user, 0, nil, malformed(err, len(body))
 		}
-		name := token.String()
+		name, _ := jsontext.AppendUnquote(space[:0], quoted) // what was read is well-formed
 		value, err := dec.ReadValue()
 		if err != nil {
 			return user, 0, nil, malformed(err, len(body))
 		}
-		bit, known := bits[name]
+		bit, known := bits[string(name)]
 		detail := ""
 		switch {
 		case !known:
@@ -73,7 +74,7 @@ func decodeUser(body []byte, required uint8) (wire.Record, uint8, []FieldError, 
 			}
 		}
 		if detail != "" {
-			bad = append(bad, FieldError{name, detail})
+			bad = append(bad, FieldError{string(name), detail})
 		}
 		have |= bit
 	}
@@ -128,7 +129,8 @@ func setField(user wire.Record, bit uint8, value jsontext.Value) (wire.Record, s
 	if kind != '"' {
 		return user, "expected a string"
 	}
-	text, err := jsontext.AppendUnquote(nil, value)
+	var space [128]byte
+	text, err := jsontext.AppendUnquote(space[:0], value)
 	if err != nil {
 		return user, err.Error()
 	}

@@ -34,14 +34,14 @@ func serveFrames(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struc
 	peer, store, greeted := -1, uint64(0), false
 	var scratch []byte
 	var events []*shard.Event
-	armed := time.Now() // when the deadline was set; once a second is enough
+	m := &wire.Message{} // each frame takes the place of the one before
+	armed := time.Now()  // when the deadline was set; once a second is enough
 	_ = raw.SetReadDeadline(armed.Add(helloFor))
 	for {
 		body, err := wire.ReadFrame(in, scratch)
-		var m *wire.Message
 		if err == nil {
 			scratch = body
-			m, err = wire.Decode(body)
+			err = wire.DecodeTo(m, body)
 		}
 		if errors.Is(err, wire.ErrFrame) || errors.Is(err, wire.ErrChecksum) {
 			deliver(conn, &wire.Message{Kind: wire.Error, Code: wire.BadFrame, Text: err.Error()})
@@ -184,10 +184,12 @@ func dispatch(room *Room, conn *Conn, peer int, m, refusal *wire.Message) *shard
 	case wire.LeasePing, wire.Raft: // were passed on
 		return nil
 	case wire.Count:
-		go countShards(room, conn, m)
+		asked := *m
+		go countShards(room, conn, &asked)
 		return nil
 	case wire.List:
-		go listPage(room, conn, m)
+		asked := *m
+		go listPage(room, conn, &asked)
 		return nil
 	case wire.Get:
 		e.Kind, e.Caller = shard.ReadDone, &caller{conn, m.ID}
@@ -214,51 +216,48 @@ func dispatch(room *Room, conn *Conn, peer int, m, refusal *wire.Message) *shard
 // refuse checks what the core need not, of a frame from node peer (-1: a gateway): that the request is one, that the shard is held here and that values are allowed. It returns
 // an error frame that names what was wrong and what is expected, or nil.
 func refuse(room *Room, peer int, m *wire.Message) *wire.Message {
-	refusal := &wire.Message{Kind: wire.Error, ID: m.ID, Code: wire.BadRequest}
+	code, text := wire.BadRequest, ""
 	ofStream := m.Kind >= wire.Ask && m.Kind <= wire.SnapEnd && m.Kind != wire.Position && m.Kind != wire.Stored && m.Kind != wire.Trouble
 	ofPact, ofRaft := m.Kind == wire.LeasePing, m.Kind == wire.Raft
 	hasShard := ofStream || m.Kind == wire.Get || m.Kind == wire.Write || m.Kind == wire.List
+	var one [1]uint64
 	asked := m.Set
 	if hasShard {
-		asked = []uint64{m.Shard}
+		one[0] = m.Shard
+		asked = one[:]
 	}
-	if !room.Ready && m.Kind != wire.Ping {
-		refusal.Code, refusal.Text = wire.Unavailable, room.Config.Name+" has not opened its data yet, or waits for the other nodes of a new cluster"
-		return refusal
-	}
-	for _, s := range asked {
-		if s >= uint64(len(room.Desks)) || room.Desks[s] == nil {
-			refusal.Code, refusal.Text = wire.NotHere, fmt.Sprintf("%s holds no replica of shard %d", room.Config.Name, s)
-			return refusal
-		}
-	}
+	absent := slices.IndexFunc(asked, func(s uint64) bool { return s >= uint64(len(room.Desks)) || room.Desks[s] == nil })
 	var badID error
 	if m.Kind == wire.Get || m.Kind == wire.Write {
 		badID = shard.CheckID(m.Record.ID)
 	}
 	switch {
+	case !room.Ready && m.Kind != wire.Ping:
+		code, text = wire.Unavailable, room.Config.Name+" has not opened its data yet, or waits for the other nodes of a new cluster"
+	case absent >= 0:
+		code, text = wire.NotHere, fmt.Sprintf("%s holds no replica of shard %d", room.Config.Name, asked[absent])
 	case !hasShard && m.Kind != wire.Count && m.Kind != wire.Ping && !ofPact && !ofRaft:
-		refusal.Text = fmt.Sprintf("kind %d is no request that a node answers", m.Kind)
+		text = fmt.Sprintf("kind %d is no request that a node answers", m.Kind)
 	case badID != nil:
-		refusal.Text = badID.Error()
+		text = badID.Error()
 	case ofStream && peer != peerOf(room.Layout, int(m.Shard), room.Self):
-		refusal.Text = fmt.Sprintf("the sender holds no replica of shard %d", m.Shard)
+		text = fmt.Sprintf("the sender holds no replica of shard %d", m.Shard)
 	case ofRaft && (peer < 0 || peer == room.Self), ofPact && (peer < 0 || room.Pacts[peer] == nil):
-		refusal.Text = fmt.Sprintf("kind %d is for nodes among themselves", m.Kind)
+		text = fmt.Sprintf("kind %d is for nodes among themselves", m.Kind)
 	case ofStream && m.Kind == wire.SnapEnd && (m.LSN > 0) != (len(m.History) > 0):
-		refusal.Text = "expected a history with the end of a snapshot that is not empty, and only there"
+		text = "expected a history with the end of a snapshot that is not empty, and only there"
 	case m.Kind == wire.Write && (m.Op < wire.Create || m.Op > wire.Delete):
-		refusal.Text = fmt.Sprintf("expected op 1 to 3, found %d", m.Op)
+		text = fmt.Sprintf("expected op 1 to 3, found %d", m.Op)
 	case m.Kind == wire.Write && len(m.Record.Name)+len(m.Record.Email) > maxText:
-		refusal.Text = fmt.Sprintf("expected at most %d bytes of name and email, found %d", maxText, len(m.Record.Name)+len(m.Record.Email))
+		text = fmt.Sprintf("expected at most %d bytes of name and email, found %d", maxText, len(m.Record.Name)+len(m.Record.Email))
 	case m.Kind == wire.List && (m.Limit < 1 || m.Limit > 1000):
-		refusal.Text = fmt.Sprintf("expected a limit of 1 to 1000, found %d", m.Limit)
+		text = fmt.Sprintf("expected a limit of 1 to 1000, found %d", m.Limit)
 	case m.Kind == wire.Count && len(m.Set) > room.Layout.Shards:
-		refusal.Text = fmt.Sprintf("expected at most %d shards, found %d", room.Layout.Shards, len(m.Set))
+		text = fmt.Sprintf("expected at most %d shards, found %d", room.Layout.Shards, len(m.Set))
 	default:
 		return nil
 	}
-	return refusal
+	return &wire.Message{Kind: wire.Error, ID: m.ID, Code: code, Text: text}
 }
 
 // takeChange makes the core's change of a write frame.

@@ -216,7 +216,7 @@ func breakLink(link *Link, stream uint64) {
 func readLink(room *Room, peer int, c call, stream uint64, gone chan<- error) {
 	kinds := map[wire.Kind]shard.EventKind{wire.Stored: shard.PeerStored, wire.Position: shard.PeerPosition, wire.Trouble: shard.PeerTrouble}
 	var scratch []byte
-	armed := time.Time{}
+	m, armed := &wire.Message{}, time.Time{} // each frame takes the place of the one before
 	for {
 		if now := time.Now(); now.Sub(armed) > pingEvery {
 			armed = now
@@ -228,8 +228,7 @@ func readLink(room *Room, peer int, c call, stream uint64, gone chan<- error) {
 			return
 		}
 		scratch = body
-		m, err := wire.Decode(body)
-		if err != nil {
+		if err = wire.DecodeTo(m, body); err != nil {
 			gone <- err
 			return
 		}
@@ -239,7 +238,8 @@ func readLink(room *Room, peer int, c call, stream uint64, gone chan<- error) {
 			room.Links[peer].Echoes <- echo{Kind: clockRead, Stream: stream, Offset: m.Clock - clock()}
 			continue
 		case m.ID != 0 && (m.Kind == wire.Outcome || m.Kind == wire.Error):
-			room.Links[peer].Echoes <- echo{Kind: answerCame, Answer: m}
+			answer := *m
+			room.Links[peer].Echoes <- echo{Kind: answerCame, Answer: &answer}
 			continue
 		case m.Kind == wire.LeasePong && room.Pacts[peer] != nil:
 			pong := shard.PactEvent{Kind: shard.PongCame, Store: c.store, At: m.At, Vows: takeVows(m.Vows)}

@@ -10,30 +10,40 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 )
 
-// Decode reads one body as ReadFrame returned it. Strings and bytes of the message are copies. Errors are of class ErrFrame,
-// with the byte or the field that was wrong and what was expected, or ErrChecksum; after either the connection is of no use.
+// Decode reads one body as ReadFrame returned it; see DecodeTo.
 func Decode(body []byte) (*Message, error) {
-	if err := Check(body); err != nil {
+	m := &Message{}
+	if err := DecodeTo(m, body); err != nil {
 		return nil, err
 	}
-	m := &Message{}
+	return m, nil
+}
+
+// DecodeTo reads one body as ReadFrame returned it into m, whatever was there. Strings and bytes of the message are copies; the list of entries is the
+// one that m had, so that who hands it on copies it. Errors are of class ErrFrame, with the byte or the field that was wrong and what was
+// expected, or ErrChecksum; after either the connection is of no use.
+func DecodeTo(m *Message, body []byte) error {
+	if err := Check(body); err != nil {
+		return err
+	}
+	*m = Message{Entries: m.Entries[:0]}
 	in := bytes.NewReader(body)
 	dec := msgpack.GetDecoder()
 	defer msgpack.PutDecoder(dec)
 	dec.Reset(in)
 	n, _ := dec.DecodeArrayLen() // Check has seen that it is an array
 	if n < 2 {
-		return nil, fmt.Errorf("%w: byte 0: expected an array of kind, request id and fields, found %d elements", ErrFrame, n)
+		return fmt.Errorf("%w: byte 0: expected an array of kind, request id and fields, found %d elements", ErrFrame, n)
 	}
 	at := len(body) - in.Len()
 	kind, err := unsigned(dec, uint64(kindEnd-1))
 	if err != nil {
-		return nil, fmt.Errorf("%w: byte %d: kind: %w", ErrFrame, at, err)
+		return fmt.Errorf("%w: byte %d: kind: %w", ErrFrame, at, err)
 	}
 	m.Kind = Kind(kind)
 	at = len(body) - in.Len()
 	if m.ID, err = unsigned(dec, math.MaxUint64); err != nil {
-		return nil, fmt.Errorf("%w: byte %d: request id: %w", ErrFrame, at, err)
+		return fmt.Errorf("%w: byte %d: request id: %w", ErrFrame, at, err)
 	}
 	layout := layouts[kind]
 	want := len(layout) + 2
@@ -41,24 +51,24 @@ func Decode(body []byte) (*Message, error) {
 		want++
 	}
 	if n != want {
-		return nil, fmt.Errorf("%w: byte 0: expected %d elements for kind %d, found %d", ErrFrame, want, kind, n)
+		return fmt.Errorf("%w: byte 0: expected %d elements for kind %d, found %d", ErrFrame, want, kind, n)
 	}
 	for i := range layout {
 		at = len(body) - in.Len()
 		if err = layout[i].get(dec, m); err != nil {
-			return nil, fmt.Errorf("%w: byte %d: field %s: %w", ErrFrame, at, layout[i].name, err)
+			return fmt.Errorf("%w: byte %d: field %s: %w", ErrFrame, at, layout[i].name, err)
 		}
 	}
 	if !carriesData[kind] {
-		return m, nil
+		return nil
 	}
 	data := body[:len(body)-in.Len()]
 	sum := body[len(data):]
 	if len(sum) != checksumSize || sum[0] != Mark {
-		return nil, fmt.Errorf("%w: byte %d: expected a CRC32C as 0xce and 4 bytes", ErrFrame, len(data))
+		return fmt.Errorf("%w: byte %d: expected a CRC32C as 0xce and 4 bytes", ErrFrame, len(data))
 	}
 	if crc := crc32.Checksum(data, castagnoli); crc != binary.BigEndian.Uint32(sum[1:]) {
-		return nil, fmt.Errorf("%w: expected CRC32C 0x%08x over bytes 0 to %d, found 0x%x", ErrChecksum, crc, len(data)-1, sum[1:])
+		return fmt.Errorf("%w: expected CRC32C 0x%08x over bytes 0 to %d, found 0x%x", ErrChecksum, crc, len(data)-1, sum[1:])
 	}
-	return m, nil
+	return nil
 }
