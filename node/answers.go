@@ -229,13 +229,17 @@ func lineLog(room *Room, args []string) any {
 	}
 	held := holdings(room)
 	history := held[slices.IndexFunc(held, func(h Held) bool { return h.Shard == s })].state.History
-	entries, err := collect(room, s, history, lsn, lsn+n-1, int(n))
-	if err != nil {
-		return fault{Error: err.Error()}
+	asks, found := make(chan logAsk, 1), make(chan logAnswer, 1)
+	go runReader(room, asks)
+	asks <- logAsk{s, history, lsn, lsn + n - 1, int(n), found}
+	close(asks)
+	answer := <-found
+	if answer.err != nil {
+		return fault{Error: answer.err.Error()}
 	}
 	ops := map[shard.Result]string{shard.Created: "create", shard.Updated: "update", shard.Deleted: "delete"}
 	list := []logged{}
-	for _, e := range entries {
+	for _, e := range answer.entries {
 		list = append(list, logged{e.LSN, e.Epoch, ops[e.Result], e.ID, hex.EncodeToString(e.Request[:])})
 	}
 	return list

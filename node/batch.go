@@ -47,15 +47,6 @@ type Part struct {
 	Done    chan<- struct{} // of the council's share, one place: told when it is stored; nil for a shard's
 }
 
-// Logged is one shard's share of a batch, read back from the WAL.
-type Logged struct {
-	Shard    int
-	Sequence uint64 // of the batch
-	Stamp    int64  // ns on the boot-time clock of when it was stored
-	Entries  []shard.Entry
-	Err      error // the log could not be read on
-}
-
 func appendBytes(b, value []byte) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(value))), value...)
 }
@@ -157,16 +148,16 @@ func cutBytes(b []byte) (value, rest []byte, err error) {
 	return b[n : n+int(size)], b[n+int(size):], nil
 }
 
-// readBatch reads the shards' shares back from a batch of the WAL, of shard only with all fields and of the others without their users' names, or
-// of all with all if only is -1. RocksDB may have merged batches, so a record belongs to the
-// LogData header before it. Records of other column families are passed over wherever they stand: no key of theirs is a user's.
-// Error: ErrBatch.
-func readBatch(b []byte, only int) ([]Logged, error) {
+// readBatch reads the shares of the shards that are wanted (by shard; nil: all) back from a batch of the WAL. RocksDB may have merged batches, so a
+// record belongs to the LogData header before it. Records of other column families are passed over wherever they stand: no key of theirs is a
+// user's. Error: ErrBatch.
+func readBatch(b []byte, wanted []bool) ([]Logged, error) {
 	if len(b) < batchHead {
 		return nil, fmt.Errorf("%w: %d bytes", ErrBatch, len(b))
 	}
-	parts := []Logged{}
-	next := 0 // of the last part: the entry that the next user record completes
+	var parts []Logged
+	sequence, skip := binary.LittleEndian.Uint64(b), true // skip tells that the records are of no part that is wanted
+	next := 0                                             // of the last part: the entry that the next user record completes
 	for b = b[batchHead:]; len(b) > 0; {
 		var key, value []byte
 		var err error
@@ -181,11 +172,14 @@ func readBatch(b []byte, only int) ([]Logged, error) {
 		}
 		switch tag {
 		case tagLogData:
-			part, err := readHead(key)
+			s, err := headShard(key)
 			if err != nil {
 				return nil, err
 			}
-			parts, next = append(parts, part), 0
+			if skip = wanted != nil && (s >= len(wanted) || !wanted[s]); skip {
+				continue
+			}
+			parts, next = append(parts, readHead(key, sequence)), 0
 			continue
 		case tagPut, tagFamilyPut, tagFamilyRange:
 			if value, b, err = cutBytes(b); err != nil {
@@ -195,11 +189,11 @@ func readBatch(b []byte, only int) ([]Logged, error) {
 		default:
 			return nil, fmt.Errorf("%w: tag 0x%02x", ErrBatch, tag)
 		}
-		id, isUser := "", false
-		if len(parts) > 0 && (only < 0 || parts[len(parts)-1].Shard == only) {
-			id, isUser = shard.KeyID(key)
+		if skip || tag == tagPut || tag == tagDelete || tag == tagFamilyRange || next >= len(parts[len(parts)-1].Entries) {
+			continue
 		}
-		if !isUser || tag == tagPut || tag == tagDelete || tag == tagFamilyRange || len(parts) == 0 || next >= len(parts[len(parts)-1].Entries) {
+		id, isUser := shard.KeyID(key)
+		if !isUser {
 			continue
 		}
 		entry := &parts[len(parts)-1].Entries[next]
@@ -217,21 +211,25 @@ func readBatch(b []byte, only int) ([]Logged, error) {
 	return parts, nil
 }
 
-// readHead reads a LogData header; of its entries request id, result and position are known then.
-func readHead(head []byte) (Logged, error) {
+// headShard checks the size of a LogData header and returns its shard. Error: ErrBatch.
+func headShard(head []byte) (int, error) {
 	if len(head) < partHead {
-		return Logged{}, fmt.Errorf("%w: a header of %d bytes", ErrBatch, len(head))
+		return 0, fmt.Errorf("%w: a header of %d bytes", ErrBatch, len(head))
 	}
-	part := Logged{Shard: int(binary.BigEndian.Uint32(head)), Stamp: int64(binary.BigEndian.Uint64(head[20:]))}
+	if count := int(binary.BigEndian.Uint32(head[28:])); len(head) != partHead+17*count {
+		return 0, fmt.Errorf("%w: a header of %d bytes for %d entries", ErrBatch, len(head), count)
+	}
+	return int(binary.BigEndian.Uint32(head)), nil
+}
+
+// readHead reads a LogData header that has been checked, of a batch with a sequence; of its entries request id, result and position are known then.
+func readHead(head []byte, sequence uint64) Logged {
+	part := Logged{Shard: int(binary.BigEndian.Uint32(head)), Sequence: sequence, Stamp: int64(binary.BigEndian.Uint64(head[20:]))}
 	epoch, first := binary.BigEndian.Uint64(head[4:]), binary.BigEndian.Uint64(head[12:])
-	count := int(binary.BigEndian.Uint32(head[28:]))
-	if len(head) != partHead+17*count {
-		return Logged{}, fmt.Errorf("%w: a header of %d bytes for %d entries", ErrBatch, len(head), count)
-	}
-	part.Entries = make([]shard.Entry, count)
+	part.Entries = make([]shard.Entry, binary.BigEndian.Uint32(head[28:]))
 	for i := range part.Entries {
 		at := head[partHead+17*i:]
 		part.Entries[i] = shard.Entry{Request: shard.RequestID(at[:16]), Result: at[16], Epoch: epoch, LSN: first + uint64(i)}
 	}
-	return part, nil
+	return part
 }

@@ -27,7 +27,7 @@ func TestBatchIsReadBackAsItWasWritten(t *testing.T) {
 	if total(counts) != 1 || one.Last != 10 {
 		t.Errorf("%d users and last LSN %d, want 1 and 10", total(counts), one.Last)
 	}
-	parts, err := readBatch(joinParts(nil, []Part{one, two}), -1)
+	parts, err := readBatch(joinParts(nil, []Part{one, two}), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func TestCutBatchIsRefused(t *testing.T) {
 	whole := joinParts(nil, []Part{part})
 	refused := 0
 	for cut := range whole {
-		if _, err := readBatch(whole[:cut], -1); errors.Is(err, ErrBatch) || errors.Is(err, ErrValue) {
+		if _, err := readBatch(whole[:cut], nil); errors.Is(err, ErrBatch) || errors.Is(err, ErrValue) {
 			refused++
 		}
 	}
@@ -57,7 +57,7 @@ func FuzzReadBatch(f *testing.F) {
 	f.Add(joinParts(nil, []Part{part, part}))
 	f.Add([]byte("\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x05\x01\x02ua\x00"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		parts, err := readBatch(bytes.Clone(b), -1)
+		parts, err := readBatch(bytes.Clone(b), nil)
 		if err == nil && len(b) < batchHead && len(parts) > 0 {
 			t.Error("entries without bytes")
 		}
@@ -102,7 +102,7 @@ func TestFactsAndWipesAreReadOver(t *testing.T) {
 		}
 	}
 	parts, found := make(chan Logged, logAhead), 0
-	go streamLog(room.Store, 0, -1, parts, make(chan struct{}))
+	go streamLog(room.Store, parts, make(chan struct{}))
 	for p := range parts {
 		if p.Err != nil {
 			t.Fatal(p.Err)

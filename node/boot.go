@@ -75,7 +75,7 @@ func loadWindows(all opened, now int64, out chan<- opened) {
 	}
 	parts, quit := make(chan Logged, logAhead), make(chan struct{})
 	defer close(quit)
-	go streamLog(all.room.Store, 0, -1, parts, quit)
+	go streamLog(all.room.Store, parts, quit)
 	for p := range parts {
 		if p.Err != nil {
 			out <- opened{err: p.Err}

@@ -35,12 +35,12 @@ func TestFactsShareABatchWithShards(t *testing.T) {
 	facts := buildFacts(7, []shard.Fact{{Key: "e\x00\x01", Value: []byte("entry")}, {Key: "e\x00\x02", Delete: true}, {Key: "h", Value: nil}}, nil)
 	want := []Logged{{Shard: 5, Stamp: 1234, Entries: entries}}
 	for _, parts := range [][]Part{{facts, one}, {one, facts}, {facts, one, facts}} {
-		got, err := readBatch(joinParts(nil, parts), -1)
+		got, err := readBatch(joinParts(nil, parts), nil)
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%v\n got %+v\nwant %+v", err, got, want)
 		}
 	}
-	if got, err := readBatch(joinParts(nil, []Part{facts}), -1); err != nil || len(got) != 0 {
+	if got, err := readBatch(joinParts(nil, []Part{facts}), nil); err != nil || len(got) != 0 {
 		t.Errorf("%v %v", got, err)
 	}
 }

@@ -14,6 +14,7 @@
 //	progress               writes to the log how repairs go on
 //	views                  tells the gateways the views
 //	link (one a node)      keeps a connection to another node: appends, pings, Raft's messages
+//	feeds (one a node)     feeds the backups at another node from the write log, which a reader beside it reads once for all of them
 //	relay (one a node)     passes requests on to the leader that a peer is, and its answers back
 //	connection (one each)  a reader that hands requests to replicas, a writer that sends all waiting answers at once
 //	census                 knows the open connections
@@ -69,7 +70,8 @@
 //	link.go      the connection to another node
 //	relay.go     requests for shards that the peer leads, passed on to it
 //	append.go    entries ↔ append frames
-//	feed.go      the write log read back, for a backup that lacks entries
+//	log.go       the write log read back
+//	feed.go      the loop that feeds backups what they lack of it
 //	snapshot.go  a whole shard, for a backup whose lack the log no longer covers
 //	listen.go    accepting, and telling frames from text
 //	conn.go      a connection that speaks frames

@@ -58,7 +58,11 @@ func prompt(room *Room, box outbox, r *owned, fx *shard.Effect) (outbox, bool) {
 	case shard.SetAlarm:
 		r.rings = true
 	case shard.Feed:
-		go feedLog(room, s, *fx)
+		select {
+		case room.Links[r.peer].Feeds <- feed{s, *fx}:
+		default: // wishes of former streams lie there
+			breakLink(room.Links[r.peer], fx.Stream)
+		}
 	case shard.FeedSnapshot:
 		scan := openScan(room.Store, s)
 		window := windowOf(&r.state)

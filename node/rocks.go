@@ -260,24 +260,36 @@ func readFacts(st Store) ([]shard.Fact, error) {
 // latest returns the WAL sequence of the last write.
 func latest(st Store) uint64 { return st.db.GetLatestSequenceNumber() }
 
-// walkLog calls see with each batch of the WAL from a sequence on, or from the oldest one that is left, until see returns
-// false or the log ends. The bytes are valid during the call only.
-func walkLog(st Store, from uint64, see func(batch []byte) bool) error {
+// LogScan is an open read of the WAL. It must be closed.
+type LogScan struct{ it *grocksdb.WalIterator }
+
+// openLog opens the WAL at the batch that holds a sequence, or at the oldest one that is left.
+func openLog(st Store, from uint64) (LogScan, error) {
 	it, err := st.db.GetUpdatesSince(max(from, 1))
 	if err != nil {
-		return fmt.Errorf("%w: opening the WAL at %d: %w", ErrStore, from, err)
+		return LogScan{}, fmt.Errorf("%w: opening the WAL at %d: %w", ErrStore, from, err)
 	}
-	defer it.Destroy()
-	for ; it.Valid(); it.Next() {
-		batch, _ := it.GetBatch()
-		more := see(batch.Data())
-		batch.Destroy()
-		if !more {
-			return nil
+	return LogScan{it}, nil
+}
+
+// closeLog closes an open read; of none there is nothing to close.
+func closeLog(log LogScan) {
+	if log.it != nil {
+		log.it.Destroy()
+	}
+}
+
+// nextBatch reads the next batch of the WAL into b, and returns nil at the end of the log.
+func nextBatch(log LogScan, b []byte) ([]byte, error) {
+	if !log.it.Valid() {
+		if err := log.it.Err(); err != nil {
+			return nil, fmt.Errorf("%w: reading the WAL: %w", ErrStore, err)
 		}
+		return nil, nil
 	}
-	if err := it.Err(); err != nil {
-		return fmt.Errorf("%w: reading the WAL: %w", ErrStore, err)
-	}
-	return nil
+	batch, _ := log.it.GetBatch()
+	b = append(b[:0], batch.Data()...)
+	batch.Destroy()
+	log.it.Next()
+	return b, nil
 }

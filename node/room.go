@@ -95,7 +95,8 @@ type Link struct {
 	Out    chan []letter
 	Urgent chan *wire.Message // pings: what does not fit is dropped
 	Break  chan uint64        // one place: number of a stream that must end
-	Feeds  chan struct{}      // one place: one shard is fed at a time, so that repairs share what they may take
+	Feeds  chan feed          // wishes that a backup be fed from the write log
+	Snaps  chan struct{}      // one place: one whole shard is sent at a time, so that they share what they may take
 	Relays chan relay         // requests for shards that the peer leads
 	Echoes chan echo          // what becomes of them
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"slices"
+	"time"
 
 	"tandem/shard"
 	"tandem/wire"
@@ -26,8 +27,8 @@ type snapshot struct {
 func feedSnapshot(room *Room, s int, fx shard.Effect, scan Scan, window []shard.Entry) {
 	defer closeScan(scan)
 	link := room.Links[peerOf(room.Layout, s, room.Self)]
-	link.Feeds <- struct{}{}
-	defer func() { <-link.Feeds }()
+	link.Snaps <- struct{}{}
+	defer func() { <-link.Snaps }()
 	meta, damage := snapshot{}, error(nil)
 	frame := func(kind wire.Kind) *wire.Message {
 		return &wire.Message{Kind: kind, Shard: uint64(s), Epoch: fx.Epoch}
@@ -73,6 +74,14 @@ func feedSnapshot(room *Room, s int, fx shard.Effect, scan Scan, window []shard.
 	sendPaced(room, link, fx.Stream, endFrames(s, fx.Epoch, meta.last, meta.history, window))
 	room.Log.Info("the backup was sent the whole shard", "shard", s, "lsn", meta.last)
 	room.Desks[s].In <- []*shard.Event{{Kind: shard.FeedDone, Shard: s, Stream: fx.Stream, Epoch: fx.Epoch, LSN: meta.last}}
+}
+
+// sendPaced sends frames of a snapshot no faster than the setting allows, so that it gives way to requests (rule R17).
+func sendPaced(room *Room, link *Link, stream uint64, frames []*wire.Message) {
+	for _, m := range frames {
+		size := post(link, stream, m)
+		time.Sleep(paceOf(room.Config, size))
+	}
 }
 
 // noteMeta returns the snapshot with what a key of the meta says.

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"tandem/shard"
+)
+
+// logRoom is a node whose write log has the entries of two shards, one of each in turn, and knows where they stand.
+func logRoom(t *testing.T, most uint64) *Room {
+	t.Helper()
+	room := councilRoom(t, t.TempDir(), testLayout, 0)
+	var err error
+	if room.Store, err = addFamilies(room.Store, []int{2, 5}); err != nil {
+		t.Fatal(err)
+	}
+	places := make([][]place, room.Layout.Shards)
+	for lsn := uint64(1); lsn <= most; lsn++ {
+		parts := []Part{}
+		for _, s := range []int{2, 5} {
+			part, _ := buildPart(testLayout, s, room.Store.ids[s], []shard.Entry{loggedEntry(s, lsn, 1)}, lsn == 1, buckets{}, 1)
+			parts = append(parts, part)
+			places = addPlaces(places, indexNote{latest(room.Store), []mark{{Shard: s, LSN: lsn}}})
+		}
+		if err := writeBatch(room.Store, joinParts(nil, parts)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	room.Lookups = make(chan indexAsk)
+	go runIndex(room, places)
+	return room
+}
+
+func loggedEntry(s int, lsn, epoch uint64) shard.Entry {
+	return shard.Entry{Request: [16]byte{byte(s), byte(lsn)}, Result: shard.Created, ID: fmt.Sprintf("%d-%d", s, lsn), Name: "n", Email: "e", Epoch: epoch, LSN: lsn}
+}
+
+// askLog asks a reader and checks that it gives the entries from first to last.
+func askLog(t *testing.T, asks chan<- logAsk, s int, first, most, last uint64) {
+	t.Helper()
+	found := make(chan logAnswer, 1)
+	asks <- logAsk{s, []shard.Position{{Epoch: 1, LSN: 1}}, first, 1 << 20, int(most), found}
+	answer := <-found
+	if answer.err != nil || len(answer.entries) == 0 {
+		t.Fatalf("shard %d from %d: %d entries, %v", s, first, len(answer.entries), answer.err)
+	}
+	for i, n := range answer.entries {
+		if want := loggedEntry(s, first+uint64(i), 1); n != want {
+			t.Fatalf("shard %d: expected %+v, found %+v", s, want, n)
+		}
+	}
+	if end := answer.entries[len(answer.entries)-1].LSN; end != last {
+		t.Errorf("shard %d from %d: expected entries up to %d, found them up to %d", s, first, last, end)
+	}
+}
+
+// One pass over the log serves several shards, in any order of asking and from wherever each is; the end of the log is no end.
+func TestReaderServesShardsInTurn(t *testing.T) {
+	room := logRoom(t, 3000)
+	asks := make(chan logAsk, 4)
+	defer close(asks)
+	go runReader(room, asks)
+	asks <- logAsk{shard: 5, first: 400}
+	askLog(t, asks, 2, 1000, 500, 1499)
+	askLog(t, asks, 5, 400, 500, 899)
+	askLog(t, asks, 5, 900, 500, 1399)
+	askLog(t, asks, 2, 1500, 2000, 3000)
+	askLog(t, asks, 2, 1500, 10, 1509) // again, as after a stream that broke
+	askLog(t, asks, 5, 1400, 2000, 3000)
+	askLog(t, asks, 5, 2999, 10, 3000)
+}
+
+// A shard that is not asked for does not pile up what is read for another.
+func TestReaderForgetsWhoDoesNotKeepUp(t *testing.T) {
+	room := logRoom(t, aheadMost+1000)
+	asks := make(chan logAsk, 4)
+	defer close(asks)
+	go runReader(room, asks)
+	asks <- logAsk{shard: 5, first: 1}
+	askLog(t, asks, 2, 1, aheadMost+1000, aheadMost+1000)
+	askLog(t, asks, 5, 1, 500, 500)
+}
+
+// A batch may hold more of a shard than is kept of one that does not keep up.
+func TestReaderTakesAGreatBatch(t *testing.T) {
+	room := logRoom(t, 1)
+	entries := []shard.Entry{}
+	for lsn := uint64(2); lsn <= 2*aheadMost; lsn++ {
+		entries = append(entries, loggedEntry(2, lsn, 1))
+	}
+	part, _ := buildPart(testLayout, 2, room.Store.ids[2], entries, false, buckets{}, 1)
+	if err := writeBatch(room.Store, joinParts(nil, []Part{part})); err != nil {
+		t.Fatal(err)
+	}
+	asks := make(chan logAsk, 4)
+	defer close(asks)
+	go runReader(room, asks)
+	for first := uint64(1); first < 2*aheadMost; first += 4096 {
+		askLog(t, asks, 2, first, 4096, first+4095)
+	}
+}
+
+// What the log does not have, or has of another history only, is an error and not a log with a hole.
+func TestReaderFindsNoOtherHistory(t *testing.T) {
+	room := logRoom(t, 20)
+	asks := make(chan logAsk, 4)
+	defer close(asks)
+	go runReader(room, asks)
+	for _, c := range []struct {
+		name        string
+		first, last uint64
+		history     []shard.Position
+	}{
+		{"behind the end", 21, 30, []shard.Position{{Epoch: 1, LSN: 1}}},
+		{"another epoch", 5, 10, []shard.Position{{Epoch: 1, LSN: 1}, {Epoch: 3, LSN: 4}}},
+		{"before the beginning", 0, 10, []shard.Position{{Epoch: 1, LSN: 1}}},
+	} {
+		found := make(chan logAnswer, 1)
+		asks <- logAsk{2, c.history, c.first, c.last, 100, found}
+		if answer := <-found; !errors.Is(answer.err, ErrPurged) {
+			t.Errorf("%s: expected ErrPurged, found %d entries, %v", c.name, len(answer.entries), answer.err)
+		}
+	}
+	found := make(chan logAnswer, 1)
+	asks <- logAsk{2, []shard.Position{{Epoch: 1, LSN: 1}, {Epoch: 3, LSN: 8}}, 5, 10, 100, found}
+	if answer := <-found; answer.err != nil || len(answer.entries) != 3 {
+		t.Errorf("expected the 3 entries before the other epoch, found %d, %v", len(answer.entries), answer.err)
+	}
+}
+
+// A leader that has flipped holds back its writes until the rest is fed: that goes before what others lack, and a newer wish takes an older one's place.
+func TestFewGoFirst(t *testing.T) {
+	var waiting []feed
+	for _, f := range []feed{{1, shard.Effect{LSN: 1, Applied: 9000}}, {2, shard.Effect{LSN: 1, Applied: 9000}}, {3, shard.Effect{LSN: 5, Applied: 9}},
+		{4, shard.Effect{LSN: 5, Applied: 9}}, {1, shard.Effect{LSN: 8999, Applied: 9000}}} {
+		waiting = addFeed(waiting, f)
+	}
+	order := []int{}
+	for _, f := range waiting {
+		order = append(order, f.shard)
+	}
+	if got := fmt.Sprint(order); got != "[3 4 1 2]" {
+		t.Errorf("expected [3 4 1 2], found %s", got)
+	}
+}
