@@ -137,7 +137,8 @@ func lastFrame(answer []byte) *wire.Message {
 		if err != nil {
 			return last
 		}
-		m, err := wire.Decode(body)
+		m := &wire.Message{}
+		err = wire.Decode(m, body)
 		if err != nil {
 			return nil
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"tandem/wire"
@@ -39,16 +40,11 @@ func askLeader(room *Room, m *wire.Message, until int64) (answer *wire.Message, 
 	nodes, most := [2]int{view.Leader, view.Backup}, min(room.Config.Links, triesAtNode)
 	var replies [2]chan reply // by node, as are the tries that wait for an answer and all tries
 	var owed, given [2]int
-	var space [4]try
-	open := space[:0] // of a write: those that a node may have begun, or may yet begin
-	reason, telling, doubt, believed := errUnasked, false, false, false
+	open, reason, telling, doubt, believed := make([]try, 0, 4), errUnasked, false, false, false // open: tries of a write that a node may have begun, or may yet begin
 	late := time.NewTimer(time.Duration(until - c.due))
 	defer func() { late.Stop(); room.Metrics.Tries.Observe(float64(given[0] + given[1])) }()
 	for now := c.due; now < until; now = clock() {
-		side := 0
-		if c.node == nodes[1] {
-			side = 1
-		}
+		side := slices.Index(nodes[:], c.node)
 		if !c.waits && c.due <= now {
 			c.waits, c.due = true, now+int64(room.Config.Try)
 			if owed[side] > 0 {
@@ -90,11 +86,7 @@ func askLeader(room *Room, m *wire.Message, until int64) (answer *wire.Message, 
 		if !c.waits || from != side { // of an earlier try
 			what = none
 		}
-		select {
-		case <-look.Changed:
-			look = viewsIn(room.Views)
-		default:
-		}
+		look = lookAgain(room.Views, look)
 		if c = steer(c, look.Views[m.Shard], what, now); c.lost >= len(nodes) {
 			break
 		}

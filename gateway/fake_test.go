@@ -181,7 +181,8 @@ func (n *fakeNode) serve(conn net.Conn) {
 		if err != nil {
 			return
 		}
-		m, err := wire.Decode(body)
+		m := &wire.Message{}
+		err = wire.Decode(m, body)
 		if err != nil {
 			return
 		}

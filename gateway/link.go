@@ -117,7 +117,7 @@ func dial(room *Room, node int, names *net.Resolver, out chan<- session) {
 		body, s.err = wire.ReadFrame(s.in, nil)
 	}
 	if s.err == nil {
-		m, s.err = wire.Decode(body)
+		s.err = wire.Decode(m, body)
 	}
 	switch {
 	case s.err != nil:
@@ -232,8 +232,8 @@ func readLink(link *Link, s session, out chan<- []*wire.Message, quit <-chan str
 				return
 			}
 			scratch = body
-			m, err := wire.Decode(body)
-			if err != nil {
+			m := &wire.Message{}
+			if err = wire.Decode(m, body); err != nil {
 				return
 			}
 			if m.Kind == wire.Pong {

@@ -28,7 +28,8 @@ func readOne(t *testing.T, in *bufio.Reader) *wire.Message {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, err := wire.Decode(body)
+		m := &wire.Message{}
+		err = wire.Decode(m, body)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -83,7 +84,8 @@ func TestAPingAsksForTheClockAgainAndAgain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if m, err := wire.Decode(body); err != nil || m.Kind != wire.Ping {
+		m := &wire.Message{}
+		if err = wire.Decode(m, body); err != nil || m.Kind != wire.Ping {
 			t.Fatal(m, err)
 		}
 		if _, err = theirs.Write(wire.AppendFrame(nil, &wire.Message{Kind: wire.Pong})); err != nil {
@@ -144,7 +146,8 @@ func TestANudgeIsAnsweredByAPing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m, err := wire.Decode(body); err != nil || m.Kind != wire.Ping {
+	m := &wire.Message{}
+	if err := wire.Decode(m, body); err != nil || m.Kind != wire.Ping {
 		t.Error(m, err)
 	}
 	if len(link.Nudge) != 0 {

@@ -32,6 +32,17 @@ func viewsIn(cell chan outlook) outlook {
 	return look
 }
 
+// lookAgain returns the views as they are known now, without a look at the cell if they have not changed.
+func lookAgain(cell chan outlook, look outlook) outlook {
+	select {
+	case <-look.Changed:
+		look = <-cell
+		cell <- look
+	default:
+	}
+	return look
+}
+
 // learnViews takes in what the nodes say, changes the views in the cell, and nudges the connections to the nodes concerned (rule R19).
 func learnViews(room *Room) {
 	logged := time.Time{}

@@ -41,7 +41,7 @@ func serveFrames(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struc
 		body, err := wire.ReadFrame(in, scratch)
 		if err == nil {
 			scratch = body
-			err = wire.DecodeTo(m, body)
+			err = wire.Decode(m, body)
 		}
 		if errors.Is(err, wire.ErrFrame) || errors.Is(err, wire.ErrChecksum) {
 			deliver(conn, &wire.Message{Kind: wire.Error, Code: wire.BadFrame, Text: err.Error()})

@@ -10,7 +10,6 @@ import (
 
 const (
 	feedBatch = 512                 // entries that a shard is fed at a time: the backup stores them before more follow
-	feedFew   = 512                 // so few go first
 	feedQueue = 2 * shard.MaxShards // wishes of one stream, and of the one before
 	feedWait  = 5 * time.Second     // for a receiver that does not read
 	feedIdle  = time.Second         // without a wish, after which the write log is closed
@@ -22,16 +21,13 @@ type feed struct {
 	fx    shard.Effect
 }
 
-// few tells whether a leader may be holding back its new writes until this is done, as it does when it has flipped (rule R7).
-func few(f feed) bool { return f.fx.Applied-f.fx.LSN < feedFew }
-
 // runFeeds is the loop that feeds the backups at a node from the write log, each shard in turn, and rests for as long as it worked and as the setting
-// wants, so that it gives way to requests (rule R17). Those that lack little do not wait for that.
+// wants, so that it gives way to requests (rule R17).
 func runFeeds(room *Room, peer int) {
 	link, rest := room.Links[peer], time.NewTimer(feedIdle)
 	var waiting []feed
 	var asks chan logAsk // to the reader; nil while the log is closed
-	free := true         // the rest is over
+	rested := true
 	for {
 		select {
 		case f := <-link.Feeds:
@@ -40,35 +36,33 @@ func runFeeds(room *Room, peer int) {
 				go runReader(room, asks)
 			}
 			asks <- logAsk{shard: f.shard, first: f.fx.LSN}
-			waiting = addFeed(waiting, f)
+			waiting = slices.DeleteFunc(waiting, func(old feed) bool { return old.shard == f.shard }) // of a former stream
+			waiting = append(waiting, f)
 		case <-rest.C:
-			if free && asks != nil {
+			if rested && asks != nil && len(waiting) == 0 {
 				close(asks)
 				asks = nil
 			}
-			free = true
+			rested = true
 			rest.Reset(feedIdle)
 		}
-		for len(link.Feeds) == 0 && len(waiting) > 0 && (free || few(waiting[0])) {
+		if rested && len(waiting) > 0 && len(link.Feeds) == 0 { // who wishes at the same time is announced first
 			began := clock()
+			link.Turn <- struct{}{}
 			size := feedShard(room, link, asks, waiting[0])
+			<-link.Turn
 			rest.Reset(max(time.Duration(clock()-began), paceOf(room.Config, size)))
-			waiting, free = waiting[1:], false
+			waiting, rested = waiting[1:], false
 		}
 	}
 }
 
-// addFeed puts a wish in its place: in the place of an older one of its shard, and before those that lack more if it lacks few.
-func addFeed(waiting []feed, f feed) []feed {
-	waiting = slices.DeleteFunc(waiting, func(old feed) bool { return old.shard == f.shard })
-	at := len(waiting)
-	if few(f) {
-		at = 0
-		for at < len(waiting) && few(waiting[at]) {
-			at++
-		}
-	}
-	return slices.Insert(waiting, at, f)
+// feedAtOnce feeds a backup what its leader, which has flipped, holds back its new writes for (rule R7): it waits for no turn.
+func feedAtOnce(room *Room, peer int, f feed) {
+	asks := make(chan logAsk, 1)
+	defer close(asks)
+	go runReader(room, asks)
+	feedShard(room, room.Links[peer], asks, f)
 }
 
 // feedShard sends a backup the next of what it lacks of the log, from fx.LSN up to at most fx.Applied, and reports how far it came. It returns how
@@ -81,7 +75,10 @@ func feedShard(room *Room, link *Link, asks chan<- logAsk, f feed) (size int) {
 		room.Log.Info("the backup lacks writes that the log no longer has; it is sent the whole shard", "shard", f.shard, "reason", answer.err)
 	} else {
 		for _, m := range cutAppend(f.shard, f.fx.Epoch, 0, answer.entries) {
-			size += post(link, f.fx.Stream, m)
+			sent := post(link, f.fx.Stream, m)
+			if size += sent; sent == 0 {
+				break
+			}
 		}
 		report.Kind, report.LSN = shard.FeedDone, f.fx.LSN+uint64(len(answer.entries))-1
 	}
@@ -89,12 +86,15 @@ func feedShard(room *Room, link *Link, asks chan<- logAsk, f feed) (size int) {
 	return size
 }
 
-// post sends a frame of a repair, and returns about how many bytes it has.
+// post sends a frame of a repair, and returns about how many bytes it has; 0 if the receiver does not read: the link is broken or about to be, and the next
+// stream begins with a comparison.
 func post(link *Link, stream uint64, m *wire.Message) (size int) {
 	select {
 	case link.Out <- []letter{{stream, m}}:
-	case <-time.After(feedWait): // the link is broken or about to be; the next stream begins with a comparison
+	case <-time.After(feedWait):
+		return 0
 	}
+	size = entrySize
 	for i := range m.Entries {
 		size += entrySize + len(m.Entries[i].ID) + len(m.Entries[i].Name) + len(m.Entries[i].Email)
 	}

@@ -107,7 +107,7 @@ func dial(room *Room, peer int, out chan<- call) {
 	}
 	m := &wire.Message{}
 	if err == nil {
-		m, err = wire.Decode(body)
+		err = wire.Decode(m, body)
 	}
 	if err == nil && m.Kind != wire.Welcome {
 		err = fmt.Errorf("%w: %s", ErrPeer, m.Text)
@@ -228,7 +228,7 @@ func readLink(room *Room, peer int, c call, stream uint64, gone chan<- error) {
 			return
 		}
 		scratch = body
-		if err = wire.DecodeTo(m, body); err != nil {
+		if err = wire.Decode(m, body); err != nil {
 			gone <- err
 			return
 		}

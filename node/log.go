@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"math"
 
 	"tandem/shard"
 )
@@ -12,8 +11,10 @@ import (
 var ErrPurged = errors.New("purged from the write log")
 
 const (
-	logAhead  = 64      // parts that the log's reader at a start is ahead
-	aheadMost = 1 << 13 // entries of a shard that are read ahead of their turn, at most a batch more
+	logAhead   = 64              // parts that the log's reader at a start is ahead
+	aheadBytes = 2 << 20         // of a shard that are read ahead of their turn, at most a batch more
+	aheadFor   = 500e6           // ns for which a shard that was asked for is read ahead
+	aheadReach = uint64(1 << 16) // sequences before what is asked for from where on others are read, too
 )
 
 // Logged is one shard's share of a batch, read back from the WAL.
@@ -66,58 +67,68 @@ type logAnswer struct {
 	err     error
 }
 
-// reading is how far a reader has come. next and ahead are by shard.
-type reading struct {
-	log    LogScan
-	wanted []bool
-	next   map[int]uint64        // where the shard is asked for
-	ahead  map[int][]shard.Entry // read before it was asked for, of any history; none for a shard of which something was passed over
+// readahead is what was read of a shard before it was asked for, of any history.
+type readahead struct {
+	next    uint64 // LSN with which the shard's next turn begins
+	asked   int64  // when it was asked for, in ns on the node's clock
+	whole   bool   // nothing from next on was passed over
+	bytes   int
+	entries []shard.Entry
 }
 
 // runReader is the loop that reads the WAL for some shards. It goes through the log once for all of them, and keeps what it meets of each
 // until that is asked for: most of a log is of other shards. It ends when no more asks come.
 func runReader(room *Room, asks <-chan logAsk) {
-	r, batch := reading{next: map[int]uint64{}}, []byte(nil)
-	defer func() { closeLog(r.log) }()
+	var log LogScan
+	var batch []byte
+	aheads := make([]readahead, room.Layout.Shards)
+	wanted := make([]bool, room.Layout.Shards)
+	defer func() { closeLog(log) }()
 	for ask := range asks {
-		r.next[ask.shard] = ask.first
+		p, answer, fresh := &aheads[ask.shard], logAnswer{}, false // fresh: the log was opened for this ask
+		p.asked = clock()
 		if ask.reply == nil {
+			p.next = ask.first
 			continue
 		}
-		answer, fresh := logAnswer{}, false // fresh: the log was opened for this ask
 		for {
-			gap, more := false, false
-			if _, known := r.ahead[ask.shard]; known {
-				answer.entries, r.ahead[ask.shard], gap = pickEntries(answer.entries, r.ahead[ask.shard], ask)
-				more = !gap
+			more := p.whole
+			if more {
+				answer.entries, *p, more = pickEntries(answer.entries, *p, ask)
 			}
-			if answer.err != nil || missing(ask, answer.entries) == 0 {
+			if missing(ask, answer.entries) == 0 {
 				break
 			}
+			var err error
 			if more {
-				batch, answer.err = nextBatch(r.log, batch)
+				batch, err = nextBatch(log, batch)
 				more = batch != nil
 			}
 			var parts []Logged
-			if more {
-				parts, answer.err = readBatch(batch, r.wanted)
-				r = keepAhead(r, parts, ask.shard)
+			if more && err == nil {
+				parts, err = readBatch(batch, wanted)
+			}
+			switch {
+			case more && err == nil:
+				aheads = keepAhead(aheads, wanted, parts, ask.shard)
 				continue
-			}
-			if len(answer.entries) > 0 || answer.err != nil {
-				break
-			}
-			if fresh {
+			case len(answer.entries) > 0: // the rest when it is asked for
+			case !fresh: // a log that was open before may lack what came since
+				p.next, fresh = ask.first, true
+				closeLog(log)
+				log, answer.err = beginReading(room, aheads, wanted, ask.shard)
+				if answer.err == nil {
+					continue
+				}
+			case err != nil:
+				answer.err = err
+			default:
 				answer.err = fmt.Errorf("%w: LSN %d of shard %d", ErrPurged, ask.first, ask.shard)
-				break
 			}
-			r, answer.err = beginReading(room, r)
-			fresh = true
+			p.whole = false
+			break
 		}
-		if answer.err != nil {
-			closeLog(r.log)
-			r = reading{next: r.next}
-		}
+		p.next = ask.first + uint64(len(answer.entries))
 		ask.reply <- answer
 	}
 }
@@ -133,49 +144,65 @@ func missing(ask logAsk, entries []shard.Entry) uint64 {
 
 // pickEntries moves the entries that are due from what was read ahead. RocksDB reads on silently behind what was purged, and its log may hold entries
 // of a former incarnation: each entry must have the LSN that is due and the epoch that the history gives it (rule R16). What does not follow
-// is dropped, until an entry of this history shows that those before it are missing: that is a gap.
-func pickEntries(entries, ahead []shard.Entry, ask logAsk) (taken, rest []shard.Entry, gap bool) {
-	for i := range ahead {
-		n := &ahead[i]
+// is dropped; but more is false when an entry of this history shows that those before it are missing.
+func pickEntries(entries []shard.Entry, p readahead, ask logAsk) (taken []shard.Entry, rest readahead, more bool) {
+	for i := range p.entries {
+		n := &p.entries[i]
 		next := ask.first + uint64(len(entries))
-		switch {
-		case next > ask.last || len(entries) >= ask.most:
-			return entries, ahead[i:], false
-		case shard.Follows(ask.history, next, n):
+		gap := n.LSN > next && shard.Follows(ask.history, n.LSN, n)
+		if gap || next > ask.last || len(entries) >= ask.most {
+			p.entries = append([]shard.Entry(nil), p.entries[i:]...)
+			return entries, p, !gap
+		}
+		p.bytes -= sizeOf(n)
+		if shard.Follows(ask.history, next, n) {
 			entries = append(entries, *n)
-		case n.LSN > next && shard.Follows(ask.history, n.LSN, n):
-			return entries, ahead[i:], true
 		}
 	}
-	return entries, nil, false
+	p.entries, p.bytes = nil, 0
+	return entries, p, true
 }
 
-// beginReading opens the WAL where the first of the shards that were asked for needs it.
-func beginReading(room *Room, r reading) (reading, error) {
-	closeLog(r.log)
-	r = reading{wanted: make([]bool, room.Layout.Shards), next: r.next, ahead: map[int][]shard.Entry{}}
-	from := uint64(math.MaxUint64)
-	for s, lsn := range r.next {
-		reply := make(chan uint64, 1)
-		room.Lookups <- indexAsk{s, lsn, reply}
-		from = min(from, <-reply)
-		r.wanted[s], r.ahead[s] = true, nil
+// sizeOf returns about how many bytes an entry takes.
+func sizeOf(n *shard.Entry) int { return entrySize + len(n.ID) + len(n.Name) + len(n.Email) }
+
+// beginReading opens the WAL where a shard needs it, or where others need it that were asked for lately and lie little before. Their aheads begin anew.
+func beginReading(room *Room, aheads []readahead, wanted []bool, asked int) (LogScan, error) {
+	places, now := make([]uint64, len(aheads)), clock()
+	for s := range aheads {
+		wanted[s] = now-aheads[s].asked < aheadFor && aheads[s].next > 0 || s == asked
+		if wanted[s] {
+			reply := make(chan uint64, 1)
+			room.Lookups <- indexAsk{s, aheads[s].next, reply}
+			places[s] = <-reply
+		}
 	}
-	var err error
-	r.log, err = openLog(room.Store, from)
-	return r, err
+	from := places[asked]
+	for s := range aheads {
+		wanted[s] = wanted[s] && places[s]+aheadReach >= places[asked]
+		if wanted[s] {
+			from = min(from, places[s])
+		}
+		aheads[s] = readahead{next: aheads[s].next, asked: aheads[s].asked, whole: wanted[s]}
+	}
+	return openLog(room.Store, from)
 }
 
-// keepAhead adds to what was read ahead. Of a shard other than the one that is asked for and that does not keep up something is passed over, so that
-// the reading begins anew when its turn comes.
-func keepAhead(r reading, parts []Logged, asked int) reading {
+// keepAhead adds to the aheads. Of a shard other than the one that is asked for and that does not keep up something is passed over, so that the
+// reading begins anew when its turn comes.
+func keepAhead(aheads []readahead, wanted []bool, parts []Logged, asked int) []readahead {
 	for i := range parts {
 		s := parts[i].Shard
-		if r.ahead[s] = append(r.ahead[s], parts[i].Entries...); len(r.ahead[s]) > aheadMost && s != asked {
-			r.wanted[s] = false
-			delete(r.ahead, s)
-			delete(r.next, s)
+		p := &aheads[s]
+		for k := range parts[i].Entries {
+			if n := &parts[i].Entries[k]; wanted[s] && n.LSN >= p.next {
+				p.entries, p.bytes = append(p.entries, *n), p.bytes+sizeOf(n)
+			}
+		}
+		if p.bytes > aheadBytes && s != asked {
+			wanted[s] = false
+			*p = readahead{next: p.next, asked: p.asked}
 		}
 	}
-	return r
+	return aheads
 }

@@ -116,7 +116,8 @@ func (c client) hear() *wire.Message {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	m, err := wire.Decode(body)
+	m := &wire.Message{}
+	err = wire.Decode(m, body)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -312,7 +313,8 @@ func TestBrokenFramesGetAnErrorAndNothingElseSuffers(t *testing.T) {
 				t.Errorf("%s: no error frame: %v", name, err)
 				break
 			}
-			if m, err := wire.Decode(body); err == nil && m.Kind == wire.Error {
+			m := &wire.Message{}
+			if err := wire.Decode(m, body); err == nil && m.Kind == wire.Error {
 				text = m.Text
 			}
 		}

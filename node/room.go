@@ -96,7 +96,7 @@ type Link struct {
 	Urgent chan *wire.Message // pings: what does not fit is dropped
 	Break  chan uint64        // one place: number of a stream that must end
 	Feeds  chan feed          // wishes that a backup be fed from the write log
-	Snaps  chan struct{}      // one place: one whole shard is sent at a time, so that they share what they may take
+	Turn   chan struct{}      // one place: one shard is fed or sent whole at a time, so that repairs share what they may take
 	Relays chan relay         // requests for shards that the peer leads
 	Echoes chan echo          // what becomes of them
 }

@@ -27,8 +27,8 @@ type snapshot struct {
 func feedSnapshot(room *Room, s int, fx shard.Effect, scan Scan, window []shard.Entry) {
 	defer closeScan(scan)
 	link := room.Links[peerOf(room.Layout, s, room.Self)]
-	link.Snaps <- struct{}{}
-	defer func() { <-link.Snaps }()
+	link.Turn <- struct{}{}
+	defer func() { <-link.Turn }()
 	meta, damage := snapshot{}, error(nil)
 	frame := func(kind wire.Kind) *wire.Message {
 		return &wire.Message{Kind: kind, Shard: uint64(s), Epoch: fx.Epoch}
@@ -80,6 +80,9 @@ func feedSnapshot(room *Room, s int, fx shard.Effect, scan Scan, window []shard.
 func sendPaced(room *Room, link *Link, stream uint64, frames []*wire.Message) {
 	for _, m := range frames {
 		size := post(link, stream, m)
+		if size == 0 {
+			return
+		}
 		time.Sleep(paceOf(room.Config, size))
 	}
 }

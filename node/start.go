@@ -134,7 +134,7 @@ func start(all opened, done chan<- opened) {
 		if peer == room.Self {
 			continue
 		}
-		room.Links[peer] = &Link{Out: make(chan []letter, linkQueue), Urgent: make(chan *wire.Message, urgentQueue), Break: make(chan uint64, 1), Feeds: make(chan feed, feedQueue), Snaps: make(chan struct{}, 1),
+		room.Links[peer] = &Link{Out: make(chan []letter, linkQueue), Urgent: make(chan *wire.Message, urgentQueue), Break: make(chan uint64, 1), Feeds: make(chan feed, feedQueue), Turn: make(chan struct{}, 1),
 			Relays: make(chan relay, relayMost), Echoes: make(chan echo, relayMost)}
 		if shared[peer] != nil {
 			room.Pacts[peer] = &PactDesk{In: make(chan pactNote, pactQueue), Wants: make(chan []shard.PactEvent, pactQueue), Sick: make(chan bool, 1), Orders: make(chan shard.PactKind, 4), Asks: make(chan chan<- bool),

@@ -96,6 +96,7 @@ const (
 // Effect is one thing to do. Effects are carried out in order.
 type Effect struct {
 	Kind    EffectKind
+	AtOnce  bool // of Feed: the leader holds back its new writes until this is done
 	Caller  Caller
 	Stream  uint64
 	Epoch   uint64

@@ -72,7 +72,7 @@ func mend(r Replica, now int64, out []Effect) (Replica, []Effect) {
 		out = append(out, Effect{Kind: Flipped, Epoch: r.View.Epoch})
 	case m.Fed < m.Flip && r.Applied >= m.Flip:
 		m.Busy = true
-		out = append(out, Effect{Kind: Feed, Stream: r.Stream, Epoch: r.View.Epoch, LSN: m.Fed + 1, Applied: m.Flip, History: r.History})
+		out = append(out, Effect{Kind: Feed, AtOnce: true, Stream: r.Stream, Epoch: r.View.Epoch, LSN: m.Fed + 1, Applied: m.Flip, History: r.History})
 	case m.Fed >= m.Flip && !r.Agreed:
 		r.Agreed, r.Sent = true, m.Fed
 	}

@@ -40,7 +40,7 @@ func BenchmarkDecode(b *testing.B) {
 			b.SetBytes(int64(len(body)))
 			b.ReportAllocs()
 			for b.Loop() {
-				got, err := Decode(body)
+				got, err := decoded(body)
 				if err != nil {
 					b.Fatal(err)
 				}

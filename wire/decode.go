@@ -10,19 +10,10 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 )
 
-// Decode reads one body as ReadFrame returned it; see DecodeTo.
-func Decode(body []byte) (*Message, error) {
-	m := &Message{}
-	if err := DecodeTo(m, body); err != nil {
-		return nil, err
-	}
-	return m, nil
-}
-
-// DecodeTo reads one body as ReadFrame returned it into m, whatever was there. Strings and bytes of the message are copies; the list of entries is the
+// Decode reads one body as ReadFrame returned it into m, whatever was there. Strings and bytes of the message are copies; the list of entries is the
 // one that m had, so that who hands it on copies it. Errors are of class ErrFrame, with the byte or the field that was wrong and what was
 // expected, or ErrChecksum; after either the connection is of no use.
-func DecodeTo(m *Message, body []byte) error {
+func Decode(m *Message, body []byte) error {
 	if err := Check(body); err != nil {
 		return err
 	}

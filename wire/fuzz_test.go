@@ -93,7 +93,7 @@ func FuzzDecode(f *testing.F) {
 		body = body[:min(len(body), MaxFrame)] // ReadFrame lets no longer one through
 		var m *Message
 		var err error
-		spent := allocated(func() { m, err = Decode(body) })
+		spent := allocated(func() { m, err = decoded(body) })
 		if limit := uint64(64*len(body) + 64<<10); spent > limit {
 			t.Fatalf("%d bytes allocated for a body of %d", spent, len(body))
 		}
@@ -101,13 +101,13 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("%v is of no class", err)
 		}
 		if errors.Is(err, ErrChecksum) {
-			m, err = Decode(mended(body))
+			m, err = decoded(mended(body))
 		}
 		if err != nil {
 			return
 		}
 		frame := AppendFrame(nil, m)
-		again, err := Decode(frame[HeadSize:])
+		again, err := decoded(frame[HeadSize:])
 		if err != nil || !reflect.DeepEqual(again, m) {
 			t.Fatalf("%+v was written and read as %+v, %v", m, again, err)
 		}

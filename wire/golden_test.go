@@ -79,7 +79,7 @@ func TestExamplesInDocAreFrames(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, err := Decode(frame[HeadSize:])
+		m, err := decoded(frame[HeadSize:])
 		if err != nil {
 			t.Fatalf("%s: %v", line[1], err)
 		}
@@ -111,7 +111,7 @@ func TestGoldenBytes(t *testing.T) {
 		if got := hex.Dump(frame); got != string(want) {
 			t.Errorf("%s: written as\n%swant\n%s", path, got, want)
 		}
-		got, err := Decode(frame[HeadSize:])
+		got, err := decoded(frame[HeadSize:])
 		if err != nil || !reflect.DeepEqual(got, m) {
 			t.Errorf("%s: read as %+v, %v", path, got, err)
 		}

@@ -95,7 +95,7 @@ func TestHostileBodies(t *testing.T) {
 		"more a number":         {"\x96\x0b\x01\x02\x01\x90\xce\x00\x00\x00\x00", "byte 4: field more: expected a boolean, found 0x01"},
 		"too many shards":       {"\x93\x08\x01\xdc\x10\x01" + strings.Repeat("\x00", 4097), "byte 3: field shards: expected 0 to 4096 elements, found 4097"},
 	} {
-		_, err := Decode([]byte(c.body))
+		_, err := decoded([]byte(c.body))
 		if !errors.Is(err, ErrFrame) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want a bad frame with %q", name, err, c.want)
 		}
@@ -108,11 +108,11 @@ func TestIntegersInAnyFormat(t *testing.T) {
 		"\x06", "\xcc\x06", "\xcd\x00\x06", "\xce\x00\x00\x00\x06", "\xcf\x00\x00\x00\x00\x00\x00\x00\x06",
 		"\xd0\x06", "\xd1\x00\x06", "\xd2\x00\x00\x00\x06", "\xd3\x00\x00\x00\x00\x00\x00\x00\x06",
 	} {
-		m, err := Decode([]byte("\x94\x05\x01" + six + "\xa1a"))
+		m, err := decoded([]byte("\x94\x05\x01" + six + "\xa1a"))
 		if err != nil || m.Shard != 6 {
 			t.Errorf("% x: %+v, %v", six, m, err)
 		}
-		m, err = Decode([]byte("\x93\x04\x01" + six))
+		m, err = decoded([]byte("\x93\x04\x01" + six))
 		if err != nil || m.Clock != 6 {
 			t.Errorf("% x: %+v, %v", six, m, err)
 		}
@@ -126,7 +126,7 @@ func TestWrongChecksum(t *testing.T) {
 		}
 		body := AppendFrame(nil, m)[HeadSize:]
 		body[len(body)-1] ^= 1
-		_, err := Decode(body)
+		_, err := decoded(body)
 		want := fmt.Sprintf("over bytes 0 to %d, found 0x%x", len(body)-6, body[len(body)-4:])
 		if !errors.Is(err, ErrChecksum) || errors.Is(err, ErrFrame) || !strings.Contains(err.Error(), want) {
 			t.Errorf("kind %d: %v, want a bad checksum with %q", m.Kind, err, want)
@@ -177,7 +177,7 @@ func TestHostileFramesCostNoMemory(t *testing.T) {
 		in := []byte(body)
 		spent := allocated(func() {
 			for range frames {
-				if _, err := Decode(in); err == nil {
+				if _, err := decoded(in); err == nil {
 					t.Errorf("%s: no error", name)
 				}
 			}
@@ -209,7 +209,7 @@ func TestLargestFrame(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m, err := Decode(body); err != nil || m.Text != text {
+	if m, err := decoded(body); err != nil || m.Text != text {
 		t.Errorf("%v", err)
 	}
 	defer func() {
@@ -224,7 +224,7 @@ func TestLargestFrame(t *testing.T) {
 func TestDecodedValuesAreCopies(t *testing.T) {
 	for i, m := range samples() {
 		body := AppendFrame(nil, m)[HeadSize:]
-		got, err := Decode(body)
+		got, err := decoded(body)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -267,7 +267,7 @@ func TestAnotherVersionIsKnownByItsNumber(t *testing.T) {
 	for _, body := range []string{
 		"\x93\x01\x01\x91\x01", "\x93\x01\x01\x96\x01\xa6tandem\xa4node\xa4db-0\x03\x18", "\x93\x01\x01\x99\x01\xc0\xa1a\xc4\x01a\xc3\x92\x01\x91\x01\xca\x00\x00\x00\x00\xff\x07",
 	} {
-		m, err := Decode([]byte(body))
+		m, err := decoded([]byte(body))
 		if err != nil || m.Greeting != (Greeting{Version: 1}) {
 			t.Errorf("% x: %+v, %v", body, m, err)
 		}

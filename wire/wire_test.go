@@ -55,7 +55,7 @@ func TestEveryKindSurvivesTheWire(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := Decode(body)
+		got, err := decoded(body)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,16 +72,25 @@ func TestEveryCutAndEveryFlippedByteIsNoticed(t *testing.T) {
 	for _, m := range samples() {
 		body := AppendFrame(nil, m)[HeadSize:]
 		for cut := range body {
-			if _, err := Decode(body[:cut]); !errors.Is(err, ErrFrame) {
+			if _, err := decoded(body[:cut]); !errors.Is(err, ErrFrame) {
 				t.Errorf("kind %d cut at %d: %v", m.Kind, cut, err)
 			}
 		}
 		for at := 0; carriesData[m.Kind] && at < len(body); at++ {
 			broken := bytes.Clone(body)
 			broken[at] ^= 0x10
-			if got, err := Decode(broken); err == nil {
+			if got, err := decoded(broken); err == nil {
 				t.Errorf("kind %d with byte %d flipped decoded as %+v", m.Kind, at, got)
 			}
 		}
 	}
+}
+
+// decoded decodes a body into a message of its own.
+func decoded(body []byte) (*Message, error) {
+	m := &Message{}
+	if err := Decode(m, body); err != nil {
+		return nil, err
+	}
+	return m, nil
 }
