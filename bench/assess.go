@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// violationPage is the file that shows the first history that is not linearizable.
+const violationPage = "violation.html"
+
 // wrongOf lists what a run shows to be wrong, and what could not be judged.
 func wrongOf(o outcome, j job, h checked, counts []string) (wrong, unproven []string) {
 	for i, s := range o.Tally.Wrong {
@@ -29,7 +32,10 @@ func wrongOf(o outcome, j job, h checked, counts []string) (wrong, unproven []st
 	if b.Read && b.Unread > 0 {
 		unproven = append(unproven, fmt.Sprintf("%d users could not be read back within %v", b.Unread, j.Settle))
 	}
-	if b.Read && b.Unread == 0 && !j.Shared {
+	if b.Read && b.Unread == 0 && b.Uncounted != nil {
+		unproven = append(unproven, "in the end COUNT was not answered: "+b.Uncounted.Error())
+	}
+	if b.Read && b.Unread == 0 && b.Uncounted == nil && !j.Shared {
 		if j.Load && b.Count != o.Base+b.Present {
 			wrong = append(wrong, fmt.Sprintf("in the end COUNT says %d; %d users of this run are there and %d others", b.Count, b.Present, o.Base))
 		}
@@ -45,7 +51,7 @@ func assess(o outcome, j job, f LoadFlags, began time.Time, out chan<- report) {
 	h, counts, n := checked{}, []string(nil), 0
 	if j.Check {
 		done, initial := make(chan checked, 1), believed{Known: j.Load}
-		go checkHistories(o.Samples, initial, f.CheckTimeout, filepath.Join(f.Out, "violation.html"), done)
+		go checkHistories(o.Samples, initial, f.CheckTimeout, filepath.Join(f.Out, violationPage), done)
 		if !j.Shared {
 			counts, n = checkCounts(o.Samples, o.Base)
 		}

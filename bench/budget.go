@@ -66,7 +66,12 @@ func judgeBudget(o outcome) (keeping, pace) {
 	slices.SortFunc(o.Stalls, func(a, b stall) int { return int(a.From - b.From) })
 	k, p := keeping{Budget: o.Tally.Budget}, pace{Stalls: len(o.Stalls), MaxLag: o.Tally.MaxLag, Held: o.Tally.Held}
 	p.P99Lag = time.Duration(o.Tally.Lag.ValueAtQuantile(99)) * time.Microsecond
+	until := o.From + time.Duration(o.Seconds[phaseRun]*float64(time.Second))
 	for _, s := range o.Stalls {
+		if s.To <= o.From || s.From >= until { // what is judged was not under way
+			p.Stalls--
+			continue
+		}
 		p.Longest, p.Stalled = max(p.Longest, s.To-s.From), p.Stalled+s.To-s.From
 	}
 	p.Syncs = len(o.Syncs)

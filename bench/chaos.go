@@ -96,6 +96,9 @@ func chaosRound(c ChaosCommand, l lease, w workload, part []trial, r chaosReport
 	if r.Stopped = o.Err != nil; r.Stopped && !errors.Is(o.Err, errInterrupted) {
 		r.Wrong = append(r.Wrong, o.Err.Error())
 	}
+	if died := performBy(l.Orders)(step{Kind: faultLook}); died != nil {
+		r.Wrong = append(r.Wrong, died.Error())
+	}
 	go assess(o, j, c.LoadFlags, began, made)
 	one, compared := <-made, make(chan digests, 1)
 	go compareDigests(l.Plan.Addrs, c.Settle, compared)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"strconv"
 	"strings"
 	"time"
 
@@ -23,21 +22,20 @@ func cellOf(op operation) int {
 	return cell
 }
 
-// statusName is a status for a table.
-func statusName(status int) string { return strconv.Itoa(status) }
-
 // event is something that happens to the cluster in a run: a fault, or its end.
 type event struct {
 	At   time.Duration `json:"at"`
 	Took time.Duration `json:"took"`
 	Kind string        `json:"kind"`
 	Text string        `json:"text"`
+	Node string        `json:"node,omitempty"`
 	Err  string        `json:"error,omitempty"`
 	Heal bool          `json:"heal,omitempty"` // it takes back what another one did
 }
 
 // outcome is all that a run has seen.
 type outcome struct {
+	Died    error // a process of bench's own cluster that nobody has ended
 	Tally   tally
 	Samples []sample // empty if no histories are kept
 	Stalls  []stall

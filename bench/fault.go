@@ -23,6 +23,7 @@ const (
 	faultCut    = "cut"    // bytes between two processes are held back; "from": both ways, "to": one way
 	faultRefuse = "refuse" // connections between two processes are closed and refused
 	faultHeal   = "heal"   // takes all cuts back
+	faultLook   = "look"   // no fault, and in no timeline: fails if a process has ended that nobody ended
 )
 
 // step is one fault, or the end of one, on the timeline.
@@ -141,6 +142,9 @@ func parseStep(words []string) (s, back step, err error) {
 	return s, back, nil
 }
 
+// leastFault is the shortest time that a random fault lasts; none begins later than so long before the end.
+const leastFault = 20 * time.Millisecond
+
 // drawFaults reads "random at T" or "random every T": a process is killed and started, ended and started, or paused and resumed.
 func drawFaults(words []string, chance *rand.Rand, names []string, length time.Duration) ([]step, error) {
 	if len(words) != 3 || words[1] != "at" && words[1] != "every" || len(names) == 0 {
@@ -155,13 +159,13 @@ func drawFaults(words []string, chance *rand.Rand, names []string, length time.D
 		every = length + 1
 	}
 	steps := []step{}
-	for ; at <= length; at += every {
+	for ; at+leastFault <= length; at += every {
 		kind, node := []string{faultKill, faultTerm, faultPause}[chance.IntN(3)], names[chance.IntN(len(names))]
 		lasts := time.Second + time.Duration(chance.Int64N(int64(2*time.Second)))
 		if kind == faultPause {
 			lasts = 20*time.Millisecond + time.Duration(chance.Int64N(int64(2*time.Second)))
 		}
-		lasts = min(lasts, length-at, every/2)
+		lasts = max(leastFault, min(lasts, length-at, every/2))
 		steps = append(steps, step{At: at, Kind: kind, Node: node}, step{At: at + lasts, Kind: undo[kind], Node: node})
 	}
 	return steps, nil

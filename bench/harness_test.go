@@ -21,6 +21,7 @@ type fakeStore struct {
 	users   map[string]user
 	before  map[string]user // as they were before their last update
 	version map[string]int
+	held    map[string]func() // by user: a write that was answered and is done after the next one
 	order   []string
 	writes  int
 	asked   int
@@ -74,6 +75,9 @@ func (f *fakeStore) answer(r *http.Request, wrong string) (int, any) {
 		if r.URL.Query().Has("after") {
 			offset, limit = 0, len(ids)
 		}
+		if wrong == "no page" && !r.URL.Query().Has("after") {
+			limit = 0
+		}
 		for _, id := range ids[min(offset, len(ids)):min(offset+limit, len(ids))] {
 			page = append(page, f.users[id])
 		}
@@ -106,8 +110,17 @@ func (f *fakeStore) answer(r *http.Request, wrong string) (int, any) {
 			return 412, nil
 		}
 		f.version[sent.ID]++
-		if f.before[sent.ID] = u; wrong != "lost" {
+		late := f.held[sent.ID]
+		delete(f.held, sent.ID)
+		switch f.before[sent.ID] = u; wrong {
+		case "lost":
+		case "late":
+			f.held[sent.ID] = func() { f.users[sent.ID] = merge(f.users[sent.ID], user(sent)) }
+		default:
 			f.users[sent.ID] = merge(u, user(sent))
+		}
+		if late != nil {
+			late()
 		}
 		return 200, merge(u, user(sent))
 	}
@@ -126,6 +139,7 @@ func against(t *testing.T, f *fakeStore, change func(*job)) report {
 	t.Helper()
 	stranger := user{"stranger", "n", "e", 1} // of an earlier run
 	f.users, f.before, f.version, f.order = map[string]user{"stranger": stranger}, map[string]user{}, map[string]int{}, []string{"stranger"}
+	f.held = map[string]func(){}
 	server := httptest.NewServer(f)
 	t.Cleanup(server.Close)
 	flags := LoadFlags{Records: 100, Seed: 3, Connections: 512, KeepAlive: true, Timeout: 3 * time.Second, Budget: 250 * time.Millisecond,
@@ -248,7 +262,9 @@ func TestWrongAnswersAreFound(t *testing.T) {
 		{"a lost update", every(10, "lost", "PUT")},
 		{"a lost delete", every(10, "lost", "DELETE")},
 		{"a read of what was before a write", every(5, "stale", "GET")},
+		{"writes in another order", every(3, "late", "PUT")},
 		{"a wrong count", every(1, "count", "GET")},
+		{"pages that are empty", every(1, "no page", "GET")},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -256,7 +272,7 @@ func TestWrongAnswersAreFound(t *testing.T) {
 			if r.Verdict.Code != exitWrong || len(r.Verdict.Reasons) == 0 {
 				t.Errorf("%+v, %+v", r.Verdict, r.Histories)
 			}
-			if c.name != "a wrong count" && (r.Histories.Illegal == 0 || r.Histories.Page == "") {
+			if c.name != "a wrong count" && c.name != "pages that are empty" && (r.Histories.Illegal == 0 || r.Histories.Page == "") {
 				t.Errorf("%+v", r.Histories)
 			}
 		})

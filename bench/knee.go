@@ -14,6 +14,14 @@ type knee struct {
 	Max   time.Duration `json:"max"`
 	Stall time.Duration `json:"stall"`
 	Why   string        `json:"why,omitempty"` // it is beyond the knee
+	Own   bool          `json:"own,omitempty"` // or beyond what the generator can do
+	Wrong string        `json:"wrong,omitempty"`
+}
+
+// search is a search for the knee, and what broke it off.
+type search struct {
+	Tries []knee
+	Err   error
 }
 
 // The search for the knee.
@@ -25,19 +33,19 @@ const (
 
 // searchKnee looks for the highest rate at which a target keeps the budget: it doubles the rate until a short run fails, and halves the way
 // between what holds and what fails until they are near.
-func searchKnee(j job, mostStall time.Duration, out chan<- []knee) {
+func searchKnee(j job, mostStall time.Duration, out chan<- search) {
 	tries, good, bad := []knee{}, 0.0, 0.0
+	var failed error
 	for rate := kneeFirst; rate <= kneeMost && (bad == 0 || bad > kneeNarrow*good); {
 		ran := make(chan outcome, 1)
 		j.Rate = rate
-		j.Workload.First += j.Workload.Records
 		go conduct(j, ran)
 		o := <-ran
-		j.Load = false // once is enough
+		j.Workload.Users++ // the next try has users of its own, so that every try has the same work
 		k, p := judgeBudget(o)
 		t := tryAt(o, k, p, rate, mostStall)
-		if o.Err != nil {
-			t.Why = o.Err.Error()
+		if failed = o.Err; failed != nil {
+			t.Why = failed.Error()
 		}
 		tries = append(tries, t)
 		fmt.Fprintf(os.Stderr, "%8.0f/s  p99 %v  max %v  own stall %v  %s\n", rate, short(t.P99), short(t.Max), short(t.Stall), t.Why)
@@ -47,7 +55,7 @@ func searchKnee(j job, mostStall time.Duration, out chan<- []knee) {
 			bad = rate
 		}
 		switch {
-		case o.Err != nil:
+		case failed != nil || t.Wrong != "":
 			rate = kneeMost + 1
 		case bad == 0:
 			rate *= 2
@@ -58,7 +66,33 @@ func searchKnee(j job, mostStall time.Duration, out chan<- []knee) {
 			break
 		}
 	}
-	out <- tries
+	out <- search{tries, failed}
+}
+
+// judgeKnee returns the highest rate that held, and the verdict of a search: wrong answers count first, then a search that was broken off, then a generator that
+// could not do more.
+func judgeKnee(s search) (best knee, v verdict) {
+	lowest := knee{} // that did not hold
+	for _, k := range s.Tries {
+		switch {
+		case k.Wrong != "":
+			return best, verdict{exitWrong, words[exitWrong], []string{k.Wrong}}
+		case k.Why == "" && k.Rate > best.Rate:
+			best = k
+		case k.Why != "" && (lowest.Rate == 0 || k.Rate < lowest.Rate):
+			lowest = k
+		}
+	}
+	v.Word = fmt.Sprintf("knee: %.0f requests/s (%.0f/s done; p99 %v, longest %v)", best.Rate, best.Got, best.P99.Round(10*time.Microsecond), best.Max.Round(10*time.Microsecond))
+	switch {
+	case s.Err != nil:
+		return best, verdict{exitUsage, "NOT JUDGED: " + s.Err.Error(), nil}
+	case lowest.Own:
+		return best, verdict{exitLagged, fmt.Sprintf("NOT JUDGED: %s held, but at %.0f/s the generator lagged: the knee may be higher", v.Word, lowest.Rate), nil}
+	case best.Rate == 0:
+		return best, verdict{exitBudget, "no rate keeps the budget", nil}
+	}
+	return best, v
 }
 
 // tryAt reads a short run.
@@ -68,11 +102,14 @@ func tryAt(o outcome, k keeping, p pace, rate float64, mostStall time.Duration) 
 	if o.Seconds[phaseRun] > 0 {
 		t.Got = float64(k.Requests) / o.Seconds[phaseRun]
 	}
+	if len(o.Tally.Wrong) > 0 {
+		t.Wrong = o.Tally.Wrong[0].Wrong
+	}
 	switch {
+	case p.Longest > mostStall || p.MaxLag > mostStall: // whatever else was missed may be its doing
+		t.Why, t.Own = "the generator lagged", true
 	case k.Beyond > 0:
 		t.Why = fmt.Sprintf("%d requests beyond the budget", k.Beyond)
-	case p.Longest > mostStall || p.MaxLag > mostStall:
-		t.Why = "the generator lagged"
 	case t.Got < 0.95*rate:
 		t.Why = fmt.Sprintf("only %.0f/s were done", t.Got)
 	}

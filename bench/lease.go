@@ -1,17 +1,19 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"syscall"
 )
 
-// lease is a cluster that bench has started for a run of its own; End stops it and removes its data.
+// lease is a cluster that bench has started for a run of its own; End stops it. Its data stays for who wants to look, until the next run in the same folder.
 type lease struct {
 	Plan   clusterPlan
 	Orders chan order
@@ -23,7 +25,7 @@ type lease struct {
 func openCluster(nodes int, bin, dir string, out chan<- lease) {
 	l := lease{Orders: make(chan order), End: func() {}}
 	defer func() { out <- l }()
-	if l.Err = os.RemoveAll(dir); l.Err != nil {
+	if l.Err = emptyOwn(dir); l.Err != nil {
 		return
 	}
 	ports, err := freeAddresses(nodes + 1)
@@ -58,6 +60,34 @@ func openCluster(nodes int, bin, dir string, out chan<- lease) {
 			close(lane.Control)
 		}
 	}
+}
+
+// ownMark is a file that says that a folder's contents are those of a cluster that bench made for a run of its own, so that the next one may remove them.
+const ownMark = ".made-by-bench"
+
+// emptyOwn makes an empty folder, in the place of what an own cluster left there. Other people's data is not touched, nor that of a cluster that runs.
+func emptyOwn(dir string) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if _, err = os.Stat(filepath.Join(dir, ownMark)); len(entries) > 0 && err != nil {
+		return fmt.Errorf("%w: %s is not empty, and not of an earlier run; name another folder or empty it", errPlan, dir)
+	}
+	if left := living(dir); len(left) > 0 {
+		return fmt.Errorf("%w: a cluster runs in %s (%s, process %d); bench stop --dir ends it", errPlan, dir, left[0].name, left[0].pid)
+	}
+	if err = os.RemoveAll(dir); err == nil {
+		err = os.MkdirAll(dir, 0o755)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, ownMark), nil, 0o644)
+	}
+	return err
 }
 
 // guardCluster lets nobody leave the cluster behind: the first Ctrl-C ends the load, the second one everything at once.

@@ -23,10 +23,10 @@ type order struct {
 func operate(p clusterPlan, processes []process, lanes []lane, orders <-chan order, back chan<- []process) {
 	names := append(slices.Clone(p.Names), "gateway")
 	addrs := append(slices.Clone(p.Addrs), p.HTTP)
-	argvs, cuts := commands(p), []step{}
+	argvs, cuts, ended := commands(p), []step{}, make([]bool, len(names)) // ended: by an order
 	for o := range orders {
 		at := slices.Index(names, o.Step.Node)
-		if at < 0 && o.Step.Kind != faultHeal {
+		if at < 0 && o.Step.Kind != faultHeal && o.Step.Kind != faultLook {
 			o.Done <- fmt.Errorf("%w: nothing is called %q (there are %v)", errFault, o.Step.Node, names)
 			continue
 		}
@@ -43,19 +43,28 @@ func operate(p clusterPlan, processes []process, lanes []lane, orders <-chan ord
 				err = fmt.Errorf("%w: only a cluster whose connections go through bench can be cut", errFault)
 			}
 			o.Done <- err
+		case faultLook:
+			o.Done <- strangeEnd(processes, ended)
 		case faultStart:
+			select {
+			case <-processes[at].gone:
+			default:
+				o.Done <- fmt.Errorf("%w: %s runs already", errFault, o.Step.Node)
+				continue
+			}
 			child, err := launch(p.Dir, names[at], argvs[at])
 			if err != nil {
 				o.Done <- err
 				continue
 			}
-			processes[at] = child
+			processes[at], ended[at] = child, false
 			if at < p.Nodes {
 				go awaitNode(child, addrs[at], o.Done)
 			} else {
 				go awaitGateway(child, addrs[at], o.Done)
 			}
 		default:
+			ended[at] = ended[at] || o.Step.Kind == faultKill || o.Step.Kind == faultTerm
 			go signalProcess(processes[at], o.Step.Kind, o.Done)
 		}
 	}
@@ -66,6 +75,20 @@ func operate(p clusterPlan, processes []process, lanes []lane, orders <-chan ord
 		setLane(l, wholeLane)
 	}
 	back <- processes
+}
+
+// strangeEnd tells of a process that has ended although nobody has ended it.
+func strangeEnd(processes []process, ended []bool) error {
+	for at, p := range processes {
+		select {
+		case <-p.gone:
+			if !ended[at] {
+				return fmt.Errorf("%w: died by itself: %s", errProcess, describeEnd(p))
+			}
+		default:
+		}
+	}
+	return nil
 }
 
 // signs are the signals of the kinds of fault. The table never changes.
@@ -113,38 +136,58 @@ func performWith(templates map[string]string) perform {
 	}
 }
 
-// timeline makes a script of steps at fixed times; one that takes long does not delay the next. What fails is reported, and fails the run.
+// timeline makes a script of steps at fixed times; one that takes long delays only those of the same node. What fails is reported, and fails the run. When the load
+// ends, what would have taken a fault back is done at once.
 func timeline(steps []step, do perform) script {
 	return func(begin, from time.Time, events chan<- event, quit <-chan struct{}, ended chan<- error) {
-		results, under := make(chan event, len(steps)), 0
+		results, busy, over := make(chan event, len(steps)), map[string]bool{}, false
 		var failed error
-		for len(steps) > 0 || under > 0 {
+		for len(steps) > 0 || len(busy) > 0 {
+			next := slices.IndexFunc(steps, func(s step) bool { return !busy[s.Node] })
 			var due <-chan time.Time
-			if len(steps) > 0 {
-				due = time.After(time.Until(from.Add(steps[0].At)))
+			if next >= 0 {
+				wait := time.Until(from.Add(steps[next].At))
+				if over {
+					wait = 0
+				}
+				due = time.After(wait)
 			}
 			select {
 			case <-due:
-				go act(steps[0], do, begin, results)
-				steps, under = steps[1:], under+1
+				go act(steps[next], do, begin, results)
+				busy[steps[next].Node] = true
+				steps = slices.Delete(slices.Clone(steps), next, next+1)
 			case e := <-results:
-				under--
+				delete(busy, e.Node)
 				if events <- e; e.Err != "" && failed == nil {
 					failed = fmt.Errorf("%w: %s: %s", errFault, e.Text, e.Err)
 				}
 			case <-quit:
-				steps, quit = nil, nil
+				steps, quit, over = healing(steps), nil, true
 			}
 		}
 		ended <- failed
 	}
 }
 
+// healing returns those of the steps that are left which take back what has been done.
+func healing(left []step) []step {
+	list, undone := []step{}, map[string]bool{} // nodes whose next fault does not come any more
+	for _, s := range left {
+		if undo[s.Kind] != "" {
+			undone[s.Node] = true
+		} else if !undone[s.Node] {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
 // act does a step and tells of it.
 func act(s step, do perform, begin time.Time, results chan<- event) {
 	at := time.Now()
 	err := do(s)
-	e := event{At: at.Sub(begin), Took: time.Since(at), Kind: s.Kind, Text: s.text(), Heal: undo[s.Kind] == ""}
+	e := event{At: at.Sub(begin), Took: time.Since(at), Kind: s.Kind, Text: s.text(), Node: s.Node, Heal: undo[s.Kind] == ""}
 	if err != nil {
 		e.Err = err.Error()
 	}

@@ -45,15 +45,27 @@ func curveText(r report) (string, error) {
 	return b.String(), err
 }
 
-// compareWith prints how a run stands to an earlier one: latencies, rates and late requests as ratios of new to old.
-func compareWith(r report, path string) (string, error) {
+// oldReport reads the report of an earlier run.
+func oldReport(path string) (report, error) {
 	var old report
 	text, err := os.ReadFile(path)
 	if err == nil {
 		err = json.Unmarshal(text, &old)
 	}
+	if err == nil && len(old.Operations) == 0 {
+		err = fmt.Errorf("%w: there are no operations in it", errSettings)
+	}
 	if err != nil {
-		return "", fmt.Errorf("the report to compare with: %w", err)
+		return old, fmt.Errorf("the report to compare with, %s: %w", path, err)
+	}
+	return old, nil
+}
+
+// compareWith prints how a run stands to an earlier one: latencies, rates and late requests as ratios of new to old.
+func compareWith(r report, path string) (string, error) {
+	old, err := oldReport(path)
+	if err != nil {
+		return "", err
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "\ncompared with %s of %s (new : old)\n", path, old.Began.Format("2006-01-02 15:04"))

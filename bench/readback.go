@@ -18,13 +18,14 @@ var (
 
 // returned is what reading everything back has shown.
 type returned struct {
-	Read    bool   // it was tried
-	Unread  int    // users that could not be read in time
-	Present uint64 // users of this run that are there
-	Count   uint64 // what COUNT says then
-	Listed  string // how the list of all users differs from what was read; "" if it does not
-	Walked  bool
-	Users   map[string]user // the users that are there
+	Read      bool   // it was tried
+	Unread    int    // users that could not be read in time
+	Present   uint64 // users of this run that are there
+	Count     uint64 // what COUNT says then
+	Uncounted error  // why it says nothing
+	Listed    string // how the list of all users differs from what was read; "" if it does not
+	Walked    bool
+	Users     map[string]user // the users that are there
 }
 
 const (
@@ -96,17 +97,51 @@ func readBack(c client, j job, w workload, made, base uint64, samples chan<- sam
 		asked := make(chan total, 1)
 		go settledCount(c, until, asked)
 		t := <-asked
-		if r.Count = t.Count; t.Err != nil || r.Count == base+r.Present {
+		if r.Count, r.Uncounted = t.Count, t.Err; t.Err != nil || r.Count == base+r.Present {
 			break
 		}
 		time.Sleep(retryPause)
 	}
-	if base+r.Present <= walkLimit {
+	if r.Uncounted == nil && r.Count == base+r.Present {
+		paged := make(chan string, 1)
+		go checkPages(c, r.Users, r.Count, paged)
+		r.Listed = <-paged
+	}
+	if base+r.Present <= walkLimit && r.Listed == "" {
 		walked := make(chan string, 1)
 		go walkUsers(c, r.Users, base, walked)
 		r.Walked, r.Listed = true, <-walked
 	}
 	out <- r
+}
+
+// checkPages lists pages at some offsets while nothing is written, and sends what is wrong with them: a page is as long as it can be, and its users are those
+// that were read.
+func checkPages(c client, users map[string]user, all uint64, out chan<- string) {
+	const limit = 100
+	for _, offset := range []uint64{0, all / 3, all - min(all, limit/2), all} {
+		path, want := fmt.Sprintf("/api/user?offset=%d&limit=%d", offset, limit), min(limit, all-offset)
+		page, _, err := fetchPage(c, path)
+		for tries := 0; err != nil && tries < walkTries; tries++ {
+			time.Sleep(retryPause)
+			page, _, err = fetchPage(c, path)
+		}
+		if err != nil {
+			out <- fmt.Sprintf("GET %s was not answered: %v", path, err)
+			return
+		}
+		if uint64(len(page)) != want {
+			out <- fmt.Sprintf("GET %s lists %d users, expected %d of %d", path, len(page), want, all)
+			return
+		}
+		for _, u := range page {
+			if read, ours := users[u.ID]; ours && read != u {
+				out <- fmt.Sprintf("GET %s lists %+v, which was read as %+v", path, u, read)
+				return
+			}
+		}
+	}
+	out <- ""
 }
 
 // walkUsers lists all users by cursor and sends how that differs from the users that must be there, and others of which there are so many.

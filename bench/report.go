@@ -138,12 +138,15 @@ func curveOf(groups map[groupKey]group) []percentile {
 	return list
 }
 
-// faultsOf judges each fault by what was answered from then until the next fault.
+// faultsOf judges each fault by what was answered from then until the next fault. What nothing has ended goes on to the last request.
 func faultsOf(o outcome) []faultReport {
 	list := []faultReport{}
-	open := slices.Clone(o.Tally.Spells)
-	for _, since := range o.Tally.NotOK { // to the end of the run
-		open = append(open, stall{since, max(since, o.Tally.LastGood)})
+	spells, gaps := slices.Clone(o.Tally.Spells), slices.Clone(o.Tally.Gaps)
+	for _, spell := range o.Tally.NotOK {
+		spells = append(spells, spell)
+	}
+	if last := (stall{o.Tally.LastGood, o.Tally.LastDone}); last.To-last.From > leastGap {
+		gaps = append(gaps, last)
 	}
 	slices.SortStableFunc(o.Events, func(a, b event) int { return cmp.Compare(a.At, b.At) })
 	for i, e := range o.Events {
@@ -151,18 +154,14 @@ func faultsOf(o outcome) []faultReport {
 		if i+1 < len(o.Events) {
 			until = o.Events[i+1].At
 		}
-		for _, g := range o.Tally.Gaps {
-			if g.To > e.At && g.From < until {
-				f.Gap = max(f.Gap, g.To-max(g.From, e.At))
-			}
+		for _, g := range gaps {
+			f.Gap = max(f.Gap, min(g.To, until)-max(g.From, e.At))
 		}
-		for _, s := range open {
-			if s.To > e.At && s.From < until {
-				f.Outage = max(f.Outage, s.To-max(s.From, e.At))
-			}
+		for _, s := range spells {
+			f.Outage = max(f.Outage, min(s.To, until)-max(s.From, e.At))
 		}
 		for _, s := range o.Tally.Late {
-			if s.Done <= e.At || s.Intended >= until {
+			if s.Done <= e.At || s.Done > until {
 				continue
 			}
 			f.Beyond, f.Max = f.Beyond+1, max(f.Max, s.Done-s.Intended)

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -55,6 +54,45 @@ type RunCommand struct {
 	Compare      string            `help:"Print the ratios to an earlier run's report.json." type:"existingfile"`
 }
 
+// checkRun returns the rate, 0 for a search, or what is wrong with the settings.
+func checkRun(c RunCommand) (rate float64, err error) {
+	search := c.Rate == "max"
+	if !search {
+		rate, err = strconv.ParseFloat(c.Rate, 64)
+	}
+	refuse := func(format string, a ...any) (float64, error) {
+		return 0, fmt.Errorf("%w: "+format, append([]any{errSettings}, a...)...)
+	}
+	switch {
+	case err != nil || !search && !(rate > 0 && rate <= kneeMost):
+		return refuse("--rate: expected a number up to %.0f or max, found %q", kneeMost, c.Rate)
+	case !slices.Contains([]string{phaseLoad, phaseRun, phaseLoad + "," + phaseRun}, c.Phases):
+		return refuse("--phases: expected load, run or load,run, found %q", c.Phases)
+	case c.Duration <= 0:
+		return refuse("--duration must be more than 0")
+	case !search && rate*c.Duration.Seconds() < 1:
+		return refuse("--rate %s for %v is less than one operation", c.Rate, c.Duration)
+	case c.Phases == phaseRun && c.UsersSeed == 0:
+		return refuse("--phases run needs the --users-seed (and --records) of the run that has loaded; its report names them")
+	case search && (c.Fault != "" || c.Compare != "" || c.Phases == phaseLoad):
+		return refuse("--rate max goes with neither --fault nor --compare, and needs the run phase")
+	}
+	if c.Compare != "" {
+		_, err = oldReport(c.Compare)
+	}
+	return rate, err
+}
+
+// checkCommands tells which step of a timeline nobody could do.
+func checkCommands(c RunCommand, steps []step) error {
+	for _, s := range steps {
+		if !c.Cluster && c.FaultCommand[s.Kind] == "" {
+			return fmt.Errorf("%w: %s needs --cluster or --fault-command %s='…{node}…'", errSettings, s.text(), s.Kind)
+		}
+	}
+	return nil
+}
+
 // workloadOf makes the workload of some settings.
 func workloadOf(f LoadFlags, mixName string) workload {
 	w := workload{Seed: f.Seed, Users: f.UsersSeed, Records: max(1, f.Records), Mix: recipes[mixName], Keys: f.Keys, Size: f.Size}
@@ -83,17 +121,14 @@ func jobOf(f LoadFlags, w workload, target string, rate float64, length time.Dur
 
 // Run makes the run, prints what came of it, writes the reports, and returns its verdict.
 func (c RunCommand) Run() error {
-	rate, err := strconv.ParseFloat(c.Rate, 64)
-	if search := c.Rate == "max"; !search && (err != nil || rate <= 0) {
-		return fmt.Errorf("%w: --rate: expected a number or max, found %q", errSettings, c.Rate)
-	}
-	if c.Duration <= 0 {
-		return fmt.Errorf("%w: --duration must be more than 0", errSettings)
-	}
-	if !c.Cluster && c.Fault != "" && len(c.FaultCommand) == 0 {
-		return fmt.Errorf("%w: --fault needs --cluster, or a --fault-command for each kind", errSettings)
+	rate, err := checkRun(c)
+	if err != nil {
+		return err
 	}
 	if err = os.MkdirAll(c.Out, 0o755); err != nil {
+		return err
+	}
+	if err = os.Remove(filepath.Join(c.Out, violationPage)); err != nil && !errors.Is(err, os.ErrNotExist) { // of an earlier run
 		return err
 	}
 	names, do, target := c.FaultNodes, performWith(c.FaultCommand), c.Target
@@ -108,11 +143,14 @@ func (c RunCommand) Run() error {
 		names, do, target = l.Plan.Names, performBy(l.Orders), "http://"+l.Plan.HTTP
 	}
 	steps, err := parseFaults(c.Fault, c.Seed, names, c.Duration)
+	if err == nil {
+		err = checkCommands(c, steps)
+	}
 	if err != nil {
 		return err
 	}
 	j := jobOf(c.LoadFlags, workloadOf(c.LoadFlags, c.Mix), target, rate, c.Duration)
-	j.Load, j.Mixed, j.Check, j.Shared = strings.Contains(c.Phases, phaseLoad), strings.Contains(c.Phases, phaseRun), c.Check, c.Shared
+	j.Load, j.Mixed, j.Check, j.Shared = c.Phases != phaseRun, c.Phases != phaseLoad, c.Check, c.Shared
 	j.Show = showTo(c.Quiet, map[string]int64{phaseLoad: int64(j.Workload.Records), phaseRun: int64(rate * c.Duration.Seconds())})
 	if len(steps) > 0 {
 		j.Script = timeline(steps, do)
@@ -125,37 +163,62 @@ func (c RunCommand) Run() error {
 	ran := make(chan outcome, 1)
 	go conduct(j, ran)
 	o := <-ran
-	if o.Err != nil && !errors.Is(o.Err, errInterrupted) {
+	if errors.Is(o.Err, errTarget) {
 		return o.Err
 	}
 	go assess(o, j, c.LoadFlags, began, made)
 	r := <-made
-	if o.Err != nil && r.Verdict.Code != exitWrong {
-		r.Verdict = verdict{exitUsage, "NOT JUDGED: it was ended early", r.Verdict.Reasons}
+	if c.Cluster {
+		o.Died = do(step{Kind: faultLook})
 	}
+	r.Verdict = amend(r.Verdict, c, o)
 	r.Title, r.Settings = titleOf(c.Mix, rate, steps), settingsOf(c, target, j.Workload)
 	published := make(chan error, 1)
 	go publish(r, c.Out, c.Compare, published)
 	return <-published
 }
 
+// amend returns the verdict of a run with what spoilt it.
+func amend(v verdict, c RunCommand, o outcome) verdict {
+	early := errors.Is(o.Err, errInterrupted)
+	trouble := loadTrouble(c, o.Tally.Groups[groupKey{phaseLoad, opCreate}])
+	switch {
+	case o.Died != nil:
+		return verdict{exitWrong, "FAIL: a process of the cluster died by itself", append(v.Reasons, o.Died.Error())}
+	case trouble != "":
+		return verdict{exitUsage, "NOT JUDGED: " + trouble, v.Reasons}
+	case v.Code == exitWrong || o.Err == nil:
+		return v
+	case early:
+		return verdict{exitUsage, "NOT JUDGED: it was ended early", v.Reasons}
+	}
+	return verdict{exitUsage, "NOT JUDGED: " + o.Err.Error(), v.Reasons}
+}
+
+// loadTrouble says why the users of a load are not what the run was to begin with, "" if they are.
+func loadTrouble(c RunCommand, load group) string {
+	there := load.Outcomes["status 409"]
+	switch {
+	case there > 0 && c.UsersSeed != 0:
+		return fmt.Sprintf("%d users of --users-seed %d were there before; give another one, or --phases run", there, c.UsersSeed)
+	case load.Failed > load.Requests/100:
+		return fmt.Sprintf("%d of the %d creates of the load failed", load.Failed, load.Requests)
+	}
+	return ""
+}
+
 // seek searches the knee and prints it.
 func (c RunCommand) seek(j job) error {
-	found := make(chan []knee, 1)
+	found := make(chan search, 1)
 	j.Check = false
 	go searchKnee(j, c.MostStall, found)
-	best := knee{}
-	r := report{Title: "highest rate within the budget, mix " + c.Mix, Began: time.Now(), Settings: settingsOf(c, j.Target, j.Workload), Knee: <-found}
-	for _, k := range r.Knee {
-		if k.Why == "" && k.Rate > best.Rate {
-			best = k
-		}
+	s := <-found
+	if errors.Is(s.Err, errTarget) {
+		return s.Err
 	}
-	r.Verdict.Word = fmt.Sprintf("knee: %.0f requests/s (%.0f/s done; p99 %v, longest %v)", best.Rate, best.Got, short(best.P99), short(best.Max))
+	r := report{Title: "highest rate within the budget, mix " + c.Mix, Began: time.Now(), Settings: settingsOf(c, j.Target, j.Workload), Knee: s.Tries}
+	_, r.Verdict = judgeKnee(s)
 	fmt.Println(r.Verdict.Word)
-	if best.Rate == 0 {
-		r.Verdict = verdict{exitBudget, "no rate keeps the budget", nil}
-	}
 	return writeJSON(r, filepath.Join(c.Out, "knee.json"))
 }
 
@@ -172,7 +235,12 @@ func titleOf(mixName string, rate float64, steps []step) string {
 func settingsOf(c RunCommand, target string, w workload) map[string]string {
 	all := map[string]string{"target": target, "rate": c.Rate, "duration": c.Duration.String(), "mix": c.Mix, "records": strconv.FormatUint(w.Records, 10),
 		"keys": w.Keys, "size": strconv.Itoa(w.Size), "seed": strconv.FormatUint(w.Seed, 10), "users-seed": strconv.FormatUint(w.Users, 10),
-		"connections": strconv.Itoa(c.Connections), "keep-alive": strconv.FormatBool(c.KeepAlive), "timeout": c.Timeout.String(), "budget": c.Budget.String(), "fault": c.Fault}
+		"connections": strconv.Itoa(c.Connections), "keep-alive": strconv.FormatBool(c.KeepAlive), "timeout": c.Timeout.String(), "budget": c.Budget.String(), "fault": c.Fault, "phases": c.Phases,
+		"check": strconv.FormatBool(c.Check), "shared": strconv.FormatBool(c.Shared), "most-stall": c.MostStall.String(), "probe": c.Probe, "most-sync": c.MostSync.String(),
+		"settle": c.Settle.String(), "check-timeout": c.CheckTimeout.String(), "cluster": strconv.FormatBool(c.Cluster)}
+	if c.Cluster {
+		all["nodes"] = strconv.Itoa(c.Nodes)
+	}
 	for _, kind := range slices.Collect(maps.Keys(c.FaultCommand)) {
 		all["fault-command "+kind] = c.FaultCommand[kind]
 	}

@@ -16,17 +16,17 @@ type SpaceCommand struct {
 	Users  uint64 `help:"Users to create in a cluster of its own; 0 measures the one at --target." default:"0"`
 	Nodes  int    `help:"Nodes of the own cluster." default:"3"`
 	Bin    string `help:"Folder of the binaries node and gateway (default: that of bench)." type:"path"`
-	Dir    string `help:"Folder of the cluster's data: that of bench cluster, or where its own is to be." default:"data" type:"path"`
+	Dir    string `help:"Folder of the cluster's data: that of bench cluster (default: data), or where its own is to be (default: tandem-space in the folder for temporary files)." type:"path"`
 	Target string `help:"URL of the gateway." default:"http://127.0.0.1:8080"`
 }
 
 // Run prints bytes on disk, bytes of JSON, and their ratio.
 func (c SpaceCommand) Run() error {
 	dir, target := c.Dir, c.Target
+	if dir == "" {
+		dir = map[bool]string{false: "data", true: filepath.Join(os.TempDir(), "tandem-space")}[c.Users > 0]
+	}
 	if c.Users > 0 {
-		if dir == "data" || strings.HasSuffix(dir, "/data") {
-			dir = filepath.Join(os.TempDir(), "tandem-space")
-		}
 		own := make(chan lease, 1)
 		go openCluster(c.Nodes, c.Bin, dir, own)
 		l := <-own

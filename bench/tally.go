@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -11,6 +12,9 @@ const (
 	leastLatency = 1
 	mostLatency  = 600_000_000
 )
+
+// leastGap is the shortest time without a good answer that is kept.
+const leastGap = 10 * time.Millisecond
 
 // maxLate is how many late requests are kept one by one.
 const maxLate = 1 << 20
@@ -43,17 +47,19 @@ type tally struct {
 	MaxLag   time.Duration
 	Held     uint64
 	Wrong    []sample
-	NotOK    map[int]time.Duration // cell → when its spell without a good answer began
-	Spells   []stall               // times in which a cell gave no good answer
-	LastGood time.Duration
-	Gaps     []stall // times in which no request at all was answered well
+	NotOK    map[int]stall // cell → its spell without a good answer, as far as is known
+	Spells   []stall       // times in which a cell gave no good answer
+	Began    time.Duration // of the run phase: when its first request was to start
+	LastGood time.Duration // and when the last good answer came; Began before there is one
+	LastDone time.Duration // and the last answer or failure
+	Gaps     []stall       // times in which no request at all was answered well
 	Touched  map[string]map[int]uint64
 }
 
 // newTally returns a tally of nothing.
 func newTally(budget, width time.Duration) tally {
 	return tally{Width: width, Budget: budget, Groups: map[groupKey]group{}, Slots: map[int]slot{},
-		Lag: hdrhistogram.New(leastLatency, mostLatency, 3), NotOK: map[int]time.Duration{}, Touched: map[string]map[int]uint64{}}
+		Lag: hdrhistogram.New(leastLatency, mostLatency, 3), NotOK: map[int]stall{}, Touched: map[string]map[int]uint64{}}
 }
 
 // count adds a sample to a tally.
@@ -70,7 +76,7 @@ func count(t tally, s sample) tally {
 	if s.Failed {
 		g.Failed++
 	} else {
-		outcome = "status " + statusName(s.Status)
+		outcome = "status " + strconv.Itoa(s.Status)
 	}
 	g.Outcomes[outcome]++
 	t.Groups[key] = g
@@ -119,18 +125,21 @@ func overTime(t tally, s sample) tally {
 		_ = t.Lag.RecordValue(max(1, min(mostLatency, (s.Sent-s.Intended).Microseconds())))
 		t.MaxLag = max(t.MaxLag, s.Sent-s.Intended)
 	}
-	since, failing := t.NotOK[s.Cell]
+	spell, failing := t.NotOK[s.Cell]
 	switch {
 	case s.Failed && !failing:
-		t.NotOK[s.Cell] = s.Intended
+		t.NotOK[s.Cell] = stall{s.Intended, s.Done}
 	case s.Failed:
-		t.NotOK[s.Cell] = min(since, s.Intended)
-	case failing && s.Sent >= since: // one that was sent before says nothing about the time since
-		t.Spells = append(t.Spells, stall{since, s.Done})
+		t.NotOK[s.Cell] = stall{min(spell.From, s.Intended), max(spell.To, s.Done)}
+	case failing && s.Sent >= spell.From: // one that was sent before says nothing about the time since
+		t.Spells = append(t.Spells, stall{spell.From, s.Done})
 		delete(t.NotOK, s.Cell)
 	}
-	if !s.Failed && s.Done > t.LastGood {
-		if t.LastGood > 0 && s.Done-t.LastGood > 10*time.Millisecond {
+	if t.Began == 0 {
+		t.Began, t.LastGood = s.Intended, s.Intended
+	}
+	if t.LastDone = max(t.LastDone, s.Done); !s.Failed && s.Done > t.LastGood {
+		if s.Done-t.LastGood > leastGap {
 			t.Gaps = append(t.Gaps, stall{t.LastGood, s.Done})
 		}
 		t.LastGood = s.Done

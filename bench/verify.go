@@ -114,13 +114,16 @@ func compareDigests(addrs []string, wait time.Duration, out chan<- digests) {
 		time.Sleep(retryPause)
 		by, err = holders(addrs)
 	}
+	if err == nil && (len(by) == 0 || slices.Max(slices.Collect(maps.Keys(by))) != len(by)-1) {
+		err = fmt.Errorf("%w: of the shards 0, 1, 2 … only %v are held by anybody", errNodes, slices.Sorted(maps.Keys(by)))
+	}
 	d := digests{Shards: len(by), Err: err}
 	for _, shard := range slices.Sorted(maps.Keys(by)) {
 		for {
 			first, differ := askDigest(by[shard][0], shard), []string{}
 			for _, addr := range by[shard][1:] {
 				other := askDigest(addr, shard)
-				if first.Error+other.Error != "" || first.LSN != other.LSN || first.Digest != other.Digest || first.Users != other.Users {
+				if first.Error+other.Error != "" || first.Role == other.Role || first.LSN != other.LSN || first.Digest != other.Digest || first.Users != other.Users {
 					differ = append(differ, fmt.Sprintf("shard %d: %s %+v, %s %+v", shard, by[shard][0], first, addr, other))
 				}
 			}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"slices"
+	"testing"
+	"time"
+)
+
+// An outage that nothing ends lasts until the last request, and what happens after a fault belongs to that one only.
+func TestOutagesBelongToOneFault(t *testing.T) {
+	tl := newTally(250*time.Millisecond, time.Second)
+	for ms := 0; ms < 10_000; ms += 10 {
+		at := time.Duration(ms) * time.Millisecond
+		s := sample{Phase: phaseRun, Op: operation{Kind: opGet}, Cell: ms / 10 % 4, Intended: at, Sent: at, Done: at + time.Millisecond, Status: 200}
+		if s.Failed = ms >= 5000 || ms >= 2000 && ms < 3000; s.Failed {
+			s.Status, s.Err, s.Done = 503, "status 503", at+300*time.Millisecond
+		}
+		tl = count(tl, s)
+	}
+	events := []event{{At: time.Second, Kind: faultPause}, {At: 2 * time.Second, Kind: faultKill}, {At: 4 * time.Second, Kind: faultStart, Heal: true}, {At: 5 * time.Second, Kind: faultKill}}
+	list := faultsOf(outcome{Tally: tl, Events: events})
+	for i, want := range []struct{ gap, beyond int }{{0, 0}, {1000, 100}, {0, 0}, {5300, 500}} {
+		gap, outage := list[i].Gap.Milliseconds(), list[i].Outage.Milliseconds()
+		if gap < int64(want.gap)-50 || gap > int64(want.gap)+50 || outage < int64(want.gap)-50 || outage > int64(want.gap)+350 || list[i].Beyond != want.beyond {
+			t.Errorf("fault %d: no answer for %d ms, a part for %d ms, %d beyond; expected about %+v", i, gap, outage, list[i].Beyond, want)
+		}
+	}
+}
+
+// Steps of one node wait for each other; when the load ends, what was done is taken back, and nothing else.
+func TestTimelineTakesBack(t *testing.T) {
+	all, err := parseFaults("term db-1 at 0s for 1ms; pause db-0 at 0s for 1h; kill db-2 at 1h for 1h", 1, nil, 3*time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun, release := make(chan string, 8), make(chan struct{})
+	do := func(s step) error {
+		begun <- s.text()
+		if s.Kind == faultTerm {
+			<-release
+		}
+		return nil
+	}
+	events, quit, ended := make(chan event, 8), make(chan struct{}), make(chan error, 1)
+	go timeline(all, do)(time.Now(), time.Now(), events, quit, ended)
+	got := []string{<-begun, <-begun}
+	slices.Sort(got)
+	close(quit)
+	if resumed := <-begun; resumed != "resume db-0" {
+		t.Errorf("%s came while db-1 was still being ended", resumed)
+	}
+	close(release)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if last := <-begun; last != "start db-1" || got[0] != "pause db-0" || got[1] != "term db-1" || len(begun) != 0 {
+		t.Errorf("%v, %s, and %d more", got, last, len(begun))
+	}
+}
