@@ -22,13 +22,24 @@ type feed struct {
 }
 
 // runFeeds is the loop that feeds the backups at a node from the write log, each shard in turn, and rests for as long as it worked and as the setting
-// wants, so that it gives way to requests (rule R17).
+// wants, so that it gives way to requests (rule R17). What a leader that has flipped holds back its new writes for (rule R7) waits for no turn.
 func runFeeds(room *Room, peer int) {
 	link, rest := room.Links[peer], time.NewTimer(feedIdle)
 	var waiting []feed
 	var asks chan logAsk // to the reader; nil while the log is closed
-	rested := true
+	rested, always := true, make(chan struct{})
+	close(always)
 	for {
+		first := slices.IndexFunc(waiting, func(f feed) bool { return f.fx.AtOnce })
+		var turn chan<- struct{}
+		var atOnce <-chan struct{}
+		switch {
+		case len(link.Feeds) > 0: // who wishes at the same time is announced first
+		case first >= 0:
+			atOnce = always
+		case rested && len(waiting) > 0:
+			turn = link.Turn
+		}
 		select {
 		case f := <-link.Feeds:
 			if asks == nil {
@@ -38,6 +49,15 @@ func runFeeds(room *Room, peer int) {
 			asks <- logAsk{shard: f.shard, first: f.fx.LSN}
 			waiting = slices.DeleteFunc(waiting, func(old feed) bool { return old.shard == f.shard }) // of a former stream
 			waiting = append(waiting, f)
+		case <-atOnce:
+			feedShard(room, link, asks, waiting[first])
+			waiting = slices.Delete(waiting, first, first+1)
+		case turn <- struct{}{}:
+			began := clock()
+			size := feedShard(room, link, asks, waiting[0])
+			<-link.Turn
+			rest.Reset(max(time.Duration(clock()-began), paceOf(room.Config, size)))
+			waiting, rested = waiting[1:], false
 		case <-rest.C:
 			if rested && asks != nil && len(waiting) == 0 {
 				close(asks)
@@ -46,23 +66,7 @@ func runFeeds(room *Room, peer int) {
 			rested = true
 			rest.Reset(feedIdle)
 		}
-		if rested && len(waiting) > 0 && len(link.Feeds) == 0 { // who wishes at the same time is announced first
-			began := clock()
-			link.Turn <- struct{}{}
-			size := feedShard(room, link, asks, waiting[0])
-			<-link.Turn
-			rest.Reset(max(time.Duration(clock()-began), paceOf(room.Config, size)))
-			waiting, rested = waiting[1:], false
-		}
 	}
-}
-
-// feedAtOnce feeds a backup what its leader, which has flipped, holds back its new writes for (rule R7): it waits for no turn.
-func feedAtOnce(room *Room, peer int, f feed) {
-	asks := make(chan logAsk, 1)
-	defer close(asks)
-	go runReader(room, asks)
-	feedShard(room, room.Links[peer], asks, f)
 }
 
 // feedShard sends a backup the next of what it lacks of the log, from fx.LSN up to at most fx.Applied, and reports how far it came. It returns how

@@ -58,10 +58,6 @@ func prompt(room *Room, box outbox, r *owned, fx *shard.Effect) (outbox, bool) {
 	case shard.SetAlarm:
 		r.rings = true
 	case shard.Feed:
-		if fx.AtOnce {
-			go feedAtOnce(room, r.peer, feed{s, *fx})
-			break
-		}
 		select {
 		case room.Links[r.peer].Feeds <- feed{s, *fx}:
 		default: // wishes of former streams lie there
