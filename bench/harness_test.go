@@ -316,7 +316,8 @@ func TestAGeneratorThatLagsSaysSo(t *testing.T) {
 
 func TestLateRequestsAreSortedByWhoseFaultTheyAre(t *testing.T) {
 	at := func(n int) time.Duration { return time.Duration(n) * time.Millisecond }
-	o := outcome{Tally: newTally(at(250), at(100)), Stalls: []stall{{at(500), at(800)}, {at(100), at(200)}}}
+	o := outcome{Tally: newTally(at(250), at(100)), Stalls: []stall{{at(500), at(800)}, {at(100), at(200)}, {at(5000), at(9000)}}, // the last one when the run was over
+		Seconds: map[string]float64{phaseRun: 1.5}}
 	for _, s := range []sample{
 		{Op: operation{Kind: opGet}, Phase: phaseRun, Intended: at(0), Sent: at(1), Done: at(251)},                                    // 100 ms of it are the stall
 		{Op: operation{Kind: opGet}, Phase: phaseRun, Intended: at(500), Sent: at(800), Done: at(900)},                                // sent late

@@ -87,19 +87,22 @@ func fakeNode(t *testing.T, answers map[string]string) string {
 }
 
 func TestReplicasThatDifferAreFound(t *testing.T) {
-	view := `[{"shard":3,"epoch":7,"leader":"db-0","backup":"db-1","inSync":true}]`
-	shards, good := `[{"shard":3}]`, `{"shard":3,"users":5,"epoch":7,"lsn":9,"digest":"abc"}`
+	view := `[{"shard":0,"epoch":7,"leader":"db-0","backup":"db-1","inSync":true}]`
+	good := `{"shard":0,"role":"leader","users":5,"epoch":7,"lsn":9,"digest":"abc"}`
+	backup, zero, three := strings.Replace(good, "leader", "backup", 1), `[{"shard":0}]`, `[{"shard":0},{"shard":3}]`
 	for _, c := range []struct {
-		name, other, view string
-		equal, synced     bool
+		name, other, view, shards string
+		equal, synced             bool
 	}{
-		{"equal", good, view, true, true},
-		{"another digest", strings.Replace(good, "abc", "abd", 1), view, false, true},
-		{"another position", strings.Replace(good, `"lsn":9`, `"lsn":8`, 1), strings.Replace(view, "true", "false", 1), false, false},
-		{"another view", `{"error":"x"}`, strings.Replace(view, "7", "8", 1), false, false},
+		{"equal", backup, view, zero, true, true},
+		{"another digest", strings.Replace(backup, "abc", "abd", 1), view, zero, false, true},
+		{"another position", strings.Replace(backup, `"lsn":9`, `"lsn":8`, 1), strings.Replace(view, "true", "false", 1), zero, false, false},
+		{"another view", `{"error":"x"}`, strings.Replace(view, "7", "8", 1), zero, false, false},
+		{"two leaders", good, view, zero, false, true},
+		{"shards that nobody holds", backup, view, three, false, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			addrs := []string{fakeNode(t, map[string]string{"SHARDS": shards, "DIGEST 3": good, "VIEW": view}), fakeNode(t, map[string]string{"SHARDS": shards, "DIGEST 3": c.other, "VIEW": c.view})}
+			addrs := []string{fakeNode(t, map[string]string{"SHARDS": c.shards, "DIGEST 0": good, "DIGEST 3": good, "VIEW": view}), fakeNode(t, map[string]string{"SHARDS": c.shards, "DIGEST 0": c.other, "DIGEST 3": backup, "VIEW": c.view})}
 			out, synced := make(chan digests, 1), make(chan error, 1)
 			go compareDigests(addrs, 50*time.Millisecond, out)
 			go awaitSync(addrs, 50*time.Millisecond, synced)

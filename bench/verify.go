@@ -114,11 +114,15 @@ func compareDigests(addrs []string, wait time.Duration, out chan<- digests) {
 		time.Sleep(retryPause)
 		by, err = holders(addrs)
 	}
-	if err == nil && (len(by) == 0 || slices.Max(slices.Collect(maps.Keys(by))) != len(by)-1) {
-		err = fmt.Errorf("%w: of the shards 0, 1, 2 … only %v are held by anybody", errNodes, slices.Sorted(maps.Keys(by)))
+	held := slices.Sorted(maps.Keys(by))
+	if err == nil && len(held) == 0 {
+		err = fmt.Errorf("%w: none of them holds a shard", errNodes)
 	}
-	d := digests{Shards: len(by), Err: err}
-	for _, shard := range slices.Sorted(maps.Keys(by)) {
+	d := digests{Shards: len(held), Err: err}
+	for i, shard := range held {
+		if i == 0 && shard > 0 || i > 0 && shard != held[i-1]+1 {
+			d.Unequal = append(d.Unequal, fmt.Sprintf("the shard before %d is held by nobody", shard))
+		}
 		for {
 			first, differ := askDigest(by[shard][0], shard), []string{}
 			for _, addr := range by[shard][1:] {

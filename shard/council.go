@@ -79,6 +79,7 @@ type Council struct {
 	heard   int64   // when the leader was last heard
 	ticked  int64   // when the last tick was
 	try     int64   // no standing for leader before
+	turn    int64   // silence of the leader after which this node stands
 	patient bool    // it stands, and waits longer for the votes
 	change  int64   // no change of membership before
 	barrier []byte  // an entry of this process's own; what stands before it in the log was decided before it asked
@@ -146,7 +147,7 @@ type CouncilEffect struct {
 // what they rest on is stored; heartbeats and appends do not wait for this node's own disk, whose other trouble is told by CouncilSick.
 func StepCouncil(c Council, e *CouncilEvent, out []CouncilEffect) (Council, []CouncilEffect) {
 	var snapshot *raftpb.Snapshot
-	switch e.Kind {
+	switch c.turn = turnOf(c); e.Kind {
 	case CouncilTick:
 		c = keepTime(c, e.Now)
 		c, out = promote(c, e.Now, out)

@@ -274,3 +274,19 @@ func TestCouncilRefusesDamage(t *testing.T) {
 		t.Error("another layout is taken")
 	}
 }
+
+// Two nodes that stand within a vote's time of each other may split the votes of those that are left, and then nobody leads for as long again.
+func TestTurnsLieApart(t *testing.T) {
+	for _, nodes := range []int{3, 5, 9} {
+		c := Council{Layout: Layout{Nodes: nodes, Shards: nodes}, Timing: DefaultTiming, last: 1}
+		before := int64(0)
+		for rank := range nodes - 1 {
+			c.Node = (c.last + 1 + rank) % nodes
+			turn := turnOf(c)
+			if rank > 0 && rank < 4 && turn < before+c.Timing.Rank || turn > 200e6 {
+				t.Errorf("%d nodes: rank %d stands after %d ms, the one before after %d ms", nodes, rank, turn/1e6, before/1e6)
+			}
+			before = turn
+		}
+	}
+}

@@ -47,9 +47,7 @@ func keepTime(c Council, now int64) Council {
 	if silence >= c.Timing.Forget && status.Lead != 0 {
 		_ = c.Raft.ForgetLeader()
 	}
-	rank := int64((c.Node - c.last - 1 + c.Layout.Nodes) % c.Layout.Nodes)
-	turn := c.Timing.Campaign + c.Timing.Rank*(rank%3) + c.Timing.Rank/3*(rank/3)
-	switch {
+	switch turn := c.turn; {
 	case silence < turn || now < c.try || c.under > 0:
 	case status.RaftState == raft.StateCandidate && !c.patient: // the votes may still be on their way to a slow disk
 		c.patient, c.try = true, now+2*turn
@@ -58,6 +56,13 @@ func keepTime(c Council, now int64) Council {
 		_ = c.Raft.Campaign()
 	}
 	return c
+}
+
+// turnOf returns after how long a silence a node stands for leader. Two that stand within a vote's time of each other may split the votes of an even
+// number of nodes between them, so the turns of the first ranks lie far apart.
+func turnOf(c Council) int64 {
+	rank := int64((c.Node - c.last - 1 + c.Layout.Nodes) % c.Layout.Nodes)
+	return c.Timing.Campaign + c.Timing.Rank*min(rank, 3) + c.Timing.Rank/2*max(0, rank-3)
 }
 
 // stepMail gives raft a message that was looked at; nil is none.
@@ -76,8 +81,8 @@ func stepMail(c Council, m *raftpb.Message, now int64) Council {
 			c.heard = now
 		}
 	case raftpb.MsgVote:
-		if status.GetVote() == m.GetFrom() && status.GetTerm() == m.GetTerm() { // give it the time to win
-			c.try = max(c.try, now+c.Timing.Campaign)
+		if status.GetVote() == m.GetFrom() && status.GetTerm() == m.GetTerm() { // give it the time to win; who voted stand at different times
+			c.try = max(c.try, now+c.turn)
 		}
 	}
 	return c
