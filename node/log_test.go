@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/linxGnu/grocksdb"
@@ -40,7 +41,7 @@ func logRoom(t *testing.T, most uint64) *Room {
 }
 
 func loggedEntry(s int, lsn, epoch uint64) shard.Entry {
-	return shard.Entry{Request: [16]byte{byte(s), byte(lsn)}, Result: shard.Created, ID: fmt.Sprintf("%d-%d", s, lsn), Name: "n", Email: "e", Epoch: epoch, LSN: lsn}
+	return shard.Entry{Request: [16]byte{byte(s), byte(lsn)}, Result: shard.Created, ID: fmt.Sprintf("%d-%d", s, lsn), Name: strings.Repeat("n", 1000), Email: "e", Epoch: epoch, LSN: lsn}
 }
 
 // askLog asks a reader and checks that it gives the entries from first to last.
@@ -80,12 +81,12 @@ func TestReaderServesShardsInTurn(t *testing.T) {
 
 // A shard that is not asked for does not pile up what is read for another.
 func TestReaderForgetsWhoDoesNotKeepUp(t *testing.T) {
-	room := logRoom(t, 20000)
+	room := logRoom(t, 4000)
 	asks := make(chan logAsk, 4)
 	defer close(asks)
 	go runReader(room, asks)
 	asks <- logAsk{shard: 5, first: 1}
-	askLog(t, asks, 2, 1, 20000, 20000)
+	askLog(t, asks, 2, 1, 4000, 4000)
 	askLog(t, asks, 5, 1, 500, 500)
 }
 
@@ -93,7 +94,7 @@ func TestReaderForgetsWhoDoesNotKeepUp(t *testing.T) {
 func TestReaderTakesAGreatBatch(t *testing.T) {
 	room := logRoom(t, 1)
 	entries := []shard.Entry{}
-	for lsn := uint64(2); lsn <= 32768; lsn++ {
+	for lsn := uint64(2); lsn <= 4096; lsn++ {
 		entries = append(entries, loggedEntry(2, lsn, 1))
 	}
 	part, _ := buildPart(testLayout, 2, room.Store.ids[2], entries, false, buckets{}, 1)
@@ -103,8 +104,8 @@ func TestReaderTakesAGreatBatch(t *testing.T) {
 	asks := make(chan logAsk, 4)
 	defer close(asks)
 	go runReader(room, asks)
-	for first := uint64(1); first < 32768; first += 4096 {
-		askLog(t, asks, 2, first, 4096, first+4095)
+	for first := uint64(1); first < 4096; first += 512 {
+		askLog(t, asks, 2, first, 512, first+511)
 	}
 }
 
