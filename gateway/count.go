@@ -77,7 +77,7 @@ func nobody(l shard.Layout) absent {
 // countAll asks a cover of nodes for the counts of all shards. gone has the nodes that failed before, and grows. When they leave a shard without
 // a replica in sync, those that refused are asked again after a pause, for views may have changed, and the mute ones too when that does not help.
 func countAll(room *Room, gone absent, turn int, until int64) (census, error) {
-	reason, known := errors.New("no node was asked"), viewsIn(room.Views).Views
+	reason, known := errUnasked, viewsIn(room.Views).Views
 	for try := 0; clock() < until; try++ {
 		views := viewsIn(room.Views).Views
 		if &views[0] != &known[0] { // what was hopeless may not be any more

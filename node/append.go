@@ -8,6 +8,9 @@ import (
 // entrySize is an upper bound in bytes on an entry's fields other than its texts on the wire.
 const entrySize = 80
 
+// sizeOf returns about how many bytes an entry takes on the wire or in memory, at most.
+func sizeOf(n *shard.Entry) int { return entrySize + len(n.ID) + len(n.Name) + len(n.Email) }
+
 // cutAppend makes append frames of entries, each within wire.PageBytes or of one entry.
 func cutAppend(s int, epoch, applied uint64, entries []shard.Entry) []*wire.Message {
 	frames := []*wire.Message{}

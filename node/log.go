@@ -110,7 +110,7 @@ func runReader(room *Room, asks <-chan logAsk) {
 			}
 			switch {
 			case more && err == nil:
-				aheads = keepAhead(aheads, wanted, parts, ask.shard)
+				keepAhead(aheads, wanted, parts, ask.shard)
 				continue
 			case len(answer.entries) > 0: // the rest when it is asked for
 			case !fresh: // a log that was open before may lack what came since
@@ -163,10 +163,7 @@ func pickEntries(entries []shard.Entry, p readahead, ask logAsk) (taken []shard.
 	return entries, p, true
 }
 
-// sizeOf returns about how many bytes an entry takes.
-func sizeOf(n *shard.Entry) int { return entrySize + len(n.ID) + len(n.Name) + len(n.Email) }
-
-// beginReading opens the WAL where a shard needs it, or where others need it that were asked for lately and lie little before. Their aheads begin anew.
+// beginReading opens the WAL where a shard needs it, or where others need it that were asked for lately and lie little before. What was read of them before begins anew.
 func beginReading(room *Room, aheads []readahead, wanted []bool, asked int) (LogScan, error) {
 	places, now := make([]uint64, len(aheads)), clock()
 	for s := range aheads {
@@ -188,9 +185,9 @@ func beginReading(room *Room, aheads []readahead, wanted []bool, asked int) (Log
 	return openLog(room.Store, from)
 }
 
-// keepAhead adds to the aheads. Of a shard other than the one that is asked for and that does not keep up something is passed over, so that the
+// keepAhead adds to what was read ahead. Of a shard other than the one that is asked for and that does not keep up something is passed over, so that the
 // reading begins anew when its turn comes.
-func keepAhead(aheads []readahead, wanted []bool, parts []Logged, asked int) []readahead {
+func keepAhead(aheads []readahead, wanted []bool, parts []Logged, asked int) {
 	for i := range parts {
 		s := parts[i].Shard
 		p := &aheads[s]
@@ -204,5 +201,4 @@ func keepAhead(aheads []readahead, wanted []bool, parts []Logged, asked int) []r
 			*p = readahead{next: p.next, asked: p.asked}
 		}
 	}
-	return aheads
 }

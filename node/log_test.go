@@ -40,6 +40,14 @@ func logRoom(t *testing.T, most uint64) *Room {
 	return room
 }
 
+// startReader starts a reader of such a log, for as long as the test runs.
+func startReader(t *testing.T, most uint64) (*Room, chan<- logAsk) {
+	room, asks := logRoom(t, most), make(chan logAsk, 4)
+	t.Cleanup(func() { close(asks) })
+	go runReader(room, asks)
+	return room, asks
+}
+
 func loggedEntry(s int, lsn, epoch uint64) shard.Entry {
 	return shard.Entry{Request: [16]byte{byte(s), byte(lsn)}, Result: shard.Created, ID: fmt.Sprintf("%d-%d", s, lsn), Name: strings.Repeat("n", 1000), Email: "e", Epoch: epoch, LSN: lsn}
 }
@@ -65,10 +73,7 @@ func askLog(t *testing.T, asks chan<- logAsk, s int, first, most, last uint64) {
 
 // One pass over the log serves several shards, in any order of asking and from wherever each is; the end of the log is no end.
 func TestReaderServesShardsInTurn(t *testing.T) {
-	room := logRoom(t, 3000)
-	asks := make(chan logAsk, 4)
-	defer close(asks)
-	go runReader(room, asks)
+	_, asks := startReader(t, 3000)
 	asks <- logAsk{shard: 5, first: 400}
 	askLog(t, asks, 2, 1000, 500, 1499)
 	askLog(t, asks, 5, 400, 500, 899)
@@ -81,10 +86,7 @@ func TestReaderServesShardsInTurn(t *testing.T) {
 
 // A shard that is not asked for does not pile up what is read for another.
 func TestReaderForgetsWhoDoesNotKeepUp(t *testing.T) {
-	room := logRoom(t, 4000)
-	asks := make(chan logAsk, 4)
-	defer close(asks)
-	go runReader(room, asks)
+	_, asks := startReader(t, 4000)
 	asks <- logAsk{shard: 5, first: 1}
 	askLog(t, asks, 2, 1, 4000, 4000)
 	askLog(t, asks, 5, 1, 500, 500)
@@ -92,7 +94,7 @@ func TestReaderForgetsWhoDoesNotKeepUp(t *testing.T) {
 
 // A batch may hold more of a shard than is kept of one that does not keep up.
 func TestReaderTakesAGreatBatch(t *testing.T) {
-	room := logRoom(t, 1)
+	room, asks := startReader(t, 1)
 	entries := []shard.Entry{}
 	for lsn := uint64(2); lsn <= 4096; lsn++ {
 		entries = append(entries, loggedEntry(2, lsn, 1))
@@ -101,9 +103,6 @@ func TestReaderTakesAGreatBatch(t *testing.T) {
 	if err := writeBatch(room.Store, joinParts(nil, []Part{part})); err != nil {
 		t.Fatal(err)
 	}
-	asks := make(chan logAsk, 4)
-	defer close(asks)
-	go runReader(room, asks)
 	for first := uint64(1); first < 4096; first += 512 {
 		askLog(t, asks, 2, first, 512, first+511)
 	}
@@ -111,10 +110,7 @@ func TestReaderTakesAGreatBatch(t *testing.T) {
 
 // What the log does not have, or has of another history only, is an error and not a log with a hole.
 func TestReaderFindsNoOtherHistory(t *testing.T) {
-	room := logRoom(t, 20)
-	asks := make(chan logAsk, 4)
-	defer close(asks)
-	go runReader(room, asks)
+	_, asks := startReader(t, 20)
 	for _, c := range []struct {
 		name        string
 		first, last uint64
@@ -139,10 +135,7 @@ func TestReaderFindsNoOtherHistory(t *testing.T) {
 
 // A reader that has been open while the log moved on to another file goes on there, and takes the end of its own files for no end.
 func TestReaderGoesOnInNewFiles(t *testing.T) {
-	room := logRoom(t, 100)
-	asks := make(chan logAsk, 4)
-	defer close(asks)
-	go runReader(room, asks)
+	room, asks := startReader(t, 100)
 	askLog(t, asks, 2, 1, 50, 50)
 	lsn := uint64(101)
 	for range 3 {

@@ -113,7 +113,7 @@ func endFrames(s int, epoch, last uint64, history []shard.Position, window []sha
 			frames = append(frames, m)
 		}
 		m.Entries = append(m.Entries, wire.Entry(*n))
-		size += entrySize + len(n.ID) + len(n.Name) + len(n.Email)
+		size += sizeOf(n)
 	}
 	end := &wire.Message{Kind: wire.SnapEnd, Shard: uint64(s), Epoch: epoch, LSN: last}
 	for _, h := range history[max(0, len(history)-snapHistory):] {
