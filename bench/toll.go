@@ -30,6 +30,7 @@ type chaosReport struct {
 	Digests   string          `json:"digests"`
 	Wrong     []string        `json:"wrong"`
 	Stopped   bool            `json:"stopped"`
+	Missed    []missed        `json:"missed"`
 	users     map[string]user // what was read back, for the end
 }
 
@@ -40,6 +41,17 @@ type toll struct {
 	Back    []time.Duration `json:"back"`    // from the fault's end until what ended it was done
 	Beyond  int             `json:"beyond"`  // requests late or failed
 	Stall   time.Duration   `json:"stall"`   // the harness's own longest stall meanwhile
+}
+
+// missed is a fault that made requests late or fail; the times tell where to look in the logs of the processes.
+type missed struct {
+	Number int           `json:"number"` // in the run, from 1
+	Text   string        `json:"text"`
+	Began  time.Time     `json:"began"`
+	Lasted time.Duration `json:"lasted"` // until what ended it was done
+	Outage time.Duration `json:"outage"`
+	Gap    time.Duration `json:"gap"`
+	Beyond int           `json:"beyond"`
 }
 
 // addRound adds a round to a report. What happens after the end of a fault belongs to it, until the next one.
@@ -57,7 +69,7 @@ func addRound(r chaosReport, one report, stalls []stall) chaosReport {
 			continue
 		}
 		until, t := time.Duration(never), r.Kinds[f.Kind]
-		outage, gap, beyond := f.Outage, f.Gap, f.Beyond
+		outage, gap, beyond, lasted := f.Outage, f.Gap, f.Beyond, time.Duration(0)
 		for _, after := range one.Faults[i+1:] {
 			if !after.Heal {
 				until = after.At + one.From
@@ -65,6 +77,7 @@ func addRound(r chaosReport, one report, stalls []stall) chaosReport {
 			}
 			outage, gap, beyond = max(outage, after.Outage), max(gap, after.Gap), beyond+after.Beyond
 			t.Back = append(t.Back, after.Took)
+			lasted = after.At + after.Took - f.At
 		}
 		for _, s := range stalls {
 			if s.To > f.At+one.From && s.From < until {
@@ -73,7 +86,9 @@ func addRound(r chaosReport, one report, stalls []stall) chaosReport {
 		}
 		t.Outages, t.Gaps, t.Beyond = append(t.Outages, outage), append(t.Gaps, gap), t.Beyond+beyond
 		r.Kinds[f.Kind] = t
-		r.Faults++
+		if r.Faults++; beyond > 0 {
+			r.Missed = append(r.Missed, missed{r.Faults, f.Text, one.Began.Add(f.At + one.From), lasted, outage, gap, beyond})
+		}
 	}
 	return r
 }
@@ -98,6 +113,9 @@ func chaosText(r chaosReport) string {
 		fmt.Fprintf(table, "%s\t%d\t| %s\t%s\t%s\t| %s\t%s\t%s\t| %d\t%s\t\n", kind, len(t.Outages), ms(o[0]), ms(o[1]), ms(o[2]), ms(g[0]), ms(g[1]), ms(g[2]), t.Beyond, ms(t.Stall))
 	}
 	_ = table.Flush() // a strings.Builder never fails
+	for _, m := range r.Missed {
+		fmt.Fprintf(&b, "missed      fault %d, %s at %s for %v: %d beyond, a part of the users not answered well for %v, no good answer at all for %v\n", m.Number, m.Text, m.Began.Format("15:04:05.000"), short(m.Lasted), m.Beyond, short(m.Outage), short(m.Gap))
+	}
 	h := r.Histories
 	fmt.Fprintf(&b, "\nrequests    %d; %d beyond %v (%d of them failed, longest %v), %d more explained by the harness's own stalls, the longest %v, and %d by those of the probed disk\n", r.Requests, r.Beyond, r.Budget, r.Failed, short(r.Max), r.Explained, short(r.Stall), r.Struck)
 	fmt.Fprintf(&b, "histories   %d users, %d operations, %d writes without an answer: %d not linearizable, %d not decided; %d counts within bounds\n", h.Users, h.Operations, h.Open, h.Illegal, h.Unknown, r.Counts)

@@ -20,7 +20,6 @@ const (
 	maxText     = 16 << 10         // bytes of a user's name and email
 	writeFor    = 5 * time.Second  // for a client that reads slowly
 	rearm       = time.Second      // between two settings of the same deadline
-	unborn      = time.Second      // for which a connection is kept before the cluster is born
 	quietFor    = 30 * time.Second // without a frame, after which a connection that has greeted is closed
 )
 
@@ -52,7 +51,7 @@ func serveFrames(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struc
 		if err != nil {
 			return
 		}
-		if now := time.Now(); room.Ready && (!greeted || now.Sub(armed) > rearm) {
+		if now := time.Now(); !greeted || now.Sub(armed) > rearm {
 			armed = now
 			_ = raw.SetReadDeadline(now.Add(quietFor))
 		}
@@ -126,18 +125,27 @@ func hand(room *Room, events []*shard.Event) []*shard.Event {
 	return events[:0]
 }
 
-// follow lets a gateway be told the views, and returns how that ends; nil for a node. Who greets before the cluster is born learns that, and is to come
-// again.
+// follow lets a gateway be told the views, and returns how that ends; nil for a node. Who greets before the node has opened its data is to come again
+// when it has, and learns that by the end of the connection.
 func follow(room *Room, conn *Conn, peer int) func() {
 	switch {
 	case !room.Ready:
-		_ = conn.Raw.SetReadDeadline(time.Now().Add(unborn))
+		go endWhenOpen(room, conn)
 		return nil
 	case peer >= 0:
 		return nil
 	}
 	room.Watch <- watcher{Conn: conn}
 	return func() { room.Watch <- watcher{conn, true} }
+}
+
+// endWhenOpen ends a connection that was greeted too early, once the node has opened its data. Until then all its requests are refused.
+func endWhenOpen(room *Room, conn *Conn) {
+	select {
+	case <-room.Opened:
+		conn.Raw.Close() // which ends the reader
+	case <-conn.Gone:
+	}
 }
 
 // passOn gives the pact and the council what a node says that dialled: peer, with its store. What does not fit is dropped, and comes again.

@@ -4,10 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"net"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,68 +13,6 @@ import (
 	"tandem/shard"
 	"tandem/wire"
 )
-
-// startCluster runs three nodes in this process, on free ports.
-func startCluster(t testing.TB) []*Room {
-	listeners, names := make([]net.Listener, 3), make([]string, 3)
-	for i := range listeners {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { l.Close() })
-		listeners[i], names[i] = l, fmt.Sprintf("db-%d=%s", i, l.Addr())
-	}
-	rooms, started := make([]*Room, 3), make(chan *Room)
-	for i, l := range listeners {
-		dir, err := os.MkdirTemp("", "tandem")
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { os.RemoveAll(dir) })
-		c := Config{Name: fmt.Sprintf("db-%d", i), Listen: l.Addr().String(), Data: filepath.Join(dir, "data"), Nodes: strings.Join(names, ","), Cluster: "test", Shards: 24, CacheMB: 8,
-			WalKeepMB: 64, RepairMB: 16, Lease: 400 * time.Millisecond, Grace: 500 * time.Millisecond, Silent: 300 * time.Millisecond, SlowDisk: 250 * time.Millisecond, LeaveFor: time.Second, MaxConnections: 256}
-		go func() { started <- startNode(t, c, l) }()
-	}
-	for range rooms {
-		room := <-started
-		if room == nil {
-			t.FailNow()
-		}
-		rooms[room.Self] = room
-	}
-	for _, room := range rooms {
-		for ready := false; !ready; time.Sleep(time.Millisecond) {
-			ready = true
-			for _, h := range holdings(room) { // birth: the leaders pass a view in which they are alone, and go back to where placement wants them
-				ready = ready && h.Trouble == "" && h.InSync && (h.Role == "leader") == (shard.BirthView(testLayout, h.Shard).Leader == room.Self)
-			}
-		}
-	}
-	return rooms
-}
-
-// startNode runs a node in this process as main does; nil if it cannot.
-func startNode(t testing.TB, c Config, l net.Listener) *Room {
-	members, self, err := check(c)
-	if err != nil {
-		t.Error(err)
-		return nil
-	}
-	steps := make(chan opened, 1)
-	go prepare(newRoom(c, shard.Layout{Nodes: len(members), Shards: c.Shards}, members, self, slog.New(slog.DiscardHandler)), steps)
-	unready := <-steps
-	if unready.err != nil {
-		t.Error(unready.err)
-		return nil
-	}
-	go serve(unready.room, l, steps)
-	all := <-steps
-	if all.err != nil {
-		t.Error(all.err)
-	}
-	return all.room
-}
 
 // client is a connection that has greeted.
 type client struct {

@@ -15,10 +15,11 @@ type Room struct {
 	Members []Member
 	Self    int
 	Facts   Facts
-	Member  uint64   // member id of this node's store
-	Life    int64    // this process: grows with every start of the store
-	Born    []uint64 // member ids that the cluster was born with; nil while it is not born, as far as this store knows
-	Ready   bool     // the loops run; until then only greetings are answered
+	Member  uint64        // member id of this node's store
+	Life    int64         // this process: grows with every start of the store
+	Born    []uint64      // member ids that the cluster was born with; nil while it is not born, as far as this store knows
+	Ready   bool          // the loops run; until then only greetings are answered
+	Opened  chan struct{} // closed when they do
 	Store   Store
 	Damage  map[int]damage // by shard, as it was at the start
 	Merge   bool           // what was damaged has been dropped, and files may be merged again
@@ -48,7 +49,7 @@ const (
 func newRoom(c Config, l shard.Layout, members []Member, self int, log *slog.Logger) *Room {
 	return &Room{Config: c, Layout: l, Members: members, Self: self, Log: log, Desks: make([]*Desk, l.Shards), Links: make([]*Link, l.Nodes), Pacts: make([]*PactDesk, l.Nodes),
 		Disk: make(chan []Part, 2*shard.MaxPending*l.Shards), Pulse: make(chan beat, 64), Index: make(chan indexNote, 1<<10), Lookups: make(chan indexAsk),
-		Watch: make(chan watcher, 64), Scans: make(chan struct{}, scansAtOnce), Census: make(chan chan<- []ConnInfo), Doors: make(chan door, 64), Again: make(chan string, 1)}
+		Watch: make(chan watcher, 64), Scans: make(chan struct{}, scansAtOnce), Census: make(chan chan<- []ConnInfo), Doors: make(chan door, 64), Again: make(chan string, 1), Opened: make(chan struct{})}
 }
 
 // Desk is where a loop of replicas is reached.

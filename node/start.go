@@ -79,6 +79,7 @@ func serve(unready *Room, listener net.Listener, out chan<- opened) {
 		<-steps
 		<-rooms
 		rooms <- all.room
+		close(unready.Opened)
 	}
 	out <- all
 }
