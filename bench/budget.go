@@ -106,6 +106,9 @@ func judgeBudget(o outcome) (keeping, pace) {
 	return k, p
 }
 
+// mostExcused is in how many requests one may be late by stalls that are not the target's.
+const mostExcused = 100
+
 // conclude makes the verdict: wrong answers count first, then a generator that lagged, then the budget.
 func conclude(k keeping, p pace, wrong, unproven []string, mostStall time.Duration) verdict {
 	v := verdict{Reasons: slices.Concat(wrong, unproven)}
@@ -115,6 +118,9 @@ func conclude(k keeping, p pace, wrong, unproven []string, mostStall time.Durati
 	}
 	if p.MaxLag > mostStall {
 		lagged = append(lagged, fmt.Sprintf("a request was sent %v after its time, more than %v", short(p.MaxLag), mostStall))
+	}
+	if excused := p.Explained + p.Struck; uint64(excused)*mostExcused > k.Requests {
+		lagged = append(lagged, fmt.Sprintf("%d of %d requests were late while the generator or the disk stood still, more than one in %d", excused, k.Requests, mostExcused))
 	}
 	missed := []string{}
 	if k.Beyond > 0 {

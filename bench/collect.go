@@ -44,6 +44,7 @@ type outcome struct {
 	From    time.Duration      // when the run phase began
 	Seconds map[string]float64 // phase → how long it took
 	Base    uint64             // users that were there before
+	Missing int                // users of the load that could not be created in time
 	Back    returned
 	Err     error
 }

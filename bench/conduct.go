@@ -17,7 +17,7 @@ type job struct {
 	Timeout     time.Duration
 	Budget      time.Duration
 	Width       time.Duration // of a piece of time in the charts
-	Settle      time.Duration // how long the cluster may take in the end until every user can be read
+	Settle      time.Duration // how long the cluster may take until every user of the load is created, and until every user can be read in the end
 	Connections int
 	KeepAlive   bool
 	Load, Mixed bool          // which phases
@@ -55,13 +55,13 @@ func conduct(j job, out chan<- outcome) {
 	unwatch, watched := make(chan struct{}), make(chan error, 1)
 	go attend(j, begin, in, unwatch, watched)
 	var err error
-	seconds, made, done := map[string]float64{}, uint64(0), make(chan uint64, 1)
+	seconds, made, done, left := map[string]float64{}, uint64(0), make(chan uint64, 1), []uint64{}
 	w := j.Workload
 	if j.Load {
 		from := j.Beat.Now()
-		loading := phase{Name: phaseLoad, Count: w.Records, Closed: min(loaders, j.Connections), Next: loadOperation, Workload: w}
-		go drive(c, j.Beat, loading, in.Samples, nil, done)
-		<-done
+		loading, loaded := phase{Name: phaseLoad, Closed: min(loaders, j.Connections), Next: loadOperation, Workload: w}, make(chan []uint64, 1)
+		go persist(c, j.Beat, loading, numbers(w.Records), from.Add(j.Settle), in.Samples, loaded)
+		left = <-loaded
 		seconds[phaseLoad] = time.Since(from).Seconds()
 	}
 	w.First += w.Records
@@ -90,7 +90,7 @@ func conduct(j job, out chan<- outcome) {
 	close(in.Samples)
 	<-shown
 	o := <-counted
-	o.From, o.Seconds, o.Base, o.Back, o.Err = from.Sub(begin), seconds, before.Count, r, err
+	o.From, o.Seconds, o.Base, o.Missing, o.Back, o.Err = from.Sub(begin), seconds, before.Count, len(left), r, err
 	out <- o
 }
 

@@ -109,7 +109,9 @@ func (f *fakeStore) answer(r *http.Request, wrong string) (int, any) {
 		if match != "" && match != fmt.Sprintf(`"%d"`, f.version[sent.ID]) {
 			return 412, nil
 		}
-		f.version[sent.ID]++
+		if wrong != "same tag" {
+			f.version[sent.ID]++
+		}
 		late := f.held[sent.ID]
 		delete(f.held, sent.ID)
 		switch f.before[sent.ID] = u; wrong {
@@ -263,6 +265,7 @@ func TestWrongAnswersAreFound(t *testing.T) {
 		{"a lost delete", every(10, "lost", "DELETE")},
 		{"a read of what was before a write", every(5, "stale", "GET")},
 		{"writes in another order", every(3, "late", "PUT")},
+		{"a tag that stays as it was", every(3, "same tag", "PUT")},
 		{"a wrong count", every(1, "count", "GET")},
 		{"pages that are empty", every(1, "no page", "GET")},
 	}
@@ -334,6 +337,10 @@ func TestLateRequestsAreSortedByWhoseFaultTheyAre(t *testing.T) {
 	if k.Beyond != 3 || k.Failed != 1 || p.Explained != 3 || k.Requests != 7 || p.Longest != at(300) || p.Held != 1 {
 		t.Errorf("%+v, %+v", k, p)
 	}
+	if v := conclude(k, p, nil, nil, time.Hour); v.Code != exitLagged {
+		t.Errorf("expected that nothing is judged when 3 of 7 requests are explained, found %+v", v)
+	}
+	k.Requests = 700
 	for _, c := range []struct {
 		limit           time.Duration
 		wrong, unproven []string

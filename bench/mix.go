@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"strings"
 )
 
@@ -58,8 +59,9 @@ type workload struct {
 	Mix     recipe
 	Keys    string // uniform, zipfian or latest
 	Zipf    zipf
-	Size    int // least length of a name, in bytes
-	First   uint64
+	Size    int    // least length of a name, in bytes
+	First   uint64 // number of the first operation
+	Marks   uint64 // is added to the numbers of the run phase, so that runs with the same users do not write the same values
 }
 
 // golden64 is 2^64 over the golden ratio: multiples of it are far apart.
@@ -87,7 +89,7 @@ func loadOperation(w workload, i, _ uint64) (operation, uint64) {
 func runOperation(w workload, i, made uint64) (operation, uint64) {
 	base := mix(w.Seed*golden64+i+1) + w.First*golden64
 	dice := mix(base+golden64) % 100
-	op := operation{Number: w.First + i, Kind: opGet}
+	op := operation{Number: w.Marks + w.First + i, Kind: opGet}
 	for _, s := range w.Mix.Shares {
 		if op.Kind = s.kind; dice < s.of {
 			break
@@ -106,11 +108,11 @@ func runOperation(w workload, i, made uint64) (operation, uint64) {
 		op.User = newUser(w, makeUser(w.Users, op.Key), op.Number)
 		return op, made + 1
 	case opList:
-		op.Offset, op.Limit = chance, 1+mix(chance)%lastPage
+		op.Offset, op.Limit = chooseKey(w, chance, known)*(math.MaxUint64/known), 1+mix(chance)%lastPage
 		return op, made
 	case opCount:
 		return op, made
-	case opDelete:
+	case opDelete: // whatever the keys: the popular users are to stay
 		op.Key = chance % known
 	default:
 		op.Key = chooseKey(w, chance, known)

@@ -59,34 +59,22 @@ func settledCount(c client, until time.Time, out chan<- total) {
 
 // readBack reads every user of a run, again if it must until the time to settle is over, then asks for their count and lists them all.
 func readBack(c client, j job, w workload, made, base uint64, samples chan<- sample, out chan<- returned) {
-	until := time.Now().Add(j.Settle)
-	keys := make([]uint64, w.Records+made)
-	for i := range keys {
-		keys[i] = uint64(i)
-	}
+	until, keys := time.Now().Add(j.Settle), numbers(w.Records+made)
 	r := returned{Read: true, Users: map[string]user{}}
-	for len(keys) > 0 {
-		next := func(w workload, i, _ uint64) (operation, uint64) {
-			return operation{Kind: opGet, Key: keys[i], User: user{ID: makeUser(w.Users, keys[i]).ID}}, 0
-		}
-		again, own, done := []uint64{}, make(chan sample, loaders), make(chan uint64, 1)
-		reading := phase{Name: phaseCheck, Count: uint64(len(keys)), Closed: min(loaders, j.Connections), Next: next, Workload: w}
-		go drive(c, j.Beat, reading, own, nil, done)
-		for range keys {
-			s := <-own
-			samples <- s
-			switch {
-			case s.Failed:
-				again = append(again, s.Op.Key)
-			case s.Status == http.StatusOK:
+	reading := phase{Name: phaseCheck, Closed: min(loaders, j.Connections), Workload: w, Next: func(w workload, key, _ uint64) (operation, uint64) {
+		return operation{Kind: opGet, Key: key, User: user{ID: makeUser(w.Users, key).ID}}, 0
+	}}
+	own, left := make(chan sample), make(chan []uint64) // without places, so that what is left comes after every sample
+	go persist(c, j.Beat, reading, keys, until, own, left)
+	for reads := true; reads; {
+		select {
+		case s := <-own:
+			if samples <- s; !s.Failed && s.Status == http.StatusOK {
 				r.Users[s.Read.ID] = s.Read
 			}
+		case keys = <-left:
+			reads = false
 		}
-		<-done
-		if keys = again; len(keys) == 0 || time.Now().After(until) {
-			break
-		}
-		time.Sleep(retryPause)
 	}
 	r.Unread, r.Present = len(keys), uint64(len(r.Users))
 	if r.Unread > 0 || j.Shared {

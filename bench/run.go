@@ -29,7 +29,7 @@ type LoadFlags struct {
 	MostStall    time.Duration `name:"most-stall" help:"The longest stall of the generator itself with which a run is still judged." default:"100ms"`
 	Probe        string        `help:"A folder on the disk of the nodes: late requests do not count that were under way while the disk itself stood still." type:"existingdir"`
 	MostSync     time.Duration `name:"most-sync" help:"A small synced write to the probed disk that takes longer is a stall of it." default:"100ms"`
-	Settle       time.Duration `help:"How long the cluster may take in the end until every user can be read back." default:"30s"`
+	Settle       time.Duration `help:"How long the cluster may take until every user of the load is created, and in the end until every user can be read back." default:"30s"`
 	CheckTimeout time.Duration `name:"check-timeout" help:"For the check of one user's history; what takes longer is not decided." default:"20s"`
 	Out          string        `help:"Folder for the results." default:"results" type:"path"`
 	Quiet        bool          `help:"No progress."`
@@ -151,6 +151,9 @@ func (c RunCommand) Run() error {
 	}
 	j := jobOf(c.LoadFlags, workloadOf(c.LoadFlags, c.Mix), target, rate, c.Duration)
 	j.Load, j.Mixed, j.Check, j.Shared = c.Phases != phaseRun, c.Phases != phaseLoad, c.Check, c.Shared
+	if !j.Load {
+		j.Workload.Marks = rand.Uint64() >> 28
+	}
 	j.Show = showTo(c.Quiet, map[string]int64{phaseLoad: int64(j.Workload.Records), phaseRun: int64(rate * c.Duration.Seconds())})
 	if len(steps) > 0 {
 		j.Script = timeline(steps, do)
@@ -181,7 +184,7 @@ func (c RunCommand) Run() error {
 // amend returns the verdict of a run with what spoilt it.
 func amend(v verdict, c RunCommand, o outcome) verdict {
 	early := errors.Is(o.Err, errInterrupted)
-	trouble := loadTrouble(c, o.Tally.Groups[groupKey{phaseLoad, opCreate}])
+	trouble := loadTrouble(c, o)
 	switch {
 	case o.Died != nil:
 		return verdict{exitWrong, "FAIL: a process of the cluster died by itself", append(v.Reasons, o.Died.Error())}
@@ -196,13 +199,14 @@ func amend(v verdict, c RunCommand, o outcome) verdict {
 }
 
 // loadTrouble says why the users of a load are not what the run was to begin with, "" if they are.
-func loadTrouble(c RunCommand, load group) string {
-	there := load.Outcomes["status 409"]
+func loadTrouble(c RunCommand, o outcome) string {
+	load := o.Tally.Groups[groupKey{phaseLoad, opCreate}]
+	there := load.Outcomes["status 409"] // each create that failed may be one: it was done, and found at the next try
 	switch {
-	case there > 0 && c.UsersSeed != 0:
+	case there > load.Failed && c.UsersSeed != 0:
 		return fmt.Sprintf("%d users of --users-seed %d were there before; give another one, or --phases run", there, c.UsersSeed)
-	case load.Failed > load.Requests/100:
-		return fmt.Sprintf("%d of the %d creates of the load failed", load.Failed, load.Requests)
+	case o.Missing > 0:
+		return fmt.Sprintf("%d users of the load could not be created within %v", o.Missing, c.Settle)
 	}
 	return ""
 }

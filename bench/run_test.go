@@ -2,8 +2,10 @@ package main
 
 import (
 	"errors"
+	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 )
@@ -86,10 +88,30 @@ func TestWhatSpoilsARun(t *testing.T) {
 		"a death":          {RunCommand{}, outcome{Died: errProcess}, exitPass, exitWrong},
 		"known users":      {RunCommand{LoadFlags: LoadFlags{UsersSeed: 7}}, outcome{Tally: load("status 409", 3, 0)}, exitWrong, exitUsage},
 		"unknown users":    {RunCommand{}, outcome{Tally: load("status 409", 3, 0)}, exitWrong, exitWrong},
-		"no load":          {RunCommand{}, outcome{Tally: load("status 503", 50, 50)}, exitPass, exitUsage},
+		"second tries":     {RunCommand{LoadFlags: LoadFlags{UsersSeed: 7}}, outcome{Tally: load("status 409", 3, 3)}, exitPass, exitPass},
+		"no whole load":    {RunCommand{}, outcome{Missing: 1, Tally: load("status 503", 50, 50)}, exitPass, exitUsage},
 	} {
 		if v := amend(verdict{Code: c.was}, c.c, c.o); v.Code != c.want {
 			t.Errorf("%s: %+v, expected code %d", name, v, c.want)
 		}
+	}
+}
+
+// A load is there to make users: one whose create failed is created again, and may turn out to have been created at the first try.
+func TestLoadIsTriedAgain(t *testing.T) {
+	creates := 0
+	store := &fakeStore{spoil: func(_ *fakeStore, _ int, r *http.Request) string {
+		if r.Method == "POST" {
+			creates++
+		}
+		if r.Method != "POST" || creates > 60 {
+			return ""
+		}
+		return []string{"503", "503 done"}[creates%2]
+	}}
+	r := against(t, store, nil)
+	load := r.Operations[slices.IndexFunc(r.Operations, func(o operationReport) bool { return o.Phase == phaseLoad && o.Kind == opCreate })]
+	if r.Verdict.Code != exitPass || load.Requests != 160 || load.Failed != 60 || load.Outcomes["status 409"] != 30 {
+		t.Errorf("expected that 60 of 160 creates failed and 30 users were there at the second try, found %+v, %+v", load, r.Verdict)
 	}
 }

@@ -1,0 +1,36 @@
+package main
+
+import "time"
+
+// numbers returns 0 to n-1.
+func numbers(n uint64) []uint64 {
+	all := make([]uint64, n)
+	for i := range all {
+		all[i] = uint64(i)
+	}
+	return all
+}
+
+// persist does a phase's operation for each key, and again for those whose try failed, until a time; one round is made in any case. Each answer goes to
+// samples; then the keys that are left are sent.
+func persist(c client, b beat, p phase, keys []uint64, until time.Time, samples chan<- sample, left chan<- []uint64) {
+	next := p.Next
+	for len(keys) > 0 {
+		round, again, own, done := keys, []uint64{}, make(chan sample, loaders), make(chan uint64, 1)
+		p.Count = uint64(len(round))
+		p.Next = func(w workload, i, made uint64) (operation, uint64) { return next(w, round[i], made) }
+		go drive(c, b, p, own, nil, done)
+		for range round {
+			s := <-own
+			if samples <- s; s.Failed {
+				again = append(again, s.Op.Key)
+			}
+		}
+		<-done
+		if keys = again; len(keys) == 0 || time.Now().After(until) {
+			break
+		}
+		time.Sleep(retryPause)
+	}
+	left <- keys
+}
