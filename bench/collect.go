@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -73,18 +74,32 @@ type inbox struct {
 // showEvery is the time between two looks at a run.
 const showEvery = time.Second
 
+// pileSize is how many samples lie together, some hundred KiB.
+const pileSize = 1 << 10
+
+// pile adds a sample to piles of them. One slice of all would be moved whenever it grows: hundreds of MiB, for which this process stands still.
+func pile(piles [][]sample, s sample) [][]sample {
+	if n := len(piles); n == 0 || len(piles[n-1]) == pileSize {
+		piles = append(piles, make([]sample, 0, pileSize))
+	}
+	last := len(piles) - 1
+	piles[last] = append(piles[last], s)
+	return piles
+}
+
 // collect counts what comes until the samples end, shows how it stands every second, and sends what it has. It keeps the samples
 // themselves only if keep is set.
 func collect(in inbox, t tally, keep bool, begin time.Time, show chan<- snapshot, out chan<- outcome) {
 	o := outcome{Tally: t, Seconds: map[string]float64{}}
 	look := time.NewTicker(showEvery)
 	defer look.Stop()
-	recent, now := hdrhistogram.New(leastLatency, mostLatency, 2), snapshot{}
+	recent, now, piles := hdrhistogram.New(leastLatency, mostLatency, 2), snapshot{}, [][]sample{}
 	for {
 		select {
 		case s, more := <-in.Samples:
 			if !more {
 				close(show)
+				o.Samples = slices.Concat(piles...)
 				out <- o
 				return
 			}
@@ -93,7 +108,7 @@ func collect(in inbox, t tally, keep bool, begin time.Time, show chan<- snapshot
 			}
 			o.Tally = count(o.Tally, s)
 			if keep {
-				o.Samples = append(o.Samples, s)
+				piles = pile(piles, s)
 			}
 			_ = recent.RecordValue(min(mostLatency, (s.Done - s.Intended).Microseconds())) // within the range
 			now.Total++
