@@ -55,13 +55,13 @@ func conduct(j job, out chan<- outcome) {
 	unwatch, watched := make(chan struct{}), make(chan error, 1)
 	go attend(j, begin, in, unwatch, watched)
 	var err error
-	seconds, made, done, left := map[string]float64{}, uint64(0), make(chan uint64, 1), []uint64{}
+	seconds, made, missing, done := map[string]float64{}, uint64(0), 0, make(chan uint64, 1)
 	w := j.Workload
 	if j.Load {
 		from := j.Beat.Now()
 		loading, loaded := phase{Name: phaseLoad, Closed: min(loaders, j.Connections), Next: loadOperation, Workload: w}, make(chan []uint64, 1)
 		go persist(c, j.Beat, loading, numbers(w.Records), from.Add(j.Settle), in.Samples, loaded)
-		left = <-loaded
+		missing = len(<-loaded)
 		seconds[phaseLoad] = time.Since(from).Seconds()
 	}
 	w.First += w.Records
@@ -90,7 +90,7 @@ func conduct(j job, out chan<- outcome) {
 	close(in.Samples)
 	<-shown
 	o := <-counted
-	o.From, o.Seconds, o.Base, o.Missing, o.Back, o.Err = from.Sub(begin), seconds, before.Count, len(left), r, err
+	o.From, o.Seconds, o.Base, o.Missing, o.Back, o.Err = from.Sub(begin), seconds, before.Count, missing, r, err
 	out <- o
 }
 

@@ -38,6 +38,7 @@
 //
 //	conduct.go   a whole run: phases, script, collector
 //	drive.go     the schedule and the requests under way
+//	persist.go   an operation for each user, done again until it is answered
 //	rest.go      an operation as an HTTP request, and its answer
 //	sample.go    what became of one request
 //	readback.go  every user read again in the end, their count and their list

@@ -2,10 +2,8 @@ package main
 
 import (
 	"errors"
-	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
 	"time"
 )
@@ -93,43 +91,6 @@ func TestWhatSpoilsARun(t *testing.T) {
 	} {
 		if v := amend(verdict{Code: c.was}, c.c, c.o); v.Code != c.want {
 			t.Errorf("%s: %+v, expected code %d", name, v, c.want)
-		}
-	}
-}
-
-// A load is there to make users: one whose create failed is created again, and may turn out to have been created at the first try.
-func TestLoadIsTriedAgain(t *testing.T) {
-	creates := 0
-	store := &fakeStore{spoil: func(_ *fakeStore, _ int, r *http.Request) string {
-		if r.Method == "POST" {
-			creates++
-		}
-		if r.Method != "POST" || creates > 60 {
-			return ""
-		}
-		return []string{"503", "503 done"}[creates%2]
-	}}
-	r := against(t, store, nil)
-	load := r.Operations[slices.IndexFunc(r.Operations, func(o operationReport) bool { return o.Phase == phaseLoad && o.Kind == opCreate })]
-	if r.Verdict.Code != exitPass || load.Requests != 160 || load.Failed != 60 || load.Outcomes["status 409"] != 30 {
-		t.Errorf("expected that 60 of 160 creates failed and 30 users were there at the second try, found %+v, %+v", load, r.Verdict)
-	}
-}
-
-// A slice of all samples that grows is moved, and the generator stands still meanwhile: for 0.3 s at 600,000 samples.
-func TestSamplesStayWhereTheyAre(t *testing.T) {
-	const all = 3*pileSize + 1
-	piles := pile(nil, sample{})
-	first := &piles[0][0]
-	for i := 1; i < all; i++ {
-		piles = pile(piles, sample{Status: i})
-	}
-	if len(piles) != 4 || first != &piles[0][0] {
-		t.Errorf("%d piles, the first one moved: %v", len(piles), first != &piles[0][0])
-	}
-	for i, s := range slices.Concat(piles...) {
-		if s.Status != i {
-			t.Fatalf("sample %d is in place %d", s.Status, i)
 		}
 	}
 }
