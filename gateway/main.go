@@ -40,6 +40,7 @@ func main() {
 	if config.Health {
 		os.Exit(probe(config.Listen))
 	}
+	coarseTimers()
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbagePercent)
 	}

@@ -79,12 +79,13 @@
 //	lines.go     a connection that speaks lines of text
 //	answers.go   what each line answers
 //	probe.go     the health check
+//	timers.go    timers that may ring a little late, so that the runtime wakes less often
 //	clock.go     the boot-time clock
 //
 // # Keys
 //
-// In a shard's column family: 'u' + bucket + tag + id → epoch, LSN, name, email, group (msgpack array); "mb" + bucket → number of
-// users, "mp" → epoch and LSN of the last write, "mh" + epoch → LSN of its first write (big-endian), "mw" → the request ids that a snapshot brought.
+// In a shard's column family: 'u' + bucket + tag + id → epoch, LSN, name, email, group (msgpack array); "mc" + bucket → number of
+// users and LSN of the last write in it (varints; the highest of these LSNs is the shard's position), "mh" + epoch → LSN of its first write (big-endian), "mw" → the request ids that a snapshot brought.
 // Each batch carries, a shard, a LogData header with shard, epoch, first LSN, stamp
 // and the request id and outcome of each entry, then the puts and deletes, then the meta; users of a snapshot come without a header. In the column family raft: the council's log, hard state and snapshot. In the default
 // column family: "facts", "life" (number of the last start).
