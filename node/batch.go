@@ -26,12 +26,20 @@ const (
 // partHead is the size of the fixed part of a LogData header: shard, epoch, first LSN, stamp, number of entries.
 const partHead = 4 + 8 + 8 + 8 + 4
 
+// metaPrefix is the first byte of all keys of a shard's meta.
+const metaPrefix = 'm'
+
 // The keys of a shard's meta.
 const (
-	metaPosition = "mp" // epoch and LSN of the last write, 8 bytes each
-	metaBucket   = "mb" // and the bucket: number of its users, 8 bytes
-	metaEpoch    = "mh" // and the epoch, 8 bytes: LSN of its first write, 8 bytes
-	metaWindow   = "mw" // what a snapshot brought of the request-id window
+	metaBucket = "mc" // and the bucket: number of its users and LSN of its last write, varints
+	metaEpoch  = "mh" // and the epoch, 8 bytes: LSN of its first write, 8 bytes
+	metaWindow = "mw" // what a snapshot brought of the request-id window
+)
+
+// Keys that are no longer written. Where both stand, the count of the newer key holds, which comes later in the order of keys.
+const (
+	oldBucket   = "mb" // and the bucket: number of its users, 8 bytes
+	oldPosition = "mp" // epoch and LSN of the last write, 8 bytes each
 )
 
 // buckets holds the number of users in each of a shard's buckets.
@@ -51,9 +59,9 @@ func appendBytes(b, value []byte) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(value))), value...)
 }
 
-// buildPart serializes entries of one shard and one epoch: the LogData header, the puts and deletes of the users, then the meta: absolute counts
-// of the buckets that changed, the position, and the beginning of the epoch if these are its first entries (rule R11). It returns the
-// counts after them.
+// buildPart serializes entries of one shard and one epoch: the LogData header, the puts and deletes of the users, then the meta: count and last LSN
+// of the buckets that changed, of which the highest LSN is the shard's position, and the beginning of the epoch if these are its first entries (rule
+// R11). It returns the counts after them.
 func buildPart(l shard.Layout, s int, family uint32, entries []shard.Entry, begins bool, counts buckets, now int64) (Part, buckets) {
 	last := &entries[len(entries)-1]
 	head := make([]byte, 0, partHead+17*len(entries))
@@ -69,29 +77,28 @@ func buildPart(l shard.Layout, s int, family uint32, entries []shard.Entry, begi
 	b := appendBytes(append(make([]byte, 0, 512), tagLogData), head)
 	put := binary.AppendUvarint([]byte{tagFamilyPut}, uint64(family))
 	var key, value []byte
-	var changed [256]bool
+	var changed [256]uint64 // by bucket, LSN of its last entry
 	for i := range entries {
 		n := &entries[i]
 		_, bucket := shard.Place(l, n.ID)
 		key = shard.AppendKey(key[:0], bucket, n.ID)
+		changed[bucket] = n.LSN
 		p.Records++
 		if n.Result == shard.Deleted {
 			counts[bucket]--
-			changed[bucket] = true
 			b = appendBytes(binary.AppendUvarint(append(b, tagFamilyDelete), uint64(family)), key)
 			continue
 		}
 		if n.Result == shard.Created {
 			counts[bucket]++
-			changed[bucket] = true
 		}
 		value = appendValue(value[:0], n)
 		b = appendBytes(appendBytes(append(b, put...), key), value)
 	}
-	for bucket, yes := range changed {
-		if yes {
+	for bucket, lsn := range changed {
+		if lsn > 0 {
 			key = append(append(key[:0], metaBucket...), byte(bucket))
-			value = binary.BigEndian.AppendUint64(value[:0], counts[bucket])
+			value = appendBucket(value[:0], counts[bucket], lsn)
 			b = appendBytes(appendBytes(append(b, put...), key), value)
 			p.Records++
 		}
@@ -102,11 +109,23 @@ func buildPart(l shard.Layout, s int, family uint32, entries []shard.Entry, begi
 		b = appendBytes(appendBytes(append(b, put...), key), value)
 		p.Records++
 	}
-	value = binary.BigEndian.AppendUint64(value[:0], last.Epoch)
-	value = binary.BigEndian.AppendUint64(value, last.LSN)
-	p.Bytes = appendBytes(appendBytes(append(b, put...), []byte(metaPosition)), value)
-	p.Records++
+	p.Bytes = b
 	return p, counts
+}
+
+// appendBucket appends the value of a bucket's key to b.
+func appendBucket(b []byte, users, lsn uint64) []byte {
+	return binary.AppendUvarint(binary.AppendUvarint(b, users), lsn)
+}
+
+// readBucket is the inverse of appendBucket; ok is false when the value is none.
+func readBucket(value []byte) (users, lsn uint64, ok bool) {
+	users, n := binary.Uvarint(value)
+	if n <= 0 {
+		return 0, 0, false
+	}
+	lsn, m := binary.Uvarint(value[n:])
+	return users, lsn, m > 0 && n+m == len(value)
 }
 
 // buildFacts serializes changes of the council's saved state, in their order.

@@ -32,8 +32,8 @@ func recordsPart(l shard.Layout, s int, family uint32, records []shard.Record, c
 	return p, counts
 }
 
-// wholePart serializes the meta of a shard whose snapshot is whole: counts, history, the request-id window, and the position, which says
-// that it is whole.
+// wholePart serializes the meta of a shard whose snapshot is whole: history, the request-id window, and the counts with the position, which says that
+// it is whole.
 func wholePart(s int, family uint32, fx *shard.Effect, counts buckets) Part {
 	p := Part{Shard: s, Last: fx.LSN}
 	put := binary.AppendUvarint([]byte{tagFamilyPut}, uint64(family))
@@ -42,7 +42,7 @@ func wholePart(s int, family uint32, fx *shard.Effect, counts buckets) Part {
 		p.Records++
 	}
 	for bucket, users := range counts {
-		add(append([]byte(metaBucket), byte(bucket)), binary.BigEndian.AppendUint64(nil, users))
+		add(append([]byte(metaBucket), byte(bucket)), appendBucket(nil, users, fx.LSN))
 	}
 	for _, h := range fx.History {
 		add(binary.BigEndian.AppendUint64([]byte(metaEpoch), h.Epoch), binary.BigEndian.AppendUint64(nil, h.LSN))
@@ -54,7 +54,6 @@ func wholePart(s int, family uint32, fx *shard.Effect, counts buckets) Part {
 		panic("node: a buffer refused bytes: " + err.Error())
 	}
 	add([]byte(metaWindow), window.Bytes())
-	add([]byte(metaPosition), binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, fx.Ends), fx.LSN))
 	return p
 }
 

@@ -31,6 +31,9 @@ type Store struct {
 // walFileMB is the size at which the memtables of a full WAL file are flushed.
 const walFileMB = 16
 
+// memtableFilter is the share of a memtable that its Bloom filter takes.
+const memtableFilter = 0.02
+
 // databaseOptions returns the options of the database, and those of each column family, which are the same.
 func databaseOptions(c Config) *grocksdb.Options {
 	table := grocksdb.NewDefaultBlockBasedTableOptions()
@@ -52,6 +55,9 @@ func databaseOptions(c Config) *grocksdb.Options {
 	o.SetRecycleLogFileNum(0)
 	o.SetAllowConcurrentMemtableWrites(false) // there is one writer
 	o.SetMaxBackgroundJobs(2)
+	// Most users that a create looks for are not there; the filter says so without a search of the memtable.
+	o.SetMemTablePrefixBloomSizeRatio(memtableFilter)
+	o.SetMemtableWholeKeyFiltering(true)
 	// Its log lies in the data folder, and a line that a full disk cuts off trips an assertion.
 	o.SetInfoLogLevel(grocksdb.FatalInfoLogLevel)
 	o.SetKeepLogFileNum(4)

@@ -35,7 +35,7 @@ func feedSnapshot(room *Room, s int, fx shard.Effect, scan Scan, window []shard.
 	}
 	readMeta := func(key, value []byte) bool {
 		meta = noteMeta(meta, key, value)
-		return key[0] == metaPosition[0]
+		return key[0] == metaPrefix
 	}
 	err := walkScan(scan, []byte("m"), readMeta)
 	begin := frame(wire.SnapBegin)
@@ -90,8 +90,11 @@ func sendPaced(room *Room, link *Link, stream uint64, frames []*wire.Message) {
 // noteMeta returns the snapshot with what a key of the meta says.
 func noteMeta(s snapshot, key, value []byte) snapshot {
 	switch name := string(key[:min(len(key), 2)]); {
-	case name == metaPosition && len(value) == 16:
-		s.last = binary.BigEndian.Uint64(value[8:])
+	case name == metaBucket:
+		_, lsn, _ := readBucket(value)
+		s.last = max(s.last, lsn)
+	case name == oldPosition && len(value) == 16:
+		s.last = max(s.last, binary.BigEndian.Uint64(value[8:]))
 	case name == metaEpoch && len(key) == 10 && len(value) == 8:
 		s.history = append(s.history, shard.Position{Epoch: binary.BigEndian.Uint64(key[2:]), LSN: binary.BigEndian.Uint64(value)})
 	}

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"fmt"
+	"testing"
+
+	"tandem/shard"
+)
+
+// BenchmarkWriteBatch stores group commits of 16 creates, each in a shard of its own, without a sync: what RocksDB itself costs.
+func BenchmarkWriteBatch(b *testing.B) {
+	c := Config{Data: b.TempDir(), Shards: 16, CacheMB: 8}
+	store, err := openStore(c, true)
+	if err != nil {
+		b.Fatal(err)
+	}
+	held := make([]int, c.Shards)
+	for s := range held {
+		held[s] = s
+	}
+	if store, err = addFamilies(store, held); err != nil {
+		b.Fatal(err)
+	}
+	store.sync.SetSync(false)
+	layout, counts := shard.Layout{Nodes: 3, Shards: c.Shards}, make([]buckets, c.Shards)
+	group, batch := make([]Part, c.Shards), []byte(nil)
+	for lsn := uint64(1); b.Loop(); lsn++ {
+		for s := range group {
+			n := shard.Entry{Result: shard.Created, ID: fmt.Sprintf("user-%d-%d", s, lsn*7919%1000003), Name: "Ada Lovelace", Email: "ada@example.org", Epoch: 1, LSN: lsn}
+			group[s], counts[s] = buildPart(layout, s, store.ids[s], []shard.Entry{n}, lsn == 1, counts[s], 1)
+		}
+		batch = joinParts(batch, group)
+		if err := writeBatch(store, batch); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
