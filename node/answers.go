@@ -51,7 +51,7 @@ func holdings(room *Room) []Held {
 		h := Held{Shard: r.Shard, Role: roles[r.View.Leader == room.Self], Peer: r.Peer, Epoch: r.View.Epoch, InSync: r.View.InSync, LSN: r.Applied, Users: i.Users,
 			Trouble: r.Sick, served: i.Served, state: *r, now: i.Now}
 		if h.Trouble == "" {
-			h.Trouble = shard.Barred(*r, i.Now)
+			h.Trouble = shard.Barred(r, i.Now)
 		}
 		if h.Trouble == "" && r.View.Leader == room.Self {
 			h.Trouble = r.Trouble

@@ -61,8 +61,8 @@ func appendBytes(b, value []byte) []byte {
 
 // buildPart serializes entries of one shard and one epoch: the LogData header, the puts and deletes of the users, then the meta: count and last LSN
 // of the buckets that changed, of which the highest LSN is the shard's position, and the beginning of the epoch if these are its first entries (rule
-// R11). It returns the counts after them.
-func buildPart(l shard.Layout, s int, family uint32, entries []shard.Entry, begins bool, counts buckets, now int64) (Part, buckets) {
+// R11). It brings the counts up to date.
+func buildPart(l shard.Layout, s int, family uint32, entries []shard.Entry, begins bool, counts *buckets, now int64) Part {
 	last := &entries[len(entries)-1]
 	head := make([]byte, 0, partHead+17*len(entries))
 	head = binary.BigEndian.AppendUint32(head, uint32(s))
@@ -110,7 +110,7 @@ func buildPart(l shard.Layout, s int, family uint32, entries []shard.Entry, begi
 		p.Records++
 	}
 	p.Bytes = b
-	return p, counts
+	return p
 }
 
 // appendBucket appends the value of a bucket's key to b.

@@ -22,8 +22,9 @@ func someEntries() []shard.Entry {
 
 func TestBatchIsReadBackAsItWasWritten(t *testing.T) {
 	entries := someEntries()
-	one, counts := buildPart(testLayout, 5, 9, entries, false, buckets{}, 1234)
-	two, _ := buildPart(testLayout, 6, 10, entries[:1], false, buckets{}, 1235)
+	counts := buckets{}
+	one := buildPart(testLayout, 5, 9, entries, false, &counts, 1234)
+	two := buildPart(testLayout, 6, 10, entries[:1], false, &buckets{}, 1235)
 	if total(counts) != 1 || one.Last != 10 {
 		t.Errorf("%d users and last LSN %d, want 1 and 10", total(counts), one.Last)
 	}
@@ -38,7 +39,7 @@ func TestBatchIsReadBackAsItWasWritten(t *testing.T) {
 }
 
 func TestCutBatchIsRefused(t *testing.T) {
-	part, _ := buildPart(testLayout, 5, 9, someEntries(), false, buckets{}, 1)
+	part := buildPart(testLayout, 5, 9, someEntries(), false, &buckets{}, 1)
 	whole := joinParts(nil, []Part{part})
 	refused := 0
 	for cut := range whole {
@@ -53,7 +54,7 @@ func TestCutBatchIsRefused(t *testing.T) {
 }
 
 func FuzzReadBatch(f *testing.F) {
-	part, _ := buildPart(testLayout, 5, 9, someEntries(), false, buckets{}, 1)
+	part := buildPart(testLayout, 5, 9, someEntries(), false, &buckets{}, 1)
 	f.Add(joinParts(nil, []Part{part, part}))
 	f.Add([]byte("\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x05\x01\x02ua\x00"))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -83,7 +84,7 @@ func BenchmarkBuildPart(b *testing.B) {
 	entries, counts := someEntries(), buckets{}
 	b.ReportAllocs()
 	for b.Loop() {
-		_, counts = buildPart(testLayout, 5, 9, entries, false, counts, 1)
+		buildPart(testLayout, 5, 9, entries, false, &counts, 1)
 	}
 }
 
@@ -94,7 +95,7 @@ func TestFactsAndWipesAreReadOver(t *testing.T) {
 	if room.Store, err = addFamilies(room.Store, []int{5}); err != nil {
 		t.Fatal(err)
 	}
-	part, _ := buildPart(testLayout, 5, room.Store.ids[5], someEntries(), true, buckets{}, 1)
+	part := buildPart(testLayout, 5, room.Store.ids[5], someEntries(), true, &buckets{}, 1)
 	for _, err := range []error{putFact(room.Store, "x", []byte("y")), writeBatch(room.Store, joinParts(nil, []Part{part})),
 		writeBatch(room.Store, joinParts(nil, []Part{wipePart(5, room.Store.ids[5]), part}))} {
 		if err != nil {

@@ -24,10 +24,10 @@ func TestCountsAndPositionAreReadBack(t *testing.T) {
 		b = appendBytes(appendBytes(append(b, put...), []byte(oldPosition)), binary.BigEndian.AppendUint64(make([]byte, 8), lsn))
 		return Part{Shard: s, Records: 3, Bytes: b}
 	}
-	onlyNew, _ := buildPart(testLayout, held[0], room.Store.ids[held[0]], entries, true, buckets{}, 1)
+	onlyNew := buildPart(testLayout, held[0], room.Store.ids[held[0]], entries, true, &buckets{}, 1)
 	before := buckets{}
 	before[bucket] = 3
-	both, _ := buildPart(testLayout, held[2], room.Store.ids[held[2]], entries[:1], true, before, 1)
+	both := buildPart(testLayout, held[2], room.Store.ids[held[2]], entries[:1], true, &before, 1)
 	if err := writeBatch(room.Store, joinParts(nil, []Part{onlyNew, old(held[1], 6), old(held[2], 6), both})); err != nil {
 		t.Fatal(err)
 	}

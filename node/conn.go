@@ -26,7 +26,7 @@ const (
 // serveFrames is the loop that reads a connection's frames, from the greeting on.
 func serveFrames(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struct{}) {
 	defer close(closed)
-	conn := &Conn{Raw: raw, Out: make(chan []*wire.Message, maxInFlight+maxInFlight/4), Slots: make(chan struct{}, maxInFlight), Gone: make(chan struct{})}
+	conn := &Conn{Raw: raw, Out: make(chan answers, maxInFlight+maxInFlight/4), Slots: make(chan struct{}, maxInFlight), Gone: make(chan struct{})}
 	finished := make(chan struct{})
 	go writeConn(conn, finished)
 	defer func() { close(finished); <-conn.Gone }()
@@ -43,7 +43,7 @@ func serveFrames(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struc
 			err = wire.Decode(m, body)
 		}
 		if errors.Is(err, wire.ErrFrame) || errors.Is(err, wire.ErrChecksum) {
-			deliver(conn, &wire.Message{Kind: wire.Error, Code: wire.BadFrame, Text: err.Error()})
+			deliver(conn, answers{Message: &wire.Message{Kind: wire.Error, Code: wire.BadFrame, Text: err.Error()}})
 		}
 		if errors.Is(err, io.EOF) {
 			awaitAnswers(conn)
@@ -69,7 +69,7 @@ func serveFrames(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struc
 			continue
 		}
 		if refusal := judge(room, m); refusal != nil {
-			deliver(conn, refusal)
+			deliver(conn, answers{Message: refusal})
 			return
 		}
 		if m.Greeting.Role == "node" {
@@ -77,7 +77,7 @@ func serveFrames(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struc
 		}
 		greeted, store = true, m.Greeting.Store
 		room.Doors <- door{Raw: raw, Info: ConnInfo{raw.RemoteAddr().String(), "frames", m.Greeting.Role + " " + m.Greeting.Name}}
-		deliver(conn, &wire.Message{Kind: wire.Welcome, ID: m.ID, Greeting: greeting(room), Clock: clock(), Born: room.Born})
+		deliver(conn, answers{Message: &wire.Message{Kind: wire.Welcome, ID: m.ID, Greeting: greeting(room), Clock: clock(), Born: room.Born}})
 		if unfollow := follow(room, conn, peer); unfollow != nil {
 			defer unfollow()
 		}
@@ -181,13 +181,13 @@ func dispatch(room *Room, conn *Conn, peer int, m, refusal *wire.Message) *shard
 		}
 	}
 	if refusal != nil {
-		deliver(conn, refusal)
+		deliver(conn, answers{Message: refusal})
 		return nil
 	}
 	e := &shard.Event{Shard: int(m.Shard), Relayed: peer >= 0, Caller: conn, Epoch: m.Epoch, LSN: m.LSN}
 	switch m.Kind {
 	case wire.Ping:
-		deliver(conn, &wire.Message{Kind: wire.Pong, ID: m.ID, Clock: clock()})
+		deliver(conn, answers{Message: &wire.Message{Kind: wire.Pong, ID: m.ID, Clock: clock()}})
 		return nil
 	case wire.LeasePing, wire.Raft: // were passed on
 		return nil
@@ -286,16 +286,16 @@ func writeConn(conn *Conn, finished <-chan struct{}) {
 	for last := false; !last; {
 		frames = frames[:0]
 		select {
-		case answers := <-conn.Out:
+		case a := <-conn.Out:
 			runtime.Gosched() // what else is about to be answered shares the system call
-			frames = addAnswers(frames, conn, answers)
+			frames = addAnswers(frames, conn, a)
 		case <-finished:
 			last = true
 		}
 		for more := true; more && len(frames) < wire.PageBytes; {
 			select {
-			case answers := <-conn.Out:
-				frames = addAnswers(frames, conn, answers)
+			case a := <-conn.Out:
+				frames = addAnswers(frames, conn, a)
 			default:
 				more = false
 			}
@@ -312,15 +312,18 @@ func writeConn(conn *Conn, finished <-chan struct{}) {
 }
 
 // addAnswers appends frames, and frees the slots of the requests that they answer.
-func addAnswers(frames []byte, conn *Conn, answers []*wire.Message) []byte {
-	for _, m := range answers {
+func addAnswers(frames []byte, conn *Conn, a answers) []byte {
+	if m := a.Message; m != nil {
 		if m.Kind == wire.Outcome || m.Kind == wire.Counts || m.Kind == wire.Page || m.Kind == wire.Error {
-			select {
-			case <-conn.Slots:
-			default:
-			}
+			a.Count++
 		}
 		frames = wire.AppendFrame(frames, m)
 	}
-	return frames
+	for range a.Count {
+		select {
+		case <-conn.Slots:
+		default:
+		}
+	}
+	return append(frames, a.Frames...)
 }

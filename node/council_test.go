@@ -31,7 +31,7 @@ func councilRoom(t *testing.T, dir string, l shard.Layout, self int) *Room {
 
 func TestFactsShareABatchWithShards(t *testing.T) {
 	entries := someEntries()
-	one, _ := buildPart(testLayout, 5, 9, entries, false, buckets{}, 1234)
+	one := buildPart(testLayout, 5, 9, entries, false, &buckets{}, 1234)
 	facts := buildFacts(7, []shard.Fact{{Key: "e\x00\x01", Value: []byte("entry")}, {Key: "e\x00\x02", Delete: true}, {Key: "h", Value: nil}}, nil)
 	want := []Logged{{Shard: 5, Stamp: 1234, Entries: entries}}
 	for _, parts := range [][]Part{{facts, one}, {one, facts}, {facts, one, facts}} {

@@ -16,8 +16,8 @@ func wipePart(s int, family uint32) Part {
 	return Part{Shard: s, Records: 1, Bytes: appendBytes(appendBytes(b, []byte{0}), []byte{0xff}), Wiped: true}
 }
 
-// recordsPart serializes users of a snapshot, and counts them. It bears no LogData header: they are not entries of the log.
-func recordsPart(l shard.Layout, s int, family uint32, records []shard.Record, counts buckets) (Part, buckets) {
+// recordsPart serializes users of a snapshot, and adds them to the counts. It bears no LogData header: they are not entries of the log.
+func recordsPart(l shard.Layout, s int, family uint32, records []shard.Record, counts *buckets) Part {
 	p := Part{Shard: s, Records: uint32(len(records))}
 	put := binary.AppendUvarint([]byte{tagFamilyPut}, uint64(family))
 	var key, value []byte
@@ -29,7 +29,7 @@ func recordsPart(l shard.Layout, s int, family uint32, records []shard.Record, c
 		value = appendValue(value[:0], &shard.Entry{Name: r.Name, Email: r.Email, Group: r.Group, Epoch: r.Epoch, LSN: r.LSN})
 		p.Bytes = appendBytes(appendBytes(append(p.Bytes, put...), key), value)
 	}
-	return p, counts
+	return p
 }
 
 // wholePart serializes the meta of a shard whose snapshot is whole: history, the request-id window, and the counts with the position, which says that

@@ -190,7 +190,10 @@ func addLetters(frames []byte, first []letter, more <-chan []letter, stream uint
 	for letters := first; ; {
 		for _, l := range letters {
 			if l.Stream == stream {
-				frames = wire.AppendFrame(frames, l.Message)
+				if l.Message != nil {
+					frames = wire.AppendFrame(frames, l.Message)
+				}
+				frames = append(frames, l.Frames...)
 			}
 		}
 		if len(frames) > wire.PageBytes {

@@ -27,7 +27,7 @@ func logRoom(t *testing.T, most uint64) *Room {
 			for lsn := first; lsn <= last; lsn++ {
 				entries = append(entries, loggedEntry(s, lsn, 1))
 			}
-			part, _ := buildPart(testLayout, s, room.Store.ids[s], entries, first == 1, buckets{}, 1)
+			part := buildPart(testLayout, s, room.Store.ids[s], entries, first == 1, &buckets{}, 1)
 			parts = append(parts, part)
 		}
 		if err := writeBatch(room.Store, joinParts(nil, parts)); err != nil {
@@ -99,7 +99,7 @@ func TestReaderTakesAGreatBatch(t *testing.T) {
 	for lsn := uint64(2); lsn <= 4096; lsn++ {
 		entries = append(entries, loggedEntry(2, lsn, 1))
 	}
-	part, _ := buildPart(testLayout, 2, room.Store.ids[2], entries, false, buckets{}, 1)
+	part := buildPart(testLayout, 2, room.Store.ids[2], entries, false, &buckets{}, 1)
 	if err := writeBatch(room.Store, joinParts(nil, []Part{part})); err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func TestReaderGoesOnInNewFiles(t *testing.T) {
 	lsn := uint64(101)
 	for range 3 {
 		for range 30 {
-			part, _ := buildPart(testLayout, 2, room.Store.ids[2], []shard.Entry{loggedEntry(2, lsn, 1)}, false, buckets{}, 1)
+			part := buildPart(testLayout, 2, room.Store.ids[2], []shard.Entry{loggedEntry(2, lsn, 1)}, false, &buckets{}, 1)
 			if err := writeBatch(room.Store, joinParts(nil, []Part{part})); err != nil {
 				t.Fatal(err)
 			}

@@ -1,13 +1,16 @@
 package main
 
 import (
+	"slices"
+
 	"tandem/shard"
 	"tandem/wire"
 )
 
-// fill puts what an effect sends into the outbox. A goroutine that collects the replies of several shards gets its reply at once.
+// fill puts the frame of what an effect sends into the outbox. A goroutine that collects the replies of several shards gets its reply at once.
 func fill(box outbox, r *owned, fx *shard.Effect) outbox {
-	m := &wire.Message{Shard: uint64(r.state.Shard), Epoch: fx.Epoch, LSN: fx.LSN}
+	m := box.scratch
+	*m = wire.Message{Shard: uint64(r.state.Shard), Epoch: fx.Epoch, LSN: fx.LSN}
 	conn, toLeader := fx.Caller.(*Conn)
 	to, toGateway := fx.Caller.(*caller)
 	switch fx.Kind {
@@ -16,9 +19,10 @@ func fill(box outbox, r *owned, fx *shard.Effect) outbox {
 			fx.Caller.(chan shard.Reply) <- fx.Reply // made with a place for each reply
 			return box
 		}
-		conn, m = to.conn, &wire.Message{Kind: wire.Outcome, ID: to.id, Result: fx.Reply.Result, Touched: uint64(fx.Reply.Touched), Record: wire.Record(fx.Reply.Record)}
+		conn, m.ID = to.conn, to.id
+		m.Kind, m.Result, m.Touched, m.Record = wire.Outcome, fx.Reply.Result, uint64(fx.Reply.Touched), wire.Record(fx.Reply.Record)
 		if fx.Reply.Refusal != 0 {
-			m = &wire.Message{Kind: wire.Error, ID: to.id, Code: codes[fx.Reply.Refusal], Text: fx.Reply.Reason}
+			m.Kind, m.Code, m.Text = wire.Error, codes[fx.Reply.Refusal], fx.Reply.Reason
 		}
 	case shard.SendStored:
 		m.Kind = wire.Stored
@@ -31,23 +35,30 @@ func fill(box outbox, r *owned, fx *shard.Effect) outbox {
 	case shard.SendApplied:
 		m.Kind = wire.Applied
 	}
-	frames := []*wire.Message{m}
-	if fx.Kind == shard.SendAppend {
-		frames = cutAppend(r.state.Shard, fx.Epoch, fx.Applied, fx.Entries)
-	}
-	if !toLeader && !toGateway {
-		for _, m := range frames {
-			box.letters[r.peer] = append(box.letters[r.peer], letter{fx.Stream, m})
+	if toLeader || toGateway {
+		at := slices.IndexFunc(box.piles, func(p pile) bool { return p.conn == conn })
+		if at < 0 {
+			at, box.piles = len(box.piles), append(box.piles, pile{conn: conn})
+		}
+		p := &box.piles[at].answers
+		p.Frames = wire.AppendFrame(p.Frames, m)
+		if toGateway {
+			p.Count++
 		}
 		return box
 	}
-	for i := range box.piles {
-		if box.piles[i].conn == conn {
-			box.piles[i].frames = append(box.piles[i].frames, m)
-			return box
-		}
+	letters := &box.letters[r.peer]
+	if n := len(*letters); n == 0 || (*letters)[n-1].Stream != fx.Stream {
+		*letters = append(*letters, letter{Stream: fx.Stream})
 	}
-	box.piles = append(box.piles, pile{conn, frames})
+	last := &(*letters)[len(*letters)-1]
+	if fx.Kind != shard.SendAppend {
+		last.Frames = wire.AppendFrame(last.Frames, m)
+		return box
+	}
+	for _, m := range cutAppend(r.state.Shard, fx.Epoch, fx.Applied, fx.Entries) {
+		last.Frames = wire.AppendFrame(last.Frames, m)
+	}
 	return box
 }
 
@@ -123,8 +134,9 @@ func empty(room *Room, box outbox) outbox {
 		}
 	}
 	for _, p := range box.piles {
-		deliver(p.conn, p.frames...)
+		deliver(p.conn, p.answers)
 	}
 	clear(box.piles)
-	return outbox{letters: box.letters, piles: box.piles[:0], wants: box.wants}
+	box.parts, box.piles = nil, box.piles[:0]
+	return box
 }

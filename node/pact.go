@@ -79,7 +79,7 @@ func fulfil(room *Room, peer int, conn *Conn, effects []shard.PactEffect) {
 			}
 			continue
 		case shard.SendPong:
-			deliver(conn, &wire.Message{Kind: wire.LeasePong, At: fx.At, Vows: wireVows(fx.Vows)})
+			deliver(conn, answers{Message: &wire.Message{Kind: wire.LeasePong, At: fx.At, Vows: wireVows(fx.Vows)}})
 			continue
 		case shard.Propose:
 			room.Log.Debug("proposed", "peer", room.Members[peer].Name, "changes", fx.Proposals)

@@ -25,16 +25,16 @@ func countShards(room *Room, conn *Conn, m *wire.Message) {
 		select {
 		case reply := <-replies[i]:
 			if reply.Refusal != 0 {
-				deliver(conn, &wire.Message{Kind: wire.Error, ID: m.ID, Code: codes[reply.Refusal], Text: fmt.Sprintf("shard %d: %s", s, reply.Reason)})
+				deliver(conn, answers{Message: &wire.Message{Kind: wire.Error, ID: m.ID, Code: codes[reply.Refusal], Text: fmt.Sprintf("shard %d: %s", s, reply.Reason)}})
 				return
 			}
 			frame.Counts = append(frame.Counts, wire.ShardCount{Shard: s, Users: reply.Users})
 		case <-late.C:
-			deliver(conn, tooLate(m.ID))
+			deliver(conn, answers{Message: tooLate(m.ID)})
 			return
 		}
 	}
-	deliver(conn, frame)
+	deliver(conn, answers{Message: frame})
 }
 
 // listPage reads a page of a shard and answers with it once the replica says that what was read is committed.
@@ -48,7 +48,7 @@ func listPage(room *Room, conn *Conn, m *wire.Message) {
 		room.Desks[m.Shard].In <- []*shard.Event{{Kind: shard.DataLost, Shard: int(m.Shard), Reason: err.Error()}}
 	}
 	if err != nil {
-		deliver(conn, &wire.Message{Kind: wire.Error, ID: m.ID, Code: wire.Disk, Text: err.Error()})
+		deliver(conn, answers{Message: &wire.Message{Kind: wire.Error, ID: m.ID, Code: wire.Disk, Text: err.Error()}})
 		return
 	}
 	reply := make(chan shard.Reply, 1)
@@ -60,9 +60,9 @@ func listPage(room *Room, conn *Conn, m *wire.Message) {
 		if r.Refusal != 0 {
 			page = &wire.Message{Kind: wire.Error, ID: m.ID, Code: codes[r.Refusal], Text: r.Reason}
 		}
-		deliver(conn, page)
+		deliver(conn, answers{Message: page})
 	case <-late.C:
-		deliver(conn, tooLate(m.ID))
+		deliver(conn, answers{Message: tooLate(m.ID)})
 	}
 }
 

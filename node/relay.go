@@ -84,7 +84,7 @@ func passRequest(link *Link, waiting map[uint64]relay, r relay, id uint64, offse
 		return wire.Busy
 	}
 	select {
-	case link.Out <- []letter{{r.Stream, relayed(r.Asked, id, offset)}}:
+	case link.Out <- []letter{{Stream: r.Stream, Message: relayed(r.Asked, id, offset)}}:
 		waiting[id] = r
 		return 0
 	default:
@@ -96,7 +96,7 @@ func passRequest(link *Link, waiting map[uint64]relay, r relay, id uint64, offse
 func give(r relay, m *wire.Message) {
 	to := r.Asked.Caller.(*caller)
 	m.ID = to.id
-	deliver(to.conn, m)
+	deliver(to.conn, answers{Message: m})
 }
 
 // relayed makes the frame of a request that is passed on. Its deadline becomes one on the leader's clock, never later than it was (rule R18).

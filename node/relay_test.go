@@ -15,15 +15,15 @@ func relayRig(t *testing.T) (*Room, *Conn) {
 	room := &Room{Members: []Member{{Name: "db-0"}, {Name: "db-1"}},
 		Links: []*Link{nil, {Out: make(chan []letter, 4), Relays: make(chan relay), Echoes: make(chan echo)}}}
 	go runRelay(room, 1)
-	return room, &Conn{Out: make(chan []*wire.Message, 8)}
+	return room, &Conn{Out: make(chan answers, 8)}
 }
 
 // told returns the next frame for a connection.
 func told(t *testing.T, conn *Conn) *wire.Message {
 	t.Helper()
 	select {
-	case frames := <-conn.Out:
-		return frames[0]
+	case a := <-conn.Out:
+		return a.Message
 	case <-time.After(20 * time.Second):
 		t.Fatal("no answer")
 		return nil

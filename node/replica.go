@@ -2,6 +2,7 @@ package main
 
 import (
 	"runtime"
+	"slices"
 	"time"
 
 	"tandem/shard"
@@ -31,12 +32,13 @@ type outbox struct {
 	letters [][]letter // by node
 	piles   []pile
 	wants   [][]shard.PactEvent // by node
+	scratch *wire.Message       // overwritten for each frame
 }
 
-// pile is the frames for a connection.
+// pile is what goes to a connection.
 type pile struct {
-	conn   *Conn
-	frames []*wire.Message
+	conn    *Conn
+	answers answers
 }
 
 // eventsAtOnce is how many events a loop takes before it sends what they led to.
@@ -50,16 +52,15 @@ func runReplicas(room *Room, desk *Desk, replicas []owned) {
 		at[replicas[i].state.Shard] = i
 	}
 	alarm, ringing := time.NewTimer(time.Hour), false
-	box := outbox{letters: make([][]letter, len(room.Links)), wants: make([][]shard.PactEvent, len(room.Links))}
-	var effects []shard.Effect
-	var events []*shard.Event
+	box := outbox{letters: make([][]letter, len(room.Links)), wants: make([][]shard.PactEvent, len(room.Links)), scratch: &wire.Message{}}
+	effects, events, own := []shard.Effect(nil), []*shard.Event(nil), []shard.Event(nil) // own: the events that are made here
 	for {
 		select {
 		case batch := <-desk.In:
 			runtime.Gosched() // what else is about to come in shares the hand-overs
 			events = takeEvents(append(events[:0], batch...), desk.In)
 		case marks := <-desk.Stored:
-			events = storedEvents(events[:0], marks)
+			own, events = storedEvents(own, events[:0], marks)
 		case reason := <-desk.Sick:
 			events = sickEvents(events[:0], replicas, reason)
 		case <-alarm.C:
@@ -71,17 +72,18 @@ func runReplicas(room *Room, desk *Desk, replicas []owned) {
 			ask.reply <- replicas[at[ask.shard]].counts
 			continue
 		}
+		now, err := clock(), error(nil)
 		for _, event := range events {
 			r := &replicas[at[event.Shard]]
 			r.served = count(r.served, event.Kind)
-			if err := lookUp(room, &r.state, event); err != nil {
+			if now, err = lookUp(room, &r.state, event, now); err != nil {
 				box = fill(box, r, unreadable(room, event, err))
 				if !isDamage(err) {
 					continue
 				}
 				event = &shard.Event{Kind: shard.DataLost, Shard: event.Shard, Reason: err.Error()}
 			}
-			event.Now, event.Users = clock(), r.users // the clock after the read (rule R1)
+			event.Now, event.Users = now, r.users
 			r.state, effects = shard.Step(r.state, event, effects[:0])
 			for i := range effects {
 				fx := &effects[i]
@@ -125,15 +127,17 @@ func takeEvents(events []*shard.Event, in <-chan []*shard.Event) []*shard.Event 
 	return events
 }
 
-func storedEvents(events []*shard.Event, marks []mark) []*shard.Event {
-	for _, m := range marks {
-		e := &shard.Event{Kind: shard.DiskStored, Shard: m.Shard, LSN: m.LSN}
+// storedEvents makes events of how far logs are stored, in own, which is overwritten.
+func storedEvents(own []shard.Event, events []*shard.Event, marks []mark) ([]shard.Event, []*shard.Event) {
+	own = slices.Grow(own[:0], len(marks))[:len(marks)]
+	for i, m := range marks {
+		own[i] = shard.Event{Kind: shard.DiskStored, Shard: m.Shard, LSN: m.LSN}
 		if m.Wiped {
-			e.Kind = shard.DiskWiped
+			own[i].Kind = shard.DiskWiped
 		}
-		events = append(events, e)
+		events = append(events, &own[i])
 	}
-	return events
+	return own, events
 }
 
 func sickEvents(events []*shard.Event, replicas []owned, reason string) []*shard.Event {
@@ -190,29 +194,30 @@ func count(served Served, kind shard.EventKind) Served {
 	return served
 }
 
-// lookUp reads the user that a get or a write is about, where this node leads.
-func lookUp(room *Room, state *shard.Replica, e *shard.Event) (err error) {
+// lookUp reads the user that a get or a write is about, where this node leads, and returns the time after it (rule R1); else before.
+func lookUp(room *Room, state *shard.Replica, e *shard.Event, before int64) (now int64, err error) {
 	asks := e.Kind == shard.WriteAsked || e.Kind == shard.ReadDone
 	if !asks || state.View.Leader != room.Self {
-		return nil
+		return before, nil
 	}
 	id := e.Change.ID
 	_, bucket := shard.Place(room.Layout, id)
 	var space [160]byte
 	key := shard.AppendKey(space[:0], bucket, id)
 	value, err := getUser(room.Store, state.Shard, key)
+	now = clock()
 	if err != nil || value == nil {
-		return err
+		return now, err
 	}
 	e.Current, err = decodeValue(value)
 	e.Current.ID, e.Exists = id, err == nil
-	return err
+	return now, err
 }
 
-// deliver queues frames for a connection. One that does not read, so that its queue is full, is closed: nobody waits for it.
-func deliver(conn *Conn, frames ...*wire.Message) {
+// deliver queues what goes out by a connection. One that does not read, so that its queue is full, is closed: nobody waits for it.
+func deliver(conn *Conn, a answers) {
 	select {
-	case conn.Out <- frames:
+	case conn.Out <- a:
 	default:
 		conn.Raw.Close()
 	}

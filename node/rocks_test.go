@@ -27,7 +27,7 @@ func BenchmarkWriteBatch(b *testing.B) {
 	for lsn := uint64(1); b.Loop(); lsn++ {
 		for s := range group {
 			n := shard.Entry{Result: shard.Created, ID: fmt.Sprintf("user-%d-%d", s, lsn*7919%1000003), Name: "Ada Lovelace", Email: "ada@example.org", Epoch: 1, LSN: lsn}
-			group[s], counts[s] = buildPart(layout, s, store.ids[s], []shard.Entry{n}, lsn == 1, counts[s], 1)
+			group[s] = buildPart(layout, s, store.ids[s], []shard.Entry{n}, lsn == 1, &counts[s], 1)
 		}
 		batch = joinParts(batch, group)
 		if err := writeBatch(store, batch); err != nil {

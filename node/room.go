@@ -102,19 +102,27 @@ type Link struct {
 	Echoes chan echo          // what becomes of them
 }
 
-// letter is a frame for one stream; it is dropped when another stream stands.
+// letter is what goes out by one stream, a message or frames; it is dropped when another stream stands.
 type letter struct {
 	Stream  uint64
 	Message *wire.Message
+	Frames  []byte
 }
 
 // Conn is an accepted connection that speaks frames. Out has a place for every answer that Slots admits, so whoever answers
 // never waits for a slow client.
 type Conn struct {
 	Raw   net.Conn
-	Out   chan []*wire.Message
+	Out   chan answers
 	Slots chan struct{}
 	Gone  chan struct{} // closed when nothing is written any more
+}
+
+// answers is what goes out by a connection, a message or frames that answer so many requests.
+type answers struct {
+	Message *wire.Message
+	Frames  []byte
+	Count   int
 }
 
 // caller is who waits for the answer to a get or a write.

@@ -18,8 +18,7 @@ func storeEntries(room *Room, r *owned, fx *shard.Effect, now int64) (parts []Pa
 		for n < len(rest) && rest[n].Epoch == rest[0].Epoch {
 			n++
 		}
-		var part Part
-		part, r.counts = buildPart(room.Layout, s, family, rest[:n], rest[0].Epoch != r.epoch, r.counts, now)
+		part := buildPart(room.Layout, s, family, rest[:n], rest[0].Epoch != r.epoch, &r.counts, now)
 		for i := range rest[:n] {
 			switch rest[i].Result {
 			case shard.Created:
@@ -41,8 +40,7 @@ func storeNothing(room *Room, r *owned, _ *shard.Effect, _ int64) []Part {
 
 // storeRecords makes a part of some users of a snapshot.
 func storeRecords(room *Room, r *owned, fx *shard.Effect, _ int64) []Part {
-	var part Part
-	part, r.counts = recordsPart(room.Layout, r.state.Shard, room.Store.ids[r.state.Shard], fx.Records, r.counts)
+	part := recordsPart(room.Layout, r.state.Shard, room.Store.ids[r.state.Shard], fx.Records, &r.counts)
 	r.users += uint64(len(fx.Records))
 	return []Part{part}
 }

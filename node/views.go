@@ -24,7 +24,7 @@ func runViews(room *Room, books <-chan shard.Book) {
 			}
 			watchers[w.Conn] = true
 			if frame != nil {
-				deliver(w.Conn, frame)
+				deliver(w.Conn, answers{Message: frame})
 			}
 		case book := <-books:
 			frame = &wire.Message{Kind: wire.Views}
@@ -32,7 +32,7 @@ func runViews(room *Room, books <-chan shard.Book) {
 				frame.Views = append(frame.Views, wire.View{Epoch: v.Epoch, Leader: uint64(v.Leader), Backup: uint64(v.Backup), InSync: v.InSync})
 			}
 			for conn := range watchers {
-				deliver(conn, frame)
+				deliver(conn, answers{Message: frame})
 			}
 		}
 	}

@@ -2,7 +2,7 @@ package shard
 
 // newest returns the newest sequenced state of the user that a write is about, pending writes first and then RocksDB, with an empty
 // id if there is no such user; at is the LSN of the pending write that it is taken from, 0 if from RocksDB.
-func newest(r Replica, e *Event) (current Record, at uint64) {
+func newest(r *Replica, e *Event) (current Record, at uint64) {
 	for i := len(r.Pending) - 1; i >= 0; i-- {
 		n := &r.Pending[i].Entry
 		if n.ID != e.Change.ID {
@@ -54,13 +54,13 @@ func decide(c *Change, current Record) (Result, Record) {
 }
 
 // sequence gives a change the next LSN, or refuses it. A write that was done before is answered as it was then (rule R18); a
-// refusal that rests on a pending write waits until that one is committed. away is what becomes of a write that this replica may not decide.
-func sequence(r Replica, e *Event, away Effect, result Result, record Record, at uint64, out []Effect) (Replica, []Effect) {
+// refusal that rests on a pending write waits until that one is committed. away is what becomes of a write that this replica may not decide, or nil.
+func sequence(r Replica, e *Event, away *Effect, result Result, record Record, at uint64, out []Effect) (Replica, []Effect) {
 	done, again := r.Window[e.Change.Request]
 	refused := Reply{Touched: 1}
 	switch {
-	case away.Kind != 0:
-		return r, append(out, away)
+	case away != nil:
+		return r, append(out, *away)
 	case again:
 		r.Waiting = append(r.Waiting, Waiting{done.LSN, e.Now + WaitFor, e.Caller, done.Reply})
 		return r, out

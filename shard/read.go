@@ -2,11 +2,11 @@ package shard
 
 // answerRead answers a get from what was read before the call: RocksDB of a leader holds only committed writes (rule R1). A request that is turned away
 // throws away what was read.
-func answerRead(e *Event, away Effect, out []Effect) []Effect {
+func answerRead(e *Event, away *Effect, out []Effect) []Effect {
 	reply := Reply{Result: Found, Record: e.Current, Touched: 1}
 	switch {
-	case away.Kind != 0:
-		return append(out, away)
+	case away != nil:
+		return append(out, *away)
 	case !e.Exists:
 		reply.Result = Missing
 	}
@@ -14,9 +14,9 @@ func answerRead(e *Event, away Effect, out []Effect) []Effect {
 }
 
 // holdCount keeps a count or a page that is not turned away until the log is applied up to what it may rest on.
-func holdCount(r Replica, e *Event, away Effect, out []Effect) (Replica, []Effect) {
-	if away.Kind != 0 {
-		return r, append(out, away)
+func holdCount(r Replica, e *Event, away *Effect, out []Effect) (Replica, []Effect) {
+	if away != nil {
+		return r, append(out, *away)
 	}
 	r.Waiting = append(r.Waiting, Waiting{r.Handed, e.Now + WaitFor, e.Caller, Reply{Users: e.Users, Touched: 1}})
 	return r, out
@@ -24,7 +24,7 @@ func holdCount(r Replica, e *Event, away Effect, out []Effect) (Replica, []Effec
 
 // aged refuses what was read before this replica took its part in the view, unless a reason is known already: it may lack acknowledged writes that
 // the replica was given since.
-func aged(r Replica, e *Event, reason string) string {
+func aged(r *Replica, e *Event, reason string) string {
 	if reason == "" && e.Began > 0 && e.Began < r.Whole {
 		return "what was read is older than this replica's part in the view"
 	}

@@ -10,17 +10,17 @@ func Step(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 	switch e.Kind {
 	case WriteAsked:
 		r = forget(r, e.Now)
-		current, at := newest(r, e)
+		current, at := newest(&r, e)
 		result, record := decide(&e.Change, current)
-		away := turnAway(r, e, Barred(r, e.Now))
+		away := turnAway(&r, e, Barred(&r, e.Now))
 		r, out = sequence(r, e, away, result, record, at, out)
 	case ReadDone:
-		reason := aged(r, e, Barred(r, e.Now))
-		away := turnAway(r, e, reason)
+		reason := aged(&r, e, Barred(&r, e.Now))
+		away := turnAway(&r, e, reason)
 		out = answerRead(e, away, out)
 	case CountAsked, ScanDone:
-		reason := aged(r, e, Barred(r, e.Now))
-		away := turnAway(r, e, reason)
+		reason := aged(&r, e, Barred(&r, e.Now))
+		away := turnAway(&r, e, reason)
 		r, out = holdCount(r, e, away, out)
 	case DiskStored, DiskWiped:
 		r, out = noteStored(r, e, out)
@@ -48,10 +48,12 @@ func Step(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 	case Ticked:
 		r, out = tell(r, out)
 	}
-	r, out = mend(r, e.Now, out)
-	r, out = send(r, out)
-	r, out = hand(r, e.Now, out)
-	reason := Barred(r, e.Now)
+	if r.View.Leader == r.Self {
+		r, out = mend(r, e.Now, out)
+		r, out = send(r, out)
+		r, out = hand(r, e.Now, out)
+	}
+	reason := Barred(&r, e.Now)
 	switch {
 	case reason == "":
 		r.BarredAt = 0
@@ -64,7 +66,7 @@ func Step(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 
 // Barred says why a replica may not answer for its shard at now, and "" if it may. It is asked after what was read (rule R1), with a time that was
 // sampled after it.
-func Barred(r Replica, now int64) string {
+func Barred(r *Replica, now int64) string {
 	leads := r.View.Leader == r.Self
 	switch {
 	case !r.Known:
@@ -92,27 +94,27 @@ func Barred(r Replica, now int64) string {
 	return ""
 }
 
-// turnAway returns what becomes of a request that this replica may not answer, for a reason or because its peer leads the shard; Kind is 0 if it may. A get
+// turnAway returns what becomes of a request that this replica may not answer, for a reason or because its peer leads the shard; nil if it may. A get
 // or a write for the leader is passed on to it, once, so that who cannot reach the leader is served all the same (rule R21).
-func turnAway(r Replica, e *Event, reason string) Effect {
+func turnAway(r *Replica, e *Event, reason string) *Effect {
 	stuck := r.BarredAt > 0 && e.Now-r.BarredAt > StuckFor
 	elsewhere := r.Known && r.View.Leader != r.Self && (e.Kind == WriteAsked || e.Kind == ReadDone)
 	reply := Reply{Reason: reason}
 	switch {
 	case elsewhere && r.Stream != 0 && !e.Relayed:
-		return Effect{Kind: Relay, Stream: r.Stream, Asked: e}
+		return &Effect{Kind: Relay, Stream: r.Stream, Asked: e}
 	case elsewhere && r.Stream == 0 && stuck:
 		reply.Refusal, reply.Reason = Stuck, r.Peer+", which leads the shard, cannot be reached, and this replica cannot take over: "+reason
 	case elsewhere:
 		reply.Refusal, reply.Reason = NotLeader, r.Peer+" leads the shard"
 	case reason == "":
-		return Effect{}
+		return nil
 	case stuck:
 		reply.Refusal = Stuck
 	default:
 		reply.Refusal = Unavailable
 	}
-	return Effect{Kind: Answer, Caller: e.Caller, Reply: reply}
+	return &Effect{Kind: Answer, Caller: e.Caller, Reply: reply}
 }
 
 // release answers what is applied: the leader's own writes in LSN order, and whatever waited for them if the replica may answer (free). A
