@@ -31,6 +31,22 @@ func gone(t *testing.T, p clusterPlan) {
 	}
 }
 
+// coarse checks that the timers of a process may ring late, all of its threads': what the kernel shows of the slack is root's to read.
+func coarse(t *testing.T, name string, pid int) {
+	t.Helper()
+	environ, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "environ"))
+	if err != nil || !strings.Contains(string(environ), "TANDEM_TIMER_SLACK_SET=1") {
+		t.Errorf("%s has not set its timers' slack: %v", name, err)
+	}
+	threads, _ := filepath.Glob(filepath.Join("/proc", strconv.Itoa(pid), "task", "*"))
+	for _, thread := range threads {
+		slack, err := os.ReadFile(filepath.Join("/proc", filepath.Base(thread), "timerslack_ns"))
+		if err == nil && strings.TrimSpace(string(slack)) != "1000000" {
+			t.Errorf("thread %s of %s has timers with %s ns of slack", filepath.Base(thread), name, strings.TrimSpace(string(slack)))
+		}
+	}
+}
+
 func TestBenchCluster(t *testing.T) {
 	plan := planTest(t, 3)
 	t.Cleanup(func() { _ = stopCluster(plan.Dir, 0) })
@@ -43,6 +59,9 @@ func TestBenchCluster(t *testing.T) {
 		}
 		if n := len(living(plan.Dir)); n != 4 {
 			t.Fatalf("%d processes are running, expected 4", n)
+		}
+		for _, f := range living(plan.Dir) {
+			coarse(t, f.name, f.pid)
 		}
 		out, err = benchCluster(plan).CombinedOutput()
 		if err == nil || !strings.Contains(string(out), "still running") || len(living(plan.Dir)) != 4 {
