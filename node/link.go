@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"runtime"
 	"time"
 
@@ -215,23 +216,39 @@ func breakLink(link *Link, stream uint64) {
 	}
 }
 
+// awaitFrame returns when a frame begins to come in, with when the deadline for it was set. The deadline may pass while this process, or the whole machine,
+// stands still: then what came meanwhile is waiting, and who was paused along needs a moment. So there is a second, short one.
+func awaitFrame(c call, armed time.Time, silent time.Duration) (time.Time, error) {
+	now := time.Now()
+	if now.Sub(armed) > pingEvery {
+		armed = now
+		_ = c.raw.SetReadDeadline(now.Add(silent))
+	}
+	_, err := c.in.Peek(1)
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return armed, err
+	}
+	_ = c.raw.SetReadDeadline(time.Now().Add(silent / 4))
+	if _, err = c.in.Peek(1); err == nil {
+		armed = time.Now()
+		_ = c.raw.SetReadDeadline(armed.Add(silent))
+	}
+	return armed, err
+}
+
 // readLink passes what the peer says to the replicas, and its promises to the pact.
 func readLink(room *Room, peer int, c call, stream uint64, gone chan<- error) {
 	kinds := map[wire.Kind]shard.EventKind{wire.Stored: shard.PeerStored, wire.Position: shard.PeerPosition, wire.Trouble: shard.PeerTrouble}
 	var scratch []byte
-	m, armed := &wire.Message{}, time.Time{} // each frame takes the place of the one before
+	m, armed, err := &wire.Message{}, time.Time{}, error(nil) // each frame takes the place of the one before
 	for {
-		if now := time.Now(); now.Sub(armed) > pingEvery {
-			armed = now
-			_ = c.raw.SetReadDeadline(now.Add(silence(room.Config)))
+		if armed, err = awaitFrame(c, armed, room.Config.Silent); err == nil {
+			scratch, err = wire.ReadFrame(c.in, scratch)
 		}
-		body, err := wire.ReadFrame(c.in, scratch)
+		if err == nil {
+			err = wire.Decode(m, scratch)
+		}
 		if err != nil {
-			gone <- err
-			return
-		}
-		scratch = body
-		if err = wire.Decode(m, body); err != nil {
 			gone <- err
 			return
 		}

@@ -106,6 +106,27 @@ func TestPauseIsNoSilence(t *testing.T) {
 	}
 }
 
+// A backup that goes on after a pause gives the leader's pings a moment before it takes the shard; a leader that says nothing loses it.
+func TestBackupAfterAPause(t *testing.T) {
+	ping := func(now int64) PactEvent {
+		return PactEvent{Kind: PingCame, Store: 7, Life: 1, At: now, Vows: []Vow{{0, 1}}, Now: now}
+	}
+	wake := []PactEvent{ping(1000 * ms), {Kind: PactTick, Now: 1001 * ms}, {Kind: PactTick, Now: 1200 * ms}, {Kind: PactTick, Now: 1205 * ms}}
+	p, out := stepPacts(pactAt(1, inSync, 1000*ms), wake...)
+	if n, _ := countPact(out, Propose); n != 0 {
+		t.Errorf("taken at once: %+v", out)
+	}
+	_, out = stepPacts(p, append([]PactEvent{ping(1210 * ms)}, ticksOf(1215*ms, 1300*ms)...)...)
+	if n, _ := countPact(out, Propose); n != 0 {
+		t.Errorf("taken from a leader that is there: %+v", out)
+	}
+	p, _ = stepPacts(pactAt(1, inSync, 1000*ms), wake...)
+	_, out = stepPacts(p, ticksOf(1210*ms, 1225*ms)...)
+	if n, _ := countPact(out, Propose); n != 1 {
+		t.Errorf("not taken: %+v", out)
+	}
+}
+
 // A backup that is damaged while it is not in sync asks for a new epoch, once.
 func TestDamagedBackupAsksForAnEpoch(t *testing.T) {
 	_, out := stepPacts(pactAt(1, alone, 1000*ms), PactEvent{Kind: LeaderWants, Effect: Damaged, Epoch: 2, Now: 1000 * ms}, PactEvent{Kind: PactTick, Now: 1001 * ms}, PactEvent{Kind: PactTick, Now: 1002 * ms})

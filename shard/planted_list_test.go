@@ -49,8 +49,8 @@ var plantedBugs = []planted{
 		{"step.go", "		if now < r.LeaseUntil {\n			return", "		if now < r.LeaseUntil || leads {\n			return"}}},
 	{rule: "R5", name: "alone, it serves at once", seed: 618, edits: []edit{
 		{"promise.go", "FreeFrom: s.Answered + p.Timing.Grace", "FreeFrom: 0"}}},
-	{rule: "R5", name: "the backup takes over without waiting for its promise", seed: 80, edits: []edit{
-		{"promise.go", "due = s.Orphan || now > s.Answered+p.Timing.Grace", "due = s.Orphan || now > s.Answered+p.Timing.Grace/2"},
+	{rule: "R5", name: "the backup takes over without waiting for its promise", seed: 206, edits: []edit{
+		{"promise.go", "due = s.Orphan || now > max(s.Answered+p.Timing.Grace,", "due = s.Orphan || now > max(s.Answered+p.Timing.Grace/2,"},
 		{"promise.go", "FreeFrom: s.Answered + p.Timing.Grace", "FreeFrom: s.Answered"}}},
 	{rule: "R6", name: "a proposal wins whatever the epoch is", seed: 56, edits: []edit{
 		{"book.go", "old.Epoch == p.Epoch && p.View.Epoch == p.Epoch+1 &&", "old.Epoch >= p.Epoch &&"},

@@ -118,8 +118,9 @@ func hearAnew(p Pact, now int64) Pact {
 }
 
 // watch proposes what silence and time call for: a leader itself alone when its backup no longer promises, a backup itself when its
-// promise has run out, a fresh leader what it needs to serve again; a damaged backup that is not in sync a new epoch, so that no wish of this
-// one can be granted once it has begun with nothing. And it hands over what placement wants elsewhere.
+// promise has run out, but not at once after a pause, since the leader's pings may be waiting here; a fresh leader what it needs to serve again; a
+// damaged backup that is not in sync a new epoch, so that no wish of this one can be granted once it has begun with nothing. And it hands over what
+// placement wants elsewhere.
 func watch(p Pact, now int64, out []PactEffect) (Pact, []PactEffect) {
 	if p.Sick || p.Gone {
 		return p, out
@@ -139,7 +140,7 @@ func watch(p Pact, now int64, out []PactEffect) (Pact, []PactEffect) {
 		case leads:
 			due = wanted && silent
 		case s.View.InSync:
-			due = s.Orphan || now > s.Answered+p.Timing.Grace
+			due = s.Orphan || now > max(s.Answered+p.Timing.Grace, p.Woken+p.Timing.Silent/4)
 		}
 		if due {
 			s.Proposed, s.AskedAt = View{s.View.Epoch + 1, p.Self, p.Peer, false}, 0
