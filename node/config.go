@@ -27,7 +27,7 @@ type Config struct {
 	Silent         time.Duration `help:"Without an answer of its backup for so long, a leader goes on alone." default:"80ms"`
 	SlowDisk       time.Duration `name:"slow-disk" help:"A node whose disk takes longer for a write asks and promises nothing, so that its neighbours take over, unless they are slow, too." default:"70ms"`
 	LeaveFor       time.Duration `name:"leave-for" help:"How long a node that is stopped may take to hand its leaderships over." default:"20s"`
-	Pace           time.Duration `help:"Under load, the least time between two synced writes: more requests share each." default:"2ms"`
+	Pace           time.Duration `help:"Under load, the least time between two synced writes: more requests share each." default:"1ms"`
 	Loops          int           `help:"Loops that share this node's replicas; 0 is one for two processors." default:"0"`
 	MaxConnections int           `name:"max-connections" help:"Connections that are open at once; more wait to be accepted." default:"16384"`
 	Health         bool          `help:"Ask the node at --listen whether it serves, and exit with 0 or 1." env:"-"`

@@ -241,7 +241,11 @@ func readLink(room *Room, peer int, c call, stream uint64, gone chan<- error) {
 	kinds := map[wire.Kind]shard.EventKind{wire.Stored: shard.PeerStored, wire.Position: shard.PeerPosition, wire.Trouble: shard.PeerTrouble}
 	var scratch []byte
 	m, armed, err := &wire.Message{}, time.Time{}, error(nil) // each frame takes the place of the one before
+	var events []*shard.Event                                 // handed over when all that has arrived is read
 	for {
+		if len(events) > 0 && (len(events) == eventsAtOnce || !waits(c.in)) {
+			events = hand(room, events)
+		}
 		if armed, err = awaitFrame(c, armed, room.Config.Silent); err == nil {
 			scratch, err = wire.ReadFrame(c.in, scratch)
 		}
@@ -272,7 +276,7 @@ func readLink(room *Room, peer int, c call, stream uint64, gone chan<- error) {
 			gone <- fmt.Errorf("%w: a frame of kind %d for shard %d: %s", ErrPeer, m.Kind, m.Shard, m.Text)
 			return
 		}
-		room.Desks[m.Shard].In <- []*shard.Event{{Kind: kind, Shard: int(m.Shard), Stream: stream, Epoch: m.Epoch, LSN: m.LSN, Ends: m.Ends,
-			Reason: m.Text, Broken: m.Kind == wire.Trouble && m.Code == wire.Unavailable}}
+		events = append(events, &shard.Event{Kind: kind, Shard: int(m.Shard), Stream: stream, Epoch: m.Epoch, LSN: m.LSN, Ends: m.Ends,
+			Reason: m.Text, Broken: m.Kind == wire.Trouble && m.Code == wire.Unavailable})
 	}
 }
