@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"runtime"
 	"syscall"
@@ -19,16 +20,19 @@ const slackMark = "TANDEM_TIMER_SLACK_SET"
 // then cost more than what they find. That thread takes the slack from the one that starts it, before main, so only what was set before the
 // start holds for it (prctl(2), PR_SET_TIMERSLACK). Where that cannot be set all goes on as it is.
 func coarseTimers() {
-	if os.Getenv(slackMark) != "" {
+	if _, set := os.LookupEnv(slackMark); set {
 		return
 	}
 	runtime.LockOSThread() // the slack is a thread's
 	defer runtime.UnlockOSThread()
-	path, err := os.Executable()
-	if err == nil {
-		err = unix.Prctl(unix.PR_SET_TIMERSLACK, timerSlack, 0, 0, 0)
+	files := unix.Rlimit{}
+	err := errors.Join(unix.Getrlimit(unix.RLIMIT_NOFILE, &files), unix.Prctl(unix.PR_SET_TIMERSLACK, timerSlack, 0, 0, 0), os.Setenv(slackMark, "1"))
+	if err != nil {
+		return
 	}
-	if err == nil {
-		_ = syscall.Exec(path, os.Args, append(os.Environ(), slackMark+"=1"))
+	path, _ := os.Executable()
+	for _, program := range [...]string{path, "/proc/self/exe"} { // the latter is there when the file is not any more
+		_ = syscall.Exec(program, os.Args, os.Environ())
 	}
+	_ = unix.Setrlimit(unix.RLIMIT_NOFILE, &files) // which Exec lowers to what it was before Go raised it
 }

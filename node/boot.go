@@ -34,7 +34,7 @@ func loadReplicas(room *Room, out chan<- opened) {
 				users, lsn, ok := readBucket(value)
 				at.Counts[key[2]], at.Last = users, max(at.Last, lsn)
 				if !ok {
-					damaged = fmt.Errorf("%w: bucket %d of shard %d has %d bytes", ErrStore, key[2], s, len(value))
+					damaged = errors.Join(damaged, fmt.Errorf("%w: bucket %d of shard %d has %d bytes", ErrStore, key[2], s, len(value)))
 				}
 			case name == oldPosition && len(value) == 16:
 				at.Last = max(at.Last, binary.BigEndian.Uint64(value[8:]))
@@ -43,9 +43,10 @@ func loadReplicas(room *Room, out chan<- opened) {
 			case name == metaEpoch && len(key) == 10 && len(value) == 8:
 				at.History = append(at.History, shard.Position{Epoch: binary.BigEndian.Uint64(key[2:]), LSN: binary.BigEndian.Uint64(value)})
 			case name == metaWindow:
-				at.Log, damaged = readWindow(value)
+				entries, err := readWindow(value)
+				at.Log, damaged = entries, errors.Join(damaged, err)
 			default:
-				damaged = fmt.Errorf("%w: meta key %q of shard %d with %d bytes", ErrStore, key, s, len(value))
+				damaged = errors.Join(damaged, fmt.Errorf("%w: meta key %q of shard %d with %d bytes", ErrStore, key, s, len(value)))
 			}
 			return true
 		}

@@ -20,8 +20,9 @@ type Facts struct {
 	Store   string `json:"store"` // store id, made with the folder
 }
 
-// storeFormat is the version of keys and values in RocksDB.
-const storeFormat = 1
+// storeFormat is the version of keys and values in RocksDB. A folder of format 1, whose position and counts stand under other keys, becomes one of
+// format 2 when it is opened, so that no older program takes it for its own.
+const storeFormat = 2
 
 const factsKey = "facts"
 
@@ -44,6 +45,12 @@ func claim(st Store, want Facts) (Facts, error) {
 		return have, fmt.Errorf("%w: its facts do not decode: %w", ErrFolder, err)
 	}
 	want.Store = have.Store
+	older := want
+	older.Format = 1
+	if have == older {
+		value, err = json.Marshal(want)
+		return want, errors.Join(err, putFact(st, factsKey, value))
+	}
 	if have != want {
 		return have, fmt.Errorf("%w: it was made as node %s of %d in cluster %s with %d shards (format %d), and cannot be started as node %s of %d in cluster %s with %d shards (format %d)",
 			ErrFolder, have.Node, have.Nodes, have.Cluster, have.Shards, have.Format, want.Node, want.Nodes, want.Cluster, want.Shards, want.Format)

@@ -10,7 +10,8 @@ import (
 	"tandem/shard"
 )
 
-// wipePart serializes the dropping of all data of one shard.
+// wipePart serializes the dropping of all data of one shard. Its first key begins as none that is put does: RocksDB 7.8 keeps one list of hints (hintBytes)
+// for keys and for ranges, which lie in different memtables.
 func wipePart(s int, family uint32) Part {
 	b := binary.AppendUvarint([]byte{tagFamilyRange}, uint64(family))
 	return Part{Shard: s, Records: 1, Bytes: appendBytes(appendBytes(b, []byte{0}), []byte{0xff}), Wiped: true}

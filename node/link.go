@@ -225,6 +225,10 @@ func awaitFrame(c call, armed time.Time, silent time.Duration) (time.Time, error
 		_ = c.raw.SetReadDeadline(now.Add(silent))
 	}
 	_, err := c.in.Peek(1)
+	if err == nil && !waits(c.in) { // the rest of the frame gets all of the time
+		armed = time.Now()
+		_ = c.raw.SetReadDeadline(armed.Add(silent))
+	}
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		return armed, err
 	}

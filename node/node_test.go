@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -277,7 +278,19 @@ func TestFolderOfAnotherNodeIsRefused(t *testing.T) {
 	if again, err := claim(st, mine); err != nil || again != first {
 		t.Errorf("claimed again: %+v, %v", again, err)
 	}
-	for _, other := range []Facts{{storeFormat, "else", "db-0", 3, 24, ""}, {storeFormat, "test", "db-1", 3, 24, ""}, {storeFormat, "test", "db-0", 4, 24, ""}, {storeFormat, "test", "db-0", 3, 48, ""}} {
+	older := first
+	older.Format = 1
+	value, err := json.Marshal(older)
+	if err = errors.Join(err, putFact(st, factsKey, value)); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := claim(st, mine); err != nil || again != first {
+		t.Errorf("a folder of format 1: %+v, %v", again, err)
+	}
+	if value, _ = getFact(st, factsKey); !strings.Contains(string(value), `"format":2`) {
+		t.Errorf("it stays one of format 1: %s", value)
+	}
+	for _, other := range []Facts{{storeFormat + 1, "test", "db-0", 3, 24, ""}, {storeFormat, "else", "db-0", 3, 24, ""}, {storeFormat, "test", "db-1", 3, 24, ""}, {storeFormat, "test", "db-0", 4, 24, ""}, {storeFormat, "test", "db-0", 3, 48, ""}} {
 		if _, err := claim(st, other); err == nil || !strings.Contains(err.Error(), "was made as node db-0 of 3") {
 			t.Errorf("%+v: %v", other, err)
 		}

@@ -34,7 +34,7 @@ const walFileMB = 16
 // memtableFilter is the share of a memtable that its Bloom filter takes.
 const memtableFilter = 0.02
 
-// hintBytes is how many bytes a key has before what follows the bucket.
+// hintBytes is how many bytes a key has before what follows the bucket. No range may be deleted that begins with those of a key (wipePart).
 const hintBytes = 3
 
 // databaseOptions returns the options of the database, and those of each column family, which are the same.

@@ -9,7 +9,8 @@ type Pact struct {
 	PeerLife   int64
 	LastPing   int64
 	LastTick   int64
-	Woken      int64 // ns of the end of this process's last pause
+	Woken      int64 // ns of the end of this process's last pause since which a ping has come
+	Pinged     int64 // ns of the last ping that was answered
 	LastHeard  int64 // ns of the sending of the last ping that was answered
 	Sick       bool  // the disk is in trouble (rule R12)
 	Leaving    bool  // this node hands its leaderships over
@@ -168,7 +169,9 @@ func StepPact(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
 	case PactTick:
 		if e.Now-p.LastTick > PactGap { // to go on alone would take a whole grace once the pings that waited here have been answered
 			p = hearAnew(p, e.Now)
-			p.Woken = e.Now
+			if p.Pinged >= p.Woken { // pauses alone may not put a takeover off for ever
+				p.Woken = e.Now
+			}
 		}
 		p.LastTick = e.Now
 		p, out = watch(p, e.Now, out)

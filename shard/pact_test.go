@@ -125,6 +125,11 @@ func TestBackupAfterAPause(t *testing.T) {
 	if n, _ := countPact(out, Propose); n != 1 {
 		t.Errorf("not taken: %+v", out)
 	}
+	p, _ = stepPacts(pactAt(1, inSync, 1000*ms), wake[:3]...)
+	_, out = stepPacts(p, PactEvent{Kind: PactTick, Now: 1260 * ms}) // always late, but no ping has come since
+	if n, _ := countPact(out, Propose); n != 1 {
+		t.Errorf("not taken between pauses: %+v", out)
+	}
 }
 
 // A backup that is damaged while it is not in sync asks for a new epoch, once.

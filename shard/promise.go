@@ -14,7 +14,7 @@ func answerPing(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
 		return p, out
 	}
 	reborn := e.Life > p.PeerLife && p.PeerLife > 0
-	p.PeerLife = e.Life
+	p.PeerLife, p.Pinged = e.Life, e.Now
 	vows := make([]Vow, 0, len(e.Vows))
 	for i := range p.Shares {
 		s := &p.Shares[i]
