@@ -35,7 +35,7 @@
 //
 //  1. conn.go reads the frame and checks it; the write goes to the loop of its shard.
 //  2. replica.go reads the user from RocksDB and asks shard.Step, which sequences it and says: append to the backup.
-//  3. link.go sends the append, with those of other shards, in one system call.
+//  3. outbox.go encodes the append, and link.go sends it, with those of other shards, in one system call.
 //  4. At the backup, conn.go hands the entries to the replica's loop, which makes its part of a batch (batch.go) for disk.go.
 //  5. disk.go writes the parts of all shards in one synced batch; the replica's loop hears of it, and "stored" goes back.
 //  6. At the leader the same happens to its own batch, and only then the answer goes out through the connection's writer.

@@ -27,7 +27,7 @@ const (
 )
 
 // silence is how long a connection between nodes may be without a byte before it is given up and dialled anew: TCP would send again only after
-// a time that eats the budget (rule R19).
+// a time that eats the budget (rule R19). Who reads waits for it in two parts (awaitFrame).
 func silence(c Config) time.Duration { return c.Silent * 5 / 4 }
 
 // runLink keeps a connection to another node, and tells the replicas that are shared with it, and the pact, of each stream that begins or ends.

@@ -37,7 +37,7 @@ func feedSnapshot(room *Room, s int, fx shard.Effect, scan Scan, window []shard.
 		meta = noteMeta(meta, key, value)
 		return key[0] == metaPrefix
 	}
-	err := walkScan(scan, []byte("m"), readMeta)
+	err := walkScan(scan, []byte{metaPrefix}, readMeta)
 	begin := frame(wire.SnapBegin)
 	begin.LSN = meta.last
 	sendPaced(room, link, fx.Stream, []*wire.Message{begin})

@@ -9,8 +9,8 @@ type Pact struct {
 	PeerLife   int64
 	LastPing   int64
 	LastTick   int64
-	Woken      int64 // ns of the end of this process's last pause since which a ping has come
-	Pinged     int64 // ns of the last ping that was answered
+	Woken      int64 // ns of the end of this process's last pause; of several without a ping in between, the first
+	Pinged     int64 // ns of the peer's last ping that was heeded
 	LastHeard  int64 // ns of the sending of the last ping that was answered
 	Sick       bool  // the disk is in trouble (rule R12)
 	Leaving    bool  // this node hands its leaderships over
