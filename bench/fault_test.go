@@ -27,6 +27,25 @@ func TestOutagesBelongToOneFault(t *testing.T) {
 	}
 }
 
+// A cell that failed before a fault and is asked again only long after it says nothing about that fault.
+func TestSpellsBeginWithTheirOwnFault(t *testing.T) {
+	tl, at := newTally(250*time.Millisecond, time.Second), func(s int) time.Duration { return time.Duration(s) * time.Second }
+	for _, s := range []sample{
+		{Phase: phaseRun, Op: operation{Kind: opGet}, Cell: 1, Intended: at(1), Sent: at(1), Done: at(2), Failed: true, Err: "status 503"},
+		{Phase: phaseRun, Op: operation{Kind: opGet}, Cell: 2, Intended: at(5), Sent: at(5), Done: at(6), Failed: true, Err: "status 503"},
+		{Phase: phaseRun, Op: operation{Kind: opGet}, Cell: 2, Intended: at(6), Sent: at(6), Done: at(7), Status: 200},
+		{Phase: phaseRun, Op: operation{Kind: opGet}, Cell: 1, Intended: at(9), Sent: at(9), Done: at(9), Status: 200},
+	} {
+		tl = count(tl, s)
+	}
+	list := faultsOf(outcome{Tally: tl, Events: []event{{At: at(1), Kind: faultKill}, {At: at(4), Kind: faultCut}, {At: at(8), Kind: faultPause}}})
+	for i, want := range []time.Duration{at(3), at(2), 0} {
+		if list[i].Outage != want {
+			t.Errorf("fault %d: a part of the users without a good answer for %v, expected %v", i, list[i].Outage, want)
+		}
+	}
+}
+
 // Steps of one node wait for each other; when the load ends, what was done is taken back, and nothing else.
 func TestTimelineTakesBack(t *testing.T) {
 	all, err := parseFaults("term db-1 at 0s for 1ms; pause db-0 at 0s for 1h; kill db-2 at 1h for 1h", 1, nil, 3*time.Hour)

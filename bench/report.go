@@ -138,12 +138,13 @@ func curveOf(groups map[groupKey]group) []percentile {
 	return list
 }
 
-// faultsOf judges each fault by what was answered from then until the next fault. What nothing has ended goes on to the last request.
+// faultsOf judges each fault by what was answered from then until the next fault. What nothing has ended goes on to the last request. A spell in which no
+// request failed after the fault was over by then: the cell was only not asked again sooner.
 func faultsOf(o outcome) []faultReport {
 	list := []faultReport{}
 	spells, gaps := slices.Clone(o.Tally.Spells), slices.Clone(o.Tally.Gaps)
-	for _, spell := range o.Tally.NotOK {
-		spells = append(spells, spell)
+	for _, s := range o.Tally.NotOK {
+		spells = append(spells, s)
 	}
 	if last := (stall{o.Tally.LastGood, o.Tally.LastDone}); last.To-last.From > leastGap {
 		gaps = append(gaps, last)
@@ -158,7 +159,9 @@ func faultsOf(o outcome) []faultReport {
 			f.Gap = max(f.Gap, min(g.To, until)-max(g.From, e.At))
 		}
 		for _, s := range spells {
-			f.Outage = max(f.Outage, min(s.To, until)-max(s.From, e.At))
+			if s.Last > e.At {
+				f.Outage = max(f.Outage, min(s.To, until)-max(s.From, e.At))
+			}
 		}
 		for _, s := range o.Tally.Late {
 			if s.Done <= e.At || s.Done > until {

@@ -35,6 +35,10 @@ type slot struct {
 // groupKey names a group.
 type groupKey struct{ Phase, Kind string }
 
+// spell is a time in which a cell gave no good answer: from the intended start of its first request that failed to the next good answer. Last is when the last
+// request failed in it.
+type spell struct{ From, Last, To time.Duration }
+
 // tally is all that is counted of a run; the loop that collects owns it.
 type tally struct {
 	Width    time.Duration // of a slot
@@ -47,8 +51,8 @@ type tally struct {
 	MaxLag   time.Duration
 	Held     uint64
 	Wrong    []sample
-	NotOK    map[int]stall // cell → its spell without a good answer, as far as is known
-	Spells   []stall       // times in which a cell gave no good answer
+	NotOK    map[int]spell // cell → its spell without a good answer, as far as is known
+	Spells   []spell       // those that a good answer has ended
 	Began    time.Duration // of the run phase: when its first request was to start
 	LastGood time.Duration // and when the last good answer came; Began before there is one
 	LastDone time.Duration // and the last answer or failure
@@ -59,7 +63,7 @@ type tally struct {
 // newTally returns a tally of nothing.
 func newTally(budget, width time.Duration) tally {
 	return tally{Width: width, Budget: budget, Groups: map[groupKey]group{}, Slots: map[int]slot{},
-		Lag: hdrhistogram.New(leastLatency, mostLatency, 3), NotOK: map[int]stall{}, Touched: map[string]map[int]uint64{}}
+		Lag: hdrhistogram.New(leastLatency, mostLatency, 3), NotOK: map[int]spell{}, Touched: map[string]map[int]uint64{}}
 }
 
 // count adds a sample to a tally.
@@ -125,14 +129,15 @@ func overTime(t tally, s sample) tally {
 		_ = t.Lag.RecordValue(max(1, min(mostLatency, (s.Sent-s.Intended).Microseconds())))
 		t.MaxLag = max(t.MaxLag, s.Sent-s.Intended)
 	}
-	spell, failing := t.NotOK[s.Cell]
+	bad, failing := t.NotOK[s.Cell]
 	switch {
 	case s.Failed && !failing:
-		t.NotOK[s.Cell] = stall{s.Intended, s.Done}
+		t.NotOK[s.Cell] = spell{s.Intended, s.Done, s.Done}
 	case s.Failed:
-		t.NotOK[s.Cell] = stall{min(spell.From, s.Intended), max(spell.To, s.Done)}
-	case failing && s.Sent >= spell.From: // one that was sent before says nothing about the time since
-		t.Spells = append(t.Spells, stall{spell.From, s.Done})
+		last := max(bad.Last, s.Done)
+		t.NotOK[s.Cell] = spell{min(bad.From, s.Intended), last, last}
+	case failing && s.Sent >= bad.From: // one that was sent before says nothing about the time since
+		t.Spells = append(t.Spells, spell{bad.From, bad.Last, s.Done})
 		delete(t.NotOK, s.Cell)
 	}
 	if t.Began == 0 {
