@@ -223,3 +223,19 @@ func TestFaultsOnTheTimelineShowTheirOutage(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 }
+
+func TestTheEndSaysOnlyWhatWasAsked(t *testing.T) {
+	for _, c := range []struct {
+		back returned
+		want string
+	}{
+		{returned{}, ""},
+		{returned{Read: true, Present: 7}, "7 users of this run are there"},
+		{returned{Read: true, Present: 7, Counted: true, Count: 9, Walked: true}, "7 users of this run are there, COUNT says 9, each is listed once"},
+		{returned{Read: true, Present: 7, Unread: 2}, "2 users could not be read back; "},
+	} {
+		if got := inTheEnd(c.back); got != c.want {
+			t.Errorf("%+v: %q, expected %q", c.back, got, c.want)
+		}
+	}
+}

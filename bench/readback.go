@@ -21,7 +21,8 @@ type returned struct {
 	Read      bool   // it was tried
 	Unread    int    // users that could not be read in time
 	Present   uint64 // users of this run that are there
-	Count     uint64 // what COUNT says then
+	Counted   bool   // COUNT was answered
+	Count     uint64 // what it says then
 	Uncounted error  // why it says nothing
 	Listed    string // how the list of all users differs from what was read; "" if it does not
 	Walked    bool
@@ -85,7 +86,7 @@ func readBack(c client, j job, w workload, made, base uint64, samples chan<- sam
 		asked := make(chan total, 1)
 		go settledCount(c, until, asked)
 		t := <-asked
-		if r.Count, r.Uncounted = t.Count, t.Err; t.Err != nil || r.Count == base+r.Present {
+		if r.Counted, r.Count, r.Uncounted = t.Err == nil, t.Count, t.Err; t.Err != nil || r.Count == base+r.Present {
 			break
 		}
 		time.Sleep(retryPause)

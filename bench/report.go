@@ -205,14 +205,24 @@ func makeReport(o outcome, began time.Time, histories checked, wrong, unproven [
 	if o.Seconds[phaseRun] > 0 {
 		r.Rate = float64(k.Requests) / o.Seconds[phaseRun]
 	}
-	if o.Back.Read {
-		r.ReadBack = fmt.Sprintf("%d users of this run are there, COUNT says %d", o.Back.Present, o.Back.Count)
-		if o.Back.Walked {
-			r.ReadBack += ", each is listed once"
-		}
-		if o.Back.Listed != "" || o.Back.Unread > 0 {
-			r.ReadBack = fmt.Sprintf("%d users could not be read back; %s", o.Back.Unread, o.Back.Listed)
-		}
-	}
+	r.ReadBack = inTheEnd(o.Back)
 	out <- r
+}
+
+// inTheEnd says what reading everything back has shown; nothing of what was not asked, as COUNT is not where others write too.
+func inTheEnd(b returned) string {
+	switch {
+	case !b.Read:
+		return ""
+	case b.Listed != "" || b.Unread > 0:
+		return fmt.Sprintf("%d users could not be read back; %s", b.Unread, b.Listed)
+	}
+	text := fmt.Sprintf("%d users of this run are there", b.Present)
+	if b.Counted {
+		text += fmt.Sprintf(", COUNT says %d", b.Count)
+	}
+	if b.Walked {
+		text += ", each is listed once"
+	}
+	return text
 }
