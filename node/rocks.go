@@ -31,6 +31,13 @@ type Store struct {
 // walFileMB is the size at which the memtables of a full WAL file are flushed.
 const walFileMB = 16
 
+// The shards of a node share a WAL file, so a memtable seldom becomes larger than this before its file is full. RocksDB reserves disk for the WAL in steps
+// of about this size.
+const (
+	memtableMB = 4
+	memtables  = 16 // of a shard that may wait to be flushed
+)
+
 // memtableFilter is the share of a memtable that its Bloom filter takes.
 const memtableFilter = 0.02
 
@@ -49,8 +56,10 @@ func databaseOptions(c Config) *grocksdb.Options {
 	o.SetCreateIfMissing(true)
 	o.SetCompression(grocksdb.LZ4Compression)
 	o.SetBottommostCompression(grocksdb.ZSTDCompression)
-	o.SetWriteBufferSize(16 << 20)
+	o.SetWriteBufferSize(memtableMB << 20)
+	o.SetMaxWriteBufferNumber(memtables)
 	o.SetDbWriteBufferSize(64 << 20)
+	o.SetManifestPreallocationSize(64 << 10) // the default reserves 4 MiB
 	o.SetMaxTotalWalSize(walFileMB << 20)
 	// The archive is limited as a number of files of the largest size, so a limit below some files would keep none; the TTL
 	// stays at 0 because a clock that is set back would wipe it.
