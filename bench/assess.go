@@ -35,11 +35,11 @@ func wrongOf(o outcome, j job, h checked, counts []string) (wrong, unproven []st
 	if b.Read && b.Unread == 0 && b.Uncounted != nil {
 		unproven = append(unproven, "in the end COUNT was not answered: "+b.Uncounted.Error())
 	}
-	if b.Read && b.Unread == 0 && b.Uncounted == nil && !j.Shared {
-		if j.Load && b.Count != o.Base+b.Present {
+	if b.Counted && j.Load {
+		if b.Count != o.Base+b.Present {
 			wrong = append(wrong, fmt.Sprintf("in the end COUNT says %d; %d users of this run are there and %d others", b.Count, b.Present, o.Base))
 		}
-		if j.Load && b.Listed != "" {
+		if b.Listed != "" {
 			wrong = append(wrong, b.Listed)
 		}
 	}

@@ -21,7 +21,7 @@ type returned struct {
 	Read      bool   // it was tried
 	Unread    int    // users that could not be read in time
 	Present   uint64 // users of this run that are there
-	Counted   bool   // COUNT was answered
+	Counted   bool   // COUNT was asked and answered: every user could be read and nobody else writes
 	Count     uint64 // what it says then
 	Uncounted error  // why it says nothing
 	Listed    string // how the list of all users differs from what was read; "" if it does not

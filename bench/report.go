@@ -143,9 +143,7 @@ func curveOf(groups map[groupKey]group) []percentile {
 func faultsOf(o outcome) []faultReport {
 	list := []faultReport{}
 	spells, gaps := slices.Clone(o.Tally.Spells), slices.Clone(o.Tally.Gaps)
-	for _, s := range o.Tally.NotOK {
-		spells = append(spells, s)
-	}
+	spells = slices.AppendSeq(spells, maps.Values(o.Tally.NotOK))
 	if last := (stall{o.Tally.LastGood, o.Tally.LastDone}); last.To-last.From > leastGap {
 		gaps = append(gaps, last)
 	}
