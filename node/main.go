@@ -30,7 +30,6 @@ func main() {
 	stopIf(err)
 	listener, err := net.Listen("tcp", config.Listen)
 	stopIf(wrap(err, "cannot listen on "+config.Listen+" (is another process there?)"))
-	stopIf(os.MkdirAll(config.Data, 0o755))
 	steps := make(chan opened, 1)
 	go prepare(newRoom(config, shard.Layout{Nodes: len(members), Shards: config.Shards}, members, self, log), steps)
 	unready := <-steps
@@ -40,7 +39,7 @@ func main() {
 	stopIf(unready.err)
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
-	go serve(unready.room, listener, steps)
+	go serve(unready, listener, steps)
 	select {
 	case why := <-stop: // nothing was promised yet
 		log.Info("stopping before the cluster was born", "signal", why.String())

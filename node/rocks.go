@@ -74,13 +74,27 @@ func databaseOptions(c Config) *grocksdb.Options {
 	o.SetInfoLogLevel(grocksdb.FatalInfoLogLevel)
 	o.SetKeepLogFileNum(4)
 	o.SetMaxLogFileSize(16 << 20)
+	return o
+}
+
+// logModes is how RocksDB reads its log, by how that ends. Its default cuts the log at the first bad place without a word.
+var logModes = map[shard.LogEnd]grocksdb.WALRecoveryMode{
+	shard.CleanEnd: grocksdb.AbsoluteConsistencyRecovery, shard.TornEnd: grocksdb.PointInTimeRecovery, shard.DamagedEnd: grocksdb.SkipAnyCorruptedRecordsRecovery,
+}
+
+// openOptions adds to o how the store is to be opened. Merges are off while something is damaged: to merge a damaged file ends all writing.
+func openOptions(o *grocksdb.Options, try shard.OpenTry, merges bool) *grocksdb.Options {
+	o.SetWALRecoveryMode(logModes[try.Log])
+	o.SetParanoidChecks(!try.Lenient)
+	o.SetDisableAutoCompactions(!merges)
 	// A key's place in a memtable is looked for from where the last key with the same beginning went, and not in all of it: a bucket's record stands
-	// where it stood before, a user among those of the bucket. The binding has no function for this setting.
-	hinted, err := grocksdb.GetOptionsFromString(o, fmt.Sprintf("memtable_insert_with_hint_prefix_extractor=capped:%d", hintBytes))
+	// where it stood before, a user among those of the bucket. And the manifest notes which log files there are and how long those are that are no
+	// longer written to. The binding has no function for either.
+	full, err := grocksdb.GetOptionsFromString(o, fmt.Sprintf("memtable_insert_with_hint_prefix_extractor=capped:%d;track_and_verify_wals_in_manifest=%t", hintBytes, !try.Lenient))
 	if err != nil {
 		panic("RocksDB refuses a setting that it has: " + err.Error())
 	}
-	return hinted
+	return full
 }
 
 // raftFamily is the column family of the council's saved state.
@@ -88,13 +102,17 @@ const raftFamily = "raft"
 
 func familyName(s int) string { return fmt.Sprintf("shard-%02d", s) }
 
-// openStore opens the database in folder c.Data as it is, or makes an empty one. Without merges its files stay as they are.
-func openStore(c Config, merges bool) (Store, error) {
-	o := databaseOptions(c)
-	o.SetDisableAutoCompactions(!merges)
-	names, err := grocksdb.ListColumnFamilies(o, c.Data)
-	if err != nil { // a folder that holds no database yet
-		names = []string{"default"}
+// openStore opens the database in folder c.Data, or makes one where fresh says that there is none. Error: ErrStore.
+func openStore(c Config, try shard.OpenTry, merges, fresh bool) (Store, error) {
+	base := databaseOptions(c)
+	base.SetCreateIfMissing(fresh)
+	o := openOptions(base, try, merges)
+	names, err := []string{"default"}, error(nil)
+	if !fresh {
+		names, err = grocksdb.ListColumnFamilies(o, c.Data)
+	}
+	if err != nil {
+		return Store{}, fmt.Errorf("%w: opening %s: %w", ErrStore, c.Data, err)
 	}
 	options := make([]*grocksdb.Options, len(names))
 	for i := range options {
@@ -142,18 +160,65 @@ func addFamilies(st Store, held []int) (Store, error) {
 	return st, nil
 }
 
-// dropFamily drops the column family of shard s with all its data. Nothing may be written meanwhile.
-func dropFamily(st Store, s int) (Store, error) {
-	if st.families[s] == nil {
-		return st, nil
-	}
+// renewFamily drops the column family of shard s with all its files, unread, and makes an empty one in its place. Nothing may be written meanwhile. The old
+// handle stays open for whoever reads by it, who closes it; until then the files stay. Error: ErrStore.
+func renewFamily(st Store, s int) (Store, error) {
+	name := st.families[s].Name()
 	if err := st.db.DropColumnFamily(st.families[s]); err != nil {
-		return st, fmt.Errorf("%w: dropping %s: %w", ErrStore, familyName(s), err)
+		return st, fmt.Errorf("%w: dropping %s: %w", ErrStore, name, err)
+	}
+	family, err := st.db.CreateColumnFamily(st.options, name)
+	if err != nil {
+		return st, fmt.Errorf("%w: making %s: %w", ErrStore, name, err)
 	}
 	st.families, st.ids = slices.Clone(st.families), slices.Clone(st.ids)
-	st.families[s].Destroy()
-	st.families[s], st.ids[s] = nil, 0
+	st.families[s], st.ids[s] = family, family.ID()
 	return st, nil
+}
+
+// renewRaft is renewFamily for Raft's saved state; nobody else may have it open.
+func renewRaft(st Store) (Store, error) {
+	if err := st.db.DropColumnFamily(st.raft); err != nil {
+		return st, fmt.Errorf("%w: dropping %s: %w", ErrStore, raftFamily, err)
+	}
+	st.raft.Destroy()
+	family, err := st.db.CreateColumnFamily(st.options, raftFamily)
+	if err != nil {
+		return st, fmt.Errorf("%w: making %s: %w", ErrStore, raftFamily, err)
+	}
+	st.raft, st.raftID = family, family.ID()
+	return st, nil
+}
+
+// takeFamily returns st with the column family of shard s that another value of the store has, and closes the former one's handle.
+func takeFamily(st, renewed Store, s int) Store {
+	st.families[s].Destroy()
+	st.families, st.ids = slices.Clone(st.families), slices.Clone(st.ids)
+	st.families[s], st.ids[s] = renewed.families[s], renewed.ids[s]
+	return st
+}
+
+// badFiles looks into each file of the shards, and returns by shard why one of its files cannot be read. Only the beginning of a file and its index are read.
+func badFiles(st Store) map[int]string {
+	bad := map[int]string{}
+	files := st.db.GetLiveFilesMetaData()
+	for s, family := range st.families {
+		if family == nil {
+			continue
+		}
+		it := st.db.NewIteratorCF(st.read, family)
+		for _, f := range files {
+			if f.ColumnFamilyName == familyName(s) {
+				it.Seek(f.SmallestKey) // opens this file, whatever newer ones hold of the key
+			}
+			if err := it.Err(); err != nil {
+				bad[s] = err.Error()
+				break
+			}
+		}
+		it.Close()
+	}
+	return bad
 }
 
 // filesOf returns the names of the files of each column family, as errors have them.
@@ -240,8 +305,10 @@ func walk(st Store, s int, start []byte, skip uint64, see func(key, value []byte
 	return nil
 }
 
-// isDamage tells whether an error means that data on the disk fails its checksum.
-func isDamage(err error) bool { return err != nil && strings.Contains(err.Error(), ": Corruption") }
+// isDamage tells whether an error means that data on the disk fails its checksum, or that a file of it is missing.
+func isDamage(err error) bool {
+	return err != nil && (strings.Contains(err.Error(), "Corruption: ") || strings.Contains(err.Error(), "No such file or directory"))
+}
 
 // Scan is an open view of a shard as it was when it was opened. It must be closed.
 type Scan struct{ it *grocksdb.Iterator }
