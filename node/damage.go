@@ -82,6 +82,11 @@ func writeMarks(folder string, marks map[int]shard.Mark) error {
 	if err != nil {
 		return err
 	}
+	return errors.Join(writeWhole(path, text), syncFolder(folder))
+}
+
+// writeWhole puts a file in its place as a whole, synced; the names in its folder are not. Error: of the file system.
+func writeWhole(path string, text []byte) error {
 	file, err := os.OpenFile(path+".new", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o644)
 	if err != nil {
 		return err
@@ -90,7 +95,7 @@ func writeMarks(folder string, marks map[int]shard.Mark) error {
 	if err = errors.Join(err, file.Sync(), file.Close()); err == nil {
 		err = os.Rename(path+".new", path)
 	}
-	return errors.Join(err, syncFolder(folder))
+	return err
 }
 
 // syncFolder makes the names in a folder durable.

@@ -15,9 +15,14 @@ import (
 )
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "accept-loss" {
+		runAccept(os.Args[2:])
+		return
+	}
 	config := Config{}
 	kong.Parse(&config, kong.Name("node"), kong.DefaultEnvars("TANDEM"),
-		kong.Description("A database node of a Tandem cluster: holds shards of users and speaks the wire protocol."))
+		kong.Description("A database node of a Tandem cluster: holds shards of users and speaks the wire protocol. "+
+			"With accept-loss as its first argument it is the command by which an operator accepts that what only this node had is damaged; node accept-loss --help explains it."))
 	if config.Health {
 		os.Exit(probe(config.Listen))
 	}

@@ -100,7 +100,10 @@ func openOptions(o *grocksdb.Options, try shard.OpenTry, merges bool) *grocksdb.
 // raftFamily is the column family of the council's saved state.
 const raftFamily = "raft"
 
-func familyName(s int) string { return fmt.Sprintf("shard-%02d", s) }
+// familyFormat makes of a shard's number the name of its column family.
+const familyFormat = "shard-%02d"
+
+func familyName(s int) string { return fmt.Sprintf(familyFormat, s) }
 
 // openStore opens the database in folder c.Data, or makes one where fresh says that there is none. Error: ErrStore.
 func openStore(c Config, try shard.OpenTry, merges, fresh bool) (Store, error) {
@@ -122,19 +125,44 @@ func openStore(c Config, try shard.OpenTry, merges, fresh bool) (Store, error) {
 	if err != nil {
 		return Store{}, fmt.Errorf("%w: opening %s: %w", ErrStore, c.Data, err)
 	}
+	return storeOf(c, o, db, names, handles), nil
+}
+
+// storeOf makes a store of a database's handles, which are those of the column families with these names.
+func storeOf(c Config, o *grocksdb.Options, db *grocksdb.DB, names []string, handles []*grocksdb.ColumnFamilyHandle) Store {
 	st := Store{db: db, families: make([]*grocksdb.ColumnFamilyHandle, c.Shards), ids: make([]uint32, c.Shards), options: o,
 		read: grocksdb.NewDefaultReadOptions(), scan: grocksdb.NewDefaultReadOptions(), sync: grocksdb.NewDefaultWriteOptions()}
 	st.sync.SetSync(true)
 	st.scan.SetReadaheadSize(256 << 10)
-	for s := range c.Shards {
-		if at := slices.Index(names, familyName(s)); at >= 0 {
+	for at, name := range names {
+		s := 0
+		if n, _ := fmt.Sscanf(name, familyFormat, &s); n == 1 && s < c.Shards {
 			st.families[s], st.ids[s] = handles[at], handles[at].ID()
 		}
+		if name == raftFamily {
+			st.raft, st.raftID = handles[at], handles[at].ID()
+		}
 	}
-	if at := slices.Index(names, raftFamily); at >= 0 {
-		st.raft, st.raftID = handles[at], handles[at].ID()
+	return st
+}
+
+// lookIntoStore opens a store as it is and changes nothing in its folder. Error: ErrStore.
+func lookIntoStore(c Config, try shard.OpenTry) (Store, error) {
+	base := databaseOptions(c)
+	o := openOptions(base, try, false)
+	names, err := grocksdb.ListColumnFamilies(o, c.Data)
+	if err != nil {
+		return Store{}, fmt.Errorf("%w: opening %s: %w", ErrStore, c.Data, err)
 	}
-	return st, nil
+	options := make([]*grocksdb.Options, len(names))
+	for i := range options {
+		options[i] = o
+	}
+	db, handles, err := grocksdb.OpenDbForReadOnlyColumnFamilies(o, c.Data, names, options, false)
+	if err != nil {
+		return Store{}, fmt.Errorf("%w: opening %s: %w", ErrStore, c.Data, err)
+	}
+	return storeOf(c, o, db, names, handles), nil
 }
 
 // addFamilies returns the store with a column family for the council and for each shard in held, making those that are missing.
@@ -239,6 +267,14 @@ func startMerges(st Store) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// moveLog moves what the log holds of a shard into a file.
+func moveLog(st Store, s int) error {
+	if err := st.db.FlushCF(st.families[s], grocksdb.NewDefaultFlushOptions()); err != nil {
+		return fmt.Errorf("%w: flushing a shard: %w", ErrStore, err)
+	}
+	return nil
 }
 
 // flush syncs the WAL; RocksDB's own close would not.
@@ -346,42 +382,4 @@ func readFacts(st Store) ([]shard.Fact, error) {
 		return nil, fmt.Errorf("%w: reading the council's state: %w", ErrStore, err)
 	}
 	return facts, nil
-}
-
-// latest returns the WAL sequence of the last write.
-func latest(st Store) uint64 { return st.db.GetLatestSequenceNumber() }
-
-// LogScan is an open read of the WAL. It must be closed.
-type LogScan struct{ it *grocksdb.WalIterator }
-
-// openLog opens the WAL at the batch that holds a sequence, or at the oldest one that is left.
-func openLog(st Store, from uint64) (LogScan, error) {
-	it, err := st.db.GetUpdatesSince(max(from, 1))
-	if err != nil {
-		return LogScan{}, fmt.Errorf("%w: opening the WAL at %d: %w", ErrStore, from, err)
-	}
-	return LogScan{it}, nil
-}
-
-// closeLog closes an open read; of none there is nothing to close.
-func closeLog(log LogScan) {
-	if log.it != nil {
-		log.it.Destroy()
-	}
-}
-
-// nextBatch reads the next batch of the WAL into b, and returns nil at the end of the log as it was when it was opened.
-func nextBatch(log LogScan, b []byte) ([]byte, error) {
-	if !log.it.Valid() {
-		err := log.it.Err()
-		if err == nil || strings.Contains(err.Error(), "Try again") { // it goes on in a file that is newer than this reading
-			return nil, nil
-		}
-		return nil, fmt.Errorf("%w: reading the WAL: %w", ErrStore, err)
-	}
-	batch, _ := log.it.GetBatch()
-	b = append(b[:0], batch.Data()...)
-	batch.Destroy()
-	log.it.Next()
-	return b, nil
 }

@@ -54,6 +54,10 @@ func MemberOf(member uint64, generation uint8) uint64 {
 	return member + uint64(generation)<<memberGeneration
 }
 
+// Displaces is the generation of a new store that an operator lets take the place of a lost one, even of what that led alone: the other copies are the
+// users' data then.
+const Displaces = 255
+
 // NodeOf returns the number of the node that a member's store belongs to; -1 if the id is none.
 func NodeOf(member uint64) int { return int(member&memberNodes) - 1 }
 

@@ -85,7 +85,7 @@ func takeJoin(c Council, e *CouncilEvent, out []CouncilEffect) (Council, []Counc
 	}
 	why := ""
 	for s, v := range c.Book.Views {
-		if v.Leader == node && !v.InSync && e.Member>>memberStore != c.Book.Members[node]>>memberStore {
+		if v.Leader == node && !v.InSync && e.Member>>memberStore != c.Book.Members[node]>>memberStore && e.Member>>memberGeneration&memberNodes != Displaces {
 			why = fmt.Sprintf("the node's lost store led shard %d alone, so only it had all writes; an operator must decide", s)
 		}
 	}
@@ -129,7 +129,7 @@ func promote(c Council, now int64, out []CouncilEffect) (Council, []CouncilEffec
 		node := int(id&memberNodes) - 1
 		old := c.Book.Members[node]
 		alone := slices.ContainsFunc(c.Book.Views, func(v View) bool { return v.Leader == node && !v.InSync })
-		if alone && id>>memberStore != old>>memberStore || node == c.Node || now-c.seen[node] < c.Timing.Absent || !caughtUp[id] {
+		if alone && id>>memberStore != old>>memberStore && id>>memberGeneration&memberNodes != Displaces || node == c.Node || now-c.seen[node] < c.Timing.Absent || !caughtUp[id] {
 			continue
 		}
 		c.change = now + changeEvery
@@ -178,7 +178,8 @@ func applyEntry(c Council, entry *raftpb.Entry, views []View, out []CouncilEffec
 		}
 	case slices.Equal(kinds, []raftpb.ConfChangeType{raftpb.ConfChangeAddNode, raftpb.ConfChangeRemoveNode}):
 		alone := slices.ContainsFunc(c.Book.Views, func(v View) bool { return v.Leader == node && !v.InSync })
-		if alone && first>>memberStore != second>>memberStore || int(first&memberNodes)-1 != node || c.Book.Members[node] != second || !slices.Contains(c.Conf.Learners, first) {
+		same := first>>memberStore == second>>memberStore
+		if alone && !same && first>>memberGeneration&memberNodes != Displaces || int(first&memberNodes)-1 != node || c.Book.Members[node] != second || !slices.Contains(c.Conf.Learners, first) {
 			return c, out
 		}
 		c.Book.Members, c.Book.Views = slices.Clone(c.Book.Members), slices.Clone(c.Book.Views)
@@ -186,7 +187,7 @@ func applyEntry(c Council, entry *raftpb.Entry, views []View, out []CouncilEffec
 		c.Book.Gone = append(slices.Clone(c.Book.Gone), second)
 		for s, v := range c.Book.Views {
 			switch {
-			case v.Leader == node && !v.InSync: // only the same store comes here; nobody else has all writes
+			case v.Leader == node && !v.InSync && same: // nobody else has all writes
 				c.Book.Views[s] = View{v.Epoch + 1, v.Leader, v.Backup, false}
 			case v.Leader == node:
 				c.Book.Views[s] = View{v.Epoch + 1, v.Backup, v.Leader, false}
