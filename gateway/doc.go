@@ -61,6 +61,5 @@
 //	link.go      one connection's loop
 //	health.go    /healthz and the probe of containers
 //	metrics.go   /metrics
-//	timers.go    timers that may ring a little late, so that the runtime wakes less often
 //	clock.go     the boot-time clock
 package main

@@ -8,7 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
+
+	"tandem/wire/proc"
 )
 
 // damageName is the file of the data folder that names the shards whose data is damaged. It lies beside RocksDB, which takes no write any more once it has
@@ -51,8 +52,7 @@ func salvage(room *Room, cause error, done chan<- struct{}) {
 		return
 	}
 	room.Log.Error("the data of shards is damaged; they are filled again", "shards", shards, "error", cause)
-	err = syscall.Exec("/proc/self/exe", os.Args, os.Environ())
-	stopIf(wrap(err, "cannot start anew"))
+	proc.StopIf(room.Output, proc.StartAnew(room.Output))
 }
 
 // mergeAgain lets files be merged once what was damaged has been dropped.

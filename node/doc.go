@@ -79,7 +79,6 @@
 //	lines.go     a connection that speaks lines of text
 //	answers.go   what each line answers
 //	probe.go     the health check
-//	timers.go    timers that may ring a little late, so that the runtime wakes less often
 //	clock.go     the boot-time clock
 //
 // # Keys

@@ -6,6 +6,7 @@ import (
 
 	"tandem/shard"
 	"tandem/wire"
+	"tandem/wire/proc"
 )
 
 // Room is how this node's loops are wired: settings, handles and channels, none of which changes after the start.
@@ -38,6 +39,7 @@ type Room struct {
 	Doors   chan door
 	Again   chan string // why this process must start anew in place
 	Log     *slog.Logger
+	Output  proc.Output // where the log goes
 }
 
 const (
