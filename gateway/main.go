@@ -86,6 +86,9 @@ func open(config Config, members []Member, layout shard.Layout, log *slog.Logger
 	}
 	room.Views <- outlook{views, make(chan struct{})}
 	for node, member := range members {
+		names := proc.NewNames(member.Address, proc.AskNameServer)
+		room.Names = append(room.Names, names)
+		go proc.RunNames(names)
 		for range config.Links {
 			link := &Link{member.Name, max(config.Silence/silenceBeats, time.Millisecond), make(chan request, linkQueue), make(chan chan<- LinkState), make(chan struct{}, 1), room.Told}
 			room.Links[node] = append(room.Links[node], link)

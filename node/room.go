@@ -37,7 +37,8 @@ type Room struct {
 	Scans   chan struct{}
 	Census  chan chan<- []ConnInfo
 	Doors   chan door
-	Again   chan string // why this process must start anew in place
+	Again   chan string  // why this process must start anew in place
+	Names   []proc.Names // by node: where it is dialled
 	Log     *slog.Logger
 	Output  proc.Output // where the log goes
 }

@@ -6,6 +6,7 @@ import (
 
 	"tandem/shard"
 	"tandem/wire"
+	"tandem/wire/proc"
 )
 
 // opened is what one step of the start hands to the next, or why it cannot.
@@ -46,6 +47,11 @@ func prepare(room *Room, out chan<- opened) {
 	}
 	room.Merge = !merges && len(room.Damage) == 0
 	go runCensus(room.Doors, room.Census)
+	for _, m := range room.Members {
+		names := proc.NewNames(m.Address, proc.AskNameServer)
+		room.Names = append(room.Names, names)
+		go proc.RunNames(names)
+	}
 	out <- opened{room: room, err: err}
 }
 
