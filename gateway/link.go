@@ -71,13 +71,22 @@ func runLink(room *Room, node int, link *Link) {
 		if time.Since(since) > goneAfter {
 			reason = fmt.Errorf("%w, %w", reason, errGone)
 		}
-		if text := s.err.Error(); text != said && time.Since(logged) > logEvery {
+		if text := causeOf(s.err); text != said && time.Since(logged) > logEvery {
 			room.Log.Warn("no connection to a node; dialling on", "peer", member.Name, "error", s.err)
 			said, logged = text, time.Now()
 		}
 		refuseUntil(link, reason, time.After(pause), link.Nudge)
 		pause = min(2*pause, redialMost)
 	}
+}
+
+// causeOf returns what went wrong with a connection, without the addresses, which may be others at each dial.
+func causeOf(err error) string {
+	var at *net.OpError
+	if errors.As(err, &at) {
+		return at.Op + ": " + at.Err.Error()
+	}
+	return err.Error()
 }
 
 // refuseUntil fails whatever is asked, and answers for the state, until there is something to receive, and returns that; or until a nudge.

@@ -95,7 +95,7 @@ func RunNames(n Names) {
 		return
 	}
 	r, waiting, results := route{}, []chan<- choice(nil), make(chan found, lookupsMost)
-	ticks := time.NewTicker(refresh)
+	ticks := time.NewTicker(refresh / 4)
 	defer ticks.Stop()
 	for {
 		if now := time.Now(); due(r, now) {
