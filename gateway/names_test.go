@@ -53,7 +53,11 @@ func TestANodeIsFoundByItsName(t *testing.T) {
 	go proc.RunNames(room.Names[0])
 	go runLink(room, 0, link)
 	r := &rig{t: t, room: room}
+	end := time.Now().Add(patience)
 	for again := 0; again < 3; { // several dials while it is looked up
+		if time.Now().After(end) {
+			t.Fatal("it is not said that the name is being looked up")
+		}
 		state := make(chan LinkState, 1)
 		link.State <- state
 		if s := <-state; strings.Contains(s.Reason, "is being looked up") {

@@ -42,6 +42,9 @@ func TestAKnownAddressWaitsForNoLookUp(t *testing.T) {
 		if name != "db-0.test" {
 			t.Errorf("%s is looked up", name)
 		}
+		if until, limited := ctx.Deadline(); !limited || time.Until(until) < time.Second {
+			t.Errorf("a look-up has until %v: no more than a dial, or for ever", until)
+		}
 		select {
 		case a := <-answers:
 			return a.addrs, a.err
