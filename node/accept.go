@@ -59,8 +59,10 @@ func runAccept(args []string) {
 	parser := kong.Must(&told, kong.Name("node accept-loss"), kong.Description(acceptHelp))
 	_, err := parser.Parse(args)
 	parser.FatalIfErrorf(err)
-	err = acceptLoss(told, os.Stdout)
-	stopIf(err)
+	if err = acceptLoss(told, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "node:", err)
+		os.Exit(1)
+	}
 }
 
 // acceptLoss does the command, and writes to out what it does. Errors: ErrFolder, ErrConfig, ErrStore, or of the file system.

@@ -9,38 +9,18 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
-	"syscall"
 	"time"
 
 	"tandem/shard"
+	"tandem/wire/proc"
 )
 
 // damageName is the file of the data folder that notes which copies of shards are damaged. It lies beside RocksDB, which takes no write any more once it
 // has met damage while merging files; while it is there nothing is merged.
 const damageName = "damaged.json"
 
-// suspects returns marks of the shards whose files a failed write, merge or start names.
-func suspects(st Store, member uint64, cause error) map[int]shard.Mark {
-	marks := map[int]shard.Mark{}
-	if !isDamage(cause) || st.db == nil {
-		return marks
-	}
-	for family, files := range filesOf(st) {
-		for _, file := range files {
-			for s := range st.families {
-				if family == familyName(s) && strings.Contains(cause.Error(), file) {
-					marks[s] = shard.Mark{Store: member, Copy: st.ids[s], Reason: cause.Error()}
-				}
-			}
-		}
-	}
-	return marks
-}
-
 // salvage lets a start that met damage begin anew, without merges and knowing of it. It is done if that is not what went wrong.
-func salvage(room *Room, cause error, done chan<- struct{}) {
-	defer close(done)
+func salvage(room *Room, cause error) {
 	found := suspects(room.Store, room.Member, cause)
 	marks, err := readMarks(room.Config.Data)
 	maps.Copy(marks, found)
@@ -48,8 +28,7 @@ func salvage(room *Room, cause error, done chan<- struct{}) {
 		return
 	}
 	room.Log.Error("the data of shards is damaged; they are filled again", "shards", slices.Sorted(maps.Keys(found)), "error", cause)
-	err = syscall.Exec("/proc/self/exe", os.Args, os.Environ())
-	stopIf(wrap(err, "cannot start anew"))
+	proc.StopIf(room.Output, proc.StartAnew(room.Output))
 }
 
 // readMarks returns the marks by shard; shard.RaftPart stands for Raft's saved state. Error: ErrFolder, or of the file system.

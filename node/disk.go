@@ -2,12 +2,11 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"runtime"
-	"syscall"
 	"time"
 
 	"tandem/shard"
+	"tandem/wire/proc"
 )
 
 const (
@@ -136,8 +135,7 @@ func reopen(room *Room, store Store, cause error) {
 		}
 	}
 	room.Log.Info("the disk takes writes again; starting anew")
-	err := syscall.Exec("/proc/self/exe", os.Args, os.Environ())
-	stopIf(wrap(err, "cannot start anew"))
+	proc.StopIf(room.Output, proc.StartAnew(room.Output))
 }
 
 // spread tells every replica how the disk is: why it refuses writes, or "" when it is well. The node falls silent meanwhile.

@@ -8,6 +8,7 @@ import (
 
 	"tandem/shard"
 	"tandem/wire"
+	"tandem/wire/proc"
 )
 
 // relayRig is a relay loop without a link: what it sends is in the link's queue.
@@ -158,7 +159,8 @@ func TestWelcomesThatAreNone(t *testing.T) {
 				conn.Close()
 			}
 		}()
-		room, out := &Room{Config: Config{Silent: 10 * time.Second}, Members: []Member{{Name: "db-0", Address: listener.Addr().String()}}}, make(chan call, 1)
+		room, out := &Room{Config: Config{Silent: 10 * time.Second}, Members: []Member{{Name: "db-0"}},
+			Names: []proc.Names{proc.NewNames(listener.Addr().String(), nil)}}, make(chan call, 1)
 		go dial(room, 0, out)
 		if c := <-out; c.err == nil {
 			t.Errorf("%s: no error", name)

@@ -249,13 +249,20 @@ func badFiles(st Store) map[int]string {
 	return bad
 }
 
-// filesOf returns the names of the files of each column family, as errors have them.
-func filesOf(st Store) map[string][]string {
-	files := map[string][]string{}
-	for _, f := range st.db.GetLiveFilesMetaData() {
-		files[f.ColumnFamilyName] = append(files[f.ColumnFamilyName], f.Name)
+// suspects returns marks, by shard, of the copies whose files a failed write, merge or start names.
+func suspects(st Store, member uint64, cause error) map[int]shard.Mark {
+	marks := map[int]shard.Mark{}
+	if !isDamage(cause) || st.db == nil {
+		return marks
 	}
-	return files
+	for _, f := range st.db.GetLiveFilesMetaData() {
+		s := 0
+		n, _ := fmt.Sscanf(f.ColumnFamilyName, familyFormat, &s)
+		if n == 1 && s < len(st.ids) && strings.Contains(cause.Error(), f.Name) {
+			marks[s] = shard.Mark{Store: member, Copy: st.ids[s], Reason: cause.Error()}
+		}
+	}
+	return marks
 }
 
 // startMerges lets RocksDB merge files from now on.

@@ -6,6 +6,7 @@ import (
 
 	"tandem/shard"
 	"tandem/wire"
+	"tandem/wire/proc"
 )
 
 // Room is how this node's loops are wired: settings, handles and channels, none of which changes after the start.
@@ -38,8 +39,10 @@ type Room struct {
 	Scans   chan struct{}
 	Census  chan chan<- []ConnInfo
 	Doors   chan door
-	Again   chan string // why this process must start anew in place
+	Again   chan string  // why this process must start anew in place
+	Names   []proc.Names // by node: where it is dialled
 	Log     *slog.Logger
+	Output  proc.Output // where the log goes
 }
 
 const (

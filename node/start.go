@@ -4,13 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"runtime"
-	"syscall"
 	"time"
 
 	"tandem/shard"
 	"tandem/wire"
+	"tandem/wire/proc"
 )
 
 // opened is what one step of the start hands to the next, or why it cannot.
@@ -50,11 +49,16 @@ func prepare(room *Room, out chan<- opened) {
 		aside, err := setAside(room.Config.Data, time.Now())
 		if err == nil {
 			room.Log.Error("the store cannot be used; it is set aside, and a new one begins", "reason", s.err, "aside", aside)
-			err = syscall.Exec("/proc/self/exe", os.Args, os.Environ())
+			err = proc.StartAnew(room.Output)
 		}
 		s.err = fmt.Errorf("%w; a new store cannot begin: %w", s.err, err)
 	}
 	go runCensus(room.Doors, room.Census)
+	for _, m := range room.Members {
+		names := proc.NewNames(m.Address, proc.AskNameServer)
+		room.Names = append(room.Names, names)
+		go proc.RunNames(names)
+	}
 	w := written{start: uint64(room.Life), held: s.held, totals: make([]uint64, shard.RaftPart+1)}
 	out <- opened{room: room, saved: s.saved, written: w, err: s.err}
 }
