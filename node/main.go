@@ -15,6 +15,11 @@ import (
 	"tandem/wire/proc"
 )
 
+// nodeHelp says what the program is.
+const nodeHelp = "A database node of a Tandem cluster: holds shards of users and speaks the wire protocol. " +
+	"With accept-loss as its first argument it is the command by which an operator accepts that what only this node had is damaged; " +
+	"node accept-loss --help explains it."
+
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == "accept-loss" {
 		runAccept(os.Args[2:])
@@ -24,8 +29,7 @@ func main() {
 	output := proc.Start("node")
 	kong.Parse(&config, kong.Name("node"), kong.DefaultEnvars("TANDEM"), kong.Writers(os.Stdout, output),
 		kong.Exit(func(code int) { proc.Exit(output, code) }),
-		kong.Description("A database node of a Tandem cluster: holds shards of users and speaks the wire protocol. "+
-			"With accept-loss as its first argument it is the command by which an operator accepts that what only this node had is damaged; node accept-loss --help explains it."))
+		kong.Description(nodeHelp))
 	if config.Health {
 		os.Exit(probe(config.Listen))
 	}
@@ -39,11 +43,11 @@ func main() {
 	listener, err := net.Listen("tcp", config.Listen)
 	proc.StopIf(output, wrap(err, "cannot listen on "+config.Listen+" (is another process there?)"))
 	steps := make(chan opened, 1)
-	begun := newRoom(config, shard.Layout{Nodes: len(members), Shards: config.Shards}, members, self, log)
-	begun.Output = output
-	go prepare(begun, steps)
+	go prepare(newRoom(config, shard.Layout{Nodes: len(members), Shards: config.Shards}, members, self, output, log), steps)
 	unready := <-steps
-	salvage(unready.room, unready.err)
+	salvaged := make(chan struct{})
+	go salvage(unready.room, unready.err, salvaged)
+	<-salvaged
 	proc.StopIf(output, unready.err)
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
@@ -52,10 +56,12 @@ func main() {
 	case why := <-stop: // nothing was promised yet
 		log.Info("stopping before the cluster was born", "signal", why.String())
 	case all := <-steps:
-		salvage(unready.room, all.err)
+		salvaged = make(chan struct{})
+		go salvage(unready.room, all.err, salvaged)
+		<-salvaged
 		proc.StopIf(output, all.err)
 		room, again := all.room, ""
-		log.Info("serving", "listen", listener.Addr().String(), "data", config.Data, "store", room.Facts.Store, "member", room.Member)
+		log.Info("serving", "listen", listener.Addr(), "data", config.Data, "store", room.Facts.Store, "member", room.Member)
 		select {
 		case why := <-stop:
 			log.Info("stopping", "signal", why.String())
@@ -66,8 +72,7 @@ func main() {
 		go leave(room, left)
 		<-left
 		if again != "" {
-			listener.Close()
-			proc.StopIf(output, proc.StartAnew(output))
+			proc.StopIf(output, proc.StartAnew(output)) // which closes what was open
 		}
 	}
 	listener.Close()

@@ -51,8 +51,8 @@ const (
 )
 
 // newRoom makes the channels; the loops are not running yet.
-func newRoom(c Config, l shard.Layout, members []Member, self int, log *slog.Logger) *Room {
-	return &Room{Config: c, Layout: l, Members: members, Self: self, Log: log, Desks: make([]*Desk, l.Shards), Links: make([]*Link, l.Nodes), Pacts: make([]*PactDesk, l.Nodes),
+func newRoom(c Config, l shard.Layout, members []Member, self int, output proc.Output, log *slog.Logger) *Room {
+	return &Room{Config: c, Layout: l, Members: members, Self: self, Output: output, Log: log, Desks: make([]*Desk, l.Shards), Links: make([]*Link, l.Nodes), Pacts: make([]*PactDesk, l.Nodes),
 		Disk: make(chan []Part, 2*shard.MaxPending*l.Shards), Pulse: make(chan beat, 64), Index: make(chan indexNote, 1<<10), Lookups: make(chan indexAsk),
 		Watch: make(chan watcher, 64), Scans: make(chan struct{}, scansAtOnce), Census: make(chan chan<- []ConnInfo), Doors: make(chan door, 64), Again: make(chan string, 1), Synced: make(chan shard.BatchHead, 1), Damage: make(chan damageNote, 64), Opened: make(chan struct{})}
 }

@@ -14,6 +14,7 @@ import (
 
 	"tandem/shard"
 	"tandem/wire"
+	"tandem/wire/proc"
 )
 
 // configsOf makes the settings of three nodes with free ports, and the listeners there.
@@ -72,7 +73,7 @@ func startNode(t testing.TB, c Config, l net.Listener) *Room {
 		return nil
 	}
 	steps := make(chan opened, 1)
-	go prepare(newRoom(c, shard.Layout{Nodes: len(members), Shards: c.Shards}, members, self, slog.New(slog.DiscardHandler)), steps)
+	go prepare(newRoom(c, shard.Layout{Nodes: len(members), Shards: c.Shards}, members, self, proc.Output{}, slog.New(slog.DiscardHandler)), steps)
 	unready := <-steps
 	if unready.err != nil {
 		t.Error(unready.err)
