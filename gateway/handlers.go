@@ -248,7 +248,7 @@ func listUsers(room *Room, c *call) response {
 			return unavailable(err)
 		}
 		frames, behind := planPage(room.Layout, q, first, census)
-		users, failed, err := readPage(room, frames, q.Limit, c.until)
+		users, total, failed, err := readPage(room, frames, census, q.Limit, c.until)
 		more := behind < room.Layout.Shards
 		switch {
 		case err != nil:
@@ -266,7 +266,7 @@ func listUsers(room *Room, c *call) response {
 			body, last = appendUser(body, &users[i]), users[i].ID
 		}
 		return response{status: http.StatusOK, body: append(body, "]\n"...), touched: census.touched,
-			total: strconv.FormatUint(census.total, 10), link: link(q, census.total, uint64(len(users)), last, more)}
+			total: strconv.FormatUint(total, 10), link: link(q, total, uint64(len(users)), last, more)}
 	}
 	return unavailable(fmt.Errorf("%w: %w", ErrUnavailable, reason))
 }

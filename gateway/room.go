@@ -43,6 +43,8 @@ type request struct {
 	message *wire.Message
 	reply   chan reply
 	try     try
+	heard   chan<- struct{} // of a list, one place: told when a part of its answer has come
+	pages   []wire.Record   // that part
 }
 
 // try is when a try was made, and until when a node may still begin what it asks; both in ns on the boot-time clock.

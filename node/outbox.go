@@ -63,7 +63,7 @@ func fill(box outbox, r *owned, fx *shard.Effect) outbox {
 }
 
 // prompt carries out an effect that sends no frame by itself, or says that it is none.
-func prompt(room *Room, box outbox, r *owned, fx *shard.Effect) (outbox, bool) {
+func prompt(room *Room, store Store, box outbox, r *owned, fx *shard.Effect) (outbox, bool) {
 	s := r.state.Shard
 	switch fx.Kind {
 	case shard.SetAlarm:
@@ -75,7 +75,7 @@ func prompt(room *Room, box outbox, r *owned, fx *shard.Effect) (outbox, bool) {
 			breakLink(room.Links[r.peer], fx.Stream)
 		}
 	case shard.FeedSnapshot:
-		scan := openScan(room.Store, s)
+		scan := openScan(store, s)
 		window := windowOf(&r.state)
 		go feedSnapshot(room, s, *fx, scan, window)
 	case shard.Relay:

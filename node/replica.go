@@ -19,7 +19,8 @@ var codes = [...]wire.Code{
 type owned struct {
 	state  shard.Replica
 	counts buckets
-	users  uint64 // the sum of the counts
+	last   buckets // LSN of the last write in each bucket that was handed to the disk
+	users  uint64  // the sum of the counts
 	served Served
 	rings  bool   // an alarm is set
 	peer   int    // the node that holds the other replica
@@ -45,13 +46,14 @@ type pile struct {
 const eventsAtOnce = 256
 
 // runReplicas is the loop of some replicas. It owns their states: it takes the events that wait, reads from RocksDB what each needs, asks the
-// core, and carries the effects out, one hand-over for all that goes to the same receiver.
+// core, and carries the effects out, one hand-over for all that goes to the same receiver. Nobody else reads by the column families of its shards: who
+// wants to read more than a user is given a view that the loop opens.
 func runReplicas(room *Room, desk *Desk, replicas []owned) {
 	at := make([]int, len(room.Desks)) // by shard, the replica's place
 	for i := range replicas {
 		at[replicas[i].state.Shard] = i
 	}
-	alarm, ringing := time.NewTimer(time.Hour), false
+	alarm, ringing, store := time.NewTimer(time.Hour), false, room.Store
 	box := outbox{letters: make([][]letter, len(room.Links)), wants: make([][]shard.PactEvent, len(room.Links)), scratch: &wire.Message{}}
 	effects, events, own := []shard.Effect(nil), []*shard.Event(nil), []shard.Event(nil) // own: the events that are made here
 	for {
@@ -68,15 +70,14 @@ func runReplicas(room *Room, desk *Desk, replicas []owned) {
 		case ask := <-desk.Inspect:
 			ask <- inspect(replicas)
 			continue
-		case ask := <-desk.Counts:
-			ask.reply <- replicas[at[ask.shard]].counts
-			continue
+		case ask := <-desk.Opens:
+			events = showMoment(store, &replicas[at[ask.shard]], ask, events[:0])
 		}
 		now, err := clock(), error(nil)
 		for _, event := range events {
 			r := &replicas[at[event.Shard]]
 			r.served = count(r.served, event.Kind)
-			if now, err = lookUp(room, &r.state, event, now); err != nil {
+			if now, err = lookUp(room, store, &r.state, event, now); err != nil {
 				box = fill(box, r, unreadable(room, event, err))
 				if !isDamage(err) {
 					continue
@@ -92,7 +93,7 @@ func runReplicas(room *Room, desk *Desk, replicas []owned) {
 					continue
 				}
 				done := false
-				if box, done = prompt(room, box, r, fx); !done {
+				if box, done = prompt(room, store, box, r, fx); !done {
 					box = fill(box, r, fx)
 				}
 			}
@@ -195,7 +196,7 @@ func count(served Served, kind shard.EventKind) Served {
 }
 
 // lookUp reads the user that a get or a write is about, where this node leads, and returns the time after it (rule R1); else before.
-func lookUp(room *Room, state *shard.Replica, e *shard.Event, before int64) (now int64, err error) {
+func lookUp(room *Room, store Store, state *shard.Replica, e *shard.Event, before int64) (now int64, err error) {
 	asks := e.Kind == shard.WriteAsked || e.Kind == shard.ReadDone
 	if !asks || state.View.Leader != room.Self {
 		return before, nil
@@ -204,7 +205,7 @@ func lookUp(room *Room, state *shard.Replica, e *shard.Event, before int64) (now
 	_, bucket := shard.Place(room.Layout, id)
 	var space [160]byte
 	key := shard.AppendKey(space[:0], bucket, id)
-	value, err := getUser(room.Store, state.Shard, key)
+	value, err := getUser(store, state.Shard, key)
 	now = clock()
 	if err != nil || value == nil {
 		return now, err
@@ -212,6 +213,15 @@ func lookUp(room *Room, state *shard.Replica, e *shard.Event, before int64) (now
 	e.Current, err = decodeValue(value)
 	e.Current.ID, e.Exists = id, err == nil
 	return now, err
+}
+
+// showMoment opens a view of a shard, and asks the core whether what it shows may be given out, if that is asked.
+func showMoment(store Store, r *owned, ask scanAsk, events []*shard.Event) []*shard.Event {
+	ask.opened <- Moment{openScan(store, ask.shard), r.counts, shard.Doubtful(&r.state, (*[256]uint64)(&r.last)), r.state.View.Leader == r.state.Self}
+	if ask.confirmed == nil {
+		return events
+	}
+	return append(events, &shard.Event{Kind: shard.ScanDone, Shard: ask.shard, Caller: ask.confirmed})
 }
 
 // deliver queues what goes out by a connection. One that does not read, so that its queue is full, is closed: nobody waits for it.

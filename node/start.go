@@ -45,7 +45,7 @@ func prepare(room *Room, out chan<- opened) {
 		room.Member, err = memberID(room.Self, room.Facts)
 	}
 	room.Merge = !merges && len(room.Damage) == 0
-	go runCensus(room.Doors, room.Census)
+	go runCensus(room.Doors, room.Census, room.Log)
 	out <- opened{room: room, err: err}
 }
 
@@ -112,7 +112,7 @@ func start(all opened, done chan<- opened) {
 		loops = max(1, runtime.NumCPU()/2)
 	}
 	for range loops {
-		room.Loops = append(room.Loops, &Desk{In: make(chan []*shard.Event, deskQueue), Stored: make(chan []mark, 1), Sick: make(chan string, 1), Inspect: make(chan chan<- []Inspection), Counts: make(chan countsAsk)})
+		room.Loops = append(room.Loops, &Desk{In: make(chan []*shard.Event, deskQueue), Stored: make(chan []mark, 1), Sick: make(chan string, 1), Inspect: make(chan chan<- []Inspection), Opens: make(chan scanAsk)})
 	}
 	shared := make([][]int, room.Layout.Nodes)
 	shares := make([][]owned, loops)
