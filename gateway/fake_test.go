@@ -92,7 +92,7 @@ func newNervousRig(t testing.TB, deadline, try, silence time.Duration) *rig {
 		r.nodes = append(r.nodes, n)
 		members = append(members, Member{n.name, n.listener.Addr().String()})
 	}
-	config := Config{Listen: "test", Cluster: "tandem", Shards: layout.Shards, Links: 2, Deadline: deadline, Try: try, Silence: silence, MaxConnections: 100}
+	config := Config{Listen: "test", Cluster: "tandem", Shards: layout.Shards, Links: 2, Deadline: deadline, Try: try, Silence: silence, MaxConnections: 100, Lists: 32, UnreadMB: 64, SlowKB: 1024}
 	r.room = open(config, members, layout, slog.New(slog.DiscardHandler))
 	server := httptest.NewServer(routes(r.room))
 	r.url = server.URL

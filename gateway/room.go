@@ -17,6 +17,7 @@ type Room struct {
 	Told    chan told     // what nodes say the views are
 	Links   [][]*Link     // by node: its connections
 	Lists   chan struct{} // has an element for each list under way
+	Unread  chan<- unreadNote
 	Metrics Metrics
 	Log     *slog.Logger
 }

@@ -25,6 +25,9 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbagePercent)
 	}
+	if os.Getenv("GOMEMLIMIT") == "" { // with much that is unread the heap is not small any more, nor the garbage
+		debug.SetMemoryLimit(int64(config.UnreadMB)<<20 + heapMost)
+	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil)).With("node", config.Name)
 	members, self, err := check(config)
 	stopIf(err)
@@ -74,6 +77,9 @@ func main() {
 // garbagePercent is how much garbage may gather, in percent of the live heap, which is small: collecting less often costs a few MiB. GOGC in the
 // environment overrides it.
 const garbagePercent = 400
+
+// heapMost is the heap in bytes, beside what --unread-mb allows, from which on garbage is collected as it comes. GOMEMLIMIT in the environment overrides it.
+const heapMost = 256 << 20
 
 // stopIf ends a node that cannot start or stop as it should, with the reason.
 func stopIf(err error) {
