@@ -8,8 +8,8 @@ import (
 	"tandem/wire"
 )
 
-// planPage cuts a page into frames for the nodes of the cover. Each asks for a whole page, so that what was inserted since the count pushes nobody out, but
-// for the last one of a page at an offset. A walk reads from shard first on. behind is the first shard with users that the page does not reach.
+// planPage cuts a page into frames for the nodes of the cover. Each asks for a whole page, so that what was inserted since the count pushes nobody out; the
+// last one of a page at an offset asks for what the others are to leave of it. A walk reads from shard first on. behind is the first shard with users that the page does not reach.
 func planPage(l shard.Layout, q Query, first int, c census) (frames []routed, behind int) {
 	segments, after := shard.PlanOffset(c.counts, q.Offset, q.Limit), []byte(nil)
 	home, _ := shard.Place(l, q.After)
@@ -20,12 +20,13 @@ func planPage(l shard.Layout, q Query, first int, c census) (frames []routed, be
 		rest := append(make([]uint64, first), c.counts[first:]...)
 		segments = shard.PlanOffset(rest, 0, q.Limit)
 	}
-	behind = first
+	behind, left := first, q.Limit
 	for i, part := range segments {
 		m := &wire.Message{Kind: wire.List, Shard: uint64(part.Shard), Offset: part.Offset, Limit: q.Limit}
 		if !q.Walk && i == len(segments)-1 {
-			m.Limit = part.Limit
+			m.Limit = left
 		}
+		left -= part.Limit
 		if i == 0 {
 			m.After = after
 		}
