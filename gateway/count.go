@@ -16,8 +16,8 @@ type routed struct {
 	message *wire.Message
 }
 
-// askAll sends reads to their nodes at once and waits for all answers, no longer than within when nothing comes, and no longer than most in all.
-// failed is the node whose answer is missing, with err; -1 if none is.
+// askAll sends reads to their nodes at once and waits for all answers, no longer than within when nothing comes, and no
+// longer than most in all. failed is the node whose answer is missing, with err; -1 if none is.
 func askAll(room *Room, frames []routed, within, most time.Duration) (answers []*wire.Message, failed int, err error) {
 	requests, heard := make([]request, len(frames)), make(chan struct{}, 1)
 	for i, f := range frames {

@@ -186,7 +186,8 @@ func serveLink(link *Link, s session, ended chan<- error) {
 	ended <- err
 }
 
-// giveAnswers gives answers to those who wait for them, and returns how far the node's clock is ahead, as the newest pong says.
+// giveAnswers gives answers to those who wait for them, and returns how far the node's clock is ahead, as the newest
+// pong says.
 func giveAnswers(pending map[uint64]request, batch []*wire.Message, offset int64) int64 {
 	for _, m := range batch {
 		if m.Kind == wire.Pong {
@@ -210,8 +211,8 @@ func giveAnswers(pending map[uint64]request, batch []*wire.Message, offset int64
 	return offset
 }
 
-// gather returns the answer to a request once it is whole: the pages of a list, of which all but the last say that more follow, become one. One that brings
-// more than was asked for is whole at once, as it is, for whoever asked to refuse.
+// gather returns the answer to a request once it is whole: the pages of a list, of which all but the last say that more
+// follow, become one. One that brings more than was asked for is whole at once, as it is, for whoever asked to refuse.
 func gather(r *request, m *wire.Message) (answer *wire.Message, whole bool) {
 	if m.Kind != wire.Page {
 		return m, true

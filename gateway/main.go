@@ -30,7 +30,8 @@ const (
 // environment overrides it.
 const garbagePercent = 400
 
-// heapMost is the heap in bytes, beside what --unread-mb allows, from which on garbage is collected as it comes. GOMEMLIMIT in the environment overrides it.
+// heapMost is the heap in bytes, beside what --unread-mb allows, from which on garbage is collected as it comes.
+// GOMEMLIMIT in the environment overrides it.
 const heapMost = 192 << 20
 
 func main() {

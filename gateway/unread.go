@@ -15,8 +15,9 @@ const (
 	firstGrace = time.Second
 )
 
-// unreadNote is how the bytes of a list's answer are taken and given back: first with over unset, which is answered by granted, of one place, when there is
-// room; then with over set, when the answer was written, or when nobody waits for the room any more.
+// unreadNote is how the bytes of a list's answer are taken and given back: first with over unset, which is answered by
+// granted, of one place, when there is room; then with over set, when the answer was written, or when nobody waits for
+// the room any more.
 type unreadNote struct {
 	bytes   int
 	granted chan struct{}
@@ -30,8 +31,8 @@ type unreadPool struct {
 	gauge       prometheus.Gauge
 }
 
-// runUnread is the loop that owns how many bytes of lists are built and not yet taken by their clients. Small ones have room of their own, so that clients
-// that read long lists slowly leave some to everybody else.
+// runUnread is the loop that owns how many bytes of lists are built and not yet taken by their clients. Small ones have
+// room of their own, so that clients that read long lists slowly leave some to everybody else.
 func runUnread(notes <-chan unreadNote, small, long unreadPool) {
 	for n := range notes {
 		if n.bytes <= smallMost {
@@ -62,8 +63,8 @@ func noteUnread(p unreadPool, n unreadNote) unreadPool {
 	return p
 }
 
-// takeUnread takes room for a list of so many bytes, until a time on the boot-time clock. The note gives the room back. If there is none, refused is what
-// the list is answered with.
+// takeUnread takes room for a list of so many bytes, until a time on the boot-time clock. The note gives the room back.
+// If there is none, refused is what the list is answered with.
 func takeUnread(room *Room, bytes int, until int64) (n *unreadNote, refused *response) {
 	if most := longMost(room.Config); bytes > most {
 		a := problem(http.StatusBadRequest, "the page is too long", []FieldError{{"limit", fmt.Sprintf("expected a smaller one: these users have %d bytes, at most %d are allowed", bytes, most)}})
@@ -85,8 +86,8 @@ func takeUnread(room *Room, bytes int, until int64) (n *unreadNote, refused *res
 	}
 }
 
-// writeBody writes a body step by step. A client has a second, and for each byte what --slow-kb gives it, but no longer than for any answer; else it is cut
-// off, and the answer is false.
+// writeBody writes a body step by step. A client has a second, and for each byte what --slow-kb gives it, but no longer
+// than for any answer; else it is cut off, and the answer is false.
 func writeBody(w http.ResponseWriter, body []byte, slowKB int) bool {
 	control, began := http.NewResponseController(w), time.Now()
 	for sent := 0; sent < len(body); {

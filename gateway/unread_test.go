@@ -16,7 +16,8 @@ import (
 	"tandem/wire"
 )
 
-// The users that a node has more of than it counted push nobody out, and the total is of the moment that the page shows.
+// The users that a node has more of than it counted push nobody out, and the total is of the moment that the page
+// shows.
 func TestAPageOfMoreThanWasCounted(t *testing.T) {
 	r := newRig(t, ample, ample/4)
 	r.fill(300)
@@ -66,8 +67,8 @@ func (r *rig) metric(line string) float64 {
 	return n
 }
 
-// Lists that their clients do not take are bounded in bytes, those that find no room get 503, and small lists are served meanwhile. When the clients are cut
-// off the room is there again.
+// Lists that their clients do not take are bounded in bytes, those that find no room get 503, and small lists are
+// served meanwhile. When the clients are cut off the room is there again.
 func TestSlowReadersAreBounded(t *testing.T) {
 	r := newRig(t, 2*time.Second, time.Second)
 	r.fill(50)

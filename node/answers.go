@@ -267,7 +267,8 @@ func lineConns(room *Room, _ []string) any {
 	return map[string]any{"open": len(list), "connections": list[:most]}
 }
 
-// momentOf has the loop of a shard's replica open a view of it, whether what it shows is committed or not. The view must be closed.
+// momentOf has the loop of a shard's replica open a view of it, whether what it shows is committed or not. The view
+// must be closed.
 func momentOf(room *Room, s int) Moment {
 	opened := make(chan Moment, 1)
 	room.Desks[s].Opens <- scanAsk{shard: s, opened: opened}

@@ -77,7 +77,8 @@ func serveLines(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struct
 	}
 }
 
-// obey runs one line. held tells that its answer has one of the places for long ones, to be given back when it is written.
+// obey runs one line. held tells that its answer has one of the places for long ones, to be given back when it is
+// written.
 func obey(room *Room, text string) (answer any, held bool) {
 	words := strings.Fields(text)
 	name, args := strings.ToUpper(words[0]), words[1:]

@@ -13,8 +13,9 @@ const (
 	takeWithin = time.Second             // for a page that is not the last one to leave
 )
 
-// listPage answers a list from one moment of its shard, in as many pages as it takes. The next page is read when the one before has left, and none is sent
-// before the replica has said that what the view shows is committed and may be given out (rules R1, R2).
+// listPage answers a list from one moment of its shard, in as many pages as it takes. The next page is read when the
+// one before has left, and none is sent before the replica has said that what the view shows is committed and may be
+// given out (rules R1, R2).
 func listPage(room *Room, conn *Conn, m *wire.Message) {
 	if refusal := admit(room, conn, m.ID); refusal != nil {
 		deliver(conn, answers{Message: refusal})
@@ -61,8 +62,8 @@ func listPage(room *Room, conn *Conn, m *wire.Message) {
 	}
 }
 
-// admit waits for a list's turn to make pages, among those of its connection and of all, so that what clients do not read is bounded. It returns the error
-// for the list if the turn does not come.
+// admit waits for a list's turn to make pages, among those of its connection and of all, so that what clients do not
+// read is bounded. It returns the error for the list if the turn does not come.
 func admit(room *Room, conn *Conn, id uint64) *wire.Message {
 	late := time.NewTimer(answerWithin)
 	defer late.Stop()
@@ -95,7 +96,8 @@ func awaitLeft(id uint64, left, gone <-chan struct{}) *wire.Message {
 	}
 }
 
-// confirmation waits until the replica says that what a view shows may be given out; else it is the error for the request.
+// confirmation waits until the replica says that what a view shows may be given out; else it is the error for the
+// request.
 func confirmation(id uint64, confirmed <-chan shard.Reply) *wire.Message {
 	late := time.NewTimer(answerWithin)
 	defer late.Stop()
@@ -125,8 +127,9 @@ type rest struct {
 	most  uint64 // 0 when nothing is left
 }
 
-// startOf returns where a list begins, behind the id m.After or at m.Offset, in the order (bucket, id), and the number of the shard's users. Whole buckets
-// before the offset are skipped by their counts; those that are in doubt the view itself has.
+// startOf returns where a list begins, behind the id m.After or at m.Offset, in the order (bucket, id), and the number
+// of the shard's users. Whole buckets before the offset are skipped by their counts; those that are in doubt the view
+// itself has.
 func startOf(l shard.Layout, moment Moment, m *wire.Message) (users uint64, at rest, err error) {
 	counts := moment.Counts
 	for _, bucket := range moment.Doubtful {

@@ -35,8 +35,8 @@ func inOrder(ids []string) []string {
 	return slices.SortedFunc(slices.Values(ids), func(a, b string) int { return strings.Compare(key(a), key(b)) })
 }
 
-// What is handed to the disk and not stored yet, and what is stored while a page is read, is in no part of the page: not in where it begins, not in its
-// users, not in their number.
+// What is handed to the disk and not stored yet, and what is stored while a page is read, is in no part of the page:
+// not in where it begins, not in its users, not in their number.
 func TestAPageIsOfOneMoment(t *testing.T) {
 	room := councilRoom(t, t.TempDir(), testLayout, 0)
 	var err error
@@ -141,7 +141,8 @@ func TestAListInSeveralPages(t *testing.T) {
 	}
 }
 
-// A client that asks for lists and reads none holds its share of pages and no more, is closed, and leaves nothing behind; others are served meanwhile.
+// A client that asks for lists and reads none holds its share of pages and no more, is closed, and leaves nothing
+// behind; others are served meanwhile.
 func TestADeafClientIsBounded(t *testing.T) {
 	rooms := startCluster(t)
 	s := 2
@@ -236,7 +237,8 @@ func TestAllThatIsUnreadIsBounded(t *testing.T) {
 	}
 }
 
-// Only the loop of replicas reads by the column families of shards once the node has started: what else reads has a view that the loop opened.
+// Only the loop of replicas reads by the column families of shards once the node has started: what else reads has a
+// view that the loop opened.
 func TestWhoReadsByAColumnFamily(t *testing.T) {
 	allowed := map[string][]string{"openScan(": {"rocks.go", "boot.go", "replica.go", "outbox.go"}, "getUser(": {"rocks.go", "replica.go"}, ".families": {"rocks.go", "damage.go"}}
 	for name, text := range sources(t) {

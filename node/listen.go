@@ -64,7 +64,8 @@ func greet(room *Room, raw net.Conn, seats <-chan struct{}) {
 	<-seats
 }
 
-// runCensus is the loop that knows the open connections. Of those that are closed because their answers are not read it logs one a second at most.
+// runCensus is the loop that knows the open connections. Of those that are closed because their answers are not read it
+// logs one a second at most.
 func runCensus(doors <-chan door, asks <-chan chan<- census, log *slog.Logger) {
 	open, deaf, said := map[net.Conn]ConnInfo{}, 0, time.Time{}
 	for {

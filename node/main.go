@@ -78,7 +78,8 @@ func main() {
 // environment overrides it.
 const garbagePercent = 400
 
-// heapMost is the heap in bytes, beside what --unread-mb allows, from which on garbage is collected as it comes. GOMEMLIMIT in the environment overrides it.
+// heapMost is the heap in bytes, beside what --unread-mb allows, from which on garbage is collected as it comes.
+// GOMEMLIMIT in the environment overrides it.
 const heapMost = 256 << 20
 
 // stopIf ends a node that cannot start or stop as it should, with the reason.

@@ -45,9 +45,10 @@ type pile struct {
 // eventsAtOnce is how many events a loop takes before it sends what they led to.
 const eventsAtOnce = 256
 
-// runReplicas is the loop of some replicas. It owns their states: it takes the events that wait, reads from RocksDB what each needs, asks the
-// core, and carries the effects out, one hand-over for all that goes to the same receiver. Nobody else reads by the column families of its shards: who
-// wants to read more than a user is given a view that the loop opens.
+// runReplicas is the loop of some replicas. It owns their states: it takes the events that wait, reads from RocksDB
+// what each needs, asks the core, and carries the effects out, one hand-over for all that goes to the same receiver.
+// Nobody else reads by the column families of its shards: who wants to read more than a user is given a view that the
+// loop opens.
 func runReplicas(room *Room, desk *Desk, replicas []owned) {
 	at := make([]int, len(room.Desks)) // by shard, the replica's place
 	for i := range replicas {

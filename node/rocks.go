@@ -222,7 +222,8 @@ func getUser(st Store, s int, key []byte) ([]byte, error) {
 // isDamage tells whether an error means that data on the disk fails its checksum.
 func isDamage(err error) bool { return err != nil && strings.Contains(err.Error(), ": Corruption") }
 
-// Scan is an open view of a shard as it was when it was opened, whatever becomes of the shard since. It must be closed. One goroutine reads it at a time.
+// Scan is an open view of a shard as it was when it was opened, whatever becomes of the shard since. It must be closed.
+// One goroutine reads it at a time.
 type Scan struct{ it *grocksdb.Iterator }
 
 // openScan opens a view of shard s, which takes some microseconds.
@@ -230,8 +231,8 @@ func openScan(st Store, s int) Scan { return Scan{st.db.NewIteratorCF(st.scan, s
 
 func closeScan(scan Scan) { scan.it.Close() }
 
-// walkScan calls see with each key and value of a scan from start on but the first skip of them, both valid during the call only, until see returns
-// false.
+// walkScan calls see with each key and value of a scan from start on but the first skip of them, both valid during the
+// call only, until see returns false.
 func walkScan(scan Scan, start []byte, skip uint64, see func(key, value []byte) bool) error {
 	for scan.it.Seek(start); skip > 0 && scan.it.Valid(); skip-- {
 		scan.it.Next()

@@ -66,8 +66,8 @@ type Desk struct {
 	Opens   chan scanAsk
 }
 
-// scanAsk asks a loop for a view of a shard. opened has one place, and who asks closes the view. confirmed has one place for whether, and that, what the
-// view shows may be given out; it is nil if that is not asked.
+// scanAsk asks a loop for a view of a shard. opened has one place, and who asks closes the view. confirmed has one
+// place for whether, and that, what the view shows may be given out; it is nil if that is not asked.
 type scanAsk struct {
 	shard     int
 	opened    chan<- Moment
@@ -163,7 +163,8 @@ type door struct {
 	Deaf string // why it is closed whose answers are not read; "" if that is not so
 }
 
-// census is what is known of the connections: those that are open, and how many were closed because their answers were not read.
+// census is what is known of the connections: those that are open, and how many were closed because their answers were
+// not read.
 type census struct {
 	open []ConnInfo
 	deaf int

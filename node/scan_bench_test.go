@@ -7,7 +7,8 @@ import (
 	"tandem/shard"
 )
 
-// benchStore is a store of one shard with so many users, each created and a third of them updated, as the write log brings them.
+// benchStore is a store of one shard with so many users, each created and a third of them updated, as the write log
+// brings them.
 func benchStore(b *testing.B, users int) Store {
 	c := Config{Data: b.TempDir(), Shards: 3, CacheMB: 8}
 	store, err := openStore(c, true)

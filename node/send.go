@@ -20,8 +20,8 @@ const (
 	stallFor   = 2 * time.Second // without a byte that a client takes, its connection is closed
 )
 
-// backlog is what has not been sent of a connection's answers: frames, how many bytes of them count as unread, how many requests they answer, and who
-// waits for pages among them to leave.
+// backlog is what has not been sent of a connection's answers: frames, how many bytes of them count as unread, how many
+// requests they answer, and who waits for pages among them to leave.
 type backlog struct {
 	frames []byte
 	unread int
@@ -35,10 +35,11 @@ func newConn(room *Room, raw net.Conn) *Conn {
 		Pages: make(chan struct{}, max(1, room.Config.UnreadEachMB<<20/pageMost)), Gone: make(chan struct{})}
 }
 
-// sendAnswers is the loop that owns what a connection has to send: all that waits goes out in one system call. What the system does not take at once, as
-// the client does not read, a goroutine pushes on while the loop takes what comes, so that it always knows how much is unread; beyond the connection's
-// share, or when all connections have no more, the connection is closed. A request's slot is free when its answer has left, so that a client that does not
-// read is read no further. After the reader has finished the loop sends what is left and ends.
+// sendAnswers is the loop that owns what a connection has to send: all that waits goes out in one system call. What the
+// system does not take at once, as the client does not read, a goroutine pushes on while the loop takes what comes, so
+// that it always knows how much is unread; beyond the connection's share, or when all connections have no more, the
+// connection is closed. A request's slot is free when its answer has left, so that a client that does not read is read
+// no further. After the reader has finished the loop sends what is left and ends.
 func sendAnswers(room *Room, conn *Conn, finished <-chan struct{}) {
 	defer close(conn.Gone)
 	var waiting, moving backlog // moving is what the goroutine pushes; it does while it has frames
@@ -80,8 +81,8 @@ func sendAnswers(room *Room, conn *Conn, finished <-chan struct{}) {
 // errUnread marks a connection that leaves too much unread, or anything for too long.
 var errUnread = errors.New("its client does not read")
 
-// takeUnread takes units of what all connections may leave unread, or gives them back, so that they cover one that leaves so many bytes. Error: errUnread,
-// if that is more than its share, or all are taken.
+// takeUnread takes units of what all connections may leave unread, or gives them back, so that they cover one that
+// leaves so many bytes. Error: errUnread, if that is more than its share, or all are taken.
 func takeUnread(room *Room, taken, bytes int) (int, error) {
 	if most := max(unreadOwn, int(room.Config.UnreadEachMB<<20)); bytes > most {
 		return taken, fmt.Errorf("%w: %d bytes are unread, %d are allowed (--unread-each-mb)", errUnread, bytes, most)
@@ -127,7 +128,8 @@ func gatherAnswers(b backlog, more <-chan answers, a answers) backlog {
 	}
 }
 
-// free empties a backlog that has left: the requests that it answers are no longer under way. Its buffer is kept, but not a large one.
+// free empties a backlog that has left: the requests that it answers are no longer under way. Its buffer is kept, but
+// not a large one.
 func free(conn *Conn, b backlog) backlog {
 	for range b.slots {
 		select {
@@ -145,7 +147,8 @@ func free(conn *Conn, b backlog) backlog {
 	return backlog{frames: b.frames[:0], left: b.left[:0]}
 }
 
-// sendNow sends as many bytes as the system takes without waiting, and returns how many those are; none of a connection that knows no such sending.
+// sendNow sends as many bytes as the system takes without waiting, and returns how many those are; none of a connection
+// that knows no such sending.
 func sendNow(raw net.Conn, frames []byte) (sent int, err error) {
 	by, knows := raw.(syscall.Conn)
 	if !knows {

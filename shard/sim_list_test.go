@@ -9,7 +9,8 @@ import (
 // frameUsers is how many users a page of the simulator has before it is cut.
 const frameUsers = 2
 
-// simCounts is what a node's loop counts of a shard: the users of each bucket, with all that was handed to the disk, and the LSN of the bucket's last write.
+// simCounts is what a node's loop counts of a shard: the users of each bucket, with all that was handed to the disk,
+// and the LSN of the bucket's last write.
 type simCounts struct{ users, last [256]uint64 }
 
 // simBucket puts the few ids of a shard into two buckets, so that pages begin within a bucket, too.
@@ -74,7 +75,8 @@ func all(lsn uint64) (last [256]uint64) {
 	return last
 }
 
-// simList is a list at a node: what its view shows, from where its next page is read, and what the replica says about it.
+// simList is a list at a node: what its view shows, from where its next page is read, and what the replica says about
+// it.
 type simList struct {
 	try   *simTry
 	view  []Record
@@ -84,7 +86,8 @@ type simList struct {
 	reply *Reply
 }
 
-// list opens a view, and asks the replica in the same turn whether what it shows may be given out. The pages are read from the view one after another.
+// list opens a view, and asks the replica in the same turn whether what it shows may be given out. The pages are read
+// from the view one after another.
 func (w *simWorld) list(n *simNode, t *simTry, e *Event) {
 	s := t.op.shard
 	c := &simList{try: t, view: inOrder(n.disk.shards[s].records)}
