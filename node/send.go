@@ -20,9 +20,9 @@ const (
 	stallFor   = 2 * time.Second // without a byte that a client takes, its connection is closed
 )
 
-// backlog is what has not been sent of a connection's answers: frames, how many bytes of them count as unread, how many
-// requests they answer, and who waits for pages among them to leave.
-type backlog struct {
+// batch is what is sent at once: frames, how many bytes of them count as unread, how many requests they answer, and who
+// waits for pages among them to leave.
+type batch struct {
 	frames []byte
 	unread int
 	slots  int
@@ -42,29 +42,33 @@ func newConn(room *Room, raw net.Conn) *Conn {
 // no further. After the reader has finished the loop sends what is left and ends.
 func sendAnswers(room *Room, conn *Conn, finished <-chan struct{}) {
 	defer close(conn.Gone)
-	var waiting, moving backlog // moving is what the goroutine pushes; it does while it has frames
-	taken, pushed, last, broken := 0, make(chan error, 1), false, error(nil)
-	for broken == nil && (!last || len(waiting.frames)+len(moving.frames) > 0) {
+	var waiting []answers
+	var moving batch // what the goroutine pushes; it does while there are frames
+	unread, taken, added, pushed, last, broken := 0, 0, 0, make(chan error, 1), false, error(nil)
+	for broken == nil && (!last || len(waiting)+len(moving.frames) > 0) {
 		select {
 		case a := <-conn.Out:
 			runtime.Gosched() // what else is about to be answered shares the system call
-			waiting = gatherAnswers(waiting, conn.Out, a)
+			waiting, added = queueAnswers(waiting, conn.Out, a)
+			unread += added
 		case broken = <-pushed:
+			unread -= moving.unread
 			moving = free(conn, moving)
 		case <-finished:
-			waiting, last, finished = gatherAnswers(waiting, conn.Out, answers{}), true, nil
+			waiting, added = queueAnswers(waiting, conn.Out, answers{})
+			unread, last, finished = unread+added, true, nil
 		}
-		if broken == nil && len(waiting.frames) > 0 && len(moving.frames) == 0 {
-			sent := 0
-			sent, broken = sendNow(conn.Raw, waiting.frames)
-			if waiting, moving = moving, waiting; sent == len(moving.frames) {
+		for sent := 0; broken == nil && len(waiting) > 0 && len(moving.frames) == 0; {
+			moving, waiting = fillBatch(moving, waiting)
+			if sent, broken = sendNow(conn.Raw, moving.frames); sent == len(moving.frames) {
+				unread -= moving.unread
 				moving = free(conn, moving)
 			} else if broken == nil {
 				go push(conn.Raw, moving.frames[sent:], pushed)
 			}
 		}
 		if broken == nil {
-			taken, broken = takeUnread(room, taken, waiting.unread+moving.unread)
+			taken, broken = takeUnread(room, taken, unread)
 		}
 	}
 	for range taken {
@@ -101,36 +105,62 @@ func takeUnread(room *Room, taken, bytes int) (int, error) {
 	return taken, nil
 }
 
-// gatherAnswers adds an answer and what else waits, up to about the size of a page.
-func gatherAnswers(b backlog, more <-chan answers, a answers) backlog {
-	for {
-		before := len(b.frames)
+// queueAnswers appends an answer and what else waits, up to about the size of a page, and returns how many bytes of it
+// count as unread until they have left.
+func queueAnswers(waiting []answers, more <-chan answers, a answers) (queue []answers, unread int) {
+	for size := 0; ; {
 		if m := a.Message; m != nil {
 			if m.Kind == wire.Outcome || m.Kind == wire.Counts || m.Kind == wire.Page || m.Kind == wire.Error {
-				b.slots++
+				a.Count++
 			}
-			b.frames = wire.AppendFrame(b.frames, m)
+			a.Message, a.Frames = nil, wire.AppendFrame(a.Frames, m)
 		}
-		b.frames, b.slots = append(b.frames, a.Frames...), b.slots+a.Count
-		if a.Left != nil {
-			b.left = append(b.left, a.Left)
-		} else {
-			b.unread += len(b.frames) - before
+		if len(a.Frames) > 0 {
+			waiting = append(waiting, a)
 		}
-		if len(b.frames) > wire.PageBytes {
-			return b
+		size += len(a.Frames)
+		if a.Left == nil {
+			unread += len(a.Frames)
+		}
+		if size > wire.PageBytes {
+			return waiting, unread
 		}
 		select {
 		case a = <-more:
 		default:
-			return b
+			return waiting, unread
 		}
 	}
 }
 
-// free empties a backlog that has left: the requests that it answers are no longer under way. Its buffer is kept, but
+// fillBatch moves answers that wait into an empty batch, up to about the size of a page. A page is not copied.
+func fillBatch(b batch, waiting []answers) (batch, []answers) {
+	n := 0
+	for ; n < len(waiting); n++ {
+		a := &waiting[n]
+		if n > 0 && len(b.frames)+len(a.Frames) > wire.PageBytes {
+			break
+		}
+		if n == 0 && len(a.Frames) > unreadUnit {
+			b.frames = a.Frames[:len(a.Frames):len(a.Frames)]
+		} else {
+			b.frames = append(b.frames, a.Frames...)
+		}
+		b.slots += a.Count
+		if a.Left != nil {
+			b.left = append(b.left, a.Left)
+		} else {
+			b.unread += len(a.Frames)
+		}
+	}
+	rest := waiting[:copy(waiting, waiting[n:])]
+	clear(waiting[len(rest):])
+	return b, rest
+}
+
+// free empties a batch that has left: the requests that it answers are no longer under way. Its buffer is kept, but
 // not a large one.
-func free(conn *Conn, b backlog) backlog {
+func free(conn *Conn, b batch) batch {
 	for range b.slots {
 		select {
 		case <-conn.Slots:
@@ -142,9 +172,9 @@ func free(conn *Conn, b backlog) backlog {
 	}
 	clear(b.left)
 	if cap(b.frames) > unreadUnit {
-		return backlog{left: b.left[:0]}
+		return batch{left: b.left[:0]}
 	}
-	return backlog{frames: b.frames[:0], left: b.left[:0]}
+	return batch{frames: b.frames[:0], left: b.left[:0]}
 }
 
 // sendNow sends as many bytes as the system takes without waiting, and returns how many those are; none of a connection
