@@ -87,7 +87,8 @@ func open(config Config, members []Member, layout shard.Layout, log *slog.Logger
 	room.Unread = notes
 	room.Metrics.UnreadMost.WithLabelValues("small").Set(float64(small))
 	room.Metrics.UnreadMost.WithLabelValues("long").Set(float64(long))
-	go runUnread(notes, unreadPool{most: small, gauge: room.Metrics.Unread.WithLabelValues("small")}, unreadPool{most: long, gauge: room.Metrics.Unread.WithLabelValues("long")})
+	go runUnread(notes, unreadPool{most: small, gauge: room.Metrics.Unread.WithLabelValues("small")},
+		unreadPool{most: long, gauge: room.Metrics.Unread.WithLabelValues("long")})
 	views := make([]shard.View, layout.Shards) // those that the cluster is born with, until a node tells others
 	for s := range views {
 		views[s] = shard.BirthView(layout, s)

@@ -67,7 +67,8 @@ func noteUnread(p unreadPool, n unreadNote) unreadPool {
 // If there is none, refused is what the list is answered with.
 func takeUnread(room *Room, bytes int, until int64) (n *unreadNote, refused *response) {
 	if most := longMost(room.Config); bytes > most {
-		a := problem(http.StatusBadRequest, "the page is too long", []FieldError{{"limit", fmt.Sprintf("expected a smaller one: these users have %d bytes, at most %d are allowed", bytes, most)}})
+		detail := fmt.Sprintf("expected a smaller one: these users have %d bytes, at most %d are allowed", bytes, most)
+		a := problem(http.StatusBadRequest, "the page is too long", []FieldError{{"limit", detail}})
 		return nil, &a
 	}
 	n = &unreadNote{bytes: bytes, granted: make(chan struct{}, 1)}
@@ -81,7 +82,8 @@ func takeUnread(room *Room, bytes int, until int64) (n *unreadNote, refused *res
 	case <-late.C:
 		room.Unread <- *n
 		room.Metrics.Crowded.Inc()
-		a := problem(http.StatusServiceUnavailable, "lists that wait for slow clients to read them leave no room for this one (--unread-mb)", nil)
+		detail := "lists that wait for slow clients to read them leave no room for this one (--unread-mb)"
+		a := problem(http.StatusServiceUnavailable, detail, nil)
 		return nil, &a
 	}
 }

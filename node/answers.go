@@ -87,7 +87,9 @@ func lineStatus(room *Room, _ []string) any {
 	room.Census <- counted
 	known := <-counted
 	status["connections"] = map[string]int{"open": len(known.open), "most": room.Config.MaxConnections, "closedUnread": known.deaf}
-	status["unread"] = map[string]int{"bytes": len(room.Unread) * unreadUnit, "most": cap(room.Unread) * unreadUnit, "pages": len(room.Pages), "pagesMost": cap(room.Pages)}
+	status["unread"] = map[string]int{
+		"bytes": len(room.Unread) * unreadUnit, "most": cap(room.Unread) * unreadUnit,
+		"pages": len(room.Pages), "pagesMost": cap(room.Pages)}
 	if room.Ready {
 		c := councilState(room)
 		status["raft"] = map[string]any{"leader": shard.NodeOf(c.Lead), "term": c.Term, "index": c.Book.Index, "silent": c.Sick}

@@ -74,7 +74,8 @@ func check(c Config) ([]Member, int, error) {
 			ErrConfig, c.RepairMB, c.Lease, c.Grace, c.Silent, c.SlowDisk)
 	}
 	if c.UnreadEachMB < 1 || c.UnreadMB < 2*c.UnreadEachMB || c.UnreadMB > maxUnreadMB {
-		return nil, 0, fmt.Errorf("%w: expected --unread-each-mb from 1 on and --unread-mb from twice that to %d; found %d and %d", ErrConfig, maxUnreadMB, c.UnreadEachMB, c.UnreadMB)
+		return nil, 0, fmt.Errorf("%w: expected --unread-each-mb from 1 on and --unread-mb from twice that to %d; found %d and %d",
+			ErrConfig, maxUnreadMB, c.UnreadEachMB, c.UnreadMB)
 	}
 	if c.MaxConnections < 1 {
 		return nil, 0, fmt.Errorf("%w: expected --max-connections from 1 on, found %d", ErrConfig, c.MaxConnections)

@@ -77,7 +77,8 @@ func appendPage(page *wire.Message) []byte {
 func admit(room *Room, conn *Conn, id uint64) *wire.Message {
 	late := time.NewTimer(answerWithin)
 	defer late.Stop()
-	refusal := &wire.Message{Kind: wire.Error, ID: id, Code: wire.Busy, Text: "as many pages as are allowed wait for clients to read them"}
+	text := "as many pages as are allowed wait for clients to read them"
+	refusal := &wire.Message{Kind: wire.Error, ID: id, Code: wire.Busy, Text: text}
 	select {
 	case conn.Pages <- struct{}{}:
 	case <-late.C:
@@ -102,7 +103,8 @@ func awaitLeft(id uint64, left, gone <-chan struct{}) *wire.Message {
 	case <-gone:
 		return &wire.Message{Kind: wire.Error, ID: id, Code: wire.Busy, Text: "the connection is gone"}
 	case <-late.C:
-		return &wire.Message{Kind: wire.Error, ID: id, Code: wire.Busy, Text: fmt.Sprintf("a page was not read for %v", takeWithin)}
+		text := fmt.Sprintf("a page was not read for %v", takeWithin)
+		return &wire.Message{Kind: wire.Error, ID: id, Code: wire.Busy, Text: text}
 	}
 }
 

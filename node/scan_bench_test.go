@@ -37,8 +37,9 @@ func benchStore(b *testing.B, users int) Store {
 	return store
 }
 
+// BenchmarkOpenScan shows what a page costs: opening a view, all counts of buckets, the count of one, and 100 users.
 func BenchmarkOpenScan(b *testing.B) {
-	for _, users := range []int{1000, 20000, 200000} {
+	for _, users := range []int{2000, 50000} {
 		store := benchStore(b, users)
 		b.Run(fmt.Sprint("open/", users), func(b *testing.B) {
 			for b.Loop() {
@@ -50,8 +51,12 @@ func BenchmarkOpenScan(b *testing.B) {
 			defer closeScan(scan)
 			for b.Loop() {
 				n := 0
-				_ = walkScan(scan, []byte(metaBucket), 0, func(key, value []byte) bool { n++; _, _, ok := readBucket(value); return ok && n < 256 })
-				if n != 256 {
+				_ = walkScan(scan, []byte(metaBucket), 0, func(key, value []byte) bool {
+					n++
+					_, _, ok := readBucket(value)
+					return ok && string(key[:2]) == metaBucket
+				})
+				if n < 200 {
 					b.Fatal(n)
 				}
 			}

@@ -42,7 +42,7 @@ func newConn(room *Room, raw net.Conn) *Conn {
 // no further. After the reader has finished the loop sends what is left and ends.
 func sendAnswers(room *Room, conn *Conn, finished <-chan struct{}) {
 	defer close(conn.Gone)
-	var waiting []answers
+	send, waiting := sender(conn.Raw), []answers(nil)
 	var moving batch // what the goroutine pushes; it does while there are frames
 	unread, taken, added, pushed, last, broken := 0, 0, 0, make(chan error, 1), false, error(nil)
 	for broken == nil && (!last || len(waiting)+len(moving.frames) > 0) {
@@ -60,7 +60,7 @@ func sendAnswers(room *Room, conn *Conn, finished <-chan struct{}) {
 		}
 		for sent := 0; broken == nil && len(waiting) > 0 && len(moving.frames) == 0; {
 			moving, waiting = fillBatch(moving, waiting)
-			if sent, broken = sendNow(conn.Raw, moving.frames); sent == len(moving.frames) {
+			if sent, broken = send(moving.frames); sent == len(moving.frames) {
 				unread -= moving.unread
 				moving = free(conn, moving)
 			} else if broken == nil {
@@ -99,7 +99,8 @@ func takeUnread(room *Room, taken, bytes int) (int, error) {
 		select {
 		case room.Unread <- struct{}{}:
 		default:
-			return taken, fmt.Errorf("%w: %d bytes are unread, and other connections leave as much unread as is allowed (--unread-mb)", errUnread, bytes)
+			return taken, fmt.Errorf("%w: %d bytes are unread, and others leave unread all that is allowed (--unread-mb)",
+				errUnread, bytes)
 		}
 	}
 	return taken, nil
@@ -177,28 +178,34 @@ func free(conn *Conn, b batch) batch {
 	return batch{frames: b.frames[:0], left: b.left[:0]}
 }
 
-// sendNow sends as many bytes as the system takes without waiting, and returns how many those are; none of a connection
-// that knows no such sending.
-func sendNow(raw net.Conn, frames []byte) (sent int, err error) {
+// sender returns a function that sends as many bytes as the system takes without waiting, and returns how many those
+// are; none of a connection that knows no such sending.
+func sender(raw net.Conn) func(frames []byte) (int, error) {
 	by, knows := raw.(syscall.Conn)
 	if !knows {
-		return 0, nil
+		return func([]byte) (int, error) { return 0, nil }
 	}
-	file, err := by.SyscallConn()
-	if err != nil {
-		return 0, err
-	}
+	file, bad := by.SyscallConn()
+	var what []byte
+	var sent int
+	var err error
 	once := func(fd uintptr) bool {
-		if sent, err = unix.Write(int(fd), frames); errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) {
-			err = nil
-		}
-		sent = max(sent, 0)
+		sent, err = unix.Write(int(fd), what)
 		return true
 	}
-	if bad := file.Write(once); bad != nil {
-		return 0, bad
+	return func(frames []byte) (int, error) {
+		if bad != nil {
+			return 0, bad
+		}
+		what = frames
+		if closed := file.Write(once); closed != nil {
+			return 0, closed
+		}
+		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) {
+			err = nil
+		}
+		return max(sent, 0), err
 	}
-	return sent, err
 }
 
 // push sends bytes for as long as the client takes some of them, and tells when they have left, or why they cannot.
