@@ -11,8 +11,19 @@
 //  5. link.go writes all requests that are waiting in one system call, and hands each answer to who waits for it.
 //  6. handlers.go makes the response of the outcome; problem.go writes it.
 //
-// A GET is the same without a body. A count asks a cover of the nodes (shard.Cover) for the counts of its shards; a list counts, cuts the page into
-// runs within shards (list.go) and reads them all at once from the same nodes. Only leaders and backups in sync are asked, as few as can be.
+// A GET is the same without a body. A count asks a cover of the nodes (shard.Cover) for the counts of its shards; a
+// list counts, cuts the page into runs within shards (list.go) and reads them all at once from the same nodes. Only
+// leaders and backups in sync are asked, as few as can be. What a node gives of a shard is of one moment, in one page
+// or several, with the number of the shard's users then, which takes the place of its count in the total.
+//
+// # Clients that read slowly
+//
+// At most --lists lists are read from the nodes at once. A list that is read needs room until its client has taken it
+// (unread.go): lists of at most 256 KiB have a quarter of --unread-mb, longer ones the rest, first come, first served;
+// who finds no room before the deadline gets 503 with Retry-After. A client that takes nothing for a second, or less
+// than --slow-kb KiB a second, is cut off, so that the room is there again soon. Other answers are small: the system
+// takes them at once. Requests are bounded by --max-connections, 16 KiB of headers and of body each, and 10 seconds to
+// arrive.
 //
 // # Views, and what becomes of a request when a node dies
 //
@@ -60,6 +71,7 @@
 //	try.go       which replica is asked next, and when, pure
 //	count.go     asking a cover of nodes
 //	list.go      pages
+//	unread.go    lists that wait for their clients to take them
 //	view.go      the views: what nodes tell, merged
 //	link.go      one connection's loop
 //	health.go    /healthz and the probe of containers

@@ -248,7 +248,7 @@ func listUsers(room *Room, c *call) response {
 			return unavailable(err)
 		}
 		frames, behind := planPage(room.Layout, q, first, census)
-		users, failed, err := readPage(room, frames, q.Limit, c.until)
+		users, total, failed, err := readPage(room, frames, census, q.Limit, c.until)
 		more := behind < room.Layout.Shards
 		switch {
 		case err != nil:
@@ -258,15 +258,24 @@ func listUsers(room *Room, c *call) response {
 			first = behind
 			continue
 		}
-		body, last := append(make([]byte, 0, 128*len(users)+2), '['), ""
+		size := 0
+		for i := range users {
+			size += len(users[i].ID) + len(users[i].Name) + len(users[i].Email) + 80
+		}
+		body, last := append(make([]byte, 0, size), '['), ""
 		for i := range users {
 			if i > 0 {
 				body = append(body, ',')
 			}
 			body, last = appendUser(body, &users[i]), users[i].ID
 		}
-		return response{status: http.StatusOK, body: append(body, "]\n"...), touched: census.touched,
-			total: strconv.FormatUint(census.total, 10), link: link(q, census.total, uint64(len(users)), last, more)}
+		body = append(body, "]\n"...)
+		unread, refused := takeUnread(room, len(body), c.until)
+		if refused != nil {
+			return *refused
+		}
+		return response{status: http.StatusOK, body: body, unread: unread, touched: census.touched,
+			total: strconv.FormatUint(total, 10), link: link(q, total, uint64(len(users)), last, more)}
 	}
 	return unavailable(fmt.Errorf("%w: %w", ErrUnavailable, reason))
 }

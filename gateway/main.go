@@ -27,12 +27,13 @@ const (
 	stopFor  = 5 * time.Second  // for requests under way when the gateway is stopped
 )
 
-// maxLists bounds the lists under way, and so the memory they take: up to 1,000 users each.
-const maxLists = 32
-
 // garbagePercent is how much garbage may gather, in percent of the live heap, which is small: collecting less often costs a few MiB. GOGC in the
 // environment overrides it.
 const garbagePercent = 400
+
+// heapMost is the heap in bytes, beside what --unread-mb allows, from which on garbage is collected as it comes.
+// GOMEMLIMIT in the environment overrides it.
+const heapMost = 192 << 20
 
 func main() {
 	config := Config{}
@@ -46,6 +47,9 @@ func main() {
 	proc.CoarseTimers()
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbagePercent)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" { // with much that is unread the heap is not small any more, nor the garbage
+		debug.SetMemoryLimit(int64(config.UnreadMB)<<20 + heapMost)
 	}
 	uuid.EnableRandPool()
 	log := slog.Default()
@@ -79,7 +83,13 @@ func main() {
 // open wires the room and sets the connections' loops going.
 func open(config Config, members []Member, layout shard.Layout, log *slog.Logger) *Room {
 	room := &Room{Config: config, Layout: layout, Members: members, Views: make(chan outlook, 1), Told: make(chan told, len(members)),
-		Links: make([][]*Link, len(members)), Lists: make(chan struct{}, maxLists), Metrics: newMetrics(), Log: log}
+		Links: make([][]*Link, len(members)), Lists: make(chan struct{}, config.Lists), Metrics: newMetrics(), Log: log}
+	notes, long, small := make(chan unreadNote, 64), longMost(config), config.UnreadMB<<20-longMost(config)
+	room.Unread = notes
+	room.Metrics.UnreadMost.WithLabelValues("small").Set(float64(small))
+	room.Metrics.UnreadMost.WithLabelValues("long").Set(float64(long))
+	go runUnread(notes, unreadPool{most: small, gauge: room.Metrics.Unread.WithLabelValues("small")},
+		unreadPool{most: long, gauge: room.Metrics.Unread.WithLabelValues("long")})
 	views := make([]shard.View, layout.Shards) // those that the cluster is born with, until a node tells others
 	for s := range views {
 		views[s] = shard.BirthView(layout, s)

@@ -126,7 +126,7 @@ func TestTags(t *testing.T) {
 }
 
 func TestSettings(t *testing.T) {
-	good := Config{Nodes: "a=h:1,b=h:2,c=h:3", Shards: 24, Links: 2, Deadline: 1, Try: 1, Silence: 1, MaxConnections: 1}
+	good := Config{Nodes: "a=h:1,b=h:2,c=h:3", Shards: 24, Links: 2, Deadline: 1, Try: 1, Silence: 1, MaxConnections: 1, Lists: 1, UnreadMB: 24, SlowKB: 1}
 	if members, layout, err := check(good); err != nil || len(members) != 3 || layout.Nodes != 3 || members[2] != (Member{"c", "h:3"}) {
 		t.Errorf("%v %v %v", members, layout, err)
 	}

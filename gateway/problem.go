@@ -18,6 +18,7 @@ type response struct {
 	total    string
 	allow    string
 	touched  int
+	unread   *unreadNote // of a list: gives its room back when it is written; nil for none
 }
 
 // problem makes an answer of application/problem+json (RFC 9457) with every field that is wrong. Its type is the default, about:blank: the
@@ -51,7 +52,7 @@ var (
 	noCache     = []string{"no-cache"}
 )
 
-// write sends an answer.
+// write sends an answer, but for a body for which room was taken: that one is left to writeBody.
 func write(w http.ResponseWriter, id string, a *response) {
 	h := w.Header()
 	names := [...]string{"X-Request-Id", "Tandem-Nodes-Touched", "Etag", "Location", "Link", "X-Total-Count", "Allow"}
@@ -79,5 +80,7 @@ func write(w http.ResponseWriter, id string, a *response) {
 		h["Content-Length"] = values[i:]
 	}
 	w.WriteHeader(a.status)
-	_, _ = w.Write(a.body) // a client that has gone cannot be told
+	if a.unread == nil {
+		_, _ = w.Write(a.body) // a client that has gone cannot be told
+	}
 }

@@ -18,6 +18,7 @@ type Room struct {
 	Told    chan told     // what nodes say the views are
 	Links   [][]*Link     // by node: its connections
 	Lists   chan struct{} // has an element for each list under way
+	Unread  chan<- unreadNote
 	Metrics Metrics
 	Names   []proc.Names // by node: where it is dialled
 	Log     *slog.Logger
@@ -45,6 +46,8 @@ type request struct {
 	message *wire.Message
 	reply   chan reply
 	try     try
+	heard   chan<- struct{} // of a list, one place: told when a part of its answer has come
+	pages   []wire.Record   // that part
 }
 
 // try is when a try was made, and until when a node may still begin what it asks; both in ns on the boot-time clock.

@@ -80,6 +80,12 @@ func wrap(room *Room, operation string, h handler) httprouter.Handle {
 		c := call{r, params.ByName("id"), request, began + int64(room.Config.Deadline)}
 		a := h(room, &c)
 		write(w, requestID(r, request), &a)
+		if a.unread != nil {
+			defer func() { room.Unread <- *a.unread }()
+			if whole := writeBody(w, a.body, room.Config.SlowKB); !whole {
+				room.Metrics.SlowClients.Inc()
+			}
+		}
 		durations.Observe(time.Duration(clock() - began).Seconds())
 		touched.Observe(float64(a.touched))
 		counters[a.status].Inc()

@@ -34,9 +34,7 @@ func main() {
 		os.Exit(probe(config.Listen))
 	}
 	proc.CoarseTimers()
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(garbagePercent)
-	}
+	limitMemory(config)
 	log := slog.Default().With("node", config.Name)
 	members, self, err := check(config)
 	proc.StopIf(output, err)
@@ -81,9 +79,23 @@ func main() {
 	proc.Exit(output, 0)
 }
 
+// limitMemory sets when garbage is collected, unless the environment does.
+func limitMemory(config Config) {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbagePercent)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" { // with much that is unread the heap is not small any more, nor the garbage
+		debug.SetMemoryLimit(int64(config.UnreadMB)<<20 + heapMost)
+	}
+}
+
 // garbagePercent is how much garbage may gather, in percent of the live heap, which is small: collecting less often costs a few MiB. GOGC in the
 // environment overrides it.
 const garbagePercent = 400
+
+// heapMost is the heap in bytes, beside what --unread-mb allows, from which on garbage is collected as it comes.
+// GOMEMLIMIT in the environment overrides it.
+const heapMost = 256 << 20
 
 // wrap says what could not be done, if err is one.
 func wrap(err error, what string) error {

@@ -34,7 +34,7 @@ func configsOf(t testing.TB) ([]Config, []net.Listener) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { os.RemoveAll(dir) })
-		configs[i] = Config{Name: fmt.Sprintf("db-%d", i), Listen: l.Addr().String(), Data: filepath.Join(dir, "data"), Nodes: strings.Join(names, ","), Cluster: "test", Shards: 24, CacheMB: 8,
+		configs[i] = Config{Name: fmt.Sprintf("db-%d", i), Listen: l.Addr().String(), Data: filepath.Join(dir, "data"), Nodes: strings.Join(names, ","), Cluster: "test", Shards: 24, CacheMB: 8, UnreadMB: 64, UnreadEachMB: 8,
 			WalKeepMB: 64, RepairMB: 16, Lease: 400 * time.Millisecond, Grace: 500 * time.Millisecond, Silent: 300 * time.Millisecond, SlowDisk: 250 * time.Millisecond, LeaveFor: time.Second, MaxConnections: 256}
 	}
 	return configs, listeners

@@ -162,7 +162,9 @@ func TestRocksDBAppliesWhatTheJudgeSays(t *testing.T) {
 		}
 		for _, s := range held {
 			users := 0
-			err = walk(st, s, []byte{shard.UserPrefix}, 0, func(key, _ []byte) bool { users++; return true })
+			scan := openScan(st, s)
+			err = walkScan(scan, []byte{shard.UserPrefix}, 0, func(_, _ []byte) bool { users++; return true })
+			closeScan(scan)
 			if err != nil || !slices.Contains(v.Lost, s) && v.End == shard.DamagedEnd && users != wants[s] {
 				t.Errorf("byte %d: shard %d has %d users of %d, and the verdict is %+v (%v)", at, s, users, wants[s], v, err)
 			}

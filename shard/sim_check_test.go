@@ -100,7 +100,7 @@ func (w *simWorld) replay(s int) ([]map[string]Record, map[RequestID]uint64) {
 		w.fail("shard %d differs: %d %v %+v and %d %v %+v", s, a.last, a.history, a.records, b.last, b.history, b.records)
 	}
 	for _, n := range []int{first, second} {
-		if n := w.nodes[n]; n.users[s] != len(a.records) {
+		if n := w.nodes[n]; n.users[s] != len(a.records) || n.counts[s].users != countRows(inOrder(a.records)).users {
 			w.fail("node %d counts %d users of shard %d, %d are there", n.number, n.users[s], s, len(a.records))
 		}
 	}
@@ -168,15 +168,7 @@ func (w *simWorld) explains(op *simOp, state map[string]Record) bool {
 	case opCount:
 		return op.reply.Users == uint64(len(state))
 	case opList:
-		if len(op.page) != len(state) {
-			return false
-		}
-		for _, r := range op.page {
-			if state[r.ID] != r {
-				return false
-			}
-		}
-		return true
+		return explainsList(op, state)
 	case opGet:
 		return exists == (op.reply.Result == Found) && (!exists || current == op.reply.Record)
 	}

@@ -29,7 +29,7 @@ var layouts = [kindEnd][]field{
 	Count:    {set},
 	Counts:   {counts},
 	List:     {shard, offset, after, limit},
-	Page:     {shard, more, records},
+	Page:     {shard, users, more, records},
 	Ask:      {shard, epoch},
 	Position: {shard, epoch, lsn, ends},
 	Append:   {shard, epoch, lsn, applied, entries},
@@ -70,6 +70,7 @@ var (
 	touched  = number("touched", func(m *Message) *uint64 { return &m.Touched })
 	offset   = number("offset", func(m *Message) *uint64 { return &m.Offset })
 	limit    = number("limit", func(m *Message) *uint64 { return &m.Limit })
+	users    = number("users", func(m *Message) *uint64 { return &m.Users })
 	clock    = instant("clock", func(m *Message) *int64 { return &m.Clock })
 	deadline = instant("deadline", func(m *Message) *int64 { return &m.Deadline })
 	life     = instant("life", func(m *Message) *int64 { return &m.Life })

@@ -48,9 +48,14 @@
 // # Requests, answers and streams
 //
 // The request id is chosen by the side that dialled and is unique among its requests under way on that connection. Answers
-// come in any order; each request has exactly one, either the kind named below or an error. The frames of a stream (from ask
-// to snapend) carry request id 0, belong to the shard that they name, and keep their order. What is sent without being asked
-// for (leases, Raft's messages, views) carries request id 0 too.
+// come in any order; each request has exactly one, either the kind named below or an error, but for list. The frames of a
+// stream (from ask to snapend) carry request id 0, belong to the shard that they name, and keep their order. What is sent
+// without being asked for (leases, Raft's messages, views) carries request id 0 too.
+//
+// A list is answered by one page, or by several that carry its request id: each but the last says that more follow. Together they
+// have at most limit records, in order, and all of them, with users, are of one moment of the shard. What is between two pages of
+// a list are frames of other requests. Nothing of a list is sent before the replica knows that it may be given out, so that each
+// page counts when it comes; an error after some pages says that the rest is not to be had, and the list is asked for anew.
 //
 // # The frame table
 //
@@ -69,7 +74,7 @@
 //	8     count      -    gw → replica       shards                                          asks for the user counts of shards
 //	9     counts     -    replica → gw       counts                                          answers count
 //	10    list       -    gw → replica       shard offset after limit                        asks for a page of one shard
-//	11    page       crc  replica → gw       shard more records                              answers list
+//	11    page       crc  replica → gw       shard users more records                        answers list, with further pages while more is true
 //	12    ask        -    leader → backup    shard epoch                                     a stream begins: where does your log end?
 //	13    position   -    backup → leader    shard epoch lsn ends                            the end of its log, all of it stored
 //	14    append     crc  leader → backup    shard epoch lsn applied entries                 entries in LSN order, the first at lsn
@@ -87,6 +92,7 @@
 // # The fields
 //
 //	shard epoch lsn applied touched offset limit   unsigned integers
+//	users                                          an unsigned integer: the users of the whole shard
 //	ends                                           an unsigned integer: the epoch of the last write in the log, 0 if it is empty
 //	code op fields state result                    unsigned integers below 256; see Code, Op, HasName …, IsSick …, Result
 //	clock deadline                                 nanoseconds on a boot-time clock: the sender's, the receiver's
@@ -95,7 +101,7 @@
 //	id text                                        strings
 //	request                                        16 bytes that name a write through all its tries
 //	after                                          bytes: the place before the page; nil or empty when offset counts
-//	more                                           a boolean: further records follow
+//	more                                           a boolean: another page of the same list follows
 //	data                                           bytes; nil or empty for none
 //	greeting                                       [version cluster role name nodes shards store]; store is the member id of the
 //	                                               sender's store, 0 from a gateway; behind another version anything may stand

@@ -89,10 +89,10 @@ func TestHostileBodies(t *testing.T) {
 		"leader below zero":     {"\x94\x18\x00\x94\x01\xff\x01\xc3\xce\x00\x00\x00\x00", "byte 3: field views: leader: expected an unsigned integer, found 0xff"},
 		"too many views":        {"\x94\x18\x00\xdc\x10\x04" + strings.Repeat("\x01", 4100) + "\xce\x00\x00\x00\x00", "byte 3: field views: expected 0 to 4096 elements, found 4100"},
 		"position of old":       {"\x95\x0d\x00\x01\x01\x01", "byte 0: expected 6 elements for kind 13, found 5"},
-		"no checksum":           {"\x97\x0b\x01\x02\xc2\x90\x90\x90", "byte 0: expected 6 elements for kind 11, found 7"},
-		"checksum a number":     {"\x96\x0b\x01\x02\xc2\x90\x07", "byte 6: expected a CRC32C as 0xce and 4 bytes"},
-		"more nil":              {"\x96\x0b\x01\x02\xc0\x90\xce\x00\x00\x00\x00", "byte 4: field more: expected a boolean, found 0xc0"},
-		"more a number":         {"\x96\x0b\x01\x02\x01\x90\xce\x00\x00\x00\x00", "byte 4: field more: expected a boolean, found 0x01"},
+		"no checksum":           {"\x98\x0b\x01\x02\x05\xc2\x90\x90\x90", "byte 0: expected 7 elements for kind 11, found 8"},
+		"checksum a number":     {"\x97\x0b\x01\x02\x05\xc2\x90\x07", "byte 7: expected a CRC32C as 0xce and 4 bytes"},
+		"more nil":              {"\x97\x0b\x01\x02\x05\xc0\x90\xce\x00\x00\x00\x00", "byte 5: field more: expected a boolean, found 0xc0"},
+		"more a number":         {"\x97\x0b\x01\x02\x05\x01\x90\xce\x00\x00\x00\x00", "byte 5: field more: expected a boolean, found 0x01"},
 		"too many shards":       {"\x93\x08\x01\xdc\x10\x01" + strings.Repeat("\x00", 4097), "byte 3: field shards: expected 0 to 4096 elements, found 4097"},
 	} {
 		_, err := decoded([]byte(c.body))

@@ -16,7 +16,7 @@ const (
 	Count                 // asks for the user counts of shards
 	Counts                // answers count
 	List                  // asks for a page of one shard
-	Page                  // answers list
+	Page                  // answers list; one of several if more follow
 	Ask                   // leader to backup: a new stream begins; where does your log end?
 	Position              // backup to leader: the end of its log, all of it stored
 	Append                // entries of one shard, in LSN order
@@ -154,6 +154,7 @@ type Message struct {
 	Deadline int64  // ns on the receiver's boot-time clock
 	Life     int64  // number of the sender's process: grows with every start of its store
 	At       int64  // when the ping was sent, in ns on the boot-time clock of who sent it
+	Users    uint64 // of the shard, at the moment of which the page is
 	Offset   uint64
 	Limit    uint64
 	Request  RequestID

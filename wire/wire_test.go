@@ -24,7 +24,7 @@ func samples() []*Message {
 		{Kind: Count, ID: 5, Set: []uint64{0, 7, 23}},
 		{Kind: Counts, ID: 5, Counts: []ShardCount{{0, 12}, {7, 1 << 33}}},
 		{Kind: List, ID: 6, Shard: 2, Offset: 100000, After: []byte("u\x01k"), Limit: 100},
-		{Kind: Page, ID: 6, Shard: 2, More: true, Records: []Record{r, r}},
+		{Kind: Page, ID: 6, Shard: 2, Users: 1000, More: true, Records: []Record{r, r}},
 		{Kind: Ask, Shard: 1, Epoch: 2},
 		{Kind: Position, Shard: 1, Epoch: 2, LSN: 3, Ends: 1},
 		{Kind: Append, Shard: 1, Epoch: 2, LSN: 3, Applied: 2, Entries: []Entry{{RequestID{5}, Created, "a", "n", "e", 4, 2, 3}, {RequestID{6}, Deleted, "a", "", "", 0, 2, 4}}},
