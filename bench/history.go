@@ -114,14 +114,18 @@ func judgeHistory(s suspect, initial believed, limit time.Duration) suspect {
 	return s
 }
 
-// checkHistories judges the history of every user, each for at most limit, and draws the first that is not linearizable to a file.
-func checkHistories(samples []sample, initial believed, limit time.Duration, drawing string, out chan<- checked) {
+// checkHistories judges the history of every user, each for at most limit, and draws the first that is not linearizable to a file. Once early is closed
+// no more are judged; they count as unknown.
+func checkHistories(samples []sample, initial believed, limit time.Duration, drawing string, early <-chan struct{}, out chan<- checked) {
 	all := histories(samples)
 	todo, done, r := make(chan suspect), make(chan suspect), checked{Users: len(all)}
 	for range runtime.GOMAXPROCS(0) {
 		go func() {
 			for s := range todo {
-				done <- judgeHistory(s, initial, limit)
+				if s.Result = porcupine.Unknown; !isClosed(early) {
+					s = judgeHistory(suspect{ID: s.ID, History: s.History}, initial, limit)
+				}
+				done <- s
 			}
 		}()
 	}
