@@ -157,10 +157,10 @@ func (asked RunCommand) Run(e ending) error {
 	if err == nil && c.Probe != "" {
 		err = tryFolder("--probe", c.Probe)
 	}
-	if err == nil {
-		err = os.Remove(filepath.Join(c.Out, violationPage)) // of an earlier run
+	if err != nil {
+		return err
 	}
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err = os.Remove(filepath.Join(c.Out, violationPage)); err != nil && !errors.Is(err, os.ErrNotExist) { // of an earlier run
 		return err
 	}
 	l, do, judged := lease{End: func() {}}, performWith(c.FaultCommand), make(chan error, 1)
