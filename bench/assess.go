@@ -58,6 +58,9 @@ func assess(o outcome, j job, f LoadFlags, began time.Time, out chan<- report) {
 		h = <-done
 	}
 	wrong, unproven := wrongOf(o, j, h, counts)
+	if isClosed(j.Early) {
+		unproven = nil // there was no time for it, and nothing passes
+	}
 	go makeReport(o, began, h, wrong, unproven, n, f.MostStall, out)
 }
 
