@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -165,7 +167,8 @@ func TestNothingStaysBehind(t *testing.T) {
 	}
 	run := func(root string) []string { return ownRun(root) }
 	chaos := bench("chaos", "--bin", binaries, "--out", "ROOT", "--records", "50")
-	cluster := bench("cluster", "--bin", binaries, "--dir", "ROOT/c", "--http", "127.0.0.1:23490", "--port", "23491")
+	port := freePorts(t, 4)
+	cluster := bench("cluster", "--bin", binaries, "--dir", "ROOT/c", "--http", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), "--port", strconv.Itoa(port+1))
 	for name, c := range map[string]struct {
 		command func(root string) []string
 		sign    []syscall.Signal
