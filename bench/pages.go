@@ -16,8 +16,11 @@ import (
 // errPages is the class of a LIST that could not be measured.
 var errPages = errors.New("cannot measure LIST")
 
-// bigPage is the largest page that may be asked for.
-const bigPage = 1000
+// bigPage is the largest page that may be asked for; mostSamples is how many pages of a kind may be.
+const (
+	bigPage     = 1000
+	mostSamples = 1_000_000
+)
 
 // page is what came of one LIST.
 type page struct {
@@ -38,12 +41,22 @@ type PagesCommand struct {
 
 // Run takes the latency of LIST at offset 0 and near the end, in turn so that both meet the same machine, and of a walk by
 // cursor over the last pages, and prints them.
-func (c PagesCommand) Run() error {
+func (c PagesCommand) Run(e ending) error {
 	samples, limit := c.Samples, c.Limit
-	target := strings.TrimSuffix(c.Target, "/")
-	client := &http.Client{Timeout: 10 * time.Second}
-	size := uint64(limit)
-	head, err := getPage(client, target+fmt.Sprintf("/api/user?offset=0&limit=%d", limit))
+	target, wrong := parseTarget(c.Target)
+	if err := firstOf(wrong, checkWithin("--samples", float64(samples), 1, mostSamples), checkWithin("--limit", float64(limit), 1, bigPage)); err != nil {
+		return err
+	}
+	way := newClient(target, 1, true, fillTimeout, time.Now())
+	defer way.Close()
+	client, size := &http.Client{Timeout: fillTimeout, Transport: way.http.Transport}, uint64(limit)
+	get := func(path string) (page, error) {
+		if isClosed(e.Early) {
+			return page{}, errInterrupted
+		}
+		return getPage(client, target+path)
+	}
+	head, err := get(fmt.Sprintf("/api/user?offset=0&limit=%d", limit))
 	if err != nil {
 		return err
 	}
@@ -53,7 +66,7 @@ func (c PagesCommand) Run() error {
 	// A cursor comes only from the page before it: the walk begins with large pages, up to where 20 pages are left to measure.
 	far := fmt.Sprintf("/api/user?after=&limit=%d", bigPage)
 	for at := uint64(0); at+bigPage+20*size <= head.total; at += bigPage {
-		got, err := getPage(client, target+far)
+		got, err := get(far)
 		if err != nil {
 			return err
 		}
@@ -71,7 +84,7 @@ func (c PagesCommand) Run() error {
 	paths := [3]string{fmt.Sprintf("/api/user?offset=0&limit=%d", limit), fmt.Sprintf("/api/user?offset=%d&limit=%d", head.total-size, limit), far}
 	for range samples {
 		for k, path := range paths {
-			got, err := getPage(client, target+path)
+			got, err := get(path)
 			if err != nil {
 				return err
 			}
@@ -84,19 +97,21 @@ func (c PagesCommand) Run() error {
 			}
 		}
 	}
-	fmt.Printf("LIST of %d users, limit %d, %d samples (ms)\n", head.total, limit, samples)
-	printSpread(strings.Split(fmt.Sprintf(pageNames, head.total-size), "|"), spread[:])
-	return nil
+	names := strings.Split(fmt.Sprintf(pageNames, head.total-size), "|")
+	_, err = fmt.Printf("LIST of %d users, limit %d, %d samples (ms)\n%s", head.total, limit, samples, spreadText(names, spread[:]))
+	return err
 }
 
-// printSpread prints a line for each kind of page, and how much the second costs over the first.
-func printSpread(names []string, spread []*hdrhistogram.Histogram) {
-	fmt.Printf("%-24s %9s %9s %9s\n", "", "p50", "p99", "max")
+// spreadText is a line for each kind of page, and how much the second costs over the first.
+func spreadText(names []string, spread []*hdrhistogram.Histogram) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-24s %9s %9s %9s\n", "", "p50", "p99", "max")
 	for k, h := range spread {
-		fmt.Printf("%-24s %9.2f %9.2f %9.2f\n", names[k], float64(h.ValueAtQuantile(50))/1e3, float64(h.ValueAtQuantile(99))/1e3, float64(h.Max())/1e3)
+		fmt.Fprintf(&b, "%-24s %9.2f %9.2f %9.2f\n", names[k], float64(h.ValueAtQuantile(50))/1e3, float64(h.ValueAtQuantile(99))/1e3, float64(h.Max())/1e3)
 	}
 	near, far := spread[0].ValueAtQuantile(50), spread[1].ValueAtQuantile(50)
-	fmt.Printf("ratio of the medians, end to begin: %.2f\n", float64(far)/float64(max(1, near)))
+	fmt.Fprintf(&b, "ratio of the medians, end to begin: %.2f\n", float64(far)/float64(max(1, near)))
+	return b.String()
 }
 
 // withLimit returns the path of a page with another limit.
