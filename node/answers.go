@@ -93,6 +93,8 @@ func lineStatus(room *Room, _ []string) any {
 		"pages": len(room.Pages), "pagesMost": cap(room.Pages)}
 	if room.Ready {
 		c := councilState(room)
+		checks := shard.NodeChecks(partOf(room, held, c))
+		status["takesPart"], status["checks"] = shard.Ready(checks), checks
 		status["raft"] = map[string]any{"leader": shard.NodeOf(c.Lead), "term": c.Term, "index": c.Book.Index, "silent": c.Sick}
 		status["repairs"] = len(repairs(room, held))
 	}

@@ -31,7 +31,8 @@ func main() {
 		kong.Exit(func(code int) { proc.Exit(output, code) }),
 		kong.Description(nodeHelp))
 	if config.Health {
-		os.Exit(probe(config.Listen))
+		answer, err := askReady(config.Listen)
+		os.Exit(tellReady(answer, err, os.Stderr))
 	}
 	proc.CoarseTimers()
 	limitMemory(config)
