@@ -29,6 +29,12 @@ const (
 // maxLists bounds the lists under way, and so the memory they take: up to 1,000 users each.
 const maxLists = 32
 
+// maxBodies bounds the large bodies that are read at once, and so the memory they take: up to 256 KiB each.
+const maxBodies = 128
+
+// maxHeaders bounds the header of a request in bytes; the library adds 4 KiB.
+const maxHeaders = 16 << 10
+
 // garbagePercent is how much garbage may gather, in percent of the live heap, which is small: collecting less often costs a few MiB. GOGC in the
 // environment overrides it.
 const garbagePercent = 400
@@ -60,7 +66,9 @@ func main() {
 	server := newServer(routes(room), log)
 	log.Info("serving REST", "listen", listener.Addr().String(), "nodes", config.Nodes)
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(netutil.LimitListener(listener, config.MaxConnections)) }()
+	go func() {
+		failed <- server.Serve(speakProblems(netutil.LimitListener(listener, config.MaxConnections), room.Metrics))
+	}()
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
 	select {
@@ -78,7 +86,7 @@ func main() {
 // open wires the room and sets the connections' loops going.
 func open(config Config, members []Member, layout shard.Layout, log *slog.Logger) *Room {
 	room := &Room{Config: config, Layout: layout, Members: members, Views: make(chan outlook, 1), Told: make(chan told, len(members)),
-		Links: make([][]*Link, len(members)), Lists: make(chan struct{}, maxLists), Metrics: newMetrics(), Log: log}
+		Links: make([][]*Link, len(members)), Lists: make(chan struct{}, maxLists), Bodies: make(chan struct{}, maxBodies), Metrics: newMetrics(), Log: log}
 	views := make([]shard.View, layout.Shards) // those that the cluster is born with, until a node tells others
 	for s := range views {
 		views[s] = shard.BirthView(layout, s)
@@ -102,5 +110,5 @@ func open(config Config, members []Member, layout shard.Layout, log *slog.Logger
 // newServer makes the server, with a limit on everything that a client can make it wait for.
 func newServer(handler http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{Handler: handler, ReadHeaderTimeout: readFor, ReadTimeout: readFor, WriteTimeout: writeFor, IdleTimeout: idleFor,
-		MaxHeaderBytes: maxBody, DisableGeneralOptionsHandler: true, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+		MaxHeaderBytes: maxHeaders, DisableGeneralOptionsHandler: true, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 }

@@ -17,6 +17,7 @@ type Room struct {
 	Told    chan told     // what nodes say the views are
 	Links   [][]*Link     // by node: its connections
 	Lists   chan struct{} // has an element for each list under way
+	Bodies  chan struct{} // has an element for each large body that is being read
 	Metrics Metrics
 	Log     *slog.Logger
 }

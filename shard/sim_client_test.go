@@ -69,8 +69,8 @@ func (w *simWorld) client(number, count int) {
 	op.change = Change{ID: fmt.Sprint("u", w.rng.IntN(w.plan.keys)), Op: Op(1 + w.rng.IntN(3)), Fields: uint8(1 + w.rng.IntN(7)),
 		Name: fmt.Sprint(number, "-", count), Email: fmt.Sprint(count, "@", number), Group: int64(count)}
 	op.change.Request = RequestID{byte(number), byte(count), byte(count >> 8), 1}
-	if op.change.Op != Create && w.chance(15) {
-		op.change.Match = []Position{{1, w.acked[op.shard]}}
+	if op.change.Op == Create && count%4 == 0 || op.change.Op != Create && w.chance(25) {
+		w.drawConditions(op, number+count/4)
 	}
 	if w.rng.Float64() < w.plan.reads {
 		op.kind = opGet + opKind(w.rng.IntN(3))
@@ -317,6 +317,7 @@ func (w *simWorld) reply(n *simNode, t *simTry, reply Reply) {
 		case reply.Refusal == 0:
 			t.done = true
 			op.answered, op.reply, op.page = w.now, reply, t.page
+			w.noteShown(op)
 			if w.struck > 0 && op.answered > w.struck {
 				w.slowest = max(w.slowest, op.answered-op.invoked)
 			}
