@@ -125,12 +125,15 @@ func showMetrics(room *Room) httprouter.Handle {
 		if refused = cmp.Or(refused, malformed); refused != nil {
 			a = *refused
 		}
-		if a.status != http.StatusOK {
+		if a.hangUp = r.ContentLength != 0; a.status != http.StatusOK {
 			write(w, id, &a)
 			return
 		}
 		w.Header().Set("X-Request-Id", id)
 		w.Header().Set("Tandem-Nodes-Touched", "0")
+		if a.hangUp {
+			w.Header().Set("Connection", "close")
+		}
 		library.ServeHTTP(w, r)
 	}
 }

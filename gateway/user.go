@@ -132,7 +132,7 @@ func setField(user wire.Record, bit uint8, value jsontext.Value) (wire.Record, s
 	if bit == wire.HasGroup {
 		group, err := strconv.ParseInt(string(value), 10, 64)
 		if kind != '0' || err != nil {
-			return user, "expected an integer from -9223372036854775808 to 9223372036854775807"
+			return user, "expected an integer from -9223372036854775808 to 9223372036854775807, without fraction and exponent"
 		}
 		user.Group = group
 		return user, ""
