@@ -61,11 +61,11 @@ func unmetDetail(unmet shard.Unmet, current shard.Record) string {
 	return "If-Match does not name the version of the user, which the ETag header has"
 }
 
-// conditional makes of the answer to a GET or a HEAD what its preconditions want: 412 or 304. They count only for what is there, or for a user that is not;
-// any other failure comes before them (RFC 9110, section 13.2.1).
-func conditional(p preconditions, a response, ofUser bool) response {
+// conditional makes of a resource's answer to a GET or a HEAD what its preconditions want: 412 or 304. They count for what is there, and for a user that is
+// not; any other failure comes before them (RFC 9110, section 13.2.1).
+func conditional(p preconditions, a response) response {
 	current := shard.Record{ID: "there", Epoch: a.version.Epoch, LSN: a.version.LSN}
-	if a.status == http.StatusNotFound && ofUser {
+	if a.status == http.StatusNotFound {
 		current.ID = ""
 	} else if a.status != http.StatusOK {
 		return a

@@ -105,7 +105,7 @@ func wrap(room *Room, operation string, h handler, parameters ...string) httprou
 			a = h(room, &c)
 		}
 		if reads {
-			a = conditional(p, a, operation == "get")
+			a = conditional(p, a)
 		}
 		a.hangUp = a.hangUp || r.ContentLength != 0 && (!readsBody || refused != nil) // else the answer would wait for a body that nobody reads
 		write(w, requestID(r, request), &a)
@@ -121,7 +121,7 @@ func showMetrics(room *Room) httprouter.Handle {
 	return func(w http.ResponseWriter, r *http.Request, _ httprouter.Params) {
 		_, refused := checkQuery(r.URL.RawQuery, []string{"name[]"})
 		p, malformed := readConditions(r.Header, http.DefaultMaxHeaderBytes)
-		a, id := conditional(p, response{status: http.StatusOK}, false), requestID(r, uuid.New())
+		a, id := conditional(p, response{status: http.StatusOK}), requestID(r, uuid.New())
 		if refused = cmp.Or(refused, malformed); refused != nil {
 			a = *refused
 		}
