@@ -49,14 +49,14 @@ func (c PagesCommand) Run(e ending) error {
 	}
 	way := newClient(target, 1, true, fillTimeout, time.Now())
 	defer way.Close()
-	client, size := &http.Client{Timeout: fillTimeout, Transport: way.http.Transport}, uint64(limit)
-	get := func(path string) (page, error) {
+	client, size, users := &http.Client{Timeout: fillTimeout, Transport: way.http.Transport}, uint64(limit), target+"/api/user"
+	get := func(url string) (page, error) {
 		if isClosed(e.Early) {
 			return page{}, errInterrupted
 		}
-		return getPage(client, target+path)
+		return getPage(client, url)
 	}
-	head, err := get(fmt.Sprintf("/api/user?offset=0&limit=%d", limit))
+	head, err := get(fmt.Sprintf("%s?offset=0&limit=%d", users, limit))
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func (c PagesCommand) Run(e ending) error {
 		return fmt.Errorf("%w: %d users are stored, at least one page of %d is needed (bench fill makes them)", errPages, head.total, limit)
 	}
 	// A cursor comes only from the page before it: the walk begins with large pages, up to where 20 pages are left to measure.
-	far := fmt.Sprintf("/api/user?after=&limit=%d", bigPage)
+	far := fmt.Sprintf("%s?after=&limit=%d", users, bigPage)
 	for at := uint64(0); at+bigPage+20*size <= head.total; at += bigPage {
 		got, err := get(far)
 		if err != nil {
@@ -81,10 +81,10 @@ func (c PagesCommand) Run(e ending) error {
 	for k := range spread {
 		spread[k] = hdrhistogram.New(1, time.Minute.Microseconds(), 3)
 	}
-	paths := [3]string{fmt.Sprintf("/api/user?offset=0&limit=%d", limit), fmt.Sprintf("/api/user?offset=%d&limit=%d", head.total-size, limit), far}
+	urls := [3]string{fmt.Sprintf("%s?offset=0&limit=%d", users, limit), fmt.Sprintf("%s?offset=%d&limit=%d", users, head.total-size, limit), far}
 	for range samples {
-		for k, path := range paths {
-			got, err := get(path)
+		for k, url := range urls {
+			got, err := get(url)
 			if err != nil {
 				return err
 			}
@@ -92,8 +92,8 @@ func (c PagesCommand) Run(e ending) error {
 			if k < 2 {
 				continue
 			}
-			if paths[k] = got.next; got.next == "" { // at the end the walk goes back to where 20 pages are left
-				paths[k] = far
+			if urls[k] = got.next; got.next == "" { // at the end the walk goes back to where 20 pages are left
+				urls[k] = far
 			}
 		}
 	}
@@ -114,9 +114,9 @@ func spreadText(names []string, spread []*hdrhistogram.Histogram) string {
 	return b.String()
 }
 
-// withLimit returns the path of a page with another limit.
-func withLimit(path string, limit int) (string, error) {
-	page, err := url.Parse(path)
+// withLimit returns the URL of a page with another limit.
+func withLimit(at string, limit int) (string, error) {
+	page, err := url.Parse(at)
 	if err != nil {
 		return "", fmt.Errorf("%w: the link of the next page: %w", errPages, err)
 	}
@@ -144,17 +144,21 @@ func getPage(client *http.Client, url string) (page, error) {
 	if got.total, err = strconv.ParseUint(answer.Header.Get("X-Total-Count"), 10, 64); err != nil {
 		return page{}, fmt.Errorf("%w: X-Total-Count: %w", errPages, err)
 	}
-	got.next = nextPage(answer.Header)
+	got.next = nextPage(answer)
 	return got, nil
 }
 
-// nextPage returns the path of the next page that the Link header names, "" if there is none.
-func nextPage(header http.Header) string {
-	for _, link := range header.Values("Link") {
+// nextPage returns the URL of the next page that the Link header of an answer names, "" if there is none. A reference is relative to what was asked
+// (RFC 8288, section 3.2; RFC 3986, section 5).
+func nextPage(answer *http.Response) string {
+	for _, link := range answer.Header.Values("Link") {
 		for part := range strings.SplitSeq(link, ",") {
-			path, relation, _ := strings.Cut(strings.TrimSpace(part), ">;")
-			if strings.Contains(relation, `rel="next"`) {
-				return strings.TrimPrefix(path, "<")
+			reference, relation, _ := strings.Cut(strings.TrimSpace(part), ">;")
+			if !strings.Contains(relation, `rel="next"`) {
+				continue
+			}
+			if next, err := answer.Request.URL.Parse(strings.TrimPrefix(reference, "<")); err == nil {
+				return next.String()
 			}
 		}
 	}

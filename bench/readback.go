@@ -116,10 +116,10 @@ func checkPages(c client, users map[string]user, all uint64, out chan<- string) 
 	const limit = 100
 	for _, offset := range []uint64{0, all / 3, all - min(all, limit/2), all} {
 		path, want := fmt.Sprintf("/api/user?offset=%d&limit=%d", offset, limit), min(limit, all-offset)
-		page, _, err := fetchPage(c, path)
+		page, _, err := fetchPage(c, c.target+path)
 		for tries := 0; err != nil && !errors.Is(err, errInterrupted) && tries < walkTries; tries++ {
 			time.Sleep(retryPause)
-			page, _, err = fetchPage(c, path)
+			page, _, err = fetchPage(c, c.target+path)
 		}
 		if err != nil {
 			out <- fmt.Sprintf("GET %s was not answered: %v", path, err)
@@ -142,8 +142,8 @@ func checkPages(c client, users map[string]user, all uint64, out chan<- string) 
 // walkUsers lists all users by cursor and sends how that differs from the users that must be there, and others of which there are so many.
 func walkUsers(c client, users map[string]user, others uint64, out chan<- string) {
 	met, strangers, differ := map[string]bool{}, uint64(0), 0
-	for path, tries := "/api/user?after=&limit=1000", 0; path != ""; {
-		page, next, err := fetchPage(c, path)
+	for url, tries := c.target+"/api/user?after=&limit=1000", 0; url != ""; {
+		page, next, err := fetchPage(c, url)
 		if err != nil {
 			if tries++; tries > walkTries || errors.Is(err, errInterrupted) {
 				out <- fmt.Sprintf("the walk over all users could not be ended: %v", err)
@@ -152,7 +152,7 @@ func walkUsers(c client, users map[string]user, others uint64, out chan<- string
 			time.Sleep(retryPause)
 			continue
 		}
-		tries, path = 0, next
+		tries, url = 0, next
 		for _, u := range page {
 			want, ours := users[u.ID]
 			if met[u.ID] {
@@ -180,14 +180,14 @@ func walkUsers(c client, users map[string]user, others uint64, out chan<- string
 	out <- ""
 }
 
-// fetchPage gets a page of users and the path of the one behind it.
-func fetchPage(c client, path string) ([]user, string, error) {
+// fetchPage gets a page of users and the URL of the one behind it.
+func fetchPage(c client, url string) ([]user, string, error) {
 	if isClosed(c.Early) {
 		return nil, "", errInterrupted
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), pageTimeout)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.target+path, nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, "", err
 	}
@@ -204,5 +204,5 @@ func fetchPage(c client, path string) ([]user, string, error) {
 	if err == nil {
 		err = json.Unmarshal(body, &page)
 	}
-	return page, nextPage(answer.Header), err
+	return page, nextPage(answer), err
 }

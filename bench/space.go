@@ -82,9 +82,9 @@ func weighUsers(target string, early <-chan struct{}, out chan<- bulk) {
 	c, b := newClient(target, 1, true, pageTimeout, time.Now()), bulk{}
 	defer c.Close()
 	c.Early = early
-	for path := "/api/user?after=&limit=1000"; path != "" && b.Err == nil; {
+	for url := c.target + "/api/user?after=&limit=1000"; url != "" && b.Err == nil; {
 		var page []user
-		page, path, b.Err = fetchPage(c, path)
+		page, url, b.Err = fetchPage(c, url)
 		for _, u := range page {
 			text, _ := json.Marshal(u) // a user is always fit for JSON
 			b.Users, b.Bytes = b.Users+1, b.Bytes+uint64(len(text))

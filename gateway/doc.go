@@ -3,7 +3,7 @@
 // # How a PUT travels
 //
 //  1. routes.go gives the call its request id and its handler.
-//  2. handlers.go reads the body, and only then does the deadline begin; user.go checks it against the schema, tag.go the If-Match header.
+//  2. handlers.go reads the body, and only then does the deadline begin; user.go checks it against the schema, condition.go reads the preconditions.
 //  3. shard.Place says which shard the user belongs to, the views who leads it.
 //  4. call.go sends the write to one of the leader's links and waits. After a broken connection, a try without an answer or a refusal that may
 //     pass, it sends the same request id again, until the deadline: at the replica that try.go says. An outcome of any of the tries
@@ -66,7 +66,9 @@
 //	user.go      JSON ↔ user, pure
 //	query.go     parameters, cursors and Link headers of a list, pure
 //	tag.go       entity tags, pure
+//	condition.go preconditions: those of writes go to the leader, those of reads are weighed here
 //	problem.go   responses and problems
+//	canned.go    what net/http answers by itself, said as a problem
 //	call.go      asking the leader of a shard, until the deadline
 //	try.go       which replica is asked next, and when, pure
 //	count.go     asking a cover of nodes

@@ -297,19 +297,17 @@ func (s *fakeStore) refuse(name string, m *wire.Message) *wire.Message {
 
 func (s *fakeStore) write(m *wire.Message, current wire.Record, exists bool) *wire.Message {
 	refused := &wire.Message{Kind: wire.Outcome, Touched: 1, Record: wire.Record{ID: m.Record.ID}}
-	matches := len(m.Match) == 0 || slices.Contains(m.Match, wire.Place{Epoch: current.Epoch, LSN: current.LSN})
 	switch {
+	case m.Match.Kind != 0 && !named(m.Match, current), m.Unless.Kind != 0 && named(m.Unless, current):
+		refused.Result, refused.Record = wire.Mismatch, current
+		return refused
 	case m.Op == wire.Create && exists:
 		refused.Result, refused.Record = wire.Exists, current
 		return refused
 	case m.Op != wire.Create && !exists:
 		refused.Result = wire.Missing
 		return refused
-	case m.Op != wire.Create && !matches:
-		refused.Result, refused.Record = wire.Mismatch, current
-		return refused
 	}
-	s.last++
 	next := m.Record
 	if m.Op == wire.Update {
 		next = current
@@ -323,12 +321,22 @@ func (s *fakeStore) write(m *wire.Message, current wire.Record, exists bool) *wi
 			next.Group = m.Record.Group
 		}
 	}
+	if len(next.Name)+len(next.Email) > shard.MaxText {
+		refused.Result, refused.Record = wire.Oversized, current
+		return refused
+	}
+	s.last++
 	next.Epoch, next.LSN = 1, s.last
 	s.users[next.ID], s.order = next, nil
 	if m.Op == wire.Delete {
 		delete(s.users, next.ID)
 	}
 	return &wire.Message{Kind: wire.Outcome, Result: wire.Created + m.Op - wire.Create, Touched: 2, Record: next}
+}
+
+// named tells whether a user, none with an empty id, is among those that a precondition names.
+func named(c wire.Condition, current wire.Record) bool {
+	return current.ID != "" && (c.Kind == wire.AnyVersion || slices.Contains(c.Versions, wire.Place{Epoch: current.Epoch, LSN: current.LSN}))
 }
 
 // ordered returns the users of a shard in the global order.

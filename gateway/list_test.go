@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +13,19 @@ import (
 
 	"tandem/wire"
 )
+
+// resolve is what a client makes of a reference in the answer about a URL (RFC 3986, section 5).
+func resolve(t testing.TB, base, reference string) string {
+	t.Helper()
+	at, err := url.Parse(base)
+	if err == nil {
+		at, err = at.Parse(reference)
+	}
+	if err != nil {
+		t.Fatalf("%q at %q: %v", reference, base, err)
+	}
+	return at.String()
+}
 
 // page lists one page: the ids, and the relations of its Link header.
 func (r *rig) page(path string) ([]string, map[string]string, result) {
@@ -26,8 +40,8 @@ func (r *rig) page(path string) ([]string, map[string]string, result) {
 		ids = append(ids, u.ID)
 	}
 	for part := range strings.SplitSeq(got.header.Get("Link"), ", ") {
-		path, rel, _ := strings.Cut(part, `>; rel="`)
-		links[strings.TrimSuffix(rel, `"`)] = strings.TrimPrefix(path, "<")
+		reference, rel, _ := strings.Cut(part, `>; rel="`)
+		links[strings.TrimSuffix(rel, `"`)] = resolve(r.t, path, strings.TrimPrefix(reference, "<"))
 	}
 	return ids, links, got
 }

@@ -27,6 +27,12 @@ const (
 	stopFor  = 5 * time.Second  // for requests under way when the gateway is stopped
 )
 
+// maxBodies bounds the large bodies that are read at once, and so the memory they take: up to 256 KiB each.
+const maxBodies = 128
+
+// maxHeaders bounds the header of a request in bytes; the library adds 4 KiB.
+const maxHeaders = 16 << 10
+
 // garbagePercent is how much garbage may gather, in percent of the live heap, which is small: collecting less often costs a few MiB. GOGC in the
 // environment overrides it.
 const garbagePercent = 400
@@ -65,7 +71,9 @@ func main() {
 	server := newServer(routes(room), log)
 	log.Info("serving REST", "listen", listener.Addr().String(), "nodes", config.Nodes)
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(netutil.LimitListener(listener, config.MaxConnections)) }()
+	go func() {
+		failed <- server.Serve(speakProblems(netutil.LimitListener(listener, config.MaxConnections), room.Metrics))
+	}()
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
 	select {
@@ -83,7 +91,7 @@ func main() {
 // open wires the room and sets the connections' loops going.
 func open(config Config, members []Member, layout shard.Layout, log *slog.Logger) *Room {
 	room := &Room{Config: config, Layout: layout, Members: members, Views: make(chan outlook, 1), Told: make(chan told, len(members)),
-		Links: make([][]*Link, len(members)), Lists: make(chan struct{}, config.Lists), Metrics: newMetrics(), Log: log}
+		Links: make([][]*Link, len(members)), Lists: make(chan struct{}, config.Lists), Bodies: make(chan struct{}, maxBodies), Metrics: newMetrics(), Log: log}
 	notes, long, small := make(chan unreadNote, 64), longMost(config), config.UnreadMB<<20-longMost(config)
 	room.Unread = notes
 	room.Metrics.UnreadMost.WithLabelValues("small").Set(float64(small))
@@ -116,5 +124,5 @@ func open(config Config, members []Member, layout shard.Layout, log *slog.Logger
 // newServer makes the server, with a limit on everything that a client can make it wait for.
 func newServer(handler http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{Handler: handler, ReadHeaderTimeout: readFor, ReadTimeout: readFor, WriteTimeout: writeFor, IdleTimeout: idleFor,
-		MaxHeaderBytes: maxBody, DisableGeneralOptionsHandler: true, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+		MaxHeaderBytes: maxHeaders, DisableGeneralOptionsHandler: true, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 }

@@ -19,6 +19,7 @@ type Room struct {
 	Links   [][]*Link     // by node: its connections
 	Lists   chan struct{} // has an element for each list under way
 	Unread  chan<- unreadNote
+	Bodies  chan struct{} // has an element for each large body that is being read
 	Metrics Metrics
 	Names   []proc.Names // by node: where it is dialled
 	Log     *slog.Logger

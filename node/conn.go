@@ -16,7 +16,6 @@ import (
 
 const (
 	maxInFlight = 1024             // requests of a connection that wait for an answer
-	maxText     = 16 << 10         // bytes of a user's name and email
 	writeFor    = 5 * time.Second  // for a client that has sent all to read the rest of its answers
 	greetMost   = 4 << 10          // bytes of the first frame of a connection
 	askMost     = 64 << 10         // and of every other, but for those of nodes
@@ -247,9 +246,9 @@ func refuse(room *Room, peer int, m *wire.Message) *wire.Message {
 		asked = one[:]
 	}
 	absent := slices.IndexFunc(asked, func(s uint64) bool { return s >= uint64(len(room.Desks)) || room.Desks[s] == nil })
-	var badID error
+	var badID, badText error
 	if m.Kind == wire.Get || m.Kind == wire.Write {
-		badID = shard.CheckID(m.Record.ID)
+		badID, badText = shard.CheckID(m.Record.ID), shard.CheckText(m.Record.Name, m.Record.Email)
 	}
 	switch {
 	case !room.Ready && m.Kind != wire.Ping:
@@ -268,8 +267,8 @@ func refuse(room *Room, peer int, m *wire.Message) *wire.Message {
 		text = "expected a history with the end of a snapshot that is not empty, and only there"
 	case m.Kind == wire.Write && (m.Op < wire.Create || m.Op > wire.Delete):
 		text = fmt.Sprintf("expected op 1 to 3, found %d", m.Op)
-	case m.Kind == wire.Write && len(m.Record.Name)+len(m.Record.Email) > maxText:
-		text = fmt.Sprintf("expected at most %d bytes of name and email, found %d", maxText, len(m.Record.Name)+len(m.Record.Email))
+	case badText != nil:
+		text = badText.Error()
 	case m.Kind == wire.List && (m.Limit < 1 || m.Limit > 1000):
 		text = fmt.Sprintf("expected a limit of 1 to 1000, found %d", m.Limit)
 	case m.Kind == wire.Count && len(m.Set) > room.Layout.Shards:
@@ -283,8 +282,12 @@ func refuse(room *Room, peer int, m *wire.Message) *wire.Message {
 // takeChange makes the core's change of a write frame.
 func takeChange(m *wire.Message) shard.Change {
 	c := shard.Change{Request: m.Request, Op: m.Op, Fields: m.Fields, ID: m.Record.ID, Name: m.Record.Name, Email: m.Record.Email, Group: m.Record.Group}
-	for _, p := range m.Match {
-		c.Match = append(c.Match, shard.Position(p))
+	c.Match.Kind, c.Unless.Kind = shard.ConditionKind(m.Match.Kind), shard.ConditionKind(m.Unless.Kind)
+	for _, p := range m.Match.Versions {
+		c.Match.Versions = append(c.Match.Versions, shard.Position(p))
+	}
+	for _, p := range m.Unless.Versions {
+		c.Unless.Versions = append(c.Unless.Versions, shard.Position(p))
 	}
 	return c
 }

@@ -12,6 +12,8 @@ var plantedBugs = []planted{
 		{"leader.go", "until = min(stored, r.Next)", "until = r.Next"}}},
 	{rule: "I3", name: "outcomes are decided without the pending writes", seed: 4, edits: []edit{
 		{"leader.go", "if n.ID != e.Change.ID {", "if n.LSN > 0 {"}}},
+	{rule: "I3", name: "preconditions are decided without the pending writes", seed: 16, edits: []edit{
+		{"step.go", "Weigh(e.Change.Match, e.Change.Unless, current)", "Weigh(e.Change.Match, e.Change.Unless, e.Current)"}}},
 	{rule: "I4", name: "a refusal does not wait for the pending write that it rests on", seed: 4, edits: []edit{
 		{"leader.go", "Waiting{at, e.Now + WaitFor,", "Waiting{0, e.Now + WaitFor,"}}},
 	{rule: "I5", name: "pending writes are dropped when the leader goes on alone", seed: 0, edits: []edit{

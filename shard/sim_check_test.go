@@ -144,7 +144,7 @@ func (w *simWorld) judge(op *simOp, states []map[string]Record, byRequest map[Re
 	if op.kind == opWrite && op.reply.Result <= Deleted {
 		if byRequest[op.change.Request] != at || at == 0 || at >= uint64(len(states)) {
 			w.fail("shard %d: an acknowledged write is not in the log at LSN %d: %+v", op.shard, at, op.change)
-		} else if result, _ := decide(&op.change, states[at-1][op.change.ID]); result != op.reply.Result {
+		} else if result, _ := outcome(&op.change, states[at-1][op.change.ID]); result != op.reply.Result {
 			w.fail("shard %d: LSN %d answered %d, the log before it gives %d", op.shard, at, op.reply.Result, result)
 		} else if at <= op.floor {
 			w.fail("shard %d: LSN %d was given to a write that began after LSN %d was known", op.shard, at, op.floor)
@@ -172,6 +172,6 @@ func (w *simWorld) explains(op *simOp, state map[string]Record) bool {
 	case opGet:
 		return exists == (op.reply.Result == Found) && (!exists || current == op.reply.Record)
 	}
-	result, _ := decide(&op.change, current)
+	result, _ := outcome(&op.change, current)
 	return result == op.reply.Result
 }

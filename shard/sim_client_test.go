@@ -73,8 +73,8 @@ func (w *simWorld) client(number, count int) {
 	op.change = Change{ID: fmt.Sprint("u", w.rng.IntN(w.plan.keys)), Op: Op(1 + w.rng.IntN(3)), Fields: uint8(1 + w.rng.IntN(7)),
 		Name: fmt.Sprint(number, "-", count), Email: fmt.Sprint(count, "@", number), Group: int64(count)}
 	op.change.Request = RequestID{byte(number), byte(count), byte(count >> 8), 1}
-	if op.change.Op != Create && w.chance(15) {
-		op.change.Match = []Position{{1, w.acked[op.shard]}}
+	if op.change.Op == Create && count%4 == 0 || op.change.Op != Create && w.chance(25) {
+		w.drawConditions(op, number+count/4)
 	}
 	if w.rng.Float64() < w.plan.reads {
 		op.kind, op.offset, op.limit = opGet+opKind(w.rng.IntN(3)), uint64(count%3), uint64(1+count/3%5)
@@ -321,6 +321,7 @@ func (w *simWorld) reply(n *simNode, t *simTry, reply Reply) {
 		case reply.Refusal == 0:
 			t.done = true
 			op.answered, op.reply, op.page, op.users = w.now, reply, t.page, t.users
+			w.noteShown(op)
 			if w.struck > 0 && op.answered > w.struck {
 				w.slowest = max(w.slowest, op.answered-op.invoked)
 			}

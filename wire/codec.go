@@ -24,7 +24,7 @@ var layouts = [kindEnd][]field{
 	Ping:     {},
 	Pong:     {clock},
 	Get:      {shard, userID},
-	Write:    {shard, deadline, request, op, fields, record, match},
+	Write:    {shard, deadline, request, op, fields, record, match, unless},
 	Outcome:  {result, touched, record},
 	Count:    {set},
 	Counts:   {counts},
@@ -88,7 +88,8 @@ var (
 	more     = field{"more", putMore, getMore}
 	greeting = field{"greeting", putGreeting, getGreeting}
 	record   = field{"record", putRecord, getRecord}
-	match    = pairs("match", "epoch and lsn", maxMatch, func(m *Message) *[]Place { return &m.Match }, splitPlace, joinPlace)
+	match    = condition("match", func(m *Message) *Condition { return &m.Match })
+	unless   = condition("unless", func(m *Message) *Condition { return &m.Unless })
 	history  = pairs("history", "epoch and lsn", maxHistory, func(m *Message) *[]Place { return &m.History }, splitPlace, joinPlace)
 	vows     = pairs("vows", "shard and epoch", maxVows, func(m *Message) *[]Vow { return &m.Vows }, splitVow, joinVow)
 	counts   = pairs("counts", "shard and users", maxSet, func(m *Message) *[]ShardCount { return &m.Counts }, splitCount, joinCount)

@@ -69,7 +69,7 @@
 //	3     ping       -    any                -                                               asks for a pong
 //	4     pong       -    any                clock                                           answers ping with the sender's clock
 //	5     get        -    gw → replica       shard id                                        reads one user; a backup passes it on to its leader
-//	6     write      crc  gw → replica       shard deadline request op fields record match   creates, updates or deletes one user; passed on likewise
+//	6     write      crc  gw → replica       shard deadline request op fields record match unless  creates, updates or deletes one user; passed on likewise
 //	7     outcome    crc  replica → gw       result touched record                           answers get and write
 //	8     count      -    gw → replica       shards                                          asks for the user counts of shards
 //	9     counts     -    replica → gw       counts                                          answers count
@@ -107,7 +107,9 @@
 //	                                               sender's store, 0 from a gateway; behind another version anything may stand
 //	born                                           [store store …], at most 64: what the cluster was born with; empty before that
 //	record                                         [id name email group epoch lsn]; group is a signed 64-bit integer
-//	match                                          [epoch lsn epoch lsn …], at most 16 pairs; empty accepts any version
+//	match unless                                   [] for none, [1] for a user of any version, [2 epoch lsn epoch lsn …], at most 16 pairs, for a user
+//	                                               of one of these versions: the write is done only if the user is among those that
+//	                                               match names and not among those that unless names
 //	shards                                         [shard shard …], at most 4096
 //	counts                                         [shard users shard users …], at most 4096 pairs
 //	history                                        [epoch lsn epoch lsn …], at most 4096 pairs: from which LSN on the log is of which epoch

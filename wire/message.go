@@ -84,9 +84,16 @@ const (
 	Created
 	Updated
 	Deleted
-	Missing  // no user has this id
-	Exists   // a user has this id already
-	Mismatch // the user's version is none of those the request names
+	Missing   // no user has this id
+	Exists    // a user has this id already
+	Mismatch  // a precondition of the write is not met
+	Oversized // the user would hold more text than a user may
+)
+
+// The kinds of precondition; 0 is none.
+const (
+	AnyVersion = iota + 1 // a user of any version: whether there is one
+	OneOf                 // a user of one of the versions
 )
 
 // RequestID names a write through all its tries.
@@ -94,6 +101,12 @@ type RequestID = [16]byte
 
 // Place is a position in a shard's log.
 type Place struct{ Epoch, LSN uint64 }
+
+// Condition is a precondition of a write: which users, by their version, it names.
+type Condition struct {
+	Kind     uint8
+	Versions []Place
+}
 
 // Record is a user with its version: the position of the write that made it.
 type Record struct {
@@ -162,7 +175,8 @@ type Message struct {
 	After    []byte // id of the record before the page; nil when Offset counts
 	Greeting Greeting
 	Record   Record
-	Match    []Place // versions that the write accepts; empty accepts any
+	Match    Condition // the user must be among those that it names
+	Unless   Condition // the user must not be among those that it names
 	Set      []uint64
 	Counts   []ShardCount
 	Records  []Record

@@ -8,6 +8,23 @@ import (
 	"testing"
 )
 
+// TestPreconditions: each shape of a write's preconditions is read as it was written.
+func TestPreconditions(t *testing.T) {
+	most := Condition{Kind: OneOf}
+	for i := range maxMatch {
+		most.Versions = append(most.Versions, Place{uint64(i), 1 << 60})
+	}
+	shapes := []Condition{{}, {Kind: AnyVersion}, {Kind: OneOf}, {OneOf, []Place{{1, 2}}}, most}
+	for _, match := range shapes {
+		for _, unless := range shapes {
+			m := &Message{Kind: Write, Op: Delete, Match: match, Unless: unless}
+			if got, err := decoded(AppendFrame(nil, m)[HeadSize:]); err != nil || !reflect.DeepEqual(got, m) {
+				t.Errorf("%+v: %v", got, err)
+			}
+		}
+	}
+}
+
 // samples has one message of every kind with every field of its layout set.
 func samples() []*Message {
 	r := Record{"13AE742", "Ada", "ada@example.org", -7, 1, 42}
@@ -19,7 +36,7 @@ func samples() []*Message {
 		{Kind: Ping, ID: 2},
 		{Kind: Pong, ID: 2, Clock: 5},
 		{Kind: Get, ID: 3, Shard: 23, Record: Record{ID: "13AE742"}},
-		{Kind: Write, ID: 4, Shard: 1, Deadline: 1 << 50, Request: RequestID{1, 2, 15: 9}, Op: Update, Fields: HasName | HasGroup, Record: r, Match: []Place{{1, 2}, {3, 4}}},
+		{Kind: Write, ID: 4, Shard: 1, Deadline: 1 << 50, Request: RequestID{1, 2, 15: 9}, Op: Update, Fields: HasName | HasGroup, Record: r, Match: Condition{OneOf, []Place{{1, 2}, {3, 4}}}, Unless: Condition{Kind: AnyVersion}},
 		{Kind: Outcome, ID: 4, Result: Updated, Touched: 2, Record: r},
 		{Kind: Count, ID: 5, Set: []uint64{0, 7, 23}},
 		{Kind: Counts, ID: 5, Counts: []ShardCount{{0, 12}, {7, 1 << 33}}},
