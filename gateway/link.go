@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"time"
 
+	"tandem/shard"
 	"tandem/wire"
 )
 
@@ -39,7 +40,9 @@ const (
 type session struct {
 	raw    net.Conn
 	in     *bufio.Reader
-	offset int64 // at least so many ns is the node's clock ahead of ours
+	codec  wire.Codec   // of the version that was agreed on
+	misfit shard.Misfit // in what the greetings do not fit
+	offset int64        // at least so many ns is the node's clock ahead of ours
 	err    error
 }
 
@@ -108,25 +111,30 @@ func dial(room *Room, node int, names *net.Resolver, out chan<- session) {
 		return
 	}
 	s := session{raw: raw, in: bufio.NewReaderSize(raw, 64<<10)}
-	hello := &wire.Message{Kind: wire.Hello, ID: 1, Greeting: wire.Greeting{Version: wire.Version, Cluster: room.Config.Cluster,
-		Role: "gateway", Name: room.Config.Listen, Nodes: uint64(room.Layout.Nodes), Shards: uint64(room.Layout.Shards)}}
+	codec, mine := wire.NewCodec(), room.Mine
+	hello := &wire.Message{Kind: wire.Hello, ID: 1, Greeting: sayGreeting(mine)}
 	_ = raw.SetDeadline(time.Now().Add(dialTimeout))
-	_, s.err = raw.Write(wire.AppendFrame(nil, hello))
+	_, s.err = raw.Write(codec.AppendFrame(nil, hello))
 	body, m := []byte{}, &wire.Message{}
 	if s.err == nil {
 		body, s.err = wire.ReadFrame(s.in, nil)
 	}
 	if s.err == nil {
-		s.err = wire.Decode(m, body)
+		s.err = codec.Decode(m, body)
 	}
+	text := ""
 	switch {
 	case s.err != nil:
 	case m.Kind != wire.Welcome:
-		s.err = fmt.Errorf("it refuses this gateway: %s", m.Text)
-	case m.Greeting.Name != room.Members[node].Name:
-		s.err = fmt.Errorf("%s answers there", m.Greeting.Name)
+		s.misfit, text = refusals[m.Code], "it refuses this gateway: "+m.Text
+		s.err = errors.New(text)
 	default:
+		s.misfit, text = shard.Fits(mine, hearGreeting(m.Greeting), room.Members[node].Name)
+		s.codec, _ = codec.Agree(m.Greeting)
 		s.offset = m.Clock - clock()
+	}
+	if s.err == nil && s.misfit != "" {
+		s.err = errors.New(text)
 	}
 	if s.err != nil {
 		raw.Close()
@@ -169,7 +177,7 @@ func serveLink(link *Link, s session, ended chan<- error) {
 			ask <- LinkState{Up: true}
 		case <-link.Nudge: // the connection has to show that it works
 			if asked == 0 {
-				frames, pinged, asked = wire.AppendFrame(frames, &wire.Message{Kind: wire.Ping}), 0, 1
+				frames, pinged, asked = s.codec.AppendFrame(frames, &wire.Message{Kind: wire.Ping}), 0, 1
 			}
 		case <-tick.C:
 			quiet, pinged = quiet+1, pinged+1
@@ -179,7 +187,7 @@ func serveLink(link *Link, s session, ended chan<- error) {
 			case asked > 0:
 				asked++
 			case pinged >= pingBeats || len(pending) > 0 && quiet >= quietBeats:
-				frames, pinged, asked = wire.AppendFrame(frames, &wire.Message{Kind: wire.Ping}), 0, 1
+				frames, pinged, asked = s.codec.AppendFrame(frames, &wire.Message{Kind: wire.Ping}), 0, 1
 			}
 		}
 		if len(frames) > 0 && err == nil {
@@ -203,7 +211,7 @@ func takeRequests(link *Link, s session, first request, frames []byte, pending m
 			pending[last] = r
 			*scratch = *r.message
 			scratch.ID, scratch.Deadline = last, r.try.until+s.offset // only a write's frame bears it
-			frames = wire.AppendFrame(frames, scratch)
+			frames = s.codec.AppendFrame(frames, scratch)
 		} else {
 			r.reply <- reply{err: fmt.Errorf("%w: %w: too many requests wait for %s", ErrLink, errNotSent, link.Name), try: r.try}
 		}
@@ -233,7 +241,7 @@ func readLink(link *Link, s session, out chan<- []*wire.Message, quit <-chan str
 			}
 			scratch = body
 			m := &wire.Message{}
-			if err = wire.Decode(m, body); err != nil {
+			if err = s.codec.Decode(m, body); err != nil {
 				return
 			}
 			if m.Kind == wire.Pong {

@@ -77,7 +77,9 @@ func main() {
 
 // open wires the room and sets the connections' loops going.
 func open(config Config, members []Member, layout shard.Layout, log *slog.Logger) *Room {
-	room := &Room{Config: config, Layout: layout, Members: members, Views: make(chan outlook, 1), Told: make(chan told, len(members)),
+	mine := greeting(config, layout, members)
+	mine.Ring, mine.Build = shard.RingHash(mine.Names), buildText()
+	room := &Room{Config: config, Layout: layout, Members: members, Mine: mine, Views: make(chan outlook, 1), Told: make(chan told, len(members)),
 		Links: make([][]*Link, len(members)), Lists: make(chan struct{}, maxLists), Metrics: newMetrics(), Log: log}
 	views := make([]shard.View, layout.Shards) // those that the cluster is born with, until a node tells others
 	for s := range views {

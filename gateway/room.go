@@ -13,10 +13,11 @@ type Room struct {
 	Config  Config
 	Layout  shard.Layout
 	Members []Member
-	Views   chan outlook  // a cell with the views; see viewsIn
-	Told    chan told     // what nodes say the views are
-	Links   [][]*Link     // by node: its connections
-	Lists   chan struct{} // has an element for each list under way
+	Mine    shard.Greeting // what this gateway says of itself, but for its cluster's incarnation
+	Views   chan outlook   // a cell with the views; see viewsIn
+	Told    chan told      // what nodes say the views are
+	Links   [][]*Link      // by node: its connections
+	Lists   chan struct{}  // has an element for each list under way
 	Metrics Metrics
 	Log     *slog.Logger
 }

@@ -10,34 +10,37 @@ import (
 
 // Room is how this node's loops are wired: settings, handles and channels, none of which changes after the start.
 type Room struct {
-	Config  Config
-	Layout  shard.Layout
-	Members []Member
-	Self    int
-	Facts   Facts
-	Member  uint64        // member id of this node's store
-	Life    int64         // this process: grows with every start of the store
-	Born    []uint64      // member ids that the cluster was born with; nil while it is not born, as far as this store knows
-	Ready   bool          // the loops run; until then only greetings are answered
-	Opened  chan struct{} // closed when they do
-	Store   Store
-	Damage  map[int]damage // by shard, as it was at the start
-	Merge   bool           // what was damaged has been dropped, and files may be merged again
-	Disk    chan []Part
-	Pulse   chan beat
-	Index   chan indexNote
-	Lookups chan indexAsk
-	Loops   []*Desk     // all loops of replicas
-	Desks   []*Desk     // by shard, the loop that owns its replica; nil where none is held
-	Links   []*Link     // by node; nil for this one
-	Pacts   []*PactDesk // by node; nil where no shard is shared with it
-	Council *CouncilDesk
-	Watch   chan watcher
-	Scans   chan struct{}
-	Census  chan chan<- []ConnInfo
-	Doors   chan door
-	Again   chan string // why this process must start anew in place
-	Log     *slog.Logger
+	Config   Config
+	Layout   shard.Layout
+	Members  []Member
+	Self     int
+	Facts    Facts
+	Member   uint64         // member id of this node's store
+	Life     int64          // this process: grows with every start of the store
+	Mine     shard.Greeting // what this node says of itself, but for what changes; see greeting
+	Origin   chan origin    // a cell with the cluster that this store belongs to; see originIn
+	Ready    bool           // the loops run; until then only greetings are answered
+	Opened   chan struct{}  // closed when they do
+	Store    Store
+	Damage   map[int]damage // by shard, as it was at the start
+	Merge    bool           // what was damaged has been dropped, and files may be merged again
+	Disk     chan []Part
+	Pulse    chan beat
+	Index    chan indexNote
+	Lookups  chan indexAsk
+	Loops    []*Desk     // all loops of replicas
+	Desks    []*Desk     // by shard, the loop that owns its replica; nil where none is held
+	Links    []*Link     // by node; nil for this one
+	Pacts    []*PactDesk // by node; nil where no shard is shared with it
+	Council  *CouncilDesk
+	Watch    chan watcher
+	Scans    chan struct{}
+	Census   chan chan<- []ConnInfo
+	Doors    chan door
+	Refused  chan refusal
+	Refusals chan chan<- map[string]string // asks who is refused, and why
+	Again    chan string                   // why this process must start anew in place
+	Log      *slog.Logger
 }
 
 const (
@@ -47,7 +50,11 @@ const (
 
 // newRoom makes the channels; the loops are not running yet.
 func newRoom(c Config, l shard.Layout, members []Member, self int, log *slog.Logger) *Room {
-	return &Room{Config: c, Layout: l, Members: members, Self: self, Log: log, Desks: make([]*Desk, l.Shards), Links: make([]*Link, l.Nodes), Pacts: make([]*PactDesk, l.Nodes),
+	cell := make(chan origin, 1)
+	cell <- origin{Known: make(chan struct{})}
+	mine := firstGreeting(c, l, members)
+	mine.Ring, mine.Build = shard.RingHash(mine.Names), buildText()
+	return &Room{Mine: mine, Origin: cell, Refused: make(chan refusal, 64), Refusals: make(chan chan<- map[string]string), Config: c, Layout: l, Members: members, Self: self, Log: log, Desks: make([]*Desk, l.Shards), Links: make([]*Link, l.Nodes), Pacts: make([]*PactDesk, l.Nodes),
 		Disk: make(chan []Part, 2*shard.MaxPending*l.Shards), Pulse: make(chan beat, 64), Index: make(chan indexNote, 1<<10), Lookups: make(chan indexAsk),
 		Watch: make(chan watcher, 64), Scans: make(chan struct{}, scansAtOnce), Census: make(chan chan<- []ConnInfo), Doors: make(chan door, 64), Again: make(chan string, 1), Opened: make(chan struct{})}
 }
@@ -113,6 +120,7 @@ type letter struct {
 // never waits for a slow client.
 type Conn struct {
 	Raw   net.Conn
+	Codec wire.Codec // of the version that was agreed on
 	Out   chan answers
 	Slots chan struct{}
 	Gone  chan struct{} // closed when nothing is written any more

@@ -46,6 +46,7 @@ func prepare(room *Room, out chan<- opened) {
 	}
 	room.Merge = !merges && len(room.Damage) == 0
 	go runCensus(room.Doors, room.Census)
+	go runRefusals(room)
 	out <- opened{room: room, err: err}
 }
 
@@ -93,7 +94,8 @@ func open(unready *Room, saved []shard.Fact, out chan<- opened) {
 		out <- opened{err: err}
 		return
 	}
-	room.Born, room.Ready = shard.BornWith(council.Book), true
+	room.Ready = true
+	noteOrigin(room.Origin, council.Book)
 	room.Council = newCouncilDesk(council, room.Layout.Nodes+2)
 	go loadReplicas(&room, steps)
 	all := <-steps
@@ -122,7 +124,7 @@ func start(all opened, done chan<- opened) {
 		shared[peer] = append(shared[peer], s)
 		at := &all.loaded[s]
 		state := shard.NewReplica(s, room.Self, room.Members[peer].Name, at.Last, at.History, at.Log, clock())
-		r := owned{state: state, peer: peer, counts: at.Counts, users: total(at.Counts)}
+		r := owned{state: state, peer: peer, codec: wire.NewCodec(), counts: at.Counts, users: total(at.Counts)}
 		if n := len(at.History); n > 0 {
 			r.epoch = at.History[n-1].Epoch
 		}
