@@ -1,8 +1,6 @@
 package main
 
 import (
-	"runtime/debug"
-
 	"tandem/shard"
 	"tandem/wire"
 )
@@ -30,22 +28,4 @@ func sayGreeting(g shard.Greeting) wire.Greeting {
 func hearGreeting(g wire.Greeting) shard.Greeting {
 	return shard.Greeting{Least: g.Least, Most: g.Most, Cluster: g.Cluster, Role: g.Role, Name: g.Name, Build: g.Build, Incarnation: g.Incarnation, Ring: g.Ring, Shards: g.Shards,
 		Lease: g.Lease, Grace: g.Grace, Member: g.Store, Start: g.Start.Number, Nonce: g.Start.Nonce}
-}
-
-// buildText says which program this is: its module's version, and the commit if the build knows it.
-func buildText() string {
-	info, known := debug.ReadBuildInfo()
-	if !known {
-		return "unknown"
-	}
-	text := info.Main.Version
-	for _, s := range info.Settings {
-		switch {
-		case s.Key == "vcs.revision":
-			text += " " + s.Value[:min(len(s.Value), 12)]
-		case s.Key == "vcs.modified" && s.Value == "true":
-			text += " modified"
-		}
-	}
-	return text
 }

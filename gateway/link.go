@@ -53,13 +53,10 @@ func runLink(room *Room, node int, link *Link) {
 		return fmt.Errorf("%w: %w: %s (%s) cannot be reached: %w", ErrLink, errNotSent, member.Name, member.Address, err)
 	}
 	up := room.Metrics.LinksUp.WithLabelValues(member.Name)
-	// A resolver of its own: with one that is shared, the connections of a node would wait for the same look-up, which then nobody can give up
-	// while a name server does not answer, although the next one would.
-	names := &net.Resolver{PreferGo: true, Dial: net.DefaultResolver.Dial}
 	pause, said, logged, reason, since := redialLeast, "", time.Time{}, unreachable(errors.New("it is being dialled")), time.Now()
 	for {
 		dialled := make(chan session, 1)
-		go dial(room, node, names, dialled)
+		go dial(room, node, dialled)
 		s := refuseUntil(link, reason, dialled, nil)
 		if s.err == nil {
 			began, ended := time.Now(), make(chan error, 1)
@@ -77,13 +74,22 @@ func runLink(room *Room, node int, link *Link) {
 		if time.Since(since) > goneAfter {
 			reason = fmt.Errorf("%w, %w", reason, errGone)
 		}
-		if text := s.err.Error(); text != said && time.Since(logged) > logEvery {
+		if text := causeOf(s.err); text != said && time.Since(logged) > logEvery {
 			room.Log.Warn("no connection to a node; dialling on", "peer", member.Name, "error", s.err)
 			said, logged = text, time.Now()
 		}
 		refuseUntil(link, reason, time.After(pause), link.Nudge)
 		pause = min(2*pause, redialMost)
 	}
+}
+
+// causeOf returns what went wrong with a connection, without the addresses, which may be others at each dial.
+func causeOf(err error) string {
+	var at *net.OpError
+	if errors.As(err, &at) {
+		return at.Op + ": " + at.Err.Error()
+	}
+	return err.Error()
 }
 
 // refuseUntil fails whatever is asked, and answers for the state, until there is something to receive, and returns that; or until a nudge.
@@ -103,10 +109,15 @@ func refuseUntil[T any](link *Link, reason error, over <-chan T, nudge <-chan st
 }
 
 // dial opens a connection, greets, and hands the outcome over.
-func dial(room *Room, node int, names *net.Resolver, out chan<- session) {
-	dialer := net.Dialer{Timeout: dialTimeout, Resolver: names}
-	raw, err := dialer.Dial("tcp", room.Members[node].Address)
+func dial(room *Room, node int, out chan<- session) {
+	names := room.Names[node]
+	address, err := names.Next(dialTimeout)
+	var raw net.Conn
+	if err == nil {
+		raw, err = net.DialTimeout("tcp", address, dialTimeout)
+	}
 	if err != nil {
+		names.Tell(address, err)
 		out <- session{err: err}
 		return
 	}
@@ -136,6 +147,7 @@ func dial(room *Room, node int, names *net.Resolver, out chan<- session) {
 	if s.err == nil && s.misfit != "" {
 		s.err = errors.New(text)
 	}
+	names.Tell(address, s.err)
 	if s.err != nil {
 		raw.Close()
 	}

@@ -13,6 +13,7 @@ import (
 
 	"tandem/shard"
 	"tandem/wire"
+	"tandem/wire/proc"
 )
 
 // newLink is a connection's channels, without a loop.
@@ -177,7 +178,11 @@ func loneRoom(address string, log slog.Handler) (*Room, *Link) {
 	link := newLink()
 	mine := greeting(Config{Cluster: "tandem"}, shard.Layout{Nodes: 3, Shards: 24}, []Member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}})
 	mine.Ring = shard.RingHash(mine.Names)
-	return &Room{Mine: mine, Config: Config{Cluster: "tandem"}, Layout: shard.Layout{Nodes: 3, Shards: 24}, Members: []Member{{"db-0", address}}, Links: [][]*Link{{link}},
+	names := proc.NewNames(address, proc.AskNameServer)
+	go proc.RunNames(names)
+	return &Room{Mine: mine, Names: []proc.Names{names},
+		Config: Config{Cluster: "tandem"}, Layout: shard.Layout{Nodes: 3, Shards: 24}, Members: []Member{{"db-0", address}},
+		Links:   [][]*Link{{link}},
 		Metrics: newMetrics(), Log: slog.New(log)}, link
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"tandem/shard"
 	"tandem/wire"
+	"tandem/wire/proc"
 )
 
 // Room is how the gateway's loops and handlers are wired: settings and channels, none of which changes after the start.
@@ -19,6 +20,7 @@ type Room struct {
 	Links   [][]*Link      // by node: its connections
 	Lists   chan struct{}  // has an element for each list under way
 	Metrics Metrics
+	Names   []proc.Names // by node: where it is dialled
 	Log     *slog.Logger
 }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"math/rand/v2"
 	"net"
-	"runtime/debug"
 
 	"tandem/shard"
 	"tandem/wire"
@@ -76,22 +75,4 @@ func hearGreeting(m *wire.Message) shard.Greeting {
 	g := &m.Greeting
 	return shard.Greeting{Least: g.Least, Most: g.Most, Cluster: g.Cluster, Role: g.Role, Name: g.Name, Build: g.Build, Incarnation: g.Incarnation, Ring: g.Ring,
 		Shards: g.Shards, Lease: g.Lease, Grace: g.Grace, Member: g.Store, Start: g.Start.Number, Nonce: g.Start.Nonce, Born: m.Born}
-}
-
-// buildText says which program this is: its module's version, and the commit if the build knows it.
-func buildText() string {
-	info, known := debug.ReadBuildInfo()
-	if !known {
-		return "unknown"
-	}
-	text := info.Main.Version
-	for _, s := range info.Settings {
-		switch {
-		case s.Key == "vcs.revision":
-			text += " " + s.Value[:min(len(s.Value), 12)]
-		case s.Key == "vcs.modified" && s.Value == "true":
-			text += " modified"
-		}
-	}
-	return text
 }

@@ -98,8 +98,14 @@ type call struct {
 // dial opens a connection to a peer, greets it and hands the outcome over.
 func dial(room *Room, peer int, out chan<- call) {
 	patience := silence(room.Config)
-	raw, err := net.DialTimeout("tcp", room.Members[peer].Address, patience)
+	names := room.Names[peer]
+	address, err := names.Next(patience)
+	var raw net.Conn
+	if err == nil {
+		raw, err = net.DialTimeout("tcp", address, patience)
+	}
 	if err != nil {
+		names.Tell(address, err)
 		out <- call{err: err}
 		return
 	}
@@ -130,6 +136,7 @@ func dial(room *Room, peer int, out chan<- call) {
 	if err == nil || misfit != "" {
 		noteRefusal(room, "to node "+room.Members[peer].Name, misfit, text)
 	}
+	names.Tell(address, err)
 	if err != nil {
 		raw.Close()
 		out <- call{err: err}

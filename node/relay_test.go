@@ -8,6 +8,7 @@ import (
 
 	"tandem/shard"
 	"tandem/wire"
+	"tandem/wire/proc"
 )
 
 // relayRig is a relay loop without a link: what it sends is in the link's queue.
@@ -160,8 +161,8 @@ func TestWelcomesThatAreNone(t *testing.T) {
 				conn.Close()
 			}
 		}()
-		members[0].Address = listener.Addr().String()
 		room, out := newRoom(Config{Silent: 10 * time.Second, Name: "db-1", Lease: 100, Grace: 120}, testLayout, members, 1, nil), make(chan call, 1)
+		room.Names = []proc.Names{proc.NewNames(listener.Addr().String(), nil)}
 		go dial(room, 0, out)
 		if c := <-out; c.err == nil {
 			t.Errorf("%s: no error", name)

@@ -6,6 +6,7 @@ import (
 
 	"tandem/shard"
 	"tandem/wire"
+	"tandem/wire/proc"
 )
 
 // Room is how this node's loops are wired: settings, handles and channels, none of which changes after the start.
@@ -22,8 +23,10 @@ type Room struct {
 	Ready    bool           // the loops run; until then only greetings are answered
 	Opened   chan struct{}  // closed when they do
 	Store    Store
-	Damage   map[int]damage // by shard, as it was at the start
-	Merge    bool           // what was damaged has been dropped, and files may be merged again
+	Marks    map[int]shard.Mark // of damage, by shard, as they were at the start
+	Lenient  bool               // the store was opened past files that cannot be read, and is to be opened anew when these are gone
+	Damage   chan damageNote
+	Synced   chan shard.BatchHead // one place, the newest wins: the last batch that was synced
 	Disk     chan []Part
 	Pulse    chan beat
 	Index    chan indexNote
@@ -40,7 +43,9 @@ type Room struct {
 	Refused  chan refusal
 	Refusals chan chan<- map[string]string // asks who is refused, and why
 	Again    chan string                   // why this process must start anew in place
+	Names    []proc.Names                  // by node: where it is dialled
 	Log      *slog.Logger
+	Output   proc.Output // where the log goes
 }
 
 const (
@@ -53,10 +58,10 @@ func newRoom(c Config, l shard.Layout, members []Member, self int, log *slog.Log
 	cell := make(chan origin, 1)
 	cell <- origin{Known: make(chan struct{})}
 	mine := firstGreeting(c, l, members)
-	mine.Ring, mine.Build = shard.RingHash(mine.Names), buildText()
+	mine.Ring, mine.Build = shard.RingHash(mine.Names), proc.Build()
 	return &Room{Mine: mine, Origin: cell, Refused: make(chan refusal, 64), Refusals: make(chan chan<- map[string]string), Config: c, Layout: l, Members: members, Self: self, Log: log, Desks: make([]*Desk, l.Shards), Links: make([]*Link, l.Nodes), Pacts: make([]*PactDesk, l.Nodes),
 		Disk: make(chan []Part, 2*shard.MaxPending*l.Shards), Pulse: make(chan beat, 64), Index: make(chan indexNote, 1<<10), Lookups: make(chan indexAsk),
-		Watch: make(chan watcher, 64), Scans: make(chan struct{}, scansAtOnce), Census: make(chan chan<- []ConnInfo), Doors: make(chan door, 64), Again: make(chan string, 1), Opened: make(chan struct{})}
+		Watch: make(chan watcher, 64), Scans: make(chan struct{}, scansAtOnce), Census: make(chan chan<- []ConnInfo), Doors: make(chan door, 64), Again: make(chan string, 1), Synced: make(chan shard.BatchHead, 1), Damage: make(chan damageNote, 64), Opened: make(chan struct{})}
 }
 
 // Desk is where a loop of replicas is reached.
@@ -79,6 +84,7 @@ type mark struct {
 	Shard int
 	LSN   uint64
 	Wiped bool
+	Store *Store // of a copy that was dropped with its files: the store with the new one; nil else
 }
 
 // Inspection is what a loop says about one of its replicas.

@@ -78,7 +78,7 @@ func startNode(t testing.TB, c Config, l net.Listener) *Room {
 		t.Error(unready.err)
 		return nil
 	}
-	go serve(unready.room, l, steps)
+	go serve(unready, l, steps)
 	all := <-steps
 	if all.err != nil {
 		t.Error(all.err)

@@ -72,6 +72,7 @@ const (
 	Answer         EffectKind = iota + 1 // give Reply to Caller
 	Persist                              // store Entries, synced, then report DiskStored
 	Wipe                                 // drop all data of the shard, in order with what is stored before and after; report DiskWiped
+	Drop                                 // as Wipe, but the files of the shard's data go, too, unread: they may be damaged; report DiskWiped
 	PersistRecords                       // store Records of a snapshot
 	PersistHistory                       // a snapshot is whole: store LSN, its epoch, History and the window's Entries, synced, then report DiskStored
 	SendAsk                              // to the backup, on Stream: where does your log end?
