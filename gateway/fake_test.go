@@ -54,6 +54,7 @@ type fakeNode struct {
 	listener net.Listener
 	lock     sync.Mutex
 	hook     hook
+	is       [16]byte        // the incarnation of its cluster
 	deaf     bool            // as if it were cut off or paused: nothing that arrives has an effect
 	tells    []wire.View     // after each welcome; nothing if nil
 	seen     []*wire.Message // requests, in order of arrival
@@ -86,7 +87,7 @@ func newNervousRig(t testing.TB, deadline, try, silence time.Duration) *rig {
 	r := &rig{t: t, store: store}
 	members := []Member{}
 	for i := range layout.Nodes {
-		n := &fakeNode{name: "db-" + strconv.Itoa(i), store: store}
+		n := &fakeNode{name: "db-" + strconv.Itoa(i), store: store, is: [16]byte{1}}
 		n.listen(t, "127.0.0.1:0")
 		r.nodes = append(r.nodes, n)
 		members = append(members, Member{n.name, n.listener.Addr().String()})
@@ -188,7 +189,7 @@ func (n *fakeNode) serve(conn net.Conn) {
 		}
 		what, reply := answer, (*wire.Message)(nil)
 		n.lock.Lock()
-		h, tells, deaf := n.hook, n.tells, n.deaf
+		h, tells, deaf, is := n.hook, n.tells, n.deaf, n.is
 		isRequest := m.Kind != wire.Hello && m.Kind != wire.Ping
 		if isRequest {
 			n.seen = append(n.seen, m)
@@ -208,9 +209,15 @@ func (n *fakeNode) serve(conn net.Conn) {
 		case answer:
 			reply = n.store.answer(n.name, m)
 		}
+		if m.Kind == wire.Hello {
+			reply.Greeting.Incarnation = is
+			if theirs := m.Greeting.Incarnation; theirs != is && theirs != [16]byte{} && is != [16]byte{} {
+				reply = &wire.Message{Kind: wire.Error, Code: wire.WrongIncarnation, Text: "another incarnation"}
+			}
+		}
 		reply.ID = m.ID
 		frames := wire.NewCodec().AppendFrame(nil, reply)
-		if m.Kind == wire.Hello && tells != nil {
+		if m.Kind == wire.Hello && reply.Kind == wire.Welcome && tells != nil {
 			frames = wire.NewCodec().AppendFrame(frames, &wire.Message{Kind: wire.Views, Views: tells})
 		}
 		if _, err = conn.Write(frames); err != nil {

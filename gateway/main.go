@@ -80,13 +80,13 @@ func main() {
 func open(config Config, members []Member, layout shard.Layout, log *slog.Logger) *Room {
 	mine := greeting(config, layout, members)
 	mine.Ring, mine.Build = shard.RingHash(mine.Names), proc.Build()
-	room := &Room{Config: config, Layout: layout, Members: members, Mine: mine, Views: make(chan outlook, 1), Told: make(chan told, len(members)),
+	room := &Room{Config: config, Layout: layout, Members: members, Mine: mine, Views: make(chan outlook, 1), Told: make(chan told, len(members)), Said: make(chan said, len(members)),
 		Links: make([][]*Link, len(members)), Lists: make(chan struct{}, maxLists), Metrics: newMetrics(), Log: log}
 	views := make([]shard.View, layout.Shards) // those that the cluster is born with, until a node tells others
 	for s := range views {
 		views[s] = shard.BirthView(layout, s)
 	}
-	room.Views <- outlook{views, make(chan struct{})}
+	room.Views <- outlook{Views: views, Changed: make(chan struct{})}
 	for node, member := range members {
 		names := proc.NewNames(member.Address, proc.AskNameServer)
 		room.Names = append(room.Names, names)

@@ -19,6 +19,7 @@ type Metrics struct {
 	ViewChanges prometheus.Counter
 	Panics      prometheus.Counter
 	LinksUp     *prometheus.GaugeVec // by node
+	Refused     *prometheus.GaugeVec // connections, by node and reason
 }
 
 // newMetrics registers all metrics.
@@ -37,9 +38,11 @@ func newMetrics() Metrics {
 			Help: "Tries beyond the first one, by what became of the one before."}, []string{"reason"}),
 		ViewChanges: prometheus.NewCounter(prometheus.CounterOpts{Name: "tandem_view_changes_total", Help: "Views of shards that were learnt from nodes."}),
 		LinksUp:     prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "tandem_links_up", Help: "Connections that are up, by node."}, []string{"node"}),
-		Panics:      prometheus.NewCounter(prometheus.CounterOpts{Name: "tandem_panics_total", Help: "Handlers that panicked: bugs of the gateway."}),
+		Refused: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "tandem_links_refused",
+			Help: "Connections whose two sides do not fit, by node and by what does not."}, []string{"node", "reason"}),
+		Panics: prometheus.NewCounter(prometheus.CounterOpts{Name: "tandem_panics_total", Help: "Handlers that panicked: bugs of the gateway."}),
 	}
-	m.Registry.MustRegister(m.Requests, m.Durations, m.Touched, m.Tries, m.Retries, m.ViewChanges, m.Panics, m.LinksUp, collectors.NewGoCollector(),
+	m.Registry.MustRegister(m.Requests, m.Durations, m.Touched, m.Tries, m.Retries, m.ViewChanges, m.Panics, m.LinksUp, m.Refused, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, reason := range [...]mishap{silence, unsent, broken, notLeader, notNow, overdue, busy, sickDisk, stuck, gone, notHere, unsure, outdated, uncovered} {
 		m.Retries.WithLabelValues(string(reason)) // shown as 0 until there is one

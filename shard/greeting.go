@@ -59,8 +59,8 @@ func Covers(grace, lease int64) bool {
 // RingHash is what a greeting says of the nodes: xxhash64 of their names in ring order, joined by ",", which no name has.
 func RingHash(names []string) uint64 { return xxhash.Sum64String(strings.Join(names, ",")) }
 
-// incarnations is the name space of the UUIDs that Incarnation makes.
-const incarnations = "tandem cluster incarnation"
+// incarnations is the name space of the UUIDs that Incarnation makes, 6f0d6a1c-2a52-4b7e-9b0e-5d1f6e0c7a34; it never changes.
+var incarnations = [16]byte{0x6f, 0x0d, 0x6a, 0x1c, 0x2a, 0x52, 0x4b, 0x7e, 0x9b, 0x0e, 0x5d, 0x1f, 0x6e, 0x0c, 0x7a, 0x34}
 
 // Incarnation names a cluster for good: a UUID of version 5 (RFC 9562 section 5.5) over the member ids, by node, of the stores that it was born with.
 // It is zero for none.
@@ -68,7 +68,7 @@ func Incarnation(born []uint64) (id [16]byte) {
 	if len(born) == 0 {
 		return id
 	}
-	text := []byte(incarnations)
+	text := append([]byte(nil), incarnations[:]...)
 	for _, member := range born {
 		text = binary.BigEndian.AppendUint64(text, member)
 	}
