@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"tandem/shard"
 )
 
 // ChaosCommand lets nodes fail at random moments under load.
@@ -23,28 +25,35 @@ type ChaosCommand struct {
 }
 
 // Run starts a cluster whose processes reach each other through proxies, lets faults happen to it, and prints what they cost.
-func (c ChaosCommand) Run() error {
-	dir := filepath.Join(c.Out, "cluster")
-	if err := os.MkdirAll(c.Out, 0o755); err != nil {
+func (asked ChaosCommand) Run(e ending) error {
+	c := asked
+	nodes := min(max(c.Nodes, 1), shard.MaxShards)
+	files, unknown := openFiles()
+	connections, _, tooMany := connectionsFor(c.Connections, filesOf(nodes), files)
+	err := firstOf(checkChaos(c), checkLoad(c.LoadFlags), checkCluster("--nodes", c.Nodes, cells.Shards), unknown, tooMany)
+	if err != nil {
+		return err
+	}
+	list, err := planTrials(c.Seed, c.Kinds, c.Each, nodeNames(nodes))
+	if c.Connections = connections; err == nil {
+		err = tryFolder("--out", c.Out)
+	}
+	if err != nil {
 		return err
 	}
 	own := make(chan lease, 1)
-	go openCluster(c.Nodes, c.Bin, dir, own)
+	go openCluster(c.Nodes, c.Bin, filepath.Join(c.Out, "cluster"), e, own)
 	l := <-own
 	defer l.End()
 	if l.Err != nil {
 		return l.Err
-	}
-	list, err := planTrials(c.Seed, c.Kinds, c.Each, l.Plan.Names)
-	if err != nil {
-		return err
 	}
 	total := chaosReport{Began: time.Now(), Seed: c.Seed, Budget: c.Budget, Kinds: map[string]toll{}, users: map[string]user{}}
 	w := workloadOf(c.LoadFlags, "crud")
 	total.UsersSeed = w.Users
 	for at := 0; at < len(list) && len(total.Wrong) == 0; at += c.Round {
 		done, part := make(chan chaosReport, 1), list[at:min(len(list), at+c.Round)]
-		go chaosRound(c, l, w, part, total, done)
+		go chaosRound(c, l, w, part, total, e.Early, done)
 		total = <-done
 		w.Users++
 		fmt.Printf("%4d of %d faults, %d requests, %d beyond %v, longest %v; %d histories judged, %d wrong\n", total.Faults, len(list), total.Requests,
@@ -56,14 +65,13 @@ func (c ChaosCommand) Run() error {
 	ended := make(chan chaosReport, 1)
 	go endChaos(total, l, ended)
 	total = <-ended
-	fmt.Print(chaosText(total))
 	v := chaosVerdict(total, c.Strict, len(list))
-	fmt.Println(v.Word)
 	text, err := json.MarshalIndent(total, "", "  ")
 	if err == nil {
 		err = os.WriteFile(filepath.Join(c.Out, "chaos.json"), append(text, '\n'), 0o644)
 	}
-	if err == nil && v.Code != exitPass {
+	fmt.Print(chaosText(total), v.Word, "\n") // when the file is there: whoever is to read it may be gone
+	if v.Code == exitWrong || err == nil && v.Code != exitPass {
 		return v
 	}
 	return err
@@ -74,8 +82,12 @@ func chaosVerdict(r chaosReport, strict bool, wanted int) verdict {
 	switch {
 	case len(r.Wrong) > 0:
 		return verdict{Code: exitWrong, Word: "FAIL: something is wrong", Reasons: r.Wrong}
+	case len(r.Short) > 0:
+		return verdict{Code: exitLagged, Word: "NOT JUDGED: it failed for what this machine lacked: " + r.Short[0], Reasons: r.Short}
 	case r.Faults < wanted:
 		return verdict{Code: exitUsage, Word: "it was ended early; nothing was wrong until then"}
+	case strict && len(r.Lagged) > 0:
+		return verdict{Code: exitLagged, Word: words[exitLagged] + ": " + r.Lagged[0], Reasons: r.Lagged}
 	case strict && r.Beyond > 0:
 		return verdict{Code: exitBudget, Word: words[exitBudget]}
 	}
@@ -83,9 +95,9 @@ func chaosVerdict(r chaosReport, strict bool, wanted int) verdict {
 }
 
 // chaosRound loads the cluster while some faults happen, reads everything back, judges the histories and adds it all to a report.
-func chaosRound(c ChaosCommand, l lease, w workload, part []trial, r chaosReport, out chan<- chaosReport) {
+func chaosRound(c ChaosCommand, l lease, w workload, part []trial, r chaosReport, early <-chan struct{}, out chan<- chaosReport) {
 	j := jobOf(c.LoadFlags, w, "http://"+l.Plan.HTTP, c.Rate, 0)
-	j.Width, j.Show = time.Second, showTo(c.Quiet || !onTerminal(os.Stderr), nil)
+	j.Early, j.Width, j.Show = early, time.Second, showTo(c.Quiet || !onTerminal(os.Stderr), nil)
 	if onTerminal(os.Stderr) && !c.Quiet {
 		j.Show = showPlain(os.Stderr)
 	}
@@ -93,7 +105,13 @@ func chaosRound(c ChaosCommand, l lease, w workload, part []trial, r chaosReport
 	ran, made, began := make(chan outcome, 1), make(chan report, 1), time.Now()
 	go conduct(j, ran)
 	o := <-ran
-	if r.Stopped = o.Err != nil; r.Stopped && !errors.Is(o.Err, errInterrupted) {
+	for len(l.Short) > 0 {
+		o.Short = append(o.Short, (<-l.Short).Error())
+	}
+	switch r.Stopped = o.Err != nil; {
+	case errors.Is(o.Err, errOwn):
+		o.Short = append(o.Short, o.Err.Error())
+	case r.Stopped && !errors.Is(o.Err, errInterrupted):
 		r.Wrong = append(r.Wrong, o.Err.Error())
 	}
 	if died := performBy(l.Orders)(step{Kind: faultLook}); died != nil {
@@ -115,7 +133,13 @@ func chaosRound(c ChaosCommand, l lease, w workload, part []trial, r chaosReport
 // endChaos holds what was read back in all rounds against the whole list of users, and compares all digests.
 func endChaos(r chaosReport, l lease, out chan<- chaosReport) {
 	walked, compared := make(chan string, 1), make(chan digests, 1)
-	go walkUsers(newClient("http://"+l.Plan.HTTP, 1, true, pageTimeout, time.Now()), r.users, 0, walked)
+	c := newClient("http://"+l.Plan.HTTP, 1, true, pageTimeout, time.Now())
+	defer c.Close()
+	if r.Stopped {
+		walked <- ""
+	} else {
+		go walkUsers(c, r.users, 0, walked)
+	}
 	if listed := <-walked; listed != "" && len(r.Wrong) == 0 && !r.Stopped {
 		r.Wrong = append(r.Wrong, "in the end: "+listed)
 	}

@@ -233,15 +233,7 @@ func serveLink(link *Link, s session, ended chan<- error) {
 				err = errors.New("the connection broke")
 			}
 			quiet, asked = 0, 0
-			for _, m := range batch {
-				if m.Kind == wire.Pong {
-					s.offset = m.Clock
-				}
-				if r, waits := pending[m.ID]; waits {
-					delete(pending, m.ID)
-					r.reply <- reply{message: m, try: r.try}
-				}
-			}
+			s.offset = giveAnswers(pending, batch, s.offset)
 		case ask := <-link.State:
 			ask <- LinkState{Up: true}
 		case <-s.look.Changed: // looked at below
@@ -273,6 +265,44 @@ func serveLink(link *Link, s session, ended chan<- error) {
 		r.reply <- reply{err: fmt.Errorf("%w: %s: %w", ErrLink, link.Name, err), try: r.try}
 	}
 	ended <- err
+}
+
+// giveAnswers gives answers to those who wait for them, and returns how far the node's clock is ahead, as the newest
+// pong says.
+func giveAnswers(pending map[uint64]request, batch []*wire.Message, offset int64) int64 {
+	for _, m := range batch {
+		if m.Kind == wire.Pong {
+			offset = m.Clock
+		}
+		r, waits := pending[m.ID]
+		if !waits {
+			continue
+		}
+		if m, whole := gather(&r, m); whole {
+			delete(pending, m.ID)
+			r.reply <- reply{message: m, try: r.try}
+			continue
+		}
+		pending[m.ID] = r
+		select {
+		case r.heard <- struct{}{}:
+		default:
+		}
+	}
+	return offset
+}
+
+// gather returns the answer to a request once it is whole: the pages of a list, of which all but the last say that more
+// follow, become one. One that brings more than was asked for is whole at once, as it is, for whoever asked to refuse.
+func gather(r *request, m *wire.Message) (answer *wire.Message, whole bool) {
+	if m.Kind != wire.Page {
+		return m, true
+	}
+	if len(r.pages) > 0 {
+		m.Records = append(r.pages, m.Records...)
+	}
+	r.pages = m.Records
+	return m, !m.More || uint64(len(m.Records)) > r.message.Limit
 }
 
 // takeRequests appends the frames of first and of what else is waiting, and notes who waits for the answers. scratch is overwritten: the

@@ -20,6 +20,8 @@ type Room struct {
 	Said    chan said      // and of which cluster they are
 	Links   [][]*Link      // by node: its connections
 	Lists   chan struct{}  // has an element for each list under way
+	Unread  chan<- unreadNote
+	Bodies  chan struct{} // has an element for each large body that is being read
 	Metrics Metrics
 	Names   []proc.Names // by node: where it is dialled
 	Log     *slog.Logger
@@ -48,6 +50,8 @@ type request struct {
 	message *wire.Message
 	reply   chan reply
 	try     try
+	heard   chan<- struct{} // of a list, one place: told when a part of its answer has come
+	pages   []wire.Record   // that part
 }
 
 // try is when a try was made, and until when a node may still begin what it asks; both in ns on the boot-time clock.

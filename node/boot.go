@@ -50,7 +50,9 @@ func loadReplicas(room *Room, w written, out chan<- opened) {
 			}
 			return true
 		}
-		err := walk(st, s, []byte{0}, 0, see)
+		scan := openScan(st, s)
+		err := walkScan(scan, []byte{0}, 0, see)
+		closeScan(scan)
 		m, marked := room.Marks[s]
 		if marked && err == nil {
 			err = errors.New(m.Reason)

@@ -53,7 +53,7 @@ func prepare(room *Room, out chan<- opened) {
 		}
 		s.err = fmt.Errorf("%w; a new store cannot begin: %w", s.err, err)
 	}
-	go runCensus(room.Doors, room.Census)
+	go runCensus(room.Doors, room.Census, room.Log)
 	go runRefusals(room)
 	for _, m := range room.Members {
 		names := proc.NewNames(m.Address, proc.AskNameServer)
@@ -196,7 +196,7 @@ func start(all opened, done chan<- opened) {
 		loops = max(1, runtime.NumCPU()/2)
 	}
 	for range loops {
-		room.Loops = append(room.Loops, &Desk{In: make(chan []*shard.Event, deskQueue), Stored: make(chan []mark, 1), Sick: make(chan string, 1), Inspect: make(chan chan<- []Inspection), Counts: make(chan countsAsk)})
+		room.Loops = append(room.Loops, &Desk{In: make(chan []*shard.Event, deskQueue), Stored: make(chan []mark, 1), Sick: make(chan string, 1), Inspect: make(chan chan<- []Inspection), Opens: make(chan scanAsk)})
 	}
 	shared := make([][]int, room.Layout.Nodes)
 	shares := make([][]owned, loops)

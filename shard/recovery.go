@@ -65,6 +65,7 @@ type LogVerdict struct {
 func JudgeLog(pieces []LogPiece, held []int, promised BatchHead) LogVerdict {
 	all := append(slices.Clone(held), RaftPart)
 	last, bad, begun, behind := BatchHead{}, false, false, false
+	whole := false // the start's log is here from its first batch on: what no batch has counted before has no parts
 	known, lost, unsure := map[int]uint64{}, map[int]bool{}, map[int]bool{}
 	for i := range pieces {
 		p := &pieces[i]
@@ -82,7 +83,8 @@ func JudgeLog(pieces []LogPiece, held []int, promised BatchHead) LogVerdict {
 			clear(lost)
 			clear(unsure)
 			last = BatchHead{Start: p.Head.Start, Number: p.Head.Number - 1}
-			bad, begun = bad && last.Number > 0, begun && last.Number > 0
+			whole = last.Number == 0
+			bad, begun = bad && !whole, begun && !whole
 		}
 		gap := bad || begun || p.Head.Number != last.Number+1
 		for _, s := range all {
@@ -92,7 +94,8 @@ func JudgeLog(pieces []LogPiece, held []int, promised BatchHead) LogVerdict {
 		}
 		for _, c := range p.Head.Counts {
 			before, counted := known[c.Shard]
-			fits := counted && before+c.Held == c.Total || !counted && (last.Number == 0 && c.Held == c.Total || !unsure[c.Shard])
+			counted = counted || whole
+			fits := counted && before+c.Held == c.Total || !counted && !unsure[c.Shard]
 			if !fits || p.Kind == PassedBatch && c.Held > 0 {
 				lost[c.Shard] = true
 			}

@@ -24,7 +24,8 @@ type simNode struct {
 	skew     int64
 	replicas []*Replica // by shard
 	users    []int      // by shard: with all that was handed to the disk
-	pacts    []*Pact    // by peer
+	counts   []simCounts
+	pacts    []*Pact // by peer
 	council  Council
 	disk     simDisk
 	links    []*simStream // by peer: dialled by this node
@@ -72,7 +73,7 @@ func (w *simWorld) boot(number int) {
 	n.up, n.paused, n.leaving, n.life, n.starts, n.backlog = true, false, false, n.life+1, n.starts+1, nil
 	n.disk.queue, n.disk.writing, n.disk.full, n.disk.sick, n.disk.pulse = nil, false, false, false, Pulse{Most: 70 * ms, LookedAt: w.now}
 	w.recover(n)
-	n.replicas, n.users, n.pacts = make([]*Replica, w.plan.layout.Shards), make([]int, w.plan.layout.Shards), make([]*Pact, w.plan.layout.Nodes)
+	n.replicas, n.users, n.counts, n.pacts = make([]*Replica, w.plan.layout.Shards), make([]int, w.plan.layout.Shards), make([]simCounts, w.plan.layout.Shards), make([]*Pact, w.plan.layout.Nodes)
 	shared := make([][]int, w.plan.layout.Nodes)
 	for s := range w.plan.layout.Shards {
 		first, second := Pair(w.plan.layout, s)
@@ -90,7 +91,7 @@ func (w *simWorld) boot(number int) {
 		if !w.plan.single {
 			r.HoldLeast = w.delay(40 * ms)
 		}
-		n.replicas[s], n.users[s] = &r, len(d.records)
+		n.replicas[s], n.users[s], n.counts[s] = &r, len(d.records), countRows(inOrder(d.records))
 		if damaged { // what its store holds is not looked at
 			r = NewReplica(s, number, fmt.Sprint("db-", peer), 0, nil, nil, w.clock(n))
 			w.on(n, 1, func() { w.step(n, &Event{Kind: DataLost, Shard: s, Reason: n.disk.marks[s].Reason}) })
@@ -326,6 +327,7 @@ func (w *simWorld) peerOf(n *simNode, s int) int {
 // persist hands a replica's effect to the disk, and counts the users as the shell does.
 func (w *simWorld) persist(n *simNode, s int, fx *Effect) {
 	part := simPart{shard: s, effect: *fx}
+	n.counts[s] = n.counts[s].handed(fx)
 	switch fx.Kind {
 	case Persist:
 		for i := range fx.Entries {
