@@ -7,12 +7,15 @@ import (
 	"net/http"
 	"os"
 	"time"
+
+	"tandem/shard"
 )
 
 // nodeHealth is how one node looks from here.
 type nodeHealth struct {
-	Up     bool   `json:"up"`
-	Reason string `json:"reason,omitempty"`
+	Up      bool         `json:"up"`
+	Reason  string       `json:"reason,omitempty"`
+	Refused shard.Misfit `json:"refused,omitempty"` // in what the two sides do not fit, if that is the reason
 }
 
 // health answers GET /healthz: 200 while the leader of every shard can be reached, as far as the views are known here.

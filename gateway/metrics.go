@@ -23,6 +23,7 @@ type Metrics struct {
 	ViewChanges prometheus.Counter
 	Panics      prometheus.Counter
 	LinksUp     *prometheus.GaugeVec // by node
+	Refused     *prometheus.GaugeVec // connections, by node and reason
 }
 
 // newMetrics registers all metrics.
@@ -46,9 +47,11 @@ func newMetrics() Metrics {
 		SlowClients: prometheus.NewCounter(prometheus.CounterOpts{Name: "tandem_slow_clients_total", Help: "Lists that their client did not take, or not fast enough (--slow-kb)."}),
 		ViewChanges: prometheus.NewCounter(prometheus.CounterOpts{Name: "tandem_view_changes_total", Help: "Views of shards that were learnt from nodes."}),
 		LinksUp:     prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "tandem_links_up", Help: "Connections that are up, by node."}, []string{"node"}),
-		Panics:      prometheus.NewCounter(prometheus.CounterOpts{Name: "tandem_panics_total", Help: "Handlers that panicked: bugs of the gateway."}),
+		Refused: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "tandem_links_refused",
+			Help: "Connections whose two sides do not fit, by node and by what does not."}, []string{"node", "reason"}),
+		Panics: prometheus.NewCounter(prometheus.CounterOpts{Name: "tandem_panics_total", Help: "Handlers that panicked: bugs of the gateway."}),
 	}
-	m.Registry.MustRegister(m.Requests, m.Durations, m.Touched, m.Tries, m.Retries, m.ViewChanges, m.Panics, m.Unread, m.UnreadMost, m.Crowded, m.SlowClients, m.LinksUp, collectors.NewGoCollector(),
+	m.Registry.MustRegister(m.Requests, m.Durations, m.Touched, m.Tries, m.Retries, m.ViewChanges, m.Panics, m.Unread, m.UnreadMost, m.Crowded, m.SlowClients, m.LinksUp, m.Refused, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, reason := range [...]mishap{silence, unsent, broken, notLeader, notNow, overdue, busy, sickDisk, stuck, gone, notHere, unsure, outdated, uncovered} {
 		m.Retries.WithLabelValues(string(reason)) // shown as 0 until there is one
