@@ -194,7 +194,7 @@ func dispatch(room *Room, conn *Conn, peer int, m, refusal *wire.Message) *shard
 	e := &shard.Event{Shard: int(m.Shard), Relayed: peer >= 0, Caller: conn, Epoch: m.Epoch, LSN: m.LSN}
 	switch m.Kind {
 	case wire.Ping:
-		deliver(conn, answers{Message: &wire.Message{Kind: wire.Pong, ID: m.ID, Clock: clock()}})
+		deliver(conn, answers{Message: &wire.Message{Kind: wire.Pong, ID: m.ID, Clock: clock(), Text: lacks(room)}})
 		return nil
 	case wire.LeasePing, wire.Raft: // were passed on
 		return nil

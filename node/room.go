@@ -26,6 +26,7 @@ type Room struct {
 	Marks    map[int]shard.Mark // of damage, by shard, as they were at the start
 	Lenient  bool               // the store was opened past files that cannot be read, and is to be opened anew when these are gone
 	Damage   chan damageNote
+	Lacks    chan string          // a cell: what the node lacks to take its whole part; see lacks
 	Synced   chan shard.BatchHead // one place, the newest wins: the last batch that was synced
 	Disk     chan []Part
 	Pulse    chan beat
@@ -61,6 +62,8 @@ const (
 func newRoom(c Config, l shard.Layout, members []Member, self int, output proc.Output, log *slog.Logger) *Room {
 	cell := make(chan origin, 1)
 	cell <- origin{Known: make(chan struct{})}
+	lacking := make(chan string, 1)
+	lacking <- "data: it has not opened its data yet, or waits for the other nodes of a new cluster"
 	mine := firstGreeting(c, l, members)
 	mine.Ring, mine.Build = shard.RingHash(mine.Names), proc.Build()
 	return &Room{Mine: mine, Origin: cell, Refused: make(chan refusal, 64), Refusals: make(chan chan<- map[string]string), Config: c, Layout: l, Members: members, Self: self, Output: output, Log: log,
@@ -68,7 +71,7 @@ func newRoom(c Config, l shard.Layout, members []Member, self int, output proc.O
 		Disk: make(chan []Part, 2*shard.MaxPending*l.Shards), Pulse: make(chan beat, 64), Index: make(chan indexNote, 1<<10), Lookups: make(chan indexAsk),
 		Watch: make(chan watcher, 64), Scans: make(chan struct{}, scansAtOnce),
 		Pages: make(chan struct{}, max(1, c.UnreadMB<<19/pageMost)), Unread: make(chan struct{}, max(1, c.UnreadMB<<19/unreadUnit)), Texts: make(chan struct{}, textsAtOnce), Census: make(chan chan<- census), Doors: make(chan door, 64), Again: make(chan string, 1), Synced: make(chan shard.BatchHead, 1),
-		Damage: make(chan damageNote, 64), Opened: make(chan struct{})}
+		Damage: make(chan damageNote, 64), Lacks: lacking, Opened: make(chan struct{})}
 }
 
 // Desk is where a loop of replicas is reached.

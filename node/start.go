@@ -226,6 +226,7 @@ func start(all opened, done chan<- opened) {
 	go runDisk(room, all.written)
 	go runPromise(room)
 	go runDamage(room)
+	go runHealth(room)
 	go runPulse(room)
 	go runIndex(room, all.places)
 	go runViews(room, room.Council.Books[room.Layout.Nodes])

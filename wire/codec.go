@@ -46,7 +46,7 @@ var layouts = [][]field{
 	Hello:    {greeting},
 	Welcome:  {greeting, clock, born, known},
 	Ping:     {},
-	Pong:     {clock},
+	Pong:     {clock, text},
 	Get:      {shard, userID},
 	Write:    {shard, deadline, request, op, fields, record, match, unless},
 	Outcome:  {result, touched, record},

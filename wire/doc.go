@@ -83,7 +83,7 @@
 //	1     hello      -    dialler → node     greeting                                        first frame of a connection
 //	2     welcome    -    node → dialler     greeting clock born known                       answers hello
 //	3     ping       -    any                -                                               asks for a pong
-//	4     pong       -    any                clock                                           answers ping with the sender's clock
+//	4     pong       -    any                clock text                                      answers ping with the sender's clock, and with why it takes no part; empty if it does
 //	5     get        -    gw → replica       shard id                                        reads one user; a backup passes it on to its leader
 //	6     write      crc  gw → replica       shard deadline request op fields record match unless  creates, updates or deletes one user; passed on likewise
 //	7     outcome    crc  replica → gw       result touched record                           answers get and write

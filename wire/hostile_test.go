@@ -69,8 +69,8 @@ func TestHostileBodies(t *testing.T) {
 		"id bytes":              {"\x94\x05\x01\x06\xc4\x01a", "byte 4: field id: expected a string, found 0xc4"},
 		"id a number":           {"\x94\x05\x01\x06\x07", "byte 4: field id: expected a string, found 0x07"},
 		"code 256":              {"\x94\x00\x01\xcd\x01\x00\xa0", "byte 3: field code: expected at most 255, found 256"},
-		"clock NaN":             {"\x93\x04\x01\xca\x7f\xc0\x00\x00", "byte 3: field clock: expected an integer, found 0xca"},
-		"clock of 64 bits":      {"\x93\x04\x01\xcf\xff\xff\xff\xff\xff\xff\xff\xff", "byte 3: field clock: expected at most 9223372036854775807, found 18446744073709551615"},
+		"clock NaN":             {"\x94\x04\x01\xca\x7f\xc0\x00\x00\xa0", "byte 3: field clock: expected an integer, found 0xca"},
+		"clock of 64 bits":      {"\x94\x04\x01\xcf\xff\xff\xff\xff\xff\xff\xff\xff\xa0", "byte 3: field clock: expected at most 9223372036854775807, found 18446744073709551615"},
 		"after text":            {"\x96\x0a\x01\x00\x00\xa0\x00", "byte 5: field after: expected bytes, found 0xa0"},
 		"shards nil":            {"\x93\x08\x01\xc0", "byte 3: field shards: expected an array, found 0xc0"},
 		"shards a number":       {"\x93\x08\x01\x07", "byte 3: field shards: expected an array, found 0x07"},
@@ -138,7 +138,7 @@ func TestIntegersInAnyFormat(t *testing.T) {
 		if err != nil || m.Shard != 6 {
 			t.Errorf("% x: %+v, %v", six, m, err)
 		}
-		m, err = decoded([]byte("\x93\x04\x01" + six))
+		m, err = decoded([]byte("\x94\x04\x01" + six + "\xa0"))
 		if err != nil || m.Clock != 6 {
 			t.Errorf("% x: %+v, %v", six, m, err)
 		}

@@ -9,7 +9,7 @@ const (
 	Hello                 // first frame of a connection, from whoever dialled
 	Welcome               // the node's answer to hello
 	Ping                  // asks for a pong
-	Pong                  // carries the node's clock
+	Pong                  // carries the node's clock, and why it takes no part
 	Get                   // reads one user
 	Write                 // creates, updates or deletes one user
 	Outcome               // answers get and write
@@ -46,6 +46,7 @@ const (
 	WrongShards                      // hello with another number of shards
 	WrongLease                       // hello with lease times that do not go together with this node's
 	WrongName                        // hello from a node that has no place in the ring, or this node's own
+	WrongStore                       // hello from a node whose store another one has taken the place of
 	BadRequest                       // a field's value is not allowed
 	NotLeader                        // this node does not lead the shard
 	NotHere                          // this node holds no replica of the shard
