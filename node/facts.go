@@ -20,9 +20,9 @@ type Facts struct {
 	Store   string `json:"store"` // store id, made with the folder
 }
 
-// storeFormat is the version of keys and values in RocksDB. A folder of format 1, whose position and counts stand under other keys, becomes one of
-// format 2 when it is opened, so that no older program takes it for its own.
-const storeFormat = 2
+// storeFormat is the version of keys and values in RocksDB. A folder of another format is refused as it is: nothing is converted when it is opened, so that
+// the program that it belongs to can open it again.
+const storeFormat = 3
 
 const factsKey = "facts"
 
@@ -45,13 +45,12 @@ func claim(st Store, want Facts) (Facts, error) {
 		return have, fmt.Errorf("%w: its facts do not decode: %w", ErrFolder, err)
 	}
 	want.Store = have.Store
-	older := want
-	older.Format = 1
-	if have == older {
-		value, err = json.Marshal(want)
-		return want, errors.Join(err, putFact(st, factsKey, value))
-	}
-	if have != want {
+	switch {
+	case have.Format < want.Format:
+		return have, fmt.Errorf("%w: it is of format %d, which this program no longer reads (it reads format %d): open it with the older program that wrote it", ErrFolder, have.Format, want.Format)
+	case have.Format > want.Format:
+		return have, fmt.Errorf("%w: it is of format %d, and this program is too old to read that (it reads format %d): open it with the newer program that wrote it", ErrFolder, have.Format, want.Format)
+	case have != want:
 		return have, fmt.Errorf("%w: it was made as node %s of %d in cluster %s with %d shards (format %d), and cannot be started as node %s of %d in cluster %s with %d shards (format %d)",
 			ErrFolder, have.Node, have.Nodes, have.Cluster, have.Shards, have.Format, want.Node, want.Nodes, want.Cluster, want.Shards, want.Format)
 	}

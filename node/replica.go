@@ -72,7 +72,7 @@ func runReplicas(room *Room, desk *Desk, replicas []owned) {
 			ask.reply <- replicas[at[ask.shard]].counts
 			continue
 		}
-		now, err := clock(), error(nil)
+		now, wall, err := clock(), time.Now().UnixMilli(), error(nil)
 		for _, event := range events {
 			r := &replicas[at[event.Shard]]
 			r.served = count(r.served, event.Kind)
@@ -83,7 +83,7 @@ func runReplicas(room *Room, desk *Desk, replicas []owned) {
 				}
 				event = &shard.Event{Kind: shard.DataLost, Shard: event.Shard, Reason: err.Error()}
 			}
-			event.Now, event.Users = now, r.users
+			event.Now, event.Wall, event.Users = now, wall, r.users
 			r.state, effects = shard.Step(r.state, event, effects[:0])
 			for i := range effects {
 				fx := &effects[i]

@@ -42,6 +42,7 @@ type Event struct {
 	Caller   Caller
 	Change   Change
 	Deadline int64 // ns on the node's clock
+	Wall     int64 // of WriteAsked: ms since 1970 on the wall clock; it is kept with the entry, and nothing is decided by it
 	Began    int64 // of ReadDone and ScanDone: ns before the reading began; 0 if nothing came between it and this step
 	Current  Record
 	Exists   bool

@@ -64,6 +64,7 @@ type Entry struct {
 	ID, Name, Email string
 	Group           int64
 	Epoch, LSN      uint64
+	Wall            int64 // ms since 1970 on the leader's wall clock, when it was sequenced; nothing is decided by it
 }
 
 // Change is a write as it was asked for. An update changes the fields whose bits are set in Fields. A write with versions in
@@ -108,6 +109,7 @@ type Waiting struct {
 type Done struct {
 	LSN   uint64
 	Reply Reply
+	Wall  int64 // of its entry
 }
 
 // Expiry says when a request id may leave the window, in ns on the node's clock.
@@ -213,8 +215,13 @@ func NewReplica(shard, self int, peer string, last uint64, history []Position, l
 	r := Replica{Shard: shard, Self: self, Peer: peer, Applied: last, Handed: last, Next: last, History: history, HoldLeast: HoldFor, Window: map[RequestID]Done{}}
 	for i := range log {
 		n := &log[i]
-		r.Window[n.Request] = Done{n.LSN, Reply{Result: n.Result, Touched: 2, Record: Record{n.ID, n.Name, n.Email, n.Group, n.Epoch, n.LSN}}}
+		r.Window[n.Request] = doneOf(n)
 		r.Order = append(r.Order, Expiry{now + RememberFor, n.Request})
 	}
 	return r
+}
+
+// doneOf is an entry as the request-id window has it.
+func doneOf(n *Entry) Done {
+	return Done{n.LSN, Reply{Result: n.Result, Touched: 2, Record: Record{n.ID, n.Name, n.Email, n.Group, n.Epoch, n.LSN}}, n.Wall}
 }

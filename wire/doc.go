@@ -108,7 +108,7 @@
 //	vows                                           [shard epoch shard epoch …], at most 4096 pairs
 //	views                                          [epoch leader backup insync …] by shard, at most 1024 fours; insync is a boolean
 //	records                                        [record record …], at most 1000
-//	entries                                        [request result record …], at most 4096 triples
+//	entries                                        [request result record wall …], at most 4096 fours; wall is the ms since 1970 when the leader sequenced the write
 //
 // Integers may stand in any of msgpack's integer formats; Tandem writes the shortest. Nothing else is converted: nil, a
 // float, a number below zero or text where a field wants something else is refused by name, and so is a frame with too many

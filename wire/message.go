@@ -109,6 +109,7 @@ type Entry struct {
 	ID, Name, Email string
 	Group           int64
 	Epoch, LSN      uint64
+	Wall            int64 // ms since 1970, when the leader sequenced it
 }
 
 // ShardCount is the number of users in one shard.
