@@ -153,7 +153,7 @@ func passOn(room *Room, conn *Conn, peer int, store uint64, m *wire.Message) {
 	switch {
 	case m.Kind == wire.Ping && room.Ready: // the council looks whether it is a new store
 		select {
-		case room.Council.Joins <- store:
+		case room.Council.Joins <- hello{Member: store}:
 		default:
 		}
 	case m.Kind == wire.LeasePing:

@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
+	"math/rand/v2"
 
 	"github.com/google/uuid"
+
+	"tandem/shard"
 )
 
 // Facts is what a data folder says about itself; it is written when the folder is first used and never changes.
@@ -57,18 +59,23 @@ func claim(st Store, want Facts) (Facts, error) {
 	return have, nil
 }
 
-// lifeKey is the key of the number of the last start, 8 bytes.
-const lifeKey = "life"
+// startKey is the key of the number of the last start, 8 bytes.
+const startKey = "start"
 
-// countLife returns the number of this start of the store, greater than that of any before: the time, unless the clock was set back.
-func countLife(st Store) (int64, error) {
-	value, err := getFact(st, lifeKey)
+// countStart returns the number of this start of the store, one more than that of the last, stored before anything is said; and a random number of this process:
+// together they tell it from processes that ran, or run, on copies of the folder (rule R23).
+func countStart(st Store) (shard.Start, error) {
+	value, err := getFact(st, startKey)
 	if err != nil {
-		return 0, err
+		return shard.Start{}, err
 	}
-	life := time.Now().UnixNano()
-	if len(value) == 8 {
-		life = max(life, int64(binary.BigEndian.Uint64(value))+2) // what comes after a good-bye is one more
+	start := shard.Start{Number: 1, Nonce: rand.Uint64()}
+	switch len(value) {
+	case 0:
+	case 8:
+		start.Number += binary.BigEndian.Uint64(value)
+	default:
+		return start, fmt.Errorf("%w: the number of its last start has %d bytes, expected 8", ErrFolder, len(value))
 	}
-	return life, putFact(st, lifeKey, binary.BigEndian.AppendUint64(nil, uint64(life)))
+	return start, putFact(st, startKey, binary.BigEndian.AppendUint64(nil, start.Number))
 }

@@ -48,6 +48,7 @@ func runLink(room *Room, peer int, shards []int) {
 		}
 		room.Log.Info("connected to a node", "peer", room.Members[peer].Name, "stream", stream)
 		began := time.Now()
+		greetCouncil(room, peer, shard.Start{})
 		room.Links[peer].Echoes <- echo{Kind: streamBegins, Stream: stream, Offset: c.offset}
 		notify(room, shards, shard.Event{Kind: shard.StreamUp, Stream: stream})
 		gone := make(chan error, 1)
@@ -58,6 +59,7 @@ func runLink(room *Room, peer int, shards []int) {
 		c.raw.Close()
 		room.Log.Warn("the connection to a node broke", "peer", room.Members[peer].Name, "stream", stream, "error", err)
 		room.Links[peer].Echoes <- echo{Kind: streamOver}
+		room.Council.Greets <- greeted{Node: peer}
 		if pact := room.Pacts[peer]; pact != nil {
 			pact.In <- pactNote{Event: shard.PactEvent{Kind: shard.LinkBroke}}
 		}
@@ -69,6 +71,14 @@ func runLink(room *Room, peer int, shards []int) {
 		time.Sleep(pause)
 		pause = min(2*pause, redialMost)
 	}
+}
+
+// greetCouncil tells the council that a connection to a peer stands, which knows that start of this store. What waits from before was made without that, and is dropped.
+func greetCouncil(room *Room, peer int, known shard.Start) {
+	for mail := room.Council.Out[peer]; len(mail) > 0; {
+		<-mail
+	}
+	room.Council.Greets <- greeted{peer, known, true}
 }
 
 // notify gives a copy of the event to the replicas of the shards.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -8,6 +9,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -56,6 +58,9 @@ func main() {
 			log.Info("stopping", "signal", why.String())
 		case again = <-room.Again:
 			log.Warn("starting anew", "reason", again)
+		case end := <-room.Ends:
+			listener.Close()
+			giveUp(config, end)
 		}
 		left := make(chan struct{})
 		go leave(room, left)
@@ -75,9 +80,29 @@ func main() {
 // environment overrides it.
 const garbagePercent = 400
 
+// giveUp ends a process whose binary is of no use here, or has it start anew in place with an empty store if its own is an old copy.
+func giveUp(c Config, end ending) {
+	if !end.Old {
+		fmt.Fprintln(os.Stderr, "node:", end.Why)
+		os.Exit(exitVersion)
+	}
+	err := markOutdated(c.Data, end.Why, time.Now())
+	stopIf(wrap(err, "cannot note that the store is an old copy"))
+	err = syscall.Exec("/proc/self/exe", os.Args, os.Environ())
+	stopIf(wrap(err, "cannot start anew"))
+}
+
+// exitVersion is the exit code of a node whose binary does not fit the cluster's version: to start it again is of no use before it is another binary.
+const exitVersion = 3
+
 // stopIf ends a node that cannot start or stop as it should, with the reason.
 func stopIf(err error) {
-	if err != nil {
+	switch {
+	case err == nil:
+	case errors.Is(err, shard.ErrVersion):
+		fmt.Fprintln(os.Stderr, "node:", err)
+		os.Exit(exitVersion)
+	default:
 		fmt.Fprintln(os.Stderr, "node:", err)
 		os.Exit(1)
 	}

@@ -16,7 +16,7 @@ type Room struct {
 	Self    int
 	Facts   Facts
 	Member  uint64        // member id of this node's store
-	Life    int64         // this process: grows with every start of the store
+	Start   shard.Start   // this process
 	Born    []uint64      // member ids that the cluster was born with; nil while it is not born, as far as this store knows
 	Ready   bool          // the loops run; until then only greetings are answered
 	Opened  chan struct{} // closed when they do
@@ -37,6 +37,7 @@ type Room struct {
 	Census  chan chan<- []ConnInfo
 	Doors   chan door
 	Again   chan string // why this process must start anew in place
+	Ends    chan ending // why it must end, or set its store aside: one place
 	Log     *slog.Logger
 }
 
@@ -49,7 +50,13 @@ const (
 func newRoom(c Config, l shard.Layout, members []Member, self int, log *slog.Logger) *Room {
 	return &Room{Config: c, Layout: l, Members: members, Self: self, Log: log, Desks: make([]*Desk, l.Shards), Links: make([]*Link, l.Nodes), Pacts: make([]*PactDesk, l.Nodes),
 		Disk: make(chan []Part, 2*shard.MaxPending*l.Shards), Pulse: make(chan beat, 64), Index: make(chan indexNote, 1<<10), Lookups: make(chan indexAsk),
-		Watch: make(chan watcher, 64), Scans: make(chan struct{}, scansAtOnce), Census: make(chan chan<- []ConnInfo), Doors: make(chan door, 64), Again: make(chan string, 1), Opened: make(chan struct{})}
+		Watch: make(chan watcher, 64), Scans: make(chan struct{}, scansAtOnce), Census: make(chan chan<- []ConnInfo), Doors: make(chan door, 64), Again: make(chan string, 1), Ends: make(chan ending, 1), Opened: make(chan struct{})}
+}
+
+// ending is why this process may go on no more: its binary is of no use here, or its store is Old and another takes its place.
+type ending struct {
+	Why string
+	Old bool
 }
 
 // Desk is where a loop of replicas is reached.

@@ -21,8 +21,15 @@ type opened struct {
 func prepare(room *Room, out chan<- opened) {
 	facts := Facts{Format: storeFormat, Cluster: room.Config.Cluster, Node: room.Config.Name, Nodes: room.Layout.Nodes, Shards: room.Layout.Shards}
 	held := heldBy(room.Layout, room.Self)
-	var err error
+	why, into, err := moveAside(room.Config.Data)
+	if why != "" {
+		room.Log.Warn("the store was set aside; a new one begins, empty", "reason", why, "folder", into, "error", err)
+	}
 	merges := true
+	if err != nil {
+		out <- opened{room: room, err: err}
+		return
+	}
 	if room.Damage, err = readMarks(room.Config.Data); err == nil {
 		merges = len(room.Damage) == 0
 		room.Store, err = openStore(room.Config, merges)
@@ -39,7 +46,7 @@ func prepare(room *Room, out chan<- opened) {
 		room.Store, err = addFamilies(room.Store, held)
 	}
 	if err == nil {
-		room.Life, err = countLife(room.Store)
+		room.Start, err = countStart(room.Store)
 	}
 	if err == nil {
 		room.Member, err = memberID(room.Self, room.Facts)
@@ -88,7 +95,8 @@ func serve(unready *Room, listener net.Listener, out chan<- opened) {
 // is to join. The loops that are told of the views are one for each node, one for the gateways and one for the write log.
 func open(unready *Room, saved []shard.Fact, out chan<- opened) {
 	room, steps := *unready, make(chan opened, 1)
-	council, err := shard.LoadCouncil(room.Member, room.Layout, shard.DefaultTiming, saved, clock())
+	process := shard.Process{Member: room.Member, Start: room.Start, Least: shard.BirthVersion, Most: shard.BirthVersion, Rules: shard.EntryRules}
+	council, err := shard.LoadCouncil(process, room.Layout, shard.DefaultTiming, saved, clock())
 	if err != nil {
 		out <- opened{err: err}
 		return
@@ -153,7 +161,7 @@ func start(all opened, done chan<- opened) {
 	}
 	for peer := range room.Members {
 		if room.Pacts[peer] != nil {
-			go runPact(room, peer, shard.NewPact(room.Layout, room.Self, peer, shared[peer], room.Life, clock(), timingOf(room.Config)))
+			go runPact(room, peer, shard.NewPact(room.Layout, room.Self, peer, shared[peer], 2*int64(room.Start.Number), clock(), timingOf(room.Config)))
 		}
 		if peer != room.Self {
 			go runRelay(room, peer)

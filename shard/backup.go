@@ -48,7 +48,7 @@ func takeEntries(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 		if h := len(r.History); h == 0 || r.History[h-1].Epoch < n.Epoch {
 			r.History = append(r.History, Position{n.Epoch, n.LSN})
 		}
-		r.Window[n.Request] = doneOf(n)
+		r.Window[n.Request] = Done{n.LSN, Reply{Result: n.Result, Touched: 2, Record: Record{n.ID, n.Name, n.Email, n.Group, n.Epoch, n.LSN}}, n.Wall}
 		r.Order = append(r.Order, Expiry{e.Now + RememberFor, n.Request})
 	}
 	r.LeaderApplied = max(r.LeaderApplied, e.Applied)
@@ -91,7 +91,7 @@ func fill(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 	}
 	for i := range r.Filled {
 		n := &r.Filled[i]
-		r.Window[n.Request] = doneOf(n)
+		r.Window[n.Request] = Done{n.LSN, Reply{Result: n.Result, Touched: 2, Record: Record{n.ID, n.Name, n.Email, n.Group, n.Epoch, n.LSN}}, n.Wall}
 		r.Order = append(r.Order, Expiry{e.Now + RememberFor, n.Request})
 	}
 	r.Handed, r.History = e.LSN, e.History

@@ -215,13 +215,8 @@ func NewReplica(shard, self int, peer string, last uint64, history []Position, l
 	r := Replica{Shard: shard, Self: self, Peer: peer, Applied: last, Handed: last, Next: last, History: history, HoldLeast: HoldFor, Window: map[RequestID]Done{}}
 	for i := range log {
 		n := &log[i]
-		r.Window[n.Request] = doneOf(n)
+		r.Window[n.Request] = Done{n.LSN, Reply{Result: n.Result, Touched: 2, Record: Record{n.ID, n.Name, n.Email, n.Group, n.Epoch, n.LSN}}, n.Wall}
 		r.Order = append(r.Order, Expiry{now + RememberFor, n.Request})
 	}
 	return r
-}
-
-// doneOf is an entry as the request-id window has it.
-func doneOf(n *Entry) Done {
-	return Done{n.LSN, Reply{Result: n.Result, Touched: 2, Record: Record{n.ID, n.Name, n.Email, n.Group, n.Epoch, n.LSN}}, n.Wall}
 }

@@ -4,6 +4,7 @@ package shard
 type simDisk struct {
 	layout    Layout
 	shards    []*simShard
+	start     uint64            // number of the last start
 	facts     map[string][]byte // of the council
 	queue     []simPart
 	writing   bool

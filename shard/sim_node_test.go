@@ -12,7 +12,7 @@ import (
 type simNode struct {
 	number   int
 	member   uint64
-	starts   int64 // of this store
+	start    Start // of this process
 	stores   int   // that this node has had
 	up       bool
 	paused   bool
@@ -43,7 +43,6 @@ func newSimNode(w *simWorld, number int) *simNode {
 
 func (w *simWorld) newStore(n *simNode) {
 	n.stores++
-	n.starts = int64(n.stores) << 32
 	var store [16]byte
 	binary.BigEndian.PutUint64(store[:], w.rng.Uint64())
 	n.member = MemberID(n.number, store)
@@ -69,7 +68,9 @@ func (w *simWorld) on(n *simNode, d int64, run func()) {
 // boot starts a node's process from what its disk holds.
 func (w *simWorld) boot(number int) {
 	n := w.nodes[number]
-	n.up, n.paused, n.leaving, n.life, n.starts, n.backlog = true, false, false, n.life+1, n.starts+1, nil
+	n.up, n.paused, n.leaving, n.life, n.backlog = true, false, false, n.life+1, nil
+	n.disk.start++ // synced before anything is said
+	n.start = Start{n.disk.start, w.rng.Uint64()}
 	n.disk.queue, n.disk.writing, n.disk.full, n.disk.sick, n.disk.pulse = nil, false, false, false, Pulse{Most: 70 * ms, LookedAt: w.now}
 	n.replicas, n.users, n.pacts = make([]*Replica, w.plan.layout.Shards), make([]int, w.plan.layout.Shards), make([]*Pact, w.plan.layout.Nodes)
 	shared := make([][]int, w.plan.layout.Nodes)
@@ -93,11 +94,11 @@ func (w *simWorld) boot(number int) {
 	for peer, list := range shared {
 		n.links[peer] = nil
 		if list != nil {
-			p := NewPact(w.plan.layout, number, peer, list, n.starts, w.clock(n), DefaultPactTiming())
+			p := NewPact(w.plan.layout, number, peer, list, 2*int64(n.start.Number), w.clock(n), DefaultPactTiming())
 			n.pacts[peer] = &p
 		}
 	}
-	council, err := LoadCouncil(n.member, w.plan.layout, DefaultTiming, n.disk.savedFacts(), w.clock(n))
+	council, err := LoadCouncil(Process{n.member, n.start, BirthVersion, BirthVersion, EntryRules}, w.plan.layout, DefaultTiming, n.disk.savedFacts(), w.clock(n))
 	if err != nil {
 		w.fail("node %d: %v", number, err)
 	}
@@ -156,6 +157,8 @@ func (w *simWorld) actCouncil(n *simNode, out []CouncilEffect) {
 			for peer := range n.pacts {
 				w.stepPact(n, peer, &PactEvent{Kind: RaftLeads})
 			}
+		case Halt, Outdated:
+			w.fail("node %d: %s", n.number, fx.Text)
 		case Note:
 			if strings.Contains(fx.Text, "may not join") && !w.beyond { // it was wiped while its wish to lead alone was being granted
 				w.beyond = true
@@ -168,7 +171,7 @@ func (w *simWorld) actCouncil(n *simNode, out []CouncilEffect) {
 
 // learnBook checks that all nodes see the same books, and passes one on to the pacts and the gateways.
 func (w *simWorld) learnBook(n *simNode, b Book) {
-	text := fmt.Sprint(b.Views, b.Members)
+	text := fmt.Sprint(b)
 	if first, seen := w.books[b.Index]; seen && first != text {
 		w.fail("node %d has another book at index %d: %s, not %s", n.number, b.Index, text, first)
 	}
