@@ -122,7 +122,7 @@ func start(all opened, done chan<- opened) {
 	for range loops {
 		room.Loops = append(room.Loops, &Desk{In: make(chan []*shard.Event, deskQueue), Stored: make(chan []mark, 1), Sick: make(chan string, 1), Inspect: make(chan chan<- []Inspection), Counts: make(chan countsAsk)})
 	}
-	shared := make([][]int, room.Layout.Nodes)
+	shared, ends := make([][]int, room.Layout.Nodes), make([]shard.Position, room.Layout.Shards)
 	shares := make([][]owned, loops)
 	for i, s := range heldBy(room.Layout, room.Self) {
 		peer := peerOf(room.Layout, s, room.Self)
@@ -131,9 +131,8 @@ func start(all opened, done chan<- opened) {
 		at := &all.loaded[s]
 		state := shard.NewReplica(s, room.Self, room.Members[peer].Name, at.Last, at.History, at.Log, clock())
 		r := owned{state: state, peer: peer, counts: at.Counts, users: total(at.Counts)}
-		if n := len(at.History); n > 0 {
-			r.epoch = at.History[n-1].Epoch
-		}
+		ends[s] = endOf(at)
+		r.epoch = ends[s].Epoch
 		shares[i%loops] = append(shares[i%loops], r)
 		if at.Damage != "" {
 			room.Desks[s].In <- []*shard.Event{{Kind: shard.DataLost, Shard: s, Reason: at.Damage}}
@@ -161,7 +160,7 @@ func start(all opened, done chan<- opened) {
 	}
 	for peer := range room.Members {
 		if room.Pacts[peer] != nil {
-			go runPact(room, peer, shard.NewPact(room.Layout, room.Self, peer, shared[peer], 2*int64(room.Start.Number), clock(), timingOf(room.Config)))
+			go runPact(room, peer, shard.NewPact(room.Layout, room.Self, peer, shared[peer], ends, 2*int64(room.Start.Number), clock(), timingOf(room.Config)))
 		}
 		if peer != room.Self {
 			go runRelay(room, peer)
@@ -172,6 +171,14 @@ func start(all opened, done chan<- opened) {
 	go runCouncil(room, room.Council)
 	go mergeAgain(room)
 	done <- all
+}
+
+// endOf returns where the log of a replica ends.
+func endOf(at *Loaded) (end shard.Position) {
+	if n := len(at.History); n > 0 {
+		end = shard.Position{Epoch: at.History[n-1].Epoch, LSN: at.Last}
+	}
+	return end
 }
 
 // timingOf returns the pacts' times as the settings want them.

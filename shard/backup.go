@@ -28,6 +28,11 @@ func takeEntries(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 	switch {
 	case e.Caller != r.Upstream || e.Epoch < r.UpstreamEpoch || !r.Known || r.View.Leader == r.Self || r.Filling:
 		return r, out
+	case !r.Compared:
+		r.Compared = true
+		out = append(out, Effect{Kind: Compared, Epoch: r.View.Epoch})
+	}
+	switch {
 	case e.Kind == LeaderTold:
 		r.LeaderApplied = max(r.LeaderApplied, e.LSN)
 		return r, out

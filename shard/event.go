@@ -88,6 +88,7 @@ const (
 	Flipped                              // to the pact: the leader treats the backup as in sync
 	Caught                               // to the pact: the backup has all; let it be in sync
 	Drained                              // to the pact: nothing is pending any more; hand over
+	Compared                             // to the pact: as backup, the leader has found that the logs fit
 	Damaged                              // to the pact: this node's data cannot be trusted
 	Mended                               // to the pact: it can again
 	Relay                                // to the leader, on Stream: what Asked asks for; its answer is the caller's

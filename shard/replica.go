@@ -178,6 +178,7 @@ type Replica struct {
 
 	// As backup.
 	LeaderApplied uint64
+	Compared      bool   // in this life of the node the leader has found that the logs fit (rule R24)
 	Upstream      Caller // the stream from the leader
 	UpstreamEpoch uint64 // in which it began; what was sent in an older epoch no longer counts
 	Asked         Caller // a stream that waits for this log's end; nil if none does

@@ -73,7 +73,7 @@ func (w *simWorld) boot(number int) {
 	n.start = Start{n.disk.start, w.rng.Uint64()}
 	n.disk.queue, n.disk.writing, n.disk.full, n.disk.sick, n.disk.pulse = nil, false, false, false, Pulse{Most: 70 * ms, LookedAt: w.now}
 	n.replicas, n.users, n.pacts = make([]*Replica, w.plan.layout.Shards), make([]int, w.plan.layout.Shards), make([]*Pact, w.plan.layout.Nodes)
-	shared := make([][]int, w.plan.layout.Nodes)
+	shared, ends := make([][]int, w.plan.layout.Nodes), make([]Position, w.plan.layout.Shards)
 	for s := range w.plan.layout.Shards {
 		first, second := Pair(w.plan.layout, s)
 		if first != number && second != number {
@@ -90,11 +90,14 @@ func (w *simWorld) boot(number int) {
 			r.HoldLeast = w.delay(40 * ms)
 		}
 		n.replicas[s], n.users[s] = &r, len(d.records)
+		if h := len(d.history); h > 0 {
+			ends[s] = Position{d.history[h-1].Epoch, d.last}
+		}
 	}
 	for peer, list := range shared {
 		n.links[peer] = nil
 		if list != nil {
-			p := NewPact(w.plan.layout, number, peer, list, 2*int64(n.start.Number), w.clock(n), DefaultPactTiming())
+			p := NewPact(w.plan.layout, number, peer, list, ends, 2*int64(n.start.Number), w.clock(n), DefaultPactTiming())
 			n.pacts[peer] = &p
 		}
 	}
@@ -211,11 +214,14 @@ func (w *simWorld) stepPactOn(n *simNode, peer int, from *simStream, e *PactEven
 		fx := &out[k]
 		switch fx.Kind {
 		case SendPing:
-			ping := PactEvent{Kind: PingCame, Store: n.member, Life: fx.Life, At: fx.At, Sick: fx.Sick, Leaving: fx.Leaving, Vows: fx.Vows}
+			ping := PactEvent{Kind: PingCame, Store: n.member, Life: fx.Life, At: fx.At, Sick: fx.Sick, Leaving: fx.Leaving, Vows: fx.Vows, Ends: fx.Ends}
 			w.ping(n, peer, ping)
 		case SendPong:
 			pong := PactEvent{Kind: PongCame, Store: n.member, At: fx.At, Vows: fx.Vows}
 			w.pong(n, from, pong)
+		case Lacks:
+			w.seen["old copy: a backup lacks what its leader has"]++
+			w.note("node %d: shard %d lacks writes up to %v", n.number, fx.Shard, fx.End.At)
 		case TellView:
 			w.tell(n, peer, &Event{Kind: ViewLearnt, Shard: fx.Shard, View: fx.View, FreeFrom: fx.FreeFrom, Fresh: fx.Fresh})
 		case TellLease:
@@ -304,7 +310,7 @@ func (w *simWorld) act(n *simNode, s int, fx *Effect) {
 		}
 	case SetAlarm:
 		w.on(n, TellEvery, func() { w.step(n, &Event{Kind: Ticked, Shard: s}) })
-	case Complain, Flipped, Caught, Drained, Damaged, Mended:
+	case Complain, Flipped, Caught, Drained, Compared, Damaged, Mended:
 		kind, epoch := fx.Kind, fx.Epoch
 		if a, aimed := map[EffectKind]aim{Flipped: flipped, Caught: wished, Drained: drained}[kind]; aimed {
 			w.moment(a, n.number, peer)

@@ -40,7 +40,7 @@ var layouts = [kindEnd][]field{
 	SnapBegin: {shard, epoch, lsn},
 	SnapData:  {shard, epoch, records},
 	SnapEnd:   {shard, epoch, lsn, history, entries},
-	LeasePing: {life, at, state, vows},
+	LeasePing: {life, at, state, vows, logends},
 	LeasePong: {at, vows},
 	Raft:      {data},
 	Views:     {views},
@@ -59,6 +59,7 @@ const (
 	maxHistory = 4096
 	maxVows    = 4096
 	maxViews   = 1024
+	maxLogEnds = 1024
 )
 
 var (
@@ -94,6 +95,7 @@ var (
 	set      = numbers("shards", maxSet, func(m *Message) *[]uint64 { return &m.Set })
 	born     = numbers("born", maxBorn, func(m *Message) *[]uint64 { return &m.Born })
 	views    = field{"views", putViews, getViews}
+	logends  = field{"logends", putLogEnds, getLogEnds}
 	records  = field{"records", putRecords, getRecords}
 	entries  = field{"entries", putEntries, getEntries}
 )

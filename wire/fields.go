@@ -184,3 +184,28 @@ func getViews(d *msgpack.Decoder, m *Message) error {
 	}
 	return err
 }
+
+// putLogEnds writes each as its shard, the epoch of the view, and the epoch and LSN of the log's end.
+func putLogEnds(e *msgpack.Encoder, m *Message) error {
+	err := e.EncodeArrayLen(4 * len(m.LogEnds))
+	for _, n := range m.LogEnds {
+		err = errors.Join(err, e.EncodeUint(n.Shard), e.EncodeUint(n.Epoch), e.EncodeUint(n.Ends), e.EncodeUint(n.LSN))
+	}
+	return err
+}
+
+func getLogEnds(d *msgpack.Decoder, m *Message) error {
+	n, err := length(d, 0, 4*maxLogEnds)
+	if err == nil && n%4 != 0 {
+		err = fmt.Errorf("expected fours of shard, epoch, ends and lsn, found %d elements", n)
+	}
+	for ; err == nil && n > 0; n -= 4 {
+		var l LogEnd
+		errs := [4]error{}
+		for i, to := range []*uint64{&l.Shard, &l.Epoch, &l.Ends, &l.LSN} {
+			*to, errs[i] = unsigned(d, math.MaxUint64)
+		}
+		m.LogEnds, err = append(m.LogEnds, l), first(errs[:], "shard epoch ends lsn")
+	}
+	return err
+}

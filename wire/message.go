@@ -118,6 +118,9 @@ type ShardCount struct{ Shard, Users uint64 }
 // Vow names a lease, asked for or granted: a shard in an epoch.
 type Vow struct{ Shard, Epoch uint64 }
 
+// LogEnd is where the log of a shard ends at a leader that has restarted: at LSN, in the epoch Ends. It may not serve in the view of the epoch Epoch.
+type LogEnd struct{ Shard, Epoch, Ends, LSN uint64 }
+
 // View says who leads and who backs a shard, by number in the ring, and whether the backup is in sync.
 type View struct {
 	Epoch, Leader, Backup uint64
@@ -170,6 +173,7 @@ type Message struct {
 	Born     []uint64 // member ids of the stores that the cluster was born with, by node; empty before that
 	History  []Place  // from which LSN on the log is of which epoch
 	Vows     []Vow
-	Views    []View // by shard
-	Data     []byte // a Raft message
+	LogEnds  []LogEnd // of a leader that has restarted
+	Views    []View   // by shard
+	Data     []byte   // a Raft message
 }
