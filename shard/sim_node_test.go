@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"sort"
 	"strings"
 )
 
@@ -28,6 +27,10 @@ type simNode struct {
 	council  Council
 	disk     simDisk
 	links    []*simStream // by peer: dialled by this node
+	copies   []simCopy    // of its folder, oldest first
+	rolled   bool         // an old copy of its store took the place of the newest
+	old      bool         // and the store has not started since the copy was made
+	most     uint64       // the newest version that its binary speaks
 }
 
 func newSimNode(w *simWorld, number int) *simNode {
@@ -35,7 +38,7 @@ func newSimNode(w *simWorld, number int) *simNode {
 	if w.plan.extreme {
 		drift = math.Copysign(1, drift)
 	}
-	n := &simNode{number: number, rate: 1 + w.plan.drift*drift, skew: w.rng.Int64N(1 << 40), links: make([]*simStream, w.plan.layout.Nodes)}
+	n := &simNode{number: number, most: BirthVersion, rate: 1 + w.plan.drift*drift, skew: w.rng.Int64N(1 << 40), links: make([]*simStream, w.plan.layout.Nodes)}
 	n.disk = newSimDisk(w.plan.layout, w.plan.slow[number])
 	w.newStore(n)
 	return n
@@ -43,6 +46,7 @@ func newSimNode(w *simWorld, number int) *simNode {
 
 func (w *simWorld) newStore(n *simNode) {
 	n.stores++
+	n.rolled, n.old = false, false
 	var store [16]byte
 	binary.BigEndian.PutUint64(store[:], w.rng.Uint64())
 	n.member = MemberID(n.number, store)
@@ -101,11 +105,7 @@ func (w *simWorld) boot(number int) {
 			n.pacts[peer] = &p
 		}
 	}
-	council, err := LoadCouncil(Process{n.member, n.start, BirthVersion, BirthVersion, EntryRules}, w.plan.layout, DefaultTiming, n.disk.savedFacts(), w.clock(n))
-	if err != nil {
-		w.fail("node %d: %v", number, err)
-	}
-	n.council = council
+	w.load(n)
 	w.note("node %d starts, life %d", number, n.life)
 	w.moment(restarted, number, (number+1+w.rng.IntN(len(w.nodes)-1))%len(w.nodes))
 	for s := range n.replicas {
@@ -126,6 +126,7 @@ func (w *simWorld) ticks(n *simNode) {
 	var council, pacts func()
 	council = func() {
 		w.stepCouncil(n, &CouncilEvent{Kind: CouncilTick})
+		w.renew(n)
 		w.on(n, 10*ms, council)
 	}
 	pacts = func() {
@@ -160,8 +161,10 @@ func (w *simWorld) actCouncil(n *simNode, out []CouncilEffect) {
 			for peer := range n.pacts {
 				w.stepPact(n, peer, &PactEvent{Kind: RaftLeads})
 			}
-		case Halt, Outdated:
-			w.fail("node %d: %s", n.number, fx.Text)
+		case Halt:
+			w.halted(n, fx.Text)
+		case Outdated:
+			w.setAside(n, fx.Text)
 		case Note:
 			if strings.Contains(fx.Text, "may not join") && !w.beyond { // it was wiped while its wish to lead alone was being granted
 				w.beyond = true
@@ -179,6 +182,10 @@ func (w *simWorld) learnBook(n *simNode, b Book) {
 		w.fail("node %d has another book at index %d: %s, not %s", n.number, b.Index, text, first)
 	}
 	w.books[b.Index] = text
+	if b.Version > BirthVersion && !w.raised {
+		w.raised = true
+		w.seen["versions: the next one is in force"]++
+	}
 	for s, v := range b.Views {
 		if known, seen := w.epochs[[2]uint64{uint64(s), v.Epoch}]; seen && known != v {
 			w.fail("shard %d has two views in epoch %d: %+v and %+v", s, v.Epoch, known, v)
@@ -235,6 +242,7 @@ func (w *simWorld) stepPactOn(n *simNode, peer int, from *simStream, e *PactEven
 		case Propose:
 			proposals := append([]Proposal(nil), fx.Proposals...)
 			w.moment(proposing, n.number, peer)
+			w.overtakes(n, peer, proposals)
 			w.note("node %d proposes %+v", n.number, proposals)
 			w.on(n, w.delay(ms/5), func() { w.stepCouncil(n, &CouncilEvent{Kind: CouncilAsked, Proposals: proposals}) })
 		}
@@ -363,40 +371,4 @@ func (w *simWorld) feed(n *simNode, s, peer int, fx *Effect) {
 	}
 	w.toBackup(n, peer, fx.Stream, Event{Kind: EntriesCame, Shard: s, Epoch: fx.Epoch, Entries: entries})
 	w.step(n, &Event{Kind: FeedDone, Shard: s, Stream: fx.Stream, Epoch: fx.Epoch, LSN: entries[len(entries)-1].LSN})
-}
-
-// feedSnapshot sends the whole shard as the disk has it now, with the request ids up to there.
-func (w *simWorld) feedSnapshot(n *simNode, s, peer int, fx *Effect) {
-	d := n.disk.shards[s]
-	if d.rotten {
-		w.feelRot(n, s)
-		return
-	}
-	last, history, window := d.last, append([]Position(nil), d.history...), d.window()
-	ids := []string{}
-	for id := range d.records {
-		ids = append(ids, id)
-	}
-	sort.Strings(ids)
-	records := []Record{}
-	for _, id := range ids {
-		records = append(records, d.records[id])
-	}
-	w.note("node %d: shard %d sends a snapshot as of LSN %d", n.number, s, last)
-	stream := fx.Stream
-	epoch := fx.Epoch
-	send := func(e Event) { e.Shard, e.Epoch = s, epoch; w.toBackup(n, peer, stream, e) }
-	w.on(n, w.delay(ms), func() { send(Event{Kind: SnapshotBegun, LSN: last}) })
-	at := 2 * ms
-	for i := range records {
-		w.on(n, at, func() { send(Event{Kind: SnapshotCame, Records: records[i : i+1]}) })
-		at += w.delay(4 * ms)
-	}
-	w.on(n, at, func() {
-		if last == 0 {
-			window = nil
-		}
-		send(Event{Kind: SnapshotEnded, LSN: last, History: history, Entries: window})
-		w.step(n, &Event{Kind: FeedDone, Shard: s, Stream: stream, Epoch: epoch, LSN: last})
-	})
 }
