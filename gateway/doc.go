@@ -37,6 +37,9 @@
 // failed it or has said nothing for a third of its time, and asks another cover; when there is none, it waits for newer views, unless those that are
 // missing have been away or stuck for 1.5 s.
 //
+// Names of nodes are looked up in the background, and a node is dialled where it was reached last while its name is not
+// known to stand for another address; package wire/proc has that, and keeps the log from holding anybody up.
+//
 // A connection that says nothing for --silence (80 ms) although an answer is due is given up and dialled again, with pauses of at most 50 ms (rule R19). A view that changes nudges the
 // connections to the two nodes concerned: one that is up has to answer a ping, one that waits to be dialled is dialled at once.
 //
@@ -61,6 +64,5 @@
 //	link.go      one connection's loop
 //	health.go    /healthz and the probe of containers
 //	metrics.go   /metrics
-//	timers.go    timers that may ring a little late, so that the runtime wakes less often
 //	clock.go     the boot-time clock
 package main

@@ -182,7 +182,7 @@ func (n *fakeNode) serve(conn net.Conn) {
 			return
 		}
 		m := &wire.Message{}
-		err = wire.Decode(m, body)
+		err = wire.NewCodec().Decode(m, body)
 		if err != nil {
 			return
 		}
@@ -209,14 +209,20 @@ func (n *fakeNode) serve(conn net.Conn) {
 			reply = n.store.answer(n.name, m)
 		}
 		reply.ID = m.ID
-		frames := wire.AppendFrame(nil, reply)
+		frames := wire.NewCodec().AppendFrame(nil, reply)
 		if m.Kind == wire.Hello && tells != nil {
-			frames = wire.AppendFrame(frames, &wire.Message{Kind: wire.Views, Views: tells})
+			frames = wire.NewCodec().AppendFrame(frames, &wire.Message{Kind: wire.Views, Views: tells})
 		}
 		if _, err = conn.Write(frames); err != nil {
 			return
 		}
 	}
+}
+
+// fakeGreeting is what a node of the cluster db-0, db-1, db-2 says of itself.
+func fakeGreeting(name string) wire.Greeting {
+	return wire.Greeting{Least: wire.Least, Most: wire.Most, Cluster: "tandem", Role: "node", Name: name, Incarnation: [16]byte{1}, Ring: shard.RingHash([]string{"db-0", "db-1", "db-2"}), Shards: 24,
+		Lease: 100e6, Grace: 120e6, Store: 1}
 }
 
 // answer is what a node says to a request.
@@ -229,8 +235,7 @@ func (s *fakeStore) answer(name string, m *wire.Message) *wire.Message {
 	}
 	switch m.Kind {
 	case wire.Hello:
-		return &wire.Message{Kind: wire.Welcome, Clock: clock() + aheadBy, Greeting: wire.Greeting{Version: wire.Version, Cluster: "tandem", Role: "node", Name: name,
-			Nodes: uint64(s.layout.Nodes), Shards: uint64(s.layout.Shards)}}
+		return &wire.Message{Kind: wire.Welcome, Clock: clock() + aheadBy, Greeting: fakeGreeting(name)}
 	case wire.Ping:
 		return &wire.Message{Kind: wire.Pong, Clock: clock() + aheadBy}
 	case wire.Get:

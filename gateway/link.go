@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"time"
 
+	"tandem/shard"
 	"tandem/wire"
 )
 
@@ -39,7 +40,9 @@ const (
 type session struct {
 	raw    net.Conn
 	in     *bufio.Reader
-	offset int64 // at least so many ns is the node's clock ahead of ours
+	codec  wire.Codec   // of the version that was agreed on
+	misfit shard.Misfit // in what the greetings do not fit
+	offset int64        // at least so many ns is the node's clock ahead of ours
 	err    error
 }
 
@@ -50,13 +53,10 @@ func runLink(room *Room, node int, link *Link) {
 		return fmt.Errorf("%w: %w: %s (%s) cannot be reached: %w", ErrLink, errNotSent, member.Name, member.Address, err)
 	}
 	up := room.Metrics.LinksUp.WithLabelValues(member.Name)
-	// A resolver of its own: with one that is shared, the connections of a node would wait for the same look-up, which then nobody can give up
-	// while a name server does not answer, although the next one would.
-	names := &net.Resolver{PreferGo: true, Dial: net.DefaultResolver.Dial}
 	pause, said, logged, reason, since := redialLeast, "", time.Time{}, unreachable(errors.New("it is being dialled")), time.Now()
 	for {
 		dialled := make(chan session, 1)
-		go dial(room, node, names, dialled)
+		go dial(room, node, dialled)
 		s := refuseUntil(link, reason, dialled, nil)
 		if s.err == nil {
 			began, ended := time.Now(), make(chan error, 1)
@@ -74,13 +74,22 @@ func runLink(room *Room, node int, link *Link) {
 		if time.Since(since) > goneAfter {
 			reason = fmt.Errorf("%w, %w", reason, errGone)
 		}
-		if text := s.err.Error(); text != said && time.Since(logged) > logEvery {
+		if text := causeOf(s.err); text != said && time.Since(logged) > logEvery {
 			room.Log.Warn("no connection to a node; dialling on", "peer", member.Name, "error", s.err)
 			said, logged = text, time.Now()
 		}
 		refuseUntil(link, reason, time.After(pause), link.Nudge)
 		pause = min(2*pause, redialMost)
 	}
+}
+
+// causeOf returns what went wrong with a connection, without the addresses, which may be others at each dial.
+func causeOf(err error) string {
+	var at *net.OpError
+	if errors.As(err, &at) {
+		return at.Op + ": " + at.Err.Error()
+	}
+	return err.Error()
 }
 
 // refuseUntil fails whatever is asked, and answers for the state, until there is something to receive, and returns that; or until a nudge.
@@ -100,34 +109,45 @@ func refuseUntil[T any](link *Link, reason error, over <-chan T, nudge <-chan st
 }
 
 // dial opens a connection, greets, and hands the outcome over.
-func dial(room *Room, node int, names *net.Resolver, out chan<- session) {
-	dialer := net.Dialer{Timeout: dialTimeout, Resolver: names}
-	raw, err := dialer.Dial("tcp", room.Members[node].Address)
+func dial(room *Room, node int, out chan<- session) {
+	names := room.Names[node]
+	address, err := names.Next(dialTimeout)
+	var raw net.Conn
+	if err == nil {
+		raw, err = net.DialTimeout("tcp", address, dialTimeout)
+	}
 	if err != nil {
+		names.Tell(address, err)
 		out <- session{err: err}
 		return
 	}
 	s := session{raw: raw, in: bufio.NewReaderSize(raw, 64<<10)}
-	hello := &wire.Message{Kind: wire.Hello, ID: 1, Greeting: wire.Greeting{Version: wire.Version, Cluster: room.Config.Cluster,
-		Role: "gateway", Name: room.Config.Listen, Nodes: uint64(room.Layout.Nodes), Shards: uint64(room.Layout.Shards)}}
+	codec, mine := wire.NewCodec(), room.Mine
+	hello := &wire.Message{Kind: wire.Hello, ID: 1, Greeting: sayGreeting(mine)}
 	_ = raw.SetDeadline(time.Now().Add(dialTimeout))
-	_, s.err = raw.Write(wire.AppendFrame(nil, hello))
+	_, s.err = raw.Write(codec.AppendFrame(nil, hello))
 	body, m := []byte{}, &wire.Message{}
 	if s.err == nil {
 		body, s.err = wire.ReadFrame(s.in, nil)
 	}
 	if s.err == nil {
-		s.err = wire.Decode(m, body)
+		s.err = codec.Decode(m, body)
 	}
+	text := ""
 	switch {
 	case s.err != nil:
 	case m.Kind != wire.Welcome:
-		s.err = fmt.Errorf("it refuses this gateway: %s", m.Text)
-	case m.Greeting.Name != room.Members[node].Name:
-		s.err = fmt.Errorf("%s answers there", m.Greeting.Name)
+		s.misfit, text = refusals[m.Code], "it refuses this gateway: "+m.Text
+		s.err = errors.New(text)
 	default:
+		s.misfit, text = shard.Fits(mine, hearGreeting(m.Greeting), room.Members[node].Name)
+		s.codec, _ = codec.Agree(m.Greeting)
 		s.offset = m.Clock - clock()
 	}
+	if s.err == nil && s.misfit != "" {
+		s.err = errors.New(text)
+	}
+	names.Tell(address, s.err)
 	if s.err != nil {
 		raw.Close()
 	}
@@ -169,7 +189,7 @@ func serveLink(link *Link, s session, ended chan<- error) {
 			ask <- LinkState{Up: true}
 		case <-link.Nudge: // the connection has to show that it works
 			if asked == 0 {
-				frames, pinged, asked = wire.AppendFrame(frames, &wire.Message{Kind: wire.Ping}), 0, 1
+				frames, pinged, asked = s.codec.AppendFrame(frames, &wire.Message{Kind: wire.Ping}), 0, 1
 			}
 		case <-tick.C:
 			quiet, pinged = quiet+1, pinged+1
@@ -179,7 +199,7 @@ func serveLink(link *Link, s session, ended chan<- error) {
 			case asked > 0:
 				asked++
 			case pinged >= pingBeats || len(pending) > 0 && quiet >= quietBeats:
-				frames, pinged, asked = wire.AppendFrame(frames, &wire.Message{Kind: wire.Ping}), 0, 1
+				frames, pinged, asked = s.codec.AppendFrame(frames, &wire.Message{Kind: wire.Ping}), 0, 1
 			}
 		}
 		if len(frames) > 0 && err == nil {
@@ -203,7 +223,7 @@ func takeRequests(link *Link, s session, first request, frames []byte, pending m
 			pending[last] = r
 			*scratch = *r.message
 			scratch.ID, scratch.Deadline = last, r.try.until+s.offset // only a write's frame bears it
-			frames = wire.AppendFrame(frames, scratch)
+			frames = s.codec.AppendFrame(frames, scratch)
 		} else {
 			r.reply <- reply{err: fmt.Errorf("%w: %w: too many requests wait for %s", ErrLink, errNotSent, link.Name), try: r.try}
 		}
@@ -233,7 +253,7 @@ func readLink(link *Link, s session, out chan<- []*wire.Message, quit <-chan str
 			}
 			scratch = body
 			m := &wire.Message{}
-			if err = wire.Decode(m, body); err != nil {
+			if err = s.codec.Decode(m, body); err != nil {
 				return
 			}
 			if m.Kind == wire.Pong {

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"tandem/shard"
+	"tandem/wire/proc"
 )
 
 const (
@@ -35,28 +36,28 @@ const garbagePercent = 400
 
 func main() {
 	config := Config{}
-	kong.Parse(&config, kong.Name("gateway"), kong.DefaultEnvars("TANDEM"),
+	output := proc.Start("gateway")
+	kong.Parse(&config, kong.Name("gateway"), kong.DefaultEnvars("TANDEM"), kong.Writers(os.Stdout, output),
+		kong.Exit(func(code int) { proc.Exit(output, code) }),
 		kong.Description("The gateway of a Tandem cluster: serves users over REST and keeps no data."))
 	if config.Health {
 		os.Exit(probe(config.Listen))
 	}
-	coarseTimers()
+	proc.CoarseTimers()
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbagePercent)
 	}
 	uuid.EnableRandPool()
-	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	log := slog.Default()
 	members, layout, err := check(config)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "gateway:", err)
-		os.Exit(1)
-	}
+	proc.StopIf(output, err)
 	listener, err := net.Listen("tcp", config.Listen)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "gateway: cannot listen on %s (is another process there?): %v\n", config.Listen, err)
-		os.Exit(1)
+		err = fmt.Errorf("cannot listen on %s (is another process there?): %w", config.Listen, err)
 	}
+	proc.StopIf(output, err)
 	room := open(config, members, layout, log)
+	countDropped(room.Metrics, output)
 	server := newServer(routes(room), log)
 	log.Info("serving REST", "listen", listener.Addr().String(), "nodes", config.Nodes)
 	failed := make(chan error, 1)
@@ -70,14 +71,16 @@ func main() {
 		defer cancel()
 		_ = server.Shutdown(late)
 	case err = <-failed:
-		fmt.Fprintln(os.Stderr, "gateway:", err)
-		os.Exit(1)
+		proc.StopIf(output, err)
 	}
+	proc.Exit(output, 0)
 }
 
 // open wires the room and sets the connections' loops going.
 func open(config Config, members []Member, layout shard.Layout, log *slog.Logger) *Room {
-	room := &Room{Config: config, Layout: layout, Members: members, Views: make(chan outlook, 1), Told: make(chan told, len(members)),
+	mine := greeting(config, layout, members)
+	mine.Ring, mine.Build = shard.RingHash(mine.Names), proc.Build()
+	room := &Room{Config: config, Layout: layout, Members: members, Mine: mine, Views: make(chan outlook, 1), Told: make(chan told, len(members)),
 		Links: make([][]*Link, len(members)), Lists: make(chan struct{}, maxLists), Metrics: newMetrics(), Log: log}
 	views := make([]shard.View, layout.Shards) // those that the cluster is born with, until a node tells others
 	for s := range views {
@@ -85,6 +88,9 @@ func open(config Config, members []Member, layout shard.Layout, log *slog.Logger
 	}
 	room.Views <- outlook{views, make(chan struct{})}
 	for node, member := range members {
+		names := proc.NewNames(member.Address, proc.AskNameServer)
+		room.Names = append(room.Names, names)
+		go proc.RunNames(names)
 		for range config.Links {
 			link := &Link{member.Name, max(config.Silence/silenceBeats, time.Millisecond), make(chan request, linkQueue), make(chan chan<- LinkState), make(chan struct{}, 1), room.Told}
 			room.Links[node] = append(room.Links[node], link)

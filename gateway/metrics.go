@@ -3,6 +3,8 @@ package main
 import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"tandem/wire/proc"
 )
 
 // Metrics are what GET /metrics shows.
@@ -43,4 +45,11 @@ func newMetrics() Metrics {
 		m.Retries.WithLabelValues(string(reason)) // shown as 0 until there is one
 	}
 	return m
+}
+
+// countDropped shows how many lines of the log were dropped.
+func countDropped(m Metrics, o proc.Output) {
+	dropped := prometheus.CounterOpts{Name: "tandem_log_lines_dropped_total",
+		Help: "Lines of the log that were dropped, since they could not be written."}
+	m.Registry.MustRegister(prometheus.NewCounterFunc(dropped, func() float64 { return float64(o.Dropped()) }))
 }

@@ -6,6 +6,7 @@ import (
 
 	"tandem/shard"
 	"tandem/wire"
+	"tandem/wire/proc"
 )
 
 // Room is how the gateway's loops and handlers are wired: settings and channels, none of which changes after the start.
@@ -13,11 +14,13 @@ type Room struct {
 	Config  Config
 	Layout  shard.Layout
 	Members []Member
-	Views   chan outlook  // a cell with the views; see viewsIn
-	Told    chan told     // what nodes say the views are
-	Links   [][]*Link     // by node: its connections
-	Lists   chan struct{} // has an element for each list under way
+	Mine    shard.Greeting // what this gateway says of itself, but for its cluster's incarnation
+	Views   chan outlook   // a cell with the views; see viewsIn
+	Told    chan told      // what nodes say the views are
+	Links   [][]*Link      // by node: its connections
+	Lists   chan struct{}  // has an element for each list under way
 	Metrics Metrics
+	Names   []proc.Names // by node: where it is dialled
 	Log     *slog.Logger
 }
 

@@ -81,8 +81,11 @@ func lineStatus(room *Room, _ []string) any {
 			leads++
 		}
 	}
-	status := map[string]any{"node": room.Config.Name, "cluster": room.Config.Cluster, "store": room.Facts.Store, "member": room.Member, "ready": room.Ready,
+	refused := make(chan map[string]string, 1)
+	room.Refusals <- refused
+	status := map[string]any{"refused": <-refused, "node": room.Config.Name, "cluster": room.Config.Cluster, "store": room.Facts.Store, "member": room.Member, "ready": room.Ready,
 		"nodes": room.Layout.Nodes, "shards": room.Layout.Shards, "leads": leads, "backs": len(held) - leads, "served": served, "trouble": trouble}
+	status["logDropped"] = room.Output.Dropped()
 	if room.Ready {
 		c := councilState(room)
 		status["raft"] = map[string]any{"leader": shard.NodeOf(c.Lead), "term": c.Term, "index": c.Book.Index, "silent": c.Sick}

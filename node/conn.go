@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -26,21 +27,42 @@ const (
 // serveFrames is the loop that reads a connection's frames, from the greeting on.
 func serveFrames(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struct{}) {
 	defer close(closed)
-	conn := &Conn{Raw: raw, Out: make(chan answers, maxInFlight+maxInFlight/4), Slots: make(chan struct{}, maxInFlight), Gone: make(chan struct{})}
+	_ = raw.SetReadDeadline(time.Now().Add(helloFor))
+	codec, m := wire.NewCodec(), &wire.Message{} // each frame takes the place of the one before
+	scratch, err := wire.ReadFrame(in, nil)
+	if err == nil {
+		err = codec.Decode(m, scratch)
+	}
+	if refusal := judge(room, m, err); refusal != nil {
+		_, err = raw.Write(codec.AppendFrame(nil, refusal)) // the first thing that is sent, so that it needs no deadline
+		err = cmp.Or(err, ErrPeer)
+	}
+	if err != nil {
+		return
+	}
+	codec, _ = codec.Agree(m.Greeting)
+	conn := &Conn{Raw: raw, Codec: codec, Out: make(chan answers, maxInFlight+maxInFlight/4), Slots: make(chan struct{}, maxInFlight), Gone: make(chan struct{})}
 	finished := make(chan struct{})
 	go writeConn(conn, finished)
 	defer func() { close(finished); <-conn.Gone }()
-	peer, store, greeted := -1, uint64(0), false
-	var scratch []byte
+	peer, store := -1, m.Greeting.Store
+	if m.Greeting.Role == shard.RoleNode {
+		peer = slices.IndexFunc(room.Members, func(n Member) bool { return n.Name == m.Greeting.Name })
+	}
+	if unfollow := welcome(room, conn, peer, m); unfollow != nil {
+		defer unfollow()
+	}
 	var events []*shard.Event
-	m := &wire.Message{} // each frame takes the place of the one before
-	armed := time.Now()  // when the deadline was set; once a second is enough
-	_ = raw.SetReadDeadline(armed.Add(helloFor))
+	armed := time.Time{} // when the deadline was set; once a second is enough
 	for {
+		if now := time.Now(); now.Sub(armed) > rearm {
+			armed = now
+			_ = raw.SetReadDeadline(now.Add(quietFor))
+		}
 		body, err := wire.ReadFrame(in, scratch)
 		if err == nil {
 			scratch = body
-			err = wire.Decode(m, body)
+			err = codec.Decode(m, body)
 		}
 		if errors.Is(err, wire.ErrFrame) || errors.Is(err, wire.ErrChecksum) {
 			deliver(conn, answers{Message: &wire.Message{Kind: wire.Error, Code: wire.BadFrame, Text: err.Error()}})
@@ -51,35 +73,15 @@ func serveFrames(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struc
 		if err != nil {
 			return
 		}
-		if now := time.Now(); !greeted || now.Sub(armed) > rearm {
-			armed = now
-			_ = raw.SetReadDeadline(now.Add(quietFor))
+		refusal := refuse(room, peer, m)
+		if refusal == nil && store != 0 {
+			passOn(room, conn, peer, store, m)
 		}
-		if greeted {
-			refusal := refuse(room, peer, m)
-			if refusal == nil && store != 0 {
-				passOn(room, conn, peer, store, m)
-			}
-			if event := dispatch(room, conn, peer, m, refusal); event != nil {
-				events = append(events, event)
-			}
-			if len(events) == eventsAtOnce || !waits(in) {
-				events = hand(room, events)
-			}
-			continue
+		if event := dispatch(room, conn, peer, m, refusal); event != nil {
+			events = append(events, event)
 		}
-		if refusal := judge(room, m); refusal != nil {
-			deliver(conn, answers{Message: refusal})
-			return
-		}
-		if m.Greeting.Role == "node" {
-			peer = slices.IndexFunc(room.Members, func(n Member) bool { return n.Name == m.Greeting.Name })
-		}
-		greeted, store = true, m.Greeting.Store
-		room.Doors <- door{Raw: raw, Info: ConnInfo{raw.RemoteAddr().String(), "frames", m.Greeting.Role + " " + m.Greeting.Name}}
-		deliver(conn, answers{Message: &wire.Message{Kind: wire.Welcome, ID: m.ID, Greeting: greeting(room), Clock: clock(), Born: room.Born}})
-		if unfollow := follow(room, conn, peer); unfollow != nil {
-			defer unfollow()
+		if len(events) == eventsAtOnce || !waits(in) {
+			events = hand(room, events)
 		}
 	}
 }
@@ -125,27 +127,32 @@ func hand(room *Room, events []*shard.Event) []*shard.Event {
 	return events[:0]
 }
 
-// follow lets a gateway be told the views, and returns how that ends; nil for a node. Who greets before the node has opened its data is to come again
-// when it has, and learns that by the end of the connection.
-func follow(room *Room, conn *Conn, peer int) func() {
+// welcome answers a hello that fits, of node peer or, with -1, a gateway, which is told the views from then on; how that ends is returned. Who greets
+// before the node has opened its data, or before it knows its cluster, is to come again when it has, and learns that by the end of the connection.
+func welcome(room *Room, conn *Conn, peer int, hello *wire.Message) func() {
+	room.Doors <- door{Raw: conn.Raw, Info: ConnInfo{conn.Raw.RemoteAddr().String(), "frames", hello.Greeting.Role + " " + hello.Greeting.Name}}
+	mine, at := greeting(room), originIn(room.Origin)
+	known := wire.StoreStart{}
+	if room.Ready && peer >= 0 { // what is known without this hello, which then counts (rule R23)
+		council := councilState(room)
+		if peer < len(council.Known) && council.Book.Members[peer] == hello.Greeting.Store {
+			known = wire.StoreStart(council.Known[peer])
+		}
+		room.Council.Joins <- greeter{hello.Greeting.Store, shard.Start(hello.Greeting.Start)}
+	}
+	deliver(conn, answers{Message: &wire.Message{Kind: wire.Welcome, ID: hello.ID, Greeting: sayGreeting(mine), Clock: clock(), Born: mine.Born, Known: known}})
 	switch {
 	case !room.Ready:
-		go endWhenOpen(room, conn)
+		go endWhen(room.Opened, conn.Gone, conn.Raw)
 		return nil
-	case peer >= 0:
+	case len(mine.Born) == 0:
+		go endWhen(at.Known, conn.Gone, conn.Raw)
+	}
+	if peer >= 0 {
 		return nil
 	}
 	room.Watch <- watcher{Conn: conn}
 	return func() { room.Watch <- watcher{conn, true} }
-}
-
-// endWhenOpen ends a connection that was greeted too early, once the node has opened its data. Until then all its requests are refused.
-func endWhenOpen(room *Room, conn *Conn) {
-	select {
-	case <-room.Opened:
-		conn.Raw.Close() // which ends the reader
-	case <-conn.Gone:
-	}
 }
 
 // passOn gives the pact and the council what a node says that dialled: peer, with its store. What does not fit is dropped, and comes again.
@@ -153,11 +160,11 @@ func passOn(room *Room, conn *Conn, peer int, store uint64, m *wire.Message) {
 	switch {
 	case m.Kind == wire.Ping && room.Ready: // the council looks whether it is a new store
 		select {
-		case room.Council.Joins <- hello{Member: store}:
+		case room.Council.Joins <- greeter{Member: store}:
 		default:
 		}
 	case m.Kind == wire.LeasePing:
-		ping := shard.PactEvent{Kind: shard.PingCame, Store: store, Life: m.Life, At: m.At, Sick: m.State&wire.IsSick != 0, Leaving: m.State&wire.IsLeaving != 0, Vows: takeVows(m.Vows), Ends: takeEnds(m.LogEnds)}
+		ping := shard.PactEvent{Kind: shard.PingCame, Store: store, Life: m.Life, At: m.At, Sick: m.State&wire.IsSick != 0, Leaving: m.State&wire.IsLeaving != 0, Vows: takeVows(m.Vows), Ends: takeEnds(m.ShardEnds)}
 		select {
 		case room.Pacts[peer].In <- pactNote{ping, conn}:
 		default:
@@ -317,7 +324,7 @@ func addAnswers(frames []byte, conn *Conn, a answers) []byte {
 		if m.Kind == wire.Outcome || m.Kind == wire.Counts || m.Kind == wire.Page || m.Kind == wire.Error {
 			a.Count++
 		}
-		frames = wire.AppendFrame(frames, m)
+		frames = conn.Codec.AppendFrame(frames, m)
 	}
 	for range a.Count {
 		select {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"time"
 
 	"tandem/shard"
@@ -16,7 +17,7 @@ const (
 type CouncilDesk struct {
 	In      chan []byte           // messages of other nodes' councils
 	Asks    chan []shard.Proposal // repeated every 20 ms, and when Elected says so, until the book shows the outcome
-	Joins   chan hello            // of members and of stores that are none
+	Joins   chan greeter          // of members and of stores that are none
 	Greets  chan greeted          // connections to other nodes that stand or broke: whoever tells waits, as nothing is sent before it is known
 	Sick    chan string           // one place, the newest wins: why the disk refuses writes, "" when it is well
 	Inspect chan chan<- CouncilState
@@ -28,8 +29,8 @@ type CouncilDesk struct {
 	state   shard.Council     // what the loop starts with
 }
 
-// hello is a process of a store that greets this node.
-type hello struct {
+// greeter is a process of a store that greets this node; without a start it is only there.
+type greeter struct {
 	Member uint64
 	Start  shard.Start
 }
@@ -53,7 +54,7 @@ type CouncilState struct {
 
 // newCouncilDesk makes the channels for a council, with followers loops that are told of books and elections.
 func newCouncilDesk(c shard.Council, followers int) *CouncilDesk {
-	d := &CouncilDesk{In: make(chan []byte, mailQueue), Asks: make(chan []shard.Proposal, 64), Joins: make(chan hello, 16), Greets: make(chan greeted), Sick: make(chan string, 1),
+	d := &CouncilDesk{In: make(chan []byte, mailQueue), Asks: make(chan []shard.Proposal, 64), Joins: make(chan greeter, 16), Greets: make(chan greeted), Sick: make(chan string, 1),
 		Inspect: make(chan chan<- CouncilState), saved: make(chan struct{}, 1), state: c}
 	for range c.Layout.Nodes {
 		d.Out = append(d.Out, make(chan []byte, mailQueue))
@@ -141,12 +142,10 @@ func carry(room *Room, d *CouncilDesk, effects []shard.CouncilEffect) {
 			}
 		case shard.Note:
 			room.Log.Warn(e.Text)
-		case shard.Halt, shard.Outdated:
-			room.Log.Error("this node takes no part any more", "reason", e.Text)
-			select {
-			case room.Ends <- ending{e.Text, e.Kind == shard.Outdated}:
-			default:
-			}
+		case shard.Halt:
+			room.Ends <- ending{Halt: fmt.Errorf("%w: %s", shard.ErrVersion, e.Text)} // the last effect that a council has
+		case shard.Outdated:
+			room.Ends <- ending{Old: fmt.Errorf("%w: %s", ErrOldCopy, e.Text)}
 		}
 	}
 }

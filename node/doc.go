@@ -13,6 +13,7 @@
 //	archive                removes files of the write log that nobody can need
 //	progress               writes to the log how repairs go on
 //	views                  tells the gateways the views
+//	names (one a node)     knows the addresses behind another node's name, and where it was reached last
 //	link (one a node)      keeps a connection to another node: appends, pings, Raft's messages
 //	feeds (one a node)     feeds the backups at another node from the write log, which a reader beside it reads once for all of them
 //	relay (one a node)     passes requests on to the leader that a peer is, and its answers back
@@ -79,7 +80,6 @@
 //	lines.go     a connection that speaks lines of text
 //	answers.go   what each line answers
 //	probe.go     the health check
-//	timers.go    timers that may ring a little late, so that the runtime wakes less often
 //	clock.go     the boot-time clock
 //
 // # Keys

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 
 	"github.com/google/uuid"
 
@@ -20,6 +19,8 @@ type Facts struct {
 	Nodes   int    `json:"nodes"`
 	Shards  int    `json:"shards"`
 	Store   string `json:"store"` // store id, made with the folder
+	// Generation counts how often the store has joined Raft anew, because its part of Raft's state could not be trusted any more.
+	Generation uint8 `json:"generation"`
 }
 
 // storeFormat is the version of keys and values in RocksDB. A folder of another format is refused as it is: nothing is converted when it is opened, so that
@@ -46,7 +47,7 @@ func claim(st Store, want Facts) (Facts, error) {
 	if err = json.Unmarshal(value, &have); err != nil {
 		return have, fmt.Errorf("%w: its facts do not decode: %w", ErrFolder, err)
 	}
-	want.Store = have.Store
+	want.Store, want.Generation = have.Store, have.Generation
 	switch {
 	case have.Format < want.Format:
 		return have, fmt.Errorf("%w: it is of format %d, which this program no longer reads (it reads format %d): open it with the older program that wrote it", ErrFolder, have.Format, want.Format)
@@ -59,17 +60,23 @@ func claim(st Store, want Facts) (Facts, error) {
 	return have, nil
 }
 
+// keepFacts writes what the folder says about itself.
+func keepFacts(st Store, facts Facts) error {
+	value, err := json.Marshal(facts)
+	return errors.Join(err, putFact(st, factsKey, value))
+}
+
 // startKey is the key of the number of the last start, 8 bytes.
 const startKey = "start"
 
-// countStart returns the number of this start of the store, one more than that of the last, stored before anything is said; and a random number of this process:
+// countStart returns the number of this start of the store, one more than that of the last, stored before anything is said, with the process's own random number:
 // together they tell it from processes that ran, or run, on copies of the folder (rule R23).
-func countStart(st Store) (shard.Start, error) {
+func countStart(st Store, nonce uint64) (shard.Start, error) {
 	value, err := getFact(st, startKey)
 	if err != nil {
 		return shard.Start{}, err
 	}
-	start := shard.Start{Number: 1, Nonce: rand.Uint64()}
+	start := shard.Start{Number: 1, Nonce: nonce}
 	switch len(value) {
 	case 0:
 	case 8:
@@ -77,5 +84,8 @@ func countStart(st Store) (shard.Start, error) {
 	default:
 		return start, fmt.Errorf("%w: the number of its last start has %d bytes, expected 8", ErrFolder, len(value))
 	}
-	return start, putFact(st, startKey, binary.BigEndian.AppendUint64(nil, start.Number))
+	if err = putFact(st, startKey, binary.BigEndian.AppendUint64(nil, start.Number)); err == nil {
+		err = settleFacts(st) // a log that is damaged must not make this store look like an old copy
+	}
+	return start, err
 }

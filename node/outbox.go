@@ -41,7 +41,7 @@ func fill(box outbox, r *owned, fx *shard.Effect) outbox {
 			at, box.piles = len(box.piles), append(box.piles, pile{conn: conn})
 		}
 		p := &box.piles[at].answers
-		p.Frames = wire.AppendFrame(p.Frames, m)
+		p.Frames = conn.Codec.AppendFrame(p.Frames, m)
 		if toGateway {
 			p.Count++
 		}
@@ -53,11 +53,11 @@ func fill(box outbox, r *owned, fx *shard.Effect) outbox {
 	}
 	last := &(*letters)[len(*letters)-1]
 	if fx.Kind != shard.SendAppend {
-		last.Frames = wire.AppendFrame(last.Frames, m)
+		last.Frames = r.codec.AppendFrame(last.Frames, m)
 		return box
 	}
 	for _, m := range cutAppend(r.state.Shard, fx.Epoch, fx.Applied, fx.Entries) {
-		last.Frames = wire.AppendFrame(last.Frames, m)
+		last.Frames = r.codec.AppendFrame(last.Frames, m)
 	}
 	return box
 }
@@ -75,7 +75,7 @@ func prompt(room *Room, box outbox, r *owned, fx *shard.Effect) (outbox, bool) {
 			breakLink(room.Links[r.peer], fx.Stream)
 		}
 	case shard.FeedSnapshot:
-		scan := openScan(room.Store, s)
+		scan := openScan(r.store, s)
 		window := windowOf(&r.state)
 		go feedSnapshot(room, s, *fx, scan, window)
 	case shard.Relay:
@@ -90,9 +90,6 @@ func prompt(room *Room, box outbox, r *owned, fx *shard.Effect) (outbox, bool) {
 	case shard.BreakStream:
 		breakLink(room.Links[r.peer], fx.Stream)
 	case shard.Complain, shard.Flipped, shard.Caught, shard.Drained, shard.Compared, shard.Damaged, shard.Mended:
-		if fx.Kind == shard.Mended {
-			go reseed(room, s)
-		}
 		box.wants[r.peer] = append(box.wants[r.peer], shard.PactEvent{Kind: shard.LeaderWants, Shard: s, Epoch: fx.Epoch, Effect: fx.Kind})
 	default:
 		return box, false

@@ -74,7 +74,7 @@ func fulfil(room *Room, peer int, conn *Conn, effects []shard.PactEffect) {
 		switch fx.Kind {
 		case shard.SendPing:
 			select {
-			case room.Links[peer].Urgent <- &wire.Message{Kind: wire.LeasePing, Life: fx.Life, At: fx.At, State: wireState(fx), Vows: wireVows(fx.Vows), LogEnds: wireEnds(fx.Ends)}:
+			case room.Links[peer].Urgent <- &wire.Message{Kind: wire.LeasePing, Life: fx.Life, At: fx.At, State: wireState(fx), Vows: wireVows(fx.Vows), ShardEnds: wireEnds(fx.Ends)}:
 			default:
 			}
 			continue
@@ -135,18 +135,18 @@ func takeVows(vows []wire.Vow) []shard.Vow {
 	return list
 }
 
-func wireEnds(ends []shard.LogEnd) []wire.LogEnd {
-	list := make([]wire.LogEnd, len(ends))
+func wireEnds(ends []shard.ShardEnd) []wire.ShardEnd {
+	list := make([]wire.ShardEnd, len(ends))
 	for i, e := range ends {
-		list[i] = wire.LogEnd{Shard: uint64(e.Shard), Epoch: e.Epoch, Ends: e.At.Epoch, LSN: e.At.LSN}
+		list[i] = wire.ShardEnd{Shard: uint64(e.Shard), Epoch: e.Epoch, Ends: e.At.Epoch, LSN: e.At.LSN}
 	}
 	return list
 }
 
-func takeEnds(ends []wire.LogEnd) []shard.LogEnd {
-	list := make([]shard.LogEnd, len(ends))
+func takeEnds(ends []wire.ShardEnd) []shard.ShardEnd {
+	list := make([]shard.ShardEnd, len(ends))
 	for i, e := range ends {
-		list[i] = shard.LogEnd{Shard: int(e.Shard), Epoch: e.Epoch, At: shard.Position{Epoch: e.Ends, LSN: e.LSN}}
+		list[i] = shard.ShardEnd{Shard: int(e.Shard), Epoch: e.Epoch, At: shard.Position{Epoch: e.Ends, LSN: e.LSN}}
 	}
 	return list
 }

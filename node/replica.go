@@ -18,12 +18,14 @@ var codes = [...]wire.Code{
 // owned is one replica of a loop.
 type owned struct {
 	state  shard.Replica
+	store  Store // with the column family that holds the shard now
 	counts buckets
 	users  uint64 // the sum of the counts
 	served Served
-	rings  bool   // an alarm is set
-	peer   int    // the node that holds the other replica
-	epoch  uint64 // of the last entry that was handed to the disk
+	rings  bool       // an alarm is set
+	peer   int        // the node that holds the other replica
+	codec  wire.Codec // of the version that was agreed on for the stream to it
+	epoch  uint64     // of the last entry that was handed to the disk
 }
 
 // outbox is what a loop sends once it has done a batch of events: everything for one receiver at once.
@@ -60,7 +62,7 @@ func runReplicas(room *Room, desk *Desk, replicas []owned) {
 			runtime.Gosched() // what else is about to come in shares the hand-overs
 			events = takeEvents(append(events[:0], batch...), desk.In)
 		case marks := <-desk.Stored:
-			own, events = storedEvents(own, events[:0], marks)
+			replicas, own, events = storedEvents(replicas, at, own, events[:0], marks)
 		case reason := <-desk.Sick:
 			events = sickEvents(events[:0], replicas, reason)
 		case <-alarm.C:
@@ -75,24 +77,24 @@ func runReplicas(room *Room, desk *Desk, replicas []owned) {
 		now, wall, err := clock(), time.Now().UnixMilli(), error(nil)
 		for _, event := range events {
 			r := &replicas[at[event.Shard]]
-			r.served = count(r.served, event.Kind)
-			if now, err = lookUp(room, &r.state, event, now); err != nil {
+			r.served, r.codec = note(r, event)
+			if now, err = lookUp(room, r, event, now); err != nil {
 				box = fill(box, r, unreadable(room, event, err))
 				if !isDamage(err) {
 					continue
 				}
 				event = &shard.Event{Kind: shard.DataLost, Shard: event.Shard, Reason: err.Error()}
 			}
+			noteLoss(room, r, event)
 			event.Now, event.Wall, event.Users = now, wall, r.users
 			r.state, effects = shard.Step(r.state, event, effects[:0])
 			for i := range effects {
 				fx := &effects[i]
 				if serialize, stores := serializers[fx.Kind]; stores {
 					box.parts = append(box.parts, serialize(room, r, fx, event.Now)...)
-					continue
-				}
-				done := false
-				if box, done = prompt(room, box, r, fx); !done {
+				} else if more, done := prompt(room, box, r, fx); done {
+					box = more
+				} else {
 					box = fill(box, r, fx)
 				}
 			}
@@ -104,6 +106,13 @@ func runReplicas(room *Room, desk *Desk, replicas []owned) {
 		clear(effects)
 		clear(events)
 		box = empty(room, box)
+	}
+}
+
+// noteLoss has it noted in the folder when a replica's data turns out to be damaged.
+func noteLoss(room *Room, r *owned, e *shard.Event) {
+	if e.Kind == shard.DataLost && r.state.Lost == "" {
+		room.Damage <- damageNote{shard: e.Shard, mark: shard.Mark{Store: room.Member, Copy: r.store.ids[e.Shard], Reason: e.Reason}}
 	}
 }
 
@@ -127,17 +136,22 @@ func takeEvents(events []*shard.Event, in <-chan []*shard.Event) []*shard.Event 
 	return events
 }
 
-// storedEvents makes events of how far logs are stored, in own, which is overwritten.
-func storedEvents(own []shard.Event, events []*shard.Event, marks []mark) ([]shard.Event, []*shard.Event) {
+// storedEvents makes events of how far logs are stored, in own, which is overwritten. A replica whose copy was dropped with its files gets the column
+// family that holds the new one.
+func storedEvents(replicas []owned, at []int, own []shard.Event, events []*shard.Event, marks []mark) ([]owned, []shard.Event, []*shard.Event) {
 	own = slices.Grow(own[:0], len(marks))[:len(marks)]
 	for i, m := range marks {
 		own[i] = shard.Event{Kind: shard.DiskStored, Shard: m.Shard, LSN: m.LSN}
 		if m.Wiped {
 			own[i].Kind = shard.DiskWiped
 		}
+		if m.Store != nil {
+			r := &replicas[at[m.Shard]]
+			r.store = takeFamily(r.store, *m.Store, m.Shard)
+		}
 		events = append(events, &own[i])
 	}
-	return own, events
+	return replicas, own, events
 }
 
 func sickEvents(events []*shard.Event, replicas []owned, reason string) []*shard.Event {
@@ -177,9 +191,12 @@ func inspect(replicas []owned) []Inspection {
 	return list
 }
 
-// count notes an event among what was served.
-func count(served Served, kind shard.EventKind) Served {
-	switch kind {
+// note counts an event among what was served, and tells as which version frames for the peer are written from then on.
+func note(r *owned, e *shard.Event) (served Served, codec wire.Codec) {
+	served, codec = r.served, r.codec
+	switch e.Kind {
+	case shard.StreamUp:
+		codec = wire.NewCodec().As(e.Version)
 	case shard.ReadDone:
 		served.Get++
 	case shard.WriteAsked:
@@ -191,20 +208,20 @@ func count(served Served, kind shard.EventKind) Served {
 	case shard.EntriesCame:
 		served.Append++
 	}
-	return served
+	return served, codec
 }
 
 // lookUp reads the user that a get or a write is about, where this node leads, and returns the time after it (rule R1); else before.
-func lookUp(room *Room, state *shard.Replica, e *shard.Event, before int64) (now int64, err error) {
+func lookUp(room *Room, r *owned, e *shard.Event, before int64) (now int64, err error) {
 	asks := e.Kind == shard.WriteAsked || e.Kind == shard.ReadDone
-	if !asks || state.View.Leader != room.Self {
+	if !asks || r.state.View.Leader != room.Self {
 		return before, nil
 	}
 	id := e.Change.ID
 	_, bucket := shard.Place(room.Layout, id)
 	var space [160]byte
 	key := shard.AppendKey(space[:0], bucket, id)
-	value, err := getUser(room.Store, state.Shard, key)
+	value, err := getUser(r.store, r.state.Shard, key)
 	now = clock()
 	if err != nil || value == nil {
 		return now, err

@@ -6,39 +6,47 @@ import (
 
 	"tandem/shard"
 	"tandem/wire"
+	"tandem/wire/proc"
 )
 
 // Room is how this node's loops are wired: settings, handles and channels, none of which changes after the start.
 type Room struct {
-	Config  Config
-	Layout  shard.Layout
-	Members []Member
-	Self    int
-	Facts   Facts
-	Member  uint64        // member id of this node's store
-	Start   shard.Start   // this process
-	Born    []uint64      // member ids that the cluster was born with; nil while it is not born, as far as this store knows
-	Ready   bool          // the loops run; until then only greetings are answered
-	Opened  chan struct{} // closed when they do
-	Store   Store
-	Damage  map[int]damage // by shard, as it was at the start
-	Merge   bool           // what was damaged has been dropped, and files may be merged again
-	Disk    chan []Part
-	Pulse   chan beat
-	Index   chan indexNote
-	Lookups chan indexAsk
-	Loops   []*Desk     // all loops of replicas
-	Desks   []*Desk     // by shard, the loop that owns its replica; nil where none is held
-	Links   []*Link     // by node; nil for this one
-	Pacts   []*PactDesk // by node; nil where no shard is shared with it
-	Council *CouncilDesk
-	Watch   chan watcher
-	Scans   chan struct{}
-	Census  chan chan<- []ConnInfo
-	Doors   chan door
-	Again   chan string // why this process must start anew in place
-	Ends    chan ending // why it must end, or set its store aside: one place
-	Log     *slog.Logger
+	Config   Config
+	Layout   shard.Layout
+	Members  []Member
+	Self     int
+	Facts    Facts
+	Member   uint64         // member id of this node's store
+	Start    shard.Start    // this process
+	Mine     shard.Greeting // what this node says of itself, but for what changes; see greeting
+	Origin   chan origin    // a cell with the cluster that this store belongs to; see originIn
+	Ready    bool           // the loops run; until then only greetings are answered
+	Opened   chan struct{}  // closed when they do
+	Store    Store
+	Marks    map[int]shard.Mark // of damage, by shard, as they were at the start
+	Lenient  bool               // the store was opened past files that cannot be read, and is to be opened anew when these are gone
+	Damage   chan damageNote
+	Synced   chan shard.BatchHead // one place, the newest wins: the last batch that was synced
+	Disk     chan []Part
+	Pulse    chan beat
+	Index    chan indexNote
+	Lookups  chan indexAsk
+	Loops    []*Desk     // all loops of replicas
+	Desks    []*Desk     // by shard, the loop that owns its replica; nil where none is held
+	Links    []*Link     // by node; nil for this one
+	Pacts    []*PactDesk // by node; nil where no shard is shared with it
+	Council  *CouncilDesk
+	Watch    chan watcher
+	Scans    chan struct{}
+	Census   chan chan<- []ConnInfo
+	Doors    chan door
+	Refused  chan refusal
+	Refusals chan chan<- map[string]string // asks who is refused, and why
+	Again    chan string                   // why this process must start anew in place
+	Ends     chan ending                   // why it must end, or set its store aside: one place
+	Names    []proc.Names                  // by node: where it is dialled
+	Log      *slog.Logger
+	Output   proc.Output // where the log goes
 }
 
 const (
@@ -48,15 +56,19 @@ const (
 
 // newRoom makes the channels; the loops are not running yet.
 func newRoom(c Config, l shard.Layout, members []Member, self int, log *slog.Logger) *Room {
-	return &Room{Config: c, Layout: l, Members: members, Self: self, Log: log, Desks: make([]*Desk, l.Shards), Links: make([]*Link, l.Nodes), Pacts: make([]*PactDesk, l.Nodes),
+	cell := make(chan origin, 1)
+	cell <- origin{Known: make(chan struct{})}
+	mine := firstGreeting(c, l, members)
+	mine.Ring, mine.Build = shard.RingHash(mine.Names), proc.Build()
+	return &Room{Mine: mine, Origin: cell, Refused: make(chan refusal, 64), Refusals: make(chan chan<- map[string]string), Config: c, Layout: l, Members: members, Self: self, Log: log, Desks: make([]*Desk, l.Shards), Links: make([]*Link, l.Nodes), Pacts: make([]*PactDesk, l.Nodes),
 		Disk: make(chan []Part, 2*shard.MaxPending*l.Shards), Pulse: make(chan beat, 64), Index: make(chan indexNote, 1<<10), Lookups: make(chan indexAsk),
-		Watch: make(chan watcher, 64), Scans: make(chan struct{}, scansAtOnce), Census: make(chan chan<- []ConnInfo), Doors: make(chan door, 64), Again: make(chan string, 1), Ends: make(chan ending, 1), Opened: make(chan struct{})}
+		Watch: make(chan watcher, 64), Scans: make(chan struct{}, scansAtOnce), Census: make(chan chan<- []ConnInfo), Doors: make(chan door, 64), Again: make(chan string, 1), Ends: make(chan ending, 1), Synced: make(chan shard.BatchHead, 1), Damage: make(chan damageNote, 64), Opened: make(chan struct{})}
 }
 
-// ending is why this process may go on no more: its binary is of no use here, or its store is Old and another takes its place.
+// ending is why this process may go on no more: its binary is of no use here (Halt: ErrVersion), or its store is an old copy (Old: ErrOldCopy), and another takes
+// its place.
 type ending struct {
-	Why string
-	Old bool
+	Halt, Old error
 }
 
 // Desk is where a loop of replicas is reached.
@@ -79,6 +91,7 @@ type mark struct {
 	Shard int
 	LSN   uint64
 	Wiped bool
+	Store *Store // of a copy that was dropped with its files: the store with the new one; nil else
 }
 
 // Inspection is what a loop says about one of its replicas.
@@ -120,6 +133,7 @@ type letter struct {
 // never waits for a slow client.
 type Conn struct {
 	Raw   net.Conn
+	Codec wire.Codec // of the version that was agreed on
 	Out   chan answers
 	Slots chan struct{}
 	Gone  chan struct{} // closed when nothing is written any more

@@ -17,7 +17,7 @@ func TestEndFramesFit(t *testing.T) {
 	got := 0
 	frames := endFrames(5, 7, 2500, []shard.Position{{Epoch: 3, LSN: 1}}, window)
 	for i, m := range frames {
-		if bytes := wire.AppendFrame(nil, m); len(bytes) > wire.MaxFrame/2 {
+		if bytes := wire.NewCodec().AppendFrame(nil, m); len(bytes) > wire.MaxFrame/2 {
 			t.Fatalf("a frame of %d bytes", len(bytes))
 		}
 		if last := i == len(frames)-1; (m.LSN == 2500) != last || (len(m.History) > 0) != last || m.Shard != 5 || m.Epoch != 7 {
@@ -48,7 +48,7 @@ func TestSnapshotsAreStored(t *testing.T) {
 	records := []shard.Record{{ID: "a", Name: "Ada", Epoch: 3, LSN: 7}, {ID: "b", Name: "Bob", Epoch: 4, LSN: 9}}
 	window := []shard.Entry{{Request: shard.RequestID{1}, Result: shard.Updated, ID: "b", Name: "Bob", Epoch: 4, LSN: 9}}
 	for s, whole := range map[int]bool{held[0]: true, held[1]: false} {
-		r := &owned{state: shard.Replica{Shard: s}}
+		r := &owned{state: shard.Replica{Shard: s}, store: room.Store}
 		parts := storeEntries(room, r, &shard.Effect{Entries: []shard.Entry{{ID: "old", Result: shard.Created, Epoch: 1, LSN: 1}}}, 1)
 		parts = append(parts, storeNothing(room, r, nil, 1)...)
 		parts = append(parts, storeRecords(room, r, &shard.Effect{Records: records}, 1)...)
@@ -60,7 +60,7 @@ func TestSnapshotsAreStored(t *testing.T) {
 		}
 	}
 	steps := make(chan opened, 1)
-	loadReplicas(room, steps)
+	loadReplicas(room, unwritten(nil), steps)
 	all := <-steps
 	if all.err != nil {
 		t.Fatal(all.err)

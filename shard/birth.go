@@ -28,13 +28,6 @@ func Born(l Layout, members []uint64) []Fact {
 	return []Fact{{Key: keySnapshot, Value: snapshot}, {Key: keyHard, Value: hard}}
 }
 
-// Greeting is what a node's store says of itself: its member id, 0 if it has not answered yet, and, if it belongs to a cluster that
-// was born, the member ids by node that it was born with.
-type Greeting struct {
-	Member uint64
-	Born   []uint64
-}
-
 // Birth is what a store without a council's state is to do: be born with Members by node, join a cluster that was born without it, or
 // wait if it is neither; Reason says what for.
 type Birth struct {
@@ -76,7 +69,10 @@ func DecideBirth(l Layout, self uint64, heard []Greeting) Birth {
 			missing = append(missing, node)
 		}
 	}
+	again := slices.ContainsFunc(members, func(id uint64) bool { return id>>memberGeneration&memberNodes > 0 })
 	switch {
+	case again: // a second birth would give the cluster's users away
+		return Birth{Reason: "a store that has lost its part of Raft's state waits for nodes that know the cluster; an operator must decide if there are none"}
 	case len(missing) > 0:
 		return Birth{Reason: fmt.Sprintf("a cluster is born when all %d nodes are there; these have not answered: %v", l.Nodes, missing)}
 	case members[0] != self:

@@ -275,7 +275,7 @@ func judge(c Council, why error, out []CouncilEffect) (Council, []CouncilEffect)
 	case v > 0 && v < mine.Least:
 		halt.Text = fmt.Sprintf("this binary is too new for the cluster: version %d is in force, and it speaks %d to %d", v, mine.Least, mine.Most)
 	case old != "":
-		halt = CouncilEffect{Kind: Outdated, Text: fmt.Sprintf("this store is an old copy of itself: %s, and this is start %d (process %x)", old, mine.Start.Number, mine.Start.Nonce)}
+		halt = CouncilEffect{Kind: Outdated, Text: fmt.Sprintf("%s, and this is start %d (process %x)", old, mine.Start.Number, mine.Start.Nonce)}
 	}
 	c.Fresh = c.Fresh && known != mine.Start
 	if halt.Text != "" && !c.Over {

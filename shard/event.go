@@ -50,6 +50,7 @@ type Event struct {
 	Fresh    bool
 	Broken   bool // of PeerTrouble: the stream must begin anew
 	Users    uint64
+	Version  uint64 // of StreamUp: of the protocol, as the shell has agreed it with the peer; the core does not look at it
 	Stream   uint64
 	Epoch    uint64
 	LSN      uint64
@@ -72,6 +73,7 @@ const (
 	Answer         EffectKind = iota + 1 // give Reply to Caller
 	Persist                              // store Entries, synced, then report DiskStored
 	Wipe                                 // drop all data of the shard, in order with what is stored before and after; report DiskWiped
+	Drop                                 // as Wipe, but the files of the shard's data go, too, unread: they may be damaged; report DiskWiped
 	PersistRecords                       // store Records of a snapshot
 	PersistHistory                       // a snapshot is whole: store LSN, its epoch, History and the window's Entries, synced, then report DiskStored
 	SendAsk                              // to the backup, on Stream: where does your log end?
@@ -100,6 +102,7 @@ type Effect struct {
 	Kind    EffectKind
 	AtOnce  bool // of Feed: the leader holds back its new writes until this is done
 	Caller  Caller
+	Version uint64 // of StreamUp: of the protocol, as the shell has agreed it with the peer; the core does not look at it
 	Stream  uint64
 	Epoch   uint64
 	LSN     uint64

@@ -82,7 +82,7 @@ func takeJoin(c Council, e *CouncilEvent, out []CouncilEffect) (Council, []Counc
 	}
 	why := ""
 	for s, v := range c.Book.Views {
-		if v.Leader == node && !v.InSync {
+		if v.Leader == node && !v.InSync && e.Member>>memberStore != c.Book.Members[node]>>memberStore && e.Member>>memberGeneration&memberNodes != Displaces {
 			why = fmt.Sprintf("the node's lost store led shard %d alone, so only it had all writes; an operator must decide", s)
 		}
 	}
@@ -126,7 +126,7 @@ func promote(c Council, now int64, out []CouncilEffect) (Council, []CouncilEffec
 		node := int(id&memberNodes) - 1
 		old := c.Book.Members[node]
 		alone := slices.ContainsFunc(c.Book.Views, func(v View) bool { return v.Leader == node && !v.InSync })
-		if alone || node == c.Node || now-c.seen[node] < c.Timing.Absent || !caughtUp[id] {
+		if alone && id>>memberStore != old>>memberStore && id>>memberGeneration&memberNodes != Displaces || node == c.Node || now-c.seen[node] < c.Timing.Absent || !caughtUp[id] {
 			continue
 		}
 		c.change = now + changeEvery
@@ -141,26 +141,25 @@ func promote(c Council, now int64, out []CouncilEffect) (Council, []CouncilEffec
 
 // applyEntry brings the book to an entry of the log: to views, or by a change of membership. Of these only the four kinds that takeJoin,
 // promote and raft itself propose are done, and only where they fit; all others are void, on every node alike. In the step in which
-// a new store takes the old one's place it is out of sync everywhere: what the old one had promised no longer counts (rule R13). next is the book as follow
-// has it, bad its error, which is returned for an entry that is neither empty nor a change of membership; nothing of such an entry, nor of what comes after it, is done.
+// a new store takes the old one's place it is out of sync everywhere: what the old one had promised no longer counts (rule R13). A store that
+// has joined anew with its data goes on leading what it led alone. next is the book as follow has it, bad its error, which is returned for an entry that is
+// neither empty nor a change of membership; nothing of such an entry, nor of what comes after it, is done.
 func applyEntry(c Council, entry *raftpb.Entry, next Book, bad error, out []CouncilEffect) (Council, error, []CouncilEffect) {
 	normal := entry.GetType() == raftpb.EntryNormal
-	switch {
-	case c.Over:
-		return c, nil, out
-	case normal && bad != nil && len(entry.GetData()) > 0:
+	switch { // an empty entry is Raft's own
+	case c.Over || normal && bad != nil && len(entry.GetData()) > 0:
 		return c, bad, out
 	case normal:
-		c.Book, c.Book.Index = next, entry.GetIndex()
+		c.Book = next
+	}
+	if c.Book.Index = entry.GetIndex(); normal {
 		return c, nil, out
 	}
-	c.Book.Index = entry.GetIndex()
 	change := &raftpb.ConfChangeV2{}
 	if entry.GetType() != raftpb.EntryConfChangeV2 || proto.Unmarshal(entry.GetData(), change) != nil || change.GetTransition() != raftpb.ConfChangeTransitionAuto {
 		return c, nil, out
 	}
-	first, second := uint64(0), uint64(0)
-	kinds := []raftpb.ConfChangeType{}
+	first, second, kinds := uint64(0), uint64(0), []raftpb.ConfChangeType{}
 	for _, one := range change.GetChanges() {
 		first, second = second, one.GetNodeId()
 		kinds = append(kinds, one.GetType())
@@ -175,13 +174,11 @@ func applyEntry(c Council, entry *raftpb.Entry, next Book, bad error, out []Coun
 		if slices.Contains(c.Conf.Voters, second) || slices.Contains(c.Book.Gone, second) {
 			return c, nil, out
 		}
-	case slices.Equal(kinds, []raftpb.ConfChangeType{raftpb.ConfChangeRemoveNode}):
-		if !slices.Contains(c.Conf.Learners, second) {
-			return c, nil, out
-		}
+	case slices.Equal(kinds, []raftpb.ConfChangeType{raftpb.ConfChangeRemoveNode}) && slices.Contains(c.Conf.Learners, second):
 	case slices.Equal(kinds, []raftpb.ConfChangeType{raftpb.ConfChangeAddNode, raftpb.ConfChangeRemoveNode}):
 		alone := slices.ContainsFunc(c.Book.Views, func(v View) bool { return v.Leader == node && !v.InSync })
-		if alone || int(first&memberNodes)-1 != node || c.Book.Members[node] != second || !slices.Contains(c.Conf.Learners, first) {
+		same := first>>memberStore == second>>memberStore
+		if alone && !same && first>>memberGeneration&memberNodes != Displaces || int(first&memberNodes)-1 != node || c.Book.Members[node] != second || !slices.Contains(c.Conf.Learners, first) {
 			return c, nil, out
 		}
 		c.Book.Members, c.Book.Views = slices.Clone(c.Book.Members), slices.Clone(c.Book.Views)
@@ -189,10 +186,12 @@ func applyEntry(c Council, entry *raftpb.Entry, next Book, bad error, out []Coun
 		c.Book.Members[node], c.Book.Starts[node], c.Book.Speaks[node], c.Heard[node] = first, Start{}, 0, Start{}
 		c.Book.Gone = append(slices.Clone(c.Book.Gone), second)
 		for s, v := range c.Book.Views {
-			switch node {
-			case v.Leader:
+			switch {
+			case v.Leader == node && !v.InSync && same: // nobody else has all writes
+				c.Book.Views[s] = View{v.Epoch + 1, v.Leader, v.Backup, false}
+			case v.Leader == node:
 				c.Book.Views[s] = View{v.Epoch + 1, v.Backup, v.Leader, false}
-			case v.Backup:
+			case v.Backup == node:
 				c.Book.Views[s] = View{v.Epoch + 1, v.Leader, v.Backup, false}
 			}
 		}

@@ -52,8 +52,8 @@ type Vow struct {
 	Epoch uint64
 }
 
-// LogEnd is where the log of a shard ends at a leader that has restarted, which may not serve in the view of an epoch.
-type LogEnd struct {
+// ShardEnd is where the log of a shard ends at a leader that has restarted, which may not serve in the view of an epoch.
+type ShardEnd struct {
 	Shard int
 	Epoch uint64
 	At    Position
@@ -105,7 +105,7 @@ type PactEvent struct {
 	Life    int64
 	At      int64
 	Vows    []Vow
-	Ends    []LogEnd // of PingCame: by a leader that has restarted
+	Ends    []ShardEnd // of PingCame: by a leader that has restarted
 	Views   []View
 	Shard   int
 	Epoch   uint64
@@ -141,8 +141,8 @@ type PactEffect struct {
 	Leaving   bool
 	Life, At  int64
 	Vows      []Vow
-	Ends      []LogEnd
-	End       LogEnd // the leader's
+	Ends      []ShardEnd
+	End       ShardEnd // the leader's
 	Proposals []Proposal
 }
 

@@ -226,23 +226,23 @@ func TestNothingIsHandedToWhoLeaves(t *testing.T) {
 // A backup that has restarted together with its leader does not take over with a log that ends before the leader's, however long the leader asks for no lease; one
 // whose log has all of it does, once it has been told. Who has not restarted needs no word (rule R24).
 func TestBackupsThatRestartAskTheLeader(t *testing.T) {
-	ping := func(at int64, ends ...LogEnd) PactEvent {
+	ping := func(at int64, ends ...ShardEnd) PactEvent {
 		return PactEvent{Kind: PingCame, Store: 7, Life: 4, At: at, Ends: ends, Now: at}
 	}
-	end := func(epoch, lsn uint64) LogEnd { return LogEnd{0, 1, Position{epoch, lsn}} }
+	end := func(epoch, lsn uint64) ShardEnd { return ShardEnd{0, 1, Position{epoch, lsn}} }
 	views := PactEvent{Kind: ViewsCame, Store: 7, Now: 510 * ms, Views: []View{inSync, {}, {}}}
 	cases := []struct {
 		name     string
-		end      *LogEnd // what the leader tells from 700 ms on; nil: nothing
-		silent   bool    // the leader says nothing at all
-		compared bool    // the leader has compared the logs in this life
-		by       int64   // ms: proposed by then, and not before the word
+		end      *ShardEnd // what the leader tells from 700 ms on; nil: nothing
+		silent   bool      // the leader says nothing at all
+		compared bool      // the leader has compared the logs in this life
+		by       int64     // ms: proposed by then, and not before the word
 	}{
-		{"level", &LogEnd{0, 1, Position{1, 9}}, false, false, 710},
-		{"the leader has less", &LogEnd{0, 1, Position{1, 8}}, false, false, 710},
-		{"behind in LSN", &LogEnd{0, 1, Position{1, 10}}, false, false, 0},
-		{"behind in epoch", &LogEnd{0, 1, Position{2, 9}}, false, false, 0},
-		{"told of another view", &LogEnd{0, 2, Position{1, 9}}, false, false, 1520},
+		{"level", &ShardEnd{0, 1, Position{1, 9}}, false, false, 710},
+		{"the leader has less", &ShardEnd{0, 1, Position{1, 8}}, false, false, 710},
+		{"behind in LSN", &ShardEnd{0, 1, Position{1, 10}}, false, false, 0},
+		{"behind in epoch", &ShardEnd{0, 1, Position{2, 9}}, false, false, 0},
+		{"told of another view", &ShardEnd{0, 2, Position{1, 9}}, false, false, 1520},
 		{"never told", nil, false, false, 1520},
 		{"no leader is there", nil, true, false, 630},
 		{"compared before", nil, false, true, 630},
@@ -278,7 +278,7 @@ func TestBackupsThatRestartAskTheLeader(t *testing.T) {
 	}
 	p, _ := stepPacts(pactAt(1, inSync, 1000*ms), PactEvent{Kind: PingCame, Store: 7, Life: 1, At: 1, Now: 1000 * ms}) // learnt, and then backup all along
 	p.Shares[0].Doubtful = false
-	if _, out := stepPacts(p, PactEvent{Kind: PingCame, Store: 7, Life: 2, At: 2, Ends: []LogEnd{end(5, 99)}, Now: 1001 * ms}, PactEvent{Kind: PactTick, Now: 1002 * ms}); len(out) == 0 {
+	if _, out := stepPacts(p, PactEvent{Kind: PingCame, Store: 7, Life: 2, At: 2, Ends: []ShardEnd{end(5, 99)}, Now: 1001 * ms}, PactEvent{Kind: PactTick, Now: 1002 * ms}); len(out) == 0 {
 		t.Error("it says nothing")
 	} else if n, _ := countPact(out, Propose); n != 1 {
 		t.Errorf("who has not restarted waits for a word: %+v", out)
@@ -290,7 +290,7 @@ func TestRestartedLeaderTellsItsLogsEnd(t *testing.T) {
 	p := NewPact(Layout{3, 3}, 0, 1, []int{0}, []Position{{1, 9}, {}, {}}, 2, 500*ms, DefaultPactTiming())
 	p, _ = stepPacts(p, PactEvent{Kind: ViewsCame, Store: 7, Now: 510 * ms, Views: []View{inSync, {}, {}}})
 	p, out := stepPacts(p, ticksOf(515*ms, 545*ms)...)
-	if n, fx := countPact(out, SendPing); n == 0 || len(fx.Ends) != 1 || fx.Ends[0] != (LogEnd{0, 1, Position{1, 9}}) || len(fx.Vows) > 0 {
+	if n, fx := countPact(out, SendPing); n == 0 || len(fx.Ends) != 1 || fx.Ends[0] != (ShardEnd{0, 1, Position{1, 9}}) || len(fx.Vows) > 0 {
 		t.Errorf("%+v", out)
 	}
 	_, out = stepPacts(p, append([]PactEvent{{Kind: ViewsCame, Store: 7, Now: 550 * ms, Views: []View{{2, 1, 0, false}, {}, {}}}}, ticksOf(570*ms, 580*ms)...)...)

@@ -51,7 +51,7 @@ func noteEnds(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
 			}
 			s.Told, s.LeaderEnd = true, end.At
 			if end.At.Epoch > s.End.Epoch || end.At.Epoch == s.End.Epoch && end.At.LSN > s.End.LSN {
-				out = append(out, PactEffect{Kind: Lacks, Shard: s.Shard, Epoch: s.View.Epoch, End: LogEnd{s.Shard, s.View.Epoch, end.At}})
+				out = append(out, PactEffect{Kind: Lacks, Shard: s.Shard, Epoch: s.View.Epoch, End: ShardEnd{s.Shard, s.View.Epoch, end.At}})
 			}
 		}
 	}
@@ -195,11 +195,11 @@ func ping(p Pact, now int64, out []PactEffect) (Pact, []PactEffect) {
 		return p, out
 	}
 	p.LastPing = now
-	vows, ends := make([]Vow, 0, len(p.Shares)), []LogEnd(nil)
+	vows, ends := make([]Vow, 0, len(p.Shares)), []ShardEnd(nil)
 	for i := range p.Shares {
 		s := &p.Shares[i]
 		if s.Known && s.Fresh && s.View.InSync && !s.Damaged {
-			ends = append(ends, LogEnd{s.Shard, s.View.Epoch, s.End})
+			ends = append(ends, ShardEnd{s.Shard, s.View.Epoch, s.End})
 		}
 		if (!p.Sick || p.PeerSick) && s.Known && s.Proposed.Epoch == 0 && !s.Fresh && !s.Damaged && (s.View.InSync || s.View.Leader == p.Self) {
 			vows = append(vows, Vow{s.Shard, s.View.Epoch})

@@ -196,7 +196,7 @@ func TestOldCopiesAreFoundOut(t *testing.T) {
 		}
 		n.run(1000*msec, func() bool { return n.nodes[i].council.Over })
 		at := n.nodes[i]
-		if at.book.Index > 0 || !at.council.Over || !strings.Contains(strings.Join(at.notes, " "), "old copy") {
+		if at.book.Index > 0 || !at.council.Over || !strings.Contains(strings.Join(at.notes, " "), "and this is start") {
 			t.Errorf("told %v: %q, book %d", told, at.notes, at.book.Index)
 		}
 		if told && !strings.Contains(at.notes[0], fmt.Sprintf("node %d knows start", (i+1)%3)) && !strings.Contains(at.notes[0], fmt.Sprintf("node %d knows start", (i+2)%3)) {

@@ -15,7 +15,7 @@ func (w *simWorld) settled() string {
 		a, b := w.nodes[first].replicas[s], w.nodes[second].replicas[s]
 		switch {
 		case w.orphaned(s):
-		case w.nodes[first].disk.shards[s].rotten || w.nodes[second].disk.shards[s].rotten:
+		case w.nodes[first].disk.shards[s].rotten || w.nodes[second].disk.shards[s].rotten || w.marked(first, s) || w.marked(second, s):
 			return fmt.Sprintf("shard %d is still damaged", s)
 		case !a.Known || !b.Known || a.View != b.View || !a.View.InSync:
 			return fmt.Sprintf("shard %d: views %+v (%+v) and %+v", s, a.View, a.Repair, b.View)
@@ -33,6 +33,12 @@ func (w *simWorld) settled() string {
 		}
 	}
 	return ""
+}
+
+// marked tells whether a node holds its copy of a shard for damaged.
+func (w *simWorld) marked(node, s int) bool {
+	d := &w.nodes[node].disk
+	return MarkHolds(d.marks[s], w.nodes[node].member, d.copyOf(s))
 }
 
 // checkBounds checks what is bounded.

@@ -22,6 +22,7 @@ const (
 	term        fault = "planned stop"
 	wipe        fault = "wiped folder"
 	rot         fault = "damaged data"
+	logRot      fault = "damaged log"
 	killAll     fault = "all nodes killed"
 	standstill  fault = "all nodes stand still for a moment"
 	sharedStall fault = "all disks stall for a moment"
@@ -30,7 +31,7 @@ const (
 	oldVote     fault = "old copy of a folder, beside a node that has missed something"
 )
 
-var allFaults = []fault{crash, shortCrash, pause, justTooLong, isolate, cutPair, cutOneWay, cutGate, breakLink, slowLink, stall, fullDisk, purge, term, wipe, rot, killAll, standstill, sharedStall, oldStore, oldAll, oldVote}
+var allFaults = []fault{crash, shortCrash, pause, justTooLong, isolate, cutPair, cutOneWay, cutGate, breakLink, slowLink, stall, fullDisk, purge, term, wipe, rot, logRot, killAll, standstill, sharedStall, oldStore, oldAll, oldVote}
 
 // singleFaults are those of which any one may happen without a request missing its budget. Nodes that share a machine or a disk stand still together.
 var singleFaults = []fault{crash, shortCrash, pause, justTooLong, isolate, cutPair, cutOneWay, cutGate, breakLink, stall, fullDisk, term, rot, standstill, sharedStall}
@@ -199,6 +200,8 @@ func (w *simWorld) strike(f fault, number, other int, when string) {
 		w.wipe(n, lasts)
 	case rot:
 		w.rot(n)
+	case logRot:
+		w.damageLog(n, lasts)
 	case oldStore, oldAll, oldVote:
 		w.restore(f, n, a, lasts)
 	}
@@ -211,9 +214,11 @@ func (w *simWorld) kill(n *simNode, down int64) {
 	}
 	if n.disk.writing && w.chance(50) && !n.disk.full {
 		group := n.disk.queue
-		for i := range group[:min(len(group), 1+w.rng.IntN(len(group)))] {
+		group = group[:min(len(group), 1+w.rng.IntN(len(group)))]
+		for i := range group {
 			n.disk.apply(w, n, &group[i])
 		}
+		w.noteBatch(n, group)
 	}
 	n.up, n.disk.queue = false, nil
 	if w.chance(50) {

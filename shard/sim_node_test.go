@@ -76,6 +76,7 @@ func (w *simWorld) boot(number int) {
 	n.disk.start++ // synced before anything is said
 	n.start = Start{n.disk.start, w.rng.Uint64()}
 	n.disk.queue, n.disk.writing, n.disk.full, n.disk.sick, n.disk.pulse = nil, false, false, false, Pulse{Most: 70 * ms, LookedAt: w.now}
+	w.recover(n)
 	n.replicas, n.users, n.pacts = make([]*Replica, w.plan.layout.Shards), make([]int, w.plan.layout.Shards), make([]*Pact, w.plan.layout.Nodes)
 	shared, ends := make([][]int, w.plan.layout.Nodes), make([]Position, w.plan.layout.Shards)
 	for s := range w.plan.layout.Shards {
@@ -86,7 +87,8 @@ func (w *simWorld) boot(number int) {
 		peer := first + second - number
 		shared[peer] = append(shared[peer], s)
 		d := n.disk.shards[s]
-		if d.last == 0 {
+		damaged := MarkHolds(n.disk.marks[s], n.member, n.disk.copyOf(s))
+		if d.last == 0 && !damaged {
 			d.wipe()
 		}
 		r := NewReplica(s, number, fmt.Sprint("db-", peer), d.last, append([]Position(nil), d.history...), d.window(), w.clock(n))
@@ -97,6 +99,10 @@ func (w *simWorld) boot(number int) {
 		if h := len(d.history); h > 0 {
 			ends[s] = Position{d.history[h-1].Epoch, d.last}
 		}
+		if damaged { // what its store holds is not looked at
+			r = NewReplica(s, number, fmt.Sprint("db-", peer), 0, nil, nil, w.clock(n))
+			w.on(n, 1, func() { w.step(n, &Event{Kind: DataLost, Shard: s, Reason: n.disk.marks[s].Reason}) })
+		}
 	}
 	for peer, list := range shared {
 		n.links[peer] = nil
@@ -106,7 +112,7 @@ func (w *simWorld) boot(number int) {
 		}
 	}
 	w.load(n)
-	w.note("node %d starts, life %d", number, n.life)
+	w.note("node %d starts, life %d, member %x", number, n.life, n.member)
 	w.moment(restarted, number, (number+1+w.rng.IntN(len(w.nodes)-1))%len(w.nodes))
 	for s := range n.replicas {
 		if n.replicas[s] != nil && n.disk.shards[s].rotten {
@@ -289,7 +295,7 @@ func (w *simWorld) act(n *simNode, s int, fx *Effect) {
 		w.relay(n, peer, fx)
 	case Reclaim:
 		w.reclaim(n, peer, s)
-	case Persist, Wipe, PersistRecords, PersistHistory:
+	case Persist, Wipe, Drop, PersistRecords, PersistHistory:
 		w.persist(n, s, fx)
 	case SendAsk:
 		w.toBackup(n, peer, fx.Stream, Event{Kind: PositionAsked, Shard: s, Epoch: fx.Epoch})
@@ -347,7 +353,7 @@ func (w *simWorld) persist(n *simNode, s int, fx *Effect) {
 				n.users[s]--
 			}
 		}
-	case Wipe:
+	case Wipe, Drop:
 		n.users[s] = 0
 		w.moment(filling, n.number, w.peerOf(n, s))
 	case PersistRecords:

@@ -15,9 +15,9 @@ type simCopy struct {
 // copyDisk copies what is synced.
 func copyDisk(d *simDisk) simDisk {
 	c := newSimDisk(d.layout, d.slow)
-	c.start, c.facts = d.start, maps.Clone(d.facts)
-	for i, s := range d.shards {
-		c.shards[i] = &simShard{maps.Clone(s.records), s.last, slices.Clone(s.history), slices.Clone(s.filled), slices.Clone(s.wal), s.purged, s.rotten}
+	c.start, c.facts, c.marks, c.shards = d.start, maps.Clone(d.facts), maps.Clone(d.marks), copyShards(d.shards)
+	for _, s := range c.shards {
+		s.wal = slices.Clone(s.wal)
 	}
 	return c
 }
