@@ -150,6 +150,10 @@ func (w *simWorld) stepCouncil(n *simNode, e *CouncilEvent) {
 	e.Now = w.clock(n)
 	var out []CouncilEffect
 	n.council, out = StepCouncil(n.council, e, nil)
+	if n.council.Book.Version > BirthVersion && !w.raised {
+		w.raised = true
+		w.seen["versions: the next one is in force"]++
+	}
 	w.actCouncil(n, out)
 }
 
@@ -188,10 +192,6 @@ func (w *simWorld) learnBook(n *simNode, b Book) {
 		w.fail("node %d has another book at index %d: %s, not %s", n.number, b.Index, text, first)
 	}
 	w.books[b.Index] = text
-	if b.Version > BirthVersion && !w.raised {
-		w.raised = true
-		w.seen["versions: the next one is in force"]++
-	}
 	for s, v := range b.Views {
 		if known, seen := w.epochs[[2]uint64{uint64(s), v.Epoch}]; seen && known != v {
 			w.fail("shard %d has two views in epoch %d: %+v and %+v", s, v.Epoch, known, v)
