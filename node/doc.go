@@ -119,7 +119,8 @@
 //
 // In a shard's column family: 'u' + bucket + tag + id → epoch, LSN, name, email, group (msgpack array); "mc" + bucket → number of
 // users and LSN of the last write in it (varints; the highest of these LSNs is the shard's position), "mh" + epoch → LSN of its first write (big-endian), "mw" → the request ids that a snapshot brought.
-// Each batch begins with a head (walscan.go: start, number, and how many parts of each shard) and carries, a shard, a LogData header with shard, epoch, first LSN, stamp
-// and the request id and outcome of each entry, then the puts and deletes, then the meta; users of a snapshot come without a header. In the column family raft: the council's log, hard state and snapshot. In the default
+// Each batch begins with a head (walscan.go: start, number, and how many parts of each shard) and carries, a shard, a LogData header with its version (3), shard, epoch, first LSN, stamp
+// and the request id, outcome and wall time of each entry, then the puts and deletes, then the meta; users of a snapshot come without a header.
+// A header or a folder of another version is refused by name; nothing is converted when a folder is opened. In the column family raft: the council's log, hard state and snapshot. In the default
 // column family: "facts", "life" (number of the last start).
 package main
