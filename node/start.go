@@ -74,7 +74,7 @@ func claimFolder(s starting) starting {
 		room.Store, err = addFamilies(room.Store, s.held)
 	}
 	if err == nil {
-		room.Start, err = countStart(room.Store, room.Mine.Nonce)
+		room.Start, room.Former, err = countStart(room.Store, room.Mine.Nonce)
 	}
 	if err == nil {
 		room.Member, err = memberID(room.Self, room.Facts)
@@ -256,7 +256,7 @@ func start(all opened, done chan<- opened) {
 
 // processOf is this process as the council has it.
 func processOf(room *Room) shard.Process {
-	return shard.Process{Member: room.Member, Start: room.Start, Least: wire.Least, Most: wire.Most, Rules: shard.EntryRules}
+	return shard.Process{Member: room.Member, Start: room.Start, Former: room.Former, Least: wire.Least, Most: wire.Most, Rules: shard.EntryRules}
 }
 
 // newestEpoch returns the last epoch of a history that has writes, 0 if none has.

@@ -11,8 +11,9 @@ import (
 type simNode struct {
 	number   int
 	member   uint64
-	start    Start // of this process
-	stores   int   // that this node has had
+	start    Start    // of this process
+	former   []uint64 // nonces of the starts before it
+	stores   int      // that this node has had
 	up       bool
 	paused   bool
 	leaving  bool
@@ -75,7 +76,8 @@ func (w *simWorld) boot(number int) {
 	n := w.nodes[number]
 	n.up, n.paused, n.leaving, n.life, n.backlog = true, false, false, n.life+1, nil
 	n.disk.start++ // synced before anything is said
-	n.start = Start{n.disk.start, w.rng.Uint64()}
+	n.start, n.former = Start{n.disk.start, w.rng.Uint64()}, n.disk.nonces
+	n.disk.nonces = append([]uint64{n.start.Nonce}, n.former[:min(len(n.former), FormerStarts-1)]...)
 	n.disk.queue, n.disk.writing, n.disk.full, n.disk.sick, n.disk.pulse = nil, false, false, false, Pulse{Most: 70 * ms, LookedAt: w.now}
 	w.recover(n)
 	n.replicas, n.users, n.counts, n.pacts = make([]*Replica, w.plan.layout.Shards), make([]int, w.plan.layout.Shards), make([]simCounts, w.plan.layout.Shards), make([]*Pact, w.plan.layout.Nodes)
