@@ -23,6 +23,11 @@ type lease struct {
 
 // openCluster starts a cluster in an empty folder, every connection through a lane, and hands it over.
 func openCluster(nodes int, bin, dir string, out chan<- lease) {
+	go openFaulty(nodes, bin, dir, false, out)
+}
+
+// openFaulty does the same for a cluster whose disks can fail, too, if they are to.
+func openFaulty(nodes int, bin, dir string, disks bool, out chan<- lease) {
 	l := lease{Orders: make(chan order), End: func() {}}
 	defer func() { out <- l }()
 	if l.Err = emptyOwn(dir); l.Err != nil {
@@ -38,6 +43,9 @@ func openCluster(nodes int, bin, dir string, out chan<- lease) {
 		plan.Addrs = ports[:nodes]
 	}
 	lanes := []lane{}
+	if err == nil && disks {
+		plan.Wraps, err = shims(plan)
+	}
 	if err == nil {
 		plan, lanes, err = throughProxies(plan)
 	}
