@@ -87,15 +87,18 @@ func flipBit(folder string, s step, out chan<- noted) {
 func mustBeMet(s step, at, size int64) bool {
 	switch s.File {
 	case fileLog:
-		return at/logBlock+1 < size/logBlock
+		return size-(at/logBlock+1)*logBlock > logMargin
 	case fileOptions:
 		return false
 	}
 	return s.Part != partFilter
 }
 
-// logBlock is how many bytes RocksDB's log has in a block.
-const logBlock = 32 << 10
+// RocksDB's log has blocks of so many bytes, and so much of the next one holds a whole record under a load such as chaos has.
+const (
+	logBlock  = 32 << 10
+	logMargin = 4 << 10
+)
 
 // putByte writes a byte of a file in its place.
 func putByte(path string, at int64, value byte) error {

@@ -81,14 +81,14 @@ const (
 	filterPrefix = "fullfilter."
 )
 
-// handleAt reads the handle of a block, and returns what follows it.
-func handleAt(b []byte) (span, []byte, bool) {
+// handleAt reads the handle of a block that ends before a place, and returns what follows it.
+func handleAt(b []byte, before int64) (span, []byte, bool) {
 	from, n := binary.Uvarint(b)
-	if n <= 0 {
+	size, m := binary.Uvarint(b[max(n, 0):])
+	if n <= 0 || m <= 0 || from > uint64(before) || size > uint64(before)-from {
 		return span{}, nil, false
 	}
-	size, m := binary.Uvarint(b[n:])
-	return span{int64(from), int64(from + size)}, b[n+max(m, 0):], m > 0
+	return span{int64(from), int64(from + size)}, b[n+m:], true
 }
 
 // filterIn returns the handle of the filter's block in the block that lists such blocks: entries of the lengths of what the key shares with the one before and does
@@ -118,12 +118,12 @@ func tablePart(file []byte, part string) (span, error) {
 		return span{}, fmt.Errorf("%w: not a table file: %d bytes", errFault, size)
 	}
 	footer := span{size - footerBytes, size}
-	listed, rest, ok := handleAt(file[footer.From+1:])
-	index, padding, well := handleAt(rest)
-	if !ok || !well || listed.To > footer.From || index.To > footer.From {
+	listed, rest, ok := handleAt(file[footer.From+1:], footer.From-blockTrailer)
+	index, padding, well := handleAt(rest, footer.From-blockTrailer)
+	if !ok || !well {
 		return span{}, fmt.Errorf("%w: a table file's footer cannot be read", errFault)
 	}
-	filter, _, found := handleAt(filterIn(file[listed.From:listed.To]))
+	filter, _, found := handleAt(filterIn(file[listed.From:listed.To]), footer.From-blockTrailer)
 	if !found {
 		filter = span{min(listed.From, index.From), min(listed.From, index.From)}
 	}

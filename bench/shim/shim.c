@@ -93,7 +93,7 @@ static int strike(int op, int kind) {
       while ((__atomic_load_n(&control->ops, __ATOMIC_SEQ_CST) & op) && control->action == ACTION_HANG) nanosleep(&pause, NULL);
       return 0;
   }
-  errno = (int)control->error;
+  if (control->action == ACTION_FAIL) errno = (int)control->error;
   return (int)control->action;
 }
 
