@@ -129,7 +129,7 @@ func chaosRound(c ChaosCommand, l lease, w workload, part []trial, r chaosReport
 	ran, made, began := make(chan outcome, 1), make(chan report, 1), time.Now()
 	go conduct(j, ran)
 	o := <-ran
-	if r.Stopped = o.Err != nil; r.Stopped && !errors.Is(o.Err, errInterrupted) {
+	if r.Stopped = errors.Is(o.Err, errInterrupted); o.Err != nil && !r.Stopped {
 		r.Wrong = append(r.Wrong, o.Err.Error())
 	}
 	sick := errors.Is(o.Err, errDisk) // of what follows from that no more is said

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -251,6 +252,11 @@ func disturb(at site, s step, out chan<- noted) {
 		}
 		out <- noted{Text: text}
 	default:
-		out <- noted{Err: at.Do(s)}
+		err := at.Do(s)
+		n := noted{Err: err}
+		if errors.Is(err, os.ErrProcessDone) { // it was to be killed
+			n = noted{Text: endedMark + "before it was killed"}
+		}
+		out <- n
 	}
 }

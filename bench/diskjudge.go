@@ -189,7 +189,7 @@ func endDiskFault(t trial, at site, f found, flip flipped, from int64, failed er
 
 // gist is the last line of what an error says: of a process that has ended, the last line of its log.
 func gist(err error) string {
-	text := strings.TrimSuffix(strings.TrimRight(err.Error(), " )\n"), ") ended before it served")
+	text := strings.TrimRight(strings.TrimSuffix(err.Error(), " ended before it served"), " )\n")
 	return strings.TrimSpace(text[strings.LastIndex(text, "\n")+1:])
 }
 

@@ -151,3 +151,13 @@ func TestDisksAreReported(t *testing.T) {
 		t.Error(text)
 	}
 }
+
+func TestGist(t *testing.T) {
+	for text, want := range map[string]string{
+		"process db-1 (exit status 1; the end of x/db-1.log:\n  level=INFO msg=a\n  node: store: Corruption\n) ended before it served": "node: store: Corruption",
+		"it does not serve": "it does not serve", "process db-1: died by itself: db-1 (exit status 2; the end of x:\n  panic\n)": "panic"} {
+		if got := gist(errors.New(text)); got != want {
+			t.Errorf("%q: %q", text, got)
+		}
+	}
+}
