@@ -58,6 +58,9 @@ func openFaulty(nodes int, bin, dir string, disks bool, out chan<- lease) {
 	}
 	go guardCluster(plan.Dir)
 	processes, err := startCluster(plan)
+	if err == nil && disks {
+		err = checkShims(plan)
+	}
 	l.Plan, l.Err = plan, err
 	back := make(chan []process, 1)
 	go operate(plan, processes, lanes, l.Orders, back)

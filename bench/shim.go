@@ -166,3 +166,17 @@ func readShim(control string) (shimState, error) {
 	}
 	return s, nil
 }
+
+// checkShims returns an error if a node runs without its shim.
+func checkShims(p clusterPlan) error {
+	for _, name := range p.Names {
+		s, err := readShim(controlOf(p, name))
+		if err == nil && s.Loads == 0 {
+			err = fmt.Errorf("%w: %s runs without the library that was to be loaded before the C library", errShim, name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
