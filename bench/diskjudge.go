@@ -130,6 +130,13 @@ func tryDiskFault(t trial, at site, begin time.Time, events chan<- event, quit <
 		case <-time.After(now.Wait):
 		case <-quit:
 		}
+		if synced := make(chan error, 1); now.Whole {
+			go awaitSync(at.Plan.Addrs, at.Limit, synced)
+			if err := <-synced; err != nil { // nothing has been done yet, or what was done before is borne
+				done <- err
+				return
+			}
+		}
 		if first := now.Steps[0]; first.Kind == faultStart && flip.Must {
 			f.Must = f.Must || whereIs(folder, flip) != ""
 		}

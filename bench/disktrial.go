@@ -89,6 +89,7 @@ func kindsOf(words []string) ([]string, error) {
 type stage struct {
 	Wait  time.Duration
 	Steps []step
+	Whole bool // and not before all shards are in sync
 }
 
 // diskStages are what the trials of disks do, in order, by kind. The first stage is the fault. The table never changes.
@@ -108,7 +109,13 @@ var stops = []string{faultKill, faultTerm}
 
 // single makes a stage of one step.
 func single(wait time.Duration, kind, node string) stage {
-	return stage{wait, []step{{Kind: kind, Node: node}}}
+	return stage{Wait: wait, Steps: []step{{Kind: kind, Node: node}}}
+}
+
+// whole makes the first of some stages wait until all shards are in sync: what comes then hits one copy only.
+func whole(first stage, more ...stage) []stage {
+	first.Whole = true
+	return append([]stage{first}, more...)
 }
 
 // flipStep makes the step that flips a bit.
@@ -127,15 +134,16 @@ func flipStages(t trial, _ []string) []stage {
 		begin = tableStages(t)
 	}
 	if way(t, 0, 4) < 2 {
-		return append(begin, single(t.Quiet, stop, t.Node), stage{t.Lasts / 2, []step{flip}}, single(t.Lasts/2, faultStart, t.Node), single(200*time.Millisecond, faultScrub, t.Node))
+		return append(begin, whole(single(t.Quiet, stop, t.Node), stage{Wait: t.Lasts / 2, Steps: []step{flip}}, single(t.Lasts/2, faultStart, t.Node),
+			single(200*time.Millisecond, faultScrub, t.Node))...)
 	}
-	return append(begin, stage{t.Quiet, []step{flip}}, single(t.Lasts, faultScrub, t.Node), single(100*time.Millisecond, stop, t.Node),
-		single(50*time.Millisecond, faultStart, t.Node), single(200*time.Millisecond, faultScrub, t.Node))
+	return append(begin, whole(stage{Wait: t.Quiet, Steps: []step{flip}}, single(t.Lasts, faultScrub, t.Node), single(100*time.Millisecond, stop, t.Node),
+		single(50*time.Millisecond, faultStart, t.Node), single(200*time.Millisecond, faultScrub, t.Node))...)
 }
 
 // tableStages starts a node anew, which brings what is in its log to tables.
 func tableStages(t trial) []stage {
-	return []stage{single(t.Quiet, faultTerm, t.Node), single(0, faultStart, t.Node), single(0, faultSettle, "")}
+	return whole(single(t.Quiet, faultTerm, t.Node), single(0, faultStart, t.Node))
 }
 
 // everyNode makes a stage of one step for each node, in a trial's order.
@@ -149,19 +157,20 @@ func everyNode(t trial, wait time.Duration, kind string, names []string) stage {
 
 // copyStages copies a stopped node's folder, lets it take part for a while, and puts the copy in its place; half of the times all nodes lose their power before.
 func copyStages(t trial, names []string) []stage {
-	before := []stage{single(t.Quiet, faultTerm, t.Node), single(0, faultCopy, t.Node), single(0, faultStart, t.Node), single(0, faultSettle, "")}
+	before := whole(single(t.Quiet, faultTerm, t.Node), single(0, faultCopy, t.Node), single(0, faultStart, t.Node), single(0, faultSettle, ""))
 	if way(t, 0, 2) == 0 {
-		return append(before, single(time.Second+t.Lasts, stops[way(t, 1, 2)], t.Node), single(0, faultPutBack, t.Node), single(t.Lasts/4, faultStart, t.Node))
+		return append(before, whole(single(time.Second+t.Lasts, stops[way(t, 1, 2)], t.Node), single(0, faultPutBack, t.Node), single(t.Lasts/4, faultStart, t.Node))...)
 	}
-	return append(before, everyNode(t, time.Second+t.Lasts, faultKill, names), single(0, faultPutBack, t.Node), everyNode(t, t.Lasts/4, faultStart, names))
+	return append(before, whole(everyNode(t, time.Second+t.Lasts, faultKill, names), single(0, faultPutBack, t.Node), everyNode(t, t.Lasts/4, faultStart, names))...)
 }
 
 // tornStages takes the power from a node, or, one time in three, from all.
 func tornStages(t trial, names []string) []stage {
 	if way(t, 0, 3) > 0 {
-		return []stage{single(t.Quiet, faultKill, t.Node), {0, []step{{Kind: faultLose, Node: t.Node, Chance: t.Draw >> 16}}}, single(t.Lasts, faultStart, t.Node)}
+		lose := stage{Steps: []step{{Kind: faultLose, Node: t.Node, Chance: t.Draw >> 16}}}
+		return whole(single(t.Quiet, faultKill, t.Node), lose, single(t.Lasts, faultStart, t.Node))
 	}
-	return []stage{everyNode(t, t.Quiet, faultKill, names), everyNode(t, 0, faultLose, names), everyNode(t, t.Lasts, faultStart, names)}
+	return whole(everyNode(t, t.Quiet, faultKill, names), everyNode(t, 0, faultLose, names), everyNode(t, t.Lasts, faultStart, names))
 }
 
 // ruleOf returns how the disk fails in a kind of trial.
@@ -193,15 +202,15 @@ func ruleStages(t trial, _ []string) []stage {
 	ill := step{Kind: faultIll, Node: t.Node, Rule: ruleOf(t)}
 	cure, again := single(t.Lasts, faultCure, t.Node), []stage{single(0, faultLook, t.Node), single(0, faultRevive, t.Node)}
 	if strings.HasPrefix(t.Kind, "disk-") && way(t, 0, 4) == 0 {
-		begin := []stage{single(t.Quiet, faultTerm, t.Node), {0, []step{ill}}, single(50*time.Millisecond, faultLaunch, t.Node), cure}
+		begin := whole(single(t.Quiet, faultTerm, t.Node), stage{Steps: []step{ill}}, single(50*time.Millisecond, faultLaunch, t.Node), cure)
 		return append(begin, again...)
 	}
-	begin := []stage{{t.Quiet, []step{ill}}}
+	begin := whole(stage{Wait: t.Quiet, Steps: []step{ill}})
 	if strings.HasPrefix(t.Kind, "disk-") { // a disk that hangs would keep that from coming to its end
 		begin = append(begin, single(0, faultScrub, t.Node))
 	}
 	if t.Kind == trialSyncError && way(t, 0, 4) < 3 {
-		lose := stage{0, []step{{Kind: faultLose, Node: t.Node, Chance: t.Draw >> 16}}}
+		lose := stage{Steps: []step{{Kind: faultLose, Node: t.Node, Chance: t.Draw >> 16}}}
 		return append(begin, single(t.Lasts/2, faultKill, t.Node), lose, single(0, faultCure, t.Node), single(t.Lasts/2, faultStart, t.Node))
 	}
 	return append(append(begin, cure), again...)
@@ -212,12 +221,12 @@ func loneStages(t trial, names []string) []stage {
 	other := names[(slices.Index(names, t.Node)+1+way(t, 0, len(names)-1))%len(names)]
 	begin := []stage{}
 	if t.Kind == trialLoneCopy {
-		begin = append(begin, single(t.Quiet, faultTerm, t.Node), single(0, faultCopy, t.Node), single(0, faultStart, t.Node), single(0, faultSettle, ""))
+		begin = whole(single(t.Quiet, faultTerm, t.Node), single(0, faultCopy, t.Node), single(0, faultStart, t.Node))
 	}
 	if t.Kind == trialLoneTable {
-		begin = append(begin, tableStages(t)...)
+		begin = tableStages(t)
 	}
-	begin = append(begin, single(t.Quiet, faultKill, other), single(time.Second+t.Lasts, stops[way(t, 1, 2)], t.Node))
+	begin = append(begin, whole(single(t.Quiet, faultKill, other), single(time.Second+t.Lasts, stops[way(t, 1, 2)], t.Node))...)
 	hurt := flipStep(t)
 	switch t.Kind {
 	case trialLoneCopy:
@@ -225,5 +234,5 @@ func loneStages(t trial, names []string) []stage {
 	case trialLoneTorn:
 		begin[len(begin)-1].Steps[0].Kind, hurt = faultKill, step{Kind: faultLose, Node: t.Node, Chance: t.Draw >> 16}
 	}
-	return append(begin, stage{0, []step{hurt}}, single(t.Lasts/2, faultStart, t.Node), single(t.Lasts, faultScrub, t.Node), single(0, faultStart, other))
+	return append(begin, stage{Steps: []step{hurt}}, single(t.Lasts/2, faultStart, t.Node), single(t.Lasts, faultScrub, t.Node), single(0, faultStart, other))
 }

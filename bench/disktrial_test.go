@@ -48,7 +48,7 @@ func TestDiskTrials(t *testing.T) {
 		if slices.Contains([]bool{down["db-0"], down["db-1"], down["db-2"]}, true) || ill || len(hurt) > 1 || len(hurt) == 1 && !hurt[one.Node] {
 			t.Errorf("%s: down %v, ill %v, hurt %v: %+v", one.Kind, down, ill, hurt, stages)
 		}
-		if stages[0].Wait == 0 || len(hurt) == 0 && one.Kind != trialTorn && one.Kind != trialLoneTorn {
+		if !stages[0].Whole || stages[0].Wait == 0 || len(hurt) == 0 && one.Kind != trialTorn && one.Kind != trialLoneTorn {
 			t.Errorf("%s hurts nothing: %+v", one.Kind, stages)
 		}
 		if ways[one.Kind] == nil {

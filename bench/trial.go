@@ -116,7 +116,7 @@ func trials(list []trial, at site) script {
 // tryFault makes a trial and waits until the cluster is in sync.
 func tryFault(t trial, at site, begin time.Time, events chan<- event, quit <-chan struct{}, done chan<- error) {
 	first, last := stepsOf(t, at.Plan.Names)
-	for i, now := range []stage{{t.Quiet, first}, {t.Lasts, last}} {
+	for i, now := range []stage{{Wait: t.Quiet, Steps: first}, {Wait: t.Lasts, Steps: last}} {
 		select {
 		case <-time.After(now.Wait):
 		case <-quit:
