@@ -196,17 +196,27 @@ func ruleOf(t trial) rule {
 	return rule{Ops: ops, Files: filesAll, Action: actHang}
 }
 
-// ruleStages lets the disk fail for a while: of a node that runs, or, one time in four, of one that is being started. A process that ends by itself is started
-// again when the disk is well. After one failed sync in two the node loses its power.
+// onlyAtStart tells whether a rule is met for sure only by a node that is being started: that is when it reads its log, and makes tables of it.
+func onlyAtStart(r rule) bool {
+	return r.Ops == opsRead && r.Files == filesLog || r.Ops&(opsWrite|opsSync) != 0 && r.Files&filesLog == 0
+}
+
+// ruleStages lets the disk fail for a while: of a node that runs, or, one time in four at least, of one that is being started. A process that ends by itself is
+// started again when the disk is well. After half of the failed syncs of a node that runs it loses its power.
 func ruleStages(t trial, _ []string) []stage {
-	ill := step{Kind: faultIll, Node: t.Node, Rule: ruleOf(t)}
+	r := ruleOf(t)
+	ill := step{Kind: faultIll, Node: t.Node, Rule: r}
 	cure, again := single(t.Lasts, faultCure, t.Node), []stage{single(0, faultLook, t.Node), single(0, faultRevive, t.Node)}
-	if strings.HasPrefix(t.Kind, "disk-") && way(t, 0, 4) == 0 {
+	if onlyAtStart(r) || way(t, 0, 4) == 0 && r.Action != actSlow && r.Action != actHang {
 		begin := whole(single(t.Quiet, faultTerm, t.Node), stage{Steps: []step{ill}}, single(50*time.Millisecond, faultLaunch, t.Node), cure)
 		return append(begin, again...)
 	}
-	begin := whole(stage{Wait: t.Quiet, Steps: []step{ill}})
-	if strings.HasPrefix(t.Kind, "disk-") { // a disk that hangs would keep that from coming to its end
+	begin := []stage{}
+	if r.Ops&opsRead != 0 { // from tables, none of which is in its cache
+		begin = tableStages(t)
+	}
+	begin = append(begin, whole(stage{Wait: t.Quiet, Steps: []step{ill}})...)
+	if r.Action != actSlow && r.Action != actHang { // a disk that hangs would keep that from coming to its end
 		begin = append(begin, single(0, faultScrub, t.Node))
 	}
 	if t.Kind == trialSyncError && way(t, 0, 4) < 3 {
