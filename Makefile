@@ -24,7 +24,8 @@ SECONDS :=
 PLANTED :=
 RATE := 500
 CHAOS := long
-KINDS :=
+SHORT_KINDS := kill,term,pause,cut,oneway,gateway,all,disk-torn,disk-eio-sync,disk-short-write
+KINDS = $(if $(filter short,$(CHAOS)),$(SHORT_KINDS))
 EACH :=
 BASE :=
 RESULTS := results
@@ -70,7 +71,7 @@ run: build ## builds, then runs three nodes and a gateway here; DATA=folder, ARG
 bench: build ## a minute of CRUD load with a kill and a restart in it, judged; RATE=operations a second, ARGS=further flags
 	@bin/bench run --cluster --rate $(RATE) --duration 60s --fault 'kill db-1 at 15s; start db-1 at 35s' --out $(RESULTS)/bench $(ARGS)
 
-chaos: build ## nodes are killed, paused and cut off under load, 200 times each; CHAOS=short does each twice; KINDS=disk: their disks fail; EACH=how many
+chaos: build ## nodes are killed, paused and cut off under load, 200 times each; CHAOS=short does each twice, and a few kinds of failing disks; KINDS=disk: their disks fail; EACH=how many
 	@bin/bench chaos --each $(or $(EACH),$(if $(filter short,$(CHAOS)),2,200)) $(if $(KINDS),--kinds $(KINDS)) --out $(RESULTS)/chaos $(ARGS)
 
 test: deps ## runs all tests; TESTFLAGS=flags of go test

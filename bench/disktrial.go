@@ -150,7 +150,7 @@ func tableStages(t trial) []stage {
 func everyNode(t trial, wait time.Duration, kind string, names []string) stage {
 	all := stage{Wait: wait}
 	for _, at := range t.Order {
-		all.Steps = append(all.Steps, step{Kind: kind, Node: names[at], Chance: t.Draw>>16 + uint64(at)})
+		all.Steps = append(all.Steps, step{Kind: kind, Node: names[at]})
 	}
 	return all
 }
@@ -164,13 +164,33 @@ func copyStages(t trial, names []string) []stage {
 	return append(before, whole(everyNode(t, time.Second+t.Lasts, faultKill, names), single(0, faultPutBack, t.Node), everyNode(t, t.Lasts/4, faultStart, names))...)
 }
 
+// lateSyncs lets a node's log be synced so late that a loss of power mostly meets writes that are not yet synced, and not so late that the disk counts as slow.
+var lateSyncs = rule{Ops: opsSync, Files: filesLog, Action: actSlow, Slow: 30 * time.Millisecond}
+
+// powerLoss takes the power from some nodes at once, while their syncs are late.
+func powerLoss(t trial, quiet, lasts time.Duration, nodes []string) []stage {
+	ill, kill, lose, cure, start := stage{Wait: quiet}, stage{Wait: 50*time.Millisecond + quiet/4}, stage{}, stage{}, stage{Wait: lasts}
+	for i, node := range nodes {
+		ill.Steps = append(ill.Steps, step{Kind: faultIll, Node: node, Rule: lateSyncs})
+		kill.Steps = append(kill.Steps, step{Kind: faultKill, Node: node})
+		lose.Steps = append(lose.Steps, step{Kind: faultLose, Node: node, Chance: t.Draw>>16 + uint64(i)})
+		cure.Steps = append(cure.Steps, step{Kind: faultCure, Node: node})
+		start.Steps = append(start.Steps, step{Kind: faultStart, Node: node})
+	}
+	return []stage{ill, kill, lose, cure, start}
+}
+
 // tornStages takes the power from a node, or, one time in three, from all.
 func tornStages(t trial, names []string) []stage {
-	if way(t, 0, 3) > 0 {
-		lose := stage{Steps: []step{{Kind: faultLose, Node: t.Node, Chance: t.Draw >> 16}}}
-		return whole(single(t.Quiet, faultKill, t.Node), lose, single(t.Lasts, faultStart, t.Node))
+	nodes := []string{t.Node}
+	if way(t, 0, 3) == 0 {
+		nodes = []string{}
+		for _, at := range t.Order {
+			nodes = append(nodes, names[at])
+		}
 	}
-	return whole(everyNode(t, t.Quiet, faultKill, names), everyNode(t, 0, faultLose, names), everyNode(t, t.Lasts, faultStart, names))
+	stages := powerLoss(t, t.Quiet, t.Lasts, nodes)
+	return whole(stages[0], stages[1:]...)
 }
 
 // ruleOf returns how the disk fails in a kind of trial.
@@ -236,13 +256,15 @@ func loneStages(t trial, names []string) []stage {
 	if t.Kind == trialLoneTable {
 		begin = tableStages(t)
 	}
-	begin = append(begin, whole(single(t.Quiet, faultKill, other), single(time.Second+t.Lasts, stops[way(t, 1, 2)], t.Node))...)
-	hurt := flipStep(t)
-	switch t.Kind {
-	case trialLoneCopy:
-		hurt = step{Kind: faultPutBack, Node: t.Node}
-	case trialLoneTorn:
-		begin[len(begin)-1].Steps[0].Kind, hurt = faultKill, step{Kind: faultLose, Node: t.Node, Chance: t.Draw >> 16}
+	begin = append(begin, whole(single(t.Quiet, faultKill, other))...)
+	end := []stage{single(t.Lasts, faultScrub, t.Node), single(0, faultStart, other)}
+	if t.Kind == trialLoneTorn {
+		return slices.Concat(begin, powerLoss(t, time.Second+t.Lasts, t.Lasts/2, []string{t.Node}), end)
 	}
-	return append(begin, stage{Steps: []step{hurt}}, single(t.Lasts/2, faultStart, t.Node), single(t.Lasts, faultScrub, t.Node), single(0, faultStart, other))
+	hurt := flipStep(t)
+	if t.Kind == trialLoneCopy {
+		hurt = step{Kind: faultPutBack, Node: t.Node}
+	}
+	begin = append(begin, single(time.Second+t.Lasts, stops[way(t, 1, 2)], t.Node), stage{Steps: []step{hurt}}, single(t.Lasts/2, faultStart, t.Node))
+	return append(begin, end...)
 }

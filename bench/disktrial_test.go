@@ -17,7 +17,7 @@ func TestDiskTrials(t *testing.T) {
 	}
 	ways := map[string]map[string]bool{}
 	for _, one := range list {
-		stages, down, ill, hurt, way := diskStages[one.Kind](one, names), map[string]bool{}, false, map[string]bool{}, ""
+		stages, down, ill, hurt, way := diskStages[one.Kind](one, names), map[string]bool{}, map[string]bool{}, map[string]bool{}, ""
 		for _, now := range stages {
 			for _, s := range now.Steps {
 				if s.Node != "" && !slices.Contains(names, s.Node) || now.Wait < 0 {
@@ -28,10 +28,15 @@ func TestDiskTrials(t *testing.T) {
 					down[s.Node] = true
 				case faultStart, faultLaunch, faultRevive:
 					down[s.Node] = false
-				case faultFlip, faultPutBack, faultIll:
-					hurt[s.Node], ill = true, ill || s.Kind == faultIll
+				case faultFlip, faultPutBack:
+					hurt[s.Node] = true
+				case faultIll:
+					ill[s.Node] = true
+					if s.Rule != lateSyncs {
+						hurt[s.Node] = true
+					}
 				case faultCure:
-					ill = false
+					delete(ill, s.Node)
 				case faultLose:
 					if !down[s.Node] {
 						t.Errorf("%s: power is lost of a node that runs: %+v", one.Kind, stages)
@@ -45,7 +50,7 @@ func TestDiskTrials(t *testing.T) {
 				}
 			}
 		}
-		if slices.Contains([]bool{down["db-0"], down["db-1"], down["db-2"]}, true) || ill || len(hurt) > 1 || len(hurt) == 1 && !hurt[one.Node] {
+		if slices.Contains([]bool{down["db-0"], down["db-1"], down["db-2"]}, true) || len(ill) > 0 || len(hurt) > 1 || len(hurt) == 1 && !hurt[one.Node] {
 			t.Errorf("%s: down %v, ill %v, hurt %v: %+v", one.Kind, down, ill, hurt, stages)
 		}
 		if !stages[0].Whole || stages[0].Wait == 0 || len(hurt) == 0 && one.Kind != trialTorn && one.Kind != trialLoneTorn {
@@ -133,8 +138,10 @@ func TestNoteDown(t *testing.T) {
 	if !f.Must || f.Hits != 3 || f.Ended != 1 || len(f.Notes) != 3 {
 		t.Errorf("%+v", f)
 	}
-	if f = noteDown(found{}, trialSlowSync, noted{Hits: 3}); f.Must {
-		t.Error("a disk that was slow is nothing that a node must tell of")
+	for _, kind := range []string{trialSlowSync, trialTorn, trialLoneTorn} {
+		if f = noteDown(found{}, kind, noted{Hits: 3}); f.Must {
+			t.Errorf("%s: a disk that was slow is nothing that a node must tell of", kind)
+		}
 	}
 }
 
