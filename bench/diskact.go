@@ -127,7 +127,8 @@ func whereIs(folder string, f flipped) string {
 	return ""
 }
 
-// loseUnsynced cuts each of RocksDB's files back to somewhere between what was synced and what was written.
+// loseUnsynced cuts each of RocksDB's files back to somewhere between what was synced and what was written. What is left has survived, and is not lost the next
+// time: the control begins anew, with a disk that is well.
 func loseUnsynced(folder, control string, chance uint64, out chan<- noted) {
 	state, err := readShim(control)
 	cut := []string{}
@@ -142,7 +143,10 @@ func loseUnsynced(folder, control string, chance uint64, out chan<- noted) {
 			err = os.Truncate(path, to)
 		}
 	}
-	out <- noted{Text: fmt.Sprintf("cut: %v", cut), Err: err}
+	if err == nil {
+		err = makeControl(control)
+	}
+	out <- noted{Text: fmt.Sprintf("%d calls met it, cut: %v", state.Hits, cut), Hits: state.Hits, Err: err}
 }
 
 // copyOf is where the copy of a data folder lies.

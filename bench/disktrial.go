@@ -169,15 +169,14 @@ var lateSyncs = rule{Ops: opsSync, Files: filesLog, Action: actSlow, Slow: 30 * 
 
 // powerLoss takes the power from some nodes at once, while their syncs are late.
 func powerLoss(t trial, quiet, lasts time.Duration, nodes []string) []stage {
-	ill, kill, lose, cure, start := stage{Wait: quiet}, stage{Wait: 50*time.Millisecond + quiet/4}, stage{}, stage{}, stage{Wait: lasts}
+	ill, kill, lose, start := stage{Wait: quiet}, stage{Wait: 50*time.Millisecond + quiet/4}, stage{}, stage{Wait: lasts}
 	for i, node := range nodes {
 		ill.Steps = append(ill.Steps, step{Kind: faultIll, Node: node, Rule: lateSyncs})
 		kill.Steps = append(kill.Steps, step{Kind: faultKill, Node: node})
 		lose.Steps = append(lose.Steps, step{Kind: faultLose, Node: node, Chance: t.Draw>>16 + uint64(i)})
-		cure.Steps = append(cure.Steps, step{Kind: faultCure, Node: node})
 		start.Steps = append(start.Steps, step{Kind: faultStart, Node: node})
 	}
-	return []stage{ill, kill, lose, cure, start}
+	return []stage{ill, kill, lose, start}
 }
 
 // tornStages takes the power from a node, or, one time in three, from all.
@@ -241,7 +240,7 @@ func ruleStages(t trial, _ []string) []stage {
 	}
 	if t.Kind == trialSyncError && way(t, 0, 4) < 3 {
 		lose := stage{Steps: []step{{Kind: faultLose, Node: t.Node, Chance: t.Draw >> 16}}}
-		return append(begin, single(t.Lasts/2, faultKill, t.Node), lose, single(0, faultCure, t.Node), single(t.Lasts/2, faultStart, t.Node))
+		return append(begin, single(t.Lasts/2, faultKill, t.Node), lose, single(t.Lasts/2, faultStart, t.Node))
 	}
 	return append(append(begin, cure), again...)
 }

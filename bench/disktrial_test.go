@@ -38,6 +38,7 @@ func TestDiskTrials(t *testing.T) {
 				case faultCure:
 					delete(ill, s.Node)
 				case faultLose:
+					delete(ill, s.Node)
 					if !down[s.Node] {
 						t.Errorf("%s: power is lost of a node that runs: %+v", one.Kind, stages)
 					}

@@ -33,7 +33,7 @@ const (
 	faultFlip    = "flip"     // flips a bit of a file
 	faultCopy    = "copy"     // copies the data folder
 	faultPutBack = "put-back" // puts the copy in the place of the data folder
-	faultLose    = "lose"     // cuts off what was not synced
+	faultLose    = "lose"     // cuts off what was not synced, and makes the disk well
 	faultIll     = "ill"      // lets the disk fail by a rule
 	faultCure    = "cure"     // makes it well
 	faultScrub   = "scrub"    // has all users of the node read

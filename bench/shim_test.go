@@ -241,6 +241,10 @@ func TestShimKnowsWhatIsSynced(t *testing.T) {
 	if n := <-done; n.Err != nil || !strings.Contains(n.Text, "MANIFEST-000005 from 1500 to 1") {
 		t.Errorf("%+v", n)
 	}
+	go loseUnsynced(p.folder, p.control, 8, done)
+	if n := <-done; n.Err != nil || !strings.Contains(n.Text, "cut: []") {
+		t.Errorf("what has survived a loss of power is lost by the next one: %+v", n)
+	}
 	if err := os.Remove(filepath.Join(p.folder, "000004.log")); err != nil {
 		t.Fatal(err)
 	}
