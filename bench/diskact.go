@@ -40,7 +40,8 @@ type noted struct {
 // filesIn returns the files of a folder by their names within it.
 func filesIn(folder string) []stored {
 	files := []stored{}
-	_ = filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error { // files that vanish meanwhile are none
+	// files that vanish meanwhile are none
+	_ = filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && d.Type().IsRegular() {
 			if info, gone := d.Info(); gone == nil {
 				files = append(files, stored{strings.TrimPrefix(path, folder+"/"), info.Size()})
@@ -66,7 +67,8 @@ func flipBit(folder string, s step, out chan<- noted) {
 	path := filepath.Join(folder, one.Name)
 	text, err := os.ReadFile(path)
 	if !there || err != nil {
-		n.Text = fmt.Sprintf("no bit was flipped: a file of the kind %s is not there, or not any more: %s", s.File, one.Name)
+		n.Text = fmt.Sprintf("no bit was flipped: a file of the kind %s is not there, or not any more: %s", s.File,
+			one.Name)
 		return
 	}
 	part := span{0, int64(len(text))}
@@ -83,8 +85,9 @@ func flipBit(folder string, s step, out chan<- noted) {
 	}
 }
 
-// mustBeMet tells whether a node that starts and has all its users read must meet a flipped bit. At the end of a log it is like a write that power loss has torn;
-// what follows in another block of the log shows that it is none. OPTIONS is not read, and a filter that cannot be read is left out.
+// mustBeMet tells whether a node that starts and has all its users read must meet a flipped bit. At the end of a log
+// it is like a write that power loss has torn; what follows in another block of the log shows that it is none. OPTIONS
+// is not read, and a filter that cannot be read is left out.
 func mustBeMet(s step, at, size int64) bool {
 	switch s.File {
 	case fileLog:
@@ -95,7 +98,8 @@ func mustBeMet(s step, at, size int64) bool {
 	return s.Part != partFilter
 }
 
-// RocksDB's log has blocks of so many bytes, and so much of the next one holds a whole record under a load such as chaos has.
+// RocksDB's log has blocks of so many bytes, and so much of the next one holds a whole record under a load such as
+// chaos has.
 const (
 	logBlock  = 32 << 10
 	logMargin = 4 << 10
@@ -112,7 +116,8 @@ func putByte(path string, at int64, value byte) error {
 	return err
 }
 
-// whereIs returns the path of a file that still has its flipped bit, "" if there is none in the folder. RocksDB may have moved it to its archive.
+// whereIs returns the path of a file that still has its flipped bit, "" if there is none in the folder. RocksDB may
+// have moved it to its archive.
 func whereIs(folder string, f flipped) string {
 	for _, one := range filesIn(folder) {
 		path := filepath.Join(folder, one.Name)
@@ -127,8 +132,8 @@ func whereIs(folder string, f flipped) string {
 	return ""
 }
 
-// loseUnsynced cuts each of RocksDB's files back to somewhere between what was synced and what was written. What is left has survived, and is not lost the next
-// time: the control begins anew, with a disk that is well.
+// loseUnsynced cuts each of RocksDB's files back to somewhere between what was synced and what was written. What is
+// left has survived, and is not lost the next time: the control begins anew, with a disk that is well.
 func loseUnsynced(folder, control string, chance uint64, out chan<- noted) {
 	state, err := readShim(control)
 	cut := []string{}

@@ -26,7 +26,8 @@ type found struct {
 	Wrong  []string      `json:"wrong,omitempty"`
 }
 
-// telling are the words with which a node tells of what has happened to its disk, by the beginning of the kind of trial. The table never changes.
+// telling are the words with which a node tells of what has happened to its disk, by the beginning of the kind of
+// trial. The table never changes.
 var telling = []struct {
 	Kind  string
 	Words *regexp.Regexp
@@ -56,8 +57,9 @@ func namedIn(log []byte, kind string) string {
 	return ""
 }
 
-// judgeDisk lists what is wrong with what a trial of a disk has shown. Where both copies may be hit, a lone leader's that is, the cluster need not be in sync if
-// the node tells why. Whether all that was answered can be right the histories say.
+// judgeDisk lists what is wrong with what a trial of a disk has shown. Where both copies may be hit, a lone leader's
+// that is, the cluster need not be in sync if the node tells why. Whether all that was answered can be right the
+// histories say.
 func judgeDisk(kind string, f found) []string {
 	wrong := []string{}
 	if f.Must && f.Named == "" {
@@ -117,14 +119,18 @@ func logSince(p clusterPlan, node string, from int64) []byte {
 	return append(text[min(from, int64(len(text))):], status...)
 }
 
-// loneSettle is how long a cluster may take until it is in sync after a lone leader's data was hurt; whether it can be is open.
+// loneSettle is how long a cluster may take until it is in sync after a lone leader's data was hurt; whether it can be
+// is open.
 const loneSettle = 10 * time.Second
 
-// tryDiskFault makes a trial of a disk. Nothing else is wrong with the cluster when it begins, so that it hits one copy only.
+// tryDiskFault makes a trial of a disk. Nothing else is wrong with the cluster when it begins, so that it hits one
+// copy only.
 func tryDiskFault(t trial, at site, begin time.Time, events chan<- event, quit <-chan struct{}, done chan<- error) {
-	f, flip, from, failed := found{Must: t.Kind == trialOldCopy || t.Kind == trialLoneCopy}, flipped{}, logSize(at.Plan, t.Node), error(nil)
+	f, flip, from, failed := found{Must: t.Kind == trialOldCopy || t.Kind == trialLoneCopy}, flipped{},
+		logSize(at.Plan, t.Node), error(nil)
 	folder, list := filepath.Join(at.Plan.Dir, t.Node), diskStages[t.Kind](t, at.Plan.Names)
-	for i := 0; i < len(list) && (failed == nil || isLone(t.Kind)); i++ { // what the older copy serves without the newer one counts, too
+	// what the older copy serves without the newer one counts, too
+	for i := 0; i < len(list) && (failed == nil || isLone(t.Kind)); i++ {
 		now := list[i]
 		select {
 		case <-time.After(now.Wait):
@@ -140,7 +146,8 @@ func tryDiskFault(t trial, at site, begin time.Time, events chan<- event, quit <
 		if first := now.Steps[0]; first.Kind == faultStart && flip.Must {
 			f.Must = f.Must || whereIs(folder, flip) != ""
 		}
-		e, results := event{Kind: t.Kind, Text: now.Steps[0].text(), Heal: i > 0, At: time.Since(begin)}, make(chan noted, len(now.Steps))
+		e, results := event{Kind: t.Kind, Text: now.Steps[0].text(), Heal: i > 0, At: time.Since(begin)},
+			make(chan noted, len(now.Steps))
 		for _, s := range now.Steps {
 			go disturb(at, s, results)
 		}
@@ -161,14 +168,15 @@ func tryDiskFault(t trial, at site, begin time.Time, events chan<- event, quit <
 	f = <-judged
 	last.Took, last.Disk = f.Whole, &f
 	if events <- last; len(f.Wrong) > 0 {
-		done <- fmt.Errorf("%w: %s of %s: %s (%s)", errDisk, t.Kind, t.Node, strings.Join(f.Wrong, "; "), strings.Join(f.Notes, "; "))
+		done <- fmt.Errorf("%w: %s of %s: %s (%s)", errDisk, t.Kind, t.Node, strings.Join(f.Wrong, "; "),
+			strings.Join(f.Notes, "; "))
 		return
 	}
 	done <- nil
 }
 
-// endDiskFault waits until the cluster is in sync again and sends what is found then. A bit that the node did not meet is put right, so that the next trial, of
-// another node, does not meet it.
+// endDiskFault waits until the cluster is in sync again and sends what is found then. A bit that the node did not meet
+// is put right, so that the next trial, of another node, does not meet it.
 func endDiskFault(t trial, at site, f found, flip flipped, from int64, failed error, out chan<- found) {
 	synced, limit, began := make(chan error, 1), at.Limit, time.Now()
 	if isLone(t.Kind) && t.Kind != trialLoneTorn {

@@ -24,7 +24,8 @@ const (
 	trialTorn         = "disk-torn"
 )
 
-// The kinds in which the disk of a node fails that has led alone, while the other copy is away and older. What is lost must be told, not served.
+// The kinds in which the disk of a node fails that has led alone, while the other copy is away and older. What is lost
+// must be told, not served.
 const (
 	trialLoneLog      = "disk-lone-wal"
 	trialLoneTable    = "disk-lone-sst"
@@ -43,8 +44,10 @@ const (
 )
 
 // diskKinds are all of these, in the order in which a group of them is tried. The list never changes.
-var diskKinds = []string{trialFlipLog, trialFlipTable, trialFlipManifest, trialFlipCurrent, trialFlipOptions, trialReadError, trialWriteError, trialSyncError, trialShort,
-	trialFull, trialOldCopy, trialTorn, trialLoneLog, trialLoneTable, trialLoneManifest, trialLoneCurrent, trialLoneCopy, trialLoneTorn, trialSlowRead, trialSlowSync,
+var diskKinds = []string{trialFlipLog, trialFlipTable, trialFlipManifest, trialFlipCurrent, trialFlipOptions,
+	trialReadError, trialWriteError, trialSyncError, trialShort,
+	trialFull, trialOldCopy, trialTorn, trialLoneLog, trialLoneTable, trialLoneManifest, trialLoneCurrent,
+	trialLoneCopy, trialLoneTorn, trialSlowRead, trialSlowSync,
 	trialHangRead, trialHangSync}
 
 // The times of a disk's fault, and of one of a lone leader's.
@@ -54,7 +57,8 @@ var (
 )
 
 // flips are what the kinds that flip a bit flip it in. The table never changes.
-var flips = map[string]string{trialFlipLog: fileLog, trialFlipTable: fileTable, trialFlipManifest: fileManifest, trialFlipCurrent: fileCurrent, trialFlipOptions: fileOptions,
+var flips = map[string]string{trialFlipLog: fileLog, trialFlipTable: fileTable, trialFlipManifest: fileManifest,
+	trialFlipCurrent: fileCurrent, trialFlipOptions: fileOptions,
 	trialLoneLog: fileLog, trialLoneTable: fileTable, trialLoneManifest: fileManifest, trialLoneCurrent: fileCurrent}
 
 // tableParts are the parts of a table file in which a bit is flipped. The list never changes.
@@ -64,8 +68,8 @@ func isDisk(kind string) bool { return slices.Contains(diskKinds, kind) }
 
 func isLone(kind string) bool { return strings.HasPrefix(kind, "disk-lone-") }
 
-// kindsOf returns kinds of trial with the groups among them written out: a group is what stands before a hyphen, such as disk or disk-flip. The kinds of a lone
-// leader are in a group of their own only, disk-lone.
+// kindsOf returns kinds of trial with the groups among them written out: a group is what stands before a hyphen, such
+// as disk or disk-flip. The kinds of a lone leader are in a group of their own only, disk-lone.
 func kindsOf(words []string) ([]string, error) {
 	all := []string{}
 	for _, word := range words {
@@ -94,10 +98,13 @@ type stage struct {
 
 // diskStages are what the trials of disks do, in order, by kind. The first stage is the fault. The table never changes.
 var diskStages = map[string]func(t trial, names []string) []stage{
-	trialFlipLog: flipStages, trialFlipTable: flipStages, trialFlipManifest: flipStages, trialFlipCurrent: flipStages, trialFlipOptions: flipStages,
-	trialOldCopy: copyStages, trialTorn: tornStages,
-	trialLoneLog: loneStages, trialLoneTable: loneStages, trialLoneManifest: loneStages, trialLoneCurrent: loneStages, trialLoneCopy: loneStages, trialLoneTorn: loneStages,
-	trialReadError: ruleStages, trialWriteError: ruleStages, trialSyncError: ruleStages, trialShort: ruleStages, trialFull: ruleStages,
+	trialFlipLog: flipStages, trialFlipTable: flipStages, trialFlipManifest: flipStages, trialFlipCurrent: flipStages,
+	trialFlipOptions: flipStages,
+	trialOldCopy:     copyStages, trialTorn: tornStages,
+	trialLoneLog: loneStages, trialLoneTable: loneStages, trialLoneManifest: loneStages, trialLoneCurrent: loneStages,
+	trialLoneCopy: loneStages, trialLoneTorn: loneStages,
+	trialReadError: ruleStages, trialWriteError: ruleStages, trialSyncError: ruleStages, trialShort: ruleStages,
+	trialFull:     ruleStages,
 	trialSlowRead: ruleStages, trialSlowSync: ruleStages, trialHangRead: ruleStages, trialHangSync: ruleStages,
 }
 
@@ -127,17 +134,20 @@ func flipStep(t trial) step {
 	return s
 }
 
-// flipStages flips a bit while the node is stopped, or while it runs, which is then started anew. Then everything on it is read.
+// flipStages flips a bit while the node is stopped, or while it runs, which is then started anew. Then everything on
+// it is read.
 func flipStages(t trial, _ []string) []stage {
 	stop, flip, begin := stops[way(t, 0, 4)%2], flipStep(t), []stage{}
 	if flip.File == fileTable {
 		begin = tableStages(t)
 	}
 	if way(t, 0, 4) < 2 {
-		return append(begin, whole(single(t.Quiet, stop, t.Node), stage{Wait: t.Lasts / 2, Steps: []step{flip}}, single(t.Lasts/2, faultStart, t.Node),
+		return append(begin, whole(single(t.Quiet, stop, t.Node), stage{Wait: t.Lasts / 2, Steps: []step{flip}},
+			single(t.Lasts/2, faultStart, t.Node),
 			single(200*time.Millisecond, faultScrub, t.Node))...)
 	}
-	return append(begin, whole(stage{Wait: t.Quiet, Steps: []step{flip}}, single(t.Lasts, faultScrub, t.Node), single(100*time.Millisecond, stop, t.Node),
+	return append(begin, whole(stage{Wait: t.Quiet, Steps: []step{flip}}, single(t.Lasts, faultScrub, t.Node),
+		single(100*time.Millisecond, stop, t.Node),
 		single(50*time.Millisecond, faultStart, t.Node), single(200*time.Millisecond, faultScrub, t.Node))...)
 }
 
@@ -155,21 +165,27 @@ func everyNode(t trial, wait time.Duration, kind string, names []string) stage {
 	return all
 }
 
-// copyStages copies a stopped node's folder, lets it take part for a while, and puts the copy in its place; half of the times all nodes lose their power before.
+// copyStages copies a stopped node's folder, lets it take part for a while, and puts the copy in its place; half of
+// the times all nodes lose their power before.
 func copyStages(t trial, names []string) []stage {
-	before := whole(single(t.Quiet, faultTerm, t.Node), single(0, faultCopy, t.Node), single(0, faultStart, t.Node), single(0, faultSettle, ""))
+	before := whole(single(t.Quiet, faultTerm, t.Node), single(0, faultCopy, t.Node), single(0, faultStart, t.Node),
+		single(0, faultSettle, ""))
 	if way(t, 0, 2) == 0 {
-		return append(before, whole(single(time.Second+t.Lasts, stops[way(t, 1, 2)], t.Node), single(0, faultPutBack, t.Node), single(t.Lasts/4, faultStart, t.Node))...)
+		return append(before, whole(single(time.Second+t.Lasts, stops[way(t, 1, 2)], t.Node), single(0, faultPutBack,
+			t.Node), single(t.Lasts/4, faultStart, t.Node))...)
 	}
-	return append(before, whole(everyNode(t, time.Second+t.Lasts, faultKill, names), single(0, faultPutBack, t.Node), everyNode(t, t.Lasts/4, faultStart, names))...)
+	return append(before, whole(everyNode(t, time.Second+t.Lasts, faultKill, names), single(0, faultPutBack, t.Node),
+		everyNode(t, t.Lasts/4, faultStart, names))...)
 }
 
-// lateSyncs lets a node's log be synced so late that a loss of power mostly meets writes that are not yet synced, and not so late that the disk counts as slow.
+// lateSyncs lets a node's log be synced so late that a loss of power mostly meets writes that are not yet synced, and
+// not so late that the disk counts as slow.
 var lateSyncs = rule{Ops: opsSync, Files: filesLog, Action: actSlow, Slow: 30 * time.Millisecond}
 
 // powerLoss takes the power from some nodes at once, while their syncs are late.
 func powerLoss(t trial, quiet, lasts time.Duration, nodes []string) []stage {
-	ill, kill, lose, start := stage{Wait: quiet}, stage{Wait: 50*time.Millisecond + quiet/4}, stage{}, stage{Wait: lasts}
+	ill, kill, lose, start := stage{Wait: quiet}, stage{Wait: 50*time.Millisecond + quiet/4}, stage{},
+		stage{Wait: lasts}
 	for i, node := range nodes {
 		ill.Steps = append(ill.Steps, step{Kind: faultIll, Node: node, Rule: lateSyncs})
 		kill.Steps = append(kill.Steps, step{Kind: faultKill, Node: node})
@@ -198,36 +214,43 @@ func ruleOf(t trial) rule {
 	writes := []uint64{filesAll, filesAll, filesLog, filesTable | filesManifest}[way(t, 2, 4)]
 	switch t.Kind {
 	case trialReadError:
-		return rule{Ops: opsRead, Files: []uint64{filesAll, filesTable, filesLog}[way(t, 2, 3)], Action: actFail, Error: syscall.EIO, Every: often}
+		return rule{Ops: opsRead, Files: []uint64{filesAll, filesTable, filesLog}[way(t, 2, 3)], Action: actFail,
+			Error: syscall.EIO, Every: often}
 	case trialWriteError:
 		return rule{Ops: opsWrite, Files: writes, Action: actFail, Error: syscall.EIO, Every: often}
 	case trialSyncError:
 		return rule{Ops: opsSync, Files: writes, Action: actFail, Error: syscall.EIO, Every: often}
 	case trialShort:
-		return rule{Ops: opsWrite, Files: writes, Action: actShort, Error: []syscall.Errno{syscall.EIO, syscall.ENOSPC}[way(t, 3, 2)], Every: often * 4, Most: uint64(1 + way(t, 4, 3))}
+		return rule{Ops: opsWrite, Files: writes, Action: actShort, Error: []syscall.Errno{syscall.EIO,
+			syscall.ENOSPC}[way(t, 3, 2)], Every: often * 4, Most: uint64(1 + way(t, 4, 3))}
 	case trialFull:
 		return rule{Ops: opsWrite | opsAllocate, Files: filesAll, Action: actFail, Error: syscall.ENOSPC}
 	case trialSlowRead, trialSlowSync:
 		ops := map[string]uint64{trialSlowRead: opsRead, trialSlowSync: opsSync}[t.Kind]
-		return rule{Ops: ops, Files: filesAll, Action: actSlow, Slow: []time.Duration{5, 20, 80, 300}[way(t, 3, 4)] * time.Millisecond}
+		return rule{Ops: ops, Files: filesAll, Action: actSlow, Slow: []time.Duration{5, 20, 80, 300}[way(t, 3,
+			4)] * time.Millisecond}
 	}
 	ops := map[string]uint64{trialHangRead: opsRead, trialHangSync: opsSync}[t.Kind]
 	return rule{Ops: ops, Files: filesAll, Action: actHang}
 }
 
-// onlyAtStart tells whether a rule is met for sure only by a node that is being started: that is when it reads its log, and makes tables of it.
+// onlyAtStart tells whether a rule is met for sure only by a node that is being started: that is when it reads its
+// log, and makes tables of it.
 func onlyAtStart(r rule) bool {
 	return r.Ops == opsRead && r.Files == filesLog || r.Ops&(opsWrite|opsSync) != 0 && r.Files&filesLog == 0
 }
 
-// ruleStages lets the disk fail for a while: of a node that runs, or, one time in four at least, of one that is being started. A process that ends by itself is
-// started again when the disk is well. After half of the failed syncs of a node that runs it loses its power.
+// ruleStages lets the disk fail for a while: of a node that runs, or, one time in four at least, of one that is being
+// started. A process that ends by itself is started again when the disk is well. After half of the failed syncs of a
+// node that runs it loses its power.
 func ruleStages(t trial, _ []string) []stage {
 	r := ruleOf(t)
 	ill := step{Kind: faultIll, Node: t.Node, Rule: r}
-	cure, again := single(t.Lasts, faultCure, t.Node), []stage{single(0, faultLook, t.Node), single(0, faultRevive, t.Node)}
+	cure, again := single(t.Lasts, faultCure, t.Node), []stage{single(0, faultLook, t.Node), single(0, faultRevive,
+		t.Node)}
 	if onlyAtStart(r) || way(t, 0, 4) == 0 && r.Action != actSlow && r.Action != actHang {
-		begin := whole(single(t.Quiet, faultTerm, t.Node), stage{Steps: []step{ill}}, single(50*time.Millisecond, faultLaunch, t.Node), cure)
+		begin := whole(single(t.Quiet, faultTerm, t.Node), stage{Steps: []step{ill}}, single(50*time.Millisecond,
+			faultLaunch, t.Node), cure)
 		return append(begin, again...)
 	}
 	begin := []stage{}
@@ -245,7 +268,8 @@ func ruleStages(t trial, _ []string) []stage {
 	return append(append(begin, cure), again...)
 }
 
-// loneStages kills a neighbour, lets the node lead alone, and hurts its data before the neighbour comes back with the older copy.
+// loneStages kills a neighbour, lets the node lead alone, and hurts its data before the neighbour comes back with the
+// older copy.
 func loneStages(t trial, names []string) []stage {
 	other := names[(slices.Index(names, t.Node)+1+way(t, 0, len(names)-1))%len(names)]
 	begin := []stage{}
@@ -264,6 +288,7 @@ func loneStages(t trial, names []string) []stage {
 	if t.Kind == trialLoneCopy {
 		hurt = step{Kind: faultPutBack, Node: t.Node}
 	}
-	begin = append(begin, single(time.Second+t.Lasts, stops[way(t, 1, 2)], t.Node), stage{Steps: []step{hurt}}, single(t.Lasts/2, faultStart, t.Node))
+	begin = append(begin, single(time.Second+t.Lasts, stops[way(t, 1, 2)], t.Node), stage{Steps: []step{hurt}},
+		single(t.Lasts/2, faultStart, t.Node))
 	return append(begin, end...)
 }

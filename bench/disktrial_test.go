@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Every trial of a disk hurts the data of one node only, or takes the power from nodes, and leaves every node running and every disk well.
+// Every trial of a disk hurts the data of one node only, or takes the power from nodes, and leaves every node running
+// and every disk well.
 func TestDiskTrials(t *testing.T) {
 	names := []string{"db-0", "db-1", "db-2"}
 	list, err := planTrials(7, diskKinds, 60, names)
@@ -17,7 +18,8 @@ func TestDiskTrials(t *testing.T) {
 	}
 	ways := map[string]map[string]bool{}
 	for _, one := range list {
-		stages, down, ill, hurt, way := diskStages[one.Kind](one, names), map[string]bool{}, map[string]bool{}, map[string]bool{}, ""
+		stages, down, ill, hurt, way := diskStages[one.Kind](one, names), map[string]bool{}, map[string]bool{},
+			map[string]bool{}, ""
 		for _, now := range stages {
 			for _, s := range now.Steps {
 				if s.Node != "" && !slices.Contains(names, s.Node) || now.Wait < 0 {
@@ -51,10 +53,12 @@ func TestDiskTrials(t *testing.T) {
 				}
 			}
 		}
-		if slices.Contains([]bool{down["db-0"], down["db-1"], down["db-2"]}, true) || len(ill) > 0 || len(hurt) > 1 || len(hurt) == 1 && !hurt[one.Node] {
+		if slices.Contains([]bool{down["db-0"], down["db-1"], down["db-2"]}, true) || len(ill) > 0 || len(hurt) > 1 ||
+			len(hurt) == 1 && !hurt[one.Node] {
 			t.Errorf("%s: down %v, ill %v, hurt %v: %+v", one.Kind, down, ill, hurt, stages)
 		}
-		if !stages[0].Whole || stages[0].Wait == 0 || len(hurt) == 0 && one.Kind != trialTorn && one.Kind != trialLoneTorn {
+		if !stages[0].Whole || stages[0].Wait == 0 || len(hurt) == 0 && one.Kind != trialTorn &&
+			one.Kind != trialLoneTorn {
 			t.Errorf("%s hurts nothing: %+v", one.Kind, stages)
 		}
 		if ways[one.Kind] == nil {
@@ -62,18 +66,21 @@ func TestDiskTrials(t *testing.T) {
 		}
 		ways[one.Kind][way] = true
 	}
-	for kind, least := range map[string]int{trialFlipLog: 4, trialFlipTable: 4, trialFlipCurrent: 4, trialOldCopy: 3, trialTorn: 2, trialSyncError: 3, trialWriteError: 2, trialLoneLog: 2} {
+	for kind, least := range map[string]int{trialFlipLog: 4, trialFlipTable: 4, trialFlipCurrent: 4, trialOldCopy: 3,
+		trialTorn: 2, trialSyncError: 3, trialWriteError: 2, trialLoneLog: 2} {
 		if len(ways[kind]) < least {
 			t.Errorf("%s goes in %d ways only: %v", kind, len(ways[kind]), ways[kind])
 		}
 	}
 	again, err := planTrials(7, diskKinds, 60, names)
 	if err != nil || !slices.EqualFunc(list, again, func(a, b trial) bool {
-		return a.Kind == b.Kind && a.Node == b.Node && a.Quiet == b.Quiet && a.Lasts == b.Lasts && a.Draw == b.Draw && slices.Equal(a.Order, b.Order)
+		return a.Kind == b.Kind && a.Node == b.Node && a.Quiet == b.Quiet && a.Lasts == b.Lasts && a.Draw == b.Draw &&
+			slices.Equal(a.Order, b.Order)
 	}) {
 		t.Errorf("the same seed makes other trials: %v", err)
 	}
-	if first := slices.IndexFunc(list, func(one trial) bool { return isLone(one.Kind) }); len(roundOf(list, 1000)) != first || len(roundOf(list[first:], 1000)) != 1 || len(roundOf(list, 20)) != 20 {
+	if first := slices.IndexFunc(list, func(one trial) bool { return isLone(one.Kind) }); len(roundOf(list,
+		1000)) != first || len(roundOf(list[first:], 1000)) != 1 || len(roundOf(list, 20)) != 20 {
 		t.Errorf("rounds of %d and %d trials", len(roundOf(list, 1000)), len(roundOf(list[first:], 1000)))
 	}
 }
@@ -82,7 +89,8 @@ func TestDiskKinds(t *testing.T) {
 	for _, c := range []struct {
 		words string
 		want  int
-	}{{"disk", 12}, {"disk-flip", 5}, {"disk-eio", 3}, {"disk-lone", 6}, {"slow", 2}, {"kill,disk-torn", 2}, {"kill,hang,disk-full", 4}} {
+	}{{"disk", 12}, {"disk-flip", 5}, {"disk-eio", 3}, {"disk-lone", 6}, {"slow", 2}, {"kill,disk-torn", 2},
+		{"kill,hang,disk-full", 4}} {
 		got, err := kindsOf(strings.Split(c.words, ","))
 		if err != nil || len(got) != c.want {
 			t.Errorf("%s: %v, %v", c.words, got, err)
@@ -124,7 +132,8 @@ func TestJudgeDisk(t *testing.T) {
 
 func TestNamedIn(t *testing.T) {
 	log := "level=INFO msg=view shard=1\nlevel=ERROR msg=\"the data of a shard is damaged\"\nlevel=ERROR msg=\"a write failed\" error=\"IO error: No space left on device\"\n"
-	for kind, want := range map[string]string{trialFlipTable: "damaged", trialLoneLog: "damaged", trialFull: "No space", trialSyncError: "IO error", trialOldCopy: "", trialLoneCopy: "", trialKill: ""} {
+	for kind, want := range map[string]string{trialFlipTable: "damaged", trialLoneLog: "damaged",
+		trialFull: "No space", trialSyncError: "IO error", trialOldCopy: "", trialLoneCopy: "", trialKill: ""} {
 		if got := namedIn([]byte(log), kind); want == "" && got != "" || !strings.Contains(got, want) {
 			t.Errorf("%s: %q", kind, got)
 		}
@@ -133,7 +142,8 @@ func TestNamedIn(t *testing.T) {
 
 func TestNoteDown(t *testing.T) {
 	f := found{}
-	for _, n := range []noted{{Text: "EIO of all"}, {Text: "3 calls met it", Hits: 3}, {Text: endedMark + "meanwhile: killed"}, {}} {
+	for _, n := range []noted{{Text: "EIO of all"}, {Text: "3 calls met it", Hits: 3},
+		{Text: endedMark + "meanwhile: killed"}, {}} {
 		f = noteDown(f, trialWriteError, n)
 	}
 	if !f.Must || f.Hits != 3 || f.Ended != 1 || len(f.Notes) != 3 {
@@ -149,10 +159,13 @@ func TestNoteDown(t *testing.T) {
 // The rounds' faults of disks are added up by kind, and numbered in the run.
 func TestDisksAreReported(t *testing.T) {
 	r := chaosReport{Faults: 4, Kinds: map[string]toll{}, Disks: map[string]diskToll{}}
-	one := report{Faults: []faultReport{{event: event{Kind: trialTorn}}, {event: event{Kind: trialTorn, Heal: true, Disk: &found{Whole: time.Second}}}, {event: event{Kind: trialFlipLog}},
-		{event: event{Kind: trialFlipLog, Heal: true}}, {event: event{Kind: trialFlipLog, Heal: true, Disk: &found{Must: true, Ended: 2, Wrong: []string{"it says nothing"}, Notes: []string{"bit 3"}}}}}}
+	one := report{Faults: []faultReport{{event: event{Kind: trialTorn}}, {event: event{Kind: trialTorn, Heal: true,
+		Disk: &found{Whole: time.Second}}}, {event: event{Kind: trialFlipLog}},
+		{event: event{Kind: trialFlipLog, Heal: true}}, {event: event{Kind: trialFlipLog, Heal: true,
+			Disk: &found{Must: true, Ended: 2, Wrong: []string{"it says nothing"}, Notes: []string{"bit 3"}}}}}}
 	r = addRound(r, one, nil)
-	if r.Faults != 6 || len(r.Trials) != 2 || r.Trials[1].Number != 6 || r.Disks[trialFlipLog] != (diskToll{Tried: 1, Met: 1, Ended: 1, Bad: 1}) || r.Disks[trialTorn].Whole != time.Second {
+	if r.Faults != 6 || len(r.Trials) != 2 || r.Trials[1].Number != 6 || r.Disks[trialFlipLog] != (diskToll{Tried: 1,
+		Met: 1, Ended: 1, Bad: 1}) || r.Disks[trialTorn].Whole != time.Second {
 		t.Errorf("%+v", r)
 	}
 	if text := disksText(r); !strings.Contains(text, "fault 6, disk-flip-wal: it says nothing (bit 3)") {
@@ -163,7 +176,8 @@ func TestDisksAreReported(t *testing.T) {
 func TestGist(t *testing.T) {
 	for text, want := range map[string]string{
 		"process db-1 (exit status 1; the end of x/db-1.log:\n  level=INFO msg=a\n  node: store: Corruption\n) ended before it served": "node: store: Corruption",
-		"it does not serve": "it does not serve", "process db-1: died by itself: db-1 (exit status 2; the end of x:\n  panic\n)": "panic"} {
+		"it does not serve": "it does not serve",
+		"process db-1: died by itself: db-1 (exit status 2; the end of x:\n  panic\n)": "panic"} {
 		if got := gist(errors.New(text)); got != want {
 			t.Errorf("%q: %q", text, got)
 		}

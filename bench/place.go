@@ -52,10 +52,14 @@ type stored struct {
 	Size int64
 }
 
-// pickFile returns the file of a kind that a random number chooses. Of logs it is the newest three times in four, which is the one that is written, else any,
-// those in the archive included. Of MANIFESTs and OPTIONS it is the newest, since the others are not in use.
+// pickFile returns the file of a kind that a random number chooses. Of logs it is the newest three times in four,
+// which is the one that is written, else any, those in the archive included. Of MANIFESTs and OPTIONS it is the
+// newest, since the others are not in use.
 func pickFile(files []stored, kind string, chance uint64) (stored, bool) {
-	fit := slices.DeleteFunc(slices.Clone(files), func(f stored) bool { return fileKind(f.Name) != kind || f.Size == 0 })
+	fit := slices.DeleteFunc(slices.Clone(files), func(f stored) bool {
+		return fileKind(f.Name) != kind ||
+			f.Size == 0
+	})
 	if len(fit) == 0 {
 		return stored{}, false
 	}
@@ -71,8 +75,8 @@ func pickFile(files []stored, kind string, chance uint64) (stored, bool) {
 // span is a part of a file.
 type span struct{ From, To int64 }
 
-// The end of a table file of format 5 (rocksdb/table/format.h): a checksum type, two handles of blocks (their offsets and sizes as varints) and padding, 41
-// bytes in all, then the format and a magic number.
+// The end of a table file of format 5 (rocksdb/table/format.h): a checksum type, two handles of blocks (their offsets
+// and sizes as varints) and padding, 41 bytes in all, then the format and a magic number.
 const (
 	footerBytes  = 53
 	magicBytes   = 12 // of format and magic number
@@ -91,15 +95,16 @@ func handleAt(b []byte, before int64) (span, []byte, bool) {
 	return span{int64(from), int64(from + size)}, b[n+m:], true
 }
 
-// filterIn returns the handle of the filter's block in the block that lists such blocks: entries of the lengths of what the key shares with the one before and does
-// not share and of the value, then these. nil: there is none.
+// filterIn returns the handle of the filter's block in the block that lists such blocks: entries of the lengths of
+// what the key shares with the one before and does not share and of the value, then these. nil: there is none.
 func filterIn(list []byte) []byte {
 	for len(list) > 0 {
 		shared, a := binary.Uvarint(list)
 		own, b := binary.Uvarint(list[max(a, 0):])
 		value, c := binary.Uvarint(list[max(a, 0)+max(b, 0):])
 		head := a + b + c
-		if a <= 0 || b <= 0 || c <= 0 || shared > 0 || own > uint64(len(list)) || value > uint64(len(list)) || own+value > uint64(len(list)-head) {
+		if a <= 0 || b <= 0 || c <= 0 || shared > 0 || own > uint64(len(list)) || value > uint64(len(list)) ||
+			own+value > uint64(len(list)-head) {
 			return nil
 		}
 		key, rest := list[head:head+int(own)], list[head+int(own):]
@@ -145,7 +150,8 @@ func pickBit(s span, chance uint64) (at int64, bit uint) {
 	return s.From + int64((chance>>3)%uint64(max(1, s.To-s.From))), uint(chance & 7)
 }
 
-// cutTo returns how long a file is after a power loss: between what was synced and what was written, by a random number.
+// cutTo returns how long a file is after a power loss: between what was synced and what was written, by a random
+// number.
 func cutTo(size int64, s synced, chance uint64) int64 {
 	if !s.Known || s.Bytes >= size {
 		return size

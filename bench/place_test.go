@@ -10,7 +10,8 @@ import (
 )
 
 func TestFileKinds(t *testing.T) {
-	for name, want := range map[string]string{"000012.log": fileLog, "archive/000007.log": fileLog, "000008.sst": fileTable, "MANIFEST-000005": fileManifest, "CURRENT": fileCurrent,
+	for name, want := range map[string]string{"000012.log": fileLog, "archive/000007.log": fileLog,
+		"000008.sst": fileTable, "MANIFEST-000005": fileManifest, "CURRENT": fileCurrent,
 		"OPTIONS-000041": fileOptions, "LOCK": "", "LOG": "", "000008.dbtmp": "", "OPTIONS": ""} {
 		if got := fileKind(name); got != want {
 			t.Errorf("%s is of kind %q, expected %q", name, got, want)
@@ -19,7 +20,8 @@ func TestFileKinds(t *testing.T) {
 }
 
 func TestPickFile(t *testing.T) {
-	files := []stored{{"MANIFEST-000005", 10}, {"000012.log", 100}, {"archive/000007.log", 70}, {"000010.log", 0}, {"000003.sst", 5}, {"000009.sst", 5}, {"CURRENT", 16},
+	files := []stored{{"MANIFEST-000005", 10}, {"000012.log", 100}, {"archive/000007.log", 70}, {"000010.log", 0},
+		{"000003.sst", 5}, {"000009.sst", 5}, {"CURRENT", 16},
 		{"MANIFEST-000011", 20}, {"LOCK", 0}}
 	seen := map[string]int{}
 	for _, kind := range []string{fileLog, fileTable, fileManifest, fileCurrent} {
@@ -34,7 +36,8 @@ func TestPickFile(t *testing.T) {
 			seen[f.Name]++
 		}
 	}
-	if seen["000012.log"] < 48 || seen["archive/000007.log"] == 0 || seen["000003.sst"] == 0 || seen["000009.sst"] == 0 || seen["MANIFEST-000005"] > 0 {
+	if seen["000012.log"] < 48 || seen["archive/000007.log"] == 0 || seen["000003.sst"] == 0 ||
+		seen["000009.sst"] == 0 || seen["MANIFEST-000005"] > 0 {
 		t.Errorf("chosen: %v", seen)
 	}
 	if f, there := pickFile(files, fileOptions, 1); there {
@@ -50,19 +53,23 @@ func TestTableParts(t *testing.T) {
 	}
 	parts := map[string]span{}
 	for _, part := range tableParts {
-		if parts[part], err = tablePart(file, part); err != nil || parts[part].From >= parts[part].To || parts[part].To > int64(len(file)) {
+		if parts[part], err = tablePart(file, part); err != nil || parts[part].From >= parts[part].To ||
+			parts[part].To > int64(len(file)) {
 			t.Fatalf("%s: %+v, %v", part, parts[part], err)
 		}
 	}
 	size := int64(len(file))
-	data, filter, index, footer, magic := parts[partData], parts[partFilter], parts[partIndex], parts[partFooter], parts[partMagic]
-	if data.From != 0 || data.To > filter.From || filter.To > index.From || index.To > footer.From || footer.From != size-53 || footer.To > magic.From || magic.To != size {
+	data, filter, index, footer, magic := parts[partData], parts[partFilter], parts[partIndex], parts[partFooter],
+		parts[partMagic]
+	if data.From != 0 || data.To > filter.From || filter.To > index.From || index.To > footer.From ||
+		footer.From != size-53 || footer.To > magic.From || magic.To != size {
 		t.Errorf("%d bytes: %+v", size, parts)
 	}
 	if end := file[data.To-blockTrailer:]; filter.From != data.To && !bytes.Contains(end, []byte("rocksdb")) {
 		t.Errorf("between data and filter there is something: %+v", parts)
 	}
-	for _, bad := range [][]byte{nil, file[:20], file[:size-1], append(bytes.Clone(file[:size-1]), 0), append(append(bytes.Clone(file[:footer.From+1]), bytes.Repeat([]byte{0xff}, 40)...), file[magic.From:]...)} {
+	for _, bad := range [][]byte{nil, file[:20], file[:size-1], append(bytes.Clone(file[:size-1]), 0),
+		append(append(bytes.Clone(file[:footer.From+1]), bytes.Repeat([]byte{0xff}, 40)...), file[magic.From:]...)} {
 		if s, err := tablePart(bad, partIndex); !errors.Is(err, errFault) {
 			t.Errorf("%d bytes that are no table: %+v, %v", len(bad), s, err)
 		}
@@ -117,8 +124,10 @@ func TestWhatMustBeMet(t *testing.T) {
 		s        step
 		at, size int64
 		want     bool
-	}{{step{File: fileLog}, 100, 40_000, true}, {step{File: fileLog}, 33_000, 40_000, false}, {step{File: fileLog}, 100, 30_000, false}, {step{File: fileOptions}, 5, 1000, false},
-		{step{File: fileTable, Part: partFilter}, 5, 1000, false}, {step{File: fileTable, Part: partIndex}, 5, 1000, true}, {step{File: fileManifest}, 5, 1000, true}, {step{File: fileCurrent}, 5, 16, true}} {
+	}{{step{File: fileLog}, 100, 40_000, true}, {step{File: fileLog}, 33_000, 40_000, false}, {step{File: fileLog},
+		100, 30_000, false}, {step{File: fileOptions}, 5, 1000, false},
+		{step{File: fileTable, Part: partFilter}, 5, 1000, false}, {step{File: fileTable, Part: partIndex}, 5, 1000,
+			true}, {step{File: fileManifest}, 5, 1000, true}, {step{File: fileCurrent}, 5, 16, true}} {
 		if got := mustBeMet(c.s, c.at, c.size); got != c.want {
 			t.Errorf("%+v", c)
 		}

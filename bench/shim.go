@@ -71,7 +71,8 @@ const (
 	controlLength = wordBytes * (wordTable + tableEntries*entryWords)
 )
 
-// buildShim compiles the shim into a folder with the C compiler of this machine (CC, or cc) and returns the library's path.
+// buildShim compiles the shim into a folder with the C compiler of this machine (CC, or cc) and returns the library's
+// path.
 func buildShim(dir string) (string, error) {
 	compiler := os.Getenv("CC")
 	if compiler == "" {
@@ -83,7 +84,8 @@ func buildShim(dir string) (string, error) {
 	}
 	out, err := exec.Command(compiler, "-shared", "-fPIC", "-O2", "-o", library, source, "-ldl").CombinedOutput()
 	if err != nil {
-		return "", fmt.Errorf("%w: they need a C compiler (cc, or what CC names): %s: %w: %s", errShim, compiler, err, out)
+		return "", fmt.Errorf("%w: they need a C compiler (cc, or what CC names): %s: %w: %s", errShim, compiler, err,
+			out)
 	}
 	return library, nil
 }
@@ -97,23 +99,26 @@ func makeControl(path string) error {
 	return err
 }
 
-// shims builds the shim and returns the beginning of each node's command line: it lets the disk under the node's folder fail, and gives the node a small cache, so that
-// reads reach the disk.
+// shims builds the shim and returns the beginning of each node's command line: it lets the disk under the node's
+// folder fail, and gives the node a small cache, so that reads reach the disk.
 func shims(p clusterPlan) ([][]string, error) {
 	library, err := buildShim(p.Dir)
 	wraps := [][]string{}
 	for _, name := range p.Names {
 		control := controlOf(p, name)
 		err = errors.Join(err, makeControl(control))
-		wraps = append(wraps, []string{"env", "LD_PRELOAD=" + library, "SHIM_CONTROL=" + control, "SHIM_FOLDER=" + filepath.Join(p.Dir, name), "TANDEM_CACHE_MB=1"})
+		wraps = append(wraps, []string{"env", "LD_PRELOAD=" + library, "SHIM_CONTROL=" + control,
+			"SHIM_FOLDER=" + filepath.Join(p.Dir, name), "TANDEM_CACHE_MB=1"})
 	}
 	return wraps, err
 }
 
-// ruleWords returns a rule as the shim reads it, without its operations, which are written when the rest is there; the counters begin anew.
+// ruleWords returns a rule as the shim reads it, without its operations, which are written when the rest is there; the
+// counters begin anew.
 func ruleWords(r rule) []byte {
 	b := []byte{}
-	for _, word := range []uint64{r.Files, r.Action, uint64(r.Error), uint64(r.Slow.Microseconds()), r.Every, r.Most, 0, 0} {
+	for _, word := range []uint64{r.Files, r.Action, uint64(r.Error), uint64(r.Slow.Microseconds()), r.Every, r.Most,
+		0, 0} {
 		b = binary.NativeEndian.AppendUint64(b, word)
 	}
 	return b
@@ -172,7 +177,8 @@ func checkShims(p clusterPlan) error {
 	for _, name := range p.Names {
 		s, err := readShim(controlOf(p, name))
 		if err == nil && s.Loads == 0 {
-			err = fmt.Errorf("%w: %s runs without the library that was to be loaded before the C library", errShim, name)
+			err = fmt.Errorf("%w: %s runs without the library that was to be loaded before the C library", errShim,
+				name)
 		}
 		if err != nil {
 			return err

@@ -68,7 +68,8 @@ func startTrier(t *testing.T) trier {
 		t.Fatal(err)
 	}
 	program := filepath.Join(dir, "try")
-	if out, err := exec.Command("cc", "-O1", "-o", program, filepath.Join("shim", "try.c")).CombinedOutput(); err != nil {
+	if out, err := exec.Command("cc", "-O1", "-o", program, filepath.Join("shim",
+		"try.c")).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	cmd := exec.Command(program)
@@ -119,8 +120,10 @@ func TestShimFails(t *testing.T) {
 		ops  uint64
 		call string
 		well string
-	}{{opsRead, "pread %d 10", "10 -"}, {opsWrite, "write %d 10", "10 -"}, {opsWrite, "pwrite %d 10", "10 -"}, {opsSync, "fsync %d 0", "0 -"},
-		{opsSync, "fdatasync %d 0", "0 -"}, {opsSync, "range %d 10", "0 -"}, {opsAllocate, "fallocate %d 4096", "0 -"}} {
+	}{{opsRead, "pread %d 10", "10 -"}, {opsWrite, "write %d 10", "10 -"}, {opsWrite, "pwrite %d 10", "10 -"},
+		{opsSync, "fsync %d 0", "0 -"},
+		{opsSync, "fdatasync %d 0", "0 -"}, {opsSync, "range %d 10", "0 -"}, {opsAllocate, "fallocate %d 4096",
+			"0 -"}} {
 		for i := range names {
 			p.rule(t, rule{Ops: c.ops, Files: kinds[i], Action: actFail, Error: syscall.EIO})
 			for k := range outside + 1 {
@@ -145,7 +148,8 @@ func TestShimFails(t *testing.T) {
 		}
 	}
 	p.rule(t, rule{Ops: opsRename, Files: filesCurrent, Action: actFail, Error: syscall.ENOSPC})
-	if got := p.ask(t, "rename %s %s", filepath.Join(p.folder, "LOCK"), filepath.Join(p.folder, "CURRENT")); got != "-1 ENOSPC" {
+	if got := p.ask(t, "rename %s %s", filepath.Join(p.folder, "LOCK"), filepath.Join(p.folder,
+		"CURRENT")); got != "-1 ENOSPC" {
 		t.Error(got)
 	}
 	p.rule(t, rule{Ops: opsAllocate, Files: filesAll, Action: actFail, Error: syscall.ENOSPC})
@@ -176,7 +180,8 @@ func TestShimSometimes(t *testing.T) {
 		t.Errorf("one in three, two at most: %v", got)
 	}
 	p.rule(t, rule{Ops: opsWrite, Files: filesLog, Action: actShort, Error: syscall.ENOSPC, Most: 1})
-	if got := []string{p.ask(t, "write 0 100"), p.ask(t, "write 0 50"), p.ask(t, "write 0 50")}; strings.Join(got, ",") != "50 -,-1 ENOSPC,50 -" {
+	if got := []string{p.ask(t, "write 0 100"), p.ask(t, "write 0 50"), p.ask(t, "write 0 50")}; strings.Join(got,
+		",") != "50 -,-1 ENOSPC,50 -" {
 		t.Errorf("a write that is cut short: %v", got)
 	}
 	p.rule(t, rule{Ops: opsSync, Files: filesLog, Action: actSlow, Slow: time.Millisecond})
@@ -201,7 +206,8 @@ func TestShimSometimes(t *testing.T) {
 	}
 }
 
-// A power loss takes what was not synced, and nothing else; what was written before a failed sync never counts as synced.
+// A power loss takes what was not synced, and nothing else; what was written before a failed sync never counts as
+// synced.
 func TestShimKnowsWhatIsSynced(t *testing.T) {
 	p := startTrier(t)
 	for i, name := range []string{"000004.log", "MANIFEST-000005"} {
@@ -228,7 +234,8 @@ func TestShimKnowsWhatIsSynced(t *testing.T) {
 			}
 			left[f.Name] = cutTo(f.Size, p.state(t).Synced[inode], chance*37)
 		}
-		if left["000004.log"] < 1500 || left["000004.log"] > 1800 || left["MANIFEST-000005"] < 1000 || left["MANIFEST-000005"] > 1500 {
+		if left["000004.log"] < 1500 || left["000004.log"] > 1800 || left["MANIFEST-000005"] < 1000 ||
+			left["MANIFEST-000005"] > 1500 {
 			t.Fatalf("a power loss leaves %v", left)
 		}
 		lengths[left["000004.log"]] = true
@@ -264,7 +271,8 @@ func TestShimNeedsACompiler(t *testing.T) {
 	}
 }
 
-// RocksDB's own calls go through the shim: in a node that starts and writes, every kind of operation meets its rule, and what it has synced is known.
+// RocksDB's own calls go through the shim: in a node that starts and writes, every kind of operation meets its rule,
+// and what it has synced is known.
 func TestShimMeetsRocksDB(t *testing.T) {
 	plan := planTest(t, 3)
 	wraps, err := shims(plan)
@@ -279,11 +287,13 @@ func TestShimMeetsRocksDB(t *testing.T) {
 	}
 	control := controlOf(plan, plan.Names[0])
 	for _, ops := range []uint64{opsWrite, opsSync} { // a slow call is one that the rule has met
-		if err := setRule(control, rule{Ops: ops, Files: filesLog, Action: actSlow, Slow: time.Microsecond}); err != nil {
+		if err := setRule(control, rule{Ops: ops, Files: filesLog, Action: actSlow,
+			Slow: time.Microsecond}); err != nil {
 			t.Fatal(err)
 		}
 		for i, end := 0, time.Now().Add(patience); ; i++ {
-			_, _ = c.ask("POST", "/api/user/", userJSON(user{fmt.Sprintf("u%d-%d", ops, i), "n", "e", 1})) // whatever comes of it
+			// whatever comes of it
+			_, _ = c.ask("POST", "/api/user/", userJSON(user{fmt.Sprintf("u%d-%d", ops, i), "n", "e", 1}))
 			s, err := readShim(control)
 			if err != nil || time.Now().After(end) {
 				t.Fatalf("no call of kind %d met the shim: %v", ops, err)
@@ -297,7 +307,8 @@ func TestShimMeetsRocksDB(t *testing.T) {
 	logs := 0
 	for _, f := range filesIn(filepath.Join(plan.Dir, plan.Names[0])) {
 		inode, gone := inodeOf(filepath.Join(plan.Dir, plan.Names[0], f.Name))
-		if at := state.Synced[inode]; err == nil && gone == nil && fileKind(f.Name) == fileLog && at.Known && at.Bytes > 0 {
+		if at := state.Synced[inode]; err == nil && gone == nil && fileKind(f.Name) == fileLog && at.Known &&
+			at.Bytes > 0 {
 			logs++
 		}
 	}
