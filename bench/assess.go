@@ -51,13 +51,16 @@ func assess(o outcome, j job, f LoadFlags, began time.Time, out chan<- report) {
 	h, counts, n := checked{}, []string(nil), 0
 	if j.Check {
 		done, initial := make(chan checked, 1), believed{Known: j.Load}
-		go checkHistories(o.Samples, initial, f.CheckTimeout, filepath.Join(f.Out, violationPage), done)
+		go checkHistories(o.Samples, initial, f.CheckTimeout, filepath.Join(f.Out, violationPage), j.Early, done)
 		if !j.Shared {
 			counts, n = checkCounts(o.Samples, o.Base)
 		}
 		h = <-done
 	}
 	wrong, unproven := wrongOf(o, j, h, counts)
+	if isClosed(j.Early) {
+		unproven = nil // there was no time for it, and nothing passes
+	}
 	go makeReport(o, began, h, wrong, unproven, n, f.MostStall, out)
 }
 

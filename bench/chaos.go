@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"tandem/shard"
 )
 
 // ChaosCommand lets nodes and their disks fail at random moments under load.
@@ -24,34 +26,60 @@ type ChaosCommand struct {
 	GoOn   bool          `name:"go-on" help:"After something wrong go on with a cluster anew, to see how often each kind of fault fails."`
 }
 
-// Run starts a cluster whose processes reach each other through proxies, lets faults happen to it, and prints what they cost. What is wrong with a cluster, or may
-// lack what its only copy had, is left as it is: it goes on with another one, if it goes on.
-func (c ChaosCommand) Run() error {
-	kinds, err := kindsOf(c.Kinds)
-	if err == nil {
-		err = os.MkdirAll(c.Out, 0o755)
+// Run lets faults happen to a cluster of its own, one after the other, and prints what they cost.
+func (asked ChaosCommand) Run(e ending) error {
+	c := asked
+	nodes := min(max(c.Nodes, 1), shard.MaxShards)
+	files, unknown := openFiles()
+	connections, _, tooMany := connectionsFor(c.Connections, filesOf(nodes), files)
+	kinds, strange := kindsOf(c.Kinds)
+	err := firstOf(checkChaos(c), checkLoad(c.LoadFlags), checkCluster("--nodes", c.Nodes, cells.Shards), unknown, tooMany, strange)
+	if err != nil {
+		return err
+	}
+	list, err := planTrials(c.Seed, kinds, c.Each, nodeNames(nodes))
+	if c.Connections = connections; err == nil {
+		err = tryFolder("--out", c.Out)
 	}
 	if err != nil {
 		return err
 	}
-	l, list, spent := lease{End: func() {}}, []trial{}, true
+	made := make(chan chaosReport, 1)
+	go makeTrials(c, list, e, made)
+	total := <-made
+	if total.Clusters == 0 {
+		return total.failed
+	}
+	v := chaosVerdict(total, c.Strict, len(list))
+	text, err := json.MarshalIndent(total, "", "  ")
+	if err == nil {
+		err = os.WriteFile(filepath.Join(c.Out, "chaos.json"), append(text, '\n'), 0o644)
+	}
+	fmt.Print(chaosText(total), disksText(total), v.Word, "\n") // when the file is there: whoever is to read it may be gone
+	if v.Code == exitWrong || err == nil && v.Code != exitPass {
+		return v
+	}
+	return err
+}
+
+// makeTrials starts a cluster whose processes reach each other through proxies, makes trials with it in rounds, and sends what they have shown. What is wrong with a
+// cluster, or may lack what its only copy had, is left as it is: the rest is made with another one, if it goes on.
+func makeTrials(c ChaosCommand, list []trial, e ending, out chan<- chaosReport) {
+	l, spent, disks := lease{End: func() {}}, true, slices.ContainsFunc(list, func(t trial) bool { return isDisk(t.Kind) })
 	total := chaosReport{Began: time.Now(), Seed: c.Seed, Budget: c.Budget, Kinds: map[string]toll{}, Disks: map[string]diskToll{}, users: map[string]user{}}
 	w := workloadOf(c.LoadFlags, "crud")
-	for total.UsersSeed = w.Users; total.Faults < len(list) || total.Clusters == 0; w.Users++ {
+	for total.UsersSeed = w.Users; total.Faults < len(list); w.Users++ {
 		if spent {
 			l.End()
 			own := make(chan lease, 1)
-			go openFaulty(c.Nodes, c.Bin, clusterFolder(c.Out, total.Clusters), slices.ContainsFunc(kinds, isDisk), own)
+			go openFaulty(c.Nodes, c.Bin, clusterFolder(c.Out, total.Clusters), disks, e, own)
 			if l = <-own; l.Err != nil {
-				break
-			}
-			if list, l.Err = planTrials(c.Seed, kinds, c.Each, l.Plan.Names); l.Err != nil || len(list) == 0 {
 				break
 			}
 			total.Clusters, total.users = total.Clusters+1, map[string]user{}
 		}
 		done, before, part := make(chan chaosReport, 1), total, roundOf(list[total.Faults:], c.Round)
-		go chaosRound(c, l, w, part, total, done)
+		go chaosRound(c, l, w, part, total, e.Early, done)
 		total = <-done
 		fmt.Printf("%4d of %d faults, %d requests, %d beyond %v, longest %v; %d histories judged, %d wrong\n", total.Faults, len(list), total.Requests,
 			total.Beyond, c.Budget, short(total.Max), total.Histories.Users, len(total.Wrong))
@@ -60,25 +88,19 @@ func (c ChaosCommand) Run() error {
 			break
 		}
 	}
-	defer l.End()
-	if l.Err != nil {
-		return l.Err
-	}
-	if ended := make(chan chaosReport, 1); !spent {
+	if total.failed = l.Err; l.Err == nil && !spent {
+		ended := make(chan chaosReport, 1)
 		go endChaos(total, l, ended)
 		total = <-ended
 	}
-	fmt.Print(chaosText(total), disksText(total))
-	v := chaosVerdict(total, c.Strict, len(list))
-	fmt.Println(v.Word)
-	text, err := json.MarshalIndent(total, "", "  ")
-	if err == nil {
-		err = os.WriteFile(filepath.Join(c.Out, "chaos.json"), append(text, '\n'), 0o644)
+	switch {
+	case errors.Is(l.Err, errProcess):
+		total.Wrong = append(total.Wrong, "another cluster: "+l.Err.Error())
+	case l.Err != nil && !errors.Is(l.Err, errInterrupted):
+		total.Short = append(total.Short, "another cluster: "+l.Err.Error())
 	}
-	if err == nil && v.Code != exitPass {
-		return v
-	}
-	return err
+	l.End()
+	out <- total
 }
 
 // clusterFolder returns the folder of a cluster of a run; the first has no number.
@@ -106,8 +128,12 @@ func chaosVerdict(r chaosReport, strict bool, wanted int) verdict {
 	switch {
 	case len(r.Wrong) > 0:
 		return verdict{Code: exitWrong, Word: "FAIL: something is wrong", Reasons: r.Wrong}
+	case len(r.Short) > 0:
+		return verdict{Code: exitLagged, Word: "NOT JUDGED: it failed for what this machine lacked: " + r.Short[0], Reasons: r.Short}
 	case r.Faults < wanted:
 		return verdict{Code: exitUsage, Word: "it was ended early; nothing was wrong until then"}
+	case strict && len(r.Lagged) > 0:
+		return verdict{Code: exitLagged, Word: words[exitLagged] + ": " + r.Lagged[0], Reasons: r.Lagged}
 	case strict && r.Beyond > 0:
 		return verdict{Code: exitBudget, Word: words[exitBudget]}
 	}
@@ -115,9 +141,9 @@ func chaosVerdict(r chaosReport, strict bool, wanted int) verdict {
 }
 
 // chaosRound loads the cluster while some faults happen, reads everything back, judges the histories and adds it all to a report.
-func chaosRound(c ChaosCommand, l lease, w workload, part []trial, r chaosReport, out chan<- chaosReport) {
+func chaosRound(c ChaosCommand, l lease, w workload, part []trial, r chaosReport, early <-chan struct{}, out chan<- chaosReport) {
 	j := jobOf(c.LoadFlags, w, "http://"+l.Plan.HTTP, c.Rate, 0)
-	j.Width, j.Show = time.Second, showTo(c.Quiet || !onTerminal(os.Stderr), nil)
+	j.Early, j.Width, j.Show = early, time.Second, showTo(c.Quiet || !onTerminal(os.Stderr), nil)
 	if onTerminal(os.Stderr) && !c.Quiet {
 		j.Show = showPlain(os.Stderr)
 	}
@@ -129,7 +155,14 @@ func chaosRound(c ChaosCommand, l lease, w workload, part []trial, r chaosReport
 	ran, made, began := make(chan outcome, 1), make(chan report, 1), time.Now()
 	go conduct(j, ran)
 	o := <-ran
-	if r.Stopped = errors.Is(o.Err, errInterrupted); o.Err != nil && !r.Stopped {
+	for len(l.Short) > 0 {
+		o.Short = append(o.Short, (<-l.Short).Error())
+	}
+	lacked := errors.Is(o.Err, errOwn)
+	switch r.Stopped = lacked || errors.Is(o.Err, errInterrupted); {
+	case lacked:
+		o.Short = append(o.Short, o.Err.Error())
+	case o.Err != nil && !r.Stopped:
 		r.Wrong = append(r.Wrong, o.Err.Error())
 	}
 	sick := errors.Is(o.Err, errDisk) // of what follows from that no more is said
@@ -155,7 +188,13 @@ func chaosRound(c ChaosCommand, l lease, w workload, part []trial, r chaosReport
 // endChaos holds what was read back in all rounds against the whole list of users, and compares all digests.
 func endChaos(r chaosReport, l lease, out chan<- chaosReport) {
 	walked, compared := make(chan string, 1), make(chan digests, 1)
-	go walkUsers(newClient("http://"+l.Plan.HTTP, 1, true, pageTimeout, time.Now()), r.users, 0, walked)
+	c := newClient("http://"+l.Plan.HTTP, 1, true, pageTimeout, time.Now())
+	defer c.Close()
+	if r.Stopped {
+		walked <- ""
+	} else {
+		go walkUsers(c, r.users, 0, walked)
+	}
 	if listed := <-walked; listed != "" && len(r.Wrong) == 0 && !r.Stopped {
 		r.Wrong = append(r.Wrong, "in the end: "+listed)
 	}

@@ -248,10 +248,6 @@ func disturb(at site, s step, out chan<- noted) {
 		out <- noted{Text: fmt.Sprintf("%d calls met it", state.Hits), Hits: state.Hits, Err: err}
 	case faultScrub:
 		go scrub(at.Plan, s.Node, out)
-	case faultSettle:
-		synced := make(chan error, 1)
-		go awaitSync(at.Plan.Addrs, at.Limit, synced)
-		out <- noted{Err: <-synced}
 	case faultStart, faultRevive:
 		go startAgain(at, s, out)
 	case faultLook:

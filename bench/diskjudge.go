@@ -124,25 +124,25 @@ func logSince(p clusterPlan, node string, from int64) []byte {
 const loneSettle = 10 * time.Second
 
 // tryDiskFault makes a trial of a disk. Nothing else is wrong with the cluster when it begins, so that it hits one
-// copy only.
+// copy only. When quit is closed all disks are made well, all nodes run, and nothing is judged.
 func tryDiskFault(t trial, at site, begin time.Time, events chan<- event, quit <-chan struct{}, done chan<- error) {
 	f, flip, from, failed := found{Must: t.Kind == trialOldCopy || t.Kind == trialLoneCopy}, flipped{},
 		logSize(at.Plan, t.Node), error(nil)
-	folder, list := filepath.Join(at.Plan.Dir, t.Node), diskStages[t.Kind](t, at.Plan.Names)
+	folder, list, withdrawn := filepath.Join(at.Plan.Dir, t.Node), diskStages[t.Kind](t, at.Plan.Names), false
 	// what the older copy serves without the newer one counts, too
 	for i := 0; i < len(list) && (failed == nil || isLone(t.Kind)); i++ {
-		now := list[i]
+		ready := make(chan error, 1)
+		go awaitStage(list[i], at, ready)
 		select {
-		case <-time.After(now.Wait):
-		case <-quit:
-		}
-		if synced := make(chan error, 1); now.Whole {
-			go awaitSync(at.Plan.Addrs, at.Limit, synced)
-			if err := <-synced; err != nil { // nothing has been done yet, or what was done before is borne
+		case err := <-ready:
+			if err != nil { // nothing has been done yet, or what was done before is borne
 				done <- err
 				return
 			}
+		case <-quit:
+			list, quit, withdrawn = append(list[:i:i], withdrawal(at.Plan.Names)...), nil, true
 		}
+		now := list[i]
 		if first := now.Steps[0]; first.Kind == faultStart && flip.Must {
 			f.Must = f.Must || whereIs(folder, flip) != ""
 		}
@@ -163,6 +163,10 @@ func tryDiskFault(t trial, at site, begin time.Time, events chan<- event, quit <
 		e.Took = time.Since(begin) - e.At
 		events <- e
 	}
+	if withdrawn {
+		done <- nil
+		return
+	}
 	judged, last := make(chan found, 1), event{Kind: t.Kind, Text: "in sync", Heal: true, At: time.Since(begin)}
 	go endDiskFault(t, at, f, flip, from, failed, judged)
 	f = <-judged
@@ -173,6 +177,16 @@ func tryDiskFault(t trial, at site, begin time.Time, events chan<- event, quit <
 		return
 	}
 	done <- nil
+}
+
+// awaitStage waits until a stage can begin.
+func awaitStage(s stage, at site, ready chan<- error) {
+	time.Sleep(s.Wait)
+	if !s.Whole {
+		ready <- nil
+		return
+	}
+	go awaitSync(at.Plan.Addrs, at.Limit, ready)
 }
 
 // endDiskFault waits until the cluster is in sync again and sends what is found then. A bit that the node did not meet

@@ -165,11 +165,21 @@ func everyNode(t trial, wait time.Duration, kind string, names []string) stage {
 	return all
 }
 
+// withdrawal makes all disks well and lets all nodes run, wherever the trial of a disk was.
+func withdrawal(names []string) []stage {
+	cure, revive := stage{}, stage{}
+	for _, name := range names {
+		cure.Steps = append(cure.Steps, step{Kind: faultCure, Node: name})
+		revive.Steps = append(revive.Steps, step{Kind: faultRevive, Node: name})
+	}
+	return []stage{cure, revive}
+}
+
 // copyStages copies a stopped node's folder, lets it take part for a while, and puts the copy in its place; half of
 // the times all nodes lose their power before.
 func copyStages(t trial, names []string) []stage {
-	before := whole(single(t.Quiet, faultTerm, t.Node), single(0, faultCopy, t.Node), single(0, faultStart, t.Node),
-		single(0, faultSettle, ""))
+	before := whole(single(t.Quiet, faultTerm, t.Node), single(0, faultCopy, t.Node), single(0, faultStart, t.Node))
+	before = append(before, whole(single(0, faultLook, t.Node))...) // it has taken part from then on
 	if way(t, 0, 2) == 0 {
 		return append(before, whole(single(time.Second+t.Lasts, stops[way(t, 1, 2)], t.Node), single(0, faultPutBack,
 			t.Node), single(t.Lasts/4, faultStart, t.Node))...)

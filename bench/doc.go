@@ -18,6 +18,9 @@
 // The rooms, commands and what is shared by them first:
 //
 //	main.go      the commands and the exit codes
+//	ending.go    signals, and outputs that nobody reads any more: how a command ends before its time
+//	check.go     settings that cannot be (pure)
+//	limits.go    open files, memory, folders, suspensions: what this machine has for a run
 //	run.go       bench run: settings, cluster, job, report
 //	chaos.go     bench chaos: rounds of faults, and the end of all
 //	verify.go    bench verify
@@ -42,6 +45,8 @@
 //	drive.go     the schedule and the requests under way
 //	persist.go   an operation for each user, done again until it is answered
 //	rest.go      an operation as an HTTP request, and its answer
+//	target.go    the URL of a gateway, and the addresses of its host
+//	own.go       whose fault it is that there was no answer (pure)
 //	sample.go    what became of one request
 //	readback.go  every user read again in the end, their count and their list
 //	watch.go     when the generator itself did not run
@@ -56,6 +61,7 @@
 //	plan.go      a local cluster on paper: names, addresses, command lines (pure)
 //	process.go   one child process: launch, readiness, what its log says
 //	cluster.go   start, hold and stop a whole cluster
+//	guard.go     what ends a cluster when the bench that runs it is gone
 //	lease.go     a cluster for one run
 //	proxy.go     the connections between processes, which can be cut
 //	operate.go   faults as they are done: signals, starts, cuts, commands of the shell

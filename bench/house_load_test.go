@@ -25,7 +25,7 @@ import (
 const modulePath = "tandem"
 
 // rooms are our packages in the order in which they may depend on each other.
-var rooms = []string{"wire", "shard", "node", "gateway", "bench"}
+var rooms = []string{"wire", "wire/proc", "shard", "node", "gateway", "bench"}
 
 // housePackage is one of our packages, parsed and typed.
 type housePackage struct {
@@ -65,7 +65,8 @@ func (h houseImporter) Import(path string) (*types.Package, error) {
 func newHouse(t *testing.T, fset *token.FileSet) houseImporter {
 	t.Helper()
 	list := exec.Command("go", "list", "-e", "-export", "-deps", "-f", "{{.ImportPath}}={{.Export}}",
-		"./wire", "./shard", "./node", "./gateway", "./bench", "sync", "sync/atomic", "time", "math/rand", "os", "errors", "fmt", "bytes")
+		"./wire", "./wire/proc", "./shard", "./node", "./gateway", "./bench",
+		"sync", "sync/atomic", "time", "math/rand", "os", "errors", "fmt", "bytes")
 	list.Dir = ".."
 	var complaints bytes.Buffer
 	list.Stderr = &complaints

@@ -19,15 +19,20 @@ const (
 
 // ruleImports are the packages that a room must not import, by path or by the path's beginning before a slash.
 var ruleImports = map[string][]string{
-	"wire":    {"sync"},
-	"shard":   {"sync", "time", "net", "os", "math/rand"},
-	"node":    {"sync"},
-	"gateway": {"sync"},
-	"bench":   {"sync"},
+	"wire":      {"sync"},
+	"wire/proc": {"sync"},
+	"shard":     {"sync", "time", "net", "os", "math/rand"},
+	"node":      {"sync"},
+	"gateway":   {"sync"},
+	"bench":     {"sync"},
 }
 
 // ruleRooms are the packages of ours that a room may import.
-var ruleRooms = map[string][]string{"node": {"wire", "shard"}, "gateway": {"wire", "shard"}, "bench": {"wire", "shard"}}
+var ruleRooms = map[string][]string{
+	"node":    {"wire", "wire/proc", "shard"},
+	"gateway": {"wire", "wire/proc", "shard"},
+	"bench":   {"wire", "wire/proc", "shard"},
+}
 
 // checkImports holds who may import what.
 func checkImports(p housePackage) []breach {

@@ -61,6 +61,8 @@ func TestTheHouseRulesAreFound(t *testing.T) {
 		{"clock in the core", "shard", `import "time"; const a = time.Second`, "import: shard must not import time"},
 		{"chance in the core", "shard", `import "math/rand"; func a() int { return rand.Int() }`, "import: shard must not import math/rand"},
 		{"clock in the shell", "node", `import "time"; const a = time.Second`, ""},
+		{"sync beside the processes", "wire/proc", `import "sync"; func a(m *sync.Mutex) { m.Lock() }`, "import: wire/proc must not import sync"},
+		{"what processes share is alone", "wire/proc", `import _ "tandem/other"`, "room: wire/proc must not import tandem/other"},
 		{"wire is alone", "wire", `import _ "tandem/other"`, "room: wire must not import tandem/other"},
 		{"node knows no gateway", "node", `import _ "tandem/other"`, "room: node must not import tandem/other"},
 		{"long file", "node", strings.Repeat("\n", 400), "file size: 401 lines, at most 400 are allowed"},

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -24,7 +25,8 @@ type clusterPlan struct {
 	Shards         int
 	Names, Addrs   []string
 	Lists          []string
-	Wraps          [][]string // by node: the beginning of its command line, if it is to run under something
+	Wraps          [][]string      // by node: the beginning of its command line, if it is to run under something
+	Early          <-chan struct{} // is closed when its start is to end before all serve
 }
 
 // settle checks a plan and fills in what it leaves open: the folder of the binaries, the nodes' names and addresses, and
@@ -32,6 +34,9 @@ type clusterPlan struct {
 func settle(p clusterPlan) (clusterPlan, error) {
 	if err := shard.CheckLayout(shard.Layout{Nodes: p.Nodes, Shards: p.Shards}); err != nil {
 		return p, fmt.Errorf("%w: %w", errPlan, err)
+	}
+	if p.Port < 1 || p.Port+p.Nodes-1 > math.MaxUint16 {
+		return p, fmt.Errorf("%w: --port %d: expected 1 to %d, so that each of %d nodes has a port", errPlan, p.Port, math.MaxUint16-p.Nodes+1, p.Nodes)
 	}
 	if p.Bin == "" {
 		self, err := os.Executable()
@@ -55,8 +60,8 @@ func settle(p clusterPlan) (clusterPlan, error) {
 	if err != nil {
 		return p, fmt.Errorf("%w: the folder for its data: %w", errPlan, err)
 	}
+	p.Names = nodeNames(p.Nodes)
 	for i := range p.Nodes {
-		p.Names = append(p.Names, "db-"+strconv.Itoa(i))
 		p.Addrs = append(p.Addrs, net.JoinHostPort("127.0.0.1", strconv.Itoa(p.Port+i)))
 	}
 	return p, nil

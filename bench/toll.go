@@ -29,12 +29,15 @@ type chaosReport struct {
 	Users     int                 `json:"users"`
 	Digests   string              `json:"digests"`
 	Wrong     []string            `json:"wrong"`
+	Short     []string            `json:"shortages"` // what this machine lacked
+	Lagged    []string            `json:"lagged"`    // why rounds do not judge the budget
 	Stopped   bool                `json:"stopped"`
 	Missed    []missed            `json:"missed"`
 	Clusters  int                 `json:"clusters"`
 	Disks     map[string]diskToll `json:"disks,omitempty"`
 	Trials    []diskTrial         `json:"diskTrials,omitempty"`
 	users     map[string]user     // what was read back, for the end
+	failed    error               // why there is no further cluster
 }
 
 // toll is what the faults of one kind cost, a number for each fault.
@@ -120,6 +123,10 @@ func addRound(r chaosReport, one report, stalls []stall) chaosReport {
 	r.Max, r.Stall = max(r.Max, one.Budget.Max), max(r.Stall, one.Generator.Longest)
 	h, n := r.Histories, one.Histories
 	r.Histories = checked{h.Users + n.Users, h.Operations + n.Operations, h.Open + n.Open, h.Unknown + n.Unknown, h.Illegal + n.Illegal, n.First, n.Page}
+	r.Short = append(r.Short, one.Generator.Short...)
+	if one.Verdict.Code == exitLagged {
+		r.Lagged = append(r.Lagged, one.Verdict.Reasons...)
+	}
 	if one.Verdict.Code == exitWrong {
 		r.Wrong = append(r.Wrong, one.Verdict.Reasons...)
 	}

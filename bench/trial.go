@@ -139,5 +139,12 @@ func tryFault(t trial, at site, begin time.Time, events chan<- event, quit <-cha
 			return
 		}
 	}
-	go awaitSync(at.Plan.Addrs, at.Limit, done)
+	synced := make(chan error, 1)
+	go awaitSync(at.Plan.Addrs, at.Limit, synced)
+	select {
+	case err := <-synced:
+		done <- err
+	case <-quit: // the trials after it are not made
+		done <- nil
+	}
 }

@@ -44,6 +44,7 @@ type fakeStore struct {
 	done     map[wire.RequestID]*wire.Message
 	last     uint64
 	pageMost int                   // records that fit a page
+	pause    time.Duration         // before each page of a list
 	order    map[int][]wire.Record // by shard, as far as it was asked for since the last change
 }
 
@@ -91,7 +92,7 @@ func newNervousRig(t testing.TB, deadline, try, silence time.Duration) *rig {
 		r.nodes = append(r.nodes, n)
 		members = append(members, Member{n.name, n.listener.Addr().String()})
 	}
-	config := Config{Listen: "test", Cluster: "tandem", Shards: layout.Shards, Links: 2, Deadline: deadline, Try: try, Silence: silence, MaxConnections: 100}
+	config := Config{Listen: "test", Cluster: "tandem", Shards: layout.Shards, Links: 2, Deadline: deadline, Try: try, Silence: silence, MaxConnections: 100, Lists: 32, UnreadMB: 64, SlowKB: 1024}
 	r.room = open(config, members, layout, slog.New(slog.DiscardHandler))
 	server := httptest.NewServer(routes(r.room))
 	r.url = server.URL
@@ -209,6 +210,9 @@ func (n *fakeNode) serve(conn net.Conn) {
 			reply = n.store.answer(n.name, m)
 		}
 		reply.ID = m.ID
+		if m.Kind == wire.List && reply.Kind == wire.Page && !n.page(conn, reply) {
+			return
+		}
 		frames := wire.AppendFrame(nil, reply)
 		if m.Kind == wire.Hello && tells != nil {
 			frames = wire.AppendFrame(frames, &wire.Message{Kind: wire.Views, Views: tells})
@@ -217,6 +221,21 @@ func (n *fakeNode) serve(conn net.Conn) {
 			return
 		}
 	}
+}
+
+// page sends all pages of a list but the last, which it leaves in all.
+func (n *fakeNode) page(conn net.Conn, all *wire.Message) bool {
+	n.store.lock.Lock()
+	most, pause := n.store.pageMost, n.store.pause
+	n.store.lock.Unlock()
+	for time.Sleep(pause); len(all.Records) > most; time.Sleep(pause) {
+		part := *all
+		part.More, part.Records, all.Records = true, all.Records[:most], all.Records[most:]
+		if _, err := conn.Write(wire.AppendFrame(nil, &part)); err != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // answer is what a node says to a request.
@@ -278,19 +297,17 @@ func (s *fakeStore) refuse(name string, m *wire.Message) *wire.Message {
 
 func (s *fakeStore) write(m *wire.Message, current wire.Record, exists bool) *wire.Message {
 	refused := &wire.Message{Kind: wire.Outcome, Touched: 1, Record: wire.Record{ID: m.Record.ID}}
-	matches := len(m.Match) == 0 || slices.Contains(m.Match, wire.Place{Epoch: current.Epoch, LSN: current.LSN})
 	switch {
+	case m.Match.Kind != 0 && !named(m.Match, current), m.Unless.Kind != 0 && named(m.Unless, current):
+		refused.Result, refused.Record = wire.Mismatch, current
+		return refused
 	case m.Op == wire.Create && exists:
 		refused.Result, refused.Record = wire.Exists, current
 		return refused
 	case m.Op != wire.Create && !exists:
 		refused.Result = wire.Missing
 		return refused
-	case m.Op != wire.Create && !matches:
-		refused.Result, refused.Record = wire.Mismatch, current
-		return refused
 	}
-	s.last++
 	next := m.Record
 	if m.Op == wire.Update {
 		next = current
@@ -304,12 +321,22 @@ func (s *fakeStore) write(m *wire.Message, current wire.Record, exists bool) *wi
 			next.Group = m.Record.Group
 		}
 	}
+	if len(next.Name)+len(next.Email) > shard.MaxText {
+		refused.Result, refused.Record = wire.Oversized, current
+		return refused
+	}
+	s.last++
 	next.Epoch, next.LSN = 1, s.last
 	s.users[next.ID], s.order = next, nil
 	if m.Op == wire.Delete {
 		delete(s.users, next.ID)
 	}
 	return &wire.Message{Kind: wire.Outcome, Result: wire.Created + m.Op - wire.Create, Touched: 2, Record: next}
+}
+
+// named tells whether a user, none with an empty id, is among those that a precondition names.
+func named(c wire.Condition, current wire.Record) bool {
+	return current.ID != "" && (c.Kind == wire.AnyVersion || slices.Contains(c.Versions, wire.Place{Epoch: current.Epoch, LSN: current.LSN}))
 }
 
 // ordered returns the users of a shard in the global order.
@@ -340,14 +367,14 @@ func (s *fakeStore) page(m *wire.Message) *wire.Message {
 		return &wire.Message{Kind: wire.Error, Code: wire.BadRequest, Text: "expected a limit of 1 to 1000"}
 	}
 	all := s.ordered(int(m.Shard))
+	users := uint64(len(all))
 	start := int(m.Offset)
 	if len(m.After) > 0 {
 		start = 1 + slices.IndexFunc(all, func(u wire.Record) bool { return u.ID == string(m.After) })
 	}
 	all = all[min(start, len(all)):]
 	all = all[:min(int(m.Limit), len(all))]
-	cut := min(s.pageMost, len(all))
-	return &wire.Message{Kind: wire.Page, Shard: m.Shard, More: cut < len(all), Records: all[:cut]}
+	return &wire.Message{Kind: wire.Page, Shard: m.Shard, Users: users, Records: all}
 }
 
 // fill stores users u0 … without the gateway.

@@ -50,13 +50,10 @@ func runLink(room *Room, node int, link *Link) {
 		return fmt.Errorf("%w: %w: %s (%s) cannot be reached: %w", ErrLink, errNotSent, member.Name, member.Address, err)
 	}
 	up := room.Metrics.LinksUp.WithLabelValues(member.Name)
-	// A resolver of its own: with one that is shared, the connections of a node would wait for the same look-up, which then nobody can give up
-	// while a name server does not answer, although the next one would.
-	names := &net.Resolver{PreferGo: true, Dial: net.DefaultResolver.Dial}
 	pause, said, logged, reason, since := redialLeast, "", time.Time{}, unreachable(errors.New("it is being dialled")), time.Now()
 	for {
 		dialled := make(chan session, 1)
-		go dial(room, node, names, dialled)
+		go dial(room, node, dialled)
 		s := refuseUntil(link, reason, dialled, nil)
 		if s.err == nil {
 			began, ended := time.Now(), make(chan error, 1)
@@ -74,13 +71,22 @@ func runLink(room *Room, node int, link *Link) {
 		if time.Since(since) > goneAfter {
 			reason = fmt.Errorf("%w, %w", reason, errGone)
 		}
-		if text := s.err.Error(); text != said && time.Since(logged) > logEvery {
+		if text := causeOf(s.err); text != said && time.Since(logged) > logEvery {
 			room.Log.Warn("no connection to a node; dialling on", "peer", member.Name, "error", s.err)
 			said, logged = text, time.Now()
 		}
 		refuseUntil(link, reason, time.After(pause), link.Nudge)
 		pause = min(2*pause, redialMost)
 	}
+}
+
+// causeOf returns what went wrong with a connection, without the addresses, which may be others at each dial.
+func causeOf(err error) string {
+	var at *net.OpError
+	if errors.As(err, &at) {
+		return at.Op + ": " + at.Err.Error()
+	}
+	return err.Error()
 }
 
 // refuseUntil fails whatever is asked, and answers for the state, until there is something to receive, and returns that; or until a nudge.
@@ -100,10 +106,15 @@ func refuseUntil[T any](link *Link, reason error, over <-chan T, nudge <-chan st
 }
 
 // dial opens a connection, greets, and hands the outcome over.
-func dial(room *Room, node int, names *net.Resolver, out chan<- session) {
-	dialer := net.Dialer{Timeout: dialTimeout, Resolver: names}
-	raw, err := dialer.Dial("tcp", room.Members[node].Address)
+func dial(room *Room, node int, out chan<- session) {
+	names := room.Names[node]
+	address, err := names.Next(dialTimeout)
+	var raw net.Conn
+	if err == nil {
+		raw, err = net.DialTimeout("tcp", address, dialTimeout)
+	}
 	if err != nil {
+		names.Tell(address, err)
 		out <- session{err: err}
 		return
 	}
@@ -128,6 +139,7 @@ func dial(room *Room, node int, names *net.Resolver, out chan<- session) {
 	default:
 		s.offset = m.Clock - clock()
 	}
+	names.Tell(address, s.err)
 	if s.err != nil {
 		raw.Close()
 	}
@@ -156,15 +168,7 @@ func serveLink(link *Link, s session, ended chan<- error) {
 				err = errors.New("the connection broke")
 			}
 			quiet, asked = 0, 0
-			for _, m := range batch {
-				if m.Kind == wire.Pong {
-					s.offset = m.Clock
-				}
-				if r, waits := pending[m.ID]; waits {
-					delete(pending, m.ID)
-					r.reply <- reply{message: m, try: r.try}
-				}
-			}
+			s.offset = giveAnswers(pending, batch, s.offset)
 		case ask := <-link.State:
 			ask <- LinkState{Up: true}
 		case <-link.Nudge: // the connection has to show that it works
@@ -192,6 +196,44 @@ func serveLink(link *Link, s session, ended chan<- error) {
 		r.reply <- reply{err: fmt.Errorf("%w: %s: %w", ErrLink, link.Name, err), try: r.try}
 	}
 	ended <- err
+}
+
+// giveAnswers gives answers to those who wait for them, and returns how far the node's clock is ahead, as the newest
+// pong says.
+func giveAnswers(pending map[uint64]request, batch []*wire.Message, offset int64) int64 {
+	for _, m := range batch {
+		if m.Kind == wire.Pong {
+			offset = m.Clock
+		}
+		r, waits := pending[m.ID]
+		if !waits {
+			continue
+		}
+		if m, whole := gather(&r, m); whole {
+			delete(pending, m.ID)
+			r.reply <- reply{message: m, try: r.try}
+			continue
+		}
+		pending[m.ID] = r
+		select {
+		case r.heard <- struct{}{}:
+		default:
+		}
+	}
+	return offset
+}
+
+// gather returns the answer to a request once it is whole: the pages of a list, of which all but the last say that more
+// follow, become one. One that brings more than was asked for is whole at once, as it is, for whoever asked to refuse.
+func gather(r *request, m *wire.Message) (answer *wire.Message, whole bool) {
+	if m.Kind != wire.Page {
+		return m, true
+	}
+	if len(r.pages) > 0 {
+		m.Records = append(r.pages, m.Records...)
+	}
+	r.pages = m.Records
+	return m, !m.More || uint64(len(m.Records)) > r.message.Limit
 }
 
 // takeRequests appends the frames of first and of what else is waiting, and notes who waits for the answers. scratch is overwritten: the

@@ -13,6 +13,7 @@ import (
 
 	"tandem/shard"
 	"tandem/wire"
+	"tandem/wire/proc"
 )
 
 // newLink is a connection's channels, without a loop.
@@ -175,7 +176,11 @@ func TestASilentNodeIsDialledAgain(t *testing.T) {
 // loneRoom has one connection, to an address.
 func loneRoom(address string, log slog.Handler) (*Room, *Link) {
 	link := newLink()
-	return &Room{Config: Config{Cluster: "tandem"}, Layout: shard.Layout{Nodes: 3, Shards: 24}, Members: []Member{{"db-0", address}}, Links: [][]*Link{{link}},
+	names := proc.NewNames(address, proc.AskNameServer)
+	go proc.RunNames(names)
+	return &Room{Names: []proc.Names{names},
+		Config: Config{Cluster: "tandem"}, Layout: shard.Layout{Nodes: 3, Shards: 24}, Members: []Member{{"db-0", address}},
+		Links:   [][]*Link{{link}},
 		Metrics: newMetrics(), Log: slog.New(log)}, link
 }
 

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"tandem/shard"
+	"tandem/wire/proc"
 )
 
 const (
@@ -26,41 +27,53 @@ const (
 	stopFor  = 5 * time.Second  // for requests under way when the gateway is stopped
 )
 
-// maxLists bounds the lists under way, and so the memory they take: up to 1,000 users each.
-const maxLists = 32
+// maxBodies bounds the large bodies that are read at once, and so the memory they take: up to 256 KiB each.
+const maxBodies = 128
+
+// maxHeaders bounds the header of a request in bytes; the library adds 4 KiB.
+const maxHeaders = 16 << 10
 
 // garbagePercent is how much garbage may gather, in percent of the live heap, which is small: collecting less often costs a few MiB. GOGC in the
 // environment overrides it.
 const garbagePercent = 400
 
+// heapMost is the heap in bytes, beside what --unread-mb allows, from which on garbage is collected as it comes.
+// GOMEMLIMIT in the environment overrides it.
+const heapMost = 192 << 20
+
 func main() {
 	config := Config{}
-	kong.Parse(&config, kong.Name("gateway"), kong.DefaultEnvars("TANDEM"),
+	output := proc.Start("gateway")
+	kong.Parse(&config, kong.Name("gateway"), kong.DefaultEnvars("TANDEM"), kong.Writers(os.Stdout, output),
+		kong.Exit(func(code int) { proc.Exit(output, code) }),
 		kong.Description("The gateway of a Tandem cluster: serves users over REST and keeps no data."))
 	if config.Health {
 		os.Exit(probe(config.Listen))
 	}
-	coarseTimers()
+	proc.CoarseTimers()
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbagePercent)
 	}
-	uuid.EnableRandPool()
-	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	members, layout, err := check(config)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "gateway:", err)
-		os.Exit(1)
+	if os.Getenv("GOMEMLIMIT") == "" { // with much that is unread the heap is not small any more, nor the garbage
+		debug.SetMemoryLimit(int64(config.UnreadMB)<<20 + heapMost)
 	}
+	uuid.EnableRandPool()
+	log := slog.Default()
+	members, layout, err := check(config)
+	proc.StopIf(output, err)
 	listener, err := net.Listen("tcp", config.Listen)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "gateway: cannot listen on %s (is another process there?): %v\n", config.Listen, err)
-		os.Exit(1)
+		err = fmt.Errorf("cannot listen on %s (is another process there?): %w", config.Listen, err)
 	}
+	proc.StopIf(output, err)
 	room := open(config, members, layout, log)
+	countDropped(room.Metrics, output)
 	server := newServer(routes(room), log)
 	log.Info("serving REST", "listen", listener.Addr().String(), "nodes", config.Nodes)
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(netutil.LimitListener(listener, config.MaxConnections)) }()
+	go func() {
+		failed <- server.Serve(speakProblems(netutil.LimitListener(listener, config.MaxConnections), room.Metrics))
+	}()
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
 	select {
@@ -70,21 +83,30 @@ func main() {
 		defer cancel()
 		_ = server.Shutdown(late)
 	case err = <-failed:
-		fmt.Fprintln(os.Stderr, "gateway:", err)
-		os.Exit(1)
+		proc.StopIf(output, err)
 	}
+	proc.Exit(output, 0)
 }
 
 // open wires the room and sets the connections' loops going.
 func open(config Config, members []Member, layout shard.Layout, log *slog.Logger) *Room {
 	room := &Room{Config: config, Layout: layout, Members: members, Views: make(chan outlook, 1), Told: make(chan told, len(members)),
-		Links: make([][]*Link, len(members)), Lists: make(chan struct{}, maxLists), Metrics: newMetrics(), Log: log}
+		Links: make([][]*Link, len(members)), Lists: make(chan struct{}, config.Lists), Bodies: make(chan struct{}, maxBodies), Metrics: newMetrics(), Log: log}
+	notes, long, small := make(chan unreadNote, 64), longMost(config), config.UnreadMB<<20-longMost(config)
+	room.Unread = notes
+	room.Metrics.UnreadMost.WithLabelValues("small").Set(float64(small))
+	room.Metrics.UnreadMost.WithLabelValues("long").Set(float64(long))
+	go runUnread(notes, unreadPool{most: small, gauge: room.Metrics.Unread.WithLabelValues("small")},
+		unreadPool{most: long, gauge: room.Metrics.Unread.WithLabelValues("long")})
 	views := make([]shard.View, layout.Shards) // those that the cluster is born with, until a node tells others
 	for s := range views {
 		views[s] = shard.BirthView(layout, s)
 	}
 	room.Views <- outlook{views, make(chan struct{})}
 	for node, member := range members {
+		names := proc.NewNames(member.Address, proc.AskNameServer)
+		room.Names = append(room.Names, names)
+		go proc.RunNames(names)
 		for range config.Links {
 			link := &Link{member.Name, max(config.Silence/silenceBeats, time.Millisecond), make(chan request, linkQueue), make(chan chan<- LinkState), make(chan struct{}, 1), room.Told}
 			room.Links[node] = append(room.Links[node], link)
@@ -102,5 +124,5 @@ func open(config Config, members []Member, layout shard.Layout, log *slog.Logger
 // newServer makes the server, with a limit on everything that a client can make it wait for.
 func newServer(handler http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{Handler: handler, ReadHeaderTimeout: readFor, ReadTimeout: readFor, WriteTimeout: writeFor, IdleTimeout: idleFor,
-		MaxHeaderBytes: maxBody, DisableGeneralOptionsHandler: true, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+		MaxHeaderBytes: maxHeaders, DisableGeneralOptionsHandler: true, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"tandem/wire/proc"
 )
 
 // Metrics are what GET /metrics shows.
@@ -14,6 +16,10 @@ type Metrics struct {
 	Tries     prometheus.Histogram     // of one get or write
 	Retries   *prometheus.CounterVec   // by reason
 
+	Unread      *prometheus.GaugeVec // bytes, by size of list
+	UnreadMost  *prometheus.GaugeVec // bytes, by size of list
+	Crowded     prometheus.Counter
+	SlowClients prometheus.Counter
 	ViewChanges prometheus.Counter
 	Panics      prometheus.Counter
 	LinksUp     *prometheus.GaugeVec // by node
@@ -33,14 +39,26 @@ func newMetrics() Metrics {
 			Buckets: []float64{1, 2, 3, 5, 10, 20, 50}}),
 		Retries: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tandem_retries_total",
 			Help: "Tries beyond the first one, by what became of the one before."}, []string{"reason"}),
+		Unread: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "tandem_unread_bytes", Help: "Bytes of lists that clients have not taken yet, by size of list."}, []string{"size"}),
+		UnreadMost: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "tandem_unread_most_bytes",
+			Help: "How many bytes of lists may wait for clients, by size of list (--unread-mb)."}, []string{"size"}),
+		Crowded:     prometheus.NewCounter(prometheus.CounterOpts{Name: "tandem_lists_crowded_total", Help: "Lists refused because others wait for slow clients to read them."}),
+		SlowClients: prometheus.NewCounter(prometheus.CounterOpts{Name: "tandem_slow_clients_total", Help: "Lists that their client did not take, or not fast enough (--slow-kb)."}),
 		ViewChanges: prometheus.NewCounter(prometheus.CounterOpts{Name: "tandem_view_changes_total", Help: "Views of shards that were learnt from nodes."}),
 		LinksUp:     prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "tandem_links_up", Help: "Connections that are up, by node."}, []string{"node"}),
 		Panics:      prometheus.NewCounter(prometheus.CounterOpts{Name: "tandem_panics_total", Help: "Handlers that panicked: bugs of the gateway."}),
 	}
-	m.Registry.MustRegister(m.Requests, m.Durations, m.Touched, m.Tries, m.Retries, m.ViewChanges, m.Panics, m.LinksUp, collectors.NewGoCollector(),
+	m.Registry.MustRegister(m.Requests, m.Durations, m.Touched, m.Tries, m.Retries, m.ViewChanges, m.Panics, m.Unread, m.UnreadMost, m.Crowded, m.SlowClients, m.LinksUp, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, reason := range [...]mishap{silence, unsent, broken, notLeader, notNow, overdue, busy, sickDisk, stuck, gone, notHere, unsure, outdated, uncovered} {
 		m.Retries.WithLabelValues(string(reason)) // shown as 0 until there is one
 	}
 	return m
+}
+
+// countDropped shows how many lines of the log were dropped.
+func countDropped(m Metrics, o proc.Output) {
+	dropped := prometheus.CounterOpts{Name: "tandem_log_lines_dropped_total",
+		Help: "Lines of the log that were dropped, since they could not be written."}
+	m.Registry.MustRegister(prometheus.NewCounterFunc(dropped, func() float64 { return float64(o.Dropped()) }))
 }

@@ -2,43 +2,85 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
-	"sync/atomic"
+	"net/netip"
+	"strings"
 	"testing"
 	"time"
+
+	"tandem/shard"
+	"tandem/wire/proc"
 )
 
-// TestASilentNameServerIsAskedAgain: while a container is away, the name server may leave its name unanswered for seconds. Two connections to the
-// node must not wait for one such look-up together: each gives its own up and asks again, so that the first answer counts.
-func TestASilentNameServerIsAskedAgain(t *testing.T) {
-	server, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+// TestACauseIsTheSameAtEveryAddress: a node that is down at several addresses, dialled in turn, is written to the log once.
+func TestACauseIsTheSameAtEveryAddress(t *testing.T) {
+	causes := map[string]bool{}
+	for _, address := range []string{"127.0.0.1:1", "127.0.0.2:1"} {
+		_, err := net.DialTimeout("tcp", address, patience)
+		if err == nil {
+			t.Fatal("somebody listens at " + address)
+		}
+		causes[causeOf(err)] = true
 	}
-	defer server.Close()
-	var asked atomic.Int64
-	go func() {
-		question := make([]byte, 512)
-		for {
-			if _, _, err := server.ReadFrom(question); err != nil {
-				return
+	causes[causeOf(errors.New("it refuses this gateway"))] = true
+	if len(causes) != 2 || !causes["it refuses this gateway"] {
+		t.Error(causes)
+	}
+}
+
+// TestANodeIsFoundByItsName: a name server that takes longer than a dial is waited for; without one a node that stands
+// where it stood is found again; one that has moved is found where its name has come to point.
+func TestANodeIsFoundByItsName(t *testing.T) {
+	answers := make(chan []netip.Addr) // nil: the name server has none
+	lookup := func(ctx context.Context, _ string) ([]netip.Addr, error) {
+		select {
+		case found := <-answers:
+			if found == nil {
+				return nil, errors.New("the name server is away")
 			}
-			asked.Add(1)
-		}
-	}()
-	// It stays: the loops below go on reading it. No other test asks for a name.
-	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
-		return net.Dial("udp", server.LocalAddr().String())
-	}}
-	room, link := loneRoom("db-0.test.:7400", slog.DiscardHandler)
-	other := newLink()
-	room.Links[0] = append(room.Links[0], other)
-	go runLink(room, 0, link)
-	go runLink(room, 0, other)
-	for end := time.Now().Add(patience); asked.Load() < 40; time.Sleep(2 * time.Millisecond) { // one look-up asks twice in five seconds
-		if time.Now().After(end) {
-			t.Fatalf("the name server was asked %d times only", asked.Load())
+			return found, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
 		}
 	}
+	node := &fakeNode{name: "db-0", store: &fakeStore{layout: shard.Layout{Nodes: 3, Shards: 24}}}
+	node.listen(t, "127.0.0.1:0")
+	_, port, _ := net.SplitHostPort(node.listener.Addr().String())
+	room, link := loneRoom("db-0.test:"+port, slog.DiscardHandler)
+	room.Names = []proc.Names{proc.NewNames("db-0.test:"+port, lookup)}
+	go proc.RunNames(room.Names[0])
+	go runLink(room, 0, link)
+	r := &rig{t: t, room: room}
+	end := time.Now().Add(patience)
+	for again := 0; again < 3; { // several dials while it is looked up
+		if time.Now().After(end) {
+			t.Fatal("it is not said that the name is being looked up")
+		}
+		state := make(chan LinkState, 1)
+		link.State <- state
+		if s := <-state; strings.Contains(s.Reason, "is being looked up") {
+			again++
+			link.Nudge <- struct{}{} // the next dial comes at once
+			time.Sleep(dialTimeout)
+		}
+	}
+	answers <- []netip.Addr{netip.MustParseAddr("127.0.0.1")}
+	r.await(0, true)
+
+	address := node.listener.Addr().String()
+	node.stop()
+	r.await(0, false)
+	answers <- nil
+	node.listen(t, address)
+	r.await(0, true)
+
+	node.stop()
+	r.await(0, false)
+	moved := &fakeNode{name: "db-0", store: node.store}
+	moved.listen(t, net.JoinHostPort("127.0.0.2", port))
+	defer moved.stop()
+	answers <- []netip.Addr{netip.MustParseAddr("127.0.0.2")}
+	r.await(0, true)
 }

@@ -6,6 +6,7 @@ import (
 
 	"tandem/shard"
 	"tandem/wire"
+	"tandem/wire/proc"
 )
 
 // Room is how the gateway's loops and handlers are wired: settings and channels, none of which changes after the start.
@@ -17,7 +18,10 @@ type Room struct {
 	Told    chan told     // what nodes say the views are
 	Links   [][]*Link     // by node: its connections
 	Lists   chan struct{} // has an element for each list under way
+	Unread  chan<- unreadNote
+	Bodies  chan struct{} // has an element for each large body that is being read
 	Metrics Metrics
+	Names   []proc.Names // by node: where it is dialled
 	Log     *slog.Logger
 }
 
@@ -43,6 +47,8 @@ type request struct {
 	message *wire.Message
 	reply   chan reply
 	try     try
+	heard   chan<- struct{} // of a list, one place: told when a part of its answer has come
+	pages   []wire.Record   // that part
 }
 
 // try is when a try was made, and until when a node may still begin what it asks; both in ns on the boot-time clock.

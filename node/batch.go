@@ -52,6 +52,8 @@ type Part struct {
 	Records uint32
 	Bytes   []byte
 	Wiped   bool            // it drops all data of the shard
+	Renewed bool            // and its files, which no batch can do
+	Raft    bool            // it is of Raft's saved state, and of no shard
 	Done    chan<- struct{} // of the council's share, one place: told when it is stored; nil for a shard's
 }
 
@@ -130,7 +132,7 @@ func readBucket(value []byte) (users, lsn uint64, ok bool) {
 
 // buildFacts serializes changes of the council's saved state, in their order.
 func buildFacts(family uint32, facts []shard.Fact, done chan<- struct{}) Part {
-	p := Part{Records: uint32(len(facts)), Done: done}
+	p := Part{Records: uint32(len(facts)), Raft: true, Done: done}
 	for i := range facts {
 		f := &facts[i]
 		tag := byte(tagFamilyPut)
@@ -144,6 +146,27 @@ func buildFacts(family uint32, facts []shard.Fact, done chan<- struct{}) Part {
 		}
 	}
 	return p
+}
+
+// written is what a start of the store has written to the log so far.
+type written struct {
+	start  uint64
+	number uint64   // of the last batch
+	held   []int    // the shards that are counted
+	totals []uint64 // parts, by shard up to shard.RaftPart
+}
+
+// headPart returns the head of the batch that parts will make, and what is written when it is.
+func headPart(w written, parts []Part) (written, Part) {
+	shards := make([]int, len(parts))
+	for i := range parts {
+		if shards[i] = parts[i].Shard; parts[i].Raft {
+			shards[i] = shard.RaftPart
+		}
+	}
+	w.number++
+	head := shard.CountParts(w.start, w.number, shards, w.held, w.totals)
+	return w, Part{Bytes: appendBatchHead(nil, head)}
 }
 
 // joinParts makes one batch of parts, in b.
@@ -195,7 +218,7 @@ func readBatch(b []byte, wanted []bool) ([]Logged, error) {
 			if err != nil {
 				return nil, err
 			}
-			if skip = wanted != nil && (s >= len(wanted) || !wanted[s]); skip {
+			if skip = s < 0 || wanted != nil && (s >= len(wanted) || !wanted[s]); skip {
 				continue
 			}
 			parts, next = append(parts, readHead(key, sequence)), 0
@@ -230,8 +253,16 @@ func readBatch(b []byte, wanted []bool) ([]Logged, error) {
 	return parts, nil
 }
 
-// headShard checks the size of a LogData header and returns its shard. Error: ErrBatch.
+// behindBatch returns the sequence behind the last record of a batch.
+func behindBatch(b []byte) uint64 {
+	return binary.LittleEndian.Uint64(b) + uint64(binary.LittleEndian.Uint32(b[8:]))
+}
+
+// headShard checks the size of a LogData header and returns its shard, -1 if it is the head of the whole batch. Error: ErrBatch.
 func headShard(head []byte) (int, error) {
+	if len(head) > 0 && head[0] == batchHeadMark {
+		return -1, nil
+	}
 	if len(head) < partHead {
 		return 0, fmt.Errorf("%w: a header of %d bytes", ErrBatch, len(head))
 	}

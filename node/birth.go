@@ -18,7 +18,7 @@ func memberID(self int, facts Facts) (uint64, error) {
 	if err != nil {
 		return 0, errors.Join(ErrMember, err)
 	}
-	return shard.MemberID(self, store), nil
+	return shard.MemberOf(shard.MemberID(self, store), facts.Generation), nil
 }
 
 // sayWhy is how often a node that waits for the others says so.
@@ -34,7 +34,7 @@ type heardGreeting struct {
 // with it or was born without it (rules R13, R14), and hands over the saved state to start from, stored, which is none for a store that
 // has yet to join. A node that was stopped in between begins anew here. Greetings come again and again, the newest of a node counts;
 // once this has handed facts over, this node's own greeting is to say so.
-func awaitBirth(room *Room, heard <-chan heardGreeting, out chan<- opened) {
+func awaitBirth(room *Room, w written, heard <-chan heardGreeting, out chan<- opened) {
 	l, log := room.Layout, room.Log
 	greetings := make([]shard.Greeting, l.Nodes)
 	said := time.NewTicker(sayWhy)
@@ -44,14 +44,15 @@ func awaitBirth(room *Room, heard <-chan heardGreeting, out chan<- opened) {
 		switch {
 		case birth.Join:
 			log.Info("the cluster was born without this store: it joins")
-			out <- opened{}
+			out <- opened{written: w}
 			return
 		case birth.Members != nil:
 			facts := shard.Born(l, birth.Members)
-			part := buildFacts(room.Store.raftID, facts, nil)
+			parts := []Part{{}, buildFacts(room.Store.raftID, facts, nil)}
+			w, parts[0] = headPart(w, parts[1:])
 			log.Info("the cluster is born", "nodes", l.Nodes, "shards", l.Shards)
-			err := writeBatch(room.Store, joinParts(nil, []Part{part}))
-			out <- opened{saved: facts, err: err}
+			err := writeBatch(room.Store, joinParts(nil, parts))
+			out <- opened{saved: facts, written: w, err: err}
 			return
 		}
 		select {

@@ -19,7 +19,7 @@ type Loaded struct {
 
 // loadReplicas reads the meta of the shards held, for the next step of the start. A shard without a position is new, or its snapshot was broken off: what it
 // holds is dropped.
-func loadReplicas(room *Room, out chan<- opened) {
+func loadReplicas(room *Room, w written, out chan<- opened) {
 	st, loaded := room.Store, make([]Loaded, room.Layout.Shards)
 	for _, s := range heldBy(room.Layout, room.Self) {
 		var damaged error
@@ -50,11 +50,14 @@ func loadReplicas(room *Room, out chan<- opened) {
 			}
 			return true
 		}
-		err := walk(st, s, []byte{0}, 0, see)
-		if m, marked := room.Damage[s]; marked && err == nil {
-			err = errors.New(m.Why)
+		scan := openScan(st, s)
+		err := walkScan(scan, []byte{0}, 0, see)
+		closeScan(scan)
+		m, marked := room.Marks[s]
+		if marked && err == nil {
+			err = errors.New(m.Reason)
 		}
-		if isDamage(err) { // whether it may be dropped the views will say: it may be the only copy
+		if marked || isDamage(err) { // whether it may be dropped the views will say: it may be the only copy
 			room.Log.Error("the data of a shard is damaged", "shard", s, "error", err)
 			*at = Loaded{Damage: err.Error()}
 			continue
@@ -62,14 +65,16 @@ func loadReplicas(room *Room, out chan<- opened) {
 		err = errors.Join(err, damaged)
 		if err == nil && found && at.Last == 0 {
 			*at = Loaded{}
-			err = writeBatch(st, joinParts(nil, []Part{wipePart(s, st.ids[s])}))
+			parts := []Part{{}, wipePart(s, st.ids[s])}
+			w, parts[0] = headPart(w, parts[1:])
+			err = writeBatch(st, joinParts(nil, parts))
 		}
 		if err != nil {
 			out <- opened{err: err}
 			return
 		}
 	}
-	out <- opened{room: room, loaded: loaded}
+	out <- opened{room: room, loaded: loaded, written: w}
 }
 
 // loadWindows reads the WAL for the request ids that a gateway may still send again (rule R18), and for where each shard's entries stand in
@@ -84,9 +89,9 @@ func loadWindows(all opened, now int64, out chan<- opened) {
 	defer close(quit)
 	go streamLog(all.room.Store, parts, quit)
 	for p := range parts {
-		if p.Err != nil {
-			out <- opened{err: p.Err}
-			return
+		if p.Err != nil { // what is damaged is known, and repairs find another way
+			all.room.Log.Warn("the write log cannot be read whole", "error", p.Err)
+			continue
 		}
 		if p.Shard >= len(all.loaded) || len(p.Entries) == 0 {
 			continue

@@ -32,7 +32,7 @@ func TestCountsAndPositionAreReadBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := make(chan opened, 1)
-	loadReplicas(room, out)
+	loadReplicas(room, unwritten(held), out)
 	all := <-out
 	if all.err != nil {
 		t.Fatal(all.err)

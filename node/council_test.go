@@ -10,14 +10,15 @@ import (
 	"github.com/google/uuid"
 
 	"tandem/shard"
+	"tandem/wire/proc"
 )
 
 // councilRoom opens a store in dir with the loops that a council needs.
 func councilRoom(t *testing.T, dir string, l shard.Layout, self int) *Room {
 	t.Helper()
 	c := Config{Data: dir, Shards: l.Shards, CacheMB: 1, WalKeepMB: 64}
-	room := newRoom(c, l, make([]Member, l.Nodes), self, slog.New(slog.DiscardHandler))
-	st, err := openStore(c, true)
+	room := newRoom(c, l, make([]Member, l.Nodes), self, proc.Output{}, slog.New(slog.DiscardHandler))
+	st, err := openForTest(c)
 	if err == nil {
 		st, err = addFamilies(st, nil)
 	}
@@ -80,7 +81,7 @@ func TestCouncilLoopsAgree(t *testing.T) {
 		heard[i] = make(chan heardGreeting, 16)
 		go func() {
 			steps := make(chan opened, 1)
-			awaitBirth(room, heard[i], steps)
+			awaitBirth(room, unwritten(nil), heard[i], steps)
 			all := <-steps
 			if all.err != nil {
 				t.Error(all.err)
@@ -108,7 +109,7 @@ func TestCouncilLoopsAgree(t *testing.T) {
 			t.Fatal(err)
 		}
 		desks[i] = newCouncilDesk(c, 1)
-		go runDisk(rooms[i])
+		go runDisk(rooms[i], unwritten(nil))
 		go runCouncil(rooms[i], desks[i])
 	}
 	for i := range rooms {

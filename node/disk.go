@@ -2,10 +2,11 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"runtime"
-	"syscall"
 	"time"
+
+	"tandem/shard"
+	"tandem/wire/proc"
 )
 
 const (
@@ -17,47 +18,66 @@ const (
 const busyParts = 4
 
 // runDisk is the loop that owns all writes of shards and of the council: what is waiting goes out in one synced RocksDB write, one fsync for many
-// requests (group commit). While the disk is full the group waits, since its entries are promised to the peer.
-func runDisk(room *Room) {
+// requests (group commit). While the disk is full the group waits, since its entries are promised to the peer. w is what this start has written before.
+func runDisk(room *Room, w written) {
 	var group []Part
 	var batch []byte
+	store := room.Store
 	last, gap := time.Now(), time.Hour // the last commit, and the average time between two parts
 	for parts := range room.Disk {
 		if wait := room.Config.Pace - time.Since(last); wait > 0 && gap < room.Config.Pace/busyParts {
 			time.Sleep(wait)
 		}
 		runtime.Gosched() // what else is about to be stored shares the fsync
-		group, batch = gather(parts, room.Disk, group[:0]), batch[:0]
+		group = gather(parts, room.Disk, append(group[:0], Part{}))
 		gap = (3*gap + time.Since(last)/time.Duration(len(group))) / 4
 		last = time.Now()
+		w, group[0] = headPart(w, group[1:])
 		batch = joinParts(batch, group)
+		group = group[1:]
 		room.Pulse <- beat{Since: clock()}
 		awaitSpace(room)
-		if err := writeBatch(room.Store, batch); err != nil {
-			go reopen(room, err)
+		err := writeBatch(store, batch)
+		for i := range group {
+			if group[i].Renewed && err == nil {
+				store, err = renew(room, store, group[i].Shard)
+			}
+		}
+		if err != nil {
+			go reopen(room, store, err)
 			return
 		}
 		room.Pulse <- beat{}
 		for _, desk := range room.Loops {
-			tellStored(room, desk, group)
+			tellStored(room, desk, group, &store)
 		}
-		room.Index <- indexNote{latest(room.Store), allMarks(group)}
+		room.Index <- indexNote{latest(store), allMarks(group)}
 		for i := range group {
 			select {
 			case group[i].Done <- struct{}{}:
 			default: // a shard's share: its channel is nil
 			}
 		}
+		tellSynced(room, w)
 		clear(group)
 	}
+}
+
+// tellSynced says which batch was synced last; the newest word counts.
+func tellSynced(room *Room, w written) {
+	select {
+	case <-room.Synced:
+	default:
+	}
+	room.Synced <- shard.BatchHead{Start: w.start, Number: w.number}
 }
 
 // allMarks returns how far the shards in a group have come.
 func allMarks(group []Part) []mark {
 	marks := make([]mark, 0, len(group))
 	for i := range group {
-		if p := &group[i]; p.Done == nil && (p.Last > 0 || p.Wiped) {
-			marks = append(marks, mark{p.Shard, p.Last, p.Wiped})
+		if p := &group[i]; !p.Raft && (p.Last > 0 || p.Wiped) {
+			marks = append(marks, mark{Shard: p.Shard, LSN: p.Last, Wiped: p.Wiped})
 		}
 	}
 	return marks
@@ -99,10 +119,13 @@ func awaitSpace(room *Room) {
 // reopen ends the writing of a database whose write failed: its write log may not be touched again, what it took of the failed write is
 // not known, and nothing of it was acknowledged. Reads go on. Once the disk takes writes again the process starts anew in place,
 // which replays the log.
-func reopen(room *Room, cause error) {
+func reopen(room *Room, store Store, cause error) {
 	room.Log.Error("a write failed; this node serves reads until the disk takes writes again, then starts anew", "error", cause)
-	if shards, err := suspect(room.Store, room.Config.Data, cause); len(shards) > 0 || err != nil {
-		room.Log.Error("the data of shards is damaged; they are filled again", "shards", shards, "error", err)
+	for s, mark := range suspects(store, room.Member, cause) {
+		room.Log.Error("the data of a shard is damaged; it is filled again", "shard", s)
+		noted := make(chan int, 1)
+		room.Damage <- damageNote{shard: s, mark: mark, done: noted}
+		<-noted
 	}
 	for err := cause; err != nil; {
 		spread(room, fmt.Sprintf("%v: %v", ErrFull, cause))
@@ -112,8 +135,7 @@ func reopen(room *Room, cause error) {
 		}
 	}
 	room.Log.Info("the disk takes writes again; starting anew")
-	err := syscall.Exec("/proc/self/exe", os.Args, os.Environ())
-	stopIf(wrap(err, "cannot start anew"))
+	proc.StopIf(room.Output, proc.StartAnew(room.Output))
 }
 
 // spread tells every replica how the disk is: why it refuses writes, or "" when it is well. The node falls silent meanwhile.
@@ -130,15 +152,20 @@ func spread(room *Room, reason string) {
 
 // tellStored tells a loop how far the logs of its replicas are stored. The loop needs the newest marks only, so they take the place of those
 // that it has not taken yet, and the disk never waits for it.
-func tellStored(room *Room, desk *Desk, group []Part) {
+func tellStored(room *Room, desk *Desk, group []Part, store *Store) {
 	var marks []mark
 	select {
 	case marks = <-desk.Stored:
 	default:
 	}
 	for i := range group {
-		if group[i].Done == nil && room.Desks[group[i].Shard] == desk {
-			marks = append(marks, mark{group[i].Shard, group[i].Last, group[i].Wiped})
+		if p := &group[i]; !p.Raft && room.Desks[p.Shard] == desk {
+			m := mark{Shard: p.Shard, LSN: p.Last, Wiped: p.Wiped}
+			if p.Renewed {
+				now := *store
+				m.Store = &now
+			}
+			marks = append(marks, m)
 		}
 	}
 	if len(marks) > 0 {

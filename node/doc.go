@@ -13,10 +13,12 @@
 //	archive                removes files of the write log that nobody can need
 //	progress               writes to the log how repairs go on
 //	views                  tells the gateways the views
+//	names (one a node)     knows the addresses behind another node's name, and where it was reached last
 //	link (one a node)      keeps a connection to another node: appends, pings, Raft's messages
 //	feeds (one a node)     feeds the backups at another node from the write log, which a reader beside it reads once for all of them
 //	relay (one a node)     passes requests on to the leader that a peer is, and its answers back
-//	connection (one each)  a reader that hands requests to replicas, a writer that sends all waiting answers at once
+//	connection (one each)  a reader that hands requests to replicas, a sender that sends all waiting answers at once
+//	list (one each)        reads a list's pages from a view, each when the one before has left
 //	census                 knows the open connections
 //
 // Views travel one way: council → pacts → replicas. So a pact knows what it has promised when its replicas act on a view.
@@ -29,7 +31,32 @@
 // replicas; the disk and the council hand results over through channels of one place, the newest wins; what can be asked again (proposals, pings,
 // Raft's messages) is dropped when it does not fit; whoever answers a connection never waits for it: one whose
 // queue is full does not read and is closed. Back-pressure is at the edge: a connection with 1,024 requests under way is read no
-// further.
+// further; a request is under way until its answer has left.
+//
+// # Who reads
+//
+// Once the node has started, only the loop that owns a replica uses the column family of its shard: it looks users up
+// for gets and writes, and it opens a view (openScan, some microseconds) for whoever wants to read more: lists,
+// snapshots for a backup, and the lines GET, LIST and DIGEST. Who asked reads the view and closes it. So a view is of
+// one moment in the loop's own order of events, and a column family can be replaced by its loop alone. With a view the
+// loop hands over its counts of the buckets. Those run ahead of the view, as writes are counted when they are handed to
+// the disk; the buckets that have writes which the disk has not reported (shard.Doubtful) are therefore counted by the
+// view: a read of some microseconds each, where all 256 would take 1 to 3 ms, many times what 100 users take.
+//
+// # What clients can make a node hold
+//
+// All of it is bounded, by connection and in all:
+//
+//	requests under way     1,024 a connection; --max-connections
+//	frames coming in       4 KiB for the greeting, 64 KiB from gateways, 1 MiB from nodes; a read buffer of 32 KiB each
+//	answers                what the system does not take at once counts as unread: 64 KiB of each connection are free, beyond that up to
+//	                       --unread-each-mb of each and half of --unread-mb in all; who leaves more unread is closed, or takes nothing for 2 s
+//	pages of lists         made only when there is a place for one: --unread-each-mb of them a connection, the other half of --unread-mb in all;
+//	                       who waits for 200 ms is told that the node is busy
+//	lines of text          4 at a time whose answers may be long, until they are written; LIST at most 1 MiB of users
+//	requests passed on     512 to each peer
+//
+// STATUS shows how much of that is taken. Neither a loop of replicas nor a pact waits for any of it.
 //
 // # How a write travels
 //
@@ -75,11 +102,12 @@
 //	snapshot.go  a whole shard, for a backup whose lack the log no longer covers
 //	listen.go    accepting, and telling frames from text
 //	conn.go      a connection that speaks frames
-//	read.go      counts and pages
+//	send.go      what is sent by it, and what its client leaves unread
+//	read.go      counts
+//	list.go      pages
 //	lines.go     a connection that speaks lines of text
 //	answers.go   what each line answers
 //	probe.go     the health check
-//	timers.go    timers that may ring a little late, so that the runtime wakes less often
 //	clock.go     the boot-time clock
 //
 // # Keys

@@ -18,6 +18,8 @@ type Facts struct {
 	Nodes   int    `json:"nodes"`
 	Shards  int    `json:"shards"`
 	Store   string `json:"store"` // store id, made with the folder
+	// Generation counts how often the store has joined Raft anew, because its part of Raft's state could not be trusted any more.
+	Generation uint8 `json:"generation"`
 }
 
 // storeFormat is the version of keys and values in RocksDB. A folder of format 1, whose position and counts stand under other keys, becomes one of
@@ -44,7 +46,7 @@ func claim(st Store, want Facts) (Facts, error) {
 	if err = json.Unmarshal(value, &have); err != nil {
 		return have, fmt.Errorf("%w: its facts do not decode: %w", ErrFolder, err)
 	}
-	want.Store = have.Store
+	want.Store, want.Generation = have.Store, have.Generation
 	older := want
 	older.Format = 1
 	if have == older {
@@ -56,6 +58,12 @@ func claim(st Store, want Facts) (Facts, error) {
 			ErrFolder, have.Node, have.Nodes, have.Cluster, have.Shards, have.Format, want.Node, want.Nodes, want.Cluster, want.Shards, want.Format)
 	}
 	return have, nil
+}
+
+// keepFacts writes what the folder says about itself.
+func keepFacts(st Store, facts Facts) error {
+	value, err := json.Marshal(facts)
+	return errors.Join(err, putFact(st, factsKey, value))
 }
 
 // lifeKey is the key of the number of the last start, 8 bytes.

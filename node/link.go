@@ -93,8 +93,14 @@ type call struct {
 // dial opens a connection to a peer, greets it and hands the outcome over.
 func dial(room *Room, peer int, out chan<- call) {
 	patience := silence(room.Config)
-	raw, err := net.DialTimeout("tcp", room.Members[peer].Address, patience)
+	names := room.Names[peer]
+	address, err := names.Next(patience)
+	var raw net.Conn
+	if err == nil {
+		raw, err = net.DialTimeout("tcp", address, patience)
+	}
 	if err != nil {
+		names.Tell(address, err)
 		out <- call{err: err}
 		return
 	}
@@ -114,8 +120,9 @@ func dial(room *Room, peer int, out chan<- call) {
 		err = fmt.Errorf("%w: %s", ErrPeer, m.Text)
 	}
 	if err == nil && m.Greeting.Name != room.Members[peer].Name {
-		err = fmt.Errorf("%w: expected %s at %s, found %s", ErrPeer, room.Members[peer].Name, room.Members[peer].Address, m.Greeting.Name)
+		err = fmt.Errorf("%w: expected %s at %s, found %s", ErrPeer, room.Members[peer].Name, address, m.Greeting.Name)
 	}
+	names.Tell(address, err)
 	if err != nil {
 		raw.Close()
 		out <- call{err: err}

@@ -26,19 +26,34 @@ type Logged struct {
 	Err      error // the log could not be read on
 }
 
-// streamLog reads the whole WAL, from the oldest record that is left, and gives the shards' shares away, the last one with the error if
-// there was one. It ends with the log, or when quit is closed.
+// streamLog reads the whole WAL, from the oldest record that is left, and gives the shards' shares away, with an error where something could not be
+// read, behind which it goes on. It ends with the log, or when quit is closed.
 func streamLog(st Store, out chan<- Logged, quit <-chan struct{}) {
 	defer close(out)
 	log, err := openLog(st, 0)
 	defer func() { closeLog(log) }()
-	for batch := []byte(nil); err == nil; {
+	end, failed := uint64(0), uint64(0) // sequences: behind the last batch, and there when the last error was met
+	for batch := []byte(nil); ; {
 		var parts []Logged
-		if batch, err = nextBatch(log, batch); err == nil && batch == nil {
-			return
-		}
 		if err == nil {
+			batch, err = nextBatch(log, batch)
+		}
+		switch {
+		case err == nil && batch == nil:
+			return
+		case err == nil:
+			end = behindBatch(batch)
 			parts, err = readBatch(batch, nil)
+		}
+		if err != nil {
+			parts = append(parts, Logged{Err: err})
+			if end <= failed { // nothing was read since
+				out <- Logged{Err: err}
+				return
+			}
+			failed = end
+			closeLog(log)
+			log, err = openLog(st, end)
 		}
 		for i := range parts {
 			select {
@@ -48,7 +63,6 @@ func streamLog(st Store, out chan<- Logged, quit <-chan struct{}) {
 			}
 		}
 	}
-	out <- Logged{Err: err}
 }
 
 // logAsk asks a reader for up to most entries of a shard, from LSN first on and none after last, in order. Without a place for the reply it only

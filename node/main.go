@@ -12,35 +12,45 @@ import (
 	"github.com/alecthomas/kong"
 
 	"tandem/shard"
+	"tandem/wire/proc"
 )
 
+// nodeHelp says what the program is.
+const nodeHelp = "A database node of a Tandem cluster: holds shards of users and speaks the wire protocol. " +
+	"With accept-loss as its first argument it is the command by which an operator accepts that what only this node had is damaged; " +
+	"node accept-loss --help explains it."
+
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "accept-loss" {
+		runAccept(os.Args[2:])
+		return
+	}
 	config := Config{}
-	kong.Parse(&config, kong.Name("node"), kong.DefaultEnvars("TANDEM"),
-		kong.Description("A database node of a Tandem cluster: holds shards of users and speaks the wire protocol."))
+	output := proc.Start("node")
+	kong.Parse(&config, kong.Name("node"), kong.DefaultEnvars("TANDEM"), kong.Writers(os.Stdout, output),
+		kong.Exit(func(code int) { proc.Exit(output, code) }),
+		kong.Description(nodeHelp))
 	if config.Health {
-		os.Exit(probe(config.Listen))
+		answer, err := askReady(config.Listen)
+		os.Exit(tellReady(answer, err, os.Stderr))
 	}
-	coarseTimers()
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(garbagePercent)
-	}
-	log := slog.New(slog.NewTextHandler(os.Stderr, nil)).With("node", config.Name)
+	proc.CoarseTimers()
+	limitMemory(config)
+	log := slog.Default().With("node", config.Name)
 	members, self, err := check(config)
-	stopIf(err)
+	proc.StopIf(output, err)
 	listener, err := net.Listen("tcp", config.Listen)
-	stopIf(wrap(err, "cannot listen on "+config.Listen+" (is another process there?)"))
-	stopIf(os.MkdirAll(config.Data, 0o755))
+	proc.StopIf(output, wrap(err, "cannot listen on "+config.Listen+" (is another process there?)"))
 	steps := make(chan opened, 1)
-	go prepare(newRoom(config, shard.Layout{Nodes: len(members), Shards: config.Shards}, members, self, log), steps)
+	go prepare(newRoom(config, shard.Layout{Nodes: len(members), Shards: config.Shards}, members, self, output, log), steps)
 	unready := <-steps
 	salvaged := make(chan struct{})
 	go salvage(unready.room, unready.err, salvaged)
 	<-salvaged
-	stopIf(unready.err)
+	proc.StopIf(output, unready.err)
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
-	go serve(unready.room, listener, steps)
+	go serve(unready, listener, steps)
 	select {
 	case why := <-stop: // nothing was promised yet
 		log.Info("stopping before the cluster was born", "signal", why.String())
@@ -48,9 +58,9 @@ func main() {
 		salvaged = make(chan struct{})
 		go salvage(unready.room, all.err, salvaged)
 		<-salvaged
-		stopIf(all.err)
+		proc.StopIf(output, all.err)
 		room, again := all.room, ""
-		log.Info("serving", "listen", listener.Addr().String(), "data", config.Data, "store", room.Facts.Store, "member", room.Member)
+		log.Info("serving", "listen", listener.Addr(), "data", config.Data, "store", room.Facts.Store, "member", room.Member)
 		select {
 		case why := <-stop:
 			log.Info("stopping", "signal", why.String())
@@ -61,27 +71,32 @@ func main() {
 		go leave(room, left)
 		<-left
 		if again != "" {
-			listener.Close()
-			err = syscall.Exec("/proc/self/exe", os.Args, os.Environ())
-			stopIf(wrap(err, "cannot start anew"))
+			proc.StopIf(output, proc.StartAnew(output)) // which closes what was open
 		}
 	}
 	listener.Close()
 	// Every acknowledged write is synced, so nothing is lost by leaving at once; RocksDB is not closed under loops that use it.
-	stopIf(flush(unready.room.Store))
+	proc.StopIf(output, flush(unready.room.Store))
+	proc.Exit(output, 0)
+}
+
+// limitMemory sets when garbage is collected, unless the environment does.
+func limitMemory(config Config) {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbagePercent)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" { // with much that is unread the heap is not small any more, nor the garbage
+		debug.SetMemoryLimit(int64(config.UnreadMB)<<20 + heapMost)
+	}
 }
 
 // garbagePercent is how much garbage may gather, in percent of the live heap, which is small: collecting less often costs a few MiB. GOGC in the
 // environment overrides it.
 const garbagePercent = 400
 
-// stopIf ends a node that cannot start or stop as it should, with the reason.
-func stopIf(err error) {
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "node:", err)
-		os.Exit(1)
-	}
-}
+// heapMost is the heap in bytes, beside what --unread-mb allows, from which on garbage is collected as it comes.
+// GOMEMLIMIT in the environment overrides it.
+const heapMost = 256 << 20
 
 // wrap says what could not be done, if err is one.
 func wrap(err error, what string) error {

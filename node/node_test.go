@@ -96,7 +96,7 @@ func TestWritesReadsCountsAndPages(t *testing.T) {
 		t.Errorf("create of an existing user: %+v", a)
 	}
 	stale := write("user-7", wire.Delete, 202)
-	stale.Match = []wire.Place{{Epoch: 1, LSN: 1 << 40}}
+	stale.Match = wire.Condition{Kind: wire.OneOf, Versions: []wire.Place{{Epoch: 1, LSN: 1 << 40}}}
 	if a := lead.ask(stale); a.Result != wire.Mismatch {
 		t.Errorf("delete of another version: %+v", a)
 	}
@@ -266,7 +266,7 @@ func TestBrokenFramesGetAnErrorAndNothingElseSuffers(t *testing.T) {
 
 func TestFolderOfAnotherNodeIsRefused(t *testing.T) {
 	c := Config{Name: "db-0", Listen: "127.0.0.1:0", Data: t.TempDir(), Nodes: "db-0=127.0.0.1:1,db-1=127.0.0.1:2,db-2=127.0.0.1:3", Cluster: "test", Shards: 24, CacheMB: 8}
-	st, err := openStore(c, true)
+	st, err := openForTest(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -290,7 +290,7 @@ func TestFolderOfAnotherNodeIsRefused(t *testing.T) {
 	if value, _ = getFact(st, factsKey); !strings.Contains(string(value), `"format":2`) {
 		t.Errorf("it stays one of format 1: %s", value)
 	}
-	for _, other := range []Facts{{storeFormat + 1, "test", "db-0", 3, 24, ""}, {storeFormat, "else", "db-0", 3, 24, ""}, {storeFormat, "test", "db-1", 3, 24, ""}, {storeFormat, "test", "db-0", 4, 24, ""}, {storeFormat, "test", "db-0", 3, 48, ""}} {
+	for _, other := range []Facts{{storeFormat + 1, "test", "db-0", 3, 24, "", 0}, {storeFormat, "else", "db-0", 3, 24, "", 0}, {storeFormat, "test", "db-1", 3, 24, "", 0}, {storeFormat, "test", "db-0", 4, 24, "", 0}, {storeFormat, "test", "db-0", 3, 48, "", 0}} {
 		if _, err := claim(st, other); err == nil || !strings.Contains(err.Error(), "was made as node db-0 of 3") {
 			t.Errorf("%+v: %v", other, err)
 		}

@@ -75,7 +75,7 @@ func prompt(room *Room, box outbox, r *owned, fx *shard.Effect) (outbox, bool) {
 			breakLink(room.Links[r.peer], fx.Stream)
 		}
 	case shard.FeedSnapshot:
-		scan := openScan(room.Store, s)
+		scan := openScan(r.store, s)
 		window := windowOf(&r.state)
 		go feedSnapshot(room, s, *fx, scan, window)
 	case shard.Relay:
@@ -90,9 +90,6 @@ func prompt(room *Room, box outbox, r *owned, fx *shard.Effect) (outbox, bool) {
 	case shard.BreakStream:
 		breakLink(room.Links[r.peer], fx.Stream)
 	case shard.Complain, shard.Flipped, shard.Caught, shard.Drained, shard.Damaged, shard.Mended:
-		if fx.Kind == shard.Mended {
-			go reseed(room, s)
-		}
 		box.wants[r.peer] = append(box.wants[r.peer], shard.PactEvent{Kind: shard.LeaderWants, Shard: s, Epoch: fx.Epoch, Effect: fx.Kind})
 	default:
 		return box, false

@@ -3,11 +3,13 @@ package main
 import (
 	"bufio"
 	"net"
+	"reflect"
 	"testing"
 	"time"
 
 	"tandem/shard"
 	"tandem/wire"
+	"tandem/wire/proc"
 )
 
 // relayRig is a relay loop without a link: what it sends is in the link's queue.
@@ -35,7 +37,7 @@ func TestWhatIsPassedOn(t *testing.T) {
 	room, conn := relayRig(t)
 	link := room.Links[1]
 	asked := &shard.Event{Kind: shard.WriteAsked, Shard: 3, Caller: &caller{conn, 77}, Deadline: 1000, Change: shard.Change{Op: shard.Update, Request: [16]byte{9}, ID: "a", Name: "n", Email: "e",
-		Group: 4, Fields: shard.HasName, Match: []shard.Position{{Epoch: 1, LSN: 2}}}}
+		Group: 4, Fields: shard.HasName, Match: shard.Condition{Kind: shard.OneOf, Versions: []shard.Position{{Epoch: 1, LSN: 2}}}, Unless: shard.Condition{Kind: shard.AnyVersion}}}
 	link.Relays <- relay{1, asked}
 	if m := told(t, conn); m.Kind != wire.Error || m.Code != wire.NotLeader || m.ID != 77 || len(link.Out) != 0 {
 		t.Fatalf("without a stream: %+v", m)
@@ -44,7 +46,7 @@ func TestWhatIsPassedOn(t *testing.T) {
 	link.Relays <- relay{1, asked}
 	sent := (<-link.Out)[0]
 	m := sent.Message
-	if sent.Stream != 1 || m.Kind != wire.Write || m.ID == 0 || m.Shard != 3 || m.Deadline != 6000 || m.Request != asked.Change.Request || takeChange(m).Name != "n" || len(m.Match) != 1 {
+	if sent.Stream != 1 || m.Kind != wire.Write || m.ID == 0 || m.Shard != 3 || m.Deadline != 6000 || m.Request != asked.Change.Request || !reflect.DeepEqual(takeChange(m), asked.Change) {
 		t.Fatalf("sent: %+v", sent)
 	}
 	link.Echoes <- echo{Kind: answerCame, Answer: &wire.Message{Kind: wire.Outcome, ID: m.ID + 1}} // nobody's
@@ -158,7 +160,8 @@ func TestWelcomesThatAreNone(t *testing.T) {
 				conn.Close()
 			}
 		}()
-		room, out := &Room{Config: Config{Silent: 10 * time.Second}, Members: []Member{{Name: "db-0", Address: listener.Addr().String()}}}, make(chan call, 1)
+		room, out := &Room{Config: Config{Silent: 10 * time.Second}, Members: []Member{{Name: "db-0"}},
+			Names: []proc.Names{proc.NewNames(listener.Addr().String(), nil)}}, make(chan call, 1)
 		go dial(room, 0, out)
 		if c := <-out; c.err == nil {
 			t.Errorf("%s: no error", name)

@@ -18,8 +18,10 @@ var codes = [...]wire.Code{
 // owned is one replica of a loop.
 type owned struct {
 	state  shard.Replica
+	store  Store // with the column family that holds the shard now
 	counts buckets
-	users  uint64 // the sum of the counts
+	last   buckets // LSN of the last write in each bucket that was handed to the disk
+	users  uint64  // the sum of the counts
 	served Served
 	rings  bool   // an alarm is set
 	peer   int    // the node that holds the other replica
@@ -44,8 +46,10 @@ type pile struct {
 // eventsAtOnce is how many events a loop takes before it sends what they led to.
 const eventsAtOnce = 256
 
-// runReplicas is the loop of some replicas. It owns their states: it takes the events that wait, reads from RocksDB what each needs, asks the
-// core, and carries the effects out, one hand-over for all that goes to the same receiver.
+// runReplicas is the loop of some replicas. It owns their states: it takes the events that wait, reads from RocksDB
+// what each needs, asks the core, and carries the effects out, one hand-over for all that goes to the same receiver.
+// Nobody else reads by the column families of its shards: who wants to read more than a user is given a view that the
+// loop opens.
 func runReplicas(room *Room, desk *Desk, replicas []owned) {
 	at := make([]int, len(room.Desks)) // by shard, the replica's place
 	for i := range replicas {
@@ -60,7 +64,7 @@ func runReplicas(room *Room, desk *Desk, replicas []owned) {
 			runtime.Gosched() // what else is about to come in shares the hand-overs
 			events = takeEvents(append(events[:0], batch...), desk.In)
 		case marks := <-desk.Stored:
-			own, events = storedEvents(own, events[:0], marks)
+			replicas, own, events = storedEvents(replicas, at, own, events[:0], marks)
 		case reason := <-desk.Sick:
 			events = sickEvents(events[:0], replicas, reason)
 		case <-alarm.C:
@@ -68,31 +72,30 @@ func runReplicas(room *Room, desk *Desk, replicas []owned) {
 		case ask := <-desk.Inspect:
 			ask <- inspect(replicas)
 			continue
-		case ask := <-desk.Counts:
-			ask.reply <- replicas[at[ask.shard]].counts
-			continue
+		case ask := <-desk.Opens:
+			events = showMoment(&replicas[at[ask.shard]], ask, events[:0])
 		}
 		now, err := clock(), error(nil)
 		for _, event := range events {
 			r := &replicas[at[event.Shard]]
 			r.served = count(r.served, event.Kind)
-			if now, err = lookUp(room, &r.state, event, now); err != nil {
+			if now, err = lookUp(room, r, event, now); err != nil {
 				box = fill(box, r, unreadable(room, event, err))
 				if !isDamage(err) {
 					continue
 				}
 				event = &shard.Event{Kind: shard.DataLost, Shard: event.Shard, Reason: err.Error()}
 			}
+			noteLoss(room, r, event)
 			event.Now, event.Users = now, r.users
 			r.state, effects = shard.Step(r.state, event, effects[:0])
 			for i := range effects {
 				fx := &effects[i]
 				if serialize, stores := serializers[fx.Kind]; stores {
 					box.parts = append(box.parts, serialize(room, r, fx, event.Now)...)
-					continue
-				}
-				done := false
-				if box, done = prompt(room, box, r, fx); !done {
+				} else if more, done := prompt(room, box, r, fx); done {
+					box = more
+				} else {
 					box = fill(box, r, fx)
 				}
 			}
@@ -104,6 +107,13 @@ func runReplicas(room *Room, desk *Desk, replicas []owned) {
 		clear(effects)
 		clear(events)
 		box = empty(room, box)
+	}
+}
+
+// noteLoss has it noted in the folder when a replica's data turns out to be damaged.
+func noteLoss(room *Room, r *owned, e *shard.Event) {
+	if e.Kind == shard.DataLost && r.state.Lost == "" {
+		room.Damage <- damageNote{shard: e.Shard, mark: shard.Mark{Store: room.Member, Copy: r.store.ids[e.Shard], Reason: e.Reason}}
 	}
 }
 
@@ -127,17 +137,22 @@ func takeEvents(events []*shard.Event, in <-chan []*shard.Event) []*shard.Event 
 	return events
 }
 
-// storedEvents makes events of how far logs are stored, in own, which is overwritten.
-func storedEvents(own []shard.Event, events []*shard.Event, marks []mark) ([]shard.Event, []*shard.Event) {
+// storedEvents makes events of how far logs are stored, in own, which is overwritten. A replica whose copy was dropped with its files gets the column
+// family that holds the new one.
+func storedEvents(replicas []owned, at []int, own []shard.Event, events []*shard.Event, marks []mark) ([]owned, []shard.Event, []*shard.Event) {
 	own = slices.Grow(own[:0], len(marks))[:len(marks)]
 	for i, m := range marks {
 		own[i] = shard.Event{Kind: shard.DiskStored, Shard: m.Shard, LSN: m.LSN}
 		if m.Wiped {
 			own[i].Kind = shard.DiskWiped
 		}
+		if m.Store != nil {
+			r := &replicas[at[m.Shard]]
+			r.store = takeFamily(r.store, *m.Store, m.Shard)
+		}
 		events = append(events, &own[i])
 	}
-	return own, events
+	return replicas, own, events
 }
 
 func sickEvents(events []*shard.Event, replicas []owned, reason string) []*shard.Event {
@@ -195,16 +210,16 @@ func count(served Served, kind shard.EventKind) Served {
 }
 
 // lookUp reads the user that a get or a write is about, where this node leads, and returns the time after it (rule R1); else before.
-func lookUp(room *Room, state *shard.Replica, e *shard.Event, before int64) (now int64, err error) {
+func lookUp(room *Room, r *owned, e *shard.Event, before int64) (now int64, err error) {
 	asks := e.Kind == shard.WriteAsked || e.Kind == shard.ReadDone
-	if !asks || state.View.Leader != room.Self {
+	if !asks || r.state.View.Leader != room.Self {
 		return before, nil
 	}
 	id := e.Change.ID
 	_, bucket := shard.Place(room.Layout, id)
 	var space [160]byte
 	key := shard.AppendKey(space[:0], bucket, id)
-	value, err := getUser(room.Store, state.Shard, key)
+	value, err := getUser(r.store, r.state.Shard, key)
 	now = clock()
 	if err != nil || value == nil {
 		return now, err
@@ -212,6 +227,15 @@ func lookUp(room *Room, state *shard.Replica, e *shard.Event, before int64) (now
 	e.Current, err = decodeValue(value)
 	e.Current.ID, e.Exists = id, err == nil
 	return now, err
+}
+
+// showMoment opens a view of a shard, and asks the core whether what it shows may be given out, if that is asked.
+func showMoment(r *owned, ask scanAsk, events []*shard.Event) []*shard.Event {
+	ask.opened <- Moment{openScan(r.store, ask.shard), r.counts, shard.Doubtful(&r.state, (*[256]uint64)(&r.last)), r.state.View.Leader == r.state.Self}
+	if ask.confirmed == nil {
+		return events
+	}
+	return append(events, &shard.Event{Kind: shard.ScanDone, Shard: ask.shard, Caller: ask.confirmed})
 }
 
 // deliver queues what goes out by a connection. One that does not read, so that its queue is full, is closed: nobody waits for it.

@@ -74,27 +74,48 @@ func databaseOptions(c Config) *grocksdb.Options {
 	o.SetInfoLogLevel(grocksdb.FatalInfoLogLevel)
 	o.SetKeepLogFileNum(4)
 	o.SetMaxLogFileSize(16 << 20)
+	return o
+}
+
+// logModes is how RocksDB reads its log, by how that ends. Its default cuts the log at the first bad place without a word.
+var logModes = map[shard.LogEnd]grocksdb.WALRecoveryMode{
+	shard.CleanEnd: grocksdb.AbsoluteConsistencyRecovery, shard.TornEnd: grocksdb.PointInTimeRecovery, shard.DamagedEnd: grocksdb.SkipAnyCorruptedRecordsRecovery,
+}
+
+// openOptions adds to o how the store is to be opened. Merges are off while something is damaged: to merge a damaged file ends all writing.
+func openOptions(o *grocksdb.Options, try shard.OpenTry, merges bool) *grocksdb.Options {
+	o.SetWALRecoveryMode(logModes[try.Log])
+	o.SetParanoidChecks(!try.Lenient)
+	o.SetDisableAutoCompactions(!merges)
 	// A key's place in a memtable is looked for from where the last key with the same beginning went, and not in all of it: a bucket's record stands
-	// where it stood before, a user among those of the bucket. The binding has no function for this setting.
-	hinted, err := grocksdb.GetOptionsFromString(o, fmt.Sprintf("memtable_insert_with_hint_prefix_extractor=capped:%d", hintBytes))
+	// where it stood before, a user among those of the bucket. And the manifest notes which log files there are and how long those are that are no
+	// longer written to. The binding has no function for either.
+	full, err := grocksdb.GetOptionsFromString(o, fmt.Sprintf("memtable_insert_with_hint_prefix_extractor=capped:%d;track_and_verify_wals_in_manifest=%t", hintBytes, !try.Lenient))
 	if err != nil {
 		panic("RocksDB refuses a setting that it has: " + err.Error())
 	}
-	return hinted
+	return full
 }
 
 // raftFamily is the column family of the council's saved state.
 const raftFamily = "raft"
 
-func familyName(s int) string { return fmt.Sprintf("shard-%02d", s) }
+// familyFormat makes of a shard's number the name of its column family.
+const familyFormat = "shard-%02d"
 
-// openStore opens the database in folder c.Data as it is, or makes an empty one. Without merges its files stay as they are.
-func openStore(c Config, merges bool) (Store, error) {
-	o := databaseOptions(c)
-	o.SetDisableAutoCompactions(!merges)
-	names, err := grocksdb.ListColumnFamilies(o, c.Data)
-	if err != nil { // a folder that holds no database yet
-		names = []string{"default"}
+func familyName(s int) string { return fmt.Sprintf(familyFormat, s) }
+
+// openStore opens the database in folder c.Data, or makes one where fresh says that there is none. Error: ErrStore.
+func openStore(c Config, try shard.OpenTry, merges, fresh bool) (Store, error) {
+	base := databaseOptions(c)
+	base.SetCreateIfMissing(fresh)
+	o := openOptions(base, try, merges)
+	names, err := []string{"default"}, error(nil)
+	if !fresh {
+		names, err = grocksdb.ListColumnFamilies(o, c.Data)
+	}
+	if err != nil {
+		return Store{}, fmt.Errorf("%w: opening %s: %w", ErrStore, c.Data, err)
 	}
 	options := make([]*grocksdb.Options, len(names))
 	for i := range options {
@@ -104,19 +125,44 @@ func openStore(c Config, merges bool) (Store, error) {
 	if err != nil {
 		return Store{}, fmt.Errorf("%w: opening %s: %w", ErrStore, c.Data, err)
 	}
+	return storeOf(c, o, db, names, handles), nil
+}
+
+// storeOf makes a store of a database's handles, which are those of the column families with these names.
+func storeOf(c Config, o *grocksdb.Options, db *grocksdb.DB, names []string, handles []*grocksdb.ColumnFamilyHandle) Store {
 	st := Store{db: db, families: make([]*grocksdb.ColumnFamilyHandle, c.Shards), ids: make([]uint32, c.Shards), options: o,
 		read: grocksdb.NewDefaultReadOptions(), scan: grocksdb.NewDefaultReadOptions(), sync: grocksdb.NewDefaultWriteOptions()}
 	st.sync.SetSync(true)
 	st.scan.SetReadaheadSize(256 << 10)
-	for s := range c.Shards {
-		if at := slices.Index(names, familyName(s)); at >= 0 {
+	for at, name := range names {
+		s := 0
+		if n, _ := fmt.Sscanf(name, familyFormat, &s); n == 1 && s < c.Shards {
 			st.families[s], st.ids[s] = handles[at], handles[at].ID()
 		}
+		if name == raftFamily {
+			st.raft, st.raftID = handles[at], handles[at].ID()
+		}
 	}
-	if at := slices.Index(names, raftFamily); at >= 0 {
-		st.raft, st.raftID = handles[at], handles[at].ID()
+	return st
+}
+
+// lookIntoStore opens a store as it is and changes nothing in its folder. Error: ErrStore.
+func lookIntoStore(c Config, try shard.OpenTry) (Store, error) {
+	base := databaseOptions(c)
+	o := openOptions(base, try, false)
+	names, err := grocksdb.ListColumnFamilies(o, c.Data)
+	if err != nil {
+		return Store{}, fmt.Errorf("%w: opening %s: %w", ErrStore, c.Data, err)
 	}
-	return st, nil
+	options := make([]*grocksdb.Options, len(names))
+	for i := range options {
+		options[i] = o
+	}
+	db, handles, err := grocksdb.OpenDbForReadOnlyColumnFamilies(o, c.Data, names, options, false)
+	if err != nil {
+		return Store{}, fmt.Errorf("%w: opening %s: %w", ErrStore, c.Data, err)
+	}
+	return storeOf(c, o, db, names, handles), nil
 }
 
 // addFamilies returns the store with a column family for the council and for each shard in held, making those that are missing.
@@ -142,27 +188,81 @@ func addFamilies(st Store, held []int) (Store, error) {
 	return st, nil
 }
 
-// dropFamily drops the column family of shard s with all its data. Nothing may be written meanwhile.
-func dropFamily(st Store, s int) (Store, error) {
-	if st.families[s] == nil {
-		return st, nil
-	}
+// renewFamily drops the column family of shard s with all its files, unread, and makes an empty one in its place. Nothing may be written meanwhile. The old
+// handle stays open for whoever reads by it, who closes it; until then the files stay. Error: ErrStore.
+func renewFamily(st Store, s int) (Store, error) {
+	name := st.families[s].Name()
 	if err := st.db.DropColumnFamily(st.families[s]); err != nil {
-		return st, fmt.Errorf("%w: dropping %s: %w", ErrStore, familyName(s), err)
+		return st, fmt.Errorf("%w: dropping %s: %w", ErrStore, name, err)
+	}
+	family, err := st.db.CreateColumnFamily(st.options, name)
+	if err != nil {
+		return st, fmt.Errorf("%w: making %s: %w", ErrStore, name, err)
 	}
 	st.families, st.ids = slices.Clone(st.families), slices.Clone(st.ids)
-	st.families[s].Destroy()
-	st.families[s], st.ids[s] = nil, 0
+	st.families[s], st.ids[s] = family, family.ID()
 	return st, nil
 }
 
-// filesOf returns the names of the files of each column family, as errors have them.
-func filesOf(st Store) map[string][]string {
-	files := map[string][]string{}
-	for _, f := range st.db.GetLiveFilesMetaData() {
-		files[f.ColumnFamilyName] = append(files[f.ColumnFamilyName], f.Name)
+// renewRaft is renewFamily for Raft's saved state; nobody else may have it open.
+func renewRaft(st Store) (Store, error) {
+	if err := st.db.DropColumnFamily(st.raft); err != nil {
+		return st, fmt.Errorf("%w: dropping %s: %w", ErrStore, raftFamily, err)
 	}
-	return files
+	st.raft.Destroy()
+	family, err := st.db.CreateColumnFamily(st.options, raftFamily)
+	if err != nil {
+		return st, fmt.Errorf("%w: making %s: %w", ErrStore, raftFamily, err)
+	}
+	st.raft, st.raftID = family, family.ID()
+	return st, nil
+}
+
+// takeFamily returns st with the column family of shard s that another value of the store has, and closes the former one's handle.
+func takeFamily(st, renewed Store, s int) Store {
+	st.families[s].Destroy()
+	st.families, st.ids = slices.Clone(st.families), slices.Clone(st.ids)
+	st.families[s], st.ids[s] = renewed.families[s], renewed.ids[s]
+	return st
+}
+
+// badFiles looks into each file of the shards, and returns by shard why one of its files cannot be read. Only the beginning of a file and its index are read.
+func badFiles(st Store) map[int]string {
+	bad := map[int]string{}
+	files := st.db.GetLiveFilesMetaData()
+	for s, family := range st.families {
+		if family == nil {
+			continue
+		}
+		it := st.db.NewIteratorCF(st.read, family)
+		for _, f := range files {
+			if f.ColumnFamilyName == familyName(s) {
+				it.Seek(f.SmallestKey) // opens this file, whatever newer ones hold of the key
+			}
+			if err := it.Err(); err != nil {
+				bad[s] = err.Error()
+				break
+			}
+		}
+		it.Close()
+	}
+	return bad
+}
+
+// suspects returns marks, by shard, of the copies whose files a failed write, merge or start names.
+func suspects(st Store, member uint64, cause error) map[int]shard.Mark {
+	marks := map[int]shard.Mark{}
+	if !isDamage(cause) || st.db == nil {
+		return marks
+	}
+	for _, f := range st.db.GetLiveFilesMetaData() {
+		s := 0
+		n, _ := fmt.Sscanf(f.ColumnFamilyName, familyFormat, &s)
+		if n == 1 && s < len(st.ids) && strings.Contains(cause.Error(), f.Name) {
+			marks[s] = shard.Mark{Store: member, Copy: st.ids[s], Reason: cause.Error()}
+		}
+	}
+	return marks
 }
 
 // startMerges lets RocksDB merge files from now on.
@@ -174,6 +274,14 @@ func startMerges(st Store) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// moveLog moves what the log holds of a shard into a file.
+func moveLog(st Store, s int) error {
+	if err := st.db.FlushCF(st.families[s], grocksdb.NewDefaultFlushOptions()); err != nil {
+		return fmt.Errorf("%w: flushing a shard: %w", ErrStore, err)
+	}
+	return nil
 }
 
 // flush syncs the WAL; RocksDB's own close would not.
@@ -219,41 +327,27 @@ func getUser(st Store, s int, key []byte) ([]byte, error) {
 	return bytes.Clone(value.Data()), nil
 }
 
-// walk calls see with each key and value of shard s from start on but the first skip of them, both valid during the call only, until see returns
-// false.
-func walk(st Store, s int, start []byte, skip uint64, see func(key, value []byte) bool) error {
-	it := st.db.NewIteratorCF(st.scan, st.families[s])
-	defer it.Close()
-	for it.Seek(start); skip > 0 && it.Valid(); skip-- {
-		it.Next()
-	}
-	for ; it.Valid(); it.Next() {
-		key, value := it.Key(), it.Value()
-		more := see(key.Data(), value.Data())
-		if !more {
-			return nil
-		}
-	}
-	if err := it.Err(); err != nil {
-		return fmt.Errorf("%w: walking shard %d: %w", ErrStore, s, err)
-	}
-	return nil
+// isDamage tells whether an error means that data on the disk fails its checksum, or that a file of it is missing.
+func isDamage(err error) bool {
+	return err != nil && (strings.Contains(err.Error(), "Corruption: ") || strings.Contains(err.Error(), "No such file or directory"))
 }
 
-// isDamage tells whether an error means that data on the disk fails its checksum.
-func isDamage(err error) bool { return err != nil && strings.Contains(err.Error(), ": Corruption") }
-
-// Scan is an open view of a shard as it was when it was opened. It must be closed.
+// Scan is an open view of a shard as it was when it was opened, whatever becomes of the shard since. It must be closed.
+// One goroutine reads it at a time.
 type Scan struct{ it *grocksdb.Iterator }
 
-// openScan opens a view of shard s.
+// openScan opens a view of shard s, which takes some microseconds.
 func openScan(st Store, s int) Scan { return Scan{st.db.NewIteratorCF(st.scan, st.families[s])} }
 
 func closeScan(scan Scan) { scan.it.Close() }
 
-// walkScan calls see with each key and value of a scan from start on, both valid during the call only, until see returns false.
-func walkScan(scan Scan, start []byte, see func(key, value []byte) bool) error {
-	for scan.it.Seek(start); scan.it.Valid(); scan.it.Next() {
+// walkScan calls see with each key and value of a scan from start on but the first skip of them, both valid during the
+// call only, until see returns false.
+func walkScan(scan Scan, start []byte, skip uint64, see func(key, value []byte) bool) error {
+	for scan.it.Seek(start); skip > 0 && scan.it.Valid(); skip-- {
+		scan.it.Next()
+	}
+	for ; scan.it.Valid(); scan.it.Next() {
 		key, value := scan.it.Key(), scan.it.Value()
 		more := see(key.Data(), value.Data())
 		if !more {
@@ -264,6 +358,18 @@ func walkScan(scan Scan, start []byte, see func(key, value []byte) bool) error {
 		return fmt.Errorf("%w: walking a shard: %w", ErrStore, err)
 	}
 	return nil
+}
+
+// getOf returns a copy of the value of a key that a view has; nil where there is none.
+func getOf(scan Scan, key []byte) ([]byte, error) {
+	scan.it.Seek(key)
+	if err := scan.it.Err(); err != nil {
+		return nil, fmt.Errorf("%w: reading a view: %w", ErrStore, err)
+	}
+	if !scan.it.Valid() || !bytes.Equal(scan.it.Key().Data(), key) {
+		return nil, nil
+	}
+	return bytes.Clone(scan.it.Value().Data()), nil
 }
 
 // readFacts returns the council's saved state in the order of its keys; none if the node was never in a cluster.
@@ -279,42 +385,4 @@ func readFacts(st Store) ([]shard.Fact, error) {
 		return nil, fmt.Errorf("%w: reading the council's state: %w", ErrStore, err)
 	}
 	return facts, nil
-}
-
-// latest returns the WAL sequence of the last write.
-func latest(st Store) uint64 { return st.db.GetLatestSequenceNumber() }
-
-// LogScan is an open read of the WAL. It must be closed.
-type LogScan struct{ it *grocksdb.WalIterator }
-
-// openLog opens the WAL at the batch that holds a sequence, or at the oldest one that is left.
-func openLog(st Store, from uint64) (LogScan, error) {
-	it, err := st.db.GetUpdatesSince(max(from, 1))
-	if err != nil {
-		return LogScan{}, fmt.Errorf("%w: opening the WAL at %d: %w", ErrStore, from, err)
-	}
-	return LogScan{it}, nil
-}
-
-// closeLog closes an open read; of none there is nothing to close.
-func closeLog(log LogScan) {
-	if log.it != nil {
-		log.it.Destroy()
-	}
-}
-
-// nextBatch reads the next batch of the WAL into b, and returns nil at the end of the log as it was when it was opened.
-func nextBatch(log LogScan, b []byte) ([]byte, error) {
-	if !log.it.Valid() {
-		err := log.it.Err()
-		if err == nil || strings.Contains(err.Error(), "Try again") { // it goes on in a file that is newer than this reading
-			return nil, nil
-		}
-		return nil, fmt.Errorf("%w: reading the WAL: %w", ErrStore, err)
-	}
-	batch, _ := log.it.GetBatch()
-	b = append(b[:0], batch.Data()...)
-	batch.Destroy()
-	log.it.Next()
-	return b, nil
 }

@@ -13,7 +13,7 @@ import (
 // RocksDB reserves disk ahead of what it writes. A store with little in it may reserve little: what a few users take is not to be a multiple of their JSON.
 func TestAStoreReservesLittle(t *testing.T) {
 	c := Config{Data: t.TempDir(), Shards: 3, CacheMB: 8}
-	store, err := openStore(c, true)
+	store, err := openForTest(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func TestAStoreReservesLittle(t *testing.T) {
 // BenchmarkWriteBatch stores group commits of 16 creates, each in a shard of its own, without a sync: what RocksDB itself costs.
 func BenchmarkWriteBatch(b *testing.B) {
 	c := Config{Data: b.TempDir(), Shards: 16, CacheMB: 8}
-	store, err := openStore(c, true)
+	store, err := openForTest(c)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"tandem/shard"
 	"tandem/wire"
+	"tandem/wire/proc"
 )
 
 // Room is how this node's loops are wired: settings, handles and channels, none of which changes after the start.
@@ -21,8 +22,10 @@ type Room struct {
 	Ready   bool          // the loops run; until then only greetings are answered
 	Opened  chan struct{} // closed when they do
 	Store   Store
-	Damage  map[int]damage // by shard, as it was at the start
-	Merge   bool           // what was damaged has been dropped, and files may be merged again
+	Marks   map[int]shard.Mark // of damage, by shard, as they were at the start
+	Lenient bool               // the store was opened past files that cannot be read, and is to be opened anew when these are gone
+	Damage  chan damageNote
+	Synced  chan shard.BatchHead // one place, the newest wins: the last batch that was synced
 	Disk    chan []Part
 	Pulse   chan beat
 	Index   chan indexNote
@@ -34,22 +37,30 @@ type Room struct {
 	Council *CouncilDesk
 	Watch   chan watcher
 	Scans   chan struct{}
-	Census  chan chan<- []ConnInfo
+	Pages   chan struct{} // has an element for each list that has a place for a page
+	Unread  chan struct{} // has an element for each unreadUnit bytes of answers that wait for clients to read, beyond unreadOwn of each
+	Texts   chan struct{} // has an element for each line of text under way whose answer may be long
+	Census  chan chan<- census
 	Doors   chan door
-	Again   chan string // why this process must start anew in place
+	Again   chan string  // why this process must start anew in place
+	Names   []proc.Names // by node: where it is dialled
 	Log     *slog.Logger
+	Output  proc.Output // where the log goes
 }
 
 const (
 	scansAtOnce = 8       // pages that are read from RocksDB at the same time
+	textsAtOnce = 4       // lines of text with long answers
 	deskQueue   = 1 << 10 // events that wait for a replica
 )
 
 // newRoom makes the channels; the loops are not running yet.
-func newRoom(c Config, l shard.Layout, members []Member, self int, log *slog.Logger) *Room {
-	return &Room{Config: c, Layout: l, Members: members, Self: self, Log: log, Desks: make([]*Desk, l.Shards), Links: make([]*Link, l.Nodes), Pacts: make([]*PactDesk, l.Nodes),
+func newRoom(c Config, l shard.Layout, members []Member, self int, output proc.Output, log *slog.Logger) *Room {
+	return &Room{Config: c, Layout: l, Members: members, Self: self, Output: output, Log: log, Desks: make([]*Desk, l.Shards), Links: make([]*Link, l.Nodes), Pacts: make([]*PactDesk, l.Nodes),
 		Disk: make(chan []Part, 2*shard.MaxPending*l.Shards), Pulse: make(chan beat, 64), Index: make(chan indexNote, 1<<10), Lookups: make(chan indexAsk),
-		Watch: make(chan watcher, 64), Scans: make(chan struct{}, scansAtOnce), Census: make(chan chan<- []ConnInfo), Doors: make(chan door, 64), Again: make(chan string, 1), Opened: make(chan struct{})}
+		Watch: make(chan watcher, 64), Scans: make(chan struct{}, scansAtOnce),
+		Pages: make(chan struct{}, max(1, c.UnreadMB<<19/pageMost)), Unread: make(chan struct{}, max(1, c.UnreadMB<<19/unreadUnit)), Texts: make(chan struct{}, textsAtOnce), Census: make(chan chan<- census), Doors: make(chan door, 64), Again: make(chan string, 1), Synced: make(chan shard.BatchHead, 1),
+		Damage: make(chan damageNote, 64), Opened: make(chan struct{})}
 }
 
 // Desk is where a loop of replicas is reached.
@@ -58,13 +69,23 @@ type Desk struct {
 	Stored  chan []mark         // from the disk, one place: the newest stored LSN of each replica
 	Sick    chan string         // from the disk, one place: why it refuses writes
 	Inspect chan chan<- []Inspection
-	Counts  chan countsAsk
+	Opens   chan scanAsk
 }
 
-// countsAsk asks a loop for the number of users in each bucket of a shard.
-type countsAsk struct {
-	shard int
-	reply chan<- buckets
+// scanAsk asks a loop for a view of a shard. opened has one place, and who asks closes the view. confirmed has one
+// place for whether, and that, what the view shows may be given out; it is nil if that is not asked.
+type scanAsk struct {
+	shard     int
+	opened    chan<- Moment
+	confirmed chan shard.Reply
+}
+
+// Moment is a shard as it was when its view was opened.
+type Moment struct {
+	Scan     Scan
+	Counts   buckets // by bucket: the users, but for buckets in doubt
+	Doubtful []byte  // buckets of which the view itself must be asked
+	Leads    bool    // this node led the shard
 }
 
 // mark is how far a replica's log is stored, or that its data was dropped.
@@ -72,6 +93,7 @@ type mark struct {
 	Shard int
 	LSN   uint64
 	Wiped bool
+	Store *Store // of a copy that was dropped with its files: the store with the new one; nil else
 }
 
 // Inspection is what a loop says about one of its replicas.
@@ -115,6 +137,7 @@ type Conn struct {
 	Raw   net.Conn
 	Out   chan answers
 	Slots chan struct{}
+	Pages chan struct{} // as that of the room, for this connection alone
 	Gone  chan struct{} // closed when nothing is written any more
 }
 
@@ -123,6 +146,7 @@ type answers struct {
 	Message *wire.Message
 	Frames  []byte
 	Count   int
+	Left    chan<- struct{} // of a page, for which there is a place: closed when it has left; nil for everything else
 }
 
 // caller is who waits for the answer to a get or a write.
@@ -143,4 +167,12 @@ type door struct {
 	Raw  net.Conn
 	Info ConnInfo
 	Shut bool
+	Deaf string // why it is closed whose answers are not read; "" if that is not so
+}
+
+// census is what is known of the connections: those that are open, and how many were closed because their answers were
+// not read.
+type census struct {
+	open []ConnInfo
+	deaf int
 }

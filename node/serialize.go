@@ -7,12 +7,12 @@ type serializer func(room *Room, r *owned, fx *shard.Effect, now int64) []Part
 
 // serializers are the effects that go to the disk. The table never changes.
 var serializers = map[shard.EffectKind]serializer{
-	shard.Persist: storeEntries, shard.Wipe: storeNothing, shard.PersistRecords: storeRecords, shard.PersistHistory: storeWhole,
+	shard.Persist: storeEntries, shard.Wipe: storeNothing, shard.Drop: dropCopy, shard.PersistRecords: storeRecords, shard.PersistHistory: storeWhole,
 }
 
 // storeEntries makes a part for each epoch of the entries.
 func storeEntries(room *Room, r *owned, fx *shard.Effect, now int64) (parts []Part) {
-	s, family := r.state.Shard, room.Store.ids[r.state.Shard]
+	s, family := r.state.Shard, r.store.ids[r.state.Shard]
 	for rest := fx.Entries; len(rest) > 0; {
 		n := 1
 		for n < len(rest) && rest[n].Epoch == rest[0].Epoch {
@@ -20,6 +20,8 @@ func storeEntries(room *Room, r *owned, fx *shard.Effect, now int64) (parts []Pa
 		}
 		part := buildPart(room.Layout, s, family, rest[:n], rest[0].Epoch != r.epoch, &r.counts, now)
 		for i := range rest[:n] {
+			_, bucket := shard.Place(room.Layout, rest[i].ID)
+			r.last[bucket] = rest[i].LSN
 			switch rest[i].Result {
 			case shard.Created:
 				r.users++
@@ -33,20 +35,35 @@ func storeEntries(room *Room, r *owned, fx *shard.Effect, now int64) (parts []Pa
 }
 
 // storeNothing drops all that is stored of the shard.
-func storeNothing(room *Room, r *owned, _ *shard.Effect, _ int64) []Part {
-	r.counts, r.users, r.epoch = buckets{}, 0, 0
-	return []Part{wipePart(r.state.Shard, room.Store.ids[r.state.Shard])}
+func storeNothing(_ *Room, r *owned, _ *shard.Effect, _ int64) []Part {
+	r.counts, r.last, r.users, r.epoch = buckets{}, buckets{}, 0, 0 // until the disk reports it, every bucket is in doubt
+	return []Part{wipePart(r.state.Shard, r.store.ids[r.state.Shard])}
+}
+
+// dropCopy drops all that is stored of the shard, and its files.
+func dropCopy(_ *Room, r *owned, _ *shard.Effect, _ int64) []Part {
+	r.counts, r.last, r.users, r.epoch = buckets{}, buckets{}, 0, 0 // until the disk reports it, every bucket is in doubt
+	return []Part{{Shard: r.state.Shard, Wiped: true, Renewed: true}}
 }
 
 // storeRecords makes a part of some users of a snapshot.
 func storeRecords(room *Room, r *owned, fx *shard.Effect, _ int64) []Part {
-	part := recordsPart(room.Layout, r.state.Shard, room.Store.ids[r.state.Shard], fx.Records, &r.counts)
+	r.last = allOf(shard.Unsettled)
+	part := recordsPart(room.Layout, r.state.Shard, r.store.ids[r.state.Shard], fx.Records, &r.counts)
 	r.users += uint64(len(fx.Records))
 	return []Part{part}
 }
 
 // storeWhole makes the part that says that a snapshot is whole.
-func storeWhole(room *Room, r *owned, fx *shard.Effect, _ int64) []Part {
-	r.epoch = fx.Ends
-	return []Part{wholePart(r.state.Shard, room.Store.ids[r.state.Shard], fx, r.counts)}
+func storeWhole(_ *Room, r *owned, fx *shard.Effect, _ int64) []Part {
+	r.epoch, r.last = fx.Ends, allOf(fx.LSN)
+	return []Part{wholePart(r.state.Shard, r.store.ids[r.state.Shard], fx, r.counts)}
+}
+
+// allOf gives every bucket the same value.
+func allOf(value uint64) (all buckets) {
+	for i := range all {
+		all[i] = value
+	}
+	return all
 }

@@ -48,7 +48,7 @@ func TestSnapshotsAreStored(t *testing.T) {
 	records := []shard.Record{{ID: "a", Name: "Ada", Epoch: 3, LSN: 7}, {ID: "b", Name: "Bob", Epoch: 4, LSN: 9}}
 	window := []shard.Entry{{Request: shard.RequestID{1}, Result: shard.Updated, ID: "b", Name: "Bob", Epoch: 4, LSN: 9}}
 	for s, whole := range map[int]bool{held[0]: true, held[1]: false} {
-		r := &owned{state: shard.Replica{Shard: s}}
+		r := &owned{state: shard.Replica{Shard: s}, store: room.Store}
 		parts := storeEntries(room, r, &shard.Effect{Entries: []shard.Entry{{ID: "old", Result: shard.Created, Epoch: 1, LSN: 1}}}, 1)
 		parts = append(parts, storeNothing(room, r, nil, 1)...)
 		parts = append(parts, storeRecords(room, r, &shard.Effect{Records: records}, 1)...)
@@ -60,7 +60,7 @@ func TestSnapshotsAreStored(t *testing.T) {
 		}
 	}
 	steps := make(chan opened, 1)
-	loadReplicas(room, steps)
+	loadReplicas(room, unwritten(nil), steps)
 	all := <-steps
 	if all.err != nil {
 		t.Fatal(all.err)
@@ -73,7 +73,7 @@ func TestSnapshotsAreStored(t *testing.T) {
 	}
 	for _, s := range held[:2] {
 		users := 0
-		if err = walk(room.Store, s, []byte{shard.UserPrefix}, 0, func(_, _ []byte) bool { users++; return true }); err != nil || users != map[bool]int{true: 2}[s == held[0]] {
+		if err = walkScan(openScan(room.Store, s), []byte{shard.UserPrefix}, 0, func(_, _ []byte) bool { users++; return true }); err != nil || users != map[bool]int{true: 2}[s == held[0]] {
 			t.Errorf("shard %d holds %d users, %v", s, users, err)
 		}
 	}

@@ -1,42 +1,76 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"net"
 	"runtime"
+	"time"
 
 	"tandem/shard"
 	"tandem/wire"
+	"tandem/wire/proc"
 )
 
 // opened is what one step of the start hands to the next, or why it cannot.
 type opened struct {
-	room   *Room
-	saved  []shard.Fact // of the council
-	loaded []Loaded     // by shard
-	places [][]place    // by shard
-	err    error
+	room    *Room
+	saved   []shard.Fact // of the council
+	loaded  []Loaded     // by shard
+	places  [][]place    // by shard
+	written written      // to the log by this start
+	err     error
 }
+
+// starting is what the stages of the start know of the data folder so far.
+type starting struct {
+	room    *Room
+	held    []int              // the shards whose replicas belong here
+	names   []string           // in the folder
+	verdict shard.LogVerdict   // on the write-ahead log
+	marks   map[int]shard.Mark // by shard
+	lenient bool               // the store was opened past files that cannot be read
+	saved   []shard.Fact       // of the council; none of a store that has yet to join
+	err     error
+}
+
+// openingStages bring a node from its settings to a store that is its own, in which what is damaged is known.
+var openingStages = [...]func(starting) starting{readFolder, judgeLog, openFolder, voidPromise, claimFolder, settleDamage, loadRaft}
 
 // prepare opens the data folder and checks that it is this node's. The room is not ready: nothing but greetings is answered.
 func prepare(room *Room, out chan<- opened) {
-	facts := Facts{Format: storeFormat, Cluster: room.Config.Cluster, Node: room.Config.Name, Nodes: room.Layout.Nodes, Shards: room.Layout.Shards}
-	held := heldBy(room.Layout, room.Self)
-	var err error
-	merges := true
-	if room.Damage, err = readMarks(room.Config.Data); err == nil {
-		merges = len(room.Damage) == 0
-		room.Store, err = openStore(room.Config, merges)
+	s := starting{room: room, held: heldBy(room.Layout, room.Self)}
+	for _, stage := range openingStages {
+		if s = stage(s); s.err != nil {
+			break
+		}
 	}
-	if err == nil {
-		room.Facts, err = claim(room.Store, facts)
+	if errors.Is(s.err, ErrUnreadable) {
+		aside, err := setAside(room.Config.Data, time.Now())
+		if err == nil {
+			room.Log.Error("the store cannot be used; it is set aside, and a new one begins", "reason", s.err, "aside", aside)
+			err = proc.StartAnew(room.Output)
+		}
+		s.err = fmt.Errorf("%w; a new store cannot begin: %w", s.err, err)
 	}
-	if err == nil {
-		cleared := make(chan opened, 1)
-		go dropDamaged(room, cleared)
-		err = (<-cleared).err
+	go runCensus(room.Doors, room.Census, room.Log)
+	for _, m := range room.Members {
+		names := proc.NewNames(m.Address, proc.AskNameServer)
+		room.Names = append(room.Names, names)
+		go proc.RunNames(names)
 	}
+	w := written{start: uint64(room.Life), held: s.held, totals: make([]uint64, shard.RaftPart+1)}
+	out <- opened{room: room, saved: s.saved, written: w, err: s.err}
+}
+
+// claimFolder checks that the store is this node's, gives it the column families that it lacks, and counts this start. A store that cannot say whose it is
+// cannot be used.
+func claimFolder(s starting) starting {
+	room, err := s.room, error(nil)
+	want := Facts{Format: storeFormat, Cluster: room.Config.Cluster, Node: room.Config.Name, Nodes: room.Layout.Nodes, Shards: room.Layout.Shards}
+	room.Facts, err = claim(room.Store, want)
 	if err == nil {
-		room.Store, err = addFamilies(room.Store, held)
+		room.Store, err = addFamilies(room.Store, s.held)
 	}
 	if err == nil {
 		room.Life, err = countLife(room.Store)
@@ -44,35 +78,83 @@ func prepare(room *Room, out chan<- opened) {
 	if err == nil {
 		room.Member, err = memberID(room.Self, room.Facts)
 	}
-	room.Merge = !merges && len(room.Damage) == 0
-	go runCensus(room.Doors, room.Census)
-	out <- opened{room: room, err: err}
+	if isDamage(err) {
+		err = fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
+	s.err = err
+	return s
+}
+
+// settleDamage leaves the marks that speak of what is there, and looks into all files where some could not be read at the opening.
+func settleDamage(s starting) starting {
+	room, bad := s.room, map[int]string{}
+	if s.lenient {
+		bad = badFiles(room.Store)
+	}
+	room.Marks = settleMarks(s.marks, bad, room.Member, room.Store.ids)
+	room.Lenient = s.lenient
+	if s.err = writeMarks(room.Config.Data, room.Marks); s.err == nil && len(room.Marks) == 0 {
+		s.err = startMerges(room.Store)
+	}
+	return s
+}
+
+// loadRaft reads Raft's saved state. What is damaged of it is not voted with: the store joins Raft anew, with its data, in its next generation.
+func loadRaft(s starting) starting {
+	room, reason := s.room, s.room.Marks[shard.RaftPart].Reason
+	saved, err := readFacts(room.Store)
+	if err == nil && len(saved) > 0 {
+		_, err = shard.LoadCouncil(room.Member, room.Layout, shard.DefaultTiming, saved, clock())
+	}
+	if err != nil && reason == "" {
+		reason = err.Error()
+	}
+	if s.saved = saved; reason == "" {
+		return s
+	}
+	if room.Facts.Generation >= shard.Displaces-1 {
+		s.err = fmt.Errorf("%w: its part of Raft's state is damaged for the %dth time: %s", ErrUnreadable, room.Facts.Generation, reason)
+		return s
+	}
+	room.Log.Error("Raft's saved state is damaged; the store does not vote with it, and joins anew", "reason", reason)
+	s.saved, room.Facts.Generation = nil, room.Facts.Generation+1
+	if s.err = keepFacts(room.Store, room.Facts); s.err == nil {
+		room.Store, s.err = renewRaft(room.Store)
+	}
+	if s.err == nil {
+		delete(room.Marks, shard.RaftPart)
+		s.err = writeMarks(room.Config.Data, room.Marks)
+	}
+	if s.err == nil {
+		room.Member, s.err = memberID(room.Self, room.Facts)
+	}
+	return s
 }
 
 // serve lets a node answer: first, while the cluster is not born as far as this store knows, with greetings only, then with everything. It
 // hands the room over once all loops run.
-func serve(unready *Room, listener net.Listener, out chan<- opened) {
-	rooms, steps := make(chan *Room, 1), make(chan opened, 1)
+func serve(begun opened, listener net.Listener, out chan<- opened) {
+	unready, rooms, steps := begun.room, make(chan *Room, 1), make(chan opened, 1)
 	rooms <- unready
 	go accept(rooms, listener, make(chan struct{}, unready.Config.MaxConnections))
-	saved, err := readFacts(unready.Store)
-	if err == nil && len(saved) == 0 {
+	saved, w, err := begun.saved, begun.written, error(nil)
+	if len(saved) == 0 {
 		heard, over := make(chan heardGreeting), make(chan struct{})
 		for peer := range unready.Members {
 			if peer != unready.Self {
 				go callAround(unready, peer, heard, over)
 			}
 		}
-		go awaitBirth(unready, heard, steps)
+		go awaitBirth(unready, w, heard, steps)
 		born := <-steps
 		close(over)
-		saved, err = born.saved, born.err
+		saved, w, err = born.saved, born.written, born.err
 	}
 	if err != nil {
 		out <- opened{err: err}
 		return
 	}
-	go open(unready, saved, steps)
+	go open(unready, saved, w, steps)
 	all := <-steps
 	if all.err == nil {
 		go start(all, steps)
@@ -86,7 +168,7 @@ func serve(unready *Room, listener net.Listener, out chan<- opened) {
 
 // open makes the room that all loops share, with everything loaded that they start from; saved is the council's state, which is none of a store that
 // is to join. The loops that are told of the views are one for each node, one for the gateways and one for the write log.
-func open(unready *Room, saved []shard.Fact, out chan<- opened) {
+func open(unready *Room, saved []shard.Fact, w written, out chan<- opened) {
 	room, steps := *unready, make(chan opened, 1)
 	council, err := shard.LoadCouncil(room.Member, room.Layout, shard.DefaultTiming, saved, clock())
 	if err != nil {
@@ -95,7 +177,7 @@ func open(unready *Room, saved []shard.Fact, out chan<- opened) {
 	}
 	room.Born, room.Ready = shard.BornWith(council.Book), true
 	room.Council = newCouncilDesk(council, room.Layout.Nodes+2)
-	go loadReplicas(&room, steps)
+	go loadReplicas(&room, w, steps)
 	all := <-steps
 	if all.err == nil {
 		go loadWindows(all, clock(), steps)
@@ -112,7 +194,7 @@ func start(all opened, done chan<- opened) {
 		loops = max(1, runtime.NumCPU()/2)
 	}
 	for range loops {
-		room.Loops = append(room.Loops, &Desk{In: make(chan []*shard.Event, deskQueue), Stored: make(chan []mark, 1), Sick: make(chan string, 1), Inspect: make(chan chan<- []Inspection), Counts: make(chan countsAsk)})
+		room.Loops = append(room.Loops, &Desk{In: make(chan []*shard.Event, deskQueue), Stored: make(chan []mark, 1), Sick: make(chan string, 1), Inspect: make(chan chan<- []Inspection), Opens: make(chan scanAsk)})
 	}
 	shared := make([][]int, room.Layout.Nodes)
 	shares := make([][]owned, loops)
@@ -122,10 +204,7 @@ func start(all opened, done chan<- opened) {
 		shared[peer] = append(shared[peer], s)
 		at := &all.loaded[s]
 		state := shard.NewReplica(s, room.Self, room.Members[peer].Name, at.Last, at.History, at.Log, clock())
-		r := owned{state: state, peer: peer, counts: at.Counts, users: total(at.Counts)}
-		if n := len(at.History); n > 0 {
-			r.epoch = at.History[n-1].Epoch
-		}
+		r := owned{state: state, store: room.Store, peer: peer, counts: at.Counts, users: total(at.Counts), epoch: newestEpoch(at.History)}
 		shares[i%loops] = append(shares[i%loops], r)
 		if at.Damage != "" {
 			room.Desks[s].In <- []*shard.Event{{Kind: shard.DataLost, Shard: s, Reason: at.Damage}}
@@ -142,7 +221,9 @@ func start(all opened, done chan<- opened) {
 				Books: room.Council.Books[peer], Elected: room.Council.Elected[peer]}
 		}
 	}
-	go runDisk(room)
+	go runDisk(room, all.written)
+	go runPromise(room)
+	go runDamage(room)
 	go runPulse(room)
 	go runIndex(room, all.places)
 	go runViews(room, room.Council.Books[room.Layout.Nodes])
@@ -162,8 +243,15 @@ func start(all opened, done chan<- opened) {
 		}
 	}
 	go runCouncil(room, room.Council)
-	go mergeAgain(room)
 	done <- all
+}
+
+// newestEpoch returns the last epoch of a history that has writes, 0 if none has.
+func newestEpoch(history []shard.Position) uint64 {
+	if len(history) == 0 {
+		return 0
+	}
+	return history[len(history)-1].Epoch
 }
 
 // timingOf returns the pacts' times as the settings want them.

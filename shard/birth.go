@@ -75,7 +75,10 @@ func DecideBirth(l Layout, self uint64, heard []Greeting) Birth {
 			missing = append(missing, node)
 		}
 	}
+	again := slices.ContainsFunc(members, func(id uint64) bool { return id>>memberGeneration&memberNodes > 0 })
 	switch {
+	case again: // a second birth would give the cluster's users away
+		return Birth{Reason: "a store that has lost its part of Raft's state waits for nodes that know the cluster; an operator must decide if there are none"}
 	case len(missing) > 0:
 		return Birth{Reason: fmt.Sprintf("a cluster is born when all %d nodes are there; these have not answered: %v", l.Nodes, missing)}
 	case members[0] != self:

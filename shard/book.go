@@ -32,8 +32,12 @@ var ErrBook = errors.New("unknown council record")
 // bookFormat is the version of a packed book.
 const bookFormat = 1
 
-// memberNodes is the share of a member id that holds the node's number plus one; the rest is the start of the store id.
-const memberNodes = 1<<16 - 1
+// A member id holds the start of the store id, then, a byte each, how often the store has joined Raft anew and the node's number plus one.
+const (
+	memberNodes      = 1<<8 - 1
+	memberGeneration = 8  // bits before it
+	memberStore      = 16 // bits before the store id
+)
 
 // MemberID returns the Raft id of a node's store: the first 48 bits of the store id and the node's number. It is never 0.
 func MemberID(node int, store [16]byte) uint64 {
@@ -43,6 +47,16 @@ func MemberID(node int, store [16]byte) uint64 {
 	}
 	return id<<16 | uint64(node+1)
 }
+
+// MemberOf returns the member id that a store has in a generation, of the one that it was made with. Members of one store have the same bits from
+// memberStore on: a later one has the data of those before.
+func MemberOf(member uint64, generation uint8) uint64 {
+	return member + uint64(generation)<<memberGeneration
+}
+
+// Displaces is the generation of a new store that an operator lets take the place of a lost one, even of what that led alone: the other copies are the
+// users' data then.
+const Displaces = 255
 
 // NodeOf returns the number of the node that a member's store belongs to; -1 if the id is none.
 func NodeOf(member uint64) int { return int(member&memberNodes) - 1 }

@@ -85,7 +85,7 @@ func takeJoin(c Council, e *CouncilEvent, out []CouncilEffect) (Council, []Counc
 	}
 	why := ""
 	for s, v := range c.Book.Views {
-		if v.Leader == node && !v.InSync {
+		if v.Leader == node && !v.InSync && e.Member>>memberStore != c.Book.Members[node]>>memberStore && e.Member>>memberGeneration&memberNodes != Displaces {
 			why = fmt.Sprintf("the node's lost store led shard %d alone, so only it had all writes; an operator must decide", s)
 		}
 	}
@@ -129,7 +129,7 @@ func promote(c Council, now int64, out []CouncilEffect) (Council, []CouncilEffec
 		node := int(id&memberNodes) - 1
 		old := c.Book.Members[node]
 		alone := slices.ContainsFunc(c.Book.Views, func(v View) bool { return v.Leader == node && !v.InSync })
-		if alone || node == c.Node || now-c.seen[node] < c.Timing.Absent || !caughtUp[id] {
+		if alone && id>>memberStore != old>>memberStore && id>>memberGeneration&memberNodes != Displaces || node == c.Node || now-c.seen[node] < c.Timing.Absent || !caughtUp[id] {
 			continue
 		}
 		c.change = now + changeEvery
@@ -144,7 +144,8 @@ func promote(c Council, now int64, out []CouncilEffect) (Council, []CouncilEffec
 
 // applyEntry brings the book to an entry of the log: to views, or by a change of membership. Of these only the four kinds that takeJoin,
 // promote and raft itself propose are done, and only where they fit; all others are void, on every node alike. In the step in which
-// a new store takes the old one's place it is out of sync everywhere: what the old one had promised no longer counts (rule R13).
+// a new store takes the old one's place it is out of sync everywhere: what the old one had promised no longer counts (rule R13). A store that
+// has joined anew with its data goes on leading what it led alone.
 func applyEntry(c Council, entry *raftpb.Entry, views []View, out []CouncilEffect) (Council, []CouncilEffect) {
 	c.Book.Index = entry.GetIndex()
 	if entry.GetType() == raftpb.EntryNormal {
@@ -177,17 +178,20 @@ func applyEntry(c Council, entry *raftpb.Entry, views []View, out []CouncilEffec
 		}
 	case slices.Equal(kinds, []raftpb.ConfChangeType{raftpb.ConfChangeAddNode, raftpb.ConfChangeRemoveNode}):
 		alone := slices.ContainsFunc(c.Book.Views, func(v View) bool { return v.Leader == node && !v.InSync })
-		if alone || int(first&memberNodes)-1 != node || c.Book.Members[node] != second || !slices.Contains(c.Conf.Learners, first) {
+		same := first>>memberStore == second>>memberStore
+		if alone && !same && first>>memberGeneration&memberNodes != Displaces || int(first&memberNodes)-1 != node || c.Book.Members[node] != second || !slices.Contains(c.Conf.Learners, first) {
 			return c, out
 		}
 		c.Book.Members, c.Book.Views = slices.Clone(c.Book.Members), slices.Clone(c.Book.Views)
 		c.Book.Members[node] = first
 		c.Book.Gone = append(slices.Clone(c.Book.Gone), second)
 		for s, v := range c.Book.Views {
-			switch node {
-			case v.Leader:
+			switch {
+			case v.Leader == node && !v.InSync && same: // nobody else has all writes
+				c.Book.Views[s] = View{v.Epoch + 1, v.Leader, v.Backup, false}
+			case v.Leader == node:
 				c.Book.Views[s] = View{v.Epoch + 1, v.Backup, v.Leader, false}
-			case v.Backup:
+			case v.Backup == node:
 				c.Book.Views[s] = View{v.Epoch + 1, v.Leader, v.Backup, false}
 			}
 		}

@@ -14,6 +14,9 @@ type Layout struct{ Nodes, Shards int }
 // MinNodes is the least number of nodes: with two, a pair would have no third node to hold the view against a split.
 const MinNodes = 3
 
+// MaxNodes is the greatest number of nodes; a member id has a byte for it, and a greeting names so many founders at most.
+const MaxNodes = 64
+
 // MaxShards bounds the number of column families on a node.
 const MaxShards = 1024
 
@@ -24,6 +27,9 @@ var ErrLayout = errors.New("impossible layout")
 func CheckLayout(l Layout) error {
 	if l.Nodes < MinNodes {
 		return fmt.Errorf("%w: %d nodes, at least %d are needed: each shard is kept twice and a third node decides when one of the two is lost", ErrLayout, l.Nodes, MinNodes)
+	}
+	if l.Nodes > MaxNodes {
+		return fmt.Errorf("%w: %d nodes, at most %d are possible", ErrLayout, l.Nodes, MaxNodes)
 	}
 	if l.Shards < l.Nodes || l.Shards > MaxShards {
 		return fmt.Errorf("%w: %d shards for %d nodes, expected %d to %d, so that each pair of neighbours has one", ErrLayout, l.Shards, l.Nodes, l.Nodes, MaxShards)

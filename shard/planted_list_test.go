@@ -12,6 +12,8 @@ var plantedBugs = []planted{
 		{"leader.go", "until = min(stored, r.Next)", "until = r.Next"}}},
 	{rule: "I3", name: "outcomes are decided without the pending writes", seed: 4, edits: []edit{
 		{"leader.go", "if n.ID != e.Change.ID {", "if n.LSN > 0 {"}}},
+	{rule: "I3", name: "preconditions are decided without the pending writes", seed: 16, edits: []edit{
+		{"step.go", "Weigh(e.Change.Match, e.Change.Unless, current)", "Weigh(e.Change.Match, e.Change.Unless, e.Current)"}}},
 	{rule: "I4", name: "a refusal does not wait for the pending write that it rests on", seed: 4, edits: []edit{
 		{"leader.go", "Waiting{at, e.Now + WaitFor,", "Waiting{0, e.Now + WaitFor,"}}},
 	{rule: "I5", name: "pending writes are dropped when the leader goes on alone", seed: 0, edits: []edit{
@@ -23,6 +25,10 @@ var plantedBugs = []planted{
 		{"sim_node_test.go", "	var out []Effect\n	*r, out = Step(*r, e, nil)\n", "	if e.Kind == ReadDone {\n		e.Now -= 50 * ms\n	}\n	var out []Effect\n	*r, out = Step(*r, e, nil)\n"}}},
 	{rule: "R1", name: "what was read before the replica was whole is given out", seed: 528, edits: []edit{
 		{"read.go", "e.Began > 0 && e.Began < r.Whole", "e.Began > 0 && r.Whole < 0"}}},
+	{rule: "R1", name: "a page begins by counts that run ahead of its view", seed: 86, edits: []edit{
+		{"page.go", "if lsn > r.Applied || r.Wiping > 0 {", "if lsn == Unsettled {"}}},
+	{rule: "R1", name: "a list is read on from a later view", seed: 1068, slow: true, edits: []edit{
+		{"sim_list_test.go", "	rows, op := c.view, c.try.op\n", "	rows, op := inOrder(n.disk.shards[c.try.op.shard].records), c.try.op\n"}}},
 	{rule: "R2", name: "a count at a backup does not wait for its leader", seed: 2, edits: []edit{
 		{"step.go", "	horizon := r.LeaderApplied\n", "	horizon := r.Applied\n"}}},
 	{rule: "R2", name: "a count at a backup needs no lease", seed: 44, edits: []edit{

@@ -133,20 +133,20 @@ func TestDamagedReplicaBeginsAnew(t *testing.T) {
 	if count(effects, Damaged) == 0 || count(effects, Answer) != 1 || effects[len(effects)-1].Reply.Refusal != Unavailable {
 		t.Fatalf("in sync: %+v", effects)
 	}
-	if r, effects = drive(r, Event{Kind: ViewLearnt, View: alone}); count(effects, Wipe) != 1 || count(effects, Mended) != 1 || r.Handed != 0 || r.Wiping != 1 {
+	if r, effects = drive(r, Event{Kind: ViewLearnt, View: alone}); count(effects, Drop) != 1 || count(effects, Mended) != 1 || r.Handed != 0 || r.Wiping != 1 {
 		t.Errorf("out of sync in a later epoch: %+v", effects)
 	}
 	r = replicaAt(1, alone, 0)
 	r, effects = drive(r, Event{Kind: PositionAsked, Epoch: 2, Caller: "stream"}, Event{Kind: DataLost, Reason: "block 5"})
-	if count(effects, SendPosition) != 1 || count(effects, Damaged) == 0 || count(effects, Wipe) != 0 {
+	if count(effects, SendPosition) != 1 || count(effects, Damaged) == 0 || count(effects, Drop) != 0 {
 		t.Fatalf("out of sync: %+v", effects)
 	}
 	granted, effects := drive(r, Event{Kind: ViewLearnt, View: View{Epoch: 3, Leader: 0, Backup: 1, InSync: true}})
-	if count(effects, Wipe) != 0 || granted.Lost == "" {
+	if count(effects, Drop) != 0 || granted.Lost == "" {
 		t.Errorf("the wish of that epoch was granted: %+v", effects)
 	}
 	again := NewReplica(0, 1, "db-0", 7, []Position{{1, 1}}, nil, 0)
-	if again, effects = drive(again, Event{Kind: DataLost, Reason: "block 5"}, Event{Kind: ViewLearnt, View: alone}); count(effects, Wipe) != 0 || again.LostIn != 2 {
+	if again, effects = drive(again, Event{Kind: DataLost, Reason: "block 5"}, Event{Kind: ViewLearnt, View: alone}); count(effects, Drop) != 0 || again.LostIn != 2 {
 		t.Errorf("found before a view was known: %+v", effects)
 	}
 }

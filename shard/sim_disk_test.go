@@ -5,6 +5,8 @@ type simDisk struct {
 	layout    Layout
 	shards    []*simShard
 	facts     map[string][]byte // of the council
+	ahead     simLog
+	marks     map[int]Mark // of damage, by shard
 	queue     []simPart
 	writing   bool
 	hungUntil int64 // nothing is synced before
@@ -26,6 +28,7 @@ type simShard struct {
 	wal     []Entry // in the order of writing
 	purged  int     // entries of it that are gone
 	rotten  bool    // what is read fails its checksum
+	copied  uint32  // how often the shard's copy was dropped with its files
 }
 
 type simPart struct {
@@ -35,7 +38,7 @@ type simPart struct {
 }
 
 func newSimDisk(l Layout, slow int64) simDisk {
-	d := simDisk{layout: l, facts: map[string][]byte{}, slow: slow, lanes: make([]int64, l.Nodes), wants: make([]int64, l.Nodes)}
+	d := simDisk{layout: l, facts: map[string][]byte{}, marks: map[int]Mark{}, slow: slow, lanes: make([]int64, l.Nodes), wants: make([]int64, l.Nodes)}
 	for range l.Shards {
 		d.shards = append(d.shards, &simShard{records: map[string]Record{}})
 	}
@@ -111,38 +114,27 @@ func (d *simDisk) apply(w *simWorld, n *simNode, p *simPart) {
 	}
 	s := d.shards[p.shard]
 	switch p.effect.Kind {
-	case Wipe:
-		s.wipe()
-	case PersistRecords:
-		for _, r := range p.effect.Records {
-			s.records[r.ID] = r
-		}
-	case PersistHistory:
-		s.last, s.history, s.filled = p.effect.LSN, append([]Position(nil), p.effect.History...), p.effect.Entries
+	case Drop:
+		s.copied++
+		delete(d.marks, p.shard)
 	case Persist:
 		for i := range p.effect.Entries {
 			e := &p.effect.Entries[i]
-			if e.LSN != s.last+1 {
+			if e.LSN != s.last+uint64(i)+1 {
 				w.fail("node %d shard %d stores LSN %d after %d", n.number, p.shard, e.LSN, s.last)
-			}
-			if h := len(s.history); h == 0 || s.history[h-1].Epoch < e.Epoch {
-				s.history = append(s.history, Position{e.Epoch, e.LSN})
 			}
 			at := [3]uint64{uint64(p.shard), e.Epoch, e.LSN}
 			if old, seen := w.written[at]; seen && old != *e {
 				w.fail("shard %d has two writes at epoch %d, LSN %d: %+v and %+v", p.shard, e.Epoch, e.LSN, old, *e)
 			}
 			w.written[at] = *e
-			s.last, s.wal = e.LSN, append(s.wal, *e)
+			s.wal = append(s.wal, *e)
 			if w.plan.shortLog {
 				s.purged = max(s.purged, len(s.wal)-3)
 			}
-			delete(s.records, e.ID)
-			if e.Result != Deleted {
-				s.records[e.ID] = Record{e.ID, e.Name, e.Email, e.Group, e.Epoch, e.LSN}
-			}
 		}
 	}
+	s.take(&p.effect)
 }
 
 // write queues a part; all that waits is written and synced at once.
@@ -172,6 +164,7 @@ func (w *simWorld) flush(n *simNode) {
 		for i := range done {
 			n.disk.apply(w, n, &done[i])
 		}
+		w.noteBatch(n, done)
 		n.disk.queue = append([]simPart(nil), n.disk.queue[group:]...)
 		w.on(n, w.delay(ms/2), func() { w.stored(n, done) })
 		if n.disk.writing = len(n.disk.queue) > 0; n.disk.writing {
@@ -207,7 +200,7 @@ func (w *simWorld) stored(n *simNode, group []simPart) {
 		switch {
 		case p.shard < 0:
 			w.stepCouncil(n, &CouncilEvent{Kind: CouncilSaved})
-		case p.effect.Kind == Wipe:
+		case p.effect.Kind == Wipe || p.effect.Kind == Drop:
 			w.step(n, &Event{Kind: DiskWiped, Shard: p.shard})
 		case p.effect.Kind == PersistHistory:
 			w.step(n, &Event{Kind: DiskStored, Shard: p.shard, LSN: p.effect.LSN})

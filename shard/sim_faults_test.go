@@ -25,12 +25,13 @@ const (
 	term        fault = "planned stop"
 	wipe        fault = "wiped folder"
 	rot         fault = "damaged data"
+	logRot      fault = "damaged log"
 	killAll     fault = "all nodes killed"
 	standstill  fault = "all nodes stand still for a moment"
 	sharedStall fault = "all disks stall for a moment"
 )
 
-var allFaults = []fault{crash, shortCrash, pause, justTooLong, isolate, cutPair, cutOneWay, cutGate, breakLink, slowLink, stall, fullDisk, purge, term, wipe, rot, killAll, standstill, sharedStall}
+var allFaults = []fault{crash, shortCrash, pause, justTooLong, isolate, cutPair, cutOneWay, cutGate, breakLink, slowLink, stall, fullDisk, purge, term, wipe, rot, logRot, killAll, standstill, sharedStall}
 
 // singleFaults are those of which any one may happen without a request missing its budget. Nodes that share a machine or a disk stand still together.
 var singleFaults = []fault{crash, shortCrash, pause, justTooLong, isolate, cutPair, cutOneWay, cutGate, breakLink, stall, fullDisk, term, rot, standstill, sharedStall}
@@ -196,6 +197,8 @@ func (w *simWorld) strike(f fault, number, other int, when string) {
 		w.wipe(n, lasts)
 	case rot:
 		w.rot(n)
+	case logRot:
+		w.damageLog(n, lasts)
 	}
 }
 
@@ -206,9 +209,11 @@ func (w *simWorld) kill(n *simNode, down int64) {
 	}
 	if n.disk.writing && w.chance(50) && !n.disk.full {
 		group := n.disk.queue
-		for i := range group[:min(len(group), 1+w.rng.IntN(len(group)))] {
+		group = group[:min(len(group), 1+w.rng.IntN(len(group)))]
+		for i := range group {
 			n.disk.apply(w, n, &group[i])
 		}
+		w.noteBatch(n, group)
 	}
 	n.up, n.disk.queue = false, nil
 	if w.chance(50) {
@@ -364,6 +369,7 @@ func (w *simWorld) rot(n *simNode) {
 // feelRot has the shell find out, if it has not yet.
 func (w *simWorld) feelRot(n *simNode, s int) {
 	if n.disk.shards[s].rotten && n.replicas[s].Lost == "" {
+		n.disk.marks[s] = Mark{Store: n.member, Copy: n.disk.copyOf(s), Reason: "found by a read"}
 		w.step(n, &Event{Kind: DataLost, Shard: s, Reason: fmt.Sprint("block of shard ", s)})
 	}
 }

@@ -24,7 +24,8 @@ type simNode struct {
 	skew     int64
 	replicas []*Replica // by shard
 	users    []int      // by shard: with all that was handed to the disk
-	pacts    []*Pact    // by peer
+	counts   []simCounts
+	pacts    []*Pact // by peer
 	council  Council
 	disk     simDisk
 	links    []*simStream // by peer: dialled by this node
@@ -71,7 +72,8 @@ func (w *simWorld) boot(number int) {
 	n := w.nodes[number]
 	n.up, n.paused, n.leaving, n.life, n.starts, n.backlog = true, false, false, n.life+1, n.starts+1, nil
 	n.disk.queue, n.disk.writing, n.disk.full, n.disk.sick, n.disk.pulse = nil, false, false, false, Pulse{Most: 70 * ms, LookedAt: w.now}
-	n.replicas, n.users, n.pacts = make([]*Replica, w.plan.layout.Shards), make([]int, w.plan.layout.Shards), make([]*Pact, w.plan.layout.Nodes)
+	w.recover(n)
+	n.replicas, n.users, n.counts, n.pacts = make([]*Replica, w.plan.layout.Shards), make([]int, w.plan.layout.Shards), make([]simCounts, w.plan.layout.Shards), make([]*Pact, w.plan.layout.Nodes)
 	shared := make([][]int, w.plan.layout.Nodes)
 	for s := range w.plan.layout.Shards {
 		first, second := Pair(w.plan.layout, s)
@@ -81,14 +83,19 @@ func (w *simWorld) boot(number int) {
 		peer := first + second - number
 		shared[peer] = append(shared[peer], s)
 		d := n.disk.shards[s]
-		if d.last == 0 {
+		damaged := MarkHolds(n.disk.marks[s], n.member, n.disk.copyOf(s))
+		if d.last == 0 && !damaged {
 			d.wipe()
 		}
 		r := NewReplica(s, number, fmt.Sprint("db-", peer), d.last, append([]Position(nil), d.history...), d.window(), w.clock(n))
 		if !w.plan.single {
 			r.HoldLeast = w.delay(40 * ms)
 		}
-		n.replicas[s], n.users[s] = &r, len(d.records)
+		n.replicas[s], n.users[s], n.counts[s] = &r, len(d.records), countRows(inOrder(d.records))
+		if damaged { // what its store holds is not looked at
+			r = NewReplica(s, number, fmt.Sprint("db-", peer), 0, nil, nil, w.clock(n))
+			w.on(n, 1, func() { w.step(n, &Event{Kind: DataLost, Shard: s, Reason: n.disk.marks[s].Reason}) })
+		}
 	}
 	for peer, list := range shared {
 		n.links[peer] = nil
@@ -102,7 +109,7 @@ func (w *simWorld) boot(number int) {
 		w.fail("node %d: %v", number, err)
 	}
 	n.council = council
-	w.note("node %d starts, life %d", number, n.life)
+	w.note("node %d starts, life %d, member %x", number, n.life, n.member)
 	w.moment(restarted, number, (number+1+w.rng.IntN(len(w.nodes)-1))%len(w.nodes))
 	for s := range n.replicas {
 		if n.replicas[s] != nil && n.disk.shards[s].rotten {
@@ -272,7 +279,7 @@ func (w *simWorld) act(n *simNode, s int, fx *Effect) {
 		w.relay(n, peer, fx)
 	case Reclaim:
 		w.reclaim(n, peer, s)
-	case Persist, Wipe, PersistRecords, PersistHistory:
+	case Persist, Wipe, Drop, PersistRecords, PersistHistory:
 		w.persist(n, s, fx)
 	case SendAsk:
 		w.toBackup(n, peer, fx.Stream, Event{Kind: PositionAsked, Shard: s, Epoch: fx.Epoch})
@@ -320,6 +327,7 @@ func (w *simWorld) peerOf(n *simNode, s int) int {
 // persist hands a replica's effect to the disk, and counts the users as the shell does.
 func (w *simWorld) persist(n *simNode, s int, fx *Effect) {
 	part := simPart{shard: s, effect: *fx}
+	n.counts[s] = n.counts[s].handed(fx)
 	switch fx.Kind {
 	case Persist:
 		for i := range fx.Entries {
@@ -330,7 +338,7 @@ func (w *simWorld) persist(n *simNode, s int, fx *Effect) {
 				n.users[s]--
 			}
 		}
-	case Wipe:
+	case Wipe, Drop:
 		n.users[s] = 0
 		w.moment(filling, n.number, w.peerOf(n, s))
 	case PersistRecords:

@@ -11,7 +11,8 @@ func Step(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 	case WriteAsked:
 		r = forget(r, e.Now)
 		current, at := newest(&r, e)
-		result, record := decide(&e.Change, current)
+		unmet := Weigh(e.Change.Match, e.Change.Unless, current)
+		result, record := decide(&e.Change, current, unmet)
 		away := turnAway(&r, e, Barred(&r, e.Now))
 		r, out = sequence(r, e, away, result, record, at, out)
 	case ReadDone:
@@ -159,9 +160,9 @@ func finish(r Replica, now int64, out []Effect) (Replica, []Effect) {
 	}
 	if r.Lost != "" && r.Known && !leads && !r.View.InSync && r.View.Epoch > r.LostIn { // nothing rests on this replica: it begins with nothing
 		r.Lost, r.LostIn, r.Applied, r.Handed, r.History, r.Window, r.Order, r.Upstream, r.Filling, r.Wiping = "", 0, 0, 0, nil, map[RequestID]Done{}, nil, nil, false, r.Wiping+1
-		out = append(out, Effect{Kind: Wipe}, Effect{Kind: Mended, Epoch: r.View.Epoch})
+		out = append(out, Effect{Kind: Drop}, Effect{Kind: Mended, Epoch: r.View.Epoch})
 	}
-	if r.Asked != nil && r.Applied == r.Handed && r.Wiping == 0 {
+	if r.Asked != nil && r.Lost == "" && r.Applied == r.Handed && r.Wiping == 0 {
 		ends := uint64(0)
 		if n := len(r.History); n > 0 {
 			ends = r.History[n-1].Epoch
@@ -238,7 +239,7 @@ func noteSick(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 		if r.Lost == "" {
 			out = append(out, Effect{Kind: Damaged, Epoch: r.View.Epoch})
 		}
-		r.Lost = e.Reason
+		r.Lost, r.Upstream = e.Reason, nil // nothing is added to what is damaged
 		return r, out
 	}
 	r.Sick = e.Reason

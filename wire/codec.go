@@ -24,12 +24,12 @@ var layouts = [kindEnd][]field{
 	Ping:     {},
 	Pong:     {clock},
 	Get:      {shard, userID},
-	Write:    {shard, deadline, request, op, fields, record, match},
+	Write:    {shard, deadline, request, op, fields, record, match, unless},
 	Outcome:  {result, touched, record},
 	Count:    {set},
 	Counts:   {counts},
 	List:     {shard, offset, after, limit},
-	Page:     {shard, more, records},
+	Page:     {shard, users, more, records},
 	Ask:      {shard, epoch},
 	Position: {shard, epoch, lsn, ends},
 	Append:   {shard, epoch, lsn, applied, entries},
@@ -70,6 +70,7 @@ var (
 	touched  = number("touched", func(m *Message) *uint64 { return &m.Touched })
 	offset   = number("offset", func(m *Message) *uint64 { return &m.Offset })
 	limit    = number("limit", func(m *Message) *uint64 { return &m.Limit })
+	users    = number("users", func(m *Message) *uint64 { return &m.Users })
 	clock    = instant("clock", func(m *Message) *int64 { return &m.Clock })
 	deadline = instant("deadline", func(m *Message) *int64 { return &m.Deadline })
 	life     = instant("life", func(m *Message) *int64 { return &m.Life })
@@ -87,7 +88,8 @@ var (
 	more     = field{"more", putMore, getMore}
 	greeting = field{"greeting", putGreeting, getGreeting}
 	record   = field{"record", putRecord, getRecord}
-	match    = pairs("match", "epoch and lsn", maxMatch, func(m *Message) *[]Place { return &m.Match }, splitPlace, joinPlace)
+	match    = condition("match", func(m *Message) *Condition { return &m.Match })
+	unless   = condition("unless", func(m *Message) *Condition { return &m.Unless })
 	history  = pairs("history", "epoch and lsn", maxHistory, func(m *Message) *[]Place { return &m.History }, splitPlace, joinPlace)
 	vows     = pairs("vows", "shard and epoch", maxVows, func(m *Message) *[]Vow { return &m.Vows }, splitVow, joinVow)
 	counts   = pairs("counts", "shard and users", maxSet, func(m *Message) *[]ShardCount { return &m.Counts }, splitCount, joinCount)

@@ -16,6 +16,9 @@ import (
 // nest is n arrays of one element, one in another, around an empty one.
 func nest(n int) string { return strings.Repeat("\x91", n) + "\x90" }
 
+// written is a write up to its preconditions.
+var written = "\x9b\x06\x01\x00\x00\xc4\x10" + strings.Repeat("\x01", 16) + "\x02\x00\x96\xa1a\xa0\xa0\x00\x00\x00"
+
 // TestHostileBodies: each body is refused with an error that names the byte and what was expected.
 func TestHostileBodies(t *testing.T) {
 	for name, c := range map[string]struct{ body, want string }{
@@ -89,10 +92,20 @@ func TestHostileBodies(t *testing.T) {
 		"leader below zero":     {"\x94\x18\x00\x94\x01\xff\x01\xc3\xce\x00\x00\x00\x00", "byte 3: field views: leader: expected an unsigned integer, found 0xff"},
 		"too many views":        {"\x94\x18\x00\xdc\x10\x04" + strings.Repeat("\x01", 4100) + "\xce\x00\x00\x00\x00", "byte 3: field views: expected 0 to 4096 elements, found 4100"},
 		"position of old":       {"\x95\x0d\x00\x01\x01\x01", "byte 0: expected 6 elements for kind 13, found 5"},
-		"no checksum":           {"\x97\x0b\x01\x02\xc2\x90\x90\x90", "byte 0: expected 6 elements for kind 11, found 7"},
-		"checksum a number":     {"\x96\x0b\x01\x02\xc2\x90\x07", "byte 6: expected a CRC32C as 0xce and 4 bytes"},
-		"more nil":              {"\x96\x0b\x01\x02\xc0\x90\xce\x00\x00\x00\x00", "byte 4: field more: expected a boolean, found 0xc0"},
-		"more a number":         {"\x96\x0b\x01\x02\x01\x90\xce\x00\x00\x00\x00", "byte 4: field more: expected a boolean, found 0x01"},
+		"no checksum":           {"\x98\x0b\x01\x02\x05\xc2\x90\x90\x90", "byte 0: expected 7 elements for kind 11, found 8"},
+		"checksum a number":     {"\x97\x0b\x01\x02\x05\xc2\x90\x07", "byte 7: expected a CRC32C as 0xce and 4 bytes"},
+		"more nil":              {"\x97\x0b\x01\x02\x05\xc0\x90\xce\x00\x00\x00\x00", "byte 5: field more: expected a boolean, found 0xc0"},
+		"more a number":         {"\x97\x0b\x01\x02\x05\x01\x90\xce\x00\x00\x00\x00", "byte 5: field more: expected a boolean, found 0x01"},
+		"match nil":             {written + "\xc0\x90\xce\x00\x00\x00\x00", "field match: expected an array, found 0xc0"},
+		"match of no kind":      {written + "\x91\x00\x90\xce\x00\x00\x00\x00", "field match: kind: expected 1 or 2, found 0"},
+		"match of kind 3":       {written + "\x91\x03\x90\xce\x00\x00\x00\x00", "field match: kind: expected 1 or 2, found 3"},
+		"match of kind 257":     {written + "\x91\xcd\x01\x01\x90\xce\x00\x00\x00\x00", "field match: kind: expected at most 255, found 257"},
+		"match of old":          {written + "\x92\x01\x02\x90\xce\x00\x00\x00\x00", "field match: expected nothing behind kind 1 and pairs of epoch and lsn behind kind 2, found kind 1 and 1 elements"},
+		"match any and more":    {written + "\x93\x01\x01\x02\x90\xce\x00\x00\x00\x00", "field match: expected nothing behind kind 1"},
+		"unless odd":            {written + "\x90\x92\x02\x01\xce\x00\x00\x00\x00", "field unless: expected nothing behind kind 1 and pairs of epoch and lsn behind kind 2, found kind 2 and 1 elements"},
+		"unless below zero":     {written + "\x90\x93\x02\x01\xff\xce\x00\x00\x00\x00", "field unless: expected an unsigned integer, found 0xff"},
+		"unless too many":       {written + "\x90\xdc\x00\x23\x02" + strings.Repeat("\x01", 34) + "\xce\x00\x00\x00\x00", "field unless: expected 0 to 33 elements, found 35"},
+		"write without unless":  {strings.Replace(written, "\x9b", "\x9a", 1) + "\x90\xce\x00\x00\x00\x00", "byte 0: expected 11 elements for kind 6, found 10"},
 		"too many shards":       {"\x93\x08\x01\xdc\x10\x01" + strings.Repeat("\x00", 4097), "byte 3: field shards: expected 0 to 4096 elements, found 4097"},
 	} {
 		_, err := decoded([]byte(c.body))

@@ -16,7 +16,7 @@ const (
 	Count                 // asks for the user counts of shards
 	Counts                // answers count
 	List                  // asks for a page of one shard
-	Page                  // answers list
+	Page                  // answers list; one of several if more follow
 	Ask                   // leader to backup: a new stream begins; where does your log end?
 	Position              // backup to leader: the end of its log, all of it stored
 	Append                // entries of one shard, in LSN order
@@ -84,9 +84,16 @@ const (
 	Created
 	Updated
 	Deleted
-	Missing  // no user has this id
-	Exists   // a user has this id already
-	Mismatch // the user's version is none of those the request names
+	Missing   // no user has this id
+	Exists    // a user has this id already
+	Mismatch  // a precondition of the write is not met
+	Oversized // the user would hold more text than a user may
+)
+
+// The kinds of precondition; 0 is none.
+const (
+	AnyVersion = iota + 1 // a user of any version: whether there is one
+	OneOf                 // a user of one of the versions
 )
 
 // RequestID names a write through all its tries.
@@ -94,6 +101,12 @@ type RequestID = [16]byte
 
 // Place is a position in a shard's log.
 type Place struct{ Epoch, LSN uint64 }
+
+// Condition is a precondition of a write: which users, by their version, it names.
+type Condition struct {
+	Kind     uint8
+	Versions []Place
+}
 
 // Record is a user with its version: the position of the write that made it.
 type Record struct {
@@ -154,6 +167,7 @@ type Message struct {
 	Deadline int64  // ns on the receiver's boot-time clock
 	Life     int64  // number of the sender's process: grows with every start of its store
 	At       int64  // when the ping was sent, in ns on the boot-time clock of who sent it
+	Users    uint64 // of the shard, at the moment of which the page is
 	Offset   uint64
 	Limit    uint64
 	Request  RequestID
@@ -161,7 +175,8 @@ type Message struct {
 	After    []byte // id of the record before the page; nil when Offset counts
 	Greeting Greeting
 	Record   Record
-	Match    []Place // versions that the write accepts; empty accepts any
+	Match    Condition // the user must be among those that it names
+	Unless   Condition // the user must not be among those that it names
 	Set      []uint64
 	Counts   []ShardCount
 	Records  []Record

@@ -1,0 +1,190 @@
+package shard
+
+import "slices"
+
+// RaftPart stands for Raft's saved state where parts of shards are counted.
+const RaftPart = MaxShards
+
+// CountedShards is how many shards a batch counts at most besides those that it has parts of.
+const CountedShards = 32
+
+// PartCount says how many parts of a shard a batch of the write-ahead log holds, and how many the log has had of it since the process
+// started, this batch included.
+type PartCount struct {
+	Shard       int // or RaftPart
+	Held, Total uint64
+}
+
+// BatchHead begins each batch of the log: in which start of the store it was written, its number in that start, from 1 on, and counts
+// of the shards that it holds parts of and of some others in turn. So every batch tells what those before it held.
+type BatchHead struct {
+	Start, Number uint64
+	Counts        []PartCount
+}
+
+// LogPieceKind is what recovery finds at a place of the log.
+type LogPieceKind uint8
+
+// The kinds of piece.
+const (
+	WholeBatch  LogPieceKind = iota + 1 // a batch with Head, which the store applies
+	PassedBatch                         // a batch with Head that can be read, but the store passes it over: it lies behind a bad place
+	BegunBatch                          // a batch begins here, and its end cannot be read
+	BadPlace                            // bytes that fail their checksum, or are cut off; or a file is missing
+)
+
+// LogPiece is what recovery finds at one place of the log.
+type LogPiece struct {
+	Kind LogPieceKind
+	Head BatchHead
+}
+
+// LogEnd says how a log ends.
+type LogEnd uint8
+
+// The ends of a log.
+const (
+	CleanEnd   LogEnd = iota // behind its last batch there is nothing
+	TornEnd                  // its last batch was being written, and nobody was told that it is stored
+	DamagedEnd               // batches that were stored cannot be read
+)
+
+// LogVerdict is what recovery comes to: how the log ends, and of which shards parts are missing or may be, RaftPart among them, in order.
+type LogVerdict struct {
+	End  LogEnd
+	Lost []int
+}
+
+// JudgeLog tells a torn tail from damage. pieces are those of the log in order, held the shards of which the store holds replicas, and
+// promised is the start and number of a batch that is known to have been synced and not to be in the store's files alone; 0 if none is.
+//
+// One batch is written at a time, and the next one only when it is synced. So what fails its checksum was being written when the process ended
+// if no other batch begins behind it, and else it was stored once. What a start wrote, the next one has moved out of the log before it
+// wrote anything: a batch of a later start makes everything before it void. The counts tell which shards a missing batch held;
+// a shard that no later batch counts may be among them.
+func JudgeLog(pieces []LogPiece, held []int, promised BatchHead) LogVerdict {
+	all := append(slices.Clone(held), RaftPart)
+	last, bad, begun, behind := BatchHead{}, false, false, false
+	whole := false // the start's log is here from its first batch on: what no batch has counted before has no parts
+	known, lost, unsure := map[int]uint64{}, map[int]bool{}, map[int]bool{}
+	for i := range pieces {
+		p := &pieces[i]
+		switch p.Kind {
+		case BadPlace:
+			bad = true
+			continue
+		case BegunBatch: // of one that began before the bad place only the end is missing
+			begun = true
+			behind = behind || bad
+			continue
+		}
+		if p.Head.Start != last.Start {
+			clear(known)
+			clear(lost)
+			clear(unsure)
+			last = BatchHead{Start: p.Head.Start, Number: p.Head.Number - 1}
+			whole = last.Number == 0
+			bad, begun = bad && !whole, begun && !whole
+		}
+		gap := bad || begun || p.Head.Number != last.Number+1
+		for _, s := range all {
+			if gap {
+				unsure[s] = true
+			}
+		}
+		for _, c := range p.Head.Counts {
+			before, counted := known[c.Shard]
+			counted = counted || whole
+			fits := counted && before+c.Held == c.Total || !counted && !unsure[c.Shard]
+			if !fits || p.Kind == PassedBatch && c.Held > 0 {
+				lost[c.Shard] = true
+			}
+			known[c.Shard] = c.Total
+			delete(unsure, c.Shard)
+		}
+		last, bad, begun, behind = p.Head, false, false, false
+	}
+	short := promised.Number > 0 && (last.Start < promised.Start || last.Start == promised.Start && last.Number < promised.Number)
+	v := LogVerdict{}
+	for _, s := range all {
+		if lost[s] || unsure[s] || behind || short {
+			v.Lost = append(v.Lost, s)
+		}
+	}
+	switch {
+	case len(v.Lost) > 0:
+		v.End = DamagedEnd
+	case bad || begun:
+		v.End = TornEnd
+	}
+	return v
+}
+
+// CountParts returns the head of the next batch, which holds a part of each shard in parts, and counts besides it some of held in turn. totals,
+// by shard up to RaftPart, is brought up to date.
+func CountParts(start, number uint64, parts, held []int, totals []uint64) BatchHead {
+	h := BatchHead{Start: start, Number: number}
+	for _, s := range parts {
+		totals[s]++
+		at := slices.IndexFunc(h.Counts, func(c PartCount) bool { return c.Shard == s })
+		if at < 0 {
+			at, h.Counts = len(h.Counts), append(h.Counts, PartCount{Shard: s})
+		}
+		h.Counts[at] = PartCount{s, h.Counts[at].Held + 1, totals[s]}
+	}
+	own := len(h.Counts)
+	for i := range min(CountedShards, len(held)+1) {
+		s, at := RaftPart, (int(number%(1<<32))*CountedShards+i)%(len(held)+1)
+		if at < len(held) {
+			s = held[at]
+		}
+		if !slices.ContainsFunc(h.Counts[:own], func(c PartCount) bool { return c.Shard == s }) {
+			h.Counts = append(h.Counts, PartCount{s, 0, totals[s]})
+		}
+	}
+	return h
+}
+
+// Mark notes in a store's folder that its data of a shard is damaged: of which store's which copy of the shard that was found, and why. A copy
+// gets a number when it is made that no other of the store has.
+type Mark struct {
+	Store  uint64 `json:"store"` // member id, of any generation
+	Copy   uint32 `json:"copy"`
+	Reason string `json:"reason"`
+}
+
+// MarkHolds tells whether a mark speaks of the data that is there: a copy of store self with number at. A mark of another store, as from a
+// folder that was put back, or of a copy that was dropped says nothing.
+func MarkHolds(m Mark, self uint64, at uint32) bool {
+	return m.Store>>memberStore == self>>memberStore && m.Copy == at && m.Reason != ""
+}
+
+// OpenTry is a way to open a store.
+type OpenTry struct {
+	Log     LogEnd // how the store reads its log: to the end or not at all, up to a torn end, or past damage
+	Lenient bool   // files that cannot be read are found when they are asked for, one by one, and not at the opening
+}
+
+// OpenFailure is what became of a try to open a store.
+type OpenFailure uint8
+
+// The failures. Any other, as a folder that another process has open or a disk that does not answer, says nothing of the data.
+const (
+	OpenDamaged OpenFailure = iota + 1 // a file is missing or fails its checksum
+	OpenLogGone                        // a file of the log is missing
+)
+
+// NextOpen returns the next way to open a store whose log ends as v says, after some that have failed, and v as it is after these. ok is false if
+// nothing of the store can be read: a new one must take its place.
+func NextOpen(v LogVerdict, held []int, failed []OpenFailure) (try OpenTry, then LogVerdict, ok bool) {
+	if slices.Contains(failed, OpenLogGone) {
+		v = LogVerdict{DamagedEnd, append(slices.Clone(held), RaftPart)}
+	}
+	switch len(failed) {
+	case 0:
+		return OpenTry{Log: v.End}, v, true
+	case 1: // the stricter check of the log may be what failed
+		return OpenTry{Log: DamagedEnd, Lenient: true}, v, true
+	}
+	return OpenTry{}, v, false
+}
