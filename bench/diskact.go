@@ -37,11 +37,17 @@ type noted struct {
 	Err  error
 }
 
-// filesIn returns the files of a folder by their names within it.
+// asideMark begins the name of a folder, within a node's, with a store that the node uses no more.
+const asideMark = "set-aside-"
+
+// filesIn returns the files of a folder by their names within it, without those of stores that the node has set aside.
 func filesIn(folder string) []stored {
 	files := []stored{}
 	// files that vanish meanwhile are none
 	_ = filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && strings.HasPrefix(d.Name(), asideMark) {
+			return fs.SkipDir
+		}
 		if err == nil && d.Type().IsRegular() {
 			if info, gone := d.Info(); gone == nil {
 				files = append(files, stored{strings.TrimPrefix(path, folder+"/"), info.Size()})
@@ -152,6 +158,18 @@ func loseUnsynced(folder, control string, chance uint64, out chan<- noted) {
 		err = makeControl(control)
 	}
 	out <- noted{Text: fmt.Sprintf("%d calls met it, cut: %v", state.Hits, cut), Hits: state.Hits, Err: err}
+}
+
+// dropAside removes the stores that a node has set aside, as its operator would, and says which.
+func dropAside(folder string) []string {
+	asides, _ := filepath.Glob(filepath.Join(folder, asideMark+"*")) // the pattern is well-formed
+	notes := []string{}
+	for _, aside := range asides {
+		if err := os.RemoveAll(aside); err == nil {
+			notes = append(notes, "it had "+filepath.Base(aside))
+		}
+	}
+	return notes
 }
 
 // copyOf is where the copy of a data folder lies.

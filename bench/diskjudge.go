@@ -37,8 +37,9 @@ var telling = []struct {
 }
 
 var (
-	damageWords = regexp.MustCompile(`(?i)damag|corrupt|checksum|unreadable|bad table|not readable|cannot be read`)
-	oldWords    = regexp.MustCompile(`(?i)old copy|older|an old |is a copy|was restored|put back|rolled back`)
+	damageWords = regexp.MustCompile(`CURRENT was damaged|write-ahead log is damaged|data of (a shard|shards) is damaged|` +
+		`Raft's saved state is damaged|store cannot be (opened as it is|used)|(shard|user) cannot be read.*Corruption: `)
+	oldWords = regexp.MustCompile(`the store is an old copy of itself`)
 )
 
 // namedIn returns the first line of a node's log that tells of what a kind of trial has done to its disk.
@@ -62,6 +63,9 @@ func namedIn(log []byte, kind string) string {
 // histories say.
 func judgeDisk(kind string, f found) []string {
 	wrong := []string{}
+	if f.Ended > 0 {
+		wrong = append(wrong, "the node ended by itself")
+	}
 	if f.Must && f.Named == "" {
 		wrong = append(wrong, "the node does not say what it found")
 	}
@@ -212,6 +216,9 @@ func endDiskFault(t trial, at site, f found, flip flipped, from int64, failed er
 	f.Named = namedIn(logSince(at.Plan, t.Node, from), t.Kind)
 	if f.Wrong = judgeDisk(t.Kind, f); failed != nil {
 		f.Wrong = append(f.Wrong, failed.Error())
+	}
+	if len(f.Wrong) == 0 { // a node keeps few stores that it has set aside, and ends when there are more
+		f.Notes = append(f.Notes, dropAside(filepath.Join(at.Plan.Dir, t.Node))...)
 	}
 	out <- f
 }

@@ -123,6 +123,7 @@ func TestJudgeDisk(t *testing.T) {
 		{trialLoneLog, found{Unsync: "not in sync"}, 1},
 		{trialLoneTorn, found{Named: "level=ERROR", Unsync: "not in sync"}, 1},
 		{trialLoneCopy, found{Must: true}, 1},
+		{trialReadError, found{Must: true, Named: "level=ERROR", Ended: 1}, 1},
 	} {
 		if got := judgeDisk(c.kind, c.f); len(got) != c.want {
 			t.Errorf("%s %+v: %v", c.kind, c.f, got)
@@ -131,11 +132,28 @@ func TestJudgeDisk(t *testing.T) {
 }
 
 func TestNamedIn(t *testing.T) {
-	log := "level=INFO msg=view shard=1\nlevel=ERROR msg=\"the data of a shard is damaged\"\nlevel=ERROR msg=\"a write failed\" error=\"IO error: No space left on device\"\n"
-	for kind, want := range map[string]string{trialFlipTable: "damaged", trialLoneLog: "damaged",
-		trialFull: "No space", trialSyncError: "IO error", trialOldCopy: "", trialLoneCopy: "", trialKill: ""} {
+	log := `level=INFO msg=view shard=1
+level=WARN msg="CURRENT was damaged or missing; it names the only manifest again"
+level=ERROR msg="a write failed" error="IO error: No space left on device"
+level=ERROR msg="the store cannot be used; it is set aside" reason="the store is an old copy of itself: …"
+`
+	for kind, want := range map[string]string{trialFlipTable: "CURRENT", trialLoneLog: "CURRENT", trialFull: "No space",
+		trialSyncError: "IO error", trialOldCopy: "old copy", trialLoneCopy: "old copy", trialKill: ""} {
 		if got := namedIn([]byte(log), kind); want == "" && got != "" || !strings.Contains(got, want) {
 			t.Errorf("%s: %q", kind, got)
+		}
+	}
+	for _, line := range []string{"the write-ahead log is damaged: writes", "the data of a shard is damaged",
+		"the data of shards is damaged; they are filled again", "Raft's saved state is damaged; the store",
+		"the store cannot be opened as it is", "the store cannot be used; it is set aside, and a new one begins",
+		`a shard cannot be read" error="store: Corruption: block`} {
+		if namedIn([]byte(line+"\n"), trialFlipLog) == "" {
+			t.Errorf("not told by %q", line)
+		}
+	}
+	for _, line := range []string{`a user cannot be read" error="IO error"`, "a node cannot be reached", "the disk refuses writes"} {
+		if got := namedIn([]byte(line+"\n"), trialFlipLog); got != "" {
+			t.Errorf("told by %q", got)
 		}
 	}
 }
