@@ -330,8 +330,12 @@ func (c *testCluster) status(i int) nodeStatus {
 
 // hello is the first frame of a connection to a node of this cluster.
 func (c *testCluster) hello() []byte {
-	return wire.AppendFrame(nil, &wire.Message{Kind: wire.Hello, ID: 1, Greeting: wire.Greeting{Version: wire.Version, Cluster: "tandem",
-		Role: "gateway", Name: "test", Nodes: uint64(c.plan.Nodes), Shards: uint64(c.plan.Shards)}})
+	return wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Hello, ID: 1, Greeting: c.greeting()})
+}
+
+// greeting is that of a client of this cluster.
+func (c *testCluster) greeting() wire.Greeting {
+	return wire.Greeting{Least: wire.Least, Most: wire.Most, Cluster: "tandem", Role: shard.RoleGateway, Name: "test", Ring: shard.RingHash(c.plan.Names), Shards: uint64(c.plan.Shards)}
 }
 
 // userJSON is a user as the body of a request.

@@ -138,7 +138,7 @@ func lastFrame(answer []byte) *wire.Message {
 			return last
 		}
 		m := &wire.Message{}
-		err = wire.Decode(m, body)
+		err = wire.NewCodec().Decode(m, body)
 		if err != nil {
 			return nil
 		}
@@ -195,21 +195,33 @@ func (c *testCluster) hostileFrames(t *testing.T) {
 		}
 	}
 	// A flipped byte under a checksum.
-	write := wire.AppendFrame(nil, &wire.Message{Kind: wire.Write, ID: 9, Op: wire.Create, Record: wire.Record{ID: "x", Name: "n"}})
+	write := wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Write, ID: 9, Op: wire.Create, Record: wire.Record{ID: "x", Name: "n"}})
 	write[len(write)-8] ^= 1
 	if m := lastFrame(throw(t, c.plan.Addrs[0], append(c.hello(), write...), false)); m == nil || m.Kind != wire.Error {
 		t.Errorf("a broken checksum is answered %+v", m)
 	}
-	for _, g := range []wire.Greeting{{Version: 99, Cluster: "tandem", Nodes: 3, Shards: 24}, {Version: wire.Version, Cluster: "other", Nodes: 3, Shards: 24}, {Version: wire.Version, Cluster: "tandem", Nodes: 4, Shards: 24}} {
-		m := lastFrame(throw(t, c.plan.Addrs[0], wire.AppendFrame(nil, &wire.Message{Kind: wire.Hello, ID: 1, Greeting: g}), true))
-		if m == nil || m.Kind != wire.Error || (m.Code != wire.WrongVersion && m.Code != wire.WrongCluster) {
+	for want, change := range map[wire.Code]func(g wire.Greeting) wire.Greeting{
+		wire.WrongVersion:     func(g wire.Greeting) wire.Greeting { g.Least, g.Most = 99, 99; return g },
+		wire.WrongCluster:     func(g wire.Greeting) wire.Greeting { g.Cluster = "other"; return g },
+		wire.WrongIncarnation: func(g wire.Greeting) wire.Greeting { g.Incarnation[0] = 1; return g },
+		wire.WrongRing:        func(g wire.Greeting) wire.Greeting { g.Ring++; return g },
+		wire.WrongShards:      func(g wire.Greeting) wire.Greeting { g.Shards++; return g },
+		wire.WrongLease: func(g wire.Greeting) wire.Greeting {
+			g.Role, g.Name, g.Lease, g.Grace = "node", "db-1", 1e9, 2e9
+			return g
+		},
+		wire.WrongName: func(g wire.Greeting) wire.Greeting { g.Role = "king"; return g },
+	} {
+		g := change(c.greeting())
+		m := lastFrame(throw(t, c.plan.Addrs[0], wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Hello, ID: 1, Greeting: g}), true))
+		if m == nil || m.Kind != wire.Error || m.Code != want {
 			t.Errorf("hello %+v is answered %+v", g, m)
 		}
 	}
 	// Frames that only a leader may send, for a shard that is led elsewhere or does not exist.
 	for _, m := range []*wire.Message{{Kind: wire.Append, Shard: 1 << 40, Epoch: 1}, {Kind: wire.Stored, Shard: 23, Epoch: 9, LSN: 1 << 60}, {Kind: wire.Get, ID: 2, Shard: 1 << 63}, {Kind: wire.List, ID: 3, Shard: 0, Limit: 1 << 62, Offset: 1 << 62}, {Kind: wire.Count, ID: 4, Set: []uint64{1 << 62}}, {Kind: wire.SnapBegin, Shard: 1, Epoch: 1}, {Kind: wire.LeasePing, Vows: []wire.Vow{{Shard: 1 << 40, Epoch: 9}}}, {Kind: wire.Raft, Data: []byte{8}}} {
 		for _, addr := range c.plan.Addrs {
-			throw(t, addr, append(c.hello(), wire.AppendFrame(nil, m)...), true)
+			throw(t, addr, append(c.hello(), wire.NewCodec().AppendFrame(nil, m)...), true)
 		}
 	}
 }
@@ -217,7 +229,7 @@ func (c *testCluster) hostileFrames(t *testing.T) {
 // noise is random bytes, frames cut at random, and lines without end, on nodes and gateway.
 func (c *testCluster) noise(t *testing.T) {
 	chance := rand.New(rand.NewPCG(1, 2))
-	get := append(c.hello(), wire.AppendFrame(nil, &wire.Message{Kind: wire.Get, ID: 2, Record: wire.Record{ID: "x"}})...)
+	get := append(c.hello(), wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Get, ID: 2, Record: wire.Record{ID: "x"}})...)
 	post := "POST /api/user/ HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n" + ada
 	for i := range 300 {
 		junk := make([]byte, chance.IntN(5000)+1)
@@ -257,7 +269,7 @@ func (c *testCluster) noise(t *testing.T) {
 // slowClients send a good request a byte at a time.
 func (c *testCluster) slowClients(t *testing.T) {
 	request := "GET /api/user/count HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-	frames := append(c.hello(), wire.AppendFrame(nil, &wire.Message{Kind: wire.Ping, ID: 2})...)
+	frames := append(c.hello(), wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Ping, ID: 2})...)
 	type target struct{ addr, data, want string }
 	targets := []target{{c.plan.HTTP, request, "HTTP/1.1 200"}, {c.plan.Addrs[0], "STATUS\n", `{`}, {c.plan.Addrs[1], string(frames), "\xce"}}
 	ended := make(chan string, 300)

@@ -199,7 +199,7 @@ func TestAnotherClusterIsNamed(t *testing.T) {
 	for end := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
 		state := make(chan LinkState, 1)
 		room.Links[1][0].State <- state
-		if s := <-state; strings.Contains(s.Reason, "answers there") {
+		if s := <-state; strings.Contains(s.Reason, "found the node db-2") {
 			return
 		} else if s.Up || time.Now().After(end) {
 			t.Fatalf("%+v", s)

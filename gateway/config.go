@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"tandem/shard"
 )
 
@@ -17,6 +19,7 @@ type Config struct {
 	Nodes          string        `help:"All nodes in ring order, name=host:port, separated by commas; as the nodes have it." placeholder:"db-0=host:port,…"`
 	Cluster        string        `help:"Name of the cluster." default:"tandem"`
 	Shards         int           `help:"Number of shards, as the nodes have it." default:"24"`
+	Incarnation    string        `help:"The one cluster of that name to serve, as STATUS of its nodes names it; by default the one that most nodes belong to." placeholder:"UUID"`
 	Links          int           `help:"Connections to each node." default:"2"`
 	Deadline       time.Duration `help:"Within which every request is answered." default:"240ms"`
 	Try            time.Duration `help:"After which a try without an answer is repeated at the shard's other replica." default:"50ms"`
@@ -64,6 +67,9 @@ func check(c Config) ([]Member, shard.Layout, error) {
 	}
 	if c.Links < 1 || c.Links > 64 || c.Deadline <= 0 || c.Try <= 0 || c.Silence <= 0 || c.MaxConnections < 1 {
 		return nil, layout, fmt.Errorf("%w: expected 1 to 64 --links, and --deadline, --try, --silence and --max-connections greater than 0", ErrConfig)
+	}
+	if _, err := uuid.Parse(c.Incarnation); err != nil && c.Incarnation != "" {
+		return nil, layout, fmt.Errorf("%w: --incarnation: expected a UUID, as STATUS of a node names it, found %q: %w", ErrConfig, c.Incarnation, err)
 	}
 	if c.Lists < 1 || c.Lists > maxLists || c.UnreadMB < minUnreadMB || c.UnreadMB > maxUnreadMB || c.SlowKB < 1 || c.SlowKB > maxSlowKB {
 		return nil, layout, fmt.Errorf("%w: expected --lists from 1 to %d, --unread-mb from %d to %d, --slow-kb from 1 to %d; found %d, %d, %d",

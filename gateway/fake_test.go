@@ -55,6 +55,7 @@ type fakeNode struct {
 	listener net.Listener
 	lock     sync.Mutex
 	hook     hook
+	is       [16]byte        // the incarnation of its cluster
 	deaf     bool            // as if it were cut off or paused: nothing that arrives has an effect
 	tells    []wire.View     // after each welcome; nothing if nil
 	seen     []*wire.Message // requests, in order of arrival
@@ -87,7 +88,7 @@ func newNervousRig(t testing.TB, deadline, try, silence time.Duration) *rig {
 	r := &rig{t: t, store: store}
 	members := []Member{}
 	for i := range layout.Nodes {
-		n := &fakeNode{name: "db-" + strconv.Itoa(i), store: store}
+		n := &fakeNode{name: "db-" + strconv.Itoa(i), store: store, is: [16]byte{1}}
 		n.listen(t, "127.0.0.1:0")
 		r.nodes = append(r.nodes, n)
 		members = append(members, Member{n.name, n.listener.Addr().String()})
@@ -183,13 +184,13 @@ func (n *fakeNode) serve(conn net.Conn) {
 			return
 		}
 		m := &wire.Message{}
-		err = wire.Decode(m, body)
+		err = wire.NewCodec().Decode(m, body)
 		if err != nil {
 			return
 		}
 		what, reply := answer, (*wire.Message)(nil)
 		n.lock.Lock()
-		h, tells, deaf := n.hook, n.tells, n.deaf
+		h, tells, deaf, is := n.hook, n.tells, n.deaf, n.is
 		isRequest := m.Kind != wire.Hello && m.Kind != wire.Ping
 		if isRequest {
 			n.seen = append(n.seen, m)
@@ -209,18 +210,30 @@ func (n *fakeNode) serve(conn net.Conn) {
 		case answer:
 			reply = n.store.answer(n.name, m)
 		}
+		if m.Kind == wire.Hello {
+			reply.Greeting.Incarnation = is
+			if theirs := m.Greeting.Incarnation; theirs != is && theirs != [16]byte{} && is != [16]byte{} {
+				reply = &wire.Message{Kind: wire.Error, Code: wire.WrongIncarnation, Text: "another incarnation"}
+			}
+		}
 		reply.ID = m.ID
 		if m.Kind == wire.List && reply.Kind == wire.Page && !n.page(conn, reply) {
 			return
 		}
-		frames := wire.AppendFrame(nil, reply)
-		if m.Kind == wire.Hello && tells != nil {
-			frames = wire.AppendFrame(frames, &wire.Message{Kind: wire.Views, Views: tells})
+		frames := wire.NewCodec().AppendFrame(nil, reply)
+		if m.Kind == wire.Hello && reply.Kind == wire.Welcome && tells != nil {
+			frames = wire.NewCodec().AppendFrame(frames, &wire.Message{Kind: wire.Views, Views: tells})
 		}
 		if _, err = conn.Write(frames); err != nil {
 			return
 		}
 	}
+}
+
+// fakeGreeting is what a node of the cluster db-0, db-1, db-2 says of itself.
+func fakeGreeting(name string) wire.Greeting {
+	return wire.Greeting{Least: wire.Least, Most: wire.Most, Cluster: "tandem", Role: "node", Name: name, Incarnation: [16]byte{1}, Ring: shard.RingHash([]string{"db-0", "db-1", "db-2"}), Shards: 24,
+		Lease: 100e6, Grace: 120e6, Store: 1}
 }
 
 // page sends all pages of a list but the last, which it leaves in all.
@@ -231,7 +244,7 @@ func (n *fakeNode) page(conn net.Conn, all *wire.Message) bool {
 	for time.Sleep(pause); len(all.Records) > most; time.Sleep(pause) {
 		part := *all
 		part.More, part.Records, all.Records = true, all.Records[:most], all.Records[most:]
-		if _, err := conn.Write(wire.AppendFrame(nil, &part)); err != nil {
+		if _, err := conn.Write(wire.NewCodec().AppendFrame(nil, &part)); err != nil {
 			return false
 		}
 	}
@@ -248,8 +261,7 @@ func (s *fakeStore) answer(name string, m *wire.Message) *wire.Message {
 	}
 	switch m.Kind {
 	case wire.Hello:
-		return &wire.Message{Kind: wire.Welcome, Clock: clock() + aheadBy, Greeting: wire.Greeting{Version: wire.Version, Cluster: "tandem", Role: "node", Name: name,
-			Nodes: uint64(s.layout.Nodes), Shards: uint64(s.layout.Shards)}}
+		return &wire.Message{Kind: wire.Welcome, Clock: clock() + aheadBy, Greeting: fakeGreeting(name)}
 	case wire.Ping:
 		return &wire.Message{Kind: wire.Pong, Clock: clock() + aheadBy}
 	case wire.Get:

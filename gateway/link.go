@@ -8,6 +8,9 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tandem/shard"
 	"tandem/wire"
 )
 
@@ -20,6 +23,8 @@ const (
 	redialMost   = 50 * time.Millisecond
 	logEvery     = time.Second             // at most one line about a connection's trouble, and the life after which it counts as whole
 	goneAfter    = 1500 * time.Millisecond // without a connection, after which requests that can be served nowhere else are given up at once
+	refusedEvery = 10 * time.Second        // a refusal that lasts is said again so often
+	keepFor      = time.Second             // a connection that carries no request is kept for so long
 	writeTimeout = 80 * time.Millisecond
 	linkQueue    = 1024 // requests that wait to be written
 	linkPending  = 1000 // requests that wait for an answer; the node reads no more than 1,024
@@ -39,22 +44,37 @@ const (
 type session struct {
 	raw    net.Conn
 	in     *bufio.Reader
-	offset int64 // at least so many ns is the node's clock ahead of ours
+	codec  wire.Codec // of the version that was agreed on
+	offset int64      // at least so many ns is the node's clock ahead of ours
+	lacks  string     // why the node takes no part, as it says; "" if it does
 	err    error
+
+	incarnation [16]byte     // of the node's cluster
+	views       chan outlook // the cell of the room
+	look        outlook      // the outlook for which barred was found; later ones are looked at when it changes
+	barred      error        // why no request may go out yet; nil if they may
 }
 
 // runLink keeps one connection to a node, and fails at once what is asked while there is none.
 func runLink(room *Room, node int, link *Link) {
-	member := room.Members[node]
+	member, began := room.Members[node], time.Now()
 	unreachable := func(err error) error {
 		return fmt.Errorf("%w: %w: %s (%s) cannot be reached: %w", ErrLink, errNotSent, member.Name, member.Address, err)
 	}
-	up := room.Metrics.LinksUp.WithLabelValues(member.Name)
-	pause, said, logged, reason, since := redialLeast, "", time.Time{}, unreachable(errors.New("it is being dialled")), time.Now()
+	up, misfits := room.Metrics.LinksUp.WithLabelValues(member.Name), room.Metrics.Refused.MustCurryWith(prometheus.Labels{"node": member.Name})
+	pause, said, logged, reason, since := redialLeast, "", time.Time{}, unreachable(errors.New("it is being dialled")), began
+	was, asks := refused{}, false // asks: whoever is refused for its cluster hears of the node's only if it does not say its own, which it does every other time
 	for {
-		dialled := make(chan session, 1)
-		go dial(room, node, dialled)
-		s := refuseUntil(link, reason, dialled, nil)
+		s := meet(room, node, link, reason, asks)
+		now := refused{}
+		errors.As(s.err, &now)
+		if now.in != was.in && was.in != "" {
+			misfits.WithLabelValues(string(was.in)).Dec()
+		}
+		if now.in != was.in && now.in != "" {
+			misfits.WithLabelValues(string(now.in)).Inc()
+		}
+		was, asks = now, now.in == shard.OtherIncarnation && !asks
 		if s.err == nil {
 			began, ended := time.Now(), make(chan error, 1)
 			up.Inc()
@@ -71,13 +91,50 @@ func runLink(room *Room, node int, link *Link) {
 		if time.Since(since) > goneAfter {
 			reason = fmt.Errorf("%w, %w", reason, errGone)
 		}
-		if text := causeOf(s.err); text != said && time.Since(logged) > logEvery {
+		again := now.in != "" && time.Since(logged) > refusedEvery
+		news := causeOf(s.err) != said && time.Since(logged) > logEvery && (s.barred == nil || time.Since(began) > chooseAfter)
+		if again || news {
 			room.Log.Warn("no connection to a node; dialling on", "peer", member.Name, "error", s.err)
-			said, logged = text, time.Now()
+			said, logged = causeOf(s.err), time.Now()
 		}
 		refuseUntil(link, reason, time.After(pause), link.Nudge)
 		pause = min(2*pause, redialMost)
 	}
+}
+
+// meet dials a node, tells the loop that chooses the cluster what it says of its own, and returns the connection once it may carry requests, or why it may
+// not. One to a node of which that is not known yet is kept for a while, for the node closes it when it knows.
+func meet(room *Room, node int, link *Link, reason error, asks bool) session {
+	dialled, taken, gone := make(chan session, 1), make(chan struct{}, 1), make(chan error, 1)
+	go dial(room, node, asks, dialled)
+	s := refuseUntil(link, reason, dialled, nil)
+	if s.err != nil {
+		return s
+	}
+	room.Said <- said{node, s.incarnation, taken}
+	refuseUntil(link, reason, taken, nil)
+	s.look = viewsIn(room.Views)
+	if s.barred = barred(s.look, s.incarnation); s.barred == nil {
+		return s
+	}
+	if s.look.Cluster == [16]byte{} || s.incarnation == [16]byte{} {
+		go readAway(s, gone)
+		reason = fmt.Errorf("%w: %w: %s: %w", ErrLink, errNotSent, link.Name, s.barred)
+		refuseUntil(link, reason, gone, link.Nudge)
+	}
+	s.raw.Close()
+	s.err = s.barred
+	return s
+}
+
+// readAway reads what comes by a connection that carries no requests, until it ends or has been kept long enough.
+func readAway(s session, gone chan<- error) {
+	_ = s.raw.SetReadDeadline(time.Now().Add(keepFor))
+	var err error
+	for scratch := []byte(nil); err == nil; {
+		scratch, err = wire.ReadFrame(s.in, scratch)
+	}
+	gone <- err
 }
 
 // causeOf returns what went wrong with a connection, without the addresses, which may be others at each dial.
@@ -96,7 +153,9 @@ func refuseUntil[T any](link *Link, reason error, over <-chan T, nudge <-chan st
 		case r := <-link.In:
 			r.reply <- reply{err: reason, try: r.try}
 		case ask := <-link.State:
-			ask <- LinkState{Reason: reason.Error()}
+			misfit := refused{}
+			errors.As(reason, &misfit)
+			ask <- LinkState{Reason: reason.Error(), Refused: misfit.in}
 		case what = <-over:
 			return what
 		case <-nudge:
@@ -106,7 +165,9 @@ func refuseUntil[T any](link *Link, reason error, over <-chan T, nudge <-chan st
 }
 
 // dial opens a connection, greets, and hands the outcome over.
-func dial(room *Room, node int, out chan<- session) {
+//
+// Of a gateway that asks for the node's cluster the greeting does not name the one that it serves, which a node of another one would refuse.
+func dial(room *Room, node int, asks bool, out chan<- session) {
 	names := room.Names[node]
 	address, err := names.Next(dialTimeout)
 	var raw net.Conn
@@ -119,25 +180,30 @@ func dial(room *Room, node int, out chan<- session) {
 		return
 	}
 	s := session{raw: raw, in: bufio.NewReaderSize(raw, 64<<10)}
-	hello := &wire.Message{Kind: wire.Hello, ID: 1, Greeting: wire.Greeting{Version: wire.Version, Cluster: room.Config.Cluster,
-		Role: "gateway", Name: room.Config.Listen, Nodes: uint64(room.Layout.Nodes), Shards: uint64(room.Layout.Shards)}}
+	codec, mine := wire.NewCodec(), room.Mine
+	if mine.Incarnation = viewsIn(room.Views).Cluster; asks {
+		mine.Incarnation = [16]byte{}
+	}
+	hello := &wire.Message{Kind: wire.Hello, ID: 1, Greeting: sayGreeting(mine)}
 	_ = raw.SetDeadline(time.Now().Add(dialTimeout))
-	_, s.err = raw.Write(wire.AppendFrame(nil, hello))
+	_, s.err = raw.Write(codec.AppendFrame(nil, hello))
 	body, m := []byte{}, &wire.Message{}
 	if s.err == nil {
 		body, s.err = wire.ReadFrame(s.in, nil)
 	}
 	if s.err == nil {
-		s.err = wire.Decode(m, body)
+		s.err = codec.Decode(m, body)
 	}
 	switch {
 	case s.err != nil:
 	case m.Kind != wire.Welcome:
-		s.err = fmt.Errorf("it refuses this gateway: %s", m.Text)
-	case m.Greeting.Name != room.Members[node].Name:
-		s.err = fmt.Errorf("%s answers there", m.Greeting.Name)
+		s.err = refused{refusals[m.Code], "it refuses this gateway: " + m.Text}
 	default:
-		s.offset = m.Clock - clock()
+		if misfit, text := shard.Fits(mine, hearGreeting(m.Greeting), room.Members[node].Name); misfit != "" {
+			s.err = refused{misfit, text}
+		}
+		s.codec, _ = codec.Agree(m.Greeting)
+		s.offset, s.incarnation, s.views = m.Clock-clock(), m.Greeting.Incarnation, room.Views
 	}
 	names.Tell(address, s.err)
 	if s.err != nil {
@@ -168,12 +234,13 @@ func serveLink(link *Link, s session, ended chan<- error) {
 				err = errors.New("the connection broke")
 			}
 			quiet, asked = 0, 0
-			s.offset = giveAnswers(pending, batch, s.offset)
+			s = giveAnswers(pending, batch, s)
 		case ask := <-link.State:
-			ask <- LinkState{Up: true}
+			ask <- LinkState{Up: true, Lacks: s.lacks}
+		case <-s.look.Changed: // looked at below
 		case <-link.Nudge: // the connection has to show that it works
 			if asked == 0 {
-				frames, pinged, asked = wire.AppendFrame(frames, &wire.Message{Kind: wire.Ping}), 0, 1
+				frames, pinged, asked = s.codec.AppendFrame(frames, &wire.Message{Kind: wire.Ping}), 0, 1
 			}
 		case <-tick.C:
 			quiet, pinged = quiet+1, pinged+1
@@ -183,8 +250,11 @@ func serveLink(link *Link, s session, ended chan<- error) {
 			case asked > 0:
 				asked++
 			case pinged >= pingBeats || len(pending) > 0 && quiet >= quietBeats:
-				frames, pinged, asked = wire.AppendFrame(frames, &wire.Message{Kind: wire.Ping}), 0, 1
+				frames, pinged, asked = s.codec.AppendFrame(frames, &wire.Message{Kind: wire.Ping}), 0, 1
 			}
+		}
+		if s.look = lookAgain(s.views, s.look); err == nil && s.look.Cluster != s.incarnation { // what is about to be sent goes to no other cluster either
+			err = errors.New("another cluster is served now")
 		}
 		if len(frames) > 0 && err == nil {
 			_ = s.raw.SetWriteDeadline(time.Now().Add(writeTimeout))
@@ -198,12 +268,12 @@ func serveLink(link *Link, s session, ended chan<- error) {
 	ended <- err
 }
 
-// giveAnswers gives answers to those who wait for them, and returns how far the node's clock is ahead, as the newest
-// pong says.
-func giveAnswers(pending map[uint64]request, batch []*wire.Message, offset int64) int64 {
+// giveAnswers gives answers to those who wait for them, and returns the session with what the newest pong says: how far the node's clock is ahead, and why
+// it takes no part.
+func giveAnswers(pending map[uint64]request, batch []*wire.Message, s session) session {
 	for _, m := range batch {
 		if m.Kind == wire.Pong {
-			offset = m.Clock
+			s.offset, s.lacks = m.Clock, m.Text
 		}
 		r, waits := pending[m.ID]
 		if !waits {
@@ -220,7 +290,7 @@ func giveAnswers(pending map[uint64]request, batch []*wire.Message, offset int64
 		default:
 		}
 	}
-	return offset
+	return s
 }
 
 // gather returns the answer to a request once it is whole: the pages of a list, of which all but the last say that more
@@ -245,7 +315,7 @@ func takeRequests(link *Link, s session, first request, frames []byte, pending m
 			pending[last] = r
 			*scratch = *r.message
 			scratch.ID, scratch.Deadline = last, r.try.until+s.offset // only a write's frame bears it
-			frames = wire.AppendFrame(frames, scratch)
+			frames = s.codec.AppendFrame(frames, scratch)
 		} else {
 			r.reply <- reply{err: fmt.Errorf("%w: %w: too many requests wait for %s", ErrLink, errNotSent, link.Name), try: r.try}
 		}
@@ -275,7 +345,7 @@ func readLink(link *Link, s session, out chan<- []*wire.Message, quit <-chan str
 			}
 			scratch = body
 			m := &wire.Message{}
-			if err = wire.Decode(m, body); err != nil {
+			if err = s.codec.Decode(m, body); err != nil {
 				return
 			}
 			if m.Kind == wire.Pong {
@@ -283,7 +353,7 @@ func readLink(link *Link, s session, out chan<- []*wire.Message, quit <-chan str
 			}
 			if m.Kind == wire.Views {
 				select {
-				case link.Told <- told{link.Name, m.Views}:
+				case link.Told <- told{link.Name, s.incarnation, m.Views}:
 				case <-quit:
 					return
 				}

@@ -30,7 +30,7 @@ func readOne(t *testing.T, in *bufio.Reader) *wire.Message {
 			t.Fatal(err)
 		}
 		m := &wire.Message{}
-		err = wire.Decode(m, body)
+		err = wire.NewCodec().Decode(m, body)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,15 +45,15 @@ func TestTheNewestPongSetsTheClock(t *testing.T) {
 	ours, theirs := net.Pipe()
 	defer theirs.Close()
 	link, ended := newLink(), make(chan error, 1)
-	go serveLink(link, session{raw: ours, in: bufio.NewReader(ours), offset: aheadBy}, ended)
+	go serveLink(link, session{raw: ours, codec: wire.NewCodec(), in: bufio.NewReader(ours), offset: aheadBy}, ended)
 	in, shared := bufio.NewReader(theirs), &wire.Message{Kind: wire.Write, Op: wire.Delete, Record: wire.Record{ID: "a"}, Deadline: 1000}
 	for _, ahead := range []int64{aheadBy, 3 * aheadBy, -aheadBy, 2 * aheadBy} {
 		r := request{message: shared, reply: make(chan reply, 1)}
 		if ahead != aheadBy {
 			link.In <- r
-			pong := wire.AppendFrame(nil, &wire.Message{Kind: wire.Pong, Clock: clock() + ahead})
+			pong := wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Pong, Clock: clock() + ahead})
 			outcome := &wire.Message{Kind: wire.Outcome, ID: readOne(t, in).ID, Result: wire.Deleted, Clock: 9 * aheadBy}
-			if _, err := theirs.Write(wire.AppendFrame(pong, outcome)); err != nil {
+			if _, err := theirs.Write(wire.NewCodec().AppendFrame(pong, outcome)); err != nil {
 				t.Fatal(err)
 			}
 			if got := <-r.reply; got.err != nil {
@@ -78,7 +78,7 @@ func TestAPingAsksForTheClockAgainAndAgain(t *testing.T) {
 	ours, theirs := net.Pipe()
 	defer theirs.Close()
 	ended := make(chan error, 1)
-	go serveLink(newLink(), session{raw: ours, in: bufio.NewReader(ours)}, ended)
+	go serveLink(newLink(), session{raw: ours, codec: wire.NewCodec(), in: bufio.NewReader(ours)}, ended)
 	in := bufio.NewReader(theirs)
 	for range 2 {
 		body, err := wire.ReadFrame(in, nil)
@@ -86,10 +86,10 @@ func TestAPingAsksForTheClockAgainAndAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		m := &wire.Message{}
-		if err = wire.Decode(m, body); err != nil || m.Kind != wire.Ping {
+		if err = wire.NewCodec().Decode(m, body); err != nil || m.Kind != wire.Ping {
 			t.Fatal(m, err)
 		}
-		if _, err = theirs.Write(wire.AppendFrame(nil, &wire.Message{Kind: wire.Pong})); err != nil {
+		if _, err = theirs.Write(wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Pong})); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -104,7 +104,7 @@ func TestAPingAsksForTheClockAgainAndAgain(t *testing.T) {
 func TestRequestsOfABrokenConnectionFail(t *testing.T) {
 	ours, theirs := net.Pipe()
 	link, ended := newLink(), make(chan error, 1)
-	go serveLink(link, session{raw: ours, in: bufio.NewReader(ours)}, ended)
+	go serveLink(link, session{raw: ours, codec: wire.NewCodec(), in: bufio.NewReader(ours)}, ended)
 	r := request{message: &wire.Message{Kind: wire.Get, Record: wire.Record{ID: "a"}}, reply: make(chan reply, 1)}
 	link.In <- r
 	readOne(t, bufio.NewReader(theirs))
@@ -120,7 +120,7 @@ func TestASilentConnectionIsGivenUp(t *testing.T) {
 	ours, theirs := net.Pipe()
 	defer theirs.Close()
 	link, ended := newLink(), make(chan error, 1)
-	go serveLink(link, session{raw: ours, in: bufio.NewReader(ours)}, ended)
+	go serveLink(link, session{raw: ours, codec: wire.NewCodec(), in: bufio.NewReader(ours)}, ended)
 	replies := make(chan reply, 3)
 	for range cap(replies) {
 		link.In <- request{message: &wire.Message{Kind: wire.Get, Record: wire.Record{ID: "a"}}, reply: replies}
@@ -142,13 +142,13 @@ func TestANudgeIsAnsweredByAPing(t *testing.T) {
 	defer theirs.Close()
 	link, ended := newLink(), make(chan error, 1)
 	link.Nudge <- struct{}{}
-	go serveLink(link, session{raw: ours, in: bufio.NewReader(ours)}, ended)
+	go serveLink(link, session{raw: ours, codec: wire.NewCodec(), in: bufio.NewReader(ours)}, ended)
 	body, err := wire.ReadFrame(bufio.NewReader(theirs), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	m := &wire.Message{}
-	if err := wire.Decode(m, body); err != nil || m.Kind != wire.Ping {
+	if err := wire.NewCodec().Decode(m, body); err != nil || m.Kind != wire.Ping {
 		t.Error(m, err)
 	}
 	if len(link.Nudge) != 0 {
@@ -176,12 +176,17 @@ func TestASilentNodeIsDialledAgain(t *testing.T) {
 // loneRoom has one connection, to an address.
 func loneRoom(address string, log slog.Handler) (*Room, *Link) {
 	link := newLink()
+	mine := greeting(Config{Cluster: "tandem"}, shard.Layout{Nodes: 3, Shards: 24}, []Member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}})
+	mine.Ring = shard.RingHash(mine.Names)
 	names := proc.NewNames(address, proc.AskNameServer)
 	go proc.RunNames(names)
-	return &Room{Names: []proc.Names{names},
+	room := &Room{Mine: mine, Names: []proc.Names{names},
 		Config: Config{Cluster: "tandem"}, Layout: shard.Layout{Nodes: 3, Shards: 24}, Members: []Member{{"db-0", address}},
-		Links:   [][]*Link{{link}},
-		Metrics: newMetrics(), Log: slog.New(log)}, link
+		Links: [][]*Link{{link}}, Views: make(chan outlook, 1), Said: make(chan said, 1), Told: make(chan told, 1),
+		Metrics: newMetrics(), Log: slog.New(log)}
+	room.Views <- outlook{Changed: make(chan struct{})}
+	go learnViews(room)
+	return room, link
 }
 
 // TestADialBlocksNoRequest: the node accepts and never welcomes; what is asked meanwhile is refused, and the state told.
@@ -224,7 +229,7 @@ func TestANodeThatFlapsLogsLittle(t *testing.T) {
 	}
 	defer listener.Close()
 	began, lines := time.Now(), lineCount{&atomic.Int64{}}
-	room, link := loneRoom(listener.Addr().String(), slog.NewTextHandler(lines, nil))
+	room, link := loneRoom(listener.Addr().String(), slog.NewTextHandler(lines, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	go runLink(room, 0, link)
 	for range 12 {
 		conn, err := listener.Accept()
@@ -232,8 +237,8 @@ func TestANodeThatFlapsLogsLittle(t *testing.T) {
 			t.Fatal(err)
 		}
 		hello := readOne(t, bufio.NewReader(conn))
-		welcome := &wire.Message{Kind: wire.Welcome, ID: hello.ID, Greeting: wire.Greeting{Version: wire.Version, Cluster: "tandem", Role: "node", Name: "db-0", Nodes: 3, Shards: 24}}
-		if _, err = conn.Write(wire.AppendFrame(nil, welcome)); err != nil {
+		welcome := &wire.Message{Kind: wire.Welcome, ID: hello.ID, Greeting: fakeGreeting("db-0")}
+		if _, err = conn.Write(wire.NewCodec().AppendFrame(nil, welcome)); err != nil {
 			t.Fatal(err)
 		}
 		conn.Close()

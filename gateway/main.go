@@ -48,7 +48,8 @@ func main() {
 		kong.Exit(func(code int) { proc.Exit(output, code) }),
 		kong.Description("The gateway of a Tandem cluster: serves users over REST and keeps no data."))
 	if config.Health {
-		os.Exit(probe(config.Listen))
+		r, err := askHealth(config.Listen)
+		os.Exit(tellHealth(r, err, os.Stderr))
 	}
 	proc.CoarseTimers()
 	if os.Getenv("GOGC") == "" {
@@ -90,7 +91,9 @@ func main() {
 
 // open wires the room and sets the connections' loops going.
 func open(config Config, members []Member, layout shard.Layout, log *slog.Logger) *Room {
-	room := &Room{Config: config, Layout: layout, Members: members, Views: make(chan outlook, 1), Told: make(chan told, len(members)),
+	mine := greeting(config, layout, members)
+	mine.Ring, mine.Build = shard.RingHash(mine.Names), proc.Build()
+	room := &Room{Config: config, Layout: layout, Members: members, Mine: mine, Views: make(chan outlook, 1), Told: make(chan told, len(members)), Said: make(chan said, len(members)),
 		Links: make([][]*Link, len(members)), Lists: make(chan struct{}, config.Lists), Bodies: make(chan struct{}, maxBodies), Metrics: newMetrics(), Log: log}
 	notes, long, small := make(chan unreadNote, 64), longMost(config), config.UnreadMB<<20-longMost(config)
 	room.Unread = notes
@@ -102,7 +105,7 @@ func open(config Config, members []Member, layout shard.Layout, log *slog.Logger
 	for s := range views {
 		views[s] = shard.BirthView(layout, s)
 	}
-	room.Views <- outlook{views, make(chan struct{})}
+	room.Views <- outlook{Views: views, Changed: make(chan struct{})}
 	for node, member := range members {
 		names := proc.NewNames(member.Address, proc.AskNameServer)
 		room.Names = append(room.Names, names)

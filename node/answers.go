@@ -81,7 +81,9 @@ func lineStatus(room *Room, _ []string) any {
 			leads++
 		}
 	}
-	status := map[string]any{"node": room.Config.Name, "cluster": room.Config.Cluster, "store": room.Facts.Store, "member": room.Member, "ready": room.Ready,
+	refused := make(chan map[string]string, 1)
+	room.Refusals <- refused
+	status := map[string]any{"refused": <-refused, "node": room.Config.Name, "cluster": room.Config.Cluster, "store": room.Facts.Store, "member": room.Member, "ready": room.Ready,
 		"nodes": room.Layout.Nodes, "shards": room.Layout.Shards, "leads": leads, "backs": len(held) - leads, "served": served, "trouble": trouble}
 	status["logDropped"] = room.Output.Dropped()
 	counted := make(chan census, 1)

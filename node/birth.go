@@ -77,7 +77,7 @@ func callAround(room *Room, peer int, heard chan<- heardGreeting, over <-chan st
 		if c := <-dialled; c.err == nil {
 			c.raw.Close()
 			select {
-			case heard <- heardGreeting{peer, shard.Greeting{Member: c.store, Born: c.born}}:
+			case heard <- heardGreeting{peer, c.theirs}:
 			case <-over:
 				return
 			}

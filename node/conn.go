@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -26,21 +27,42 @@ const (
 // serveFrames is the loop that reads a connection's frames, from the greeting on.
 func serveFrames(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struct{}) {
 	defer close(closed)
-	conn := newConn(room, raw)
+	_ = raw.SetReadDeadline(time.Now().Add(helloFor))
+	codec, m := wire.NewCodec(), &wire.Message{} // each frame takes the place of the one before
+	scratch, err := wire.ReadFrameUpTo(in, nil, greetMost)
+	if err == nil {
+		err = codec.Decode(m, scratch)
+	}
+	if refusal := judge(room, m, err); refusal != nil {
+		_, err = raw.Write(codec.AppendFrame(nil, refusal)) // the first thing that is sent, so that it needs no deadline
+		err = cmp.Or(err, ErrPeer)
+	}
+	if err != nil {
+		return
+	}
+	codec, _ = codec.Agree(m.Greeting)
+	conn := newConn(room, raw, codec)
 	finished := make(chan struct{})
 	go sendAnswers(room, conn, finished)
 	defer func() { close(finished); <-conn.Gone }()
-	peer, store, greeted := -1, uint64(0), false
-	var scratch []byte
+	peer, store := -1, m.Greeting.Store
+	if m.Greeting.Role == shard.RoleNode {
+		peer = slices.IndexFunc(room.Members, func(n Member) bool { return n.Name == m.Greeting.Name })
+	}
+	if unfollow := welcome(room, conn, peer, m); unfollow != nil {
+		defer unfollow()
+	}
 	var events []*shard.Event
-	m := &wire.Message{} // each frame takes the place of the one before
-	armed := time.Now()  // when the deadline was set; once a second is enough
-	_ = raw.SetReadDeadline(armed.Add(helloFor))
+	armed := time.Time{} // when the deadline was set; once a second is enough
 	for {
-		body, err := wire.ReadFrameUpTo(in, scratch, frameMost(greeted, peer))
+		if now := time.Now(); now.Sub(armed) > rearm {
+			armed = now
+			_ = raw.SetReadDeadline(now.Add(quietFor))
+		}
+		body, err := wire.ReadFrameUpTo(in, scratch, frameMost(peer))
 		if err == nil {
 			scratch = body
-			err = wire.Decode(m, body)
+			err = codec.Decode(m, body)
 		}
 		if errors.Is(err, wire.ErrFrame) || errors.Is(err, wire.ErrChecksum) {
 			deliver(conn, answers{Message: &wire.Message{Kind: wire.Error, Code: wire.BadFrame, Text: err.Error()}})
@@ -51,45 +73,22 @@ func serveFrames(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struc
 		if err != nil {
 			return
 		}
-		if now := time.Now(); !greeted || now.Sub(armed) > rearm {
-			armed = now
-			_ = raw.SetReadDeadline(now.Add(quietFor))
+		refusal := refuse(room, peer, m)
+		if refusal == nil && store != 0 {
+			passOn(room, conn, peer, store, m)
 		}
-		if greeted {
-			refusal := refuse(room, peer, m)
-			if refusal == nil && store != 0 {
-				passOn(room, conn, peer, store, m)
-			}
-			if event := dispatch(room, conn, peer, m, refusal); event != nil {
-				events = append(events, event)
-			}
-			if len(events) == eventsAtOnce || !waits(in) {
-				events = hand(room, events)
-			}
-			continue
+		if event := dispatch(room, conn, peer, m, refusal); event != nil {
+			events = append(events, event)
 		}
-		if refusal := judge(room, m); refusal != nil {
-			deliver(conn, answers{Message: refusal})
-			return
-		}
-		if m.Greeting.Role == "node" {
-			peer = slices.IndexFunc(room.Members, func(n Member) bool { return n.Name == m.Greeting.Name })
-		}
-		greeted, store = true, m.Greeting.Store
-		room.Doors <- door{Raw: raw, Info: ConnInfo{raw.RemoteAddr().String(), "frames", m.Greeting.Role + " " + m.Greeting.Name}}
-		deliver(conn, answers{Message: &wire.Message{Kind: wire.Welcome, ID: m.ID, Greeting: greeting(room), Clock: clock(), Born: room.Born}})
-		if unfollow := follow(room, conn, peer); unfollow != nil {
-			defer unfollow()
+		if len(events) == eventsAtOnce || !waits(in) {
+			events = hand(room, events)
 		}
 	}
 }
 
-// frameMost returns how many bytes the next frame of a connection may have. Only nodes have large ones to send.
-func frameMost(greeted bool, peer int) int {
-	switch {
-	case !greeted:
-		return greetMost
-	case peer < 0:
+// frameMost returns how many bytes a frame from node peer, or with -1 from anybody else, may have. Only nodes have large ones to send.
+func frameMost(peer int) int {
+	if peer < 0 {
 		return askMost
 	}
 	return wire.MaxFrame
@@ -136,27 +135,24 @@ func hand(room *Room, events []*shard.Event) []*shard.Event {
 	return events[:0]
 }
 
-// follow lets a gateway be told the views, and returns how that ends; nil for a node. Who greets before the node has opened its data is to come again
-// when it has, and learns that by the end of the connection.
-func follow(room *Room, conn *Conn, peer int) func() {
+// welcome answers a hello that fits, of node peer or, with -1, a gateway, which is told the views from then on; how that ends is returned. Who greets
+// before the node has opened its data, or before it knows its cluster, is to come again when it has, and learns that by the end of the connection.
+func welcome(room *Room, conn *Conn, peer int, hello *wire.Message) func() {
+	room.Doors <- door{Raw: conn.Raw, Info: ConnInfo{conn.Raw.RemoteAddr().String(), "frames", hello.Greeting.Role + " " + hello.Greeting.Name}}
+	mine, at := greeting(room), originIn(room.Origin)
+	deliver(conn, answers{Message: &wire.Message{Kind: wire.Welcome, ID: hello.ID, Greeting: sayGreeting(mine), Clock: clock(), Born: mine.Born}})
 	switch {
 	case !room.Ready:
-		go endWhenOpen(room, conn)
+		go endWhen(room.Opened, conn.Gone, conn.Raw)
 		return nil
-	case peer >= 0:
+	case len(mine.Born) == 0:
+		go endWhen(at.Known, conn.Gone, conn.Raw)
+	}
+	if peer >= 0 {
 		return nil
 	}
 	room.Watch <- watcher{Conn: conn}
 	return func() { room.Watch <- watcher{conn, true} }
-}
-
-// endWhenOpen ends a connection that was greeted too early, once the node has opened its data. Until then all its requests are refused.
-func endWhenOpen(room *Room, conn *Conn) {
-	select {
-	case <-room.Opened:
-		conn.Raw.Close() // which ends the reader
-	case <-conn.Gone:
-	}
 }
 
 // passOn gives the pact and the council what a node says that dialled: peer, with its store. What does not fit is dropped, and comes again.
@@ -198,7 +194,7 @@ func dispatch(room *Room, conn *Conn, peer int, m, refusal *wire.Message) *shard
 	e := &shard.Event{Shard: int(m.Shard), Relayed: peer >= 0, Caller: conn, Epoch: m.Epoch, LSN: m.LSN}
 	switch m.Kind {
 	case wire.Ping:
-		deliver(conn, answers{Message: &wire.Message{Kind: wire.Pong, ID: m.ID, Clock: clock()}})
+		deliver(conn, answers{Message: &wire.Message{Kind: wire.Pong, ID: m.ID, Clock: clock(), Text: lacks(room)}})
 		return nil
 	case wire.LeasePing, wire.Raft: // were passed on
 		return nil

@@ -47,15 +47,19 @@ func runLink(room *Room, peer int, shards []int) {
 			continue
 		}
 		room.Log.Info("connected to a node", "peer", room.Members[peer].Name, "stream", stream)
-		began := time.Now()
+		began, over := time.Now(), make(chan struct{})
+		if c.late != nil {
+			go endWhen(c.late, over, c.raw)
+		}
 		room.Links[peer].Echoes <- echo{Kind: streamBegins, Stream: stream, Offset: c.offset}
-		notify(room, shards, shard.Event{Kind: shard.StreamUp, Stream: stream})
+		notify(room, shards, shard.Event{Kind: shard.StreamUp, Stream: stream, Version: c.codec.Version()})
 		gone := make(chan error, 1)
 		go readLink(room, peer, c, stream, gone)
 		ended := make(chan error, 1)
-		go writeLink(room, peer, c.raw, stream, gone, ended)
+		go writeLink(room, peer, c, stream, gone, ended)
 		err := <-ended
 		c.raw.Close()
+		close(over)
 		room.Log.Warn("the connection to a node broke", "peer", room.Members[peer].Name, "stream", stream, "error", err)
 		room.Links[peer].Echoes <- echo{Kind: streamOver}
 		if pact := room.Pacts[peer]; pact != nil {
@@ -84,10 +88,11 @@ func notify(room *Room, shards []int, e shard.Event) {
 type call struct {
 	raw    net.Conn
 	in     *bufio.Reader
-	store  uint64   // member id of the peer's store
-	born   []uint64 // member ids that its cluster was born with
-	offset int64    // at least so many ns is the peer's clock ahead of ours
+	codec  wire.Codec     // of the version that was agreed on
+	theirs shard.Greeting // what the peer said
+	offset int64          // at least so many ns is the peer's clock ahead of ours
 	err    error
+	late   <-chan struct{} // closed when this node knows what it could not say when it greeted; nil if it said all
 }
 
 // dial opens a connection to a peer, greets it and hands the outcome over.
@@ -105,7 +110,8 @@ func dial(room *Room, peer int, out chan<- call) {
 		return
 	}
 	in := bufio.NewReaderSize(raw, 64<<10)
-	hello := wire.AppendFrame(nil, &wire.Message{Kind: wire.Hello, ID: 1, Greeting: greeting(room)})
+	codec, mine, at := wire.NewCodec(), greeting(room), originIn(room.Origin)
+	hello := codec.AppendFrame(nil, &wire.Message{Kind: wire.Hello, ID: 1, Greeting: sayGreeting(mine)})
 	_ = raw.SetDeadline(time.Now().Add(patience))
 	_, err = raw.Write(hello)
 	body := []byte{}
@@ -114,13 +120,21 @@ func dial(room *Room, peer int, out chan<- call) {
 	}
 	m := &wire.Message{}
 	if err == nil {
-		err = wire.Decode(m, body)
+		err = codec.Decode(m, body)
 	}
-	if err == nil && m.Kind != wire.Welcome {
-		err = fmt.Errorf("%w: %s", ErrPeer, m.Text)
+	misfit, text := shard.Misfit(""), ""
+	switch {
+	case err != nil:
+	case m.Kind != wire.Welcome:
+		misfit, text = refusals[m.Code], room.Members[peer].Name+" refuses this node: "+m.Text
+		err = fmt.Errorf("%w: %s", ErrPeer, text)
+	default:
+		if misfit, text = shard.Fits(mine, hearGreeting(m), room.Members[peer].Name); misfit != "" {
+			err = fmt.Errorf("%w at %s: %s", ErrPeer, room.Members[peer].Address, text)
+		}
 	}
-	if err == nil && m.Greeting.Name != room.Members[peer].Name {
-		err = fmt.Errorf("%w: expected %s at %s, found %s", ErrPeer, room.Members[peer].Name, address, m.Greeting.Name)
+	if err == nil || misfit != "" {
+		noteRefusal(room, "to node "+room.Members[peer].Name, misfit, text)
 	}
 	names.Tell(address, err)
 	if err != nil {
@@ -129,18 +143,17 @@ func dial(room *Room, peer int, out chan<- call) {
 		return
 	}
 	_ = raw.SetDeadline(time.Time{})
-	out <- call{raw, in, m.Greeting.Store, m.Born, m.Clock - clock(), nil}
-}
-
-// greeting is what this node says of itself in hello and welcome.
-func greeting(room *Room) wire.Greeting {
-	return wire.Greeting{Version: wire.Version, Cluster: room.Config.Cluster, Role: "node", Name: room.Config.Name,
-		Nodes: uint64(room.Layout.Nodes), Shards: uint64(room.Layout.Shards), Store: room.Member}
+	c := call{raw: raw, in: in, theirs: hearGreeting(m), offset: m.Clock - clock()}
+	c.codec, _ = codec.Agree(m.Greeting)
+	if len(mine.Born) == 0 {
+		c.late = at.Known
+	}
+	out <- c
 }
 
 // writeLink sends the letters of a stream, all that are waiting in one system call, until the stream ends; then it says why. Pings and Raft's
 // messages go first.
-func writeLink(room *Room, peer int, raw net.Conn, stream uint64, gone <-chan error, ended chan<- error) {
+func writeLink(room *Room, peer int, c call, stream uint64, gone <-chan error, ended chan<- error) {
 	link, mail := room.Links[peer], room.Council.Out[peer]
 	ping := time.NewTicker(pingEvery)
 	defer ping.Stop()
@@ -158,21 +171,21 @@ func writeLink(room *Room, peer int, raw net.Conn, stream uint64, gone <-chan er
 				return
 			}
 		case <-ping.C:
-			frames = wire.AppendFrame(frames, &wire.Message{Kind: wire.Ping})
+			frames = c.codec.AppendFrame(frames, &wire.Message{Kind: wire.Ping})
 		case m := <-link.Urgent:
-			frames = wire.AppendFrame(frames, m)
+			frames = c.codec.AppendFrame(frames, m)
 		case data := <-mail:
-			frames = wire.AppendFrame(frames, &wire.Message{Kind: wire.Raft, Data: data})
+			frames = c.codec.AppendFrame(frames, &wire.Message{Kind: wire.Raft, Data: data})
 		case letters := <-link.Out:
 			runtime.Gosched() // what else is about to be sent shares the system call
-			frames = addUrgent(frames, link.Urgent, mail)
-			frames = addLetters(frames, letters, link.Out, stream)
+			frames = addUrgent(c.codec, frames, link.Urgent, mail)
+			frames = addLetters(c.codec, frames, letters, link.Out, stream)
 		}
 		if now := time.Now(); now.Sub(armed) > pingEvery {
 			armed = now
-			_ = raw.SetWriteDeadline(now.Add(silence(room.Config)))
+			_ = c.raw.SetWriteDeadline(now.Add(silence(room.Config)))
 		}
-		if _, err := raw.Write(frames); err != nil {
+		if _, err := c.raw.Write(frames); err != nil {
 			ended <- err
 			return
 		}
@@ -180,13 +193,13 @@ func writeLink(room *Room, peer int, raw net.Conn, stream uint64, gone <-chan er
 }
 
 // addUrgent appends the pings and Raft messages that wait.
-func addUrgent(frames []byte, urgent <-chan *wire.Message, mail <-chan []byte) []byte {
+func addUrgent(codec wire.Codec, frames []byte, urgent <-chan *wire.Message, mail <-chan []byte) []byte {
 	for {
 		select {
 		case m := <-urgent:
-			frames = wire.AppendFrame(frames, m)
+			frames = codec.AppendFrame(frames, m)
 		case data := <-mail:
-			frames = wire.AppendFrame(frames, &wire.Message{Kind: wire.Raft, Data: data})
+			frames = codec.AppendFrame(frames, &wire.Message{Kind: wire.Raft, Data: data})
 		default:
 			return frames
 		}
@@ -194,12 +207,12 @@ func addUrgent(frames []byte, urgent <-chan *wire.Message, mail <-chan []byte) [
 }
 
 // addLetters appends the frames of first and of what else is waiting for the stream, up to about one frame's greatest size.
-func addLetters(frames []byte, first []letter, more <-chan []letter, stream uint64) []byte {
+func addLetters(codec wire.Codec, frames []byte, first []letter, more <-chan []letter, stream uint64) []byte {
 	for letters := first; ; {
 		for _, l := range letters {
 			if l.Stream == stream {
 				if l.Message != nil {
-					frames = wire.AppendFrame(frames, l.Message)
+					frames = codec.AppendFrame(frames, l.Message)
 				}
 				frames = append(frames, l.Frames...)
 			}
@@ -261,7 +274,7 @@ func readLink(room *Room, peer int, c call, stream uint64, gone chan<- error) {
 			scratch, err = wire.ReadFrame(c.in, scratch)
 		}
 		if err == nil {
-			err = wire.Decode(m, scratch)
+			err = c.codec.Decode(m, scratch)
 		}
 		if err != nil {
 			gone <- err
@@ -277,7 +290,7 @@ func readLink(room *Room, peer int, c call, stream uint64, gone chan<- error) {
 			room.Links[peer].Echoes <- echo{Kind: answerCame, Answer: &answer}
 			continue
 		case m.Kind == wire.LeasePong && room.Pacts[peer] != nil:
-			pong := shard.PactEvent{Kind: shard.PongCame, Store: c.store, At: m.At, Vows: takeVows(m.Vows)}
+			pong := shard.PactEvent{Kind: shard.PongCame, Store: c.theirs.Member, At: m.At, Vows: takeVows(m.Vows)}
 			select {
 			case room.Pacts[peer].In <- pactNote{Event: pong}:
 			default:

@@ -29,7 +29,7 @@ func (c lateConn) Read(b []byte) (int, error) {
 
 // A deadline that passed while this process stood still does not end a connection by which a frame has come; silence does.
 func TestPauseIsNoSilence(t *testing.T) {
-	frame := wire.AppendFrame(nil, &wire.Message{Kind: wire.Pong, Clock: 7})
+	frame := wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Pong, Clock: 7})
 	for late, alive := range []bool{true, true, false} {
 		left := late
 		raw := lateConn{late: &left, data: frame}
@@ -38,7 +38,7 @@ func TestPauseIsNoSilence(t *testing.T) {
 		if alive != (err == nil) || err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("%d deadlines passed: %v", late, err)
 		}
-		if body, bad := wire.ReadFrame(c.in, nil); alive && (bad != nil || wire.Decode(&wire.Message{}, body) != nil) {
+		if body, bad := wire.ReadFrame(c.in, nil); alive && (bad != nil || wire.NewCodec().Decode(&wire.Message{}, body) != nil) {
 			t.Errorf("the frame after it: %v", bad)
 		}
 	}

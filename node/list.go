@@ -48,14 +48,14 @@ func listPage(room *Room, conn *Conn, m *wire.Message) {
 		}
 		if last == nil && page.More {
 			left = make(chan struct{})
-			deliver(conn, answers{Frames: appendPage(page), Left: left})
+			deliver(conn, answers{Frames: appendPage(conn.Codec, page), Left: left})
 		} else if last == nil {
 			last = page
 		}
 	}
 	closeScan(moment.Scan)
 	left = make(chan struct{})
-	deliver(conn, answers{Frames: appendPage(last), Count: 1, Left: left})
+	deliver(conn, answers{Frames: appendPage(conn.Codec, last), Count: 1, Left: left})
 	last.Records = nil // only the frame is kept
 	select {           // until then it is in memory
 	case <-left:
@@ -64,12 +64,12 @@ func listPage(room *Room, conn *Conn, m *wire.Message) {
 }
 
 // appendPage makes the frame of a page, in a buffer that is large enough at once.
-func appendPage(page *wire.Message) []byte {
+func appendPage(codec wire.Codec, page *wire.Message) []byte {
 	size := entrySize + len(page.Text)
 	for i := range page.Records {
 		size += entrySize + len(page.Records[i].ID) + len(page.Records[i].Name) + len(page.Records[i].Email)
 	}
-	return wire.AppendFrame(make([]byte, 0, size), page)
+	return codec.AppendFrame(make([]byte, 0, size), page)
 }
 
 // admit waits for a list's turn to make pages, among those of its connection and of all, so that what clients do not

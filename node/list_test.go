@@ -157,7 +157,7 @@ func TestADeafClientIsBounded(t *testing.T) {
 	_ = deaf.raw.(*net.TCPConn).SetReadBuffer(4096)
 	frames := []byte(nil)
 	for i := range maxInFlight {
-		frames = wire.AppendFrame(frames, &wire.Message{Kind: wire.List, ID: uint64(i + 2), Shard: uint64(s), Limit: 1000})
+		frames = wire.NewCodec().AppendFrame(frames, &wire.Message{Kind: wire.List, ID: uint64(i + 2), Shard: uint64(s), Limit: 1000})
 	}
 	if _, err := deaf.raw.Write(frames); err != nil {
 		t.Fatal(err)
@@ -201,7 +201,7 @@ func TestUnreadAnswersAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	room := &Room{Config: Config{UnreadEachMB: 1}, Unread: make(chan struct{}, 1000), Doors: make(chan door, 1)}
-	conn := newConn(room, raw)
+	conn := newConn(room, raw, wire.NewCodec())
 	go sendAnswers(room, conn, make(chan struct{}))
 	frames, sent, open := make([]byte, 100<<10), 0, true
 	for ; open && sent < 1<<30; sent += len(frames) {

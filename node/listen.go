@@ -10,6 +10,7 @@ import (
 	"net"
 	"time"
 
+	"tandem/shard"
 	"tandem/wire"
 )
 
@@ -92,21 +93,25 @@ func runCensus(doors <-chan door, asks <-chan chan<- census, log *slog.Logger) {
 	}
 }
 
-// judge checks the first frame of a connection. An error frame that names what was expected, or nil.
-func judge(room *Room, m *wire.Message) *wire.Message {
-	g, mine := m.Greeting, greeting(room)
-	refusal := &wire.Message{Kind: wire.Error, ID: m.ID}
-	switch {
-	case m.Kind != wire.Hello:
-		refusal.Code, refusal.Text = wire.BadRequest, fmt.Sprintf("expected hello (kind %d) first, found kind %d", wire.Hello, m.Kind)
-	case g.Version != wire.Version:
-		refusal.Code, refusal.Text = wire.WrongVersion, fmt.Sprintf("%s speaks protocol version %d, not %d", mine.Name, wire.Version, g.Version)
-	case g.Cluster != mine.Cluster:
-		refusal.Code, refusal.Text = wire.WrongCluster, fmt.Sprintf("%s belongs to cluster %q, not %q", mine.Name, mine.Cluster, g.Cluster)
-	case g.Nodes != mine.Nodes || g.Shards != mine.Shards:
-		refusal.Code, refusal.Text = wire.WrongCluster, fmt.Sprintf("%s is in a cluster of %d nodes and %d shards, not %d and %d", mine.Name, mine.Nodes, mine.Shards, g.Nodes, g.Shards)
-	default:
+// judge checks the first frame of a connection, which was read with err. It returns an error frame that names what was expected, or nil if there is nothing to say.
+func judge(room *Room, m *wire.Message, err error) *wire.Message {
+	if errors.Is(err, wire.ErrFrame) || errors.Is(err, wire.ErrChecksum) {
+		return &wire.Message{Kind: wire.Error, Code: wire.BadFrame, Text: err.Error()}
+	}
+	if err != nil {
 		return nil
 	}
-	return refusal
+	if m.Kind != wire.Hello {
+		return &wire.Message{Kind: wire.Error, ID: m.ID, Code: wire.BadRequest, Text: fmt.Sprintf("expected hello (kind %d) first, found kind %d", wire.Hello, m.Kind)}
+	}
+	mine, theirs := greeting(room), hearGreeting(m)
+	if room.Ready && theirs.Role == shard.RoleNode {
+		mine.Gone = councilState(room).Book.Gone
+	}
+	misfit, text := shard.Fits(mine, theirs, "")
+	noteRefusal(room, theirs.Role+" "+theirs.Name, misfit, text)
+	if misfit == "" {
+		return nil
+	}
+	return &wire.Message{Kind: wire.Error, ID: m.ID, Code: misfits[misfit], Text: text}
 }

@@ -32,7 +32,7 @@ func connect(t testing.TB, room *Room) client {
 	c := client{t, raw, bufio.NewReader(raw)}
 	g := greeting(room)
 	g.Role, g.Name = "gateway", "test"
-	if m := c.ask(&wire.Message{Kind: wire.Hello, ID: 1, Greeting: g}); m.Kind != wire.Welcome || m.Greeting.Name != room.Config.Name || m.Clock == 0 {
+	if m := c.ask(&wire.Message{Kind: wire.Hello, ID: 1, Greeting: sayGreeting(g)}); m.Kind != wire.Welcome || m.Greeting.Name != room.Config.Name || m.Clock == 0 {
 		t.Fatalf("no welcome: %+v", m)
 	}
 	return c
@@ -40,7 +40,7 @@ func connect(t testing.TB, room *Room) client {
 
 func (c client) ask(m *wire.Message) *wire.Message {
 	c.t.Helper()
-	if _, err := c.raw.Write(wire.AppendFrame(nil, m)); err != nil {
+	if _, err := c.raw.Write(wire.NewCodec().AppendFrame(nil, m)); err != nil {
 		c.t.Fatal(err)
 	}
 	return c.hear()
@@ -53,7 +53,7 @@ func (c client) hear() *wire.Message {
 		c.t.Fatal(err)
 	}
 	m := &wire.Message{}
-	err = wire.Decode(m, body)
+	err = wire.NewCodec().Decode(m, body)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -219,8 +219,10 @@ func TestLinesOfText(t *testing.T) {
 func TestBrokenFramesGetAnErrorAndNothingElseSuffers(t *testing.T) {
 	rooms := startCluster(t)
 	good := connect(t, rooms[0])
-	hello := slices.Clip(wire.AppendFrame(nil, &wire.Message{Kind: wire.Hello, ID: 1, Greeting: greeting(rooms[0])}))
-	wrong := greeting(rooms[0])
+	right := greeting(rooms[0])
+	right.Role, right.Name = shard.RoleGateway, "test"
+	hello := slices.Clip(wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Hello, ID: 1, Greeting: sayGreeting(right)}))
+	wrong := right
 	wrong.Cluster = "other"
 	for name, c := range map[string]struct {
 		bytes []byte
@@ -229,12 +231,12 @@ func TestBrokenFramesGetAnErrorAndNothingElseSuffers(t *testing.T) {
 		"no frame":           {[]byte{0x00, 1, 2, 3, 4, 5}, "byte 0: expected 0xce"},
 		"too long":           {[]byte{0xce, 0x7f, 0, 0, 0}, "expected a length of at most"},
 		"claims 32 GiB":      {[]byte{0xce, 0, 0, 0, 6, 0x91, 0xdd, 0x7f, 0xff, 0xff, 0xff}, "bytes left"},
-		"no greeting":        {wire.AppendFrame(nil, &wire.Message{Kind: wire.Ping}), "expected hello"},
-		"another cluster":    {wire.AppendFrame(nil, &wire.Message{Kind: wire.Hello, Greeting: wrong}), `belongs to cluster "test", not "other"`},
-		"append by a client": {append(hello, wire.AppendFrame(nil, &wire.Message{Kind: wire.Append, Shard: 2})...), "holds no replica of shard 2"},
-		"unheld shard":       {append(hello, wire.AppendFrame(nil, &wire.Message{Kind: wire.Get, Shard: 1})...), "holds no replica of shard 1"},
-		"unknown shard":      {append(hello, wire.AppendFrame(nil, &wire.Message{Kind: wire.Get, Shard: 1 << 60})...), "holds no replica"},
-		"an answer":          {append(hello, wire.AppendFrame(nil, &wire.Message{Kind: wire.Page})...), "is no request"},
+		"no greeting":        {wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Ping}), "expected hello"},
+		"another cluster":    {wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Hello, Greeting: sayGreeting(wrong)}), `belongs to cluster "test", not "other"`},
+		"append by a client": {append(hello, wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Append, Shard: 2})...), "holds no replica of shard 2"},
+		"unheld shard":       {append(hello, wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Get, Shard: 1})...), "holds no replica of shard 1"},
+		"unknown shard":      {append(hello, wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Get, Shard: 1 << 60})...), "holds no replica"},
+		"an answer":          {append(hello, wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Page})...), "is no request"},
 	} {
 		raw, err := net.Dial("tcp", rooms[0].Config.Listen)
 		if err != nil {
@@ -250,7 +252,7 @@ func TestBrokenFramesGetAnErrorAndNothingElseSuffers(t *testing.T) {
 				break
 			}
 			m := &wire.Message{}
-			if err := wire.Decode(m, body); err == nil && m.Kind == wire.Error {
+			if err := wire.NewCodec().Decode(m, body); err == nil && m.Kind == wire.Error {
 				text = m.Text
 			}
 		}

@@ -41,7 +41,7 @@ func fill(box outbox, r *owned, fx *shard.Effect) outbox {
 			at, box.piles = len(box.piles), append(box.piles, pile{conn: conn})
 		}
 		p := &box.piles[at].answers
-		p.Frames = wire.AppendFrame(p.Frames, m)
+		p.Frames = conn.Codec.AppendFrame(p.Frames, m)
 		if toGateway {
 			p.Count++
 		}
@@ -53,11 +53,11 @@ func fill(box outbox, r *owned, fx *shard.Effect) outbox {
 	}
 	last := &(*letters)[len(*letters)-1]
 	if fx.Kind != shard.SendAppend {
-		last.Frames = wire.AppendFrame(last.Frames, m)
+		last.Frames = r.codec.AppendFrame(last.Frames, m)
 		return box
 	}
 	for _, m := range cutAppend(r.state.Shard, fx.Epoch, fx.Applied, fx.Entries) {
-		last.Frames = wire.AppendFrame(last.Frames, m)
+		last.Frames = r.codec.AppendFrame(last.Frames, m)
 	}
 	return box
 }

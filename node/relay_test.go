@@ -143,10 +143,12 @@ func TestWhatANewLeaderTakesBack(t *testing.T) {
 
 // TestWelcomesThatAreNone: whatever answers at a peer's address, the process goes on, and says what is wrong.
 func TestWelcomesThatAreNone(t *testing.T) {
-	welcome := wire.AppendFrame(nil, &wire.Message{Kind: wire.Welcome, ID: 1, Greeting: wire.Greeting{Version: wire.Version, Name: "db-9"}})
+	members := []Member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}}
+	theirs := newRoom(Config{Name: "db-9", Lease: 100, Grace: 120}, testLayout, members, 1, proc.Output{}, nil).Mine
+	welcome := wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Welcome, ID: 1, Greeting: sayGreeting(theirs)})
 	for name, answer := range map[string][]byte{
 		"no array": {0xce, 0, 0, 0, 1, 0xc0}, "nothing": nil, "half a frame": welcome[:len(welcome)/2], "another node": welcome,
-		"no welcome": wire.AppendFrame(nil, &wire.Message{Kind: wire.Pong, ID: 1}),
+		"no welcome": wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Pong, ID: 1}),
 	} {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -160,8 +162,8 @@ func TestWelcomesThatAreNone(t *testing.T) {
 				conn.Close()
 			}
 		}()
-		room, out := &Room{Config: Config{Silent: 10 * time.Second}, Members: []Member{{Name: "db-0"}},
-			Names: []proc.Names{proc.NewNames(listener.Addr().String(), nil)}}, make(chan call, 1)
+		room, out := newRoom(Config{Silent: 10 * time.Second, Name: "db-1", Lease: 100, Grace: 120}, testLayout, members, 1, proc.Output{}, nil), make(chan call, 1)
+		room.Names = []proc.Names{proc.NewNames(listener.Addr().String(), nil)}
 		go dial(room, 0, out)
 		if c := <-out; c.err == nil {
 			t.Errorf("%s: no error", name)

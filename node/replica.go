@@ -23,9 +23,10 @@ type owned struct {
 	last   buckets // LSN of the last write in each bucket that was handed to the disk
 	users  uint64  // the sum of the counts
 	served Served
-	rings  bool   // an alarm is set
-	peer   int    // the node that holds the other replica
-	epoch  uint64 // of the last entry that was handed to the disk
+	rings  bool       // an alarm is set
+	peer   int        // the node that holds the other replica
+	codec  wire.Codec // of the version that was agreed on for the stream to it
+	epoch  uint64     // of the last entry that was handed to the disk
 }
 
 // outbox is what a loop sends once it has done a batch of events: everything for one receiver at once.
@@ -78,7 +79,7 @@ func runReplicas(room *Room, desk *Desk, replicas []owned) {
 		now, err := clock(), error(nil)
 		for _, event := range events {
 			r := &replicas[at[event.Shard]]
-			r.served = count(r.served, event.Kind)
+			r.served, r.codec = note(r, event)
 			if now, err = lookUp(room, r, event, now); err != nil {
 				box = fill(box, r, unreadable(room, event, err))
 				if !isDamage(err) {
@@ -192,9 +193,12 @@ func inspect(replicas []owned) []Inspection {
 	return list
 }
 
-// count notes an event among what was served.
-func count(served Served, kind shard.EventKind) Served {
-	switch kind {
+// note counts an event among what was served, and tells as which version frames for the peer are written from then on.
+func note(r *owned, e *shard.Event) (served Served, codec wire.Codec) {
+	served, codec = r.served, r.codec
+	switch e.Kind {
+	case shard.StreamUp:
+		codec = wire.NewCodec().As(e.Version)
 	case shard.ReadDone:
 		served.Get++
 	case shard.WriteAsked:
@@ -206,7 +210,7 @@ func count(served Served, kind shard.EventKind) Served {
 	case shard.EntriesCame:
 		served.Append++
 	}
-	return served
+	return served, codec
 }
 
 // lookUp reads the user that a get or a write is about, where this node leads, and returns the time after it (rule R1); else before.

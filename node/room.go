@@ -11,41 +11,45 @@ import (
 
 // Room is how this node's loops are wired: settings, handles and channels, none of which changes after the start.
 type Room struct {
-	Config  Config
-	Layout  shard.Layout
-	Members []Member
-	Self    int
-	Facts   Facts
-	Member  uint64        // member id of this node's store
-	Life    int64         // this process: grows with every start of the store
-	Born    []uint64      // member ids that the cluster was born with; nil while it is not born, as far as this store knows
-	Ready   bool          // the loops run; until then only greetings are answered
-	Opened  chan struct{} // closed when they do
-	Store   Store
-	Marks   map[int]shard.Mark // of damage, by shard, as they were at the start
-	Lenient bool               // the store was opened past files that cannot be read, and is to be opened anew when these are gone
-	Damage  chan damageNote
-	Synced  chan shard.BatchHead // one place, the newest wins: the last batch that was synced
-	Disk    chan []Part
-	Pulse   chan beat
-	Index   chan indexNote
-	Lookups chan indexAsk
-	Loops   []*Desk     // all loops of replicas
-	Desks   []*Desk     // by shard, the loop that owns its replica; nil where none is held
-	Links   []*Link     // by node; nil for this one
-	Pacts   []*PactDesk // by node; nil where no shard is shared with it
-	Council *CouncilDesk
-	Watch   chan watcher
-	Scans   chan struct{}
-	Pages   chan struct{} // has an element for each list that has a place for a page
-	Unread  chan struct{} // has an element for each unreadUnit bytes of answers that wait for clients to read, beyond unreadOwn of each
-	Texts   chan struct{} // has an element for each line of text under way whose answer may be long
-	Census  chan chan<- census
-	Doors   chan door
-	Again   chan string  // why this process must start anew in place
-	Names   []proc.Names // by node: where it is dialled
-	Log     *slog.Logger
-	Output  proc.Output // where the log goes
+	Config   Config
+	Layout   shard.Layout
+	Members  []Member
+	Self     int
+	Facts    Facts
+	Member   uint64         // member id of this node's store
+	Life     int64          // this process: grows with every start of the store
+	Mine     shard.Greeting // what this node says of itself, but for what changes; see greeting
+	Origin   chan origin    // a cell with the cluster that this store belongs to; see originIn
+	Ready    bool           // the loops run; until then only greetings are answered
+	Opened   chan struct{}  // closed when they do
+	Store    Store
+	Marks    map[int]shard.Mark // of damage, by shard, as they were at the start
+	Lenient  bool               // the store was opened past files that cannot be read, and is to be opened anew when these are gone
+	Damage   chan damageNote
+	Lacks    chan string          // a cell: what the node lacks to take its whole part; see lacks
+	Synced   chan shard.BatchHead // one place, the newest wins: the last batch that was synced
+	Disk     chan []Part
+	Pulse    chan beat
+	Index    chan indexNote
+	Lookups  chan indexAsk
+	Loops    []*Desk     // all loops of replicas
+	Desks    []*Desk     // by shard, the loop that owns its replica; nil where none is held
+	Links    []*Link     // by node; nil for this one
+	Pacts    []*PactDesk // by node; nil where no shard is shared with it
+	Council  *CouncilDesk
+	Watch    chan watcher
+	Scans    chan struct{}
+	Pages    chan struct{} // has an element for each list that has a place for a page
+	Unread   chan struct{} // has an element for each unreadUnit bytes of answers that wait for clients to read, beyond unreadOwn of each
+	Texts    chan struct{} // has an element for each line of text under way whose answer may be long
+	Census   chan chan<- census
+	Doors    chan door
+	Refused  chan refusal
+	Refusals chan chan<- map[string]string // asks who is refused, and why
+	Again    chan string                   // why this process must start anew in place
+	Names    []proc.Names                  // by node: where it is dialled
+	Log      *slog.Logger
+	Output   proc.Output // where the log goes
 }
 
 const (
@@ -56,11 +60,18 @@ const (
 
 // newRoom makes the channels; the loops are not running yet.
 func newRoom(c Config, l shard.Layout, members []Member, self int, output proc.Output, log *slog.Logger) *Room {
-	return &Room{Config: c, Layout: l, Members: members, Self: self, Output: output, Log: log, Desks: make([]*Desk, l.Shards), Links: make([]*Link, l.Nodes), Pacts: make([]*PactDesk, l.Nodes),
+	cell := make(chan origin, 1)
+	cell <- origin{Known: make(chan struct{})}
+	lacking := make(chan string, 1)
+	lacking <- "data: it has not opened its data yet, or waits for the other nodes of a new cluster"
+	mine := firstGreeting(c, l, members)
+	mine.Ring, mine.Build = shard.RingHash(mine.Names), proc.Build()
+	return &Room{Mine: mine, Origin: cell, Refused: make(chan refusal, 64), Refusals: make(chan chan<- map[string]string), Config: c, Layout: l, Members: members, Self: self, Output: output, Log: log,
+		Desks: make([]*Desk, l.Shards), Links: make([]*Link, l.Nodes), Pacts: make([]*PactDesk, l.Nodes),
 		Disk: make(chan []Part, 2*shard.MaxPending*l.Shards), Pulse: make(chan beat, 64), Index: make(chan indexNote, 1<<10), Lookups: make(chan indexAsk),
 		Watch: make(chan watcher, 64), Scans: make(chan struct{}, scansAtOnce),
 		Pages: make(chan struct{}, max(1, c.UnreadMB<<19/pageMost)), Unread: make(chan struct{}, max(1, c.UnreadMB<<19/unreadUnit)), Texts: make(chan struct{}, textsAtOnce), Census: make(chan chan<- census), Doors: make(chan door, 64), Again: make(chan string, 1), Synced: make(chan shard.BatchHead, 1),
-		Damage: make(chan damageNote, 64), Opened: make(chan struct{})}
+		Damage: make(chan damageNote, 64), Lacks: lacking, Opened: make(chan struct{})}
 }
 
 // Desk is where a loop of replicas is reached.
@@ -135,6 +146,7 @@ type letter struct {
 // never waits for a slow client.
 type Conn struct {
 	Raw   net.Conn
+	Codec wire.Codec // of the version that was agreed on
 	Out   chan answers
 	Slots chan struct{}
 	Pages chan struct{} // as that of the room, for this connection alone

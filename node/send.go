@@ -30,8 +30,8 @@ type batch struct {
 }
 
 // newConn makes a connection that speaks frames. The requests that it may have under way, and the pages, are bounded.
-func newConn(room *Room, raw net.Conn) *Conn {
-	return &Conn{Raw: raw, Out: make(chan answers, maxInFlight+maxInFlight/4), Slots: make(chan struct{}, maxInFlight),
+func newConn(room *Room, raw net.Conn, codec wire.Codec) *Conn {
+	return &Conn{Raw: raw, Codec: codec, Out: make(chan answers, maxInFlight+maxInFlight/4), Slots: make(chan struct{}, maxInFlight),
 		Pages: make(chan struct{}, max(1, room.Config.UnreadEachMB<<20/pageMost)), Gone: make(chan struct{})}
 }
 
@@ -49,13 +49,13 @@ func sendAnswers(room *Room, conn *Conn, finished <-chan struct{}) {
 		select {
 		case a := <-conn.Out:
 			runtime.Gosched() // what else is about to be answered shares the system call
-			waiting, added = queueAnswers(waiting, conn.Out, a)
+			waiting, added = queueAnswers(conn.Codec, waiting, conn.Out, a)
 			unread += added
 		case broken = <-pushed:
 			unread -= moving.unread
 			moving = free(conn, moving)
 		case <-finished:
-			waiting, added = queueAnswers(waiting, conn.Out, answers{})
+			waiting, added = queueAnswers(conn.Codec, waiting, conn.Out, answers{})
 			unread, last, finished = unread+added, true, nil
 		}
 		for sent := 0; broken == nil && len(waiting) > 0 && len(moving.frames) == 0; {
@@ -108,13 +108,13 @@ func takeUnread(room *Room, taken, bytes int) (int, error) {
 
 // queueAnswers appends an answer and what else waits, up to about the size of a page, and returns how many bytes of it
 // count as unread until they have left.
-func queueAnswers(waiting []answers, more <-chan answers, a answers) (queue []answers, unread int) {
+func queueAnswers(codec wire.Codec, waiting []answers, more <-chan answers, a answers) (queue []answers, unread int) {
 	for size := 0; ; {
 		if m := a.Message; m != nil {
 			if m.Kind == wire.Outcome || m.Kind == wire.Counts || m.Kind == wire.Page || m.Kind == wire.Error {
 				a.Count++
 			}
-			a.Message, a.Frames = nil, wire.AppendFrame(a.Frames, m)
+			a.Message, a.Frames = nil, codec.AppendFrame(a.Frames, m)
 		}
 		if len(a.Frames) > 0 {
 			waiting = append(waiting, a)

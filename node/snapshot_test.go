@@ -17,7 +17,7 @@ func TestEndFramesFit(t *testing.T) {
 	got := 0
 	frames := endFrames(5, 7, 2500, []shard.Position{{Epoch: 3, LSN: 1}}, window)
 	for i, m := range frames {
-		if bytes := wire.AppendFrame(nil, m); len(bytes) > wire.MaxFrame/2 {
+		if bytes := wire.NewCodec().AppendFrame(nil, m); len(bytes) > wire.MaxFrame/2 {
 			t.Fatalf("a frame of %d bytes", len(bytes))
 		}
 		if last := i == len(frames)-1; (m.LSN == 2500) != last || (len(m.History) > 0) != last || m.Shard != 5 || m.Epoch != 7 {

@@ -55,6 +55,7 @@ func prepare(room *Room, out chan<- opened) {
 		s.err = fmt.Errorf("%w; a new store cannot begin: %w", s.err, err)
 	}
 	go runCensus(room.Doors, room.Census, room.Log)
+	go runRefusals(room)
 	for _, m := range room.Members {
 		names := proc.NewNames(m.Address, proc.AskNameServer)
 		room.Names = append(room.Names, names)
@@ -203,7 +204,8 @@ func open(unready *Room, saved []shard.Fact, w written, out chan<- opened) {
 		out <- opened{err: err}
 		return
 	}
-	room.Born, room.Ready = shard.BornWith(council.Book), true
+	room.Ready = true
+	noteOrigin(room.Origin, council.Book)
 	room.Council = newCouncilDesk(council, room.Layout.Nodes+2)
 	go loadReplicas(&room, w, steps)
 	all := <-steps
@@ -232,7 +234,7 @@ func start(all opened, done chan<- opened) {
 		shared[peer] = append(shared[peer], s)
 		at := &all.loaded[s]
 		state := shard.NewReplica(s, room.Self, room.Members[peer].Name, at.Last, at.History, at.Log, clock())
-		r := owned{state: state, store: room.Store, peer: peer, counts: at.Counts, users: total(at.Counts), epoch: newestEpoch(at.History)}
+		r := owned{state: state, store: room.Store, peer: peer, codec: wire.NewCodec(), counts: at.Counts, users: total(at.Counts), epoch: newestEpoch(at.History)}
 		shares[i%loops] = append(shares[i%loops], r)
 		if at.Damage != "" {
 			room.Desks[s].In <- []*shard.Event{{Kind: shard.DataLost, Shard: s, Reason: at.Damage}}
@@ -252,6 +254,7 @@ func start(all opened, done chan<- opened) {
 	go runDisk(room, all.written)
 	go runPromise(room)
 	go runDamage(room)
+	go runHealth(room)
 	go runPulse(room)
 	go runIndex(room, all.places)
 	go runViews(room, room.Council.Books[room.Layout.Nodes])

@@ -91,7 +91,11 @@ func TestWhoGreetsTooEarlyComesAgainWhenTheNodeOpens(t *testing.T) {
 	configs, listeners := configsOf(t)
 	started := make(chan *Room)
 	go func() { started <- startNode(t, configs[0], listeners[0]) }()
-	early := connect(t, &Room{Config: configs[0], Layout: testLayout})
+	members, self, err := check(configs[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	early := connect(t, newRoom(configs[0], testLayout, members, self, proc.Output{}, nil))
 	if m := early.ask(&wire.Message{Kind: wire.Get, ID: 2, Record: wire.Record{ID: "13AE742"}}); m.Kind != wire.Error || m.Code != wire.Unavailable {
 		t.Fatalf("expected that a node that waits for the others serves nothing, found %+v", m)
 	}

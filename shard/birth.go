@@ -27,13 +27,6 @@ func Born(l Layout, members []uint64) []Fact {
 	return []Fact{{Key: keySnapshot, Value: snapshot}, {Key: keyHard, Value: hard}}
 }
 
-// Greeting is what a node's store says of itself: its member id, 0 if it has not answered yet, and, if it belongs to a cluster that
-// was born, the member ids by node that it was born with.
-type Greeting struct {
-	Member uint64
-	Born   []uint64
-}
-
 // Birth is what a store without a council's state is to do: be born with Members by node, join a cluster that was born without it, or
 // wait if it is neither; Reason says what for.
 type Birth struct {

@@ -49,6 +49,7 @@ type Event struct {
 	Fresh    bool
 	Broken   bool // of PeerTrouble: the stream must begin anew
 	Users    uint64
+	Version  uint64 // of StreamUp: of the protocol, as the shell has agreed it with the peer; the core does not look at it
 	Stream   uint64
 	Epoch    uint64
 	LSN      uint64
@@ -99,6 +100,7 @@ type Effect struct {
 	Kind    EffectKind
 	AtOnce  bool // of Feed: the leader holds back its new writes until this is done
 	Caller  Caller
+	Version uint64 // of StreamUp: of the protocol, as the shell has agreed it with the peer; the core does not look at it
 	Stream  uint64
 	Epoch   uint64
 	LSN     uint64

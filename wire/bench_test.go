@@ -23,11 +23,11 @@ func hot() map[string]*Message {
 func BenchmarkAppendFrame(b *testing.B) {
 	for name, m := range hot() {
 		b.Run(name, func(b *testing.B) {
-			buffer := AppendFrame(nil, m)
+			buffer := NewCodec().AppendFrame(nil, m)
 			b.SetBytes(int64(len(buffer)))
 			b.ReportAllocs()
 			for b.Loop() {
-				buffer = AppendFrame(buffer[:0], m)
+				buffer = NewCodec().AppendFrame(buffer[:0], m)
 			}
 		})
 	}
@@ -36,7 +36,7 @@ func BenchmarkAppendFrame(b *testing.B) {
 func BenchmarkDecode(b *testing.B) {
 	for name, m := range hot() {
 		b.Run(name, func(b *testing.B) {
-			body := AppendFrame(nil, m)[HeadSize:]
+			body := NewCodec().AppendFrame(nil, m)[HeadSize:]
 			b.SetBytes(int64(len(body)))
 			b.ReportAllocs()
 			for b.Loop() {
@@ -53,7 +53,7 @@ func BenchmarkDecode(b *testing.B) {
 func BenchmarkCheck(b *testing.B) {
 	for name, m := range hot() {
 		b.Run(name, func(b *testing.B) {
-			body := AppendFrame(nil, m)[HeadSize:]
+			body := NewCodec().AppendFrame(nil, m)[HeadSize:]
 			b.SetBytes(int64(len(body)))
 			b.ReportAllocs()
 			for b.Loop() {

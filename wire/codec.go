@@ -9,20 +9,44 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 )
 
-// field is one element of a body: its name in errors and in the frame table, and how it is written and read.
+// field is one element of a body: its name in errors and in the frame table, how it is written and read, and the versions that have it.
 type field struct {
-	name string
-	put  func(*msgpack.Encoder, *Message) error
-	get  func(*msgpack.Decoder, *Message) error
+	name  string
+	put   func(*msgpack.Encoder, *Message) error
+	get   func(*msgpack.Decoder, *Message) error
+	since uint64 // the first version that has it
+	until uint64 // the last one, 0 while there is none
 }
 
+// Codec writes and reads frames as one version of the protocol has them. It is a value that never changes, so any goroutine may use it.
+type Codec struct {
+	least, most uint64    // what this side speaks
+	version     uint64    // as which frames are written and read
+	layouts     [][]field // by kind, of all versions
+}
+
+// NewCodec is for a connection that has not greeted yet. Hello, the greeting in welcome and error are the same in every version, but that a later
+// one may have more at the end of the greeting.
+func NewCodec() Codec { return Codec{Least, Most, Most, layouts} }
+
+// Agree returns the codec for a connection to who greets so: of the versions that both sides speak the latest. False if there is none.
+func (c Codec) Agree(g Greeting) (Codec, bool) {
+	return Codec{c.least, c.most, min(c.most, g.Most), c.layouts}, g.Least <= c.most && g.Most >= c.least
+}
+
+// As returns the codec for a connection for which that version has been agreed on.
+func (c Codec) As(version uint64) Codec { return Codec{c.least, c.most, version, c.layouts} }
+
+// Version returns the version as which frames are written and read.
+func (c Codec) Version() uint64 { return c.version }
+
 // layouts is the frame table: the fields behind kind and request id, in order. It never changes at run time.
-var layouts = [kindEnd][]field{
+var layouts = [][]field{
 	Error:    {code, text},
 	Hello:    {greeting},
-	Welcome:  {greeting, clock, born},
+	Welcome:  {greeting, clock, born, known},
 	Ping:     {},
-	Pong:     {clock},
+	Pong:     {clock, text},
 	Get:      {shard, userID},
 	Write:    {shard, deadline, request, op, fields, record, match, unless},
 	Outcome:  {result, touched, record},
@@ -40,7 +64,7 @@ var layouts = [kindEnd][]field{
 	SnapBegin: {shard, epoch, lsn},
 	SnapData:  {shard, epoch, records},
 	SnapEnd:   {shard, epoch, lsn, history, entries},
-	LeasePing: {life, at, state, vows},
+	LeasePing: {life, at, lease, state, vows},
 	LeasePong: {at, vows},
 	Raft:      {data},
 	Views:     {views},
@@ -73,6 +97,7 @@ var (
 	users    = number("users", func(m *Message) *uint64 { return &m.Users })
 	clock    = instant("clock", func(m *Message) *int64 { return &m.Clock })
 	deadline = instant("deadline", func(m *Message) *int64 { return &m.Deadline })
+	lease    = span("lease", func(m *Message) *int64 { return &m.Lease })
 	life     = instant("life", func(m *Message) *int64 { return &m.Life })
 	at       = instant("at", func(m *Message) *int64 { return &m.At })
 	code     = small("code", func(m *Message) *uint8 { return (*uint8)(&m.Code) })
@@ -82,12 +107,13 @@ var (
 	result   = small("result", func(m *Message) *uint8 { return &m.Result })
 	text     = words("text", func(m *Message) *string { return &m.Text })
 	userID   = words("id", func(m *Message) *string { return &m.Record.ID })
-	request  = field{"request", putRequest, getRequest}
+	request  = plain("request", putRequest, getRequest)
 	after    = bytesOf("after", func(m *Message) *[]byte { return &m.After })
 	data     = bytesOf("data", func(m *Message) *[]byte { return &m.Data })
-	more     = field{"more", putMore, getMore}
-	greeting = field{"greeting", putGreeting, getGreeting}
-	record   = field{"record", putRecord, getRecord}
+	more     = plain("more", putMore, getMore)
+	known    = plain("known", putKnown, getKnown)
+	greeting = greets(greetingParts, Least, Most)
+	record   = plain("record", putRecord, getRecord)
 	match    = condition("match", func(m *Message) *Condition { return &m.Match })
 	unless   = condition("unless", func(m *Message) *Condition { return &m.Unless })
 	history  = pairs("history", "epoch and lsn", maxHistory, func(m *Message) *[]Place { return &m.History }, splitPlace, joinPlace)
@@ -95,51 +121,67 @@ var (
 	counts   = pairs("counts", "shard and users", maxSet, func(m *Message) *[]ShardCount { return &m.Counts }, splitCount, joinCount)
 	set      = numbers("shards", maxSet, func(m *Message) *[]uint64 { return &m.Set })
 	born     = numbers("born", maxBorn, func(m *Message) *[]uint64 { return &m.Born })
-	views    = field{"views", putViews, getViews}
-	records  = field{"records", putRecords, getRecords}
-	entries  = field{"entries", putEntries, getEntries}
+	views    = plain("views", putViews, getViews)
+	records  = plain("records", putRecords, getRecords)
+	entries  = plain("entries", putEntries, getEntries)
 )
 
+// plain is a field of every version since the first.
+func plain(name string, put func(*msgpack.Encoder, *Message) error, get func(*msgpack.Decoder, *Message) error) field {
+	return field{name: name, put: put, get: get, since: Least}
+}
+
 func number(name string, at func(*Message) *uint64) field {
-	return field{name,
+	return plain(name,
 		func(e *msgpack.Encoder, m *Message) error { return e.EncodeUint(*at(m)) },
 		func(d *msgpack.Decoder, m *Message) (err error) {
 			*at(m), err = unsigned(d, math.MaxUint64)
 			return err
-		}}
+		})
 }
 
 func instant(name string, at func(*Message) *int64) field {
-	return field{name,
+	return plain(name,
 		func(e *msgpack.Encoder, m *Message) error { return e.EncodeInt(*at(m)) },
-		func(d *msgpack.Decoder, m *Message) (err error) { *at(m), err = signed(d); return err }}
+		func(d *msgpack.Decoder, m *Message) (err error) { *at(m), err = signed(d); return err })
+}
+
+// span is a time of some ns, which is never below zero.
+func span(name string, at func(*Message) *int64) field {
+	return plain(name,
+		func(e *msgpack.Encoder, m *Message) error { return e.EncodeInt(*at(m)) },
+		func(d *msgpack.Decoder, m *Message) error {
+			n, err := unsigned(d, math.MaxInt64)
+			*at(m) = int64(n)
+			return err
+		})
 }
 
 func small(name string, at func(*Message) *uint8) field {
-	return field{name,
+	return plain(name,
 		func(e *msgpack.Encoder, m *Message) error { return e.EncodeUint(uint64(*at(m))) },
 		func(d *msgpack.Decoder, m *Message) error {
 			n, err := unsigned(d, math.MaxUint8)
 			*at(m) = uint8(n)
 			return err
-		}}
+		})
 }
 
 func words(name string, at func(*Message) *string) field {
-	return field{name,
+	return plain(name,
 		func(e *msgpack.Encoder, m *Message) error { return e.EncodeString(*at(m)) },
-		func(d *msgpack.Decoder, m *Message) (err error) { *at(m), err = str(d); return err }}
+		func(d *msgpack.Decoder, m *Message) (err error) { *at(m), err = str(d); return err })
 }
 
 func bytesOf(name string, at func(*Message) *[]byte) field {
-	return field{name,
+	return plain(name,
 		func(e *msgpack.Encoder, m *Message) error { return e.EncodeBytes(*at(m)) },
-		func(d *msgpack.Decoder, m *Message) (err error) { *at(m), err = blob(d); return err }}
+		func(d *msgpack.Decoder, m *Message) (err error) { *at(m), err = blob(d); return err })
 }
 
 // numbers is a list of unsigned integers.
 func numbers(name string, most int, at func(*Message) *[]uint64) field {
-	return field{name,
+	return plain(name,
 		func(e *msgpack.Encoder, m *Message) error {
 			err := e.EncodeArrayLen(len(*at(m)))
 			for _, v := range *at(m) {
@@ -155,12 +197,12 @@ func numbers(name string, most int, at func(*Message) *[]uint64) field {
 				*at(m) = append(*at(m), v)
 			}
 			return err
-		}}
+		})
 }
 
 // pairs is a list of two unsigned integers each, written flat; parts names the two in errors.
 func pairs[T any](name, parts string, most int, at func(*Message) *[]T, split func(T) (a, b uint64), join func(a, b uint64) T) field {
-	return field{name,
+	return plain(name,
 		func(e *msgpack.Encoder, m *Message) error {
 			err := e.EncodeArrayLen(2 * len(*at(m)))
 			for _, p := range *at(m) {
@@ -180,7 +222,7 @@ func pairs[T any](name, parts string, most int, at func(*Message) *[]T, split fu
 				*at(m), err = append(*at(m), join(a, b)), cmp.Or(badA, badB)
 			}
 			return err
-		}}
+		})
 }
 
 // The readers below look at the format byte first: the library takes nil for 0 and for "", wraps negative numbers into huge

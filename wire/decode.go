@@ -13,7 +13,10 @@ import (
 // Decode reads one body as ReadFrame returned it into m, whatever was there. Strings and bytes of the message are copies; the list of entries is the
 // one that m had, so that who hands it on copies it. Errors are of class ErrFrame, with the byte or the field that was wrong and what was
 // expected, or ErrChecksum; after either the connection is of no use.
-func Decode(m *Message, body []byte) error {
+//
+// What follows the greeting of a welcome is of the version that its sender and this side agree on; of a greeting that does not meet this side's
+// versions nothing else is known, so the rest is left alone.
+func (c Codec) Decode(m *Message, body []byte) error {
 	if err := Check(body); err != nil {
 		return err
 	}
@@ -36,25 +39,47 @@ func Decode(m *Message, body []byte) error {
 	if m.ID, err = unsigned(dec, math.MaxUint64); err != nil {
 		return fmt.Errorf("%w: byte %d: request id: %w", ErrFrame, at, err)
 	}
-	layout := layouts[kind]
-	want := len(layout) + 2
+	layout, version, want := c.layouts[kind], c.version, 2
+	if greets := m.Kind == Hello || m.Kind == Welcome; greets && n > 2 {
+		at = len(body) - in.Len()
+		if err = layout[0].get(dec, m); err != nil {
+			return fmt.Errorf("%w: byte %d: field %s: %w", ErrFrame, at, layout[0].name, err)
+		}
+		if m.Greeting.Most < c.least || m.Greeting.Least > c.most {
+			return nil
+		}
+		layout, version, want = layout[1:], min(c.most, m.Greeting.Most), 3
+	}
 	if carriesData[kind] {
 		want++
+	}
+	for i := range layout {
+		if f := &layout[i]; f.since <= version && (f.until == 0 || f.until >= version) {
+			want++
+		}
 	}
 	if n != want {
 		return fmt.Errorf("%w: byte 0: expected %d elements for kind %d, found %d", ErrFrame, want, kind, n)
 	}
 	for i := range layout {
+		f := &layout[i]
+		if f.since > version || f.until > 0 && f.until < version {
+			continue
+		}
 		at = len(body) - in.Len()
-		if err = layout[i].get(dec, m); err != nil {
-			return fmt.Errorf("%w: byte %d: field %s: %w", ErrFrame, at, layout[i].name, err)
+		if err = f.get(dec, m); err != nil {
+			return fmt.Errorf("%w: byte %d: field %s: %w", ErrFrame, at, f.name, err)
 		}
 	}
 	if !carriesData[kind] {
 		return nil
 	}
-	data := body[:len(body)-in.Len()]
-	sum := body[len(data):]
+	return checkSum(body, len(body)-in.Len())
+}
+
+// checkSum looks whether the last element of a body, from byte at on, is the CRC32C over all before it. Errors: ErrFrame, ErrChecksum.
+func checkSum(body []byte, at int) error {
+	data, sum := body[:at], body[at:]
 	if len(sum) != checksumSize || sum[0] != Mark {
 		return fmt.Errorf("%w: byte %d: expected a CRC32C as 0xce and 4 bytes", ErrFrame, len(data))
 	}

@@ -6,10 +6,11 @@
 //	message.go  a frame as Go has it, its kinds, codes and bits
 //	codec.go    which fields each kind has, in which order, and how numbers and texts are read
 //	fields.go   how the composed fields are written and read
+//	greeting.go what the greeting has, in which version
 //	encode.go   a message → a frame
 //	decode.go   a frame's body → a message
 //	check.go    the look at a body before anything is decoded
-//	frame.go    frames on a connection: mark, length, version
+//	frame.go    frames on a connection: mark, length, versions
 //
 // # A frame, byte by byte
 //
@@ -37,13 +38,28 @@
 //	ce 5d 44 98 57   CRC32C of the body's bytes before it
 //
 // The first frame of a connection, from whoever dialled, is hello; the other side answers welcome, or an error with the
-// reason and closes. Any frame can be typed by hand. Hello and then a ping, to a node of a cluster of 3 nodes and 24 shards:
+// reason and closes. Any frame can be typed by hand. Hello and then a ping, to a node of a cluster of the nodes db-0, db-1 and
+// db-2 in that order and 24 shards; f3 2a … 57 is the hash of "db-0,db-1,db-2":
 //
-//	ce 00 00 00 1f 93 01 01 97 02 a6 74 61 6e 64 65 6d a7 67 61 74 65 77 61 79 a7 62 79 2d 68 61 6e 64 03 18 00
+//	ce 00 00 00 2f 93 01 01 9e 03 03 a6 74 61 6e 64 65 6d a7 67 61 74 65 77 61 79 a7 62 79 2d 68 61 6e 64 a0 c4 00 cf f3 2a 34 5b 60 dc 6f 57 18 00 00 00 00 00
 //	ce 00 00 00 03 92 03 02
 //
-//	{ printf '\xce\x00\x00\x00\x1f\x93\x01\x01\x97\x02\xa6tandem\xa7gateway\xa7by-hand\x03\x18\x00'
+//	{ printf '\xce\x00\x00\x00\x2f\x93\x01\x01\x9e\x03\x03\xa6tandem\xa7gateway\xa7by-hand\xa0\xc4\x00'
+//	  printf '\xcf\xf3\x2a\x34\x5b\x60\xdc\x6f\x57\x18\x00\x00\x00\x00\x00'
 //	  printf '\xce\x00\x00\x00\x03\x92\x03\x02'; } | nc -N 127.0.0.1 7400 | od -A d -t x1z
+//
+// # Versions
+//
+// Each side says in its greeting which versions of the protocol it speaks, from least to most. If the two ranges meet, all
+// frames behind the greeting are of the latest version that both speak, and each is read strictly as that version has it;
+// else the connection is refused by name. So processes of neighbouring versions work together, whoever dials. What a version
+// may change:
+//
+//   - the fields behind kind and request id: each has a first version, and may have a last one. In this version there is one layout
+//   - the end of a greeting: it is written before the other side is known, with all that the sender's latest version has. Who
+//     knows only an earlier one passes over what is behind its own elements. So a greeting only ever grows at its end
+//   - never: the mark and the length, kind and request id, the greeting's first two elements, and the kinds error and hello,
+//     which are understood before a version is agreed on
 //
 // # Requests, answers and streams
 //
@@ -65,9 +81,9 @@
 //	kind  name       crc  direction          fields                                          what it is for
 //	0     error      -    any                code text                                       a request failed; code 1: the connection is closed too
 //	1     hello      -    dialler → node     greeting                                        first frame of a connection
-//	2     welcome    -    node → dialler     greeting clock born                             answers hello
+//	2     welcome    -    node → dialler     greeting clock born known                       answers hello
 //	3     ping       -    any                -                                               asks for a pong
-//	4     pong       -    any                clock                                           answers ping with the sender's clock
+//	4     pong       -    any                clock text                                      answers ping with the sender's clock, and with why it takes no part; empty if it does
 //	5     get        -    gw → replica       shard id                                        reads one user; a backup passes it on to its leader
 //	6     write      crc  gw → replica       shard deadline request op fields record match unless  creates, updates or deletes one user; passed on likewise
 //	7     outcome    crc  replica → gw       result touched record                           answers get and write
@@ -84,7 +100,7 @@
 //	18    snapbegin  -    leader → backup    shard epoch lsn                                 the whole shard as of lsn follows
 //	19    snapdata   crc  leader → backup    shard epoch records                             records of the snapshot
 //	20    snapend    crc  leader → backup    shard epoch lsn history entries                 the snapshot is whole; with lsn 0 and entries: more of the window follows
-//	21    leaseping  -    node → node        life at state vows                              asks for leases, and says how the node is
+//	21    leaseping  -    node → node        life at lease state vows                        asks for leases, and says how the node is
 //	22    leasepong  -    node → node        at vows                                         the ping's own at, and the leases granted
 //	23    raft       crc  node → node        data                                            a message of Raft
 //	24    views      crc  node → gw          views                                           after welcome, and whenever a view has changed
@@ -97,14 +113,15 @@
 //	code op fields state result                    unsigned integers below 256; see Code, Op, HasName …, IsSick …, Result
 //	clock deadline                                 nanoseconds on a boot-time clock: the sender's, the receiver's
 //	life                                           number of the process that pings: it grows with every start of its store
+//	lease                                          nanoseconds for which the node that pings takes what it is promised
 //	at                                             nanoseconds on the boot-time clock of who pings: when it pinged
 //	id text                                        strings
 //	request                                        16 bytes that name a write through all its tries
 //	after                                          bytes: the place before the page; nil or empty when offset counts
 //	more                                           a boolean: another page of the same list follows
 //	data                                           bytes; nil or empty for none
-//	greeting                                       [version cluster role name nodes shards store]; store is the member id of the
-//	                                               sender's store, 0 from a gateway; behind another version anything may stand
+//	greeting                                       [least most cluster role name build incarnation ring shards lease grace store start nonce], see below
+//	known                                          [start nonce]: which start of the dialler's store the node's cluster knows; zeros for none
 //	born                                           [store store …], at most 64: what the cluster was born with; empty before that
 //	record                                         [id name email group epoch lsn]; group is a signed 64-bit integer
 //	match unless                                   [] for none, [1] for a user of any version, [2 epoch lsn epoch lsn …], at most 16 pairs, for a user
@@ -120,7 +137,22 @@
 //
 // Integers may stand in any of msgpack's integer formats; Tandem writes the shortest. Nothing else is converted: nil, a
 // float, a number below zero or text where a field wants something else is refused by name, and so is a frame with too many
-// or too few elements: a change of this table after a release is a new Version, which hello settles.
+// or too few elements: a change of this table after a release is a new version.
+//
+// # The greeting
+//
+//	least most         unsigned integers: the versions of the protocol that the sender speaks
+//	cluster name build strings: the cluster's name, the sender's, and what program it is, for people
+//	role               "gateway" (any client) or "node"
+//	incarnation        16 bytes that a cluster gets when it is born, a UUID; none while the sender knows none
+//	ring               unsigned integer: xxhash64 (seed 0) of the nodes' names in ring order, joined by ","
+//	shards             unsigned integer: how many
+//	lease grace        nanoseconds: how long the sender takes what it is promised, and keeps what it has promised; 0 from a gateway
+//	store              unsigned integer: member id of the sender's store; 0 from a gateway
+//	start nonce        unsigned integers: the number of the start of its store, and a random one of this process; 0 from a gateway
+//
+// Two greetings that do not fit are refused by an error with a code of its own for each reason (versions, cluster, incarnation,
+// ring, shards, lease times, name) and a text that names what both sides have.
 //
 // # The checksum
 //

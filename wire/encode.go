@@ -17,22 +17,28 @@ const checksumSize = 5
 
 // AppendFrame appends m to b as one frame, head included, and returns the longer slice. It panics when the body would be longer
 // than MaxFrame: the sender cuts lists at PageBytes, so a longer one is a broken invariant.
-func AppendFrame(b []byte, m *Message) []byte {
+func (c Codec) AppendFrame(b []byte, m *Message) []byte {
 	start := len(b)
 	out := bytes.NewBuffer(append(b, Mark, 0, 0, 0, 0))
 	enc := msgpack.GetEncoder()
 	enc.Reset(out)
 	enc.UseCompactInts(true)
-	layout := layouts[m.Kind]
-	extra := 2
+	layout, elements := c.layouts[m.Kind], 2
 	if carriesData[m.Kind] {
-		extra = 3
+		elements++
 	}
-	_ = enc.EncodeArrayLen(len(layout) + extra) // a bytes.Buffer never fails
+	for i := range layout {
+		if f := &layout[i]; f.since <= c.version && (f.until == 0 || f.until >= c.version) {
+			elements++
+		}
+	}
+	_ = enc.EncodeArrayLen(elements) // a bytes.Buffer never fails
 	_ = enc.EncodeUint(uint64(m.Kind))
 	_ = enc.EncodeUint(m.ID)
 	for i := range layout {
-		_ = layout[i].put(enc, m)
+		if f := &layout[i]; f.since <= c.version && (f.until == 0 || f.until >= c.version) {
+			_ = f.put(enc, m)
+		}
 	}
 	msgpack.PutEncoder(enc)
 	b = out.Bytes()

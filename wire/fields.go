@@ -10,12 +10,6 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 )
 
-// A greeting has greetingParts elements in this version, and at most greetingMost in any.
-const (
-	greetingParts = 7
-	greetingMost  = 32
-)
-
 func splitPlace(p Place) (epoch, lsn uint64)        { return p.Epoch, p.LSN }
 func joinPlace(epoch, lsn uint64) Place             { return Place{epoch, lsn} }
 func splitVow(v Vow) (shard, epoch uint64)          { return v.Shard, v.Epoch }
@@ -36,7 +30,7 @@ func getRequest(d *msgpack.Decoder, m *Message) error {
 
 // condition is a precondition: nothing, or its kind and behind OneOf the epoch and LSN of each version.
 func condition(name string, at func(*Message) *Condition) field {
-	return field{name,
+	return plain(name,
 		func(e *msgpack.Encoder, m *Message) error {
 			c := at(m)
 			if c.Kind == 0 {
@@ -69,7 +63,7 @@ func condition(name string, at func(*Message) *Condition) field {
 				c.Versions, err = append(c.Versions, Place{epoch, lsn}), cmp.Or(badEpoch, badLSN)
 			}
 			return err
-		}}
+		})
 }
 
 func putMore(e *msgpack.Encoder, m *Message) error { return e.EncodeBool(m.More) }
@@ -79,37 +73,20 @@ func getMore(d *msgpack.Decoder, m *Message) (err error) {
 	return err
 }
 
-func putGreeting(e *msgpack.Encoder, m *Message) error {
-	g := &m.Greeting
-	return errors.Join(e.EncodeArrayLen(greetingParts), e.EncodeUint(g.Version), e.EncodeString(g.Cluster),
-		e.EncodeString(g.Role), e.EncodeString(g.Name), e.EncodeUint(g.Nodes), e.EncodeUint(g.Shards), e.EncodeUint(g.Store))
+// putKnown writes the number and the nonce of a start.
+func putKnown(e *msgpack.Encoder, m *Message) error {
+	return errors.Join(e.EncodeArrayLen(2), e.EncodeUint(m.Known.Number), e.EncodeUint(m.Known.Nonce))
 }
 
-// getGreeting passes over what follows another version, so that who speaks it is refused for that and not for a malformed frame.
-func getGreeting(d *msgpack.Decoder, m *Message) error {
-	g := &m.Greeting
-	n, err := length(d, 1, greetingMost)
+func getKnown(d *msgpack.Decoder, m *Message) error {
+	_, err := length(d, 2, 2)
 	if err != nil {
 		return err
 	}
-	errs := [greetingParts]error{}
-	g.Version, errs[0] = unsigned(d, math.MaxUint64)
-	if g.Version != Version {
-		for ; n > 1 && errs[0] == nil; n-- {
-			errs[0] = d.Skip()
-		}
-		return first(errs[:], "version")
-	}
-	if n != greetingParts {
-		return fmt.Errorf("expected %d elements, found %d", greetingParts, n)
-	}
-	g.Cluster, errs[1] = str(d)
-	g.Role, errs[2] = str(d)
-	g.Name, errs[3] = str(d)
-	g.Nodes, errs[4] = unsigned(d, math.MaxUint64)
-	g.Shards, errs[5] = unsigned(d, math.MaxUint64)
-	g.Store, errs[6] = unsigned(d, math.MaxUint64)
-	return first(errs[:], "version cluster role name nodes shards store")
+	errs := [2]error{}
+	m.Known.Number, errs[0] = unsigned(d, math.MaxUint64)
+	m.Known.Nonce, errs[1] = unsigned(d, math.MaxUint64)
+	return first(errs[:], "start nonce")
 }
 
 func encodeRecord(e *msgpack.Encoder, r *Record) error {

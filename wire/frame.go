@@ -9,8 +9,11 @@ import (
 	"slices"
 )
 
-// Version is the protocol version that hello and welcome carry.
-const Version = 2
+// The protocol versions that this build speaks, which hello and welcome carry. What came before was never released.
+const (
+	Least = 3
+	Most  = 3
+)
 
 const (
 	// Mark is the first byte of every frame: msgpack's uint32.

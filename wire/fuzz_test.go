@@ -19,7 +19,7 @@ func bodies() [][]byte {
 		{0x94, 5, 1, 0xcb, 0x7f, 0xf8, 0, 0, 0, 0, 0, 1, 0xa0}, {0x93, 5, 1, 0xd6, 0xff, 0, 0, 0, 0}, []byte(nest(9)),
 	}
 	for _, m := range samples() {
-		all = append(all, AppendFrame(nil, m)[HeadSize:])
+		all = append(all, NewCodec().AppendFrame(nil, m)[HeadSize:])
 	}
 	return all
 }
@@ -106,12 +106,12 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			return
 		}
-		frame := AppendFrame(nil, m)
+		frame := NewCodec().AppendFrame(nil, m)
 		again, err := decoded(frame[HeadSize:])
 		if err != nil || !reflect.DeepEqual(again, m) {
 			t.Fatalf("%+v was written and read as %+v, %v", m, again, err)
 		}
-		if !bytes.Equal(AppendFrame(nil, again), frame) {
+		if !bytes.Equal(NewCodec().AppendFrame(nil, again), frame) {
 			t.Fatalf("%+v is written in two ways", m)
 		}
 	})
@@ -128,7 +128,7 @@ func mended(body []byte) []byte {
 func FuzzReadFrame(f *testing.F) {
 	var stream []byte
 	for _, m := range samples() {
-		stream = AppendFrame(stream, m)
+		stream = NewCodec().AppendFrame(stream, m)
 	}
 	f.Add(stream)
 	f.Add(stream[:len(stream)-3])

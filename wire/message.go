@@ -9,7 +9,7 @@ const (
 	Hello                 // first frame of a connection, from whoever dialled
 	Welcome               // the node's answer to hello
 	Ping                  // asks for a pong
-	Pong                  // carries the node's clock
+	Pong                  // carries the node's clock, and why it takes no part
 	Get                   // reads one user
 	Write                 // creates, updates or deletes one user
 	Outcome               // answers get and write
@@ -38,18 +38,24 @@ type Code uint8
 
 // The codes of an error frame. A gateway may try again after all from NotLeader on.
 const (
-	BadFrame     Code = iota + 1 // the frame is malformed; the connection is closed
-	WrongVersion                 // hello with another protocol version
-	WrongCluster                 // hello from another cluster or with another layout
-	BadRequest                   // a field's value is not allowed
-	NotLeader                    // this node does not lead the shard
-	NotHere                      // this node holds no replica of the shard
-	Unavailable                  // the shard cannot be served now; the text says why
-	Overdue                      // the deadline had passed before the request was sequenced
-	Busy                         // too many requests are waiting
-	Disk                         // this node's disk refuses writes
-	Stuck                        // as Unavailable, and that for so long that another try at this node is of no use
-	Lost                         // the request was passed on to the leader, whose answer was lost: a write may yet be done
+	BadFrame         Code = iota + 1 // the frame is malformed; the connection is closed
+	WrongVersion                     // hello with another range of protocol versions
+	WrongCluster                     // hello from a cluster of another name
+	WrongIncarnation                 // hello from another cluster of the same name: another incarnation
+	WrongRing                        // hello with other nodes, or the same in another order
+	WrongShards                      // hello with another number of shards
+	WrongLease                       // hello with lease times that do not go together with this node's
+	WrongName                        // hello from a node that has no place in the ring, or this node's own
+	WrongStore                       // hello from a node whose store another one has taken the place of
+	BadRequest                       // a field's value is not allowed
+	NotLeader                        // this node does not lead the shard
+	NotHere                          // this node holds no replica of the shard
+	Unavailable                      // the shard cannot be served now; the text says why
+	Overdue                          // the deadline had passed before the request was sequenced
+	Busy                             // too many requests are waiting
+	Disk                             // this node's disk refuses writes
+	Stuck                            // as Unavailable, and that for so long that another try at this node is of no use
+	Lost                             // the request was passed on to the leader, whose answer was lost: a write may yet be done
 )
 
 // Op says what a write does.
@@ -136,16 +142,24 @@ type View struct {
 	InSync                bool
 }
 
-// Greeting is what hello and welcome say about the sender. Of a greeting with another Version only that is known.
+// Greeting is what hello and welcome say about the sender. Of a greeting whose range of versions does not meet ours only that range is known.
 type Greeting struct {
-	Version uint64
-	Cluster string
-	Role    string // "gateway" or "node"
-	Name    string
-	Nodes   uint64
-	Shards  uint64
-	Store   uint64 // member id of the sender's store; 0 from a gateway
+	Least, Most uint64 // the range of protocol versions that it speaks
+	Cluster     string
+	Role        string // "gateway" or "node"
+	Name        string
+	Build       string     // which program it is, for people
+	Incarnation [16]byte   // of its cluster; zero while it knows none
+	Ring        uint64     // xxhash64 of the nodes' names in ring order, joined by ","
+	Shards      uint64     // how many
+	Lease       int64      // ns; 0 from a gateway, as are those below
+	Grace       int64      // ns
+	Store       uint64     // member id of its store
+	Start       StoreStart // of its store: the process that speaks
 }
+
+// StoreStart names a process: the number of the start of its store, which grows, and a random number of its own.
+type StoreStart struct{ Number, Nonce uint64 }
 
 // Message is any frame, decoded. Kind says which of the other fields are in use (see the frame table in doc.go).
 type Message struct {
@@ -166,6 +180,7 @@ type Message struct {
 	Clock    int64  // ns on the sender's boot-time clock
 	Deadline int64  // ns on the receiver's boot-time clock
 	Life     int64  // number of the sender's process: grows with every start of its store
+	Lease    int64  // ns for which the sender of a ping takes what it is promised
 	At       int64  // when the ping was sent, in ns on the boot-time clock of who sent it
 	Users    uint64 // of the shard, at the moment of which the page is
 	Offset   uint64
@@ -181,8 +196,9 @@ type Message struct {
 	Counts   []ShardCount
 	Records  []Record
 	Entries  []Entry
-	Born     []uint64 // member ids of the stores that the cluster was born with, by node; empty before that
-	History  []Place  // from which LSN on the log is of which epoch
+	Born     []uint64   // member ids of the stores that the cluster was born with, by node; empty before that
+	Known    StoreStart // of the asker's store, as the answering node's cluster knows it; zero if it knows none
+	History  []Place    // from which LSN on the log is of which epoch
 	Vows     []Vow
 	Views    []View // by shard
 	Data     []byte // a Raft message

@@ -18,7 +18,7 @@ func TestPreconditions(t *testing.T) {
 	for _, match := range shapes {
 		for _, unless := range shapes {
 			m := &Message{Kind: Write, Op: Delete, Match: match, Unless: unless}
-			if got, err := decoded(AppendFrame(nil, m)[HeadSize:]); err != nil || !reflect.DeepEqual(got, m) {
+			if got, err := decoded(NewCodec().AppendFrame(nil, m)[HeadSize:]); err != nil || !reflect.DeepEqual(got, m) {
 				t.Errorf("%+v: %v", got, err)
 			}
 		}
@@ -28,11 +28,12 @@ func TestPreconditions(t *testing.T) {
 // samples has one message of every kind with every field of its layout set.
 func samples() []*Message {
 	r := Record{"13AE742", "Ada", "ada@example.org", -7, 1, 42}
-	g := Greeting{Version, "tandem", "node", "db-0", 3, 24, 1 << 40}
+	g := Greeting{Least: Least, Most: Most, Cluster: "tandem", Role: "node", Name: "db-0", Build: "v1.0.0", Incarnation: [16]byte{0xa1, 15: 0x0f}, Ring: 1 << 63, Shards: 24,
+		Lease: 100e6, Grace: 120e6, Store: 1 << 40, Start: StoreStart{1 << 60, 1 << 50}}
 	return []*Message{
 		{Kind: Error, ID: 1, Code: NotLeader, Text: "db-1 leads"},
 		{Kind: Hello, ID: 1, Greeting: g},
-		{Kind: Welcome, ID: 1, Greeting: g, Clock: 1 << 40, Born: []uint64{1 << 40, 7, 9}},
+		{Kind: Welcome, ID: 1, Greeting: g, Clock: 1 << 40, Born: []uint64{1 << 40, 7, 9}, Known: StoreStart{1 << 60, 3}},
 		{Kind: Ping, ID: 2},
 		{Kind: Pong, ID: 2, Clock: 5},
 		{Kind: Get, ID: 3, Shard: 23, Record: Record{ID: "13AE742"}},
@@ -51,7 +52,7 @@ func samples() []*Message {
 		{Kind: SnapBegin, Shard: 1, Epoch: 2, LSN: 3},
 		{Kind: SnapData, Shard: 1, Epoch: 2, Records: []Record{r, {ID: "b", Epoch: 1, LSN: 2}}},
 		{Kind: SnapEnd, Shard: 1, Epoch: 2, LSN: 3, History: []Place{{1, 1}, {2, 3}}, Entries: []Entry{{RequestID{5}, Created, "a", "n", "e", 4, 2, 3}}},
-		{Kind: LeasePing, Life: 5, At: 1 << 50, State: IsSick | IsLeaving, Vows: []Vow{{0, 1}, {23, 1 << 40}}},
+		{Kind: LeasePing, Life: 5, At: 1 << 50, Lease: 100e6, State: IsSick | IsLeaving, Vows: []Vow{{0, 1}, {23, 1 << 40}}},
 		{Kind: LeasePong, At: 1 << 50, Vows: []Vow{{23, 1 << 40}}},
 		{Kind: Raft, Data: []byte{8, 1, 16, 2, 0xff}},
 		{Kind: Views, Views: []View{{1, 0, 1, true}, {7, 2, 1, false}}},
@@ -61,7 +62,7 @@ func samples() []*Message {
 func TestEveryKindSurvivesTheWire(t *testing.T) {
 	var stream []byte
 	for _, m := range samples() {
-		stream = AppendFrame(stream, m)
+		stream = NewCodec().AppendFrame(stream, m)
 	}
 	in := bufio.NewReader(bytes.NewReader(stream))
 	for i, want := range samples() {
@@ -87,7 +88,7 @@ func TestEveryKindSurvivesTheWire(t *testing.T) {
 
 func TestEveryCutAndEveryFlippedByteIsNoticed(t *testing.T) {
 	for _, m := range samples() {
-		body := AppendFrame(nil, m)[HeadSize:]
+		body := NewCodec().AppendFrame(nil, m)[HeadSize:]
 		for cut := range body {
 			if _, err := decoded(body[:cut]); !errors.Is(err, ErrFrame) {
 				t.Errorf("kind %d cut at %d: %v", m.Kind, cut, err)
@@ -106,7 +107,7 @@ func TestEveryCutAndEveryFlippedByteIsNoticed(t *testing.T) {
 // decoded decodes a body into a message of its own.
 func decoded(body []byte) (*Message, error) {
 	m := &Message{}
-	if err := Decode(m, body); err != nil {
+	if err := NewCodec().Decode(m, body); err != nil {
 		return nil, err
 	}
 	return m, nil

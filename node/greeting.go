@@ -1,0 +1,78 @@
+package main
+
+import (
+	"math/rand/v2"
+	"net"
+
+	"tandem/shard"
+	"tandem/wire"
+)
+
+// origin is the cluster that this node's store belongs to: the member ids by node that it was born with, and its incarnation; both are empty until
+// they are known, when Known is closed. They never change after that.
+type origin struct {
+	Born        []uint64
+	Incarnation [16]byte
+	Known       chan struct{}
+}
+
+// originIn looks at a room's origin in its cell: a channel of one element, which who reads it takes out and puts back.
+func originIn(cell chan origin) origin {
+	at := <-cell
+	cell <- at
+	return at
+}
+
+// noteOrigin puts the origin that a book tells into its cell, if none is known yet.
+func noteOrigin(cell chan origin, b shard.Book) {
+	at := <-cell
+	if len(at.Born) == 0 {
+		at.Born = shard.BornWith(b)
+		at.Incarnation = shard.Incarnation(at.Born)
+		if len(at.Born) > 0 {
+			close(at.Known)
+		}
+	}
+	cell <- at
+}
+
+// endWhen ends a connection at over, unless it is gone before: who has greeted without saying what is known by then is to greet again.
+func endWhen(over, gone <-chan struct{}, raw net.Conn) {
+	select {
+	case <-over:
+		raw.Close() // which ends its reader
+	case <-gone:
+	}
+}
+
+// greeting is what this node says of itself.
+func greeting(room *Room) shard.Greeting {
+	at := <-room.Origin
+	room.Origin <- at
+	g := room.Mine
+	g.Incarnation, g.Born, g.Member, g.Start = at.Incarnation, at.Born, room.Member, uint64(room.Life)
+	return g
+}
+
+// firstGreeting is what of it is known before the data folder is opened, but for Ring and Build.
+func firstGreeting(c Config, l shard.Layout, members []Member) shard.Greeting {
+	names := make([]string, len(members))
+	for i, m := range members {
+		names[i] = m.Name
+	}
+	return shard.Greeting{Least: wire.Least, Most: wire.Most, Cluster: c.Cluster, Role: shard.RoleNode, Name: c.Name,
+		Names: names, Shards: uint64(l.Shards), Lease: int64(c.Lease), Grace: int64(c.Grace), Nonce: rand.Uint64()}
+}
+
+// sayGreeting makes the wire's greeting of the core's.
+func sayGreeting(g shard.Greeting) wire.Greeting {
+	return wire.Greeting{Least: g.Least, Most: g.Most, Cluster: g.Cluster, Role: g.Role, Name: g.Name, Build: g.Build, Incarnation: g.Incarnation, Ring: g.Ring,
+		Shards: g.Shards, Lease: g.Lease, Grace: g.Grace, Store: g.Member, Start: wire.StoreStart{Number: g.Start, Nonce: g.Nonce}}
+}
+
+// hearGreeting makes the core's greeting of the one in a frame, which is hello or welcome.
+func hearGreeting(m *wire.Message) shard.Greeting {
+	g := &m.Greeting
+	return shard.Greeting{Least: g.Least, Most: g.Most, Cluster: g.Cluster, Role: g.Role, Name: g.Name, Build: g.Build, Incarnation: g.Incarnation, Ring: g.Ring,
+		Shards: g.Shards, Lease: g.Lease, Grace: g.Grace, Member: g.Store, Start: g.Start.Number, Nonce: g.Start.Nonce, Born: m.Born}
+}

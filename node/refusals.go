@@ -1,0 +1,78 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"tandem/shard"
+	"tandem/wire"
+)
+
+// refusals are the misfits that the codes of error frames stand for, misfits the codes by misfit.
+var (
+	refusals = map[wire.Code]shard.Misfit{wire.WrongVersion: shard.OtherVersion, wire.WrongCluster: shard.OtherCluster, wire.WrongIncarnation: shard.OtherIncarnation,
+		wire.WrongRing: shard.OtherRing, wire.WrongShards: shard.OtherShards, wire.WrongLease: shard.OtherLease, wire.WrongName: shard.OtherName, wire.WrongStore: shard.OtherStore}
+	misfits = map[shard.Misfit]wire.Code{shard.OtherVersion: wire.WrongVersion, shard.OtherCluster: wire.WrongCluster, shard.OtherIncarnation: wire.WrongIncarnation,
+		shard.OtherRing: wire.WrongRing, shard.OtherShards: wire.WrongShards, shard.OtherLease: wire.WrongLease, shard.OtherName: wire.WrongName, shard.OtherStore: wire.WrongStore}
+)
+
+const (
+	refusedFor  = 5 * time.Second // a refusal counts for so long: whoever is refused comes again and again
+	refusedMost = 64              // refusals that are kept at a time: anybody can say any name
+)
+
+// refusal is a greeting that did not fit, or with an empty Misfit one that did after all.
+type refusal struct {
+	Peer    string // role and name of the other side
+	Misfit  shard.Misfit
+	Text    string
+	at      time.Time
+	said    time.Time
+	further int // of the same kind since it was said
+}
+
+// runRefusals is the loop that knows who was refused, and by whom this node was: it says so in the log, about each side every ten seconds at most, and tells
+// STATUS.
+func runRefusals(room *Room) {
+	known := map[string]refusal{}
+	for {
+		select {
+		case r := <-room.Refused:
+			now := time.Now()
+			maps.DeleteFunc(known, func(_ string, old refusal) bool { return now.Sub(old.at) > max(refusedFor, sayEvery) })
+			old, again := known[r.Peer]
+			if r.Misfit == "" {
+				if delete(known, r.Peer); again {
+					room.Log.Info("a connection that was refused fits now", "peer", r.Peer)
+				}
+				continue
+			}
+			if !again && len(known) >= refusedMost {
+				continue
+			}
+			r.at, r.said, r.further = now, old.said, old.further+1
+			if r.Misfit != old.Misfit || now.Sub(old.said) > sayEvery {
+				room.Log.Warn("a connection is refused", "peer", r.Peer, "reason", r.Misfit, "detail", r.Text, "times", r.further)
+				r.said, r.further = now, 0
+			}
+			known[r.Peer] = r
+		case ask := <-room.Refusals:
+			list, now := map[string]string{}, time.Now()
+			for _, peer := range slices.Sorted(maps.Keys(known)) {
+				if r := known[peer]; now.Sub(r.at) < refusedFor {
+					list[peer] = string(r.Misfit) + ": " + r.Text
+				}
+			}
+			ask <- list
+		}
+	}
+}
+
+// noteRefusal hands a refusal to the loop that knows them; what does not fit its queue comes again.
+func noteRefusal(room *Room, peer string, misfit shard.Misfit, text string) {
+	select {
+	case room.Refused <- refusal{Peer: peer, Misfit: misfit, Text: text}:
+	default:
+	}
+}
