@@ -21,6 +21,7 @@ type found struct {
 	Ended  int           `json:"ended,omitempty"`  // how often the node ended by itself, and was started again
 	Must   bool          `json:"must"`             // it has met what it must tell of
 	Named  string        `json:"named,omitempty"`  // the first line of its log that tells of it
+	False  string        `json:"false,omitempty"`  // the first line of its log that tells of damage where none was done
 	Whole  time.Duration `json:"whole,omitempty"`  // from the last step until all was in sync
 	Unsync string        `json:"unsync,omitempty"` // why it was not in the end
 	Wrong  []string      `json:"wrong,omitempty"`
@@ -58,6 +59,22 @@ func namedIn(log []byte, kind string) string {
 	return ""
 }
 
+// lossWords are those of damageWords with which a node gives up data; an opening that goes on with all of it is none.
+var lossWords = regexp.MustCompile(`log is damaged|data of (a shard|shards) is damaged|saved state is damaged|store cannot be used`)
+
+// falseIn returns the first line of a node's log that tells of damaged data although no file was changed in its kind of trial.
+func falseIn(log []byte, kind string) string {
+	if flips[kind] != "" || kind == trialOldCopy || kind == trialLoneCopy {
+		return ""
+	}
+	for line := range bytes.Lines(log) {
+		if lossWords.Match(line) {
+			return string(bytes.TrimSpace(line))
+		}
+	}
+	return ""
+}
+
 // judgeDisk lists what is wrong with what a trial of a disk has shown. Where both copies may be hit, a lone leader's
 // that is, the cluster need not be in sync if the node tells why. Whether all that was answered can be right the
 // histories say.
@@ -65,6 +82,9 @@ func judgeDisk(kind string, f found) []string {
 	wrong := []string{}
 	if f.Ended > 0 {
 		wrong = append(wrong, "the node ended by itself")
+	}
+	if f.False != "" {
+		wrong = append(wrong, "the node tells of damage that nobody has done: "+f.False)
 	}
 	if f.Must && f.Named == "" {
 		wrong = append(wrong, "the node does not say what it found")
@@ -213,7 +233,8 @@ func endDiskFault(t trial, at site, f found, flip flipped, from int64, failed er
 		f.Notes = append(f.Notes, "the bit was still there in the end")
 		_ = putByte(path, flip.At, flip.Was) // the file may be gone by now
 	}
-	f.Named = namedIn(logSince(at.Plan, t.Node, from), t.Kind)
+	said := logSince(at.Plan, t.Node, from)
+	f.Named, f.False = namedIn(said, t.Kind), falseIn(said, t.Kind)
 	if f.Wrong = judgeDisk(t.Kind, f); failed != nil {
 		f.Wrong = append(f.Wrong, failed.Error())
 	}

@@ -124,6 +124,7 @@ func TestJudgeDisk(t *testing.T) {
 		{trialLoneTorn, found{Named: "level=ERROR", Unsync: "not in sync"}, 1},
 		{trialLoneCopy, found{Must: true}, 1},
 		{trialReadError, found{Must: true, Named: "level=ERROR", Ended: 1}, 1},
+		{trialFull, found{Must: true, Named: "level=ERROR", False: "level=ERROR"}, 1},
 	} {
 		if got := judgeDisk(c.kind, c.f); len(got) != c.want {
 			t.Errorf("%s %+v: %v", c.kind, c.f, got)
@@ -154,6 +155,16 @@ level=ERROR msg="the store cannot be used; it is set aside" reason="the store is
 	for _, line := range []string{`a user cannot be read" error="IO error"`, "a node cannot be reached", "the disk refuses writes"} {
 		if got := namedIn([]byte(line+"\n"), trialFlipLog); got != "" {
 			t.Errorf("told by %q", got)
+		}
+	}
+}
+
+func TestFalseIn(t *testing.T) {
+	log := "level=ERROR msg=\"the store cannot be opened as it is\"\nlevel=ERROR msg=\"the write-ahead log is damaged: writes\"\n"
+	for kind, want := range map[string]string{trialFull: "the write-ahead", trialTorn: "the write-ahead", trialReadError: "the write-ahead",
+		trialLoneTorn: "the write-ahead", trialFlipLog: "", trialLoneTable: "", trialOldCopy: "", trialLoneCopy: ""} {
+		if got := falseIn([]byte(log), kind); want == "" && got != "" || !strings.Contains(got, want) {
+			t.Errorf("%s: %q", kind, got)
 		}
 	}
 }
