@@ -228,7 +228,7 @@ const startTries = 3
 // startAgain starts a process that has ended, again if it ends before it serves.
 func startAgain(at site, s step, out chan<- noted) {
 	ends, err := []string{}, at.Do(s)
-	for try := 1; err != nil && try < startTries; try++ {
+	for try := 1; errors.Is(err, errEnded) && try < startTries; try++ {
 		ends = append(ends, gist(err))
 		time.Sleep(retryPause)
 		err = at.Do(step{Kind: faultRevive, Node: s.Node})
