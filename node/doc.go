@@ -89,7 +89,7 @@
 //	council.go   the loop of the council
 //	views.go     the loop that tells gateways the views
 //	disk.go      the loop that owns all writes
-//	space.go     how much room the disk has
+//	space.go     how much room the disk has, and which errors are its troubles
 //	pulse.go     the loop that looks how long writes take
 //	index.go     the loop that knows where in the write log entries stand
 //	progress.go  the loop that says how repairs go on
