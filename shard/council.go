@@ -209,7 +209,7 @@ func StepCouncil(c Council, e *CouncilEvent, out []CouncilEffect) (Council, []Co
 			c, apply, out = takeReady(c, out)
 			for _, entry := range apply.GetEntries() {
 				next, bad := follow(c.Mine.Rules, c.Book, entry.GetData())
-				c, bad, out = applyEntry(c, entry, next, bad, out)
+				c, out, bad = applyEntry(c, entry, next, bad, out)
 				c, out = judge(c, bad, out)
 				if entry.GetType() != raftpb.EntryNormal && !c.Over { // a snapshot for the new member must name it
 					_, _ = c.Log.CreateSnapshot(c.Book.Index, c.Conf, packNumbers(bookNumbers(c.Book)))
