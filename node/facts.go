@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"tandem/shard"
 )
 
 // Facts is what a data folder says about itself; it is written when the folder is first used and never changes.
@@ -15,7 +17,7 @@ type Facts struct {
 	Format  int    `json:"format"`
 	Cluster string `json:"cluster"`
 	Node    string `json:"node"`
-	Nodes   int    `json:"nodes"`
+	Ring    string `json:"ring"` // the nodes' names in order, joined by ","
 	Shards  int    `json:"shards"`
 	Store   string `json:"store"` // store id, made with the folder
 	// Generation counts how often the store has joined Raft anew, because its part of Raft's state could not be trusted any more.
@@ -54,8 +56,8 @@ func claim(st Store, want Facts) (Facts, error) {
 		return want, errors.Join(err, putFact(st, factsKey, value))
 	}
 	if have != want {
-		return have, fmt.Errorf("%w: it was made as node %s of %d in cluster %s with %d shards (format %d), and cannot be started as node %s of %d in cluster %s with %d shards (format %d)",
-			ErrFolder, have.Node, have.Nodes, have.Cluster, have.Shards, have.Format, want.Node, want.Nodes, want.Cluster, want.Shards, want.Format)
+		return have, fmt.Errorf("%w: it was made as node %s of the nodes %s in this order, in cluster %s with %d shards (format %d), and cannot be started as node %s of %s in cluster %s with %d shards (format %d)",
+			ErrFolder, have.Node, have.Ring, have.Cluster, have.Shards, have.Format, want.Node, want.Ring, want.Cluster, want.Shards, want.Format)
 	}
 	return have, nil
 }
@@ -80,4 +82,28 @@ func countLife(st Store) (int64, error) {
 		life = max(life, int64(binary.BigEndian.Uint64(value))+2) // what comes after a good-bye is one more
 	}
 	return life, putFact(st, lifeKey, binary.BigEndian.AppendUint64(nil, uint64(life)))
+}
+
+// graceKey is the key of how many ns the last process kept its promises for, 8 bytes.
+const graceKey = "grace"
+
+// outwait waits until what this store's former process has promised is over, if it kept its promises for longer than this one does, and notes for how long
+// this one does.
+func outwait(room *Room) error {
+	value, err := getFact(room.Store, graceKey)
+	if err != nil {
+		return err
+	}
+	former, grace := int64(0), int64(room.Config.Grace)
+	if len(value) == 8 {
+		former = int64(binary.BigEndian.Uint64(value))
+	}
+	if wait := time.Duration(shard.WaitOut(former, grace)); wait > 0 {
+		room.Log.Info("waiting until what was promised under a longer --grace is over", "before", wait, "now", room.Config.Grace)
+		time.Sleep(wait)
+	}
+	if former == grace {
+		return nil
+	}
+	return putFact(room.Store, graceKey, binary.BigEndian.AppendUint64(nil, uint64(grace)))
 }

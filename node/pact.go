@@ -74,7 +74,7 @@ func fulfil(room *Room, peer int, conn *Conn, effects []shard.PactEffect) {
 		switch fx.Kind {
 		case shard.SendPing:
 			select {
-			case room.Links[peer].Urgent <- &wire.Message{Kind: wire.LeasePing, Life: fx.Life, At: fx.At, State: wireState(fx), Vows: wireVows(fx.Vows)}:
+			case room.Links[peer].Urgent <- &wire.Message{Kind: wire.LeasePing, Life: fx.Life, At: fx.At, Lease: fx.Lease, State: wireState(fx), Vows: wireVows(fx.Vows)}:
 			default:
 			}
 			continue
@@ -87,6 +87,10 @@ func fulfil(room *Room, peer int, conn *Conn, effects []shard.PactEffect) {
 			case room.Council.Asks <- fx.Proposals:
 			default:
 			}
+			continue
+		case shard.TooLong:
+			room.Log.Warn("a node takes promises for longer than this one keeps them (--lease there, --grace here), so it is promised nothing",
+				"peer", room.Members[peer].Name, "lease", time.Duration(fx.Lease), "grace", room.Config.Grace)
 			continue
 		case shard.TellView:
 			e.Kind, e.View, e.FreeFrom, e.Fresh = shard.ViewLearnt, fx.View, fx.FreeFrom, fx.Fresh

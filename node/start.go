@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"runtime"
+	"strings"
 	"time"
 
 	"tandem/shard"
@@ -68,13 +69,16 @@ func prepare(room *Room, out chan<- opened) {
 // cannot be used.
 func claimFolder(s starting) starting {
 	room, err := s.room, error(nil)
-	want := Facts{Format: storeFormat, Cluster: room.Config.Cluster, Node: room.Config.Name, Nodes: room.Layout.Nodes, Shards: room.Layout.Shards}
+	want := Facts{Format: storeFormat, Cluster: room.Config.Cluster, Node: room.Config.Name, Ring: strings.Join(room.Mine.Names, ","), Shards: room.Layout.Shards}
 	room.Facts, err = claim(room.Store, want)
 	if err == nil {
 		room.Store, err = addFamilies(room.Store, s.held)
 	}
 	if err == nil {
 		room.Life, err = countLife(room.Store)
+	}
+	if err == nil {
+		err = outwait(room)
 	}
 	if err == nil {
 		room.Member, err = memberID(room.Self, room.Facts)

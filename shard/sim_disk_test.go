@@ -2,6 +2,7 @@ package shard
 
 // simDisk is a node's disk: what is synced, and what waits for the next sync.
 type simDisk struct {
+	grace     int64 // ns for which the last process kept its promises
 	layout    Layout
 	shards    []*simShard
 	facts     map[string][]byte // of the council
