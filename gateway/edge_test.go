@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -123,11 +124,15 @@ func TestTheProbeAsksWhereItIsListenedAt(t *testing.T) {
 			t.Fatal(err)
 		}
 		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path != "/healthz" {
-				w.WriteHeader(404)
+			if r.URL.Path == "/readyz" {
+				fmt.Fprint(w, `{"ready":true,"checks":[{"name":"peers","reason":"db-1 is another"}]}`)
 			}
 		})}
 		go server.Serve(listener)
+		probe := func(at string) int {
+			r, err := askHealth(at)
+			return tellHealth(r, err, io.Discard)
+		}
 		if code := probe(listener.Addr().String()); code != 0 {
 			t.Errorf("%s: code %d", address, code)
 		}

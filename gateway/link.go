@@ -46,6 +46,7 @@ type session struct {
 	in     *bufio.Reader
 	codec  wire.Codec // of the version that was agreed on
 	offset int64      // at least so many ns is the node's clock ahead of ours
+	lacks  string     // why the node takes no part, as it says; "" if it does
 	err    error
 
 	incarnation [16]byte     // of the node's cluster
@@ -233,9 +234,9 @@ func serveLink(link *Link, s session, ended chan<- error) {
 				err = errors.New("the connection broke")
 			}
 			quiet, asked = 0, 0
-			s.offset = giveAnswers(pending, batch, s.offset)
+			s = giveAnswers(pending, batch, s)
 		case ask := <-link.State:
-			ask <- LinkState{Up: true}
+			ask <- LinkState{Up: true, Lacks: s.lacks}
 		case <-s.look.Changed: // looked at below
 		case <-link.Nudge: // the connection has to show that it works
 			if asked == 0 {
@@ -267,12 +268,12 @@ func serveLink(link *Link, s session, ended chan<- error) {
 	ended <- err
 }
 
-// giveAnswers gives answers to those who wait for them, and returns how far the node's clock is ahead, as the newest
-// pong says.
-func giveAnswers(pending map[uint64]request, batch []*wire.Message, offset int64) int64 {
+// giveAnswers gives answers to those who wait for them, and returns the session with what the newest pong says: how far the node's clock is ahead, and why
+// it takes no part.
+func giveAnswers(pending map[uint64]request, batch []*wire.Message, s session) session {
 	for _, m := range batch {
 		if m.Kind == wire.Pong {
-			offset = m.Clock
+			s.offset, s.lacks = m.Clock, m.Text
 		}
 		r, waits := pending[m.ID]
 		if !waits {
@@ -289,7 +290,7 @@ func giveAnswers(pending map[uint64]request, batch []*wire.Message, offset int64
 		default:
 		}
 	}
-	return offset
+	return s
 }
 
 // gather returns the answer to a request once it is whole: the pages of a list, of which all but the last say that more

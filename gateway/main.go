@@ -48,7 +48,8 @@ func main() {
 		kong.Exit(func(code int) { proc.Exit(output, code) }),
 		kong.Description("The gateway of a Tandem cluster: serves users over REST and keeps no data."))
 	if config.Health {
-		os.Exit(probe(config.Listen))
+		r, err := askHealth(config.Listen)
+		os.Exit(tellHealth(r, err, os.Stderr))
 	}
 	proc.CoarseTimers()
 	if os.Getenv("GOGC") == "" {

@@ -42,6 +42,7 @@ type LinkState struct {
 	Up      bool
 	Reason  string
 	Refused shard.Misfit // in what the two sides do not fit, if that is the reason
+	Lacks   string       // why the node takes no part, as it says itself; "" if it does
 }
 
 // request is a frame to send, and where its answer goes; reply has room for the one answer, so the loop never waits. Several tries

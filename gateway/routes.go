@@ -60,7 +60,9 @@ func routes(room *Room) http.Handler {
 		router.DELETE("/api/user/:id"+slash, either(wrap(room, "count", keepCount), wrap(room, "delete", deleteUser)))
 	}
 	for _, method := range [...]string{http.MethodGet, http.MethodHead} {
-		router.Handle(method, "/healthz", wrap(room, "health", health))
+		router.Handle(method, "/livez", wrap(room, "live", live))
+		router.Handle(method, "/readyz", wrap(room, "health", health, "verbose"))
+		router.Handle(method, "/healthz", wrap(room, "health", health, "verbose"))
 		router.Handle(method, "/metrics", showMetrics(room))
 	}
 	misspelt := unrouted("none", notFound)
@@ -125,6 +127,9 @@ func wrap(room *Room, operation string, h handler, parameters ...string) httprou
 func showMetrics(room *Room) httprouter.Handle {
 	library := promhttp.HandlerFor(room.Metrics.Registry, promhttp.HandlerOpts{})
 	return func(w http.ResponseWriter, r *http.Request, _ httprouter.Params) {
+		for i, n := range askLinks(room) {
+			room.Metrics.tellNode(room.Members[i].Name, n)
+		}
 		_, refused := checkQuery(r.URL.RawQuery, []string{"name[]"})
 		p, malformed := readConditions(r.Header, http.DefaultMaxHeaderBytes)
 		a, id := conditional(p, response{status: http.StatusOK}), requestID(r, uuid.New())

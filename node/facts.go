@@ -24,9 +24,9 @@ type Facts struct {
 	Generation uint8 `json:"generation"`
 }
 
-// storeFormat is the version of keys and values in RocksDB. A folder of format 1, whose position and counts stand under other keys, becomes one of
-// format 2 when it is opened, so that no older program takes it for its own.
-const storeFormat = 2
+// storeFormat is the version of keys and values in RocksDB. A folder of another format is refused as it is: nothing is converted when it is opened, so that
+// the program that it belongs to can open it again.
+const storeFormat = 3
 
 const factsKey = "facts"
 
@@ -49,13 +49,12 @@ func claim(st Store, want Facts) (Facts, error) {
 		return have, fmt.Errorf("%w: its facts do not decode: %w", ErrFolder, err)
 	}
 	want.Store, want.Generation = have.Store, have.Generation
-	older := want
-	older.Format = 1
-	if have == older {
-		value, err = json.Marshal(want)
-		return want, errors.Join(err, putFact(st, factsKey, value))
-	}
-	if have != want {
+	switch {
+	case have.Format < want.Format:
+		return have, fmt.Errorf("%w: it is of format %d, which this program no longer reads (it reads format %d): open it with the older program that wrote it", ErrFolder, have.Format, want.Format)
+	case have.Format > want.Format:
+		return have, fmt.Errorf("%w: it is of format %d, and this program is too old to read that (it reads format %d): open it with the newer program that wrote it", ErrFolder, have.Format, want.Format)
+	case have != want:
 		return have, fmt.Errorf("%w: it was made as node %s of the nodes %s in this order, in cluster %s with %d shards (format %d), and cannot be started as node %s of %s in cluster %s with %d shards (format %d)",
 			ErrFolder, have.Node, have.Ring, have.Cluster, have.Shards, have.Format, want.Node, want.Ring, want.Cluster, want.Shards, want.Format)
 	}
@@ -68,20 +67,36 @@ func keepFacts(st Store, facts Facts) error {
 	return errors.Join(err, putFact(st, factsKey, value))
 }
 
-// lifeKey is the key of the number of the last start, 8 bytes.
-const lifeKey = "life"
+// startKey is the key of the last starts: the number of the last one, and the nonces of it and of those before, the newest first, 8 bytes each.
+const startKey = "start"
 
-// countLife returns the number of this start of the store, greater than that of any before: the time, unless the clock was set back.
-func countLife(st Store) (int64, error) {
-	value, err := getFact(st, lifeKey)
+// countStart returns this start of the store, with a number one more than that of the last and the process's own nonce, and the nonces of those before that are
+// remembered, the newest first. It is stored before anything is said: so it tells the process from others that ran, or run, on copies of the folder (rule R23).
+func countStart(st Store, nonce uint64) (start shard.Start, former []uint64, err error) {
+	value, err := getFact(st, startKey)
 	if err != nil {
-		return 0, err
+		return start, nil, err
 	}
-	life := time.Now().UnixNano()
-	if len(value) == 8 {
-		life = max(life, int64(binary.BigEndian.Uint64(value))+2) // what comes after a good-bye is one more
+	numbers := []uint64{0}
+	if len(value) > 0 {
+		numbers = numbers[:0]
 	}
-	return life, putFact(st, lifeKey, binary.BigEndian.AppendUint64(nil, uint64(life)))
+	for rest := value; len(rest) >= 8; rest = rest[8:] {
+		numbers = append(numbers, binary.BigEndian.Uint64(rest))
+	}
+	if len(value)%8 != 0 {
+		return start, nil, fmt.Errorf("%w: what it says of its last starts has %d bytes, expected a multiple of 8", ErrFolder, len(value))
+	}
+	start, former = shard.Start{Number: numbers[0] + 1, Nonce: nonce}, numbers[1:]
+	former = former[:min(len(former), shard.FormerStarts)]
+	value = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, start.Number), nonce)
+	for _, before := range former {
+		value = binary.BigEndian.AppendUint64(value, before)
+	}
+	if err = putFact(st, startKey, value); err == nil {
+		err = settleFacts(st) // a log that is damaged must not make this store look like an old copy
+	}
+	return start, former, err
 }
 
 // graceKey is the key of how many ns the last process kept its promises for, 8 bytes.

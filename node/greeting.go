@@ -27,8 +27,7 @@ func originIn(cell chan origin) origin {
 func noteOrigin(cell chan origin, b shard.Book) {
 	at := <-cell
 	if len(at.Born) == 0 {
-		at.Born = shard.BornWith(b)
-		at.Incarnation = shard.Incarnation(at.Born)
+		at.Born, at.Incarnation = shard.BornWith(b), b.Incarnation
 		if len(at.Born) > 0 {
 			close(at.Known)
 		}
@@ -50,7 +49,7 @@ func greeting(room *Room) shard.Greeting {
 	at := <-room.Origin
 	room.Origin <- at
 	g := room.Mine
-	g.Incarnation, g.Born, g.Member, g.Start = at.Incarnation, at.Born, room.Member, uint64(room.Life)
+	g.Incarnation, g.Born, g.Member, g.Start = at.Incarnation, at.Born, room.Member, room.Start.Number
 	return g
 }
 

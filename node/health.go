@@ -20,9 +20,16 @@ type readiness struct {
 	Checks []shard.Check `json:"checks"`
 }
 
-// partOf gathers what the node knows of the part that it takes: how its replicas are, and how its council is.
+// partOf gathers what the node knows of the part that it takes: how its replicas are, how its council is, and who is refused.
 func partOf(room *Room, held []Held, c CouncilState) shard.NodePart {
-	p := shard.NodePart{Leader: c.Lead != 0, Silent: c.Sick}
+	refused := make(chan map[string]string, 1)
+	room.Refusals <- refused
+	p := shard.NodePart{Leader: c.Lead != 0, Silent: c.Sick, Refused: <-refused}
+	for _, why := range p.Refused {
+		if text, replaced := strings.CutPrefix(why, string(shard.OtherStore)+": "); replaced {
+			p.Replaced = text
+		}
+	}
 	for _, h := range held {
 		p.Learnt = p.Learnt || h.state.Known
 		p.Barred = append(p.Barred, shard.Barred(&h.state, h.now))
@@ -31,6 +38,45 @@ func partOf(room *Room, held []Held, c CouncilState) shard.NodePart {
 		}
 	}
 	return p
+}
+
+// healthEvery is how often a node looks whether it takes its part.
+const healthEvery = 500 * time.Millisecond
+
+// runHealth is the loop that looks whether the node takes its part, says so in the log when that changes, and keeps the newest word in a cell for whoever
+// answers pings.
+func runHealth(room *Room) {
+	said, known := "", ""
+	ticks := time.NewTicker(healthEvery)
+	for range ticks.C {
+		held, c := holdings(room), councilState(room)
+		checks := shard.NodeChecks(partOf(room, held, c))
+		reasons := []string{}
+		for _, check := range checks {
+			if check.Reason != "" {
+				reasons = append(reasons, check.Name+": "+check.Reason)
+			}
+		}
+		lacks := strings.Join(reasons, "; ")
+		<-room.Lacks
+		room.Lacks <- lacks
+		switch settled := lacks == known; {
+		case settled && lacks != said && lacks != "":
+			room.Log.Warn("the node does not take its whole part", "ready", shard.Ready(checks), "reason", lacks)
+			said = lacks
+		case settled && lacks != said:
+			room.Log.Info("the node takes its whole part")
+			said = lacks
+		}
+		known = lacks
+	}
+}
+
+// lacks returns what the node lacks to take its whole part, as the last look has found it; "" if nothing.
+func lacks(room *Room) string {
+	text := <-room.Lacks
+	room.Lacks <- text
+	return text
 }
 
 // lineReady answers READY.

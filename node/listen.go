@@ -105,6 +105,9 @@ func judge(room *Room, m *wire.Message, err error) *wire.Message {
 		return &wire.Message{Kind: wire.Error, ID: m.ID, Code: wire.BadRequest, Text: fmt.Sprintf("expected hello (kind %d) first, found kind %d", wire.Hello, m.Kind)}
 	}
 	mine, theirs := greeting(room), hearGreeting(m)
+	if room.Ready && theirs.Role == shard.RoleNode {
+		mine.Gone = councilState(room).Book.Gone
+	}
 	misfit, text := shard.Fits(mine, theirs, "")
 	noteRefusal(room, theirs.Role+" "+theirs.Name, misfit, text)
 	if misfit == "" {

@@ -36,7 +36,7 @@ type starting struct {
 }
 
 // openingStages bring a node from its settings to a store that is its own, in which what is damaged is known.
-var openingStages = [...]func(starting) starting{readFolder, judgeLog, openFolder, voidPromise, claimFolder, settleDamage, loadRaft}
+var openingStages = [...]func(starting) starting{readFolder, refuseVoid, judgeLog, openFolder, voidPromise, claimFolder, settleDamage, loadRaft}
 
 // prepare opens the data folder and checks that it is this node's. The room is not ready: nothing but greetings is answered.
 func prepare(room *Room, out chan<- opened) {
@@ -61,7 +61,7 @@ func prepare(room *Room, out chan<- opened) {
 		room.Names = append(room.Names, names)
 		go proc.RunNames(names)
 	}
-	w := written{start: uint64(room.Life), held: s.held, totals: make([]uint64, shard.RaftPart+1)}
+	w := written{start: room.Start.Number, held: s.held, totals: make([]uint64, shard.RaftPart+1)}
 	out <- opened{room: room, saved: s.saved, written: w, err: s.err}
 }
 
@@ -75,10 +75,10 @@ func claimFolder(s starting) starting {
 		room.Store, err = addFamilies(room.Store, s.held)
 	}
 	if err == nil {
-		room.Life, err = countLife(room.Store)
+		err = outwait(room)
 	}
 	if err == nil {
-		err = outwait(room)
+		room.Start, room.Former, err = countStart(room.Store, room.Mine.Nonce)
 	}
 	if err == nil {
 		room.Member, err = memberID(room.Self, room.Facts)
@@ -109,7 +109,11 @@ func loadRaft(s starting) starting {
 	room, reason := s.room, s.room.Marks[shard.RaftPart].Reason
 	saved, err := readFacts(room.Store)
 	if err == nil && len(saved) > 0 {
-		_, err = shard.LoadCouncil(room.Member, room.Layout, shard.DefaultTiming, saved, clock())
+		_, err = shard.LoadCouncil(processOf(room), room.Layout, shard.DefaultTiming, saved, clock())
+	}
+	if errors.Is(err, shard.ErrVersion) { // nothing is damaged
+		s.err = err
+		return s
 	}
 	if err != nil && reason == "" {
 		reason = err.Error()
@@ -175,7 +179,7 @@ func serve(begun opened, listener net.Listener, out chan<- opened) {
 // is to join. The loops that are told of the views are one for each node, one for the gateways and one for the write log.
 func open(unready *Room, saved []shard.Fact, w written, out chan<- opened) {
 	room, steps := *unready, make(chan opened, 1)
-	council, err := shard.LoadCouncil(room.Member, room.Layout, shard.DefaultTiming, saved, clock())
+	council, err := shard.LoadCouncil(processOf(&room), room.Layout, shard.DefaultTiming, saved, clock())
 	if err != nil {
 		out <- opened{err: err}
 		return
@@ -202,7 +206,7 @@ func start(all opened, done chan<- opened) {
 	for range loops {
 		room.Loops = append(room.Loops, &Desk{In: make(chan []*shard.Event, deskQueue), Stored: make(chan []mark, 1), Sick: make(chan string, 1), Inspect: make(chan chan<- []Inspection), Opens: make(chan scanAsk)})
 	}
-	shared := make([][]int, room.Layout.Nodes)
+	shared, ends := make([][]int, room.Layout.Nodes), make([]shard.Position, room.Layout.Shards)
 	shares := make([][]owned, loops)
 	for i, s := range heldBy(room.Layout, room.Self) {
 		peer := peerOf(room.Layout, s, room.Self)
@@ -211,6 +215,7 @@ func start(all opened, done chan<- opened) {
 		at := &all.loaded[s]
 		state := shard.NewReplica(s, room.Self, room.Members[peer].Name, at.Last, at.History, at.Log, clock())
 		r := owned{state: state, store: room.Store, peer: peer, codec: wire.NewCodec(), counts: at.Counts, users: total(at.Counts), epoch: newestEpoch(at.History)}
+		ends[s] = shard.Position{Epoch: r.epoch, LSN: at.Last}
 		shares[i%loops] = append(shares[i%loops], r)
 		if at.Damage != "" {
 			room.Desks[s].In <- []*shard.Event{{Kind: shard.DataLost, Shard: s, Reason: at.Damage}}
@@ -230,6 +235,7 @@ func start(all opened, done chan<- opened) {
 	go runDisk(room, all.written)
 	go runPromise(room)
 	go runDamage(room)
+	go runHealth(room)
 	go runPulse(room)
 	go runIndex(room, all.places)
 	go runViews(room, room.Council.Books[room.Layout.Nodes])
@@ -240,7 +246,7 @@ func start(all opened, done chan<- opened) {
 	}
 	for peer := range room.Members {
 		if room.Pacts[peer] != nil {
-			go runPact(room, peer, shard.NewPact(room.Layout, room.Self, peer, shared[peer], room.Life, clock(), timingOf(room.Config)))
+			go runPact(room, peer, shard.NewPact(room.Layout, room.Self, peer, shared[peer], ends, 2*int64(room.Start.Number), clock(), timingOf(room.Config)))
 		}
 		if peer != room.Self {
 			go runRelay(room, peer)
@@ -250,6 +256,11 @@ func start(all opened, done chan<- opened) {
 	}
 	go runCouncil(room, room.Council)
 	done <- all
+}
+
+// processOf is this process as the council has it.
+func processOf(room *Room) shard.Process {
+	return shard.Process{Member: room.Member, Start: room.Start, Former: room.Former, Least: wire.Least, Most: wire.Most, Rules: shard.EntryRules}
 }
 
 // newestEpoch returns the last epoch of a history that has writes, 0 if none has.

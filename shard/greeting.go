@@ -26,6 +26,7 @@ type Greeting struct {
 	Member       uint64
 	Start, Nonce uint64 // of its store, and of its process
 	Born         []uint64
+	Gone         []uint64 // member ids that others took the place of; only what this process's own cluster knows of them
 }
 
 // The roles in a greeting.
@@ -46,6 +47,7 @@ const (
 	OtherShards      Misfit = "shards"
 	OtherLease       Misfit = "lease"
 	OtherName        Misfit = "name"
+	OtherStore       Misfit = "store"
 )
 
 // Drift is the share of a lease by which clocks may drift apart in it: one in so many.
@@ -108,6 +110,8 @@ func Fits(mine, theirs Greeting, expected string) (in Misfit, text string) {
 		return OtherName, fmt.Sprintf("expected the node %s at that address, found the %s %s", expected, theirs.Role, theirs.Name)
 	case nodes && theirs.Name == mine.Name:
 		return OtherName, fmt.Sprintf("two processes call themselves node %s, or one has dialled itself", mine.Name)
+	case nodes && slices.Contains(mine.Gone, theirs.Member):
+		return OtherStore, fmt.Sprintf("another store has taken the place of store %x of %s, which is of no use to the cluster any more: stop the node, move its folder away, and let it begin with an empty one", theirs.Member>>memberStore, theirs.Name)
 	case nodes && !slices.Contains(mine.Names, theirs.Name):
 		return OtherName, fmt.Sprintf("%s has the nodes %s; %s is none of them", mine.Name, strings.Join(mine.Names, ","), theirs.Name)
 	}

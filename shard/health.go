@@ -13,6 +13,9 @@ type Check struct {
 	Reason string `json:"reason,omitempty"`
 }
 
+// NodeCheckNames are the checks of a node, in their order.
+var NodeCheckNames = [...]string{"data", "views", "disk", "shards", "copies", "peers"}
+
 // NodePart is what a node knows of the part that it takes.
 type NodePart struct {
 	Waiting  string            // why its loops do not run yet; "" when they do
@@ -59,7 +62,48 @@ func NodeChecks(p NodePart) []Check {
 	for _, peer := range sortedReasons(p.Refused) {
 		peers = append(peers, peer+": "+p.Refused[peer])
 	}
-	return []Check{{"data", p.Waiting}, {"views", views}, {"disk", p.Silent}, {"shards", shards}, {"copies", only}, {"peers", strings.Join(peers, "; ")}}
+	checks := make([]Check, len(NodeCheckNames))
+	for i, reason := range [len(NodeCheckNames)]string{p.Waiting, views, p.Silent, shards, only, strings.Join(peers, "; ")} {
+		checks[i] = Check{NodeCheckNames[i], reason}
+	}
+	return checks
+}
+
+// GatewayPart is what a gateway knows of the part that it takes, by node.
+type GatewayPart struct {
+	Unknown string   // why it does not know which cluster to serve; "" if it does
+	Up      []bool   // a connection to the node stands
+	Refused []string // why the two do not work together; "" if they do
+	Lacks   []string // what the node says that it lacks to take its whole part
+}
+
+// Leaderless counts the shards whose leader cannot be reached.
+func Leaderless(views []View, up []bool) int {
+	n := 0
+	for _, v := range views {
+		if !up[v.Leader] {
+			n++
+		}
+	}
+	return n
+}
+
+// GatewayChecks tells whether a gateway takes its part: it knows its cluster, and reaches the leader of every shard. What nodes lack, and who is refused, it names
+// by the nodes' names.
+func GatewayChecks(p GatewayPart, names []string, leaderless int) []Check {
+	shards, refused, lacks := "", []string{}, []string{}
+	if leaderless > 0 {
+		shards = fmt.Sprintf("the leader of %d shards cannot be reached", leaderless)
+	}
+	for i, name := range names {
+		if p.Refused[i] != "" {
+			refused = append(refused, name+": "+p.Refused[i])
+		}
+		if p.Lacks[i] != "" {
+			lacks = append(lacks, name+": "+p.Lacks[i])
+		}
+	}
+	return []Check{{"cluster", p.Unknown}, {"shards", shards}, {"peers", strings.Join(refused, "; ")}, {"nodes", strings.Join(lacks, "; ")}}
 }
 
 // sortedReasons returns the keys of a map in order.
@@ -72,11 +116,14 @@ func sortedReasons[V any](m map[string]V) []string {
 	return keys
 }
 
-// Ready tells whether every check but those that only warn holds: a peer that is refused, or a copy that only an operator can give up, does not keep
-// the rest from being served.
+// warnings are the checks that only warn: a peer that is refused, a node that lacks something, or a copy that only an operator can give up, does not keep the
+// rest from being served.
+var warnings = map[string]bool{"peers": true, "copies": true, "nodes": true}
+
+// Ready tells whether every check but those that only warn holds.
 func Ready(checks []Check) bool {
 	for _, c := range checks {
-		if c.Reason != "" && c.Name != "peers" && c.Name != "copies" {
+		if c.Reason != "" && !warnings[c.Name] {
 			return false
 		}
 	}

@@ -17,8 +17,8 @@ func speaker(least, most uint64) Codec {
 		later, older, between := limit, state, touched
 		later.since, older.until, between.since = 4, 3, 4
 		table[Get] = []field{shard, userID, later}
-		table[Pong] = []field{between, clock}
-		table[LeasePing] = []field{life, at, lease, older, vows}
+		table[Pong] = []field{between, clock, text}
+		table[LeasePing] = []field{life, at, lease, older, vows, shardends}
 		known := number("epoch", func(m *Message) *uint64 { return &m.Epoch })
 		known.since = 4
 		parts = append(slices.Clone(parts), known)
