@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"strings"
 	"time"
 
 	"tandem/shard"
@@ -69,10 +70,13 @@ func prepare(room *Room, out chan<- opened) {
 // cannot be used.
 func claimFolder(s starting) starting {
 	room, err := s.room, error(nil)
-	want := Facts{Format: storeFormat, Cluster: room.Config.Cluster, Node: room.Config.Name, Nodes: room.Layout.Nodes, Shards: room.Layout.Shards}
+	want := Facts{Format: storeFormat, Cluster: room.Config.Cluster, Node: room.Config.Name, Ring: strings.Join(room.Mine.Names, ","), Shards: room.Layout.Shards}
 	room.Facts, err = claim(room.Store, want)
 	if err == nil {
 		room.Store, err = addFamilies(room.Store, s.held)
+	}
+	if err == nil {
+		err = outwait(room)
 	}
 	if err == nil {
 		room.Start, room.Former, err = countStart(room.Store, room.Mine.Nonce)
