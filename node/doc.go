@@ -51,6 +51,7 @@
 //	boot.go      what a replica starts from: its meta and the request ids in the log
 //	facts.go     whose data folder this is
 //	damage.go    shards whose data fails its checksum: marked, dropped, filled again
+//	aside.go     a store that is an old copy of itself: marked, then set aside by the next start
 //	leave.go     handing leaderships over before a stop
 //	replica.go   the loop of some replicas
 //	serialize.go effects → parts of a batch
@@ -89,5 +90,5 @@
 // Each batch carries, a shard, a LogData header with its version (3), shard, epoch, first LSN, stamp
 // and the request id, outcome and wall time of each entry, then the puts and deletes, then the meta; users of a snapshot come without a header.
 // A header or a folder of another version is refused by name; nothing is converted when a folder is opened. In the column family raft: the council's log, hard state and snapshot. In the default
-// column family: "facts", "life" (number of the last start).
+// column family: "facts", "start" (number of the last start).
 package main

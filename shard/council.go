@@ -96,6 +96,7 @@ type Council struct {
 	patient bool    // it stands, and waits longer for the votes
 	change  int64   // no change of membership before
 	greeted []bool  // by node: on the connection that stands it has said what it knows of this store's starts; nothing is sent to it before
+	changed bool    // a change of membership was done; that it is committed is to be stored
 	older   string  // how this store shows to be an old copy of itself; "" if it does not
 	start   []byte  // the entry that says so of this process
 	asked   int64   // it is not proposed before
