@@ -98,6 +98,7 @@ type Council struct {
 	patient bool    // it stands, and waits longer for the votes
 	change  int64   // no change of membership before
 	greeted []bool  // by node: on the connection that stands it has said what it knows of this store's starts; nothing is sent to it before
+	changed bool    // a change of membership was done; that it is committed is to be stored
 	older   string  // how this store shows to be an old copy of itself; "" if it does not
 	own     []Start // this process's start, and those before it that the store remembers
 	start   []byte  // the entry that says so of this process

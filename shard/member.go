@@ -199,6 +199,7 @@ func applyEntry(c Council, entry *raftpb.Entry, next Book, bad error, out []Coun
 	default:
 		return c, out, nil
 	}
-	c.Conf = c.Raft.ApplyConfChange(change)
+	c.Conf, c.changed = c.Raft.ApplyConfChange(change), true
+	c.queue = append(c.queue, waiting{}) // or nothing might be stored for long
 	return c, out, nil
 }

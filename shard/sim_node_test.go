@@ -32,6 +32,7 @@ type simNode struct {
 	links    []*simStream // by peer: dialled by this node
 	copies   []simCopy    // of its folder, oldest first
 	rolled   bool         // an old copy of its store took the place of the newest
+	doomed   bool         // and it is not known yet what comes of that
 	old      bool         // and the store has not started since the copy was made
 	most     uint64       // the newest version that its binary speaks
 }
@@ -49,7 +50,7 @@ func newSimNode(w *simWorld, number int) *simNode {
 
 func (w *simWorld) newStore(n *simNode) {
 	n.stores++
-	n.rolled, n.old = false, false
+	n.rolled, n.old, n.doomed = false, false, false
 	var store [16]byte
 	binary.BigEndian.PutUint64(store[:], w.rng.Uint64())
 	n.member = MemberID(n.number, store)
