@@ -23,8 +23,13 @@ const (
 	batchHead       = 12
 )
 
-// partHead is the size of the fixed part of a LogData header: shard, epoch, first LSN, stamp, number of entries.
-const partHead = 4 + 8 + 8 + 8 + 4
+// A LogData header begins with a fixed part of partHead bytes: its version, shard, epoch, first LSN, stamp, number of entries. For each entry follow partEntry
+// bytes: request id, result, wall time (ms since 1970). Numbers are big-endian.
+const (
+	headVersion = 3
+	partHead    = 1 + 4 + 8 + 8 + 8 + 4
+	partEntry   = 16 + 1 + 8
+)
 
 // metaPrefix is the first byte of all keys of a shard's meta.
 const metaPrefix = 'm'
@@ -34,12 +39,6 @@ const (
 	metaBucket = "mc" // and the bucket: number of its users and LSN of its last write, varints
 	metaEpoch  = "mh" // and the epoch, 8 bytes: LSN of its first write, 8 bytes
 	metaWindow = "mw" // what a snapshot brought of the request-id window
-)
-
-// Keys that are no longer written. Where both stand, the count of the newer key holds, which comes later in the order of keys.
-const (
-	oldBucket   = "mb" // and the bucket: number of its users, 8 bytes
-	oldPosition = "mp" // epoch and LSN of the last write, 8 bytes each
 )
 
 // buckets holds the number of users in each of a shard's buckets.
@@ -66,7 +65,7 @@ func appendBytes(b, value []byte) []byte {
 // R11). It brings the counts up to date.
 func buildPart(l shard.Layout, s int, family uint32, entries []shard.Entry, begins bool, counts *buckets, now int64) Part {
 	last := &entries[len(entries)-1]
-	head := make([]byte, 0, partHead+17*len(entries))
+	head := append(make([]byte, 0, partHead+partEntry*len(entries)), headVersion)
 	head = binary.BigEndian.AppendUint32(head, uint32(s))
 	head = binary.BigEndian.AppendUint64(head, last.Epoch)
 	head = binary.BigEndian.AppendUint64(head, entries[0].LSN)
@@ -74,6 +73,7 @@ func buildPart(l shard.Layout, s int, family uint32, entries []shard.Entry, begi
 	head = binary.BigEndian.AppendUint32(head, uint32(len(entries)))
 	for i := range entries {
 		head = append(append(head, entries[i].Request[:]...), entries[i].Result)
+		head = binary.BigEndian.AppendUint64(head, uint64(entries[i].Wall))
 	}
 	p := Part{Shard: s, Last: last.LSN}
 	b := appendBytes(append(make([]byte, 0, 512), tagLogData), head)
@@ -258,28 +258,32 @@ func behindBatch(b []byte) uint64 {
 	return binary.LittleEndian.Uint64(b) + uint64(binary.LittleEndian.Uint32(b[8:]))
 }
 
-// headShard checks the size of a LogData header and returns its shard, -1 if it is the head of the whole batch. Error: ErrBatch.
+// headShard checks version and size of a LogData header and returns its shard, -1 if it is the head of the whole batch. Error: ErrBatch.
 func headShard(head []byte) (int, error) {
-	if len(head) > 0 && head[0] == batchHeadMark {
+	switch {
+	case len(head) > 0 && head[0] == batchHeadMark:
 		return -1, nil
+	case len(head) > 0 && head[0] != headVersion:
+		return 0, fmt.Errorf("%w: a header of version %d, expected version %d", ErrBatch, head[0], headVersion)
 	}
 	if len(head) < partHead {
 		return 0, fmt.Errorf("%w: a header of %d bytes", ErrBatch, len(head))
 	}
-	if count := int(binary.BigEndian.Uint32(head[28:])); len(head) != partHead+17*count {
+	if count := int(binary.BigEndian.Uint32(head[29:])); len(head) != partHead+partEntry*count {
 		return 0, fmt.Errorf("%w: a header of %d bytes for %d entries", ErrBatch, len(head), count)
 	}
-	return int(binary.BigEndian.Uint32(head)), nil
+	return int(binary.BigEndian.Uint32(head[1:])), nil
 }
 
-// readHead reads a LogData header that has been checked, of a batch with a sequence; of its entries request id, result and position are known then.
+// readHead reads a LogData header that has been checked, of a batch with a sequence; of its entries request id, result, wall time and position are
+// known then.
 func readHead(head []byte, sequence uint64) Logged {
-	part := Logged{Shard: int(binary.BigEndian.Uint32(head)), Sequence: sequence, Stamp: int64(binary.BigEndian.Uint64(head[20:]))}
-	epoch, first := binary.BigEndian.Uint64(head[4:]), binary.BigEndian.Uint64(head[12:])
-	part.Entries = make([]shard.Entry, binary.BigEndian.Uint32(head[28:]))
+	part := Logged{Shard: int(binary.BigEndian.Uint32(head[1:])), Sequence: sequence, Stamp: int64(binary.BigEndian.Uint64(head[21:]))}
+	epoch, first := binary.BigEndian.Uint64(head[5:]), binary.BigEndian.Uint64(head[13:])
+	part.Entries = make([]shard.Entry, binary.BigEndian.Uint32(head[29:]))
 	for i := range part.Entries {
-		at := head[partHead+17*i:]
-		part.Entries[i] = shard.Entry{Request: shard.RequestID(at[:16]), Result: at[16], Epoch: epoch, LSN: first + uint64(i)}
+		at := head[partHead+partEntry*i:]
+		part.Entries[i] = shard.Entry{Request: shard.RequestID(at[:16]), Result: at[16], Epoch: epoch, LSN: first + uint64(i), Wall: int64(binary.BigEndian.Uint64(at[17:]))}
 	}
 	return part
 }

@@ -36,10 +36,6 @@ func loadReplicas(room *Room, w written, out chan<- opened) {
 				if !ok {
 					damaged = errors.Join(damaged, fmt.Errorf("%w: bucket %d of shard %d has %d bytes", ErrStore, key[2], s, len(value)))
 				}
-			case name == oldPosition && len(value) == 16:
-				at.Last = max(at.Last, binary.BigEndian.Uint64(value[8:]))
-			case name == oldBucket && len(key) == 3 && len(value) == 8:
-				at.Counts[key[2]] = binary.BigEndian.Uint64(value)
 			case name == metaEpoch && len(key) == 10 && len(value) == 8:
 				at.History = append(at.History, shard.Position{Epoch: binary.BigEndian.Uint64(key[2:]), LSN: binary.BigEndian.Uint64(value)})
 			case name == metaWindow:

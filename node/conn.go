@@ -140,7 +140,15 @@ func hand(room *Room, events []*shard.Event) []*shard.Event {
 func welcome(room *Room, conn *Conn, peer int, hello *wire.Message) func() {
 	room.Doors <- door{Raw: conn.Raw, Info: ConnInfo{conn.Raw.RemoteAddr().String(), "frames", hello.Greeting.Role + " " + hello.Greeting.Name}}
 	mine, at := greeting(room), originIn(room.Origin)
-	deliver(conn, answers{Message: &wire.Message{Kind: wire.Welcome, ID: hello.ID, Greeting: sayGreeting(mine), Clock: clock(), Born: mine.Born}})
+	known := wire.StoreStart{}
+	if room.Ready && peer >= 0 { // what is known without this hello, which then counts (rule R23)
+		council := councilState(room)
+		if peer < len(council.Known) && council.Book.Members[peer] == hello.Greeting.Store {
+			known = wire.StoreStart(council.Known[peer])
+		}
+		room.Council.Joins <- greeter{hello.Greeting.Store, shard.Start(hello.Greeting.Start)}
+	}
+	deliver(conn, answers{Message: &wire.Message{Kind: wire.Welcome, ID: hello.ID, Greeting: sayGreeting(mine), Clock: clock(), Born: mine.Born, Known: known}})
 	switch {
 	case !room.Ready:
 		go endWhen(room.Opened, conn.Gone, conn.Raw)
@@ -160,11 +168,11 @@ func passOn(room *Room, conn *Conn, peer int, store uint64, m *wire.Message) {
 	switch {
 	case m.Kind == wire.Ping && room.Ready: // the council looks whether it is a new store
 		select {
-		case room.Council.Joins <- store:
+		case room.Council.Joins <- greeter{Member: store}:
 		default:
 		}
 	case m.Kind == wire.LeasePing:
-		ping := shard.PactEvent{Kind: shard.PingCame, Store: store, Life: m.Life, At: m.At, Sick: m.State&wire.IsSick != 0, Leaving: m.State&wire.IsLeaving != 0, Vows: takeVows(m.Vows)}
+		ping := shard.PactEvent{Kind: shard.PingCame, Store: store, Life: m.Life, At: m.At, Sick: m.State&wire.IsSick != 0, Leaving: m.State&wire.IsLeaving != 0, Vows: takeVows(m.Vows), Ends: takeEnds(m.ShardEnds)}
 		select {
 		case room.Pacts[peer].In <- pactNote{ping, conn}:
 		default:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"time"
 
 	"tandem/shard"
@@ -16,7 +17,8 @@ const (
 type CouncilDesk struct {
 	In      chan []byte           // messages of other nodes' councils
 	Asks    chan []shard.Proposal // repeated every 20 ms, and when Elected says so, until the book shows the outcome
-	Joins   chan uint64           // member ids that a greeting names and the book does not
+	Joins   chan greeter          // of members and of stores that are none
+	Greets  chan greeted          // connections to other nodes that stand or broke: whoever tells waits, as nothing is sent before it is known
 	Sick    chan string           // one place, the newest wins: why the disk refuses writes, "" when it is well
 	Inspect chan chan<- CouncilState
 
@@ -27,18 +29,32 @@ type CouncilDesk struct {
 	state   shard.Council     // what the loop starts with
 }
 
+// greeter is a process of a store that greets this node; without a start it is only there.
+type greeter struct {
+	Member uint64
+	Start  shard.Start
+}
+
+// greeted is a connection to a node: Up when it stands, with what that node knows to be the newest start of this store.
+type greeted struct {
+	Node  int
+	Known shard.Start
+	Up    bool
+}
+
 // CouncilState is what the council says about itself.
 type CouncilState struct {
 	Book   shard.Book
 	Member uint64 // this node's store
 	Lead   uint64 // member id of the Raft leader, 0 while none is known
 	Term   uint64
-	Sick   string // why the node takes no part; "" while it does
+	Sick   string        // why the node takes no part; "" while it does
+	Known  []shard.Start // by node: the newest start of its member that is known here
 }
 
 // newCouncilDesk makes the channels for a council, with followers loops that are told of books and elections.
 func newCouncilDesk(c shard.Council, followers int) *CouncilDesk {
-	d := &CouncilDesk{In: make(chan []byte, mailQueue), Asks: make(chan []shard.Proposal, 64), Joins: make(chan uint64, 16), Sick: make(chan string, 1),
+	d := &CouncilDesk{In: make(chan []byte, mailQueue), Asks: make(chan []shard.Proposal, 64), Joins: make(chan greeter, 16), Greets: make(chan greeted), Sick: make(chan string, 1),
 		Inspect: make(chan chan<- CouncilState), saved: make(chan struct{}, 1), state: c}
 	for range c.Layout.Nodes {
 		d.Out = append(d.Out, make(chan []byte, mailQueue))
@@ -64,15 +80,24 @@ func runCouncil(room *Room, d *CouncilDesk) {
 			e.Kind = shard.CouncilMail
 		case e.Proposals = <-d.Asks:
 			e.Kind = shard.CouncilAsked
-		case e.Member = <-d.Joins:
-			e.Kind = shard.CouncilJoin
+		case h := <-d.Joins:
+			e.Kind, e.Member, e.Start = shard.CouncilJoin, h.Member, h.Start
+		case g := <-d.Greets:
+			e.Kind, e.To, e.Start = shard.CouncilGreeted, g.Node, g.Known
+			if !g.Up {
+				e.Kind = shard.CouncilParted
+			}
 		case <-d.saved:
 			e.Kind = shard.CouncilSaved
 		case trouble = <-d.Sick:
 			e.Kind, e.Sick = shard.CouncilSick, trouble != ""
 			room.Log.Warn("the council takes part only while the disk is well", "sick", e.Sick, "reason", trouble)
 		case reply := <-d.Inspect:
-			reply <- CouncilState{Book: c.Book, Member: c.Self, Lead: c.Lead, Term: c.Term, Sick: trouble}
+			s := CouncilState{Book: c.Book, Member: c.Self, Lead: c.Lead, Term: c.Term, Sick: trouble}
+			for _, member := range c.Book.Members {
+				s.Known = append(s.Known, shard.KnownStart(c, member))
+			}
+			reply <- s
 			continue
 		}
 		e.Now = clock()
@@ -117,6 +142,10 @@ func carry(room *Room, d *CouncilDesk, effects []shard.CouncilEffect) {
 			}
 		case shard.Note:
 			room.Log.Warn(e.Text)
+		case shard.Halt:
+			room.Ends <- ending{Halt: fmt.Errorf("%w: %s", shard.ErrVersion, e.Text)} // the last effect that a council has
+		case shard.Outdated:
+			room.Ends <- ending{Old: fmt.Errorf("%w: %s", ErrOldCopy, e.Text)}
 		}
 	}
 }

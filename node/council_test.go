@@ -104,7 +104,7 @@ func TestCouncilLoopsAgree(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := shard.LoadCouncil(member, l, shard.DefaultTiming, facts, clock())
+		c, err := shard.LoadCouncil(shard.Process{Member: member, Start: shard.Start{Number: 1, Nonce: member}, Least: shard.BirthVersion, Most: shard.BirthVersion, Rules: shard.EntryRules}, l, shard.DefaultTiming, facts, clock())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -123,6 +123,7 @@ func TestCouncilLoopsAgree(t *testing.T) {
 	for i, from := range desks {
 		for j, to := range desks {
 			if i != j {
+				from.Greets <- greeted{Node: j, Up: true}
 				go link(from, to, j)
 			}
 		}
@@ -174,7 +175,7 @@ func TestCouncilLoopsAgree(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := shard.LoadCouncil(members[i], l, shard.DefaultTiming, stored, clock())
+		c, err := shard.LoadCouncil(shard.Process{Member: members[i], Start: shard.Start{Number: 2}, Least: shard.BirthVersion, Most: shard.BirthVersion, Rules: shard.EntryRules}, l, shard.DefaultTiming, stored, clock())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -76,7 +76,11 @@
 //	room.go      how the loops are wired: the channels
 //	boot.go      what a replica starts from: its meta and the request ids in the log
 //	facts.go     whose data folder this is
-//	damage.go    shards whose data fails its checksum: marked, dropped, filled again
+//	recover.go   opening a folder in the ways that shard.NextOpen names; setting a store aside
+//	walfiles.go  the files of the write-ahead log, judged before they are opened; the note how far it was synced
+//	walscan.go   RocksDB's log format, read without it
+//	damage.go    copies of shards that are damaged: marked, dropped in place
+//	accept.go    the command node accept-loss
 //	leave.go     handing leaderships over before a stop
 //	replica.go   the loop of some replicas
 //	serialize.go effects → parts of a batch
@@ -93,7 +97,8 @@
 //	batch.go     entries ↔ bytes of a RocksDB batch
 //	fill.go      a snapshot → bytes of RocksDB batches
 //	value.go     a user ↔ bytes of a value
-//	rocks.go     the only file that knows grocksdb
+//	rocks.go     the database; with rockslog.go the only files that know grocksdb
+//	rockslog.go  its write-ahead log, read back
 //	link.go      the connection to another node
 //	relay.go     requests for shards that the peer leads, passed on to it
 //	append.go    entries ↔ append frames
@@ -107,14 +112,15 @@
 //	list.go      pages
 //	lines.go     a connection that speaks lines of text
 //	answers.go   what each line answers
-//	probe.go     the health check
+//	health.go    whether the node takes its part: READY, and the health check
 //	clock.go     the boot-time clock
 //
 // # Keys
 //
 // In a shard's column family: 'u' + bucket + tag + id → epoch, LSN, name, email, group (msgpack array); "mc" + bucket → number of
 // users and LSN of the last write in it (varints; the highest of these LSNs is the shard's position), "mh" + epoch → LSN of its first write (big-endian), "mw" → the request ids that a snapshot brought.
-// Each batch carries, a shard, a LogData header with shard, epoch, first LSN, stamp
-// and the request id and outcome of each entry, then the puts and deletes, then the meta; users of a snapshot come without a header. In the column family raft: the council's log, hard state and snapshot. In the default
+// Each batch begins with a head (walscan.go: start, number, and how many parts of each shard) and carries, a shard, a LogData header with its version (3), shard, epoch, first LSN, stamp
+// and the request id, outcome and wall time of each entry, then the puts and deletes, then the meta; users of a snapshot come without a header.
+// A header or a folder of another version is refused by name; nothing is converted when a folder is opened. In the column family raft: the council's log, hard state and snapshot. In the default
 // column family: "facts", "life" (number of the last start).
 package main

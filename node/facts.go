@@ -5,9 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
+
+	"tandem/shard"
 )
 
 // Facts is what a data folder says about itself; it is written when the folder is first used and never changes.
@@ -22,9 +23,9 @@ type Facts struct {
 	Generation uint8 `json:"generation"`
 }
 
-// storeFormat is the version of keys and values in RocksDB. A folder of format 1, whose position and counts stand under other keys, becomes one of
-// format 2 when it is opened, so that no older program takes it for its own.
-const storeFormat = 2
+// storeFormat is the version of keys and values in RocksDB. A folder of another format is refused as it is: nothing is converted when it is opened, so that
+// the program that it belongs to can open it again.
+const storeFormat = 3
 
 const factsKey = "facts"
 
@@ -47,13 +48,12 @@ func claim(st Store, want Facts) (Facts, error) {
 		return have, fmt.Errorf("%w: its facts do not decode: %w", ErrFolder, err)
 	}
 	want.Store, want.Generation = have.Store, have.Generation
-	older := want
-	older.Format = 1
-	if have == older {
-		value, err = json.Marshal(want)
-		return want, errors.Join(err, putFact(st, factsKey, value))
-	}
-	if have != want {
+	switch {
+	case have.Format < want.Format:
+		return have, fmt.Errorf("%w: it is of format %d, which this program no longer reads (it reads format %d): open it with the older program that wrote it", ErrFolder, have.Format, want.Format)
+	case have.Format > want.Format:
+		return have, fmt.Errorf("%w: it is of format %d, and this program is too old to read that (it reads format %d): open it with the newer program that wrote it", ErrFolder, have.Format, want.Format)
+	case have != want:
 		return have, fmt.Errorf("%w: it was made as node %s of %d in cluster %s with %d shards (format %d), and cannot be started as node %s of %d in cluster %s with %d shards (format %d)",
 			ErrFolder, have.Node, have.Nodes, have.Cluster, have.Shards, have.Format, want.Node, want.Nodes, want.Cluster, want.Shards, want.Format)
 	}
@@ -66,18 +66,26 @@ func keepFacts(st Store, facts Facts) error {
 	return errors.Join(err, putFact(st, factsKey, value))
 }
 
-// lifeKey is the key of the number of the last start, 8 bytes.
-const lifeKey = "life"
+// startKey is the key of the number of the last start, 8 bytes.
+const startKey = "start"
 
-// countLife returns the number of this start of the store, greater than that of any before: the time, unless the clock was set back.
-func countLife(st Store) (int64, error) {
-	value, err := getFact(st, lifeKey)
+// countStart returns the number of this start of the store, one more than that of the last, stored before anything is said, with the process's own random number:
+// together they tell it from processes that ran, or run, on copies of the folder (rule R23).
+func countStart(st Store, nonce uint64) (shard.Start, error) {
+	value, err := getFact(st, startKey)
 	if err != nil {
-		return 0, err
+		return shard.Start{}, err
 	}
-	life := time.Now().UnixNano()
-	if len(value) == 8 {
-		life = max(life, int64(binary.BigEndian.Uint64(value))+2) // what comes after a good-bye is one more
+	start := shard.Start{Number: 1, Nonce: nonce}
+	switch len(value) {
+	case 0:
+	case 8:
+		start.Number += binary.BigEndian.Uint64(value)
+	default:
+		return start, fmt.Errorf("%w: the number of its last start has %d bytes, expected 8", ErrFolder, len(value))
 	}
-	return life, putFact(st, lifeKey, binary.BigEndian.AppendUint64(nil, uint64(life)))
+	if err = putFact(st, startKey, binary.BigEndian.AppendUint64(nil, start.Number)); err == nil {
+		err = settleFacts(st) // a log that is damaged must not make this store look like an old copy
+	}
+	return start, err
 }

@@ -50,7 +50,7 @@ func greeting(room *Room) shard.Greeting {
 	at := <-room.Origin
 	room.Origin <- at
 	g := room.Mine
-	g.Incarnation, g.Born, g.Member, g.Start = at.Incarnation, at.Born, room.Member, uint64(room.Life)
+	g.Incarnation, g.Born, g.Member, g.Start = at.Incarnation, at.Born, room.Member, room.Start.Number
 	return g
 }
 

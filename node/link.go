@@ -51,6 +51,7 @@ func runLink(room *Room, peer int, shards []int) {
 		if c.late != nil {
 			go endWhen(c.late, over, c.raw)
 		}
+		greetCouncil(room, peer, c.known)
 		room.Links[peer].Echoes <- echo{Kind: streamBegins, Stream: stream, Offset: c.offset}
 		notify(room, shards, shard.Event{Kind: shard.StreamUp, Stream: stream, Version: c.codec.Version()})
 		gone := make(chan error, 1)
@@ -62,6 +63,7 @@ func runLink(room *Room, peer int, shards []int) {
 		close(over)
 		room.Log.Warn("the connection to a node broke", "peer", room.Members[peer].Name, "stream", stream, "error", err)
 		room.Links[peer].Echoes <- echo{Kind: streamOver}
+		room.Council.Greets <- greeted{Node: peer}
 		if pact := room.Pacts[peer]; pact != nil {
 			pact.In <- pactNote{Event: shard.PactEvent{Kind: shard.LinkBroke}}
 		}
@@ -73,6 +75,14 @@ func runLink(room *Room, peer int, shards []int) {
 		time.Sleep(pause)
 		pause = min(2*pause, redialMost)
 	}
+}
+
+// greetCouncil tells the council that a connection to a peer stands, which knows that start of this store. What waits from before was made without that, and is dropped.
+func greetCouncil(room *Room, peer int, known shard.Start) {
+	for mail := room.Council.Out[peer]; len(mail) > 0; {
+		<-mail
+	}
+	room.Council.Greets <- greeted{peer, known, true}
 }
 
 // notify gives a copy of the event to the replicas of the shards.
@@ -90,6 +100,7 @@ type call struct {
 	in     *bufio.Reader
 	codec  wire.Codec     // of the version that was agreed on
 	theirs shard.Greeting // what the peer said
+	known  shard.Start    // the newest start of this store that the peer knows
 	offset int64          // at least so many ns is the peer's clock ahead of ours
 	err    error
 	late   <-chan struct{} // closed when this node knows what it could not say when it greeted; nil if it said all
@@ -143,7 +154,7 @@ func dial(room *Room, peer int, out chan<- call) {
 		return
 	}
 	_ = raw.SetDeadline(time.Time{})
-	c := call{raw: raw, in: in, theirs: hearGreeting(m), offset: m.Clock - clock()}
+	c := call{raw: raw, in: in, theirs: hearGreeting(m), known: shard.Start(m.Known), offset: m.Clock - clock()}
 	c.codec, _ = codec.Agree(m.Greeting)
 	if len(mine.Born) == 0 {
 		c.late = at.Known

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -25,11 +26,8 @@ func main() {
 		runAccept(os.Args[2:])
 		return
 	}
-	config := Config{}
 	output := proc.Start("node")
-	kong.Parse(&config, kong.Name("node"), kong.DefaultEnvars("TANDEM"), kong.Writers(os.Stdout, output),
-		kong.Exit(func(code int) { proc.Exit(output, code) }),
-		kong.Description(nodeHelp))
+	config := settings(output, func(code int) { proc.Exit(output, code) })
 	if config.Health {
 		answer, err := askReady(config.Listen)
 		os.Exit(tellReady(answer, err, os.Stderr))
@@ -44,22 +42,21 @@ func main() {
 	steps := make(chan opened, 1)
 	go prepare(newRoom(config, shard.Layout{Nodes: len(members), Shards: config.Shards}, members, self, output, log), steps)
 	unready := <-steps
-	salvaged := make(chan struct{}, 1)
-	go salvage(unready.room, unready.err, salvaged)
-	<-salvaged
-	stop, waited := make(chan os.Signal, 1), make(chan error, 1)
-	go awaitDisk(unready.room, nil, unready.err, waited)
-	proc.StopIf(output, <-waited)
+	stop, passed := make(chan os.Signal, 1), make(chan struct{}, 1)
+	go salvage(unready.room, unready.err, passed)
+	<-passed
+	go passFault(unready.room, nil, unready.err, passed)
+	<-passed
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
 	go serve(unready, listener, steps)
 	select {
 	case why := <-stop: // nothing was promised yet
 		log.Info("stopping before the cluster was born", "signal", why.String())
 	case all := <-steps:
-		go salvage(unready.room, all.err, salvaged)
-		<-salvaged
-		go awaitDisk(unready.room, stop, all.err, waited)
-		proc.StopIf(output, <-waited)
+		go salvage(unready.room, all.err, passed)
+		<-passed
+		go passFault(unready.room, stop, all.err, passed)
+		<-passed
 		room, again := all.room, ""
 		log.Info("serving", "listen", listener.Addr(), "data", config.Data, "store", room.Facts.Store, "member", room.Member)
 		select {
@@ -67,6 +64,10 @@ func main() {
 			log.Info("stopping", "signal", why.String())
 		case again = <-room.Again:
 			log.Warn("starting anew", "reason", again)
+		case end := <-room.Ends:
+			proc.StopAs(output, end.Halt, exitVersion)
+			proc.StopIf(output, markVoid(config.Data, end.Old))
+			proc.StopIf(output, proc.StartAnew(output))
 		}
 		left := make(chan struct{})
 		go leave(room, left)
@@ -98,6 +99,26 @@ const garbagePercent = 400
 // heapMost is the heap in bytes, beside what --unread-mb allows, from which on garbage is collected as it comes.
 // GOMEMLIMIT in the environment overrides it.
 const heapMost = 256 << 20
+
+// exitVersion is the exit code of a node whose binary does not fit the cluster's version: to start it again is of no use before it is another binary.
+const exitVersion = 3
+
+// exitCode returns the exit code for what keeps a node from starting.
+func exitCode(err error) int {
+	if errors.Is(err, shard.ErrVersion) {
+		return exitVersion
+	}
+	return 1
+}
+
+// settings reads the flags and the environment.
+func settings(output proc.Output, exit func(code int)) Config {
+	config := Config{}
+	kong.Parse(&config, kong.Name("node"), kong.DefaultEnvars("TANDEM"), kong.Writers(os.Stdout, output),
+		kong.Exit(exit),
+		kong.Description(nodeHelp))
+	return config
+}
 
 // wrap says what could not be done, if err is one.
 func wrap(err error, what string) error {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -280,19 +281,25 @@ func TestFolderOfAnotherNodeIsRefused(t *testing.T) {
 	if again, err := claim(st, mine); err != nil || again != first {
 		t.Errorf("claimed again: %+v, %v", again, err)
 	}
-	older := first
-	older.Format = 1
-	value, err := json.Marshal(older)
+	for format, says := range map[int]string{storeFormat - 1: "no longer reads", storeFormat + 1: "too old to read"} { // it stays as it is
+		other := first
+		other.Format = format
+		value, err := json.Marshal(other)
+		if err = errors.Join(err, putFact(st, factsKey, value)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err = claim(st, mine); !errors.Is(err, ErrFolder) || !strings.Contains(err.Error(), says) {
+			t.Errorf("a folder of format %d: %v", format, err)
+		}
+		if kept, err := getFact(st, factsKey); err != nil || !bytes.Equal(kept, value) {
+			t.Errorf("a folder of format %d was changed: %s, %v", format, kept, err)
+		}
+	}
+	value, err := json.Marshal(first)
 	if err = errors.Join(err, putFact(st, factsKey, value)); err != nil {
 		t.Fatal(err)
 	}
-	if again, err := claim(st, mine); err != nil || again != first {
-		t.Errorf("a folder of format 1: %+v, %v", again, err)
-	}
-	if value, _ = getFact(st, factsKey); !strings.Contains(string(value), `"format":2`) {
-		t.Errorf("it stays one of format 1: %s", value)
-	}
-	for _, other := range []Facts{{storeFormat + 1, "test", "db-0", 3, 24, "", 0}, {storeFormat, "else", "db-0", 3, 24, "", 0}, {storeFormat, "test", "db-1", 3, 24, "", 0}, {storeFormat, "test", "db-0", 4, 24, "", 0}, {storeFormat, "test", "db-0", 3, 48, "", 0}} {
+	for _, other := range []Facts{{storeFormat, "else", "db-0", 3, 24, "", 0}, {storeFormat, "test", "db-1", 3, 24, "", 0}, {storeFormat, "test", "db-0", 4, 24, "", 0}, {storeFormat, "test", "db-0", 3, 48, "", 0}} {
 		if _, err := claim(st, other); err == nil || !strings.Contains(err.Error(), "was made as node db-0 of 3") {
 			t.Errorf("%+v: %v", other, err)
 		}

@@ -74,7 +74,7 @@ func fulfil(room *Room, peer int, conn *Conn, effects []shard.PactEffect) {
 		switch fx.Kind {
 		case shard.SendPing:
 			select {
-			case room.Links[peer].Urgent <- &wire.Message{Kind: wire.LeasePing, Life: fx.Life, At: fx.At, State: wireState(fx), Vows: wireVows(fx.Vows)}:
+			case room.Links[peer].Urgent <- &wire.Message{Kind: wire.LeasePing, Life: fx.Life, At: fx.At, State: wireState(fx), Vows: wireVows(fx.Vows), ShardEnds: wireEnds(fx.Ends)}:
 			default:
 			}
 			continue
@@ -87,6 +87,10 @@ func fulfil(room *Room, peer int, conn *Conn, effects []shard.PactEffect) {
 			case room.Council.Asks <- fx.Proposals:
 			default:
 			}
+			continue
+		case shard.Lacks:
+			room.Log.Error("this backup lacks writes that its leader has, so it does not take over: its data is older than what it acknowledged", "shard", fx.Shard, "leader", room.Members[peer].Name,
+				"epoch", fx.End.At.Epoch, "lsn", fx.End.At.LSN)
 			continue
 		case shard.TellView:
 			e.Kind, e.View, e.FreeFrom, e.Fresh = shard.ViewLearnt, fx.View, fx.FreeFrom, fx.Fresh
@@ -127,6 +131,22 @@ func takeVows(vows []wire.Vow) []shard.Vow {
 	list := make([]shard.Vow, len(vows))
 	for i, v := range vows {
 		list[i] = shard.Vow{Shard: int(v.Shard), Epoch: v.Epoch}
+	}
+	return list
+}
+
+func wireEnds(ends []shard.ShardEnd) []wire.ShardEnd {
+	list := make([]wire.ShardEnd, len(ends))
+	for i, e := range ends {
+		list[i] = wire.ShardEnd{Shard: uint64(e.Shard), Epoch: e.Epoch, Ends: e.At.Epoch, LSN: e.At.LSN}
+	}
+	return list
+}
+
+func takeEnds(ends []wire.ShardEnd) []shard.ShardEnd {
+	list := make([]shard.ShardEnd, len(ends))
+	for i, e := range ends {
+		list[i] = shard.ShardEnd{Shard: int(e.Shard), Epoch: e.Epoch, At: shard.Position{Epoch: e.Ends, LSN: e.LSN}}
 	}
 	return list
 }

@@ -76,7 +76,7 @@ func runReplicas(room *Room, desk *Desk, replicas []owned) {
 		case ask := <-desk.Opens:
 			events = showMoment(&replicas[at[ask.shard]], ask, events[:0])
 		}
-		now, err := clock(), error(nil)
+		now, wall, err := clock(), time.Now().UnixMilli(), error(nil)
 		for _, event := range events {
 			r := &replicas[at[event.Shard]]
 			r.served, r.codec = note(r, event)
@@ -88,7 +88,7 @@ func runReplicas(room *Room, desk *Desk, replicas []owned) {
 				event = &shard.Event{Kind: shard.DataLost, Shard: event.Shard, Reason: err.Error()}
 			}
 			noteLoss(room, r, event)
-			event.Now, event.Users = now, r.users
+			event.Now, event.Wall, event.Users = now, wall, r.users
 			r.state, effects = shard.Step(r.state, event, effects[:0])
 			for i := range effects {
 				fx := &effects[i]

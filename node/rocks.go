@@ -300,6 +300,14 @@ func writeBatch(st Store, data []byte) error {
 	return nil
 }
 
+// settleFacts moves what the default column family has in memory out of the write log, so that damage of the log does not touch it.
+func settleFacts(st Store) error {
+	if err := st.db.Flush(grocksdb.NewDefaultFlushOptions()); err != nil {
+		return fmt.Errorf("%w: %w", ErrStore, err)
+	}
+	return nil
+}
+
 // getFact reads a key of the default column family; nil where there is none.
 func getFact(st Store, key string) ([]byte, error) {
 	value, err := st.db.GetBytes(st.read, []byte(key))

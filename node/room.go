@@ -17,7 +17,7 @@ type Room struct {
 	Self     int
 	Facts    Facts
 	Member   uint64         // member id of this node's store
-	Life     int64          // this process: grows with every start of the store
+	Start    shard.Start    // this process
 	Mine     shard.Greeting // what this node says of itself, but for what changes; see greeting
 	Origin   chan origin    // a cell with the cluster that this store belongs to; see originIn
 	Ready    bool           // the loops run; until then only greetings are answered
@@ -47,6 +47,7 @@ type Room struct {
 	Refused  chan refusal
 	Refusals chan chan<- map[string]string // asks who is refused, and why
 	Again    chan string                   // why this process must start anew in place
+	Ends     chan ending                   // why it must end, or set its store aside: one place
 	Names    []proc.Names                  // by node: where it is dialled
 	Log      *slog.Logger
 	Output   proc.Output // where the log goes
@@ -71,7 +72,13 @@ func newRoom(c Config, l shard.Layout, members []Member, self int, output proc.O
 		Disk: make(chan []Part, 2*shard.MaxPending*l.Shards), Pulse: make(chan beat, 64), Index: make(chan indexNote, 1<<10), Lookups: make(chan indexAsk),
 		Watch: make(chan watcher, 64), Scans: make(chan struct{}, scansAtOnce),
 		Pages: make(chan struct{}, max(1, c.UnreadMB<<19/pageMost)), Unread: make(chan struct{}, max(1, c.UnreadMB<<19/unreadUnit)), Texts: make(chan struct{}, textsAtOnce), Census: make(chan chan<- census), Doors: make(chan door, 64), Again: make(chan string, 1), Synced: make(chan shard.BatchHead, 1),
-		Damage: make(chan damageNote, 64), Lacks: lacking, Opened: make(chan struct{})}
+		Damage: make(chan damageNote, 64), Ends: make(chan ending, 1), Lacks: lacking, Opened: make(chan struct{})}
+}
+
+// ending is why this process may go on no more: its binary is of no use here (Halt: ErrVersion), or its store is an old copy (Old: ErrOldCopy), and another takes
+// its place.
+type ending struct {
+	Halt, Old error
 }
 
 // Desk is where a loop of replicas is reached.

@@ -93,8 +93,6 @@ func noteMeta(s snapshot, key, value []byte) snapshot {
 	case name == metaBucket:
 		_, lsn, _ := readBucket(value)
 		s.last = max(s.last, lsn)
-	case name == oldPosition && len(value) == 16:
-		s.last = max(s.last, binary.BigEndian.Uint64(value[8:]))
 	case name == metaEpoch && len(key) == 10 && len(value) == 8:
 		s.history = append(s.history, shard.Position{Epoch: binary.BigEndian.Uint64(key[2:]), LSN: binary.BigEndian.Uint64(value)})
 	}
@@ -130,7 +128,7 @@ func windowOf(state *shard.Replica) []shard.Entry {
 	entries := make([]shard.Entry, 0, len(state.Window))
 	for request, done := range state.Window {
 		r := &done.Reply.Record
-		entries = append(entries, shard.Entry{Request: request, Result: done.Reply.Result, ID: r.ID, Name: r.Name, Email: r.Email, Group: r.Group, Epoch: r.Epoch, LSN: done.LSN})
+		entries = append(entries, shard.Entry{Request: request, Result: done.Reply.Result, ID: r.ID, Name: r.Name, Email: r.Email, Group: r.Group, Epoch: r.Epoch, LSN: done.LSN, Wall: done.Wall})
 	}
 	slices.SortFunc(entries, func(a, b shard.Entry) int { return cmp.Compare(a.LSN, b.LSN) })
 	return entries

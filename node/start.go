@@ -36,7 +36,7 @@ type starting struct {
 }
 
 // openingStages bring a node from its settings to a store that is its own, in which what is damaged is known.
-var openingStages = [...]func(starting) starting{readFolder, judgeLog, openFolder, voidPromise, claimFolder, settleDamage, loadRaft}
+var openingStages = [...]func(starting) starting{readFolder, refuseVoid, judgeLog, openFolder, voidPromise, claimFolder, settleDamage, loadRaft}
 
 // prepare opens the data folder and checks that it is this node's. The room is not ready: nothing but greetings is answered.
 func prepare(room *Room, out chan<- opened) {
@@ -61,7 +61,7 @@ func prepare(room *Room, out chan<- opened) {
 		room.Names = append(room.Names, names)
 		go proc.RunNames(names)
 	}
-	w := written{start: uint64(room.Life), held: s.held, totals: make([]uint64, shard.RaftPart+1)}
+	w := written{start: room.Start.Number, held: s.held, totals: make([]uint64, shard.RaftPart+1)}
 	out <- opened{room: room, saved: s.saved, written: w, err: s.err}
 }
 
@@ -75,7 +75,7 @@ func claimFolder(s starting) starting {
 		room.Store, err = addFamilies(room.Store, s.held)
 	}
 	if err == nil {
-		room.Life, err = countLife(room.Store)
+		room.Start, err = countStart(room.Store, room.Mine.Nonce)
 	}
 	if err == nil {
 		room.Member, err = memberID(room.Self, room.Facts)
@@ -109,7 +109,11 @@ func loadRaft(s starting) starting {
 	room, reason := s.room, s.room.Marks[shard.RaftPart].Reason
 	saved, err := readFacts(room.Store)
 	if err == nil && len(saved) > 0 {
-		_, err = shard.LoadCouncil(room.Member, room.Layout, shard.DefaultTiming, saved, clock())
+		_, err = shard.LoadCouncil(processOf(room), room.Layout, shard.DefaultTiming, saved, clock())
+	}
+	if errors.Is(err, shard.ErrVersion) { // nothing is damaged
+		s.err = err
+		return s
 	}
 	if isTrouble(err) {
 		s.err = err
@@ -143,11 +147,12 @@ func loadRaft(s starting) starting {
 // startAgainAfter is how long a start waits that its disk did not let go on.
 const startAgainAfter = time.Second
 
-// awaitDisk returns what went wrong at a start, nil if nothing did. What the disk did not do is no reason to end: the start begins anew in place, after a while, until the
-// disk does it, or until this process is told to stop. Whoever watches sees a node that is not ready.
-func awaitDisk(room *Room, stop <-chan os.Signal, cause error, out chan<- error) {
+// passFault is passed by a start in which nothing went wrong; else it ends this process with the reason. What the disk did not do is no reason to end: the start begins
+// anew in place, after a while, until the disk does it, or until this process is told to stop. Whoever watches sees a node that is not ready.
+func passFault(room *Room, stop <-chan os.Signal, cause error, passed chan<- struct{}) {
 	if !isTrouble(cause) {
-		out <- cause
+		proc.StopAs(room.Output, cause, exitCode(cause))
+		passed <- struct{}{}
 		return
 	}
 	room.Log.Error("the disk does not let this node start; trying again until it does", "error", cause)
@@ -156,7 +161,7 @@ func awaitDisk(room *Room, stop <-chan os.Signal, cause error, out chan<- error)
 		room.Log.Info("stopping before the disk was well", "signal", why.String())
 		proc.Exit(room.Output, 0)
 	case <-time.After(startAgainAfter):
-		out <- proc.StartAnew(room.Output)
+		proc.StopIf(room.Output, proc.StartAnew(room.Output))
 	}
 }
 
@@ -199,7 +204,7 @@ func serve(begun opened, listener net.Listener, out chan<- opened) {
 // is to join. The loops that are told of the views are one for each node, one for the gateways and one for the write log.
 func open(unready *Room, saved []shard.Fact, w written, out chan<- opened) {
 	room, steps := *unready, make(chan opened, 1)
-	council, err := shard.LoadCouncil(room.Member, room.Layout, shard.DefaultTiming, saved, clock())
+	council, err := shard.LoadCouncil(processOf(&room), room.Layout, shard.DefaultTiming, saved, clock())
 	if err != nil {
 		out <- opened{err: err}
 		return
@@ -226,7 +231,7 @@ func start(all opened, done chan<- opened) {
 	for range loops {
 		room.Loops = append(room.Loops, &Desk{In: make(chan []*shard.Event, deskQueue), Stored: make(chan []mark, 1), Sick: make(chan string, 1), Inspect: make(chan chan<- []Inspection), Opens: make(chan scanAsk)})
 	}
-	shared := make([][]int, room.Layout.Nodes)
+	shared, ends := make([][]int, room.Layout.Nodes), make([]shard.Position, room.Layout.Shards)
 	shares := make([][]owned, loops)
 	for i, s := range heldBy(room.Layout, room.Self) {
 		peer := peerOf(room.Layout, s, room.Self)
@@ -235,6 +240,7 @@ func start(all opened, done chan<- opened) {
 		at := &all.loaded[s]
 		state := shard.NewReplica(s, room.Self, room.Members[peer].Name, at.Last, at.History, at.Log, clock())
 		r := owned{state: state, store: room.Store, peer: peer, codec: wire.NewCodec(), counts: at.Counts, users: total(at.Counts), epoch: newestEpoch(at.History)}
+		ends[s] = shard.Position{Epoch: r.epoch, LSN: at.Last}
 		shares[i%loops] = append(shares[i%loops], r)
 		if at.Damage != "" {
 			room.Desks[s].In <- []*shard.Event{{Kind: shard.DataLost, Shard: s, Reason: at.Damage}}
@@ -265,7 +271,7 @@ func start(all opened, done chan<- opened) {
 	}
 	for peer := range room.Members {
 		if room.Pacts[peer] != nil {
-			go runPact(room, peer, shard.NewPact(room.Layout, room.Self, peer, shared[peer], room.Life, clock(), timingOf(room.Config)))
+			go runPact(room, peer, shard.NewPact(room.Layout, room.Self, peer, shared[peer], ends, 2*int64(room.Start.Number), clock(), timingOf(room.Config)))
 		}
 		if peer != room.Self {
 			go runRelay(room, peer)
@@ -275,6 +281,11 @@ func start(all opened, done chan<- opened) {
 	}
 	go runCouncil(room, room.Council)
 	done <- all
+}
+
+// processOf is this process as the council has it.
+func processOf(room *Room) shard.Process {
+	return shard.Process{Member: room.Member, Start: room.Start, Least: wire.Least, Most: wire.Most, Rules: shard.EntryRules}
 }
 
 // newestEpoch returns the last epoch of a history that has writes, 0 if none has.

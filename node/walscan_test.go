@@ -81,12 +81,12 @@ func TestACutLogIsNoDamage(t *testing.T) {
 	}
 	for size := 0; size <= len(file); size += 1 + size%53 + len(file)/800 {
 		pieces := piecesOf(scanLog(file[:size]))
-		v := shard.JudgeLog(pieces, heldBy(testLayout, 0), shard.BatchHead{})
+		v := shard.JudgeLog(pieces, heldBy(testLayout, 0), shard.LogKnown{SameBoot: true})
 		if v.End == shard.DamagedEnd {
 			t.Fatalf("cut at %d of %d: %+v", size, len(file), v)
 		}
 		if n := len(applied(file[:size])); n < len(parts) && n > 0 {
-			v = shard.JudgeLog(pieces, heldBy(testLayout, 0), shard.BatchHead{Start: 1, Number: uint64(n) + 1})
+			v = shard.JudgeLog(pieces, heldBy(testLayout, 0), shard.LogKnown{Synced: shard.BatchHead{Start: 1, Number: uint64(n) + 1}})
 			if v.End != shard.DamagedEnd || len(v.Lost) != len(heldBy(testLayout, 0))+1 {
 				t.Fatalf("cut at %d, behind batch %d, though the next one is known to be synced: %+v", size, n, v)
 			}
@@ -104,7 +104,7 @@ func TestAFlippedBitInTheLogIsDamage(t *testing.T) {
 		bad := slices.Clone(file)
 		bad[at] ^= 1 << (at % 8)
 		left := applied(bad)
-		v := shard.JudgeLog(piecesOf(scanLog(bad)), held, shard.BatchHead{})
+		v := shard.JudgeLog(piecesOf(scanLog(bad)), held, shard.LogKnown{})
 		hurt := []int{}
 		for number, shards := range parts {
 			if !slices.Contains(left, number) {
@@ -113,8 +113,9 @@ func TestAFlippedBitInTheLogIsDamage(t *testing.T) {
 		}
 		flips++
 		if len(left) == len(parts)-1 && !slices.Contains(left, last) {
-			if v.End == shard.CleanEnd {
-				t.Fatalf("bit %d of byte %d, in the last batch: %+v", at%8, at, v)
+			same := shard.JudgeLog(piecesOf(scanLog(bad)), held, shard.LogKnown{SameBoot: true})
+			if v.End == shard.CleanEnd || same.End == shard.CleanEnd {
+				t.Fatalf("bit %d of byte %d, in the last batch: %+v, %+v", at%8, at, v, same)
 			}
 			continue
 		}
@@ -155,7 +156,7 @@ func TestRocksDBAppliesWhatTheJudgeSays(t *testing.T) {
 		if err = errors.Join(err, os.WriteFile(filepath.Join(c.Data, logName(numbers[0])), bad, 0o644)); err != nil {
 			t.Fatal(err)
 		}
-		v := shard.JudgeLog(piecesOf(scanLog(bad)), held, shard.BatchHead{})
+		v := shard.JudgeLog(piecesOf(scanLog(bad)), held, shard.LogKnown{})
 		st, err := openStore(c, shard.OpenTry{Log: v.End}, false, false)
 		if err != nil {
 			t.Fatalf("byte %d: %+v: %v", at, v, err)

@@ -28,6 +28,11 @@ func takeEntries(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 	switch {
 	case e.Caller != r.Upstream || e.Epoch < r.UpstreamEpoch || !r.Known || r.View.Leader == r.Self || r.Filling:
 		return r, out
+	case !r.Compared:
+		r.Compared = true
+		out = append(out, Effect{Kind: Compared, Epoch: r.View.Epoch})
+	}
+	switch {
 	case e.Kind == LeaderTold:
 		r.LeaderApplied = max(r.LeaderApplied, e.LSN)
 		return r, out
@@ -48,8 +53,7 @@ func takeEntries(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 		if h := len(r.History); h == 0 || r.History[h-1].Epoch < n.Epoch {
 			r.History = append(r.History, Position{n.Epoch, n.LSN})
 		}
-		reply := Reply{Result: n.Result, Touched: 2, Record: Record{n.ID, n.Name, n.Email, n.Group, n.Epoch, n.LSN}}
-		r.Window[n.Request] = Done{n.LSN, reply}
+		r.Window[n.Request] = Done{n.LSN, Reply{Result: n.Result, Touched: 2, Record: Record{n.ID, n.Name, n.Email, n.Group, n.Epoch, n.LSN}}, n.Wall}
 		r.Order = append(r.Order, Expiry{e.Now + RememberFor, n.Request})
 	}
 	r.LeaderApplied = max(r.LeaderApplied, e.Applied)
@@ -92,7 +96,7 @@ func fill(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 	}
 	for i := range r.Filled {
 		n := &r.Filled[i]
-		r.Window[n.Request] = Done{n.LSN, Reply{Result: n.Result, Touched: 2, Record: Record{n.ID, n.Name, n.Email, n.Group, n.Epoch, n.LSN}}}
+		r.Window[n.Request] = Done{n.LSN, Reply{Result: n.Result, Touched: 2, Record: Record{n.ID, n.Name, n.Email, n.Group, n.Epoch, n.LSN}}, n.Wall}
 		r.Order = append(r.Order, Expiry{e.Now + RememberFor, n.Request})
 	}
 	r.Handed, r.History = e.LSN, e.History

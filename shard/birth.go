@@ -15,7 +15,8 @@ import (
 // Born returns the saved state that a cluster begins with: a snapshot with the birth view of every shard and members, by node, as
 // voters. It is the same on every node, so each makes it by itself.
 func Born(l Layout, members []uint64) []Fact {
-	book := Book{Index: 1, Members: slices.Clone(members), Views: make([]View, l.Shards)}
+	book := Book{Index: 1, Version: BirthVersion, Incarnation: Incarnation(members), Members: slices.Clone(members),
+		Starts: make([]Start, len(members)), Speaks: make([]uint64, len(members)), Views: make([]View, l.Shards)}
 	for s := range book.Views {
 		book.Views[s] = BirthView(l, s)
 	}
@@ -80,34 +81,18 @@ func DecideBirth(l Layout, self uint64, heard []Greeting) Birth {
 	return Birth{Members: members}
 }
 
-// LoadCouncil rebuilds the council of member self from its saved state, whose facts are in any order. Without facts it is the council
-// of a new store: it takes what it is sent and neither votes nor stands until it is a member. Errors: ErrCouncil, ErrBook.
-func LoadCouncil(self uint64, l Layout, t Timing, facts []Fact, now int64) (Council, error) {
-	c := Council{Self: self, Node: int(self&memberNodes) - 1, Layout: l, Timing: t, Log: raft.NewMemoryStorage(), Conf: &raftpb.ConfState{}, last: -1, heard: now, ticked: now, barrier: packNumbers([]uint64{self, uint64(now)}), Fresh: true,
-		seen: make([]int64, l.Nodes), hard: &raftpb.HardState{}}
-	snapshot, entries := &raftpb.Snapshot{}, []*raftpb.Entry{}
-	for _, f := range facts {
-		var err error
-		switch {
-		case f.Key == keySnapshot:
-			err = proto.Unmarshal(f.Value, snapshot)
-		case f.Key == keyHard:
-			err = proto.Unmarshal(f.Value, c.hard)
-		case len(f.Key) == len(keyEntry)+8 && f.Key[:len(keyEntry)] == keyEntry:
-			entry := &raftpb.Entry{}
-			err = proto.Unmarshal(f.Value, entry)
-			if index := binary.BigEndian.Uint64([]byte(f.Key[len(keyEntry):])); err == nil && entry.GetIndex() != index {
-				err = fmt.Errorf("entry %d is stored as %d", entry.GetIndex(), index)
-			}
-			entries = append(entries, entry)
-		default:
-			err = fmt.Errorf("unknown key %q", f.Key)
-		}
-		if err != nil {
-			return c, fmt.Errorf("%w: %w", ErrCouncil, err)
-		}
+// LoadCouncil rebuilds the council of a store from its saved state, whose facts are in any order, for a process of it. Without facts it is the council
+// of a new store: it takes what it is sent and neither votes nor stands until it is a member. Errors: ErrCouncil, ErrBook; ErrVersion if this binary cannot
+// read what was decided, or what is in force.
+func LoadCouncil(mine Process, l Layout, t Timing, facts []Fact, now int64) (Council, error) {
+	c := Council{Self: mine.Member, Mine: mine, Node: int(mine.Member&memberNodes) - 1, Layout: l, Timing: t, Log: raft.NewMemoryStorage(), Conf: &raftpb.ConfState{}, last: -1, heard: now, ticked: now, Fresh: true,
+		seen: make([]int64, l.Nodes), greeted: make([]bool, l.Nodes), Heard: make([]Start, l.Nodes)}
+	c.start = packNumbers(entryNumbers(EntryStart, mine.Member, mine.Start.Number, mine.Start.Nonce, mine.Most))
+	snapshot, hard, entries, err := openFacts(facts)
+	if err != nil {
+		return c, fmt.Errorf("%w: %w", ErrCouncil, err)
 	}
-	slices.SortFunc(entries, func(a, b *raftpb.Entry) int { return int(int64(a.GetIndex() - b.GetIndex())) })
+	c.hard = hard
 	c.since = snapshot.GetMetadata().GetIndex()
 	c.low, c.high = c.since+1, c.since
 	for i, entry := range entries {
@@ -121,11 +106,8 @@ func LoadCouncil(self uint64, l Layout, t Timing, facts []Fact, now int64) (Coun
 		return c, fmt.Errorf("%w: snapshot at %d, log up to %d, commit %d", ErrCouncil, c.since, c.high, commit)
 	}
 	if c.since > 0 {
-		numbers, err := unpackNumbers(snapshot.GetData())
-		if err == nil {
-			c.Book, err = bookOf(numbers, l)
-		}
-		if err == nil {
+		book, err := readBook(snapshot.GetData(), l)
+		if c.Book = book; err == nil {
 			err = c.Log.ApplySnapshot(snapshot)
 		}
 		if err != nil {
@@ -133,11 +115,47 @@ func LoadCouncil(self uint64, l Layout, t Timing, facts []Fact, now int64) (Coun
 		}
 		c.Conf = snapshot.GetMetadata().GetConfState()
 	}
+	for _, entry := range entries { // what was committed is looked at before anything is said: a binary that cannot read it is of no use
+		if _, err := follow(mine.Rules, c.Book, entry.GetData()); err != nil && entry.GetIndex() <= commit && entry.GetType() == raftpb.EntryNormal && len(entry.GetData()) > 0 {
+			return c, err
+		}
+	}
+	if _, said := judge(c, nil, nil); len(said) > 0 && said[0].Kind == Halt {
+		return c, fmt.Errorf("%w: %s", ErrVersion, said[0].Text)
+	}
 	_ = c.Log.Append(entries)
 	_ = c.Log.SetHardState(c.hard)
-	node, err := raft.NewRawNode(&raft.Config{ID: self, ElectionTick: electionTicks, HeartbeatTick: 1, Storage: c.Log, Applied: c.since, AsyncStorageWrites: true,
+	node, err := raft.NewRawNode(&raft.Config{ID: mine.Member, ElectionTick: electionTicks, HeartbeatTick: 1, Storage: c.Log, Applied: c.since, AsyncStorageWrites: true,
 		MaxSizePerMsg: messageBytes, MaxUncommittedEntriesSize: openBytes, MaxInflightMsgs: mostInflight, CheckQuorum: true, PreVote: true,
 		Logger: &raft.DefaultLogger{Logger: log.New(io.Discard, "", 0)}})
 	c.Raft = node
 	return c, err
+}
+
+// openFacts reads saved state: the snapshot, the hard state, and the entries of the log in order.
+func openFacts(facts []Fact) (*raftpb.Snapshot, *raftpb.HardState, []*raftpb.Entry, error) {
+	snapshot, hard, entries := &raftpb.Snapshot{}, &raftpb.HardState{}, []*raftpb.Entry{}
+	for _, f := range facts {
+		var err error
+		switch {
+		case f.Key == keySnapshot:
+			err = proto.Unmarshal(f.Value, snapshot)
+		case f.Key == keyHard:
+			err = proto.Unmarshal(f.Value, hard)
+		case len(f.Key) == len(keyEntry)+8 && f.Key[:len(keyEntry)] == keyEntry:
+			entry := &raftpb.Entry{}
+			err = proto.Unmarshal(f.Value, entry)
+			if index := binary.BigEndian.Uint64([]byte(f.Key[len(keyEntry):])); err == nil && entry.GetIndex() != index {
+				err = fmt.Errorf("entry %d is stored as %d", entry.GetIndex(), index)
+			}
+			entries = append(entries, entry)
+		default:
+			err = fmt.Errorf("unknown key %q", f.Key)
+		}
+		if err != nil {
+			return nil, nil, nil, err
+		}
+	}
+	slices.SortFunc(entries, func(a, b *raftpb.Entry) int { return int(int64(a.GetIndex() - b.GetIndex())) })
+	return snapshot, hard, entries, nil
 }

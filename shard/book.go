@@ -2,6 +2,7 @@ package shard
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,10 +13,14 @@ import (
 // Book is what the nodes agree on: the view of each shard and the store that each node has. It is the state of the Raft log
 // after the entry Index; equal indexes mean equal books on all nodes. A Book that was given away never changes.
 type Book struct {
-	Index   uint64
-	Views   []View   // by shard
-	Members []uint64 // by node: the member id of its store
-	Gone    []uint64 // member ids that another took the place of, oldest first; they never come back
+	Index       uint64
+	Version     uint64   // in force: what nodes write, to each other and to their disks
+	Incarnation [16]byte // of the cluster
+	Views       []View   // by shard
+	Members     []uint64 // by node: the member id of its store
+	Starts      []Start  // by node: the newest start of its store; zero before its first
+	Speaks      []uint64 // by node: the newest version that the binary of that start speaks
+	Gone        []uint64 // member ids that another took the place of, oldest first; they never come back
 }
 
 // Proposal asks for a new view of one shard. It is done if the shard's epoch is still Epoch when its turn comes, and else it is
@@ -30,7 +35,7 @@ type Proposal struct {
 var ErrBook = errors.New("unknown council record")
 
 // bookFormat is the version of a packed book.
-const bookFormat = 1
+const bookFormat = 2
 
 // A member id holds the start of the store id, then, a byte each, how often the store has joined Raft anew and the node's number plus one.
 const (
@@ -90,26 +95,6 @@ func packNumbers(numbers []uint64) []byte {
 	return b.Bytes()
 }
 
-// unpackNumbers is the inverse of packNumbers. Error: ErrBook.
-func unpackNumbers(data []byte) ([]uint64, error) {
-	rest := bytes.NewReader(data)
-	d := msgpack.NewDecoder(rest)
-	length, err := d.DecodeArrayLen()
-	if err != nil || length < 0 || length > len(data) {
-		return nil, fmt.Errorf("%w: expected an array of numbers within %d bytes", ErrBook, len(data))
-	}
-	numbers := make([]uint64, length)
-	for i := range numbers {
-		if numbers[i], err = d.DecodeUint64(); err != nil {
-			return nil, fmt.Errorf("%w: number %d of %d: %w", ErrBook, i, length, err)
-		}
-	}
-	if rest.Len() > 0 {
-		return nil, fmt.Errorf("%w: %d bytes follow the array", ErrBook, rest.Len())
-	}
-	return numbers, nil
-}
-
 // proposalFields is how many numbers a proposal is: shard, epoch, and the view's epoch, leader, backup, in sync.
 const proposalFields = 6
 
@@ -139,10 +124,16 @@ func proposalsOf(numbers []uint64) ([]Proposal, error) {
 	return proposals, nil
 }
 
-// bookNumbers is a book as numbers: format, index, how many members, views and gone, then these.
+// bookNumbers is a book as numbers: format, index, version, the halves of the incarnation, how many members, views and gone; then members, the starts'
+// numbers and nonces in turn, what is spoken, gone, and the views.
 func bookNumbers(b Book) []uint64 {
-	numbers := []uint64{bookFormat, b.Index, uint64(len(b.Members)), uint64(len(b.Views)), uint64(len(b.Gone))}
-	numbers = append(append(numbers, b.Members...), b.Gone...)
+	numbers := []uint64{bookFormat, b.Index, b.Version, binary.BigEndian.Uint64(b.Incarnation[:8]), binary.BigEndian.Uint64(b.Incarnation[8:]),
+		uint64(len(b.Members)), uint64(len(b.Views)), uint64(len(b.Gone))}
+	numbers = append(numbers, b.Members...)
+	for _, s := range b.Starts {
+		numbers = append(numbers, s.Number, s.Nonce)
+	}
+	numbers = append(append(numbers, b.Speaks...), b.Gone...)
 	for _, v := range b.Views {
 		inSync := uint64(0)
 		if v.InSync {
@@ -153,22 +144,38 @@ func bookNumbers(b Book) []uint64 {
 	return numbers
 }
 
-// bookOf is the inverse of bookNumbers, for a cluster of layout l. Error: ErrBook.
-func bookOf(numbers []uint64, l Layout) (Book, error) {
-	const head = 5
+// readBook reads a book that was packed as its numbers, for a cluster of layout l. Errors: ErrBook; ErrVersion besides it for a book of a later format.
+func readBook(data []byte, l Layout) (Book, error) {
+	const head = 8
+	numbers, behind := []uint64{}, bytes.NewReader(data)
+	if err := msgpack.NewDecoder(behind).Decode(&numbers); err != nil || behind.Len() > 0 {
+		return Book{}, fmt.Errorf("%w: expected an array of numbers within %d bytes, found %d bytes behind it: %w", ErrBook, len(data), behind.Len(), err)
+	}
+	if len(numbers) > 0 && numbers[0] > bookFormat {
+		return Book{}, fmt.Errorf("%w: %w: this binary is older than the cluster: a book of format %d, and it reads format %d", ErrVersion, ErrBook, numbers[0], bookFormat)
+	}
 	if len(numbers) < head || numbers[0] != bookFormat {
 		return Book{}, fmt.Errorf("%w: expected a book of format %d", ErrBook, bookFormat)
 	}
-	members, views, gone := numbers[2], numbers[3], numbers[4]
+	members, views, gone := numbers[5], numbers[6], numbers[7]
 	if members != uint64(l.Nodes) || views != uint64(l.Shards) {
 		return Book{}, fmt.Errorf("%w: a book of %d nodes and %d shards, expected %d and %d", ErrBook, members, views, l.Nodes, l.Shards)
 	}
-	if gone > uint64(len(numbers)) || uint64(len(numbers)) != head+members+gone+4*views {
+	if gone > uint64(len(numbers)) || uint64(len(numbers)) != head+4*members+gone+4*views {
 		return Book{}, fmt.Errorf("%w: a book of %d numbers with %d stores gone", ErrBook, len(numbers), gone)
 	}
-	b := Book{Index: numbers[1], Members: numbers[head : head+members], Gone: numbers[head+members : head+members+gone], Views: make([]View, views)}
+	b := Book{Index: numbers[1], Version: numbers[2], Views: make([]View, views), Starts: make([]Start, members)}
+	binary.BigEndian.PutUint64(b.Incarnation[:8], numbers[3])
+	binary.BigEndian.PutUint64(b.Incarnation[8:], numbers[4])
+	rest := numbers[head:]
+	b.Members, rest = rest[:members:members], rest[members:]
+	for i := range b.Starts {
+		b.Starts[i] = Start{rest[2*i], rest[2*i+1]}
+	}
+	rest = rest[2*members:]
+	b.Speaks, b.Gone, rest = rest[:members:members], rest[members:members+gone:members+gone], rest[members+gone:]
 	for i := range b.Views {
-		n := numbers[head+members+gone+4*uint64(i):]
+		n := rest[4*i:]
 		b.Views[i] = View{n[0], int(n[1]), int(n[2]), n[3] == 1}
 	}
 	return b, nil

@@ -1,8 +1,8 @@
 package shard
 
 import (
-	"bytes"
 	"errors"
+	"fmt"
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
@@ -11,15 +11,16 @@ import (
 // Timing holds the times of the agreement in ns. Raft's own election timeouts are random and too long for the budget of a
 // request, so raft is not ticked unless it leads, and silence is counted here.
 type Timing struct {
-	Forget   int64 // silence of the leader after which this node may vote for another
-	Campaign int64 // silence after which the first node in rank stands for leader
-	Rank     int64 // and how much later each further node in rank
-	Absent   int64 // silence of a member after which another store may take its place
-	Gap      int64 // two ticks further apart mean that this process was paused: silence is counted anew
+	Forget     int64 // silence of the leader after which this node may vote for another
+	Campaign   int64 // silence after which the first node in rank stands for leader
+	Rank       int64 // and how much later each further node in rank
+	Absent     int64 // silence of a member after which another store may take its place
+	Gap        int64 // two ticks further apart mean that this process was paused: silence is counted anew
+	RaiseAfter int64 // for how long all members must have spoken the next version before it is put in force; until then any may go back to its old binary
 }
 
 // DefaultTiming suits a network of a few ms.
-var DefaultTiming = Timing{Forget: 50e6, Campaign: 60e6, Rank: 25e6, Absent: 500e6, Gap: 50e6}
+var DefaultTiming = Timing{Forget: 50e6, Campaign: 60e6, Rank: 25e6, Absent: 500e6, Gap: 50e6, RaiseAfter: 600e9}
 
 // ErrCouncil is the class of saved state that a council cannot start from.
 var ErrCouncil = errors.New("damaged council state")
@@ -44,7 +45,7 @@ const (
 	compactEvery  = 512       // entries between two snapshots
 	keepEntries   = 64        // entries kept below a snapshot, so that a node a little behind needs none
 	changeEvery   = 100e6     // ns between two changes of membership that one leader proposes
-	barrierEvery  = 30e6      // ns between two askings for a barrier
+	startEvery    = 30e6      // ns between two proposals of this process's start
 	retrySnapshot = 200e6     // ns after which a snapshot that was sent is taken as lost
 	messageBytes  = 256 << 10 // of entries in one message
 	openBytes     = 1 << 20   // of entries that are proposed and not committed
@@ -57,10 +58,20 @@ type waiting struct {
 	then  []*raftpb.Message
 }
 
+// Process is a process of a node's store, as it says of itself, and what its binary can do: it speaks the versions Least to Most of the cluster, and knows the
+// kinds of entry in Rules.
+type Process struct {
+	Member      uint64
+	Start       Start
+	Least, Most uint64
+	Rules       map[uint64]EntryRule
+}
+
 // Council is one node's part in the agreement on the book. It is a value that StepCouncil takes and returns, with handles into
 // raft inside it: a state that went in is spent.
 type Council struct {
 	Self   uint64 // member id of this node's store
+	Mine   Process
 	Node   int
 	Layout Layout
 	Timing Timing
@@ -72,6 +83,8 @@ type Council struct {
 	Lead   uint64            // member id of the Raft leader; 0 while none is known
 	Term   uint64            // its term
 	Fresh  bool              // it is not known yet that Book has all that was decided before this process began (rule R8)
+	Over   bool              // this binary or this store may take no part: nothing is done any more (rules R22, R23)
+	Heard  []Start           // by node: the newest start with which its member has said hello
 
 	seen    []int64 // by node: when its member was last heard; as leader, not before it began to lead
 	last    int     // node of the newest leader that was known; -1 before
@@ -82,8 +95,11 @@ type Council struct {
 	turn    int64   // silence of the leader after which this node stands
 	patient bool    // it stands, and waits longer for the votes
 	change  int64   // no change of membership before
-	barrier []byte  // an entry of this process's own; what stands before it in the log was decided before it asked
-	barred  int64   // no barrier is asked for before
+	greeted []bool  // by node: on the connection that stands it has said what it knows of this store's starts; nothing is sent to it before
+	older   string  // how this store shows to be an old copy of itself; "" if it does not
+	start   []byte  // the entry that says so of this process
+	asked   int64   // it is not proposed before
+	spoken  int64   // as leader: since when all members have spoken the next version; 0 if they do not
 	nudge   int64   // no look at lost snapshots before
 	refused uint64  // store whose refusal was noted
 
@@ -100,12 +116,14 @@ type CouncilEventKind uint8
 
 // The events of a council.
 const (
-	CouncilTick  CouncilEventKind = iota + 1 // every 10 ms
-	CouncilMail                              // Data came from another node's council
-	CouncilAsked                             // Proposals are wanted; whoever asks repeats it until the book shows the outcome
-	CouncilSaved                             // what the last SaveCouncil carried is on the disk, synced
-	CouncilSick                              // the disk is sick, or well again
-	CouncilJoin                              // the store Member says hello; told to every member, the leader acts
+	CouncilTick    CouncilEventKind = iota + 1 // every 10 ms
+	CouncilMail                                // Data came from another node's council
+	CouncilAsked                               // Proposals, or Entry, are wanted; whoever asks repeats it until the book shows the outcome
+	CouncilSaved                               // what the last SaveCouncil carried is on the disk, synced
+	CouncilSick                                // the disk is sick, or well again
+	CouncilJoin                                // the store Member says hello with its Start; told to every member, the leader acts
+	CouncilGreeted                             // a connection to node To stands, whose council knows Start to be the newest of this store
+	CouncilParted                              // the connection to node To broke
 )
 
 // CouncilEvent is something that happened, with the time of it in ns on the node's clock.
@@ -114,8 +132,11 @@ type CouncilEvent struct {
 	Now       int64
 	Data      []byte
 	Proposals []Proposal
+	Entry     []byte // of CouncilAsked: an entry that is no list of proposals
 	Sick      bool
 	Member    uint64
+	To        int
+	Start     Start
 }
 
 // CouncilEffectKind is what the shell is to do for a council.
@@ -128,6 +149,8 @@ const (
 	BookChanged                              // Book is the newest; given only while this node's store is a member
 	Elected                                  // there is a Raft leader, Member: repeat open proposals at once
 	Note                                     // Text is for the log
+	Halt                                     // this binary may take no part, Text says why: the process ends at once, and is of no use until its binary is another one
+	Outdated                                 // this store is an old copy of itself, Text says how that shows: nothing in it may be used, a new and empty one takes its place
 )
 
 // CouncilEffect is one thing to do.
@@ -146,26 +169,27 @@ type CouncilEffect struct {
 // Raft hands out what it wants stored, sent and applied. Answers that promise something, and requests for votes, leave only after
 // what they rest on is stored; heartbeats and appends do not wait for this node's own disk, whose other trouble is told by CouncilSick.
 func StepCouncil(c Council, e *CouncilEvent, out []CouncilEffect) (Council, []CouncilEffect) {
-	var snapshot *raftpb.Snapshot
+	snapshot, why := (*raftpb.Snapshot)(nil), error(nil) // why this binary may take no part
+	if c.Over {
+		return c, out
+	}
 	switch c.turn = turnOf(c); e.Kind {
 	case CouncilTick:
 		c = keepTime(c, e.Now)
 		c, out = promote(c, e.Now, out)
+		c = raise(c, e.Now, packNumbers(entryNumbers(EntryVersion, c.Book.Version+1)))
 	case CouncilMail:
 		m := openMail(c, e.Data)
-		if m.GetType() == raftpb.MsgSnap {
-			numbers, err := unpackNumbers(m.GetSnapshot().GetData())
-			_, why := bookOf(numbers, c.Layout)
-			if err != nil || why != nil {
-				m = nil
-			}
-		}
+		_, why = readBook(m.GetSnapshot().GetData(), c.Layout)
+		m = readable(c, m, why)
 		c = stepMail(c, m, e.Now)
 	case CouncilAsked:
-		if !c.Sick { // refused while there is no leader: it will be asked again
-			_ = c.Raft.Propose(packNumbers(proposalNumbers(e.Proposals)))
-		}
-	case CouncilJoin:
+		views := proposalNumbers(e.Proposals)
+		m := asking(c.Self, e, packNumbers(entryNumbers(EntryViews, views...)))
+		m = readable(c, m, nil)
+		c = stepMail(c, m, e.Now)
+	case CouncilJoin, CouncilGreeted, CouncilParted:
+		c = greet(c, e)
 		c, out = takeJoin(c, e, out)
 	case CouncilSick:
 		c.Sick, c.heard, c.ticked = e.Sick, e.Now, e.Now
@@ -173,19 +197,18 @@ func StepCouncil(c Council, e *CouncilEvent, out []CouncilEffect) (Council, []Co
 		c, snapshot, out = noteSaved(c, out)
 	}
 	if snapshot != nil {
-		numbers, _ := unpackNumbers(snapshot.GetData()) // was looked at when it came
-		c.Book, _ = bookOf(numbers, c.Layout)
+		c.Book, _ = readBook(snapshot.GetData(), c.Layout) // was looked at when it came
 	}
-	for !c.Sick {
-		for c.Raft.HasReady() {
+	c, out = judge(c, why, out)
+	for !c.Sick && !c.Over {
+		for c.Raft.HasReady() && !c.Over {
 			var apply *raftpb.Message
 			c, apply, out = takeReady(c, out)
 			for _, entry := range apply.GetEntries() {
-				numbers, _ := unpackNumbers(entry.GetData()) // what cannot be read proposes nothing, on every node alike
-				c.Fresh = c.Fresh && !bytes.Equal(entry.GetData(), c.barrier)
-				proposals, _ := proposalsOf(numbers)
-				c, out = applyEntry(c, entry, Decide(c.Book.Views, proposals), out)
-				if entry.GetType() != raftpb.EntryNormal { // a snapshot for the new member must name it
+				next, bad := follow(c.Mine.Rules, c.Book, entry.GetData())
+				c, bad, out = applyEntry(c, entry, next, bad, out)
+				c, out = judge(c, bad, out)
+				if entry.GetType() != raftpb.EntryNormal && !c.Over { // a snapshot for the new member must name it
 					_, _ = c.Log.CreateSnapshot(c.Book.Index, c.Conf, packNumbers(bookNumbers(c.Book)))
 				}
 			}
@@ -207,13 +230,17 @@ func StepCouncil(c Council, e *CouncilEvent, out []CouncilEffect) (Council, []Co
 }
 
 // announce gives out the newest book, once that has all that was decided before this process began, and says when there is a leader. For the
-// former an entry of this process's own is put into the log: what stands before it is older than the process (rule R8).
+// former this process's own start is put into the log: what stands before it is older than the process (rule R8).
 func announce(c Council, out []CouncilEffect) (Council, []CouncilEffect) {
-	if c.Fresh && !c.Sick && c.ticked >= c.barred {
-		c.barred = c.ticked + barrierEvery
-		_ = c.Raft.Propose(c.barrier) // refused while there is no leader
-	}
 	member := c.Node < len(c.Book.Members) && c.Book.Members[c.Node] == c.Self
+	switch {
+	case c.Over:
+		return c, out
+	case !c.Fresh || c.Sick || !member || c.ticked < c.asked:
+	default:
+		c.asked = c.ticked + startEvery
+		_ = c.Raft.Propose(c.start) // refused while there is no leader
+	}
 	if member && !c.Fresh && c.Book.Index > c.told && !c.Sick {
 		c.told = c.Book.Index
 		out = append(out, CouncilEffect{Kind: BookChanged, Book: c.Book})
@@ -224,5 +251,35 @@ func announce(c Council, out []CouncilEffect) (Council, []CouncilEffect) {
 		out = append(out, CouncilEffect{Kind: Elected, Member: now.Lead})
 	}
 	c.Lead, c.Term = now.Lead, now.GetTerm()
+	return c, out
+}
+
+// judge ends this council's part when this binary cannot read what was decided (why) or does not speak the version in force (rule R22), or when its store shows
+// to be an old copy of itself (rule R23): other processes may have promised in its name what is not in it. The process's own start in the book shows that the
+// book has all that was decided before it (rule R8).
+func judge(c Council, why error, out []CouncilEffect) (Council, []CouncilEffect) {
+	mine, known := c.Mine, Start{}
+	if c.Node < len(c.Book.Members) && c.Book.Members[c.Node] == c.Self {
+		known = c.Book.Starts[c.Node]
+	}
+	old, v := c.older, c.Book.Version
+	if old == "" && mine.Start.Number <= known.Number && mine.Start != known {
+		old = fmt.Sprintf("the view service knows start %d of it (process %x)", known.Number, known.Nonce)
+	}
+	halt, older := CouncilEffect{Kind: Halt}, errors.Is(why, ErrVersion)
+	switch {
+	case older:
+		halt.Text = why.Error()
+	case v > mine.Most:
+		halt.Text = fmt.Sprintf("this binary is older than the cluster: version %d is in force, and it speaks %d to %d", v, mine.Least, mine.Most)
+	case v > 0 && v < mine.Least:
+		halt.Text = fmt.Sprintf("this binary is too new for the cluster: version %d is in force, and it speaks %d to %d", v, mine.Least, mine.Most)
+	case old != "":
+		halt = CouncilEffect{Kind: Outdated, Text: fmt.Sprintf("%s, and this is start %d (process %x)", old, mine.Start.Number, mine.Start.Nonce)}
+	}
+	c.Fresh = c.Fresh && known != mine.Start
+	if halt.Text != "" && !c.Over {
+		c.Over, out = true, append(out, halt)
+	}
 	return c, out
 }

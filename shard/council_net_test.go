@@ -66,6 +66,19 @@ type councilNet struct {
 	trace   uint64
 	elected int
 	stores  byte
+	starts  uint64   // of all nodes
+	most    []uint64 // by node: the newest version that its binary speaks; nil: that of the birth
+	raise   int64    // RaiseAfter; 0: as it is by default
+}
+
+// process is a new process of node i's store.
+func (n *councilNet) process(i int) Process {
+	n.starts++
+	most := BirthVersion
+	if n.most != nil {
+		most = int(n.most[i])
+	}
+	return Process{n.nodes[i].member, Start{n.starts, n.chance.Uint64()}, BirthVersion, uint64(most), EntryRules}
 }
 
 func newCouncilNet(t *testing.T, nodes int, seed uint64) *councilNet {
@@ -98,13 +111,23 @@ func (n *councilNet) start(i int) {
 	for key, value := range at.disk {
 		facts = append(facts, Fact{Key: key, Value: value})
 	}
-	council, err := LoadCouncil(at.member, n.l, DefaultTiming, facts, n.now)
+	timing := DefaultTiming
+	if n.raise > 0 {
+		timing.RaiseAfter = n.raise
+	}
+	council, err := LoadCouncil(n.process(i), n.l, timing, facts, n.now)
 	if err != nil {
 		n.t.Fatal(err)
 	}
 	at.council, at.alive, at.saving, at.book, at.open, at.paused = council, true, nil, Book{}, nil, 0
 	at.life++
 	n.add(n.chance.Int64N(10*msec), happening{node: i, event: CouncilEvent{Kind: CouncilTick}})
+	for j, peer := range n.nodes {
+		if j != i && peer.alive {
+			n.add(0, happening{node: i, event: CouncilEvent{Kind: CouncilGreeted, To: j, Start: KnownStart(peer.council, at.member)}})
+			n.add(0, happening{node: j, event: CouncilEvent{Kind: CouncilGreeted, To: i, Start: KnownStart(at.council, peer.member)}})
+		}
+	}
 }
 
 func (n *councilNet) kill(i int) { n.nodes[i].alive = false; n.nodes[i].life++ }
@@ -187,7 +210,7 @@ func (n *councilNet) carry(i int, e CouncilEffect) {
 		if len(at.open) > 0 {
 			n.add(0, happening{node: i, event: CouncilEvent{Kind: CouncilAsked, Proposals: slices.Clone(at.open)}})
 		}
-	case Note:
+	case Note, Halt, Outdated:
 		at.notes = append(at.notes, e.Text)
 	}
 }
@@ -292,7 +315,9 @@ func (n *councilNet) same() {
 	equal := func() bool {
 		first := ""
 		for _, at := range n.nodes {
-			if is := fmt.Sprint(at.book); at.alive && first == "" {
+			if is := fmt.Sprint(at.book); at.alive && at.book.Index == 0 {
+				return false
+			} else if at.alive && first == "" {
 				first = is
 			} else if at.alive && is != first {
 				return false

@@ -12,7 +12,7 @@ func TestCouncilIsBornAlikeEverywhere(t *testing.T) {
 	if !sameFacts(Born(l, members), Born(l, slices.Clone(members))) {
 		t.Error("two births differ")
 	}
-	c, err := LoadCouncil(members[1], l, DefaultTiming, Born(l, members), 0)
+	c, err := LoadCouncil(Process{Member: members[1], Most: BirthVersion}, l, DefaultTiming, Born(l, members), 0)
 	if err != nil || c.Book.Index != 1 || c.Book.Views[4] != BirthView(l, 4) || !slices.Equal(c.Book.Members, members) {
 		t.Errorf("%v %v", c.Book, err)
 	}
@@ -242,7 +242,7 @@ func TestCouncilRefusesDamage(t *testing.T) {
 		for key, value := range disk {
 			facts = append(facts, Fact{Key: key, Value: value})
 		}
-		_, err := LoadCouncil(at.member, n.l, DefaultTiming, facts, 0)
+		_, err := LoadCouncil(n.process(0), n.l, DefaultTiming, facts, 0)
 		return err
 	}
 	entry := func(i byte) string { return keyEntry + "\x00\x00\x00\x00\x00\x00\x00" + string(i) }
@@ -270,7 +270,7 @@ func TestCouncilRefusesDamage(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
-	if _, err := LoadCouncil(at.member, Layout{3, 30}, DefaultTiming, Born(n.l, []uint64{1, 2, 3}), 0); err == nil {
+	if _, err := LoadCouncil(n.process(0), Layout{3, 30}, DefaultTiming, Born(n.l, []uint64{1, 2, 3}), 0); err == nil {
 		t.Error("another layout is taken")
 	}
 }

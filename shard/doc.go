@@ -23,6 +23,8 @@
 //	member.go   messages from other councils; stores that join and take another's place
 //	pulse.go    how a node judges its disk: FeelPulse
 //	book.go     the views and members that the log of the council comes to
+//	recovery.go what a damaged log means, and how a store is opened: JudgeLog, NextOpen
+//	health.go   whether a process takes its part: NodeChecks, GatewayChecks
 //	birth.go    a cluster's first state; a council from what was saved
 //
 // # The protocol

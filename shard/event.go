@@ -42,6 +42,7 @@ type Event struct {
 	Caller   Caller
 	Change   Change
 	Deadline int64 // ns on the node's clock
+	Wall     int64 // of WriteAsked: ms since 1970 on the wall clock; it is kept with the entry, and nothing is decided by it
 	Began    int64 // of ReadDone and ScanDone: ns before the reading began; 0 if nothing came between it and this step
 	Current  Record
 	Exists   bool
@@ -89,6 +90,7 @@ const (
 	Flipped                              // to the pact: the leader treats the backup as in sync
 	Caught                               // to the pact: the backup has all; let it be in sync
 	Drained                              // to the pact: nothing is pending any more; hand over
+	Compared                             // to the pact: as backup, the leader has found that the logs fit
 	Damaged                              // to the pact: this node's data cannot be trusted
 	Mended                               // to the pact: it can again
 	Relay                                // to the leader, on Stream: what Asked asks for; its answer is the caller's

@@ -80,13 +80,13 @@ func sequence(r Replica, e *Event, away *Effect, result Result, record Record, a
 	}
 	r.Next++
 	record.Epoch, record.LSN = r.View.Epoch, r.Next
-	entry := Entry{e.Change.Request, result, record.ID, record.Name, record.Email, record.Group, record.Epoch, record.LSN}
+	entry := Entry{e.Change.Request, result, record.ID, record.Name, record.Email, record.Group, record.Epoch, record.LSN, e.Wall}
 	reply := Reply{Result: result, Record: record, Touched: 2}
 	if !r.View.InSync && !r.Repair.Demand {
 		reply.Touched = 1
 	}
 	r.Pending = append(r.Pending, Pending{entry, e.Caller})
-	r.Window[entry.Request] = Done{entry.LSN, reply}
+	r.Window[entry.Request] = Done{entry.LSN, reply, entry.Wall}
 	r.Order = append(r.Order, Expiry{e.Now + RememberFor, entry.Request})
 	return r, out
 }

@@ -23,7 +23,7 @@ func learn(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 	if !live {
 		r.Agreed, r.AskedAt, r.Told, r.PeerStored, r.LeaderApplied, r.Upstream, r.Asked = false, 0, 0, 0, 0, nil, nil
 	}
-	r.Repair, r.Whole = Repair{}, e.Now
+	r.Repair, r.Whole, r.Compared = Repair{}, e.Now, r.Compared || leads && !e.Fresh
 	refusal := Reply{Refusal: Unavailable, Reason: "the view has changed"}
 	if !leads {
 		refusal = Reply{Refusal: NotLeader, Reason: r.Peer + " leads the shard"}

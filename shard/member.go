@@ -33,10 +33,7 @@ func openMail(c Council, data []byte) *raftpb.Message {
 		return nil
 	}
 	switch m.GetType() {
-	case raftpb.MsgApp:
-	case raftpb.MsgHeartbeat: // a leader names no commit that this node has not stored
-		stored, _ := c.Log.LastIndex()
-		m.Commit = proto.Uint64(min(m.GetCommit(), stored))
+	case raftpb.MsgApp, raftpb.MsgHeartbeat:
 	case raftpb.MsgSnap:
 		meta := m.GetSnapshot().GetMetadata()
 		who := slices.Concat(meta.GetConfState().GetVoters(), meta.GetConfState().GetLearners())
@@ -80,7 +77,7 @@ func openMail(c Council, data []byte) *raftpb.Message {
 // was the only one that had all writes of a shard (rule R13). Whoever says hello repeats it.
 func takeJoin(c Council, e *CouncilEvent, out []CouncilEffect) (Council, []CouncilEffect) {
 	node := int(e.Member&memberNodes) - 1
-	if c.Sick || c.Raft.BasicStatus().RaftState != raft.StateLeader || node < 0 || node >= c.Layout.Nodes || node >= len(c.Book.Members) || c.Book.Members[node] == e.Member {
+	if e.Kind != CouncilJoin || c.Sick || c.Raft.BasicStatus().RaftState != raft.StateLeader || node < 0 || node >= c.Layout.Nodes || node >= len(c.Book.Members) || c.Book.Members[node] == e.Member {
 		return c, out
 	}
 	why := ""
@@ -145,19 +142,24 @@ func promote(c Council, now int64, out []CouncilEffect) (Council, []CouncilEffec
 // applyEntry brings the book to an entry of the log: to views, or by a change of membership. Of these only the four kinds that takeJoin,
 // promote and raft itself propose are done, and only where they fit; all others are void, on every node alike. In the step in which
 // a new store takes the old one's place it is out of sync everywhere: what the old one had promised no longer counts (rule R13). A store that
-// has joined anew with its data goes on leading what it led alone.
-func applyEntry(c Council, entry *raftpb.Entry, views []View, out []CouncilEffect) (Council, []CouncilEffect) {
-	c.Book.Index = entry.GetIndex()
-	if entry.GetType() == raftpb.EntryNormal {
-		c.Book.Views = views
-		return c, out
+// has joined anew with its data goes on leading what it led alone. next is the book as follow has it, bad its error, which is returned for an entry that is
+// neither empty nor a change of membership; nothing of such an entry, nor of what comes after it, is done.
+func applyEntry(c Council, entry *raftpb.Entry, next Book, bad error, out []CouncilEffect) (Council, error, []CouncilEffect) {
+	normal := entry.GetType() == raftpb.EntryNormal
+	switch { // an empty entry is Raft's own
+	case c.Over || normal && bad != nil && len(entry.GetData()) > 0:
+		return c, bad, out
+	case normal:
+		c.Book = next
+	}
+	if c.Book.Index = entry.GetIndex(); normal {
+		return c, nil, out
 	}
 	change := &raftpb.ConfChangeV2{}
 	if entry.GetType() != raftpb.EntryConfChangeV2 || proto.Unmarshal(entry.GetData(), change) != nil || change.GetTransition() != raftpb.ConfChangeTransitionAuto {
-		return c, out
+		return c, nil, out
 	}
-	first, second := uint64(0), uint64(0)
-	kinds := []raftpb.ConfChangeType{}
+	first, second, kinds := uint64(0), uint64(0), []raftpb.ConfChangeType{}
 	for _, one := range change.GetChanges() {
 		first, second = second, one.GetNodeId()
 		kinds = append(kinds, one.GetType())
@@ -167,23 +169,21 @@ func applyEntry(c Council, entry *raftpb.Entry, views []View, out []CouncilEffec
 	switch {
 	case len(kinds) == 0 && joint:
 	case joint || !known:
-		return c, out
+		return c, nil, out
 	case slices.Equal(kinds, []raftpb.ConfChangeType{raftpb.ConfChangeAddLearnerNode}):
 		if slices.Contains(c.Conf.Voters, second) || slices.Contains(c.Book.Gone, second) {
-			return c, out
+			return c, nil, out
 		}
-	case slices.Equal(kinds, []raftpb.ConfChangeType{raftpb.ConfChangeRemoveNode}):
-		if !slices.Contains(c.Conf.Learners, second) {
-			return c, out
-		}
+	case slices.Equal(kinds, []raftpb.ConfChangeType{raftpb.ConfChangeRemoveNode}) && slices.Contains(c.Conf.Learners, second):
 	case slices.Equal(kinds, []raftpb.ConfChangeType{raftpb.ConfChangeAddNode, raftpb.ConfChangeRemoveNode}):
 		alone := slices.ContainsFunc(c.Book.Views, func(v View) bool { return v.Leader == node && !v.InSync })
 		same := first>>memberStore == second>>memberStore
 		if alone && !same && first>>memberGeneration&memberNodes != Displaces || int(first&memberNodes)-1 != node || c.Book.Members[node] != second || !slices.Contains(c.Conf.Learners, first) {
-			return c, out
+			return c, nil, out
 		}
 		c.Book.Members, c.Book.Views = slices.Clone(c.Book.Members), slices.Clone(c.Book.Views)
-		c.Book.Members[node] = first
+		c.Book.Starts, c.Book.Speaks = slices.Clone(c.Book.Starts), slices.Clone(c.Book.Speaks)
+		c.Book.Members[node], c.Book.Starts[node], c.Book.Speaks[node], c.Heard[node] = first, Start{}, 0, Start{}
 		c.Book.Gone = append(slices.Clone(c.Book.Gone), second)
 		for s, v := range c.Book.Views {
 			switch {
@@ -197,8 +197,8 @@ func applyEntry(c Council, entry *raftpb.Entry, views []View, out []CouncilEffec
 		}
 		out = append(out, CouncilEffect{Kind: Note, Text: fmt.Sprintf("store %x of node %d has taken the place of %x", first>>16, node, second>>16)})
 	default:
-		return c, out
+		return c, nil, out
 	}
 	c.Conf = c.Raft.ApplyConfChange(change)
-	return c, out
+	return c, nil, out
 }

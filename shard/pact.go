@@ -28,24 +28,35 @@ type Share struct {
 	Preferred bool // placement wants this node to lead it
 	View      View
 	Known     bool
-	Fresh     bool   // as leader: the process is younger than the view, and may not serve in it (rules R8, R9)
-	Damaged   bool   // this node's data of the shard cannot be trusted: for this shard it is as good as dead
-	DamagedIn uint64 // the epoch in which that was found
-	Since     int64  // ns when the view was learnt
-	Answered  int64  // ns of the last lease that was promised for it, to any epoch; at first the start
-	Orphan    bool   // as backup: the leader's process that led in this view is gone (rule R9)
-	Demand    bool   // as leader: the backup is treated as in sync (rule R7)
-	Proposed  View   // the change that is proposed; Epoch 0 if none
-	AskedAt   int64  // ns of its last proposal; 0 asks at once
-	Drain     int64  // as leader: ns since when it hands over; 0 if it does not
-	Heard     int64  // ns of the sending of the last ping that the peer answered with a promise of it
-	Steady    int64  // ns since when the view has been in sync and leases have come
+	Fresh     bool     // as leader: the process is younger than the view, and may not serve in it (rules R8, R9)
+	Damaged   bool     // this node's data of the shard cannot be trusted: for this shard it is as good as dead
+	DamagedIn uint64   // the epoch in which that was found
+	Since     int64    // ns when the view was learnt
+	Answered  int64    // ns of the last lease that was promised for it, to any epoch; at first the start
+	Orphan    bool     // as backup: the leader's process that led in this view is gone (rule R9)
+	Doubtful  bool     // as backup in sync: this process began in that role, and the leader has not said since that the logs fit (rule R24)
+	End       Position // where this node's log ended when the process began
+	Told      bool     // as a doubtful backup: the leader's process, which has restarted too, has said where its log ends
+	LeaderEnd Position // and where that is
+	Demand    bool     // as leader: the backup is treated as in sync (rule R7)
+	Proposed  View     // the change that is proposed; Epoch 0 if none
+	AskedAt   int64    // ns of its last proposal; 0 asks at once
+	Drain     int64    // as leader: ns since when it hands over; 0 if it does not
+	Heard     int64    // ns of the sending of the last ping that the peer answered with a promise of it
+	Steady    int64    // ns since when the view has been in sync and leases have come
 }
 
 // Vow is a shard and the epoch in which a lease of it is asked for or promised.
 type Vow struct {
 	Shard int
 	Epoch uint64
+}
+
+// ShardEnd is where the log of a shard ends at a leader that has restarted, which may not serve in the view of an epoch.
+type ShardEnd struct {
+	Shard int
+	Epoch uint64
+	At    Position
 }
 
 // PactTiming has the times of a pact, in ns on the monotonic clock of the node that counts them.
@@ -79,7 +90,7 @@ const (
 	PongCame              // the answer of the peer's store Store to our ping of At, with the Vows that it promises
 	ViewsCame             // Views by shard, and the member id of the peer's store
 	LinkBroke             // the connection to the peer broke
-	LeaderWants           // a replica here asks: Effect is Complain, Flipped, Caught, Drained, Damaged or Mended, in Epoch
+	LeaderWants           // a replica here asks: Effect is Complain, Flipped, Caught, Drained, Compared, Damaged or Mended, in Epoch
 	RaftLeads             // there is a new leader of Raft: open proposals are repeated at once
 	DiskIs                // Sick says how the disk is
 	LeaveAsked            // hand the leaderships over
@@ -94,6 +105,7 @@ type PactEvent struct {
 	Life    int64
 	At      int64
 	Vows    []Vow
+	Ends    []ShardEnd // of PingCame: by a leader that has restarted
 	Views   []View
 	Shard   int
 	Epoch   uint64
@@ -107,12 +119,13 @@ type PactEffectKind uint8
 
 // The effects of a pact.
 const (
-	SendPing  PactEffectKind = iota + 1 // to the peer, with Vows, Life, At, Sick and Leaving
+	SendPing  PactEffectKind = iota + 1 // to the peer, with Vows, Ends, Life, At, Sick and Leaving
 	SendPong                            // to the peer, with Vows and At
 	TellView                            // to the replica of Shard: ViewLearnt
 	TellLease                           // to the replica of Shard: LeaseCame
 	TellDrain                           // to the replica of Shard: DrainAsked in Epoch, or DrainOff if Until is 0
 	Propose                             // to the council: Proposals, each by itself
+	Lacks                               // for the log: this node's log of Shard ends at End, behind its leader's: it does not take over
 )
 
 // PactEffect is one thing to do for a pact.
@@ -128,15 +141,22 @@ type PactEffect struct {
 	Leaving   bool
 	Life, At  int64
 	Vows      []Vow
+	Ends      []ShardEnd
+	End       ShardEnd // the leader's
 	Proposals []Proposal
 }
 
-// NewPact returns the pact of a process that began at now, in life life of its store, with a neighbour with which it shares shards.
-func NewPact(l Layout, self, peer int, shards []int, life, now int64, timing PactTiming) Pact {
+// NewPact returns the pact of a process that began at now, in life life of its store, with a neighbour with which it shares shards, whose logs end here as ends has
+// it, by shard; nil: all are empty.
+func NewPact(l Layout, self, peer int, shards []int, ends []Position, life, now int64, timing PactTiming) Pact {
 	p := Pact{Self: self, Peer: peer, Life: life, LastHeard: now, Timing: timing}
 	for _, s := range shards {
 		preferred := s%l.Nodes == self == (s/l.Nodes%2 == 0) // as BirthView places the leaders
-		p.Shares = append(p.Shares, Share{Shard: s, Preferred: preferred, Answered: now})
+		share := Share{Shard: s, Preferred: preferred, Answered: now}
+		if len(ends) > 0 {
+			share.End = ends[s]
+		}
+		p.Shares = append(p.Shares, share)
 	}
 	return p
 }
@@ -146,6 +166,7 @@ func StepPact(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
 	switch e.Kind {
 	case PingCame:
 		p, out = answerPing(p, e, out)
+		p, out = noteEnds(p, e, out)
 	case PongCame:
 		p, out = takePong(p, e, out)
 	case ViewsCame:

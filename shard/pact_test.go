@@ -4,7 +4,7 @@ import "testing"
 
 // pactAt returns the pact of node 0 with node 1 over shard 0 of a cluster of three, that began at 0 and knows a view.
 func pactAt(self int, v View, now int64) Pact {
-	p := NewPact(Layout{3, 3}, self, 1-self, []int{0}, 1, 0, DefaultPactTiming())
+	p := NewPact(Layout{3, 3}, self, 1-self, []int{0}, nil, 1, 0, DefaultPactTiming())
 	p, _ = StepPact(p, &PactEvent{Kind: PactTick, Now: now}, nil)
 	p, _ = StepPact(p, &PactEvent{Kind: ViewsCame, Now: now, Store: 7, Views: []View{{Epoch: v.Epoch - 1}, {}, {}}}, nil)
 	p, _ = StepPact(p, &PactEvent{Kind: ViewsCame, Now: now, Store: 7, Views: []View{v, {}, {}}}, nil)
@@ -142,7 +142,7 @@ func TestDamagedBackupAsksForAnEpoch(t *testing.T) {
 
 // A process promises nothing that its former life may have promised otherwise: its first view is free a grace after its start (rule R5).
 func TestStartIsTakenForAPromise(t *testing.T) {
-	p := NewPact(Layout{3, 3}, 1, 0, []int{0}, 2, 500*ms, DefaultPactTiming())
+	p := NewPact(Layout{3, 3}, 1, 0, []int{0}, nil, 2, 500*ms, DefaultPactTiming())
 	p, out := stepPacts(p, PactEvent{Kind: ViewsCame, Store: 7, Now: 510 * ms, Views: []View{inSync, {}, {}}})
 	if n, told := countPact(out, TellView); n != 1 || told.FreeFrom != 620*ms {
 		t.Errorf("%+v", out)
@@ -220,5 +220,81 @@ func TestNothingIsHandedToWhoLeaves(t *testing.T) {
 		if n, _ := countPact(out, TellDrain); n > 0 != c.handed {
 			t.Errorf("%s: %d times", name, n)
 		}
+	}
+}
+
+// A backup that has restarted together with its leader does not take over with a log that ends before the leader's, however long the leader asks for no lease; one
+// whose log has all of it does, once it has been told. Who has not restarted needs no word (rule R24).
+func TestBackupsThatRestartAskTheLeader(t *testing.T) {
+	ping := func(at int64, ends ...ShardEnd) PactEvent {
+		return PactEvent{Kind: PingCame, Store: 7, Life: 4, At: at, Ends: ends, Now: at}
+	}
+	end := func(epoch, lsn uint64) ShardEnd { return ShardEnd{0, 1, Position{epoch, lsn}} }
+	views := PactEvent{Kind: ViewsCame, Store: 7, Now: 510 * ms, Views: []View{inSync, {}, {}}}
+	cases := []struct {
+		name     string
+		end      *ShardEnd // what the leader tells from 700 ms on; nil: nothing
+		silent   bool      // the leader says nothing at all
+		compared bool      // the leader has compared the logs in this life
+		by       int64     // ms: proposed by then, and not before the word
+	}{
+		{"level", &ShardEnd{0, 1, Position{1, 9}}, false, false, 710},
+		{"the leader has less", &ShardEnd{0, 1, Position{1, 8}}, false, false, 710},
+		{"behind in LSN", &ShardEnd{0, 1, Position{1, 10}}, false, false, 0},
+		{"behind in epoch", &ShardEnd{0, 1, Position{2, 9}}, false, false, 0},
+		{"told of another view", &ShardEnd{0, 2, Position{1, 9}}, false, false, 1520},
+		{"never told", nil, false, false, 1520},
+		{"no leader is there", nil, true, false, 630},
+		{"compared before", nil, false, true, 630},
+	}
+	for _, c := range cases {
+		p := NewPact(Layout{3, 3}, 1, 0, []int{0}, []Position{{1, 9}, {}, {}}, 2, 500*ms, DefaultPactTiming())
+		p, _ = stepPacts(p, views)
+		if c.compared {
+			p, _ = stepPacts(p, PactEvent{Kind: LeaderWants, Effect: Compared, Epoch: 1, Now: 511 * ms})
+		}
+		first, lacks := int64(0), 0
+		for now := 515 * ms; now < 3000*ms && first == 0; now += 5 * ms {
+			events := []PactEvent{{Kind: PactTick, Now: now}}
+			switch {
+			case c.silent || now%(10*ms) != 0:
+			case c.end != nil && now >= 700*ms:
+				events = append(events, ping(now, *c.end))
+			default:
+				events = append(events, ping(now))
+			}
+			var out []PactEffect
+			p, out = stepPacts(p, events...)
+			if n, _ := countPact(out, Propose); n > 0 {
+				first = now / ms
+			}
+			n, _ := countPact(out, Lacks)
+			lacks += n
+		}
+		told := c.end != nil && c.by > 0 && c.by < 1000 && first < 700
+		if (first > 0) != (c.by > 0) || first > c.by || told || (lacks > 0) != (c.by == 0) || lacks > 1 {
+			t.Errorf("%s: proposed at %d ms, expected by %d; says %d times what it lacks", c.name, first, c.by, lacks)
+		}
+	}
+	p, _ := stepPacts(pactAt(1, inSync, 1000*ms), PactEvent{Kind: PingCame, Store: 7, Life: 1, At: 1, Now: 1000 * ms}) // learnt, and then backup all along
+	p.Shares[0].Doubtful = false
+	if _, out := stepPacts(p, PactEvent{Kind: PingCame, Store: 7, Life: 2, At: 2, Ends: []ShardEnd{end(5, 99)}, Now: 1001 * ms}, PactEvent{Kind: PactTick, Now: 1002 * ms}); len(out) == 0 {
+		t.Error("it says nothing")
+	} else if n, _ := countPact(out, Propose); n != 1 {
+		t.Errorf("who has not restarted waits for a word: %+v", out)
+	}
+}
+
+// A leader that has restarted says where its logs end until it learns another view.
+func TestRestartedLeaderTellsItsLogsEnd(t *testing.T) {
+	p := NewPact(Layout{3, 3}, 0, 1, []int{0}, []Position{{1, 9}, {}, {}}, 2, 500*ms, DefaultPactTiming())
+	p, _ = stepPacts(p, PactEvent{Kind: ViewsCame, Store: 7, Now: 510 * ms, Views: []View{inSync, {}, {}}})
+	p, out := stepPacts(p, ticksOf(515*ms, 545*ms)...)
+	if n, fx := countPact(out, SendPing); n == 0 || len(fx.Ends) != 1 || fx.Ends[0] != (ShardEnd{0, 1, Position{1, 9}}) || len(fx.Vows) > 0 {
+		t.Errorf("%+v", out)
+	}
+	_, out = stepPacts(p, append([]PactEvent{{Kind: ViewsCame, Store: 7, Now: 550 * ms, Views: []View{{2, 1, 0, false}, {}, {}}}}, ticksOf(570*ms, 580*ms)...)...)
+	if n, fx := countPact(out, SendPing); n == 0 || len(fx.Ends) != 0 {
+		t.Errorf("in another view: %+v", out)
 	}
 }

@@ -148,6 +148,28 @@ var plantedBugs = []planted{
 		{"sim_client_test.go", "w.clock(s.to) - w.clock(n) - w.delay(2*ms)", "w.clock(s.to) - w.clock(n) + 1000*ms"}}},
 	{rule: "R21", name: "the other replica answers a get itself", seed: 206, edits: []edit{
 		{"step.go", "&& (e.Kind == WriteAsked || e.Kind == ReadDone)\n", "&& e.Kind == WriteAsked\n"}}},
+	{rule: "R22", name: "a kind of entry is proposed before its version is in force", seed: 0, edits: []edit{
+		{"rule.go", "if rule, known := c.Mine.Rules[numbers[1]]; !known || rule.Since > c.Book.Version {", "if _, known := c.Mine.Rules[numbers[1]]; !known {"}}},
+	{rule: "R22", name: "an older node takes an entry that it cannot read for void", seed: 0, edits: []edit{
+		{"rule.go", "if rule, known := c.Mine.Rules[numbers[1]]; !known || rule.Since > c.Book.Version {", "if _, known := c.Mine.Rules[numbers[1]]; !known {"},
+		{"rule.go", "if err = fmt.Errorf(\"it is of kind %d\", numbers[1]); known {", "if known {"}}},
+	{rule: "R23", name: "the start of an old copy is believed", seed: 0, edits: []edit{
+		{"rule.go", "|| start.Number <= b.Starts[node].Number && start != b.Starts[node] {", "|| start.Number == 0 {"},
+		{"rule.go", "case e.Kind == CouncilGreeted && mine.Number <= e.Start.Number && mine != e.Start:", "case e.Kind == CouncilGreeted && mine.Number == 0:"},
+		{"council.go", "if old == \"\" && mine.Start.Number <= known.Number && mine.Start != known {", "if old == \"\" && mine.Start.Number == 0 {"},
+		{"ready.go", "if member && m.GetTerm() >= c.Raft.BasicStatus().GetTerm() {", "if member && m.GetTerm() == 0 {"}}},
+	{rule: "R23", name: "an old copy votes", seed: 0, edits: []edit{
+		{"rule.go", "case e.Kind == CouncilGreeted && mine.Number <= e.Start.Number && mine != e.Start:", "case e.Kind == CouncilGreeted && mine.Number == 0:"}}},
+	{rule: "R24", name: "a backup that lacks what its leader has takes over", seed: 0, edits: []edit{
+		{"promise.go", "due = due && !behind && (s.Told || !there)", "due = due && (s.Told || !there || behind)"}}},
+	{rule: "R24", name: "a backup that comes back takes over before its leader has told", seed: 0, edits: []edit{
+		{"promise.go", "due = due && !behind && (s.Told || !there)", "due = due && !behind && (s.Told || !there || s.Doubtful)"}}},
+	{rule: "R24", name: "a backup that comes back counts before it was compared", seed: 0, edits: []edit{
+		{"step.go", "	case !leads && !r.Compared && now < r.LeaseUntil:", "	case !leads && !r.Compared && now < 0:"}}},
+	{rule: "R24", name: "a backup that comes back with less than it has said to be stored fits", seed: 0, edits: []edit{
+		{"repair.go", "e.LSN >= max(r.Applied, r.PeerStored):", "e.LSN >= r.Applied:"}}},
+	{rule: "R24", name: "a leadership is handed to a backup that was not compared", seed: 0, edits: []edit{
+		{"step.go", "r.Applied == r.Next && r.Agreed && r.PeerStored >= r.Next {", "r.Applied == r.Next {"}}},
 	{rule: "pause", name: "a leader that was paused blames its backup", seed: 20197, single: true, slow: true, edits: []edit{
 		{"step.go", "	case gap > PactGap:", "	case gap < 0:"}}},
 	{rule: "stop", name: "good-bye is said while requests are still served", unreached: "not met in some thousand seeds: the leaver's last lease ends within 20 ms of its peer going on alone; the order is the shell's", edits: []edit{

@@ -37,6 +37,27 @@ func answerPing(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
 	return p, append(out, PactEffect{Kind: SendPong, At: e.At, Vows: vows})
 }
 
+// noteEnds takes from a leader's ping where its log ends, if it has restarted, as a backup that has restarted too must know: all that was ever acknowledged in
+// the view is in the leader's log, so one that ends before it is not what this node once said it was (rule R24).
+func noteEnds(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
+	if e.Store != p.Store || e.Life != p.PeerLife || p.Gone {
+		return p, out
+	}
+	for i := range p.Shares {
+		s := &p.Shares[i]
+		for _, end := range e.Ends {
+			if end.Shard != s.Shard || end.Epoch != s.View.Epoch || s.View.Leader != p.Peer || !s.Doubtful || s.Told {
+				continue
+			}
+			s.Told, s.LeaderEnd = true, end.At
+			if end.At.Epoch > s.End.Epoch || end.At.Epoch == s.End.Epoch && end.At.LSN > s.End.LSN {
+				out = append(out, PactEffect{Kind: Lacks, Shard: s.Shard, Epoch: s.View.Epoch, End: ShardEnd{s.Shard, s.View.Epoch, end.At}})
+			}
+		}
+	}
+	return p, out
+}
+
 // takePong takes the leases that the peer promised: they run from the sending of the ping (Gray and Cheriton, SOSP 1989).
 func takePong(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
 	if e.Store != p.Store || p.Gone {
@@ -72,7 +93,9 @@ func takeViews(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
 			continue
 		}
 		s.Fresh = v.Leader == p.Self && (!s.Known || s.Fresh && v.InSync)
+		s.Doubtful = v.Backup == p.Self && v.InSync && (!s.Known || s.Doubtful)
 		s.View, s.Known, s.Since, s.Orphan, s.Demand, s.Proposed, s.Drain, s.Steady = v, true, e.Now, false, false, View{}, 0, 0
+		s.Told, s.LeaderEnd = false, Position{}
 		out = append(out, PactEffect{Kind: TellView, Shard: s.Shard, View: v, FreeFrom: s.Answered + p.Timing.Grace, Fresh: s.Fresh})
 	}
 	return p, out
@@ -85,6 +108,7 @@ func noteWant(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
 		if s.Shard != e.Shard {
 			continue
 		}
+		s.Doubtful = s.Doubtful && e.Effect != Compared
 		if e.Effect == Damaged || e.Effect == Mended {
 			s.Damaged, s.DamagedIn = e.Effect == Damaged, e.Epoch
 		}
@@ -118,7 +142,7 @@ func hearAnew(p Pact, now int64) Pact {
 }
 
 // watch proposes what silence and time call for: a leader itself alone when its backup no longer promises, a backup itself when its
-// promise has run out, but not at once after a pause, since the leader's pings may be waiting here; a fresh leader what it needs to serve again; a
+// promise has run out, but if it has restarted not while its leader is there and has not said that the logs fit, nor if it lacks what the leader's has, but not at once after a pause, since the leader's pings may be waiting here; a fresh leader what it needs to serve again; a
 // damaged backup that is not in sync a new epoch, so that no wish of this one can be granted once it has begun with nothing. And it hands over what
 // placement wants elsewhere.
 func watch(p Pact, now int64, out []PactEffect) (Pact, []PactEffect) {
@@ -141,6 +165,11 @@ func watch(p Pact, now int64, out []PactEffect) (Pact, []PactEffect) {
 			due = wanted && silent
 		case s.View.InSync:
 			due = s.Orphan || now > max(s.Answered+p.Timing.Grace, p.Woken+p.Timing.Silent/4)
+			behind := s.LeaderEnd.Epoch > s.End.Epoch || s.LeaderEnd.Epoch == s.End.Epoch && s.LeaderEnd.LSN > s.End.LSN
+			there := now-p.Pinged <= p.Timing.Grace && now-s.Since <= p.Timing.FreshFor // to be asked where its log ends
+			if s.Doubtful {
+				due = due && !behind && (s.Told || !there)
+			}
 		}
 		if due {
 			s.Proposed, s.AskedAt = View{s.View.Epoch + 1, p.Self, p.Peer, false}, 0
@@ -160,20 +189,23 @@ func watch(p Pact, now int64, out []PactEffect) (Pact, []PactEffect) {
 }
 
 // ping asks the peer for leases: of every shard that is led here, so that a leader has one when it flips, and of those that are backed in sync. A sick
-// node asks for none, unless the peer is sick, too, and says how it is.
+// node asks for none, unless the peer is sick, too, and says how it is. A leader that has restarted says where its logs end.
 func ping(p Pact, now int64, out []PactEffect) (Pact, []PactEffect) {
 	if p.Gone || now-p.LastPing < p.Timing.PingEvery {
 		return p, out
 	}
 	p.LastPing = now
-	vows := make([]Vow, 0, len(p.Shares))
+	vows, ends := make([]Vow, 0, len(p.Shares)), []ShardEnd(nil)
 	for i := range p.Shares {
 		s := &p.Shares[i]
+		if s.Known && s.Fresh && s.View.InSync && !s.Damaged {
+			ends = append(ends, ShardEnd{s.Shard, s.View.Epoch, s.End})
+		}
 		if (!p.Sick || p.PeerSick) && s.Known && s.Proposed.Epoch == 0 && !s.Fresh && !s.Damaged && (s.View.InSync || s.View.Leader == p.Self) {
 			vows = append(vows, Vow{s.Shard, s.View.Epoch})
 		}
 	}
-	return p, append(out, PactEffect{Kind: SendPing, Life: p.Life, At: now, Sick: p.Sick, Leaving: p.Leaving, Vows: vows})
+	return p, append(out, PactEffect{Kind: SendPing, Life: p.Life, At: now, Sick: p.Sick, Leaving: p.Leaving, Vows: vows, Ends: ends})
 }
 
 // propose repeats every open proposal until its outcome is learnt (rule R6), all shards in one.

@@ -2,6 +2,7 @@ package shard
 
 import (
 	"encoding/binary"
+	"fmt"
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
@@ -70,8 +71,16 @@ func stepMail(c Council, m *raftpb.Message, now int64) Council {
 	if m == nil || c.Sick {
 		return c
 	}
+	node := int(m.GetFrom()&memberNodes) - 1
+	member := node < len(c.Book.Members) && c.Book.Members[node] == m.GetFrom()
+	if stored, _ := c.Log.LastIndex(); m.GetType() == raftpb.MsgHeartbeat && m.GetCommit() > stored {
+		if member && m.GetTerm() >= c.Raft.BasicStatus().GetTerm() { // a leader names no commit of which it has not heard that it is stored here
+			c.older = fmt.Sprintf("node %d knows it to have stored Raft's log up to %d, and it ends at %d", node, m.GetCommit(), stored)
+		}
+		m.Commit = proto.Uint64(stored)
+	}
 	_ = c.Raft.Step(m) // what raft has no use for is dropped
-	if node := int(m.GetFrom()&memberNodes) - 1; node < len(c.Book.Members) && c.Book.Members[node] == m.GetFrom() {
+	if member {
 		c.seen[node] = now
 	}
 	status := c.Raft.BasicStatus()
@@ -94,14 +103,16 @@ func takeReady(c Council, out []CouncilEffect) (Council, *raftpb.Message, []Coun
 	var apply *raftpb.Message
 	var held []*raftpb.Message
 	for _, m := range c.Raft.Ready().Messages {
+		node := int(m.GetTo()&memberNodes) - 1
 		switch kind := m.GetType(); {
 		case m.GetTo() == raft.LocalAppendThread:
 			c.queue = append(c.queue, waiting{write: m})
 		case m.GetTo() == raft.LocalApplyThread:
 			apply = m
+		case m.GetTo() != c.Self && (node < 0 || node >= len(c.greeted) || !c.greeted[node]): // who it is for has not said what it knows of this store (rule R23)
 		case kind == raftpb.MsgHeartbeat || kind == raftpb.MsgHeartbeatResp || kind == raftpb.MsgProp || kind == raftpb.MsgApp:
 			data, _ := proto.Marshal(m) // made by raft: always well-formed
-			out = append(out, CouncilEffect{Kind: SendMail, To: int(m.GetTo()&memberNodes) - 1, Data: data})
+			out = append(out, CouncilEffect{Kind: SendMail, To: node, Data: data})
 		default:
 			held = append(held, m)
 		}
@@ -180,12 +191,13 @@ func noteSaved(c Council, out []CouncilEffect) (Council, *raftpb.Snapshot, []Cou
 		}
 		_ = c.Log.Append(w.write.GetEntries())
 		for _, m := range append(w.then, w.write.GetResponses()...) {
+			node := int(m.GetTo()&memberNodes) - 1
 			switch {
 			case m.GetTo() == c.Self:
 				_ = c.Raft.Step(m)
-			case !c.Sick:
+			case !c.Sick && node >= 0 && node < len(c.greeted) && c.greeted[node]:
 				data, _ := proto.Marshal(m)
-				out = append(out, CouncilEffect{Kind: SendMail, To: int(m.GetTo()&memberNodes) - 1, Data: data})
+				out = append(out, CouncilEffect{Kind: SendMail, To: node, Data: data})
 			}
 		}
 	}

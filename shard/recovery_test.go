@@ -27,28 +27,30 @@ func TestJudgeLog(t *testing.T) {
 	passed := slices.Clone(six)
 	passed[3].Kind = PassedBatch
 	cases := []struct {
-		name     string
-		pieces   []LogPiece
-		promised BatchHead
-		want     LogVerdict
+		name   string
+		pieces []LogPiece
+		known  LogKnown
+		want   LogVerdict
 	}{
-		{"nothing", nil, BatchHead{}, LogVerdict{}},
-		{"whole", six, BatchHead{Start: 7, Number: 6}, LogVerdict{}},
-		{"the first ones are in files", six[3:], BatchHead{}, LogVerdict{}},
-		{"torn", with(six, 5, bad), BatchHead{}, LogVerdict{End: TornEnd}},
-		{"torn behind its beginning", with(six, 5, begun, bad), BatchHead{}, LogVerdict{End: TornEnd}},
-		{"bad in the middle", with(six, 2, bad), BatchHead{}, LogVerdict{DamagedEnd, []int{0}}},
-		{"bad in the middle, Raft's", with(six, 4, begun, bad), BatchHead{}, LogVerdict{DamagedEnd, []int{RaftPart}}},
-		{"missing in the middle", slices.Delete(slices.Clone(six), 1, 3), BatchHead{}, LogVerdict{DamagedEnd, []int{0, 3}}},
-		{"passed over behind a bad place", with(passed, 2, bad), BatchHead{}, LogVerdict{DamagedEnd, []int{0, 5}}},
-		{"another batch begins behind a bad place", slices.Concat(six[:3], []LogPiece{bad, begun, bad}), BatchHead{}, LogVerdict{DamagedEnd, all}},
-		{"bad at the beginning", with(six, 0, bad), BatchHead{}, LogVerdict{DamagedEnd, all}},
-		{"shorter than is known to be synced", six[:4], BatchHead{Start: 7, Number: 5}, LogVerdict{DamagedEnd, all}},
-		{"gone, though it is known to be synced", nil, BatchHead{Start: 7, Number: 1}, LogVerdict{DamagedEnd, all}},
-		{"known to be synced by an older start", six, BatchHead{Start: 6, Number: 99}, LogVerdict{}},
+		{"nothing", nil, LogKnown{}, LogVerdict{}},
+		{"whole", six, LogKnown{Synced: BatchHead{Start: 7, Number: 6}}, LogVerdict{}},
+		{"the first ones are in files", six[3:], LogKnown{}, LogVerdict{}},
+		{"torn", with(six, 5, bad), LogKnown{}, LogVerdict{End: TornEnd}},
+		{"torn behind its beginning", with(six, 5, begun, bad), LogKnown{}, LogVerdict{End: TornEnd}},
+		{"cut off by the end of its process", with(six, 5, begun, LogPiece{Kind: CutPlace}), LogKnown{SameBoot: true}, LogVerdict{End: TornEnd}},
+		{"garbled, though only the process ended", with(six, 5, bad), LogKnown{SameBoot: true}, LogVerdict{DamagedEnd, all}},
+		{"bad in the middle", with(six, 2, bad), LogKnown{}, LogVerdict{DamagedEnd, []int{0}}},
+		{"bad in the middle, Raft's", with(six, 4, begun, bad), LogKnown{}, LogVerdict{DamagedEnd, []int{RaftPart}}},
+		{"missing in the middle", slices.Delete(slices.Clone(six), 1, 3), LogKnown{}, LogVerdict{DamagedEnd, []int{0, 3}}},
+		{"passed over behind a bad place", with(passed, 2, bad), LogKnown{}, LogVerdict{DamagedEnd, []int{0, 5}}},
+		{"another batch begins behind a bad place", slices.Concat(six[:3], []LogPiece{bad, begun, bad}), LogKnown{}, LogVerdict{DamagedEnd, all}},
+		{"bad at the beginning", with(six, 0, bad), LogKnown{}, LogVerdict{DamagedEnd, all}},
+		{"shorter than is known to be synced", six[:4], LogKnown{Synced: BatchHead{Start: 7, Number: 5}}, LogVerdict{DamagedEnd, all}},
+		{"gone, though it is known to be synced", nil, LogKnown{Synced: BatchHead{Start: 7, Number: 1}}, LogVerdict{DamagedEnd, all}},
+		{"known to be synced by an older start", six, LogKnown{Synced: BatchHead{Start: 6, Number: 99}}, LogVerdict{}},
 	}
 	for _, c := range cases {
-		if got := JudgeLog(c.pieces, held, c.promised); fmt.Sprint(got) != fmt.Sprint(c.want) {
+		if got := JudgeLog(c.pieces, held, c.known); fmt.Sprint(got) != fmt.Sprint(c.want) {
 			t.Errorf("%s: %+v, expected %+v", c.name, got, c.want)
 		}
 	}
@@ -60,7 +62,7 @@ func TestALaterStartMakesWhatWasBeforeVoid(t *testing.T) {
 	first := logged(held, 0, 3, 0)
 	first[1] = LogPiece{Kind: BadPlace}
 	later := []LogPiece{{WholeBatch, CountParts(8, 1, []int{3}, held, make([]uint64, RaftPart+1))}}
-	if v := JudgeLog(slices.Concat(first, later), held, BatchHead{}); v.End != CleanEnd {
+	if v := JudgeLog(slices.Concat(first, later), held, LogKnown{}); v.End != CleanEnd {
 		t.Errorf("%+v", v)
 	}
 }
@@ -75,7 +77,7 @@ func TestManyShardsAreCountedInTurn(t *testing.T) {
 		pieces = append(pieces, LogPiece{WholeBatch, CountParts(1, i+1, []int{int(i)}, held, totals)})
 	}
 	for at := 1; at < len(pieces)-1; at++ {
-		v := JudgeLog(slices.Concat(pieces[:at], []LogPiece{{Kind: BadPlace}}, pieces[at+1:]), held, BatchHead{})
+		v := JudgeLog(slices.Concat(pieces[:at], []LogPiece{{Kind: BadPlace}}, pieces[at+1:]), held, LogKnown{})
 		behind := len(pieces) - 1 - at
 		if !slices.Contains(v.Lost, at) || behind >= 6 && len(v.Lost) != 1 {
 			t.Errorf("batch %d is bad, %d are behind it: %v are lost", at, behind, v.Lost)

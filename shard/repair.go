@@ -1,6 +1,7 @@
 package shard
 
-// compareLogs learns where the backup's log ends. While it is in sync it ends between what is applied and what is sequenced here. One
+// compareLogs learns where the backup's log ends. While it is in sync it ends between what is applied here, and what it has said before to be stored, and what
+// is sequenced here; it is told at once that this fits. One
 // that is not in sync is fed from there if its end lies on this log, ahead counts as off; else it is given the whole shard.
 func compareLogs(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 	if e.Stream != r.Stream || e.Epoch != r.View.Epoch || r.View.Leader != r.Self || r.Agreed || r.Repair.Compared {
@@ -20,8 +21,9 @@ func compareLogs(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 	fits := e.LSN <= r.Next && (e.LSN == 0 || epoch == e.Ends)
 	r.Repair.First, r.Repair.Since, r.Repair.MovedAt = e.LSN+1, e.Now, e.Now
 	switch {
-	case r.View.InSync && fits && e.LSN >= r.Applied:
-		r.Agreed, r.Sent, r.PeerStored = true, e.LSN, max(r.PeerStored, e.LSN)
+	case r.View.InSync && fits && e.LSN >= max(r.Applied, r.PeerStored):
+		r.Agreed, r.Sent, r.PeerStored, r.Told = true, e.LSN, e.LSN, r.Applied
+		out = append(out, Effect{Kind: SendApplied, Stream: r.Stream, Epoch: r.View.Epoch, LSN: r.Applied})
 	case r.View.InSync:
 		out = append(out, Effect{Kind: Complain, Epoch: r.View.Epoch})
 	case fits:
@@ -74,7 +76,8 @@ func mend(r Replica, now int64, out []Effect) (Replica, []Effect) {
 		m.Busy = true
 		out = append(out, Effect{Kind: Feed, AtOnce: true, Stream: r.Stream, Epoch: r.View.Epoch, LSN: m.Fed + 1, Applied: m.Flip, History: r.History})
 	case m.Fed >= m.Flip && !r.Agreed:
-		r.Agreed, r.Sent = true, m.Fed
+		r.Agreed, r.Sent, r.Told = true, m.Fed, r.Applied
+		out = append(out, Effect{Kind: SendApplied, Stream: r.Stream, Epoch: r.View.Epoch, LSN: r.Applied})
 	}
 	if r.Agreed && m.Demand && r.PeerStored >= m.Flip && now < r.LeaseUntil && now-m.AskedAt >= WishEvery {
 		m.AskedAt = now

@@ -151,6 +151,24 @@ func TestDamagedReplicaBeginsAnew(t *testing.T) {
 	}
 }
 
+// A backup in sync that comes back with less than it has said to be stored is found out, applied here or not.
+func TestBackupThatComesBackWithLess(t *testing.T) {
+	r := replicaAt(0, inSync, 1000)
+	write := Event{Kind: WriteAsked, Caller: "x", Change: Change{Op: Create, ID: "a", Request: RequestID{1}}, Deadline: 1 << 40}
+	r, effects := drive(r, Event{Kind: StreamUp, Stream: 1}, Event{Kind: PeerPosition, Stream: 1, Epoch: 1, LSN: 7, Ends: 1}, write, Event{Kind: PeerStored, Stream: 1, Epoch: 1, LSN: 8})
+	if count(effects, Persist) != 1 {
+		t.Fatalf("%+v", effects)
+	}
+	r, _ = drive(r, Event{Kind: StreamDown, Stream: 1}, Event{Kind: StreamUp, Stream: 2})
+	for lsn, complains := range map[uint64]int{6: 1, 7: 1, 8: 0} {
+		next := r
+		next.Window, next.Waiting = map[RequestID]Done{}, nil
+		if next, effects = drive(next, Event{Kind: PeerPosition, Stream: 2, Epoch: 1, LSN: lsn, Ends: 1}); count(effects, Complain) != complains || next.Agreed == (complains == 1) {
+			t.Errorf("its log ends at %d: %+v", lsn, effects)
+		}
+	}
+}
+
 // What was read while a replica was not in sync is not given out after it has come to be.
 func TestPageThatIsOlderThanThePart(t *testing.T) {
 	r := replicaAt(1, alone, 0)
@@ -168,7 +186,12 @@ func TestPageThatIsOlderThanThePart(t *testing.T) {
 // A leader that hands over takes nothing new, says so once nothing is pending, and goes on when it is called off.
 func TestHandingOver(t *testing.T) {
 	get := Event{Kind: ReadDone, Caller: "x", Exists: true, Now: 1}
-	r, effects := drive(replicaAt(0, inSync, 1000), Event{Kind: DrainAsked, Epoch: 1}, get)
+	r := replicaAt(0, inSync, 1000)
+	if _, effects := drive(r, Event{Kind: DrainAsked, Epoch: 1}); count(effects, Drained) != 0 {
+		t.Errorf("it hands over to a backup whose log it has not compared since that came back: %+v", effects)
+	}
+	r = replicaAt(0, inSync, 1000)
+	r, effects := drive(r, Event{Kind: StreamUp, Stream: 1}, Event{Kind: PeerPosition, Stream: 1, Epoch: 1, LSN: 7, Ends: 1}, Event{Kind: DrainAsked, Epoch: 1}, get)
 	if count(effects, Drained) == 0 || count(effects, Answer) != 1 {
 		t.Fatalf("%+v", effects)
 	}

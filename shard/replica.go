@@ -65,6 +65,7 @@ type Entry struct {
 	ID, Name, Email string
 	Group           int64
 	Epoch, LSN      uint64
+	Wall            int64 // ms since 1970 on the leader's wall clock, when it was sequenced; nothing is decided by it
 }
 
 // Change is a write as it was asked for. An update changes the fields whose bits are set in Fields. It is done only if the user is
@@ -109,6 +110,7 @@ type Waiting struct {
 type Done struct {
 	LSN   uint64
 	Reply Reply
+	Wall  int64 // of its entry
 }
 
 // Expiry says when a request id may leave the window, in ns on the node's clock.
@@ -177,6 +179,7 @@ type Replica struct {
 
 	// As backup.
 	LeaderApplied uint64
+	Compared      bool   // in this life of the node the leader has found that the logs fit (rule R24)
 	Upstream      Caller // the stream from the leader
 	UpstreamEpoch uint64 // in which it began; what was sent in an older epoch no longer counts
 	Asked         Caller // a stream that waits for this log's end; nil if none does
@@ -214,7 +217,7 @@ func NewReplica(shard, self int, peer string, last uint64, history []Position, l
 	r := Replica{Shard: shard, Self: self, Peer: peer, Applied: last, Handed: last, Next: last, History: history, HoldLeast: HoldFor, Window: map[RequestID]Done{}}
 	for i := range log {
 		n := &log[i]
-		r.Window[n.Request] = Done{n.LSN, Reply{Result: n.Result, Touched: 2, Record: Record{n.ID, n.Name, n.Email, n.Group, n.Epoch, n.LSN}}}
+		r.Window[n.Request] = Done{n.LSN, Reply{Result: n.Result, Touched: 2, Record: Record{n.ID, n.Name, n.Email, n.Group, n.Epoch, n.LSN}}, n.Wall}
 		r.Order = append(r.Order, Expiry{now + RememberFor, n.Request})
 	}
 	return r

@@ -1,9 +1,15 @@
 package shard
 
+import (
+	"fmt"
+	"sort"
+)
+
 // simDisk is a node's disk: what is synced, and what waits for the next sync.
 type simDisk struct {
 	layout    Layout
 	shards    []*simShard
+	start     uint64            // number of the last start
 	facts     map[string][]byte // of the council
 	ahead     simLog
 	marks     map[int]Mark // of damage, by shard
@@ -207,5 +213,49 @@ func (w *simWorld) stored(n *simNode, group []simPart) {
 		case p.effect.Kind == Persist:
 			w.step(n, &Event{Kind: DiskStored, Shard: p.shard, LSN: p.effect.Entries[len(p.effect.Entries)-1].LSN})
 		}
+	}
+}
+
+// feedSnapshot sends the whole shard as the disk has it now, with the request ids up to there.
+func (w *simWorld) feedSnapshot(n *simNode, s, peer int, fx *Effect) {
+	d := n.disk.shards[s]
+	if d.rotten {
+		w.feelRot(n, s)
+		return
+	}
+	last, history, window := d.last, append([]Position(nil), d.history...), d.window()
+	ids := []string{}
+	for id := range d.records {
+		ids = append(ids, id)
+	}
+	sort.Strings(ids)
+	records := []Record{}
+	for _, id := range ids {
+		records = append(records, d.records[id])
+	}
+	w.note("node %d: shard %d sends a snapshot as of LSN %d", n.number, s, last)
+	stream := fx.Stream
+	epoch := fx.Epoch
+	send := func(e Event) { e.Shard, e.Epoch = s, epoch; w.toBackup(n, peer, stream, e) }
+	w.on(n, w.delay(ms), func() { send(Event{Kind: SnapshotBegun, LSN: last}) })
+	at := 2 * ms
+	for i := range records {
+		w.on(n, at, func() { send(Event{Kind: SnapshotCame, Records: records[i : i+1]}) })
+		at += w.delay(4 * ms)
+	}
+	w.on(n, at, func() {
+		if last == 0 {
+			window = nil
+		}
+		send(Event{Kind: SnapshotEnded, LSN: last, History: history, Entries: window})
+		w.step(n, &Event{Kind: FeedDone, Shard: s, Stream: stream, Epoch: epoch, LSN: last})
+	})
+}
+
+// feelRot has the shell find out, if it has not yet.
+func (w *simWorld) feelRot(n *simNode, s int) {
+	if n.disk.shards[s].rotten && n.replicas[s].Lost == "" {
+		n.disk.marks[s] = Mark{Store: n.member, Copy: n.disk.copyOf(s), Reason: "found by a read"}
+		w.step(n, &Event{Kind: DataLost, Shard: s, Reason: fmt.Sprint("block of shard ", s)})
 	}
 }

@@ -1,9 +1,6 @@
 package shard
 
-import (
-	"fmt"
-	"slices"
-)
+import "slices"
 
 // fault is a kind of fault that a seed may draw.
 type fault string
@@ -29,9 +26,12 @@ const (
 	killAll     fault = "all nodes killed"
 	standstill  fault = "all nodes stand still for a moment"
 	sharedStall fault = "all disks stall for a moment"
+	oldStore    fault = "old copy of a folder"
+	oldAll      fault = "old copy of a folder, with all nodes killed"
+	oldVote     fault = "old copy of a folder, beside a node that has missed something"
 )
 
-var allFaults = []fault{crash, shortCrash, pause, justTooLong, isolate, cutPair, cutOneWay, cutGate, breakLink, slowLink, stall, fullDisk, purge, term, wipe, rot, logRot, killAll, standstill, sharedStall}
+var allFaults = []fault{crash, shortCrash, pause, justTooLong, isolate, cutPair, cutOneWay, cutGate, breakLink, slowLink, stall, fullDisk, purge, term, wipe, rot, logRot, killAll, standstill, sharedStall, oldStore, oldAll, oldVote}
 
 // singleFaults are those of which any one may happen without a request missing its budget. Nodes that share a machine or a disk stand still together.
 var singleFaults = []fault{crash, shortCrash, pause, justTooLong, isolate, cutPair, cutOneWay, cutGate, breakLink, stall, fullDisk, term, rot, standstill, sharedStall}
@@ -57,6 +57,9 @@ var allAims = []aim{flipped, wished, drained, feeding, snapshots, filling, propo
 func (w *simWorld) chaos() {
 	if w.calm {
 		return
+	}
+	if w.chance(20) {
+		w.backUp(w.nodes[w.rng.IntN(len(w.nodes))])
 	}
 	w.strikeAnywhere("")
 	if w.chance(15) {
@@ -111,7 +114,7 @@ func (w *simWorld) quiet() bool {
 			}
 		}
 		for s, r := range n.replicas {
-			if r != nil && (!r.Known || !r.View.InSync || r.Lost != "" || n.disk.shards[s].rotten || r.View != w.nodes[w.peerOf(n, s)].replicas[s].View || n.council.Book.Members[n.number] != n.member) {
+			if r != nil && (!r.Known || !r.View.InSync || r.Lost != "" || n.disk.shards[s].rotten || r.View.Leader != n.number && !r.Compared || r.View != w.nodes[w.peerOf(n, s)].replicas[s].View || n.council.Book.Members[n.number] != n.member) {
 				return false
 			}
 		}
@@ -129,7 +132,7 @@ func (w *simWorld) strike(f fault, number, other int, when string) {
 	case chance < 35:
 		lasts = w.delay(2000 * ms)
 	}
-	if f == wipe && !w.quiet() {
+	if f == wipe && !w.quiet() || w.frail() {
 		return // the only whole copy may be lost
 	}
 	w.seen["fault: "+string(f)+when]++
@@ -199,6 +202,8 @@ func (w *simWorld) strike(f fault, number, other int, when string) {
 		w.rot(n)
 	case logRot:
 		w.damageLog(n, lasts)
+	case oldStore, oldAll, oldVote:
+		w.restore(f, n, a, lasts)
 	}
 }
 
@@ -364,14 +369,6 @@ func (w *simWorld) rot(n *simNode) {
 		late = 400 * ms
 	}
 	w.on(n, w.delay(late), func() { w.feelRot(n, s) })
-}
-
-// feelRot has the shell find out, if it has not yet.
-func (w *simWorld) feelRot(n *simNode, s int) {
-	if n.disk.shards[s].rotten && n.replicas[s].Lost == "" {
-		n.disk.marks[s] = Mark{Store: n.member, Copy: n.disk.copyOf(s), Reason: "found by a read"}
-		w.step(n, &Event{Kind: DataLost, Shard: s, Reason: fmt.Sprint("block of shard ", s)})
-	}
 }
 
 // heal ends all faults.

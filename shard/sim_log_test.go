@@ -59,7 +59,7 @@ func (w *simWorld) noteBatch(n *simNode, parts []simPart) {
 		shards = append(shards, s)
 	}
 	l.number++
-	head := CountParts(uint64(n.starts), l.number, shards, held, l.totals)
+	head := CountParts(n.start.Number, l.number, shards, held, l.totals)
 	l.log = append(l.log, simBatch{head, slices.Clone(parts)})
 	if w.chance(30) {
 		l.noted = BatchHead{Start: head.Start, Number: head.Number}
@@ -184,7 +184,7 @@ func (w *simWorld) recover(n *simNode) {
 			}
 			pieces = append(pieces, piece)
 		}
-		verdict := JudgeLog(pieces, w.heldBy(n), l.noted)
+		verdict := JudgeLog(pieces, w.heldBy(n), LogKnown{Synced: l.noted, SameBoot: n.lost < n.life-1})
 		w.note("node %d: its log: %+v", n.number, verdict)
 		for s, found := range shards {
 			before := d.shards[s]

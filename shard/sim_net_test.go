@@ -22,6 +22,7 @@ func (w *simWorld) dial(n *simNode, peer int) {
 		w.streams++
 		s = &simStream{number: w.streams, from: n, to: p, lives: [2]int{n.life, p.life}, lastWord: w.chance(w.plan.lastWord)}
 		n.links[peer] = s
+		w.stepCouncil(n, &CouncilEvent{Kind: CouncilGreeted, To: peer, Start: KnownStart(p.council, n.member)})
 		w.streamEvent(n, peer, StreamUp, s.number)
 		w.join(s)
 	case s != nil && (cut || !p.up || p.paused) && w.chance(25): // after 60 ms or so
@@ -36,7 +37,7 @@ func (w *simWorld) join(s *simStream) {
 		return
 	}
 	member := s.from.member
-	w.carry(s, 0, func() { w.stepCouncil(s.to, &CouncilEvent{Kind: CouncilJoin, Member: member}) })
+	w.carry(s, 0, func() { w.stepCouncil(s.to, &CouncilEvent{Kind: CouncilJoin, Member: member, Start: s.from.start}) })
 	if s.from.stores > 1 || s.from.member>>memberGeneration&memberNodes > 0 {
 		w.on(s.from, 200*ms, func() { w.join(s) })
 	}
@@ -69,6 +70,7 @@ func (w *simWorld) sever(s *simStream) {
 		if n.links[peer] == s {
 			n.links[peer] = nil
 			w.lose(s)
+			w.stepCouncil(n, &CouncilEvent{Kind: CouncilParted, To: peer})
 			w.streamEvent(n, peer, StreamDown, s.number)
 		}
 	})

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"sort"
 	"strings"
 )
 
@@ -12,7 +11,7 @@ import (
 type simNode struct {
 	number   int
 	member   uint64
-	starts   int64 // of this store
+	start    Start // of this process
 	stores   int   // that this node has had
 	up       bool
 	paused   bool
@@ -29,6 +28,10 @@ type simNode struct {
 	council  Council
 	disk     simDisk
 	links    []*simStream // by peer: dialled by this node
+	copies   []simCopy    // of its folder, oldest first
+	rolled   bool         // an old copy of its store took the place of the newest
+	old      bool         // and the store has not started since the copy was made
+	most     uint64       // the newest version that its binary speaks
 }
 
 func newSimNode(w *simWorld, number int) *simNode {
@@ -36,7 +39,7 @@ func newSimNode(w *simWorld, number int) *simNode {
 	if w.plan.extreme {
 		drift = math.Copysign(1, drift)
 	}
-	n := &simNode{number: number, rate: 1 + w.plan.drift*drift, skew: w.rng.Int64N(1 << 40), links: make([]*simStream, w.plan.layout.Nodes)}
+	n := &simNode{number: number, most: BirthVersion, rate: 1 + w.plan.drift*drift, skew: w.rng.Int64N(1 << 40), links: make([]*simStream, w.plan.layout.Nodes)}
 	n.disk = newSimDisk(w.plan.layout, w.plan.slow[number])
 	w.newStore(n)
 	return n
@@ -44,7 +47,7 @@ func newSimNode(w *simWorld, number int) *simNode {
 
 func (w *simWorld) newStore(n *simNode) {
 	n.stores++
-	n.starts = int64(n.stores) << 32
+	n.rolled, n.old = false, false
 	var store [16]byte
 	binary.BigEndian.PutUint64(store[:], w.rng.Uint64())
 	n.member = MemberID(n.number, store)
@@ -70,11 +73,13 @@ func (w *simWorld) on(n *simNode, d int64, run func()) {
 // boot starts a node's process from what its disk holds.
 func (w *simWorld) boot(number int) {
 	n := w.nodes[number]
-	n.up, n.paused, n.leaving, n.life, n.starts, n.backlog = true, false, false, n.life+1, n.starts+1, nil
+	n.up, n.paused, n.leaving, n.life, n.backlog = true, false, false, n.life+1, nil
+	n.disk.start++ // synced before anything is said
+	n.start = Start{n.disk.start, w.rng.Uint64()}
 	n.disk.queue, n.disk.writing, n.disk.full, n.disk.sick, n.disk.pulse = nil, false, false, false, Pulse{Most: 70 * ms, LookedAt: w.now}
 	w.recover(n)
 	n.replicas, n.users, n.counts, n.pacts = make([]*Replica, w.plan.layout.Shards), make([]int, w.plan.layout.Shards), make([]simCounts, w.plan.layout.Shards), make([]*Pact, w.plan.layout.Nodes)
-	shared := make([][]int, w.plan.layout.Nodes)
+	shared, ends := make([][]int, w.plan.layout.Nodes), make([]Position, w.plan.layout.Shards)
 	for s := range w.plan.layout.Shards {
 		first, second := Pair(w.plan.layout, s)
 		if first != number && second != number {
@@ -92,6 +97,9 @@ func (w *simWorld) boot(number int) {
 			r.HoldLeast = w.delay(40 * ms)
 		}
 		n.replicas[s], n.users[s], n.counts[s] = &r, len(d.records), countRows(inOrder(d.records))
+		if h := len(d.history); h > 0 {
+			ends[s] = Position{d.history[h-1].Epoch, d.last}
+		}
 		if damaged { // what its store holds is not looked at
 			r = NewReplica(s, number, fmt.Sprint("db-", peer), 0, nil, nil, w.clock(n))
 			w.on(n, 1, func() { w.step(n, &Event{Kind: DataLost, Shard: s, Reason: n.disk.marks[s].Reason}) })
@@ -100,15 +108,11 @@ func (w *simWorld) boot(number int) {
 	for peer, list := range shared {
 		n.links[peer] = nil
 		if list != nil {
-			p := NewPact(w.plan.layout, number, peer, list, n.starts, w.clock(n), DefaultPactTiming())
+			p := NewPact(w.plan.layout, number, peer, list, ends, 2*int64(n.start.Number), w.clock(n), DefaultPactTiming())
 			n.pacts[peer] = &p
 		}
 	}
-	council, err := LoadCouncil(n.member, w.plan.layout, DefaultTiming, n.disk.savedFacts(), w.clock(n))
-	if err != nil {
-		w.fail("node %d: %v", number, err)
-	}
-	n.council = council
+	w.load(n)
 	w.note("node %d starts, life %d, member %x", number, n.life, n.member)
 	w.moment(restarted, number, (number+1+w.rng.IntN(len(w.nodes)-1))%len(w.nodes))
 	for s := range n.replicas {
@@ -129,6 +133,7 @@ func (w *simWorld) ticks(n *simNode) {
 	var council, pacts func()
 	council = func() {
 		w.stepCouncil(n, &CouncilEvent{Kind: CouncilTick})
+		w.renew(n)
 		w.on(n, 10*ms, council)
 	}
 	pacts = func() {
@@ -146,6 +151,10 @@ func (w *simWorld) stepCouncil(n *simNode, e *CouncilEvent) {
 	e.Now = w.clock(n)
 	var out []CouncilEffect
 	n.council, out = StepCouncil(n.council, e, nil)
+	if n.council.Book.Version > BirthVersion && !w.raised {
+		w.raised = true
+		w.seen["versions: the next one is in force"]++
+	}
 	w.actCouncil(n, out)
 }
 
@@ -163,6 +172,10 @@ func (w *simWorld) actCouncil(n *simNode, out []CouncilEffect) {
 			for peer := range n.pacts {
 				w.stepPact(n, peer, &PactEvent{Kind: RaftLeads})
 			}
+		case Halt:
+			w.halted(n, fx.Text)
+		case Outdated:
+			w.setAside(n, fx.Text)
 		case Note:
 			if strings.Contains(fx.Text, "may not join") && !w.beyond { // it was wiped while its wish to lead alone was being granted
 				w.beyond = true
@@ -175,7 +188,7 @@ func (w *simWorld) actCouncil(n *simNode, out []CouncilEffect) {
 
 // learnBook checks that all nodes see the same books, and passes one on to the pacts and the gateways.
 func (w *simWorld) learnBook(n *simNode, b Book) {
-	text := fmt.Sprint(b.Views, b.Members)
+	text := fmt.Sprint(b)
 	if first, seen := w.books[b.Index]; seen && first != text {
 		w.fail("node %d has another book at index %d: %s, not %s", n.number, b.Index, text, first)
 	}
@@ -215,11 +228,14 @@ func (w *simWorld) stepPactOn(n *simNode, peer int, from *simStream, e *PactEven
 		fx := &out[k]
 		switch fx.Kind {
 		case SendPing:
-			ping := PactEvent{Kind: PingCame, Store: n.member, Life: fx.Life, At: fx.At, Sick: fx.Sick, Leaving: fx.Leaving, Vows: fx.Vows}
+			ping := PactEvent{Kind: PingCame, Store: n.member, Life: fx.Life, At: fx.At, Sick: fx.Sick, Leaving: fx.Leaving, Vows: fx.Vows, Ends: fx.Ends}
 			w.ping(n, peer, ping)
 		case SendPong:
 			pong := PactEvent{Kind: PongCame, Store: n.member, At: fx.At, Vows: fx.Vows}
 			w.pong(n, from, pong)
+		case Lacks:
+			w.seen["old copy: a backup lacks what its leader has"]++
+			w.note("node %d: shard %d lacks writes up to %v", n.number, fx.Shard, fx.End.At)
 		case TellView:
 			w.tell(n, peer, &Event{Kind: ViewLearnt, Shard: fx.Shard, View: fx.View, FreeFrom: fx.FreeFrom, Fresh: fx.Fresh})
 		case TellLease:
@@ -233,6 +249,7 @@ func (w *simWorld) stepPactOn(n *simNode, peer int, from *simStream, e *PactEven
 		case Propose:
 			proposals := append([]Proposal(nil), fx.Proposals...)
 			w.moment(proposing, n.number, peer)
+			w.overtakes(n, peer, proposals)
 			w.note("node %d proposes %+v", n.number, proposals)
 			w.on(n, w.delay(ms/5), func() { w.stepCouncil(n, &CouncilEvent{Kind: CouncilAsked, Proposals: proposals}) })
 		}
@@ -308,7 +325,7 @@ func (w *simWorld) act(n *simNode, s int, fx *Effect) {
 		}
 	case SetAlarm:
 		w.on(n, TellEvery, func() { w.step(n, &Event{Kind: Ticked, Shard: s}) })
-	case Complain, Flipped, Caught, Drained, Damaged, Mended:
+	case Complain, Flipped, Caught, Drained, Compared, Damaged, Mended:
 		kind, epoch := fx.Kind, fx.Epoch
 		if a, aimed := map[EffectKind]aim{Flipped: flipped, Caught: wished, Drained: drained}[kind]; aimed {
 			w.moment(a, n.number, peer)
@@ -362,40 +379,4 @@ func (w *simWorld) feed(n *simNode, s, peer int, fx *Effect) {
 	}
 	w.toBackup(n, peer, fx.Stream, Event{Kind: EntriesCame, Shard: s, Epoch: fx.Epoch, Entries: entries})
 	w.step(n, &Event{Kind: FeedDone, Shard: s, Stream: fx.Stream, Epoch: fx.Epoch, LSN: entries[len(entries)-1].LSN})
-}
-
-// feedSnapshot sends the whole shard as the disk has it now, with the request ids up to there.
-func (w *simWorld) feedSnapshot(n *simNode, s, peer int, fx *Effect) {
-	d := n.disk.shards[s]
-	if d.rotten {
-		w.feelRot(n, s)
-		return
-	}
-	last, history, window := d.last, append([]Position(nil), d.history...), d.window()
-	ids := []string{}
-	for id := range d.records {
-		ids = append(ids, id)
-	}
-	sort.Strings(ids)
-	records := []Record{}
-	for _, id := range ids {
-		records = append(records, d.records[id])
-	}
-	w.note("node %d: shard %d sends a snapshot as of LSN %d", n.number, s, last)
-	stream := fx.Stream
-	epoch := fx.Epoch
-	send := func(e Event) { e.Shard, e.Epoch = s, epoch; w.toBackup(n, peer, stream, e) }
-	w.on(n, w.delay(ms), func() { send(Event{Kind: SnapshotBegun, LSN: last}) })
-	at := 2 * ms
-	for i := range records {
-		w.on(n, at, func() { send(Event{Kind: SnapshotCame, Records: records[i : i+1]}) })
-		at += w.delay(4 * ms)
-	}
-	w.on(n, at, func() {
-		if last == 0 {
-			window = nil
-		}
-		send(Event{Kind: SnapshotEnded, LSN: last, History: history, Entries: window})
-		w.step(n, &Event{Kind: FeedDone, Shard: s, Stream: stream, Epoch: epoch, LSN: last})
-	})
 }

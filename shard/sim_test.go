@@ -60,6 +60,7 @@ type plan struct {
 	think    int64   // ns that a client waits between two requests at most
 	slow     []int64 // by node: ns that a sync takes at most
 	budget   int64   // ns after which a client gives up
+	raise    int64   // ns after which the next version is put in force, once all nodes speak it; 0: all have the same binary
 	single   bool    // one fault only, and every request must be answered
 	length   int64   // ns of load
 }
@@ -83,6 +84,8 @@ type simWorld struct {
 	books   map[uint64]string   // by index: the views as first seen
 	written map[[3]uint64]Entry // by shard, epoch and LSN: all that ever reached a disk
 	calm    bool                // no further faults
+	hush    int64               // none before
+	raised  bool                // the next version is in force
 	failure string
 	beyond  bool      // more was lost than is promised to be survived: an operator must decide, and the end is not judged
 	trace   io.Writer // nil for none
@@ -159,6 +162,9 @@ func drawPlan(rng *rand.Rand, single bool) plan {
 	p.shortLog = rng.IntN(6) == 0
 	if rng.IntN(8) == 0 { // hardly anything is written
 		p.reads = 0.97
+	}
+	if rng.IntN(3) == 0 {
+		p.raise = 1 + rng.Int64N(1500*ms)
 	}
 	if rng.IntN(2) == 0 {
 		p.drift, p.extreme = 0.05, rng.IntN(2) == 0

@@ -10,7 +10,7 @@ var (
 	eventNames = strings.Fields("- WriteAsked ReadDone CountAsked ScanDone DiskStored DiskWiped DiskSick DataLost ViewLearnt LeaseCame DrainAsked DrainOff Retired StreamUp StreamDown " +
 		"PeerPosition PeerStored PeerTrouble FeedDone FeedFailed PositionAsked EntriesCame LeaderTold SnapshotBegun SnapshotCame SnapshotEnded Ticked")
 	effectNames = strings.Fields("- Answer Persist Wipe Drop PersistRecords PersistHistory SendAsk SendAppend SendApplied SendStored SendPosition SendTrouble Feed FeedSnapshot BreakStream " +
-		"SetAlarm Complain Flipped Caught Drained Damaged Mended Relay Reclaim")
+		"SetAlarm Complain Flipped Caught Drained Compared Damaged Mended Relay Reclaim")
 )
 
 // tellStep is a line of the trace: what came, where the replica stands, and what is to be done.

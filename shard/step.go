@@ -84,6 +84,8 @@ func Barred(r *Replica, now int64) string {
 		return "the leadership is being handed to " + r.Peer
 	case leads && r.Applied < r.Takeover:
 		return "the new leader is storing what it was sent as backup"
+	case !leads && !r.Compared && now < r.LeaseUntil: // it may lack what it once said to be stored (rule R24)
+		return "this node restarted, and the leader " + r.Peer + " has not compared the logs yet"
 	case r.View.InSync || r.Repair.Demand: // rule R4
 		if now < r.LeaseUntil {
 			return ""
@@ -191,7 +193,7 @@ func finish(r Replica, now int64, out []Effect) (Replica, []Effect) {
 		r.AskedAt, r.AskedIn = now, r.View.Epoch
 		out = append(out, Effect{Kind: SendAsk, Stream: r.Stream, Epoch: r.View.Epoch})
 	}
-	if r.Draining && len(r.Pending) == 0 && r.Applied == r.Next {
+	if r.Draining && len(r.Pending) == 0 && r.Applied == r.Next && r.Agreed && r.PeerStored >= r.Next {
 		out = append(out, Effect{Kind: Drained, Epoch: r.View.Epoch})
 	}
 	untold := r.Agreed && r.Told < r.Applied

@@ -48,7 +48,14 @@ func TestEveryStreamTellsTheBackupWhatIsApplied(t *testing.T) {
 func TestCountOfABackupWaitsForItsLeader(t *testing.T) {
 	stream := new(int)
 	r := replicaAt(1, inSync, 100+WaitFor)
-	r, effects := drive(r, Event{Kind: PositionAsked, Epoch: 1, Caller: stream}, Event{Kind: CountAsked, Caller: "early", Users: 3, Now: 1})
+	r, effects := drive(r, Event{Kind: PositionAsked, Epoch: 1, Caller: stream}, Event{Kind: CountAsked, Caller: "at once", Now: 1})
+	if count(effects, Answer) != 1 || effects[len(effects)-1].Reply.Refusal != Unavailable { // its log may have lost what it once had (rule R24)
+		t.Fatalf("answered before the leader has compared the logs: %+v", effects)
+	}
+	r, effects = drive(r, Event{Kind: LeaderTold, LSN: 6, Epoch: 1, Caller: stream, Now: 1}, Event{Kind: CountAsked, Caller: "early", Users: 3, Now: 1})
+	if count(effects, Compared) != 1 {
+		t.Errorf("the pact is not told that the logs fit: %+v", effects)
+	}
 	if count(effects, Answer) != 0 {
 		t.Fatalf("answered before the leader's word: %+v", effects)
 	}
@@ -73,7 +80,7 @@ func TestCountOfABackupWaitsForItsLeader(t *testing.T) {
 func TestBackupRefusesGaps(t *testing.T) {
 	stream := new(int)
 	r := replicaAt(1, inSync, 1000)
-	r, _ = drive(r, Event{Kind: PositionAsked, Epoch: 1, Caller: stream})
+	r, _ = drive(r, Event{Kind: PositionAsked, Epoch: 1, Caller: stream}, Event{Kind: LeaderTold, Epoch: 1, Caller: stream})
 	for name, c := range map[string]struct {
 		event Event
 		want  EffectKind
@@ -127,6 +134,7 @@ func TestBackupPassesRequestsOn(t *testing.T) {
 func TestStuckReplicasSaySo(t *testing.T) {
 	for self := range 2 {
 		r := replicaAt(self, inSync, 1000)
+		r.Compared = true
 		r, _ = drive(r, Event{Kind: CountAsked, Caller: "who", Now: 900}) // it can
 		for _, c := range []struct {
 			now  int64

@@ -100,7 +100,7 @@
 //	18    snapbegin  -    leader → backup    shard epoch lsn                                 the whole shard as of lsn follows
 //	19    snapdata   crc  leader → backup    shard epoch records                             records of the snapshot
 //	20    snapend    crc  leader → backup    shard epoch lsn history entries                 the snapshot is whole; with lsn 0 and entries: more of the window follows
-//	21    leaseping  -    node → node        life at lease state vows                        asks for leases, and says how the node is
+//	21    leaseping  -    node → node        life at lease state vows shardends                asks for leases, and says how the node is
 //	22    leasepong  -    node → node        at vows                                         the ping's own at, and the leases granted
 //	23    raft       crc  node → node        data                                            a message of Raft
 //	24    views      crc  node → gw          views                                           after welcome, and whenever a view has changed
@@ -131,9 +131,11 @@
 //	counts                                         [shard users shard users …], at most 4096 pairs
 //	history                                        [epoch lsn epoch lsn …], at most 4096 pairs: from which LSN on the log is of which epoch
 //	vows                                           [shard epoch shard epoch …], at most 4096 pairs
+//	shardends                                        [shard epoch ends lsn …], at most 1024 fours: of each shard in whose view of that epoch the sender led before it
+//	                                               restarted, where its log ends: at lsn, in the epoch ends
 //	views                                          [epoch leader backup insync …] by shard, at most 1024 fours; insync is a boolean
 //	records                                        [record record …], at most 1000
-//	entries                                        [request result record …], at most 4096 triples
+//	entries                                        [request result record wall …], at most 4096 fours; wall is the ms since 1970 when the leader sequenced the write
 //
 // Integers may stand in any of msgpack's integer formats; Tandem writes the shortest. Nothing else is converted: nil, a
 // float, a number below zero or text where a field wants something else is refused by name, and so is a frame with too many

@@ -142,33 +142,34 @@ func getRecords(d *msgpack.Decoder, m *Message) error {
 	return err
 }
 
-// putEntries writes each entry as its request id, its result and its record.
+// putEntries writes each entry as its request id, its result, its record and its wall time.
 func putEntries(e *msgpack.Encoder, m *Message) error {
-	err := e.EncodeArrayLen(3 * len(m.Entries))
+	err := e.EncodeArrayLen(4 * len(m.Entries))
 	for i := range m.Entries {
 		n := &m.Entries[i]
 		r := Record{n.ID, n.Name, n.Email, n.Group, n.Epoch, n.LSN}
-		err = errors.Join(err, e.EncodeBytes(n.Request[:]), e.EncodeUint(uint64(n.Result)), encodeRecord(e, &r))
+		err = errors.Join(err, e.EncodeBytes(n.Request[:]), e.EncodeUint(uint64(n.Result)), encodeRecord(e, &r), e.EncodeInt(n.Wall))
 	}
 	return err
 }
 
 func getEntries(d *msgpack.Decoder, m *Message) error {
-	n, err := length(d, 0, 3*maxEntries)
-	if err == nil && n%3 != 0 {
-		err = fmt.Errorf("expected triples of request, result and record, found %d elements", n)
+	n, err := length(d, 0, 4*maxEntries)
+	if err == nil && n%4 != 0 {
+		err = fmt.Errorf("expected fours of request, result, record and wall, found %d elements", n)
 	}
-	for ; err == nil && n > 0; n -= 3 {
+	for ; err == nil && n > 0; n -= 4 {
 		var r Record
 		b, badRequest := blob(d)
 		result, badResult := unsigned(d, math.MaxUint8)
 		badRecord := decodeRecord(d, &r)
-		entry := Entry{Result: uint8(result), ID: r.ID, Name: r.Name, Email: r.Email, Group: r.Group, Epoch: r.Epoch, LSN: r.LSN}
+		wall, badWall := signed(d)
+		entry := Entry{Result: uint8(result), ID: r.ID, Name: r.Name, Email: r.Email, Group: r.Group, Epoch: r.Epoch, LSN: r.LSN, Wall: wall}
 		if badRequest == nil && len(b) != len(entry.Request) {
 			badRequest = fmt.Errorf("expected a request id of %d bytes, found %d", len(entry.Request), len(b))
 		}
 		copy(entry.Request[:], b)
-		m.Entries, err = append(m.Entries, entry), cmp.Or(badRequest, badResult, badRecord)
+		m.Entries, err = append(m.Entries, entry), cmp.Or(badRequest, badResult, badRecord, badWall)
 	}
 	return err
 }
@@ -195,6 +196,31 @@ func getViews(d *msgpack.Decoder, m *Message) error {
 		v.Backup, errs[2] = unsigned(d, math.MaxUint64)
 		v.InSync, errs[3] = boolean(d)
 		m.Views, err = append(m.Views, v), first(errs[:], "epoch leader backup insync")
+	}
+	return err
+}
+
+// putShardEnds writes each as its shard, the epoch of the view, and the epoch and LSN of the log's end.
+func putShardEnds(e *msgpack.Encoder, m *Message) error {
+	err := e.EncodeArrayLen(4 * len(m.ShardEnds))
+	for _, n := range m.ShardEnds {
+		err = errors.Join(err, e.EncodeUint(n.Shard), e.EncodeUint(n.Epoch), e.EncodeUint(n.Ends), e.EncodeUint(n.LSN))
+	}
+	return err
+}
+
+func getShardEnds(d *msgpack.Decoder, m *Message) error {
+	n, err := length(d, 0, 4*maxShardEnds)
+	if err == nil && n%4 != 0 {
+		err = fmt.Errorf("expected fours of shard, epoch, ends and lsn, found %d elements", n)
+	}
+	for ; err == nil && n > 0; n -= 4 {
+		var l ShardEnd
+		errs := [4]error{}
+		for i, to := range []*uint64{&l.Shard, &l.Epoch, &l.Ends, &l.LSN} {
+			*to, errs[i] = unsigned(d, math.MaxUint64)
+		}
+		m.ShardEnds, err = append(m.ShardEnds, l), first(errs[:], "shard epoch ends lsn")
 	}
 	return err
 }

@@ -25,6 +25,15 @@ func StopIf(o Output, err error) {
 	}
 }
 
+// StopAs is StopIf with an exit code of its own.
+func StopAs(o Output, err error, code int) {
+	if err != nil {
+		fmt.Fprintf(o, "%s: %v\n", o.program, err)
+		o.Flush(lastWords)
+		os.Exit(code)
+	}
+}
+
 // StartAnew starts this program anew in place, with the same arguments, and returns only if it cannot.
 func StartAnew(o Output) error {
 	o.Flush(lastWords)

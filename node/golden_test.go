@@ -1,0 +1,109 @@
+package main
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"tandem/shard"
+)
+
+var update = flag.Bool("update", false, "write the golden bytes instead of comparing with them")
+
+// golden compares bytes with those in testdata/golden: what one version writes, others read.
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", "golden", name+".hex")
+	if *update {
+		if err := os.WriteFile(path, []byte(hex.Dump(got)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil || hex.Dump(got) != string(want) {
+		t.Errorf("%s: written as\n%swant\n%s(%v)", path, hex.Dump(got), want, err)
+	}
+}
+
+// splitRecords returns key and value of each put, delete and range of a part, in order, of which RocksDB keeps what begins with a tag.
+func splitRecords(t *testing.T, b []byte) (keys, values [][]byte) {
+	t.Helper()
+	for len(b) > 0 {
+		tag := b[0]
+		b = b[1:]
+		if tag != tagLogData {
+			_, n := binary.Uvarint(b)
+			b = b[n:]
+		}
+		key, rest, err := cutBytes(b)
+		var value []byte
+		if err == nil && tag != tagLogData && tag != tagFamilyDelete {
+			value, rest, err = cutBytes(rest)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys, values, b = append(keys, key), append(values, value), rest
+	}
+	return keys, values
+}
+
+func TestGoldenBytes(t *testing.T) {
+	entries := someEntries()
+	counts := buckets{}
+	part := buildPart(testLayout, 5, 9, entries, true, &counts, 1234)
+	golden(t, "batch-part", part.Bytes)
+	if read, err := readBatch(joinParts(nil, []Part{part}), nil); err != nil || !reflect.DeepEqual(read, []Logged{{Shard: 5, Stamp: 1234, Entries: entries}}) {
+		t.Errorf("a part is read as %+v, %v", read, err)
+	}
+	keys, values := splitRecords(t, part.Bytes)
+	golden(t, "logdata-header", keys[0])
+	golden(t, "user-key", keys[1])
+	golden(t, "user-value", values[1])
+	if r, err := decodeValue(values[1]); err != nil || r != (shard.Record{Name: "Ada", Email: "ada@example.org", Group: -5, Epoch: 3, LSN: 7}) {
+		t.Errorf("a value is read as %+v, %v", r, err)
+	}
+	last := len(keys) - 1
+	golden(t, "meta-bucket", append(append(bytes.Clone(keys[last-1]), ' '), values[last-1]...))
+	golden(t, "meta-epoch", append(append(bytes.Clone(keys[last]), ' '), values[last]...))
+	golden(t, "wipe-part", wipePart(5, 9).Bytes)
+	golden(t, "records-part", recordsPart(testLayout, 5, 9, []shard.Record{{ID: "a", Name: "Ada", Email: "e", Group: 7, Epoch: 3, LSN: 7}}, &buckets{}).Bytes)
+	whole := wholePart(5, 9, &shard.Effect{LSN: 10, History: []shard.Position{{Epoch: 3, LSN: 7}}, Entries: entries}, counts)
+	_, values = splitRecords(t, whole.Bytes)
+	window := values[len(values)-1]
+	golden(t, "meta-window", append([]byte(metaWindow+" "), window...))
+	if read, err := readWindow(window); err != nil || !reflect.DeepEqual(read, entries) {
+		t.Errorf("a window is read as %+v, %v", read, err)
+	}
+	golden(t, "raft-part", buildFacts(7, []shard.Fact{{Key: "e\x00\x01", Value: []byte("entry")}, {Key: "e\x00\x02", Delete: true}}, nil).Bytes)
+	facts := Facts{Format: storeFormat, Cluster: "tandem", Node: "db-0", Nodes: 3, Shards: 24, Store: "2f0c5b5e-7a4c-4a52-9d0a-0123456789ab"}
+	text, err := json.Marshal(facts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "facts", text)
+	read := Facts{}
+	if err = json.Unmarshal(text, &read); err != nil || read != facts {
+		t.Errorf("facts are read as %+v, %v", read, err)
+	}
+}
+
+// A header of another version is refused by name, whatever follows.
+func TestHeadersOfOtherVersionsAreRefused(t *testing.T) {
+	part := buildPart(testLayout, 5, 9, someEntries(), false, &buckets{}, 1234)
+	_, n := binary.Uvarint(part.Bytes[1:])
+	for _, version := range []byte{0, headVersion - 1, headVersion + 1, 255} {
+		part.Bytes[1+n] = version
+		if _, err := readBatch(joinParts(nil, []Part{part}), nil); !errors.Is(err, ErrBatch) || !strings.Contains(err.Error(), "expected version 3") {
+			t.Errorf("version %d: %v", version, err)
+		}
+	}
+}

@@ -1,0 +1,183 @@
+package shard
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/vmihailenco/msgpack/v5"
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+)
+
+// BirthVersion is the version of the cluster that is in force when it is born. Versions are those of the wire protocol.
+const BirthVersion = 3
+
+// ErrVersion is the class of a cluster that this binary may take no part in, since it does not speak its version or cannot read what its log says.
+var ErrVersion = errors.New("this binary does not fit the cluster's version")
+
+// entryFormat is the version of how an entry of Raft's log is packed: a msgpack array of format, kind and the numbers of that kind. An empty entry, and a change
+// of membership, are Raft's own.
+const entryFormat = 1
+
+// The kinds of entry in Raft's log, with their numbers.
+const (
+	EntryViews   uint64 = iota + 1 // proposals, six numbers each
+	EntryStart                     // member, number of the start, nonce of the process, newest version that its binary speaks
+	EntryVersion                   // the version that is to be in force
+)
+
+// EntryRule is what a kind of entry needs and does: it may be proposed from the version Since on, and Apply returns the book after it. What does not fit the
+// book is void: the same book is returned. Numbers that are none of the kind are ErrBook. The book that went in is not changed.
+type EntryRule struct {
+	Since uint64
+	Apply func(b Book, numbers []uint64) (Book, error)
+}
+
+// EntryRules are the kinds of entry that this binary knows. The table never changes.
+var EntryRules = map[uint64]EntryRule{
+	EntryViews: {BirthVersion, applyViews}, EntryStart: {BirthVersion, applyStart}, EntryVersion: {BirthVersion, applyVersion},
+}
+
+// Start names a process of a store: the number of the store's start, which grows with each, and a random number of the process's own. The zero value is none.
+// A process whose start is neither the known one nor a later one runs on an old copy of the store.
+type Start struct{ Number, Nonce uint64 }
+
+func applyViews(b Book, numbers []uint64) (Book, error) {
+	proposals, err := proposalsOf(numbers)
+	if err == nil {
+		b.Views = Decide(b.Views, proposals)
+	}
+	return b, err
+}
+
+// applyStart notes the start of a member's store, unless a later one is known, or another process with the same number: then the process that says so runs on
+// an old copy of the store.
+func applyStart(b Book, numbers []uint64) (Book, error) {
+	if len(numbers) != 4 {
+		return b, fmt.Errorf("%w: a start of %d numbers, expected member, start, nonce and version", ErrBook, len(numbers))
+	}
+	node, start := NodeOf(numbers[0]), Start{numbers[1], numbers[2]}
+	if node < 0 || node >= len(b.Members) || b.Members[node] != numbers[0] || start.Number <= b.Starts[node].Number && start != b.Starts[node] {
+		return b, nil
+	}
+	b.Starts, b.Speaks = slices.Clone(b.Starts), slices.Clone(b.Speaks)
+	b.Starts[node], b.Speaks[node] = start, numbers[3]
+	return b, nil
+}
+
+// applyVersion raises the version in force by one, if all members speak it.
+func applyVersion(b Book, numbers []uint64) (Book, error) {
+	if len(numbers) != 1 {
+		return b, fmt.Errorf("%w: a version of %d numbers, expected one", ErrBook, len(numbers))
+	}
+	if v := numbers[0]; v == b.Version+1 && len(b.Speaks) > 0 && slices.Min(b.Speaks) >= v {
+		b.Version = v
+	}
+	return b, nil
+}
+
+// entryNumbers is an entry of Raft's log as numbers.
+func entryNumbers(kind uint64, numbers ...uint64) []uint64 {
+	return append([]uint64{entryFormat, kind}, numbers...)
+}
+
+// follow returns the book after an entry of Raft's log that is not empty. Error: ErrVersion for an entry of a kind or a format that is not known here, or
+// that does not parse: other binaries may read it, so it must not be passed over.
+func follow(rules map[uint64]EntryRule, b Book, data []byte) (Book, error) {
+	numbers, rest := []uint64{}, bytes.NewReader(data)
+	err := msgpack.NewDecoder(rest).Decode(&numbers)
+	if err == nil && (rest.Len() > 0 || len(numbers) < 2 || numbers[0] != entryFormat) {
+		err = fmt.Errorf("it begins with %v and has %d bytes behind its numbers, expected format %d, a kind and nothing behind", numbers[:min(len(numbers), 2)], rest.Len(), entryFormat)
+	}
+	next := b
+	if err == nil {
+		rule, known := rules[numbers[1]]
+		if err = fmt.Errorf("it is of kind %d", numbers[1]); known {
+			next, err = rule.Apply(b, numbers[2:])
+		}
+	}
+	if err != nil {
+		return b, fmt.Errorf("%w: this binary is older than the cluster, or the log is damaged: it cannot read an entry: %w", ErrVersion, err)
+	}
+	return next, nil
+}
+
+// asking is a proposal of this node's: the entry that an event has, or else views.
+func asking(self uint64, e *CouncilEvent, views []byte) *raftpb.Message {
+	if len(e.Entry) > 0 {
+		views = e.Entry
+	}
+	return &raftpb.Message{Type: raftpb.MsgProp.Enum(), From: proto.Uint64(self), Entries: []*raftpb.Entry{{Data: views}}}
+}
+
+// readable returns a message, or nil if it proposes an entry that some member may not read while the version is in force that is: such an entry would stop that
+// node, and one that nobody can read all of them. A snapshot with a book that cannot be read (bad) is nothing either.
+func readable(c Council, m *raftpb.Message, bad error) *raftpb.Message {
+	kind := m.GetType()
+	if kind == raftpb.MsgSnap && bad != nil {
+		return nil
+	}
+	for _, entry := range m.GetEntries() {
+		if kind != raftpb.MsgProp || entry.GetType() != raftpb.EntryNormal {
+			continue
+		}
+		numbers, rest := []uint64{}, bytes.NewReader(entry.GetData())
+		err := msgpack.NewDecoder(rest).Decode(&numbers)
+		if err != nil || rest.Len() > 0 || len(numbers) < 2 || numbers[0] != entryFormat {
+			return nil
+		}
+		if rule, known := c.Mine.Rules[numbers[1]]; !known || rule.Since > c.Book.Version {
+			return nil
+		}
+	}
+	return m
+}
+
+// raise has Raft's leader propose the next version (entry) once all members have spoken it for so long that nobody is thought to want an older binary back.
+func raise(c Council, now int64, entry []byte) Council {
+	next := c.Book.Version + 1
+	leads := c.Raft.BasicStatus().RaftState == raft.StateLeader
+	switch {
+	case c.Sick || !leads || len(c.Book.Speaks) == 0 || slices.Min(c.Book.Speaks) < next:
+		c.spoken = 0
+	case c.spoken == 0:
+		c.spoken = max(now, 1)
+	case now-c.spoken >= c.Timing.RaiseAfter:
+		c.spoken = now - c.Timing.RaiseAfter + changeEvery
+		_ = c.Raft.Propose(entry)
+	}
+	return c
+}
+
+// greet notes the start with which a member's store says hello, and what a node that is greeted knows of this store's: nothing is sent to it before (rule R23).
+func greet(c Council, e *CouncilEvent) Council {
+	node, mine := int(e.Member&memberNodes)-1, c.Mine.Start
+	switch {
+	case e.Kind == CouncilJoin:
+		if node >= 0 && node < len(c.Book.Members) && c.Book.Members[node] == e.Member && e.Start.Number > c.Heard[node].Number {
+			c.Heard[node] = e.Start
+		}
+	case e.To < 0 || e.To >= len(c.greeted):
+	case e.Kind == CouncilGreeted && mine.Number <= e.Start.Number && mine != e.Start:
+		c.older = fmt.Sprintf("node %d knows start %d of it (process %x)", e.To, e.Start.Number, e.Start.Nonce)
+	default:
+		c.greeted[e.To] = e.Kind == CouncilGreeted
+	}
+	return c
+}
+
+// KnownStart returns the newest start of a member's store that a council knows: from the book, or because it has said hello since this process began; zero for
+// a store that is no member.
+func KnownStart(c Council, member uint64) Start {
+	node := NodeOf(member)
+	if node < 0 || node >= len(c.Book.Members) || c.Book.Members[node] != member {
+		return Start{}
+	}
+	if known := c.Book.Starts[node]; known.Number >= c.Heard[node].Number {
+		return known
+	}
+	return c.Heard[node]
+}
