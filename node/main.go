@@ -42,21 +42,19 @@ func main() {
 	steps := make(chan opened, 1)
 	go prepare(newRoom(config, shard.Layout{Nodes: len(members), Shards: config.Shards}, members, self, output, log), steps)
 	unready := <-steps
-	stop, passed := make(chan os.Signal, 1), make(chan struct{}, 1)
-	go salvage(unready.room, unready.err, passed)
-	<-passed
-	go passFault(unready.room, nil, unready.err, passed)
-	<-passed
+	stop, waited := make(chan os.Signal, 1), make(chan error, 1)
+	go awaitDisk(unready.room, nil, unready.err, waited)
+	err = <-waited
+	proc.StopAs(output, err, exitCode(err))
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
 	go serve(unready, listener, steps)
 	select {
 	case why := <-stop: // nothing was promised yet
 		log.Info("stopping before the cluster was born", "signal", why.String())
 	case all := <-steps:
-		go salvage(unready.room, all.err, passed)
-		<-passed
-		go passFault(unready.room, stop, all.err, passed)
-		<-passed
+		go awaitDisk(unready.room, stop, all.err, waited)
+		err = <-waited
+		proc.StopAs(output, err, exitCode(err))
 		room, again := all.room, ""
 		log.Info("serving", "listen", listener.Addr(), "data", config.Data, "store", room.Facts.Store, "member", room.Member)
 		select {

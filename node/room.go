@@ -18,6 +18,7 @@ type Room struct {
 	Facts    Facts
 	Member   uint64         // member id of this node's store
 	Start    shard.Start    // this process
+	Former   []uint64       // nonces of the starts before it that the store remembers, the newest first
 	Mine     shard.Greeting // what this node says of itself, but for what changes; see greeting
 	Origin   chan origin    // a cell with the cluster that this store belongs to; see originIn
 	Ready    bool           // the loops run; until then only greetings are answered

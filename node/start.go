@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"strings"
 	"time"
 
 	"tandem/shard"
@@ -69,13 +70,16 @@ func prepare(room *Room, out chan<- opened) {
 // cannot be used.
 func claimFolder(s starting) starting {
 	room, err := s.room, error(nil)
-	want := Facts{Format: storeFormat, Cluster: room.Config.Cluster, Node: room.Config.Name, Nodes: room.Layout.Nodes, Shards: room.Layout.Shards}
+	want := Facts{Format: storeFormat, Cluster: room.Config.Cluster, Node: room.Config.Name, Ring: strings.Join(room.Mine.Names, ","), Shards: room.Layout.Shards}
 	room.Facts, err = claim(room.Store, want)
 	if err == nil {
 		room.Store, err = addFamilies(room.Store, s.held)
 	}
 	if err == nil {
-		room.Start, err = countStart(room.Store, room.Mine.Nonce)
+		err = outwait(room)
+	}
+	if err == nil {
+		room.Start, room.Former, err = countStart(room.Store, room.Mine.Nonce)
 	}
 	if err == nil {
 		room.Member, err = memberID(room.Self, room.Facts)
@@ -147,12 +151,14 @@ func loadRaft(s starting) starting {
 // startAgainAfter is how long a start waits that its disk did not let go on.
 const startAgainAfter = time.Second
 
-// passFault is passed by a start in which nothing went wrong; else it ends this process with the reason. What the disk did not do is no reason to end: the start begins
-// anew in place, after a while, until the disk does it, or until this process is told to stop. Whoever watches sees a node that is not ready.
-func passFault(room *Room, stop <-chan os.Signal, cause error, passed chan<- struct{}) {
+// awaitDisk returns what went wrong at a start, nil if nothing did. A start that met damage begins anew, knowing of it. What the disk did not do is no reason to end: the start begins anew in place, after a while, until the
+// disk does it, or until this process is told to stop. Whoever watches sees a node that is not ready.
+func awaitDisk(room *Room, stop <-chan os.Signal, cause error, out chan<- error) {
+	salvaged := make(chan struct{}, 1)
+	go salvage(room, cause, salvaged)
+	<-salvaged
 	if !isTrouble(cause) {
-		proc.StopAs(room.Output, cause, exitCode(cause))
-		passed <- struct{}{}
+		out <- cause
 		return
 	}
 	room.Log.Error("the disk does not let this node start; trying again until it does", "error", cause)
@@ -161,7 +167,7 @@ func passFault(room *Room, stop <-chan os.Signal, cause error, passed chan<- str
 		room.Log.Info("stopping before the disk was well", "signal", why.String())
 		proc.Exit(room.Output, 0)
 	case <-time.After(startAgainAfter):
-		proc.StopIf(room.Output, proc.StartAnew(room.Output))
+		out <- proc.StartAnew(room.Output)
 	}
 }
 
@@ -285,7 +291,7 @@ func start(all opened, done chan<- opened) {
 
 // processOf is this process as the council has it.
 func processOf(room *Room) shard.Process {
-	return shard.Process{Member: room.Member, Start: room.Start, Least: wire.Least, Most: wire.Most, Rules: shard.EntryRules}
+	return shard.Process{Member: room.Member, Start: room.Start, Former: room.Former, Least: wire.Least, Most: wire.Most, Rules: shard.EntryRules}
 }
 
 // newestEpoch returns the last epoch of a history that has writes, 0 if none has.

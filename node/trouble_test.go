@@ -6,6 +6,7 @@ import (
 	"os"
 	"syscall"
 	"testing"
+	"time"
 )
 
 func TestWhatTheDiskDoesNotDoIsTrouble(t *testing.T) {
@@ -25,6 +26,22 @@ func TestWhatTheDiskDoesNotDoIsTrouble(t *testing.T) {
 	} {
 		if got := isTrouble(c.err); got != c.want {
 			t.Errorf("%v: %v", c.err, got)
+		}
+	}
+}
+
+// A wrong setting ends a start with its reason; what the disk does not do lets it wait, and it can be stopped meanwhile.
+func TestAStartThatIsNotTheDisksEndsAtOnce(t *testing.T) {
+	waited, stop := make(chan error, 1), make(chan os.Signal)
+	for _, cause := range []error{nil, ErrFolder, fmt.Errorf("%w: opening: Corruption: no CURRENT", ErrUnreadable)} {
+		go awaitDisk(&Room{Config: Config{Data: t.TempDir()}}, stop, cause, waited)
+		select {
+		case err := <-waited:
+			if !errors.Is(err, cause) {
+				t.Errorf("%v, not %v", err, cause)
+			}
+		case <-time.After(time.Minute):
+			t.Fatalf("%v: it waits", cause)
 		}
 	}
 }

@@ -7,9 +7,11 @@ import (
 
 // simDisk is a node's disk: what is synced, and what waits for the next sync.
 type simDisk struct {
+	grace     int64 // ns for which the last process kept its promises
 	layout    Layout
 	shards    []*simShard
 	start     uint64            // number of the last start
+	nonces    []uint64          // of the last starts, the newest first
 	facts     map[string][]byte // of the council
 	ahead     simLog
 	marks     map[int]Mark // of damage, by shard

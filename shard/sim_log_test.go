@@ -159,7 +159,7 @@ func (w *simWorld) allMembers() bool {
 	council := &slices.MaxFunc(w.nodes, func(a, b *simNode) int { return cmp.Compare(a.council.Book.Index, b.council.Book.Index) }).council
 	newest := council.Book
 	return len(council.Conf.VotersOutgoing) == 0 && !slices.ContainsFunc(w.nodes, func(n *simNode) bool {
-		return len(n.disk.ahead.hit)+n.disk.ahead.cut > 0 || newest.Members[n.number] != n.member
+		return len(n.disk.ahead.hit)+n.disk.ahead.cut > 0 || newest.Members[n.number] != n.member || n.rolled && (!n.up || newest.Starts[n.number] != n.start)
 	})
 }
 
