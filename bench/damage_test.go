@@ -76,7 +76,7 @@ func TestDamagedDataIsFilledAgain(t *testing.T) {
 func TestDamageThatAMergeMeets(t *testing.T) {
 	c := startTest(t, 3)
 	chance, users := rand.New(rand.NewPCG(1, 2)), []user{}
-	for round := range 4 { // as many files of a shard as begin a merge
+	create := func(round int) {
 		for i := range 150 {
 			name := make([]byte, 6000) // so that a file has several blocks
 			for k := range name {
@@ -88,16 +88,20 @@ func TestDamageThatAMergeMeets(t *testing.T) {
 				t.Fatal(got.status)
 			}
 		}
-		c.stop(1)
-		if round < 3 {
-			c.start(1) // which makes files of what was in the write log
-			c.settle()
-		}
 	}
+	create(0)
+	c.stop(1)
+	c.start(1) // which makes files of what was in the write log
+	c.settle()
+	c.stop(1)
 	damageFiles(t, filepath.Join(c.plan.Dir, "db-1"), func(size int64) int64 { return size / 2 })
-	c.relaunch(1)
+	c.start(1)
+	for round := 1; round < 10 && !c.hasLogged(t, "db-1", dropped); round++ { // as many files of a shard as begin a merge
+		create(round)
+		c.stop(1)
+		c.start(1)
+	}
 	c.awaitLog(t, "db-1", dropped)
-	c.await(1)
 	c.settle()
 	c.allThere(t, users)
 	if _, err := os.Stat(filepath.Join(c.plan.Dir, "db-1", "damaged.json")); !os.IsNotExist(err) {

@@ -104,16 +104,18 @@ func (c *testCluster) allReadable(t *testing.T, users []user) {
 // awaitLog waits until a node's log has a text.
 func (c *testCluster) awaitLog(t *testing.T, name, text string) {
 	t.Helper()
-	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
-		log, err := os.ReadFile(filepath.Join(c.plan.Dir, name+".log"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if strings.Contains(string(log), text) {
-			return
-		}
+	for end := time.Now().Add(patience); !c.hasLogged(t, name, text); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%s has not said %q", name, text)
 		}
 	}
+}
+
+func (c *testCluster) hasLogged(t *testing.T, name, text string) bool {
+	t.Helper()
+	log, err := os.ReadFile(filepath.Join(c.plan.Dir, name+".log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Contains(string(log), text)
 }
