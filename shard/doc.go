@@ -24,6 +24,8 @@
 //	pulse.go    how a node judges its disk: FeelPulse
 //	book.go     the views and members that the log of the council comes to
 //	recovery.go what a damaged log means, and how a store is opened: JudgeLog, NextOpen
+//	greeting.go who may work together: Fits, Incarnation
+//	cluster.go  which cluster a gateway serves: ChooseCluster
 //	health.go   whether a process takes its part: NodeChecks, GatewayChecks
 //	birth.go    a cluster's first state; a council from what was saved
 //
