@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,7 +58,7 @@ func elect(room *Room, by [][16]byte, waited bool) bool {
 		room.Log.Warn("the nodes belong to another cluster now, which this gateway serves from now on", "incarnation", uuid.UUID(look.Cluster), "before", uuid.UUID(old.Cluster), "nodes", look.Said)
 	case chosen:
 		room.Log.Info("serving a cluster", "incarnation", uuid.UUID(look.Cluster), "nodes", look.Said)
-	case waited && look.Cluster == [16]byte{} && look.Said != old.Said:
+	case waited && look.Cluster == [16]byte{} && look.Said != old.Said && slices.ContainsFunc(by, func(id [16]byte) bool { return id != [16]byte{} }):
 		room.Log.Warn("it is not known which cluster to serve; --incarnation can say so", "nodes", look.Said)
 	}
 	return chosen

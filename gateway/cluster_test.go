@@ -160,3 +160,25 @@ func TestAClusterThatIsBeingBornGetsNoRequest(t *testing.T) {
 		t.Error("another cluster was chosen")
 	}
 }
+
+// TestViewsOfAnotherClusterAreLeftOut, whenever they come in: what was read of a connection before another cluster was chosen may lie here.
+func TestViewsOfAnotherClusterAreLeftOut(t *testing.T) {
+	r := newRig(t, ample, 50*time.Millisecond)
+	foreign := frameOf(viewsIn(r.room.Views).Views)
+	own := slices.Clone(foreign)
+	for s := range foreign {
+		foreign[s].Epoch = 99
+	}
+	own[0].Epoch = 2
+	r.room.Told <- told{"db-1", [16]byte{9}, foreign}
+	r.room.Told <- told{"db-1", [16]byte{}, foreign}
+	r.room.Told <- told{"db-0", [16]byte{1}, own}
+	for end := time.Now().Add(patience); viewsIn(r.room.Views).Views[0].Epoch < 2; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the views of the own cluster are not believed")
+		}
+	}
+	if views := viewsIn(r.room.Views).Views; views[0].Epoch != 2 || views[1].Epoch != 1 {
+		t.Errorf("%+v", views)
+	}
+}

@@ -71,6 +71,9 @@ func check(c Config) ([]Member, shard.Layout, error) {
 	if _, err := uuid.Parse(c.Incarnation); err != nil && c.Incarnation != "" {
 		return nil, layout, fmt.Errorf("%w: --incarnation: expected a UUID, as STATUS of a node names it, found %q: %w", ErrConfig, c.Incarnation, err)
 	}
+	if most := time.Duration(shard.RememberFor / 10 * 9); c.Deadline > most {
+		return nil, layout, fmt.Errorf("%w: --deadline: expected at most %v, as nodes know a write by its request id for %v only, found %v", ErrConfig, most, time.Duration(shard.RememberFor), c.Deadline)
+	}
 	if c.Lists < 1 || c.Lists > maxLists || c.UnreadMB < minUnreadMB || c.UnreadMB > maxUnreadMB || c.SlowKB < 1 || c.SlowKB > maxSlowKB {
 		return nil, layout, fmt.Errorf("%w: expected --lists from 1 to %d, --unread-mb from %d to %d, --slow-kb from 1 to %d; found %d, %d, %d",
 			ErrConfig, maxLists, minUnreadMB, maxUnreadMB, maxSlowKB, c.Lists, c.UnreadMB, c.SlowKB)

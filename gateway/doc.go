@@ -25,6 +25,15 @@
 // takes them at once. Requests are bounded by --max-connections, 16 KiB of headers and of body each, and 10 seconds to
 // arrive.
 //
+// # Which cluster
+//
+// A name and settings do not tell two clusters apart, and an address may come to belong to a node of another one. So every node says in its welcome to
+// which incarnation of its cluster it belongs, and shard.ChooseCluster decides by what all of them have said (cluster.go): what more than half
+// say is served; before that nothing, for a second, and then what the most of those say that were heard, if it is the only such. A choice stays until more than half say
+// something else: then the cluster was made anew, and the views of the former one are forgotten. --incarnation decides instead. A connection to a node
+// of any other incarnation carries no request, none of its views is believed, and it is dialled on and named as refused, here and there. So that a node which
+// refuses this gateway can still be heard, every second greeting does not name the incarnation that is served.
+//
 // # Views, and what becomes of a request when a node dies
 //
 // The gateway begins with the views that a cluster is born with. Each node tells it the views after its welcome and whenever one has changed; of
@@ -75,6 +84,8 @@
 //	list.go      pages
 //	unread.go    lists that wait for their clients to take them
 //	view.go      the views: what nodes tell, merged
+//	cluster.go   which cluster is served
+//	greeting.go  what the gateway says of itself
 //	link.go      one connection's loop
 //	health.go    /healthz and the probe of containers
 //	metrics.go   /metrics

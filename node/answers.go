@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cespare/xxhash/v2"
+	"github.com/google/uuid"
 
 	"tandem/shard"
 	"tandem/wire"
@@ -85,6 +86,10 @@ func lineStatus(room *Room, _ []string) any {
 	room.Refusals <- refused
 	status := map[string]any{"refused": <-refused, "node": room.Config.Name, "cluster": room.Config.Cluster, "store": room.Facts.Store, "member": room.Member, "ready": room.Ready,
 		"nodes": room.Layout.Nodes, "shards": room.Layout.Shards, "leads": leads, "backs": len(held) - leads, "served": served, "trouble": trouble}
+	if mine := greeting(room); mine.Incarnation != [16]byte{} {
+		status["incarnation"] = uuid.UUID(mine.Incarnation)
+	}
+	status["ring"], status["build"], status["lease"], status["grace"] = room.Mine.Names, room.Mine.Build, room.Config.Lease.String(), room.Config.Grace.String()
 	status["logDropped"] = room.Output.Dropped()
 	counted := make(chan census, 1)
 	room.Census <- counted

@@ -20,6 +20,7 @@
 //	connection (one each)  a reader that hands requests to replicas, a sender that sends all waiting answers at once
 //	list (one each)        reads a list's pages from a view, each when the one before has left
 //	census                 knows the open connections
+//	refusals               knows who was refused, and by whom, and writes it to the log
 //
 // Views travel one way: council → pacts → replicas. So a pact knows what it has promised when its replicas act on a view.
 //
@@ -107,6 +108,8 @@
 //	feed.go      the loop that feeds backups what they lack of it
 //	snapshot.go  a whole shard, for a backup whose lack the log no longer covers
 //	listen.go    accepting, and telling frames from text
+//	greeting.go  what a node says of itself, and the cluster that its store belongs to
+//	refusals.go  the loop that knows who was refused
 //	conn.go      a connection that speaks frames
 //	send.go      what is sent by it, and what its client leaves unread
 //	read.go      counts

@@ -25,6 +25,8 @@
 //	rule.go     the kinds of entry in that log, versions, starts of stores
 //	book.go     the views and members that the log of the council comes to
 //	recovery.go what a damaged log means, and how a store is opened: JudgeLog, NextOpen
+//	greeting.go who may work together: Fits, Incarnation
+//	cluster.go  which cluster a gateway serves: ChooseCluster
 //	health.go   whether a process takes its part: NodeChecks, GatewayChecks
 //	birth.go    a cluster's first state; a council from what was saved
 //

@@ -79,7 +79,7 @@ func DefaultPactTiming() PactTiming {
 }
 
 // WaitOut returns how many ns a process that keeps its promises for grace waits before it says anything, by what its store's former process kept its
-// promises for: a neighbour may have taken one of them for as long (rule R28). Both count from the start of a process, so only a longer one is waited out.
+// promises for: a neighbour may have taken one of them for as long (rule R25). Both count from the start of a process, so only a longer one is waited out.
 func WaitOut(former, grace int64) int64 {
 	if former > grace {
 		return former

@@ -45,11 +45,11 @@ var plantedBugs = []planted{
 		{"pact.go", "Grace: 120 * ms", "Grace: 92 * ms"},
 		{"greeting.go", "grace-lease >= lease/Drift }", "grace-lease >= -lease }"},
 		{"promise.go", "p.Timing.Grace-e.Lease >= e.Lease/Drift", "e.Lease < 1<<62"}}},
-	{rule: "R28", name: "a lease longer than the neighbour's grace is promised", edits: []edit{
+	{rule: "R25", name: "a lease longer than the neighbour's grace is promised", edits: []edit{
 		{"promise.go", "p.Timing.Grace-e.Lease >= e.Lease/Drift", "e.Lease < 1<<62"}}},
-	{rule: "R28", name: "a node whose grace was lowered forgets what it promised before it restarted", edits: []edit{
+	{rule: "R25", name: "a node whose grace was lowered forgets what it promised before it restarted", edits: []edit{
 		{"pact.go", "	if former > grace {\n		return former\n	}\n	return 0\n", "	return 0\n"}}},
-	{rule: "R28", name: "greetings with other lease times fit, and pings do not say theirs", edits: []edit{
+	{rule: "R25", name: "greetings with other lease times fit, and pings do not say theirs", edits: []edit{
 		{"greeting.go", "grace-lease >= lease/Drift }", "grace-lease >= -lease }"},
 		{"promise.go", "At: now, Lease: p.Timing.Lease, Sick", "At: now, Lease: 1, Sick"}}},
 	{rule: "R3", name: "pings are answered after proposing", seed: 7, single: true, slow: true, edits: []edit{

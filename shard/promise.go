@@ -3,7 +3,7 @@ package shard
 // answerPing promises leases for the shards on whose epoch both agree, but not for one that is proposed to be taken from the peer. A
 // leader promises only to a backup that it takes for in sync, a backup to its leader in any case (rule R3). A ping of a later life of the
 // peer frees this node from what it promised to the former one. Nothing is promised to a peer that would take it for longer than this
-// node keeps to it, less by what clocks may drift apart (rule R28). A sick node does not answer, unless the peer is sick, too (rule R12).
+// node keeps to it, less by what clocks may drift apart (rule R25). A sick node does not answer, unless the peer is sick, too (rule R12).
 func answerPing(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
 	if e.Store != p.Store || e.Life < p.PeerLife || p.Gone {
 		return p, out

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"tandem/shard"
+	"tandem/wire/proc"
+)
+
+// countedLines counts the lines of a log.
+type countedLines struct{ n *atomic.Int64 }
+
+func (c countedLines) Write(b []byte) (int, error) { c.n.Add(1); return len(b), nil }
+
+// TestRefusalsAreToldAndBounded: STATUS has each side that is refused with the reason until it fits, the log has each once in ten seconds and for each new
+// reason, and names without end take no memory without end.
+func TestRefusalsAreToldAndBounded(t *testing.T) {
+	lines := countedLines{&atomic.Int64{}}
+	members := []Member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}}
+	room := newRoom(Config{Name: "db-0"}, testLayout, members, 0, proc.Output{}, slog.New(slog.NewTextHandler(lines, nil)))
+	go runRefusals(room)
+	ask := func() map[string]string {
+		for len(room.Refused) > 0 {
+			time.Sleep(time.Millisecond)
+		}
+		reply := make(chan map[string]string, 1)
+		room.Refusals <- reply
+		return <-reply
+	}
+	for range 50 {
+		room.Refused <- refusal{Peer: "node db-1", Misfit: shard.OtherRing, Text: "another order"}
+	}
+	room.Refused <- refusal{Peer: "gateway x", Misfit: shard.OtherIncarnation, Text: "foreign"}
+	if got := ask(); len(got) != 2 || got["node db-1"] != "ring: another order" || got["gateway x"] != "incarnation: foreign" {
+		t.Errorf("%v", got)
+	}
+	if n := lines.n.Load(); n != 2 {
+		t.Errorf("%d lines", n)
+	}
+	room.Refused <- refusal{Peer: "node db-1", Misfit: shard.OtherLease, Text: "too long"}
+	room.Refused <- refusal{Peer: "gateway x"}
+	if got := ask(); len(got) != 1 || !strings.HasPrefix(got["node db-1"], "lease: ") {
+		t.Errorf("%v", got)
+	}
+	for i := range 1000 {
+		room.Refused <- refusal{Peer: fmt.Sprint("gateway ", i), Misfit: shard.OtherName, Text: "?"}
+	}
+	if got := ask(); len(got) != refusedMost || got["node db-1"] == "" {
+		t.Errorf("%d are kept", len(got))
+	}
+}
+
+// TestAStoreThatJoinsGreetsAgain: what was greeted while this node did not know its cluster yet ends when it does; its greeting says so from then on.
+func TestAStoreThatJoinsGreetsAgain(t *testing.T) {
+	members := []Member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}}
+	room := newRoom(Config{Name: "db-0"}, testLayout, members, 0, proc.Output{}, nil)
+	before, early := greeting(room), originIn(room.Origin)
+	stores := []uint64{1<<16 | 1, 1<<16 | 2, 1<<16 | 3}
+	noteOrigin(room.Origin, shard.Book{})
+	select {
+	case <-early.Known:
+		t.Error("an empty book tells no cluster")
+	default:
+	}
+	book := shard.Book{Members: stores, Incarnation: shard.Incarnation(stores)}
+	noteOrigin(room.Origin, book)
+	<-early.Known
+	noteOrigin(room.Origin, shard.Book{Members: []uint64{9<<16 | 1, 9<<16 | 2, 9<<16 | 3}, Incarnation: [16]byte{9}}) // never another one
+	after := greeting(room)
+	if before.Incarnation != [16]byte{} || after.Incarnation != book.Incarnation || len(after.Born) != 3 {
+		t.Errorf("before %v, after %v", before.Incarnation, after.Incarnation)
+	}
+	if in, text := shard.Fits(before, after, ""); in != shard.OtherName { // all but the name, which is its own, fits who knows none
+		t.Error(in, text)
+	}
+}
