@@ -20,12 +20,12 @@ import (
 // store that is to take the place of one that is lost with what it led alone. Anything else heals by itself.
 type AcceptLoss struct {
 	Data   string `help:"Folder of the node's data; the node must be stopped." default:"data"`
-	Shards []int  `help:"Damaged shards whose loss is accepted; all of them if none is named." placeholder:"N,…"`
+	Shards []int  `help:"Damaged shards whose loss is accepted; those that this node led alone if none is named." placeholder:"N,…"`
 	DryRun bool   `name:"dry-run" help:"Say what would be done and what is left of the data, and change nothing."`
 }
 
 // acceptHelp says when the command is of use.
-const acceptHelp = "Accepts the loss of what was damaged and has no other copy. A shard whose other copy is in sync heals by itself; the command is for " +
+const acceptHelp = "Accepts the loss of what was damaged and has no other copy. A shard whose other copy is in sync heals by itself, and is left alone unless --shards names it; the command is for " +
 	"a shard that this node led alone and whose data is damaged (STATUS and the log name it): what can be read of it becomes its data, and the other node is sent that. " +
 	"And it is for a new store that may not join because the one before it led shards alone: their other copies, which lack the last writes, become their data. " +
 	"Stop the node first; look with --dry-run before."
@@ -43,16 +43,14 @@ type accepting struct {
 	shards []int // whose loss is accepted
 	shard  int   // of them, the one that is under way
 	left   leftover
-	kept   bool // what is left was read from its file
-	joined bool // the store has a part in Raft
+	joined bool   // the store has a part in Raft
+	alone  []bool // by shard, that this node led it alone in the last that it knows; nil if it knows nothing
+	passed int    // damaged shards that are left alone
 	err    error
 }
 
 // acceptStages are what the command does, one after another.
 var acceptStages = [...]func(accepting) accepting{openToAccept, chooseShards, acceptShards, acceptStore}
-
-// unnotedStages tell whether the log has damage that no start has met yet.
-var unnotedStages = [...]func(starting) starting{judgeLog}
 
 // runAccept is what "node accept-loss" with these arguments runs.
 func runAccept(args []string) {
@@ -72,9 +70,7 @@ func acceptLoss(told AcceptLoss, out io.Writer) error {
 	for i := range shard.MaxShards {
 		s.held = append(s.held, i)
 	}
-	for _, stage := range unnotedStages {
-		s = stage(s)
-	}
+	s = judgeLog(s)
 	if s.err == nil && s.verdict.End == shard.DamagedEnd {
 		s.err = fmt.Errorf("%w: its log is damaged, and it is not known yet which shards that is about: start the node once, and look at its STATUS", ErrFolder)
 	}
@@ -111,18 +107,36 @@ func openToAccept(a accepting) accepting {
 		err = json.Unmarshal(value, &a.facts)
 	}
 	if err == nil && a.store.raft != nil {
-		saved, bad := readFacts(a.store)
-		a.joined, err = len(saved) > 0, bad
+		a, err = knowViews(a)
 	}
 	a.err = err
 	return a
 }
 
-// chooseShards checks that the shards that are named are damaged, and takes all that are if none is named.
+// knowViews notes whether the store has a part in Raft, and which shards it led alone. What is damaged of that part tells neither: the store joins anew.
+func knowViews(a accepting) (accepting, error) {
+	saved, err := readFacts(a.store)
+	if isTrouble(err) {
+		return a, err
+	}
+	if err != nil {
+		fmt.Fprintln(a.out, "Raft's saved state is damaged; the store joins anew when it starts:", err)
+	}
+	a.joined = len(saved) > 0 || err != nil
+	names := strings.Split(a.facts.Ring, ",")
+	alone, bad := shard.LedAlone(saved, shard.Layout{Nodes: len(names), Shards: a.facts.Shards}, slices.Index(names, a.facts.Node), shard.EntryRules)
+	if err == nil && bad == nil && a.joined {
+		a.alone = alone
+	}
+	return a, nil
+}
+
+// chooseShards checks that the shards that are named are damaged. If none is named it takes those that this node led alone: of the others the whole copy is
+// elsewhere, and what is left here must not take its place.
 func chooseShards(a accepting) accepting {
 	damaged := []int{}
-	for s := range a.marks {
-		if s < len(a.store.families) && a.store.families[s] != nil {
+	for s, m := range a.marks {
+		if s < len(a.store.families) && (a.store.families[s] != nil || m.Accepting) {
 			damaged = append(damaged, s)
 		}
 	}
@@ -133,9 +147,21 @@ func chooseShards(a accepting) accepting {
 			a.err = fmt.Errorf("%w: --shards: expected some of the damaged shards %v, found %d", ErrConfig, damaged, s)
 		}
 	}
-	if len(a.shards) == 0 {
-		a.shards = damaged
+	if len(a.shards) > 0 {
+		return a
 	}
+	others := []int{}
+	for _, s := range damaged {
+		if a.marks[s].Accepting || s < len(a.alone) && a.alone[s] {
+			a.shards = append(a.shards, s)
+		} else {
+			others = append(others, s)
+		}
+	}
+	if len(others) > 0 {
+		fmt.Fprintf(a.out, "left alone: shards %v are damaged, too, but by what this node knows it did not lead them alone: start it, and they are filled again from the other node. If that one is lost, name them in --shards: what can be read of them here becomes their data then, whatever the other node has\n", others)
+	}
+	a.passed = len(others)
 	return a
 }
 
@@ -169,7 +195,7 @@ func acceptShards(a accepting) accepting {
 	}
 	say := "the loss is accepted: what is left of these shards is their data now"
 	if a.told.DryRun {
-		say = "dry run: nothing was changed. What cannot be read of these shards would be lost for good where this is the only copy; a shard with another copy in sync is filled again by itself"
+		say = "dry run: nothing was changed. What cannot be read of these shards would be lost for good"
 	}
 	if len(a.shards) > 0 && a.err == nil {
 		fmt.Fprintln(a.out, say)
@@ -180,16 +206,18 @@ func acceptShards(a accepting) accepting {
 // acceptStore lets a store that has not joined its cluster yet take the place of the one before it, whatever that led alone.
 func acceptStore(a accepting) accepting {
 	switch {
-	case a.joined || len(a.shards) > 0:
-		if len(a.shards) == 0 {
-			fmt.Fprintln(a.out, "nothing to accept: no shard here is marked as damaged, and the store has its part in the cluster")
+	case a.joined || len(a.shards) > 0 || a.passed > 0:
+		if len(a.shards)+a.passed == 0 {
+			fmt.Fprintln(a.out, "nothing to accept: no start of this node has marked a shard as damaged, and the store has its part in the cluster. Damage that no start has met is not looked for: start the node once, and look at its STATUS")
 		}
 		return a
 	case a.told.DryRun:
 		fmt.Fprintf(a.out, "dry run: store %s of %s has no part in the cluster yet. It would be let take the place of the store before it even where that led shards alone: their other copies, which lack the last writes, would be their data then\n", a.facts.Store, a.facts.Node)
 		return a
 	}
-	a.facts.Generation = shard.Displaces
+	if a.facts.Generation != shard.Displaces {
+		a.facts.Generation, a.facts.Before = shard.Displaces, a.facts.Generation
+	}
 	if a.err = keepFacts(a.store, a.facts); a.err == nil {
 		fmt.Fprintf(a.out, "store %s of %s takes the place of the one before it when it starts, whatever that led alone\n", a.facts.Store, a.facts.Node)
 	}
@@ -208,11 +236,18 @@ func keptPath(folder string, s int) string {
 	return filepath.Join(folder, fmt.Sprintf("left-of-%02d.json", s))
 }
 
-// readShard reads bucket by bucket what can be read of a shard; or the file with what was left of it, if an earlier run of the command got no further.
+// readShard reads bucket by bucket what can be read of a shard; or the file with what was left of it, if the mark says that an earlier run of the command has
+// begun to replace the copy. A file that the mark does not speak of is of an earlier damage.
 func readShard(a accepting) accepting {
 	a.left = leftover{}
-	text, err := os.ReadFile(keptPath(a.told.Data, a.shard))
-	if a.kept = err == nil && json.Unmarshal(text, &a.left) == nil; a.kept {
+	if a.marks[a.shard].Accepting {
+		text, err := os.ReadFile(keptPath(a.told.Data, a.shard))
+		if err == nil {
+			err = json.Unmarshal(text, &a.left)
+		}
+		if a.err = err; err != nil {
+			a.err = fmt.Errorf("%w: what was left of shard %d, which an earlier run has begun to replace: %w", ErrFolder, a.shard, err)
+		}
 		return a
 	}
 	left, scan := leftover{}, openScan(a.store, a.shard)
@@ -251,17 +286,29 @@ func readShard(a accepting) accepting {
 	return a
 }
 
-// keepShard writes what is left of a shard to a file of the folder, synced, so that it outlives an end in the middle of the command.
+// keepShard writes what is left of a shard to a file of the folder, synced, and says so in the shard's mark, which from then on holds for any copy: if the command
+// ends in the middle, a start serves nothing of the shard, and another run of the command goes on with the file.
 func keepShard(a accepting) accepting {
-	if !a.kept {
-		text, err := json.Marshal(a.left)
-		a.err = errors.Join(err, writeWhole(keptPath(a.told.Data, a.shard), text), syncFolder(a.told.Data))
+	m := a.marks[a.shard]
+	if m.Accepting {
+		return a
+	}
+	text, err := json.Marshal(a.left)
+	a.err = errors.Join(err, writeWhole(keptPath(a.told.Data, a.shard), text), syncFolder(a.told.Data))
+	if a.err == nil {
+		m.Accepting = true
+		a.marks[a.shard] = m
+		a.err = writeMarks(a.told.Data, a.marks)
 	}
 	return a
 }
 
 // renewShard makes an empty copy of the shard in place of the damaged one.
 func renewShard(a accepting) accepting {
+	if a.store.families[a.shard] == nil { // an earlier run ended between the two
+		a.store, a.err = addFamilies(a.store, []int{a.shard})
+		return a
+	}
 	renewed, err := renewFamily(a.store, a.shard)
 	if a.err = err; err == nil {
 		a.store = takeFamily(a.store, renewed, a.shard)

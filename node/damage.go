@@ -3,7 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"maps"
 	"os"
@@ -32,20 +32,45 @@ func salvage(room *Room, cause error, done chan<- struct{}) {
 	proc.StopIf(room.Output, proc.StartAnew(room.Output))
 }
 
-// readMarks returns the marks by shard; shard.RaftPart stands for Raft's saved state. Error: ErrFolder, or of the file system.
+// markFile is what the file of marks holds: the marks by shard, as JSON, and their checksum.
+type markFile struct {
+	Marks json.RawMessage `json:"marks"`
+	CRC   uint32          `json:"crc"` // CRC-32C of Marks
+}
+
+// parseMarks returns the marks that a file of them holds, and whether it can be read.
+func parseMarks(text []byte) (map[int]shard.Mark, bool) {
+	file, marks := markFile{}, map[int]shard.Mark{}
+	err := json.Unmarshal(text, &file)
+	if err == nil {
+		err = json.Unmarshal(file.Marks, &marks)
+	}
+	whole := err == nil && marks != nil && crc32.Checksum(file.Marks, crc32.MakeTable(crc32.Castagnoli)) == file.CRC
+	for s := range marks {
+		whole = whole && s >= 0 && s <= shard.RaftPart
+	}
+	return marks, whole
+}
+
+// readMarks returns the marks by shard; shard.RaftPart stands for Raft's saved state. If the file of them cannot be read, any shard may be a damaged one, so all are
+// marked. Error: of the file system.
 func readMarks(folder string) (map[int]shard.Mark, error) {
 	marks := map[int]shard.Mark{}
 	text, err := os.ReadFile(filepath.Join(folder, damageName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return marks, nil
 	}
+	if err != nil && isTrouble(err) {
+		return marks, err
+	}
+	whole := false
 	if err == nil {
-		err = json.Unmarshal(text, &marks)
+		marks, whole = parseMarks(text)
 	}
-	if err != nil {
-		err = fmt.Errorf("%w: %s: %w", ErrFolder, damageName, err)
+	for s := 0; s <= shard.RaftPart && !whole; s++ {
+		marks[s] = shard.Mark{Reason: damageName + " cannot be read, which names the damaged shards: this may be one"}
 	}
-	return marks, err
+	return marks, nil
 }
 
 // writeMarks puts the file in its place as a whole, synced, and the folder with it; without marks there is none. Error: of the file system.
@@ -58,7 +83,11 @@ func writeMarks(folder string, marks map[int]shard.Mark) error {
 		}
 		return errors.Join(err, syncFolder(folder))
 	}
-	text, err := json.MarshalIndent(marks, "", "  ")
+	inner, err := json.Marshal(marks)
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(markFile{inner, crc32.Checksum(inner, crc32.MakeTable(crc32.Castagnoli))})
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,8 @@ type Facts struct {
 	Store   string `json:"store"` // store id, made with the folder
 	// Generation counts how often the store has joined Raft anew, because its part of Raft's state could not be trusted any more.
 	Generation uint8 `json:"generation"`
+	// Before is the generation before an operator let the store take the place of a lost one: it goes on from that.
+	Before uint8 `json:"before,omitempty"`
 }
 
 // storeFormat is the version of keys and values in RocksDB. A folder of another format is refused as it is: nothing is converted when it is opened, so that
@@ -48,7 +50,7 @@ func claim(st Store, want Facts) (Facts, error) {
 	if err = json.Unmarshal(value, &have); err != nil {
 		return have, fmt.Errorf("%w: its facts do not decode: %w", ErrFolder, err)
 	}
-	want.Store, want.Generation = have.Store, have.Generation
+	want.Store, want.Generation, want.Before = have.Store, have.Generation, have.Before
 	switch {
 	case have.Format < want.Format:
 		return have, fmt.Errorf("%w: it is of format %d, which this program no longer reads (it reads format %d): open it with the older program that wrote it", ErrFolder, have.Format, want.Format)

@@ -119,7 +119,10 @@ func settleMarks(marks map[int]shard.Mark, bad map[int]string, member uint64, co
 		if m.Store == 0 && m.Copy == 0 {
 			m.Store, m.Copy = member, copied
 		}
-		if shard.MarkHolds(m, member, copied) {
+		if m.Accepting {
+			m.Copy = copied
+		}
+		if shard.MarkHolds(m, member, copied) && (copied > 0 || s == shard.RaftPart) {
 			settled[s] = m
 		}
 	}

@@ -129,12 +129,16 @@ func loadRaft(s starting) starting {
 	if s.saved = saved; reason == "" {
 		return s
 	}
-	if room.Facts.Generation >= shard.Displaces-1 {
-		s.err = fmt.Errorf("%w: its part of Raft's state is damaged for the %dth time: %s", ErrUnreadable, room.Facts.Generation, reason)
+	former := room.Facts.Generation
+	if former == shard.Displaces { // what an operator allowed was for once
+		former = room.Facts.Before
+	}
+	if former >= shard.Displaces-1 {
+		s.err = fmt.Errorf("%w: its part of Raft's state is damaged for the %dth time: %s", ErrUnreadable, former, reason)
 		return s
 	}
 	room.Log.Error("Raft's saved state is damaged; the store does not vote with it, and joins anew", "reason", reason)
-	s.saved, room.Facts.Generation = nil, room.Facts.Generation+1
+	s.saved, room.Facts.Generation, room.Facts.Before = nil, former+1, former+1
 	if s.err = keepFacts(room.Store, room.Facts); s.err == nil {
 		room.Store, s.err = renewRaft(room.Store)
 	}

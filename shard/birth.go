@@ -137,6 +137,38 @@ func LoadCouncil(mine Process, l Layout, t Timing, facts []Fact, now int64) (Cou
 	return c, err
 }
 
+// LedAlone returns which shards a member led alone in the last that its saved state of Raft tells: in what it knows to be decided, and in what may have been since.
+// Errors: ErrCouncil, ErrBook, ErrVersion.
+func LedAlone(facts []Fact, l Layout, node int, rules map[uint64]EntryRule) ([]bool, error) {
+	alone, book := make([]bool, l.Shards), Book{}
+	snapshot, hard, entries, err := openFacts(facts)
+	if err != nil {
+		return alone, fmt.Errorf("%w: %w", ErrCouncil, err)
+	}
+	if len(snapshot.GetData()) > 0 {
+		if book, err = readBook(snapshot.GetData(), l); err != nil {
+			return alone, err
+		}
+	}
+	decided := book
+	for _, entry := range entries {
+		if entry.GetType() != raftpb.EntryNormal || len(entry.GetData()) == 0 || entry.GetIndex() <= snapshot.GetMetadata().GetIndex() {
+			continue
+		}
+		if book, err = follow(rules, book, entry.GetData()); err != nil {
+			return alone, err
+		}
+		if entry.GetIndex() <= hard.GetCommit() {
+			decided = book
+		}
+	}
+	for s := range alone {
+		led := func(b Book) bool { return s < len(b.Views) && b.Views[s].Leader == node && !b.Views[s].InSync }
+		alone[s] = led(decided) && led(book)
+	}
+	return alone, nil
+}
+
 // openFacts reads saved state: the snapshot, the hard state, and the entries of the log in order.
 func openFacts(facts []Fact) (*raftpb.Snapshot, *raftpb.HardState, []*raftpb.Entry, error) {
 	snapshot, hard, entries := &raftpb.Snapshot{}, &raftpb.HardState{}, []*raftpb.Entry{}

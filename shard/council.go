@@ -267,7 +267,8 @@ func judge(c Council, why error, out []CouncilEffect) (Council, []CouncilEffect)
 		known = c.Book.Starts[c.Node]
 	}
 	old, v := c.older, c.Book.Version
-	if old == "" && known.Number+uint64(len(c.own)) > mine.Start.Number && known.Number > 0 && !slices.Contains(c.own, known) {
+	remembered := known.Number+uint64(len(c.own)) > mine.Start.Number || len(c.own) > FormerStarts
+	if old == "" && remembered && known.Number > 0 && !slices.Contains(c.own, known) {
 		old = fmt.Sprintf("the view service knows start %d of it (process %x)", known.Number, known.Nonce)
 	}
 	halt, older := CouncilEffect{Kind: Halt}, errors.Is(why, ErrVersion)

@@ -147,11 +147,11 @@ func TestStartIsTakenForAPromise(t *testing.T) {
 	if n, told := countPact(out, TellView); n != 1 || told.FreeFrom != 620*ms {
 		t.Errorf("%+v", out)
 	}
-	p, out = stepPacts(p, ticksOf(515*ms, 620*ms)...)
+	p, out = stepPacts(p, ticksOf(515*ms, 630*ms)...)
 	if n, _ := countPact(out, Propose); n != 0 {
 		t.Errorf("it takes over before: %+v", out)
 	}
-	_, out = stepPacts(p, PactEvent{Kind: PactTick, Now: 621 * ms})
+	_, out = stepPacts(p, PactEvent{Kind: PactTick, Now: 631 * ms})
 	if n, _ := countPact(out, Propose); n != 1 {
 		t.Errorf("it does not take over after: %+v", out)
 	}
@@ -280,7 +280,7 @@ func TestBackupsThatRestartAskTheLeader(t *testing.T) {
 		{"behind in epoch", &ShardEnd{0, 1, Position{2, 9}}, false, false, 0},
 		{"told of another view", &ShardEnd{0, 2, Position{1, 9}}, false, false, 1520},
 		{"never told", nil, false, false, 1520},
-		{"no leader is there", nil, true, false, 630},
+		{"no leader is there", nil, true, false, 640},
 		{"compared before", nil, false, true, 630},
 	}
 	for _, c := range cases {

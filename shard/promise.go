@@ -175,7 +175,7 @@ func watch(p Pact, now int64, out []PactEffect) (Pact, []PactEffect) {
 		case s.View.InSync:
 			due = s.Orphan || now > max(s.Answered+p.Timing.Grace, p.Woken+p.Timing.Silent/4)
 			behind := s.LeaderEnd.Epoch > s.End.Epoch || s.LeaderEnd.Epoch == s.End.Epoch && s.LeaderEnd.LSN > s.End.LSN
-			there := now-p.Pinged <= p.Timing.Grace && now-s.Since <= p.Timing.FreshFor // to be asked where its log ends
+			there := now-max(p.Pinged, s.Since) <= p.Timing.Grace && now-s.Since <= p.Timing.FreshFor // to be asked where its log ends
 			if s.Doubtful {
 				due = due && !behind && (s.Told || !there)
 			}

@@ -161,12 +161,14 @@ type Mark struct {
 	Store  uint64 `json:"store"` // member id, of any generation
 	Copy   uint32 `json:"copy"`
 	Reason string `json:"reason"`
+	// Accepting tells that an operator has accepted the loss, and that the copy is being replaced by what is left of it. Such a mark holds for any copy.
+	Accepting bool `json:"accepting,omitempty"`
 }
 
 // MarkHolds tells whether a mark speaks of the data that is there: a copy of store self with number at. A mark of another store, as from a
 // folder that was put back, or of a copy that was dropped says nothing.
 func MarkHolds(m Mark, self uint64, at uint32) bool {
-	return m.Store>>memberStore == self>>memberStore && m.Copy == at && m.Reason != ""
+	return m.Store>>memberStore == self>>memberStore && (m.Copy == at || m.Accepting) && m.Reason != ""
 }
 
 // OpenTry is a way to open a store.

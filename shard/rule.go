@@ -42,12 +42,12 @@ var EntryRules = map[uint64]EntryRule{
 }
 
 // Start names a process of a store: the number of the store's start, which grows with each, and a random number of the process's own. The zero value is none.
-// A store remembers the nonces of its last starts. Where a start is known that it does not remember, though it is not older than all of these, the store is an old
-// copy of itself: starts of a copy do not become later ones by being many.
+// A store remembers the nonces of its last starts. Where a start is known that it does not remember, the store is an old copy of itself: starts of a copy do not
+// become later ones by being many. One that is older than all that are remembered may have been the store's own; it counts as an old copy's all the same.
 type Start struct{ Number, Nonce uint64 }
 
 // FormerStarts is how many starts before the present one a store remembers.
-const FormerStarts = 32
+const FormerStarts = 512
 
 func applyViews(b Book, numbers []uint64) (Book, error) {
 	proposals, err := proposalsOf(numbers)
@@ -69,7 +69,7 @@ func applyStart(b Book, numbers []uint64) (Book, error) {
 	}
 	known, own := b.Starts[node], append([]uint64{start.Nonce}, numbers[4:]...)
 	back := start.Number - known.Number // of no sense if the known one is later
-	if known.Number > start.Number || known.Number > 0 && back < uint64(len(own)) && own[back] != known.Nonce {
+	if known.Number > start.Number || known.Number > 0 && (back < uint64(len(own)) && own[back] != known.Nonce || back >= uint64(len(own)) && len(own) > FormerStarts) {
 		return b, nil
 	}
 	b.Starts, b.Speaks = slices.Clone(b.Starts), slices.Clone(b.Speaks)

@@ -69,6 +69,7 @@ func TestEntriesAreFollowed(t *testing.T) {
 		{"the same number of another process", entryNumbers(EntryStart, 1, 5, 51, 3), func(*Book) {}},
 		{"a start that remembers the known one", entryNumbers(EntryStart, 1, 7, 70, 3, 61, 50), func(b *Book) { b.Starts, b.Speaks = []Start{{7, 70}, {1, 10}, {1, 11}}, []uint64{3, 4, 3} }},
 		{"a later start of an old copy", entryNumbers(EntryStart, 1, 7, 70, 3, 61, 51), func(*Book) {}},
+		{"a start so late that it cannot remember the known one", entryNumbers(EntryStart, append([]uint64{1, 6 + FormerStarts, 70, 3}, make([]uint64, FormerStarts)...)...), func(*Book) {}},
 		{"a start of no member", entryNumbers(EntryStart, 1+1<<16, 9, 9, 9), func(*Book) {}},
 		{"a start of no node", entryNumbers(EntryStart, 9, 9, 9, 9), func(*Book) {}},
 		{"a version that not all speak", entryNumbers(EntryVersion, 4), func(*Book) {}},
