@@ -28,7 +28,7 @@ type Config struct {
 	Lists          int           `help:"Lists that are read from the nodes at once, and so the memory they take: up to 1,000 users each." default:"32"`
 	UnreadMB       int           `name:"unread-mb" help:"How much of lists is kept for clients that read them slowly, MiB; a quarter of it for lists of at most 256 KiB." default:"64"`
 	SlowKB         int           `name:"slow-kb" help:"A client that takes less of a list than so many KiB a second, after the first second, is cut off." default:"1024"`
-	Health         bool          `help:"Ask the gateway at --listen whether it serves, and exit with 0 or 1." env:"-"`
+	Health         bool          `help:"Ask the gateway at --listen whether it takes its part (/readyz), and exit with 0 or 1." env:"-"`
 }
 
 // The limits of settings.

@@ -87,7 +87,7 @@
 //	cluster.go   which cluster is served
 //	greeting.go  what the gateway says of itself
 //	link.go      one connection's loop
-//	health.go    /healthz and the probe of containers
+//	health.go    /livez, /readyz, /healthz and the probe of containers
 //	metrics.go   /metrics
 //	clock.go     the boot-time clock
 package main

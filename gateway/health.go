@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -84,11 +85,13 @@ func health(room *Room, c *call) response {
 	if !r.Ready {
 		status = http.StatusServiceUnavailable
 	}
-	body, err := json.Marshal(r)
-	if err != nil {
+	body := bytes.Buffer{}
+	encoder := json.NewEncoder(&body)
+	encoder.SetEscapeHTML(false) // people read it
+	if err := encoder.Encode(r); err != nil {
 		return problem(http.StatusInternalServerError, err.Error(), nil)
 	}
-	return response{status: status, body: append(body, '\n')}
+	return response{status: status, body: body.Bytes()}
 }
 
 // askHealth asks the gateway that listens at an address for its health.

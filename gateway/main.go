@@ -83,6 +83,7 @@ func main() {
 		late, cancel := context.WithTimeout(context.Background(), stopFor)
 		defer cancel()
 		_ = server.Shutdown(late)
+		log.Info("stopped")
 	case err = <-failed:
 		proc.StopIf(output, err)
 	}

@@ -32,7 +32,7 @@ type Config struct {
 	MaxConnections int           `name:"max-connections" help:"Connections that are open at once; more wait to be accepted." default:"16384"`
 	UnreadMB       uint64        `name:"unread-mb" help:"How much of its answers a node keeps for clients that read slowly, MiB, of all connections together: half of it pages." default:"256"`
 	UnreadEachMB   uint64        `name:"unread-each-mb" help:"And how much for one connection, MiB; one that leaves more unread is closed." default:"8"`
-	Health         bool          `help:"Ask the node at --listen whether it serves, and exit with 0 or 1." env:"-"`
+	Health         bool          `help:"Ask the node at --listen whether it takes its part (READY), and exit with 0 or 1." env:"-"`
 }
 
 // maxUnreadMB is the greatest --unread-mb: 1 TiB.

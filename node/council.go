@@ -65,6 +65,14 @@ func newCouncilDesk(c shard.Council, followers int) *CouncilDesk {
 	return d
 }
 
+// nodeName returns the name of a node by its number, "" if there is none of that number.
+func nodeName(room *Room, node int) string {
+	if node < 0 || node >= len(room.Members) {
+		return ""
+	}
+	return room.Members[node].Name
+}
+
 // runCouncil is the loop that owns this node's part in the agreement on the views. It hands what is to be stored to the disk's loop, whose
 // queue has room for it, and never waits for anybody else. While the disk is sick the node takes no part (rule R12).
 func runCouncil(room *Room, d *CouncilDesk) {
@@ -91,7 +99,6 @@ func runCouncil(room *Room, d *CouncilDesk) {
 			e.Kind = shard.CouncilSaved
 		case trouble = <-d.Sick:
 			e.Kind, e.Sick = shard.CouncilSick, trouble != ""
-			room.Log.Warn("the council takes part only while the disk is well", "sick", e.Sick, "reason", trouble)
 		case reply := <-d.Inspect:
 			s := CouncilState{Book: c.Book, Member: c.Self, Lead: c.Lead, Term: c.Term, Sick: trouble}
 			for _, member := range c.Book.Members {
@@ -133,7 +140,7 @@ func carry(room *Room, d *CouncilDesk, effects []shard.CouncilEffect) {
 				follower <- e.Book
 			}
 		case shard.Elected:
-			room.Log.Info("a Raft leader was elected", "leader", shard.NodeOf(e.Member))
+			room.Log.Info("a Raft leader was elected", "leader", nodeName(room, shard.NodeOf(e.Member)))
 			for _, follower := range d.Elected {
 				select {
 				case follower <- struct{}{}:

@@ -26,7 +26,7 @@ type command struct {
 var commands = map[string]command{
 	"PING":   {"PING", "PONG once this node serves", 0, false, linePing},
 	"READY":  {"READY", "whether this node takes its part, and what it lacks for it", 0, false, lineReady},
-	"STATUS": {"STATUS", "this node: settings, replicas, what it has served", 0, false, lineStatus},
+	"STATUS": {"STATUS", "this node: store, readiness, Raft, connections, what it has served (SHARDS has the replicas)", 0, false, lineStatus},
 	"VIEW":   {"VIEW", "leader and backup of every shard", 0, true, lineView},
 	"SHARDS": {"SHARDS", "the replicas held here: role, position, users", 0, true, lineShards},
 	"GET":    {"GET id", "a user as the replica held here has it", 1, false, lineGet},

@@ -2,8 +2,10 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"runtime"
@@ -15,6 +17,9 @@ import (
 
 // ErrPeer is the class of a peer that does not fit: another protocol version, cluster or layout.
 var ErrPeer = errors.New("wrong peer")
+
+// errNotYet is the class of a peer that cannot answer yet, and says why: it is dialled again.
+var errNotYet = errors.New("the other node says")
 
 const (
 	redialLeast = 5 * time.Millisecond
@@ -61,7 +66,11 @@ func runLink(room *Room, peer int, shards []int) {
 		err := <-ended
 		c.raw.Close()
 		close(over)
-		room.Log.Warn("the connection to a node broke", "peer", room.Members[peer].Name, "stream", stream, "error", err)
+		level := slog.LevelWarn
+		if errors.Is(err, errNotYet) {
+			level = slog.LevelInfo
+		}
+		room.Log.Log(context.Background(), level, "the connection to a node broke", "peer", room.Members[peer].Name, "stream", stream, "error", err)
 		room.Links[peer].Echoes <- echo{Kind: streamOver}
 		room.Council.Greets <- greeted{Node: peer}
 		if pact := room.Pacts[peer]; pact != nil {
@@ -307,6 +316,12 @@ func readLink(room *Room, peer int, c call, stream uint64, gone chan<- error) {
 			default:
 			}
 			continue
+		case m.Kind == wire.Error && m.Code == wire.Unavailable:
+			gone <- fmt.Errorf("%w: %s", errNotYet, m.Text)
+			return
+		case m.Kind == wire.Error:
+			gone <- fmt.Errorf("%w: it says: %s", ErrPeer, m.Text)
+			return
 		case !known || m.Shard >= uint64(len(room.Desks)) || room.Desks[m.Shard] == nil || peerOf(room.Layout, int(m.Shard), room.Self) != peer:
 			gone <- fmt.Errorf("%w: a frame of kind %d for shard %d: %s", ErrPeer, m.Kind, m.Shard, m.Text)
 			return

@@ -77,6 +77,7 @@ func main() {
 	listener.Close()
 	// Every acknowledged write is synced, so nothing is lost by leaving at once; RocksDB is not closed under loops that use it.
 	proc.StopIf(output, flush(unready.room.Store))
+	log.Info("stopped")
 	proc.Exit(output, 0)
 }
 

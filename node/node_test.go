@@ -194,6 +194,7 @@ func TestLinesOfText(t *testing.T) {
 		"PING":                                   "PONG",
 		"ping":                                   "PONG",
 		"STATUS":                                 `"ready":true`,
+		"status":                                 `"leader":"db-`,
 		"VIEW":                                   `"leader":"db-`,
 		"SHARDS":                                 `"role":"backup"`,
 		"GET 13AE742":                            `"name":"name 1"`,

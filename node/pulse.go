@@ -40,7 +40,11 @@ func runPulse(room *Room) {
 		if pulse.Sick && full == "" {
 			reason = fmt.Sprintf("a write takes the disk more than %v", room.Config.SlowDisk)
 		}
-		room.Log.Warn("the node's part in leases and Raft depends on its disk", "silent", sick, "reason", reason)
+		if sick {
+			room.Log.Warn("the disk is slow or full: this node promises and asks nothing", "reason", reason)
+		} else {
+			room.Log.Info("the disk is well again: this node takes part again")
+		}
 		tellSick(room, sick, reason)
 	}
 }

@@ -53,7 +53,7 @@
 // changes it says of what format and kind it is; a node that cannot read one stops. A store that was put back to an older state shows by its start, or by
 // what it lacks.
 //
-// Invariants, by number; docs/protocol.md has them all, with the rules R1 to R24 that the code cites, and what holds each:
+// Invariants, by number; docs/protocol.md has them all, with the rules that the code cites (R1 and on), and what holds each:
 //
 //	I1  Backup first. The leader hands a write to its disk only after the backup has stored it, and answers only after its own
 //	    disk has. So the leader's RocksDB holds nothing but committed writes, and a backup in sync has all that was acknowledged.

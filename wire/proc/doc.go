@@ -11,4 +11,5 @@
 //	timers.go   timers that may ring a little late, so that the runtime wakes less often
 //	reach.go    where a process that listens is reached
 //	restart.go  starting anew in place, and ending
+//	build.go    which program this is
 package proc
