@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"tandem/shard"
 )
 
 // dropped is what a node says when it gives up a damaged copy of a shard.
@@ -102,6 +104,18 @@ func TestDamageThatAMergeMeets(t *testing.T) {
 		c.start(1)
 	}
 	c.awaitLog(t, "db-1", dropped)
+	for s := range c.plan.Shards { // of the other shards a read meets it
+		first, second := shard.Pair(shard.Layout{Nodes: c.plan.Nodes, Shards: c.plan.Shards}, s)
+		for end := time.Now().Add(patience); first == 1 || second == 1; time.Sleep(50 * time.Millisecond) {
+			line, err := askLine(c.plan.Addrs[1], fmt.Sprint("DIGEST ", s))
+			if err == nil && strings.Contains(line, `"digest"`) {
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatalf("shard %d is not filled again: %v %s", s, err, line)
+			}
+		}
+	}
 	c.settle()
 	c.allThere(t, users)
 	if _, err := os.Stat(filepath.Join(c.plan.Dir, "db-1", "damaged.json")); !os.IsNotExist(err) {

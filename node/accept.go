@@ -159,7 +159,11 @@ func chooseShards(a accepting) accepting {
 		}
 	}
 	if len(others) > 0 {
-		fmt.Fprintf(a.out, "left alone: shards %v are damaged, too, but by what this node knows it did not lead them alone: start it, and they are filled again from the other node. If that one is lost, name them in --shards: what can be read of them here becomes their data then, whatever the other node has\n", others)
+		why := "by what this node knows it did not lead them alone"
+		if a.alone == nil {
+			why = "this node does not know whether it led them alone"
+		}
+		fmt.Fprintf(a.out, "left alone: shards %v are damaged, too, but %s: start it, and they are filled again from the other node where that has all. If that one is lost, name them in --shards: what can be read of them here becomes their data then, whatever the other node has\n", others, why)
 	}
 	a.passed = len(others)
 	return a
