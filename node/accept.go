@@ -50,7 +50,10 @@ type accepting struct {
 }
 
 // acceptStages are what the command does, one after another.
-var acceptStages = [...]func(accepting) accepting{openToAccept, chooseShards, acceptShards, acceptStore}
+var acceptStages = [...]func(accepting) accepting{openToAccept, knowViews, chooseShards, acceptShards, acceptStore}
+
+// logStages tell whether the log has damage that no start has met yet.
+var logStages = [...]func(starting) starting{judgeLog}
 
 // runAccept is what "node accept-loss" with these arguments runs.
 func runAccept(args []string) {
@@ -70,7 +73,9 @@ func acceptLoss(told AcceptLoss, out io.Writer) error {
 	for i := range shard.MaxShards {
 		s.held = append(s.held, i)
 	}
-	s = judgeLog(s)
+	for _, stage := range logStages {
+		s = stage(s)
+	}
 	if s.err == nil && s.verdict.End == shard.DamagedEnd {
 		s.err = fmt.Errorf("%w: its log is damaged, and it is not known yet which shards that is about: start the node once, and look at its STATUS", ErrFolder)
 	}
@@ -106,18 +111,19 @@ func openToAccept(a accepting) accepting {
 	if err == nil {
 		err = json.Unmarshal(value, &a.facts)
 	}
-	if err == nil && a.store.raft != nil {
-		a, err = knowViews(a)
-	}
 	a.err = err
 	return a
 }
 
 // knowViews notes whether the store has a part in Raft, and which shards it led alone. What is damaged of that part tells neither: the store joins anew.
-func knowViews(a accepting) (accepting, error) {
+func knowViews(a accepting) accepting {
+	if a.store.raft == nil {
+		return a
+	}
 	saved, err := readFacts(a.store)
 	if isTrouble(err) {
-		return a, err
+		a.err = err
+		return a
 	}
 	if err != nil {
 		fmt.Fprintln(a.out, "Raft's saved state is damaged; the store joins anew when it starts:", err)
@@ -128,7 +134,7 @@ func knowViews(a accepting) (accepting, error) {
 	if err == nil && bad == nil && a.joined {
 		a.alone = alone
 	}
-	return a, nil
+	return a
 }
 
 // chooseShards checks that the shards that are named are damaged. If none is named it takes those that this node led alone: of the others the whole copy is
