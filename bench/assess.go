@@ -29,7 +29,7 @@ func wrongOf(o outcome, j job, h checked, counts []string) (wrong, unproven []st
 		unproven = append(unproven, fmt.Sprintf("the histories of %d users could not be decided in time (--check-timeout)", h.Unknown))
 	}
 	b := o.Back
-	if b.Read && b.Unread > 0 {
+	if b.Read && b.Unread > 0 && !j.Partial {
 		unproven = append(unproven, fmt.Sprintf("%d users could not be read back within %v", b.Unread, j.Settle))
 	}
 	if b.Read && b.Unread == 0 && b.Uncounted != nil {

@@ -32,6 +32,7 @@ type event struct {
 	Node string        `json:"node,omitempty"`
 	Err  string        `json:"error,omitempty"`
 	Heal bool          `json:"heal,omitempty"` // it takes back what another one did
+	Disk *found        `json:"disk,omitempty"` // what a trial of a disk has shown, with its last event
 }
 
 // outcome is all that a run has seen.

@@ -20,6 +20,7 @@ type job struct {
 	Load, Mixed bool          // which phases
 	Check       bool          // keep histories and read all back
 	Shared      bool          // others may write too: counts are not judged
+	Partial     bool          // some users may not be served in the end
 	Probe       string        // a folder on the disk of the nodes, whose stalls are measured; none if empty
 	MostSync    time.Duration // a write there that takes longer is a stall
 	Beat        beat

@@ -2,7 +2,7 @@
 // that waits for nobody, lets their nodes fail, and judges time and truth of what was answered.
 //
 //	bench run       loads a cluster and judges it: budget, faults, wrong answers
-//	bench chaos     the same for a cluster of its own, whose nodes are killed, paused and cut off again and again
+//	bench chaos     the same for a cluster of its own, whose nodes are killed, paused and cut off, and whose disks fail, again and again
 //	bench verify    compares the digests of both replicas of every shard
 //	bench space     bytes on disk over bytes of the users' JSON
 //	bench micro     nodes touched by each operation in clusters of several sizes
@@ -35,6 +35,8 @@
 //	mix.go       the mixes: seed and number → operation (pure)
 //	zipf.go      popular users are asked for more often (pure)
 //	trial.go     faults at random moments: seed → trials, and their script
+//	disktrial.go the kinds of fault of a disk: trial → stages (pure)
+//	place.go     which file, which byte, how much is lost (pure)
 //	fault.go     a timeline of faults: text → steps (pure)
 //
 // Load:
@@ -63,6 +65,8 @@
 //	lease.go     a cluster for one run
 //	proxy.go     the connections between processes, which can be cut
 //	operate.go   faults as they are done: signals, starts, cuts, commands of the shell
+//	shim.go      the rules by which a disk fails, and the library that obeys them (shim/shim.c)
+//	diskact.go   faults of disks as they are done to a node's data
 //	sync.go      when all replicas are in sync
 //
 // Judgement and reports:
@@ -75,6 +79,7 @@
 //	assess.go    all checks of a run together
 //	report.go    the report of a run
 //	toll.go      the report of a chaos run
+//	diskjudge.go a trial of a disk, and whether it was borne
 //	table.go     a report for a terminal
 //	page.go      a report as a page of HTML (report.html.tmpl), with chart.go
 //	chart.go     lines over time as SVG

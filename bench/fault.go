@@ -24,6 +24,19 @@ const (
 	faultRefuse = "refuse" // connections between two processes are closed and refused
 	faultHeal   = "heal"   // takes all cuts back
 	faultLook   = "look"   // no fault, and in no timeline: fails if a process has ended that nobody ended
+	faultLaunch = "launch" // in no timeline: starts a process and does not wait for it
+	faultRevive = "revive" // in no timeline: starts a process if it has ended, and waits until it serves
+)
+
+// The kinds of step that concern a node's data; they are in no timeline.
+const (
+	faultFlip    = "flip"     // flips a bit of a file
+	faultCopy    = "copy"     // copies the data folder
+	faultPutBack = "put-back" // puts the copy in the place of the data folder
+	faultLose    = "lose"     // cuts off what was not synced, and makes the disk well
+	faultIll     = "ill"      // lets the disk fail by a rule
+	faultCure    = "cure"     // makes it well
+	faultScrub   = "scrub"    // has all users of the node read
 )
 
 // step is one fault, or the end of one, on the timeline.
@@ -33,6 +46,10 @@ type step struct {
 	Node   string
 	Other  string // of a cut: the other side; peers for all other nodes, all for everything else
 	OneWay bool
+	File   string // of a flip: the kind of file
+	Part   string // of a flip: the part of a table file
+	Chance uint64 // which file and which bit, or how much is lost
+	Rule   rule   // how a disk fails
 }
 
 // text is a step as it is written.

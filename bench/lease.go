@@ -22,6 +22,11 @@ type lease struct {
 
 // openCluster starts a cluster in an empty folder, every connection through a lane, and hands it over.
 func openCluster(nodes int, bin, dir string, e ending, out chan<- lease) {
+	go openFaulty(nodes, bin, dir, false, e, out)
+}
+
+// openFaulty does the same for a cluster whose disks can fail, too, if they are to.
+func openFaulty(nodes int, bin, dir string, disks bool, e ending, out chan<- lease) {
 	l := lease{Orders: make(chan order), Short: make(chan error, 16), End: func() {}}
 	defer func() { out <- l }()
 	if l.Err = emptyOwn(dir); l.Err != nil {
@@ -37,6 +42,9 @@ func openCluster(nodes int, bin, dir string, e ending, out chan<- lease) {
 		plan.Addrs = ports[:nodes]
 	}
 	lanes := []lane{}
+	if err == nil && disks {
+		plan.Wraps, err = shims(plan)
+	}
 	if err == nil {
 		plan, lanes, err = throughProxies(plan, l.Short)
 	}
@@ -53,6 +61,9 @@ func openCluster(nodes int, bin, dir string, e ending, out chan<- lease) {
 	}
 	e.Clusters <- plan.Dir
 	processes, err := startCluster(plan)
+	if err == nil && disks {
+		err = checkShims(plan)
+	}
 	l.Plan, l.Err = plan, err
 	back := make(chan []process, 1)
 	go operate(plan, processes, lanes, l.Orders, back)

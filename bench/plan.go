@@ -25,6 +25,7 @@ type clusterPlan struct {
 	Shards         int
 	Names, Addrs   []string
 	Lists          []string
+	Wraps          [][]string      // by node: the beginning of its command line, if it is to run under something
 	Early          <-chan struct{} // is closed when its start is to end before all serve
 }
 
@@ -78,11 +79,18 @@ func commands(p clusterPlan) [][]string {
 	}
 	all := make([][]string, 0, p.Nodes+1)
 	for i, name := range p.Names {
-		all = append(all, []string{filepath.Join(p.Bin, "node"), "--name", name, "--listen", p.Addrs[i],
-			"--data", filepath.Join(p.Dir, name), "--nodes", lists[i], "--shards", strconv.Itoa(p.Shards)})
+		argv := []string{filepath.Join(p.Bin, "node"), "--name", name, "--listen", p.Addrs[i],
+			"--data", filepath.Join(p.Dir, name), "--nodes", lists[i], "--shards", strconv.Itoa(p.Shards)}
+		if len(p.Wraps) > 0 {
+			argv = slices.Concat(p.Wraps[i], argv)
+		}
+		all = append(all, argv)
 	}
 	return append(all, []string{filepath.Join(p.Bin, "gateway"), "--listen", p.HTTP, "--nodes", lists[p.Nodes], "--shards", strconv.Itoa(p.Shards)})
 }
+
+// controlOf returns the file by which the disk of a node is ruled.
+func controlOf(p clusterPlan, name string) string { return filepath.Join(p.Dir, name+".disk") }
 
 // welcome says where everything listens and what to try first.
 func welcome(p clusterPlan, detached bool) string {

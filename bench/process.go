@@ -21,6 +21,9 @@ import (
 // errProcess is the class of a child process that cannot be started, does not come to serve, or died.
 var errProcess = errors.New("process")
 
+// errEnded is the class of a node that has ended without being asked to, before it served.
+var errEnded = errors.New("ended before it served")
+
 // startLimit is how long a process may take until it serves.
 const startLimit = 60 * time.Second
 
@@ -86,7 +89,7 @@ func awaitNode(p process, addr string, ready chan<- error) {
 	for end := time.Now().Add(startLimit); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		select {
 		case <-p.gone:
-			ready <- fmt.Errorf("%w %s ended before it served", errProcess, describeEnd(p))
+			ready <- fmt.Errorf("%w %s %w", errProcess, describeEnd(p), errEnded)
 			return
 		default:
 		}

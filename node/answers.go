@@ -310,6 +310,7 @@ func lineDigest(room *Room, args []string) any {
 		err = walkScan(moment.Scan, []byte{shard.UserPrefix}, 0, see)
 	}
 	if err != nil {
+		tellUnread(room, s, err, isDamage(err))
 		return fault{Error: err.Error()}
 	}
 	held := holdings(room)

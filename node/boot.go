@@ -85,6 +85,10 @@ func loadWindows(all opened, now int64, out chan<- opened) {
 	defer close(quit)
 	go streamLog(all.room.Store, parts, quit)
 	for p := range parts {
+		if isTrouble(p.Err) { // it is all there: what was done before would be done once more without it
+			out <- opened{err: p.Err}
+			return
+		}
 		if p.Err != nil { // what is damaged is known, and repairs find another way
 			all.room.Log.Warn("the write log cannot be read whole", "error", p.Err)
 			continue

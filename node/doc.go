@@ -82,6 +82,7 @@
 //	walscan.go   RocksDB's log format, read without it
 //	damage.go    copies of shards that are damaged: marked, dropped in place
 //	accept.go    the command node accept-loss
+//	aside.go     a store that is an old copy of itself: marked, then set aside by the next start
 //	leave.go     handing leaderships over before a stop
 //	replica.go   the loop of some replicas
 //	serialize.go effects → parts of a batch
@@ -90,7 +91,7 @@
 //	council.go   the loop of the council
 //	views.go     the loop that tells gateways the views
 //	disk.go      the loop that owns all writes
-//	space.go     how much room the disk has
+//	space.go     how much room the disk has, and which errors are its troubles
 //	pulse.go     the loop that looks how long writes take
 //	index.go     the loop that knows where in the write log entries stand
 //	progress.go  the loop that says how repairs go on
@@ -125,5 +126,5 @@
 // Each batch begins with a head (walscan.go: start, number, and how many parts of each shard) and carries, a shard, a LogData header with its version (3), shard, epoch, first LSN, stamp
 // and the request id, outcome and wall time of each entry, then the puts and deletes, then the meta; users of a snapshot come without a header.
 // A header or a folder of another version is refused by name; nothing is converted when a folder is opened. In the column family raft: the council's log, hard state and snapshot. In the default
-// column family: "facts", "life" (number of the last start).
+// column family: "facts", "start" (number of the last start).
 package main

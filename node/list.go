@@ -124,12 +124,18 @@ func confirmation(id uint64, confirmed <-chan shard.Reply) *wire.Message {
 	}
 }
 
-// unreadPage is the error for a list whose shard cannot be read. The replica hears of damage.
+// unreadPage is the error for a list whose shard cannot be read.
 func unreadPage(room *Room, m *wire.Message, err error) *wire.Message {
-	if isDamage(err) {
-		room.Desks[m.Shard].In <- []*shard.Event{{Kind: shard.DataLost, Shard: int(m.Shard), Reason: err.Error()}}
-	}
+	tellUnread(room, int(m.Shard), err, isDamage(err))
 	return &wire.Message{Kind: wire.Error, ID: m.ID, Code: wire.Disk, Text: err.Error()}
+}
+
+// tellUnread says that a shard cannot be read. Its replica hears of damage.
+func tellUnread(room *Room, s int, err error, damage bool) {
+	room.Log.Error("a shard cannot be read", "shard", s, "error", err)
+	if damage {
+		room.Desks[s].In <- []*shard.Event{{Kind: shard.DataLost, Shard: s, Reason: err.Error()}}
+	}
 }
 
 // rest is what is still to be read of a list: from a key on but the first skip users, most of them.

@@ -42,21 +42,19 @@ func main() {
 	steps := make(chan opened, 1)
 	go prepare(newRoom(config, shard.Layout{Nodes: len(members), Shards: config.Shards}, members, self, output, log), steps)
 	unready := <-steps
-	salvaged := make(chan struct{})
-	go salvage(unready.room, unready.err, salvaged)
-	<-salvaged
-	proc.StopAs(output, unready.err, exitCode(unready.err))
-	stop := make(chan os.Signal, 1)
+	stop, waited := make(chan os.Signal, 1), make(chan error, 1)
+	go awaitDisk(unready.room, nil, unready.err, waited)
+	err = <-waited
+	proc.StopAs(output, err, exitCode(err))
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
 	go serve(unready, listener, steps)
 	select {
 	case why := <-stop: // nothing was promised yet
 		log.Info("stopping before the cluster was born", "signal", why.String())
 	case all := <-steps:
-		salvaged = make(chan struct{})
-		go salvage(unready.room, all.err, salvaged)
-		<-salvaged
-		proc.StopAs(output, all.err, exitCode(all.err))
+		go awaitDisk(unready.room, stop, all.err, waited)
+		err = <-waited
+		proc.StopAs(output, err, exitCode(err))
 		room, again := all.room, ""
 		log.Info("serving", "listen", listener.Addr(), "data", config.Data, "store", room.Facts.Store, "member", room.Member)
 		select {

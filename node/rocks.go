@@ -227,8 +227,9 @@ func takeFamily(st, renewed Store, s int) Store {
 }
 
 // badFiles looks into each file of the shards, and returns by shard why one of its files cannot be read. Only the beginning of a file and its index are read.
-func badFiles(st Store) map[int]string {
-	bad := map[int]string{}
+// Error: of a disk that does not let it look.
+func badFiles(st Store) (map[int]string, error) {
+	bad, trouble := map[int]string{}, error(nil)
 	files := st.db.GetLiveFilesMetaData()
 	for s, family := range st.families {
 		if family == nil {
@@ -239,14 +240,16 @@ func badFiles(st Store) map[int]string {
 			if f.ColumnFamilyName == familyName(s) {
 				it.Seek(f.SmallestKey) // opens this file, whatever newer ones hold of the key
 			}
-			if err := it.Err(); err != nil {
+			if err := it.Err(); isTrouble(err) {
+				trouble = fmt.Errorf("%w: looking into the files of a shard: %w", ErrStore, err)
+			} else if err != nil {
 				bad[s] = err.Error()
 				break
 			}
 		}
 		it.Close()
 	}
-	return bad
+	return bad, trouble
 }
 
 // suspects returns marks, by shard, of the copies whose files a failed write, merge or start names.

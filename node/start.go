@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"runtime"
 	"strings"
 	"time"
@@ -46,7 +47,7 @@ func prepare(room *Room, out chan<- opened) {
 			break
 		}
 	}
-	if errors.Is(s.err, ErrUnreadable) {
+	if errors.Is(s.err, ErrUnreadable) && !isTrouble(s.err) {
 		aside, err := setAside(room.Config.Data, time.Now())
 		if err == nil {
 			room.Log.Error("the store cannot be used; it is set aside, and a new one begins", "reason", s.err, "aside", aside)
@@ -94,7 +95,10 @@ func claimFolder(s starting) starting {
 func settleDamage(s starting) starting {
 	room, bad := s.room, map[int]string{}
 	if s.lenient {
-		bad = badFiles(room.Store)
+		bad, s.err = badFiles(room.Store)
+	}
+	if s.err != nil {
+		return s
 	}
 	room.Marks = settleMarks(s.marks, bad, room.Member, room.Store.ids)
 	room.Lenient = s.lenient
@@ -112,6 +116,10 @@ func loadRaft(s starting) starting {
 		_, err = shard.LoadCouncil(processOf(room), room.Layout, shard.DefaultTiming, saved, clock())
 	}
 	if errors.Is(err, shard.ErrVersion) { // nothing is damaged
+		s.err = err
+		return s
+	}
+	if isTrouble(err) {
 		s.err = err
 		return s
 	}
@@ -138,6 +146,32 @@ func loadRaft(s starting) starting {
 		room.Member, s.err = memberID(room.Self, room.Facts)
 	}
 	return s
+}
+
+// startAgainAfter is how long a start waits that its disk did not let go on.
+const startAgainAfter = time.Second
+
+// awaitDisk returns what went wrong at a start, nil if nothing did. A start that met damage begins anew, knowing of it. What the disk did not do is no
+// reason to end: the start begins anew in place, after a while, until the disk does it, or until this process is told to stop. Whoever watches sees a node that
+// is not ready.
+func awaitDisk(room *Room, stop <-chan os.Signal, cause error, out chan<- error) {
+	if isDamage(cause) {
+		salvaged := make(chan struct{}, 1)
+		go salvage(room, cause, salvaged)
+		<-salvaged
+	}
+	if !isTrouble(cause) {
+		out <- cause
+		return
+	}
+	room.Log.Error("the disk does not let this node start; trying again until it does", "error", cause)
+	select {
+	case why := <-stop:
+		room.Log.Info("stopping before the disk was well", "signal", why.String())
+		proc.Exit(room.Output, 0)
+	case <-time.After(startAgainAfter):
+		out <- proc.StartAnew(room.Output)
+	}
 }
 
 // serve lets a node answer: first, while the cluster is not born as far as this store knows, with greetings only, then with everything. It

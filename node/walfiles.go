@@ -26,7 +26,7 @@ const (
 	promiseEvery = time.Second
 )
 
-// promise notes that the log was synced up to a batch, and which log file was the newest then. The file stays in the folder or its archive until a
+// promise notes that the log was synced up to a batch, and in which log file that lies, or one that is older than it by a second. The file stays in the folder or its archive until a
 // later note names another one; an opening of the store, which moves all of the log into files, makes the note void.
 type promise struct {
 	head shard.BatchHead // without counts
@@ -133,8 +133,13 @@ func runPromise(room *Room) {
 	path := filepath.Join(room.Config.Data, promiseName)
 	ticks := time.NewTicker(promiseEvery)
 	noted, turn, boot := shard.BatchHead{}, int64(0), thisBoot()
+	before, _ := logFiles(room.Config.Data) // else the first tick notes nothing
 	for range ticks.C {
-		numbers, err := logFiles(room.Config.Data)
+		// What was synced since the tick before lies in what was the newest file then, or in a later one. The newest now may be empty: RocksDB begins one
+		// by itself when there was no space for the one before, and has brought that to tables.
+		now, err := logFiles(room.Config.Data)
+		numbers := before
+		before = now
 		head := shard.BatchHead{}
 		select {
 		case head = <-room.Synced:

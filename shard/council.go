@@ -98,6 +98,7 @@ type Council struct {
 	patient bool    // it stands, and waits longer for the votes
 	change  int64   // no change of membership before
 	greeted []bool  // by node: on the connection that stands it has said what it knows of this store's starts; nothing is sent to it before
+	changed bool    // a change of membership was done; that it is committed is to be stored
 	older   string  // how this store shows to be an old copy of itself; "" if it does not
 	own     []Start // this process's start, and those before it that the store remembers
 	start   []byte  // the entry that says so of this process
@@ -209,7 +210,7 @@ func StepCouncil(c Council, e *CouncilEvent, out []CouncilEffect) (Council, []Co
 			c, apply, out = takeReady(c, out)
 			for _, entry := range apply.GetEntries() {
 				next, bad := follow(c.Mine.Rules, c.Book, entry.GetData())
-				c, bad, out = applyEntry(c, entry, next, bad, out)
+				c, out, bad = applyEntry(c, entry, next, bad, out)
 				c, out = judge(c, bad, out)
 				if entry.GetType() != raftpb.EntryNormal && !c.Over { // a snapshot for the new member must name it
 					_, _ = c.Log.CreateSnapshot(c.Book.Index, c.Conf, packNumbers(bookNumbers(c.Book)))

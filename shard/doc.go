@@ -22,6 +22,7 @@
 //	ready.go    what that core wants ticked, stored and sent
 //	member.go   messages from other councils; stores that join and take another's place
 //	pulse.go    how a node judges its disk: FeelPulse
+//	rule.go     the kinds of entry in that log, versions, starts of stores
 //	book.go     the views and members that the log of the council comes to
 //	recovery.go what a damaged log means, and how a store is opened: JudgeLog, NextOpen
 //	greeting.go who may work together: Fits, Incarnation
@@ -48,7 +49,11 @@
 // alone, or the backup does. Who is alone waits until what it promised has run out (a grace), and then needs nobody. A replica
 // that comes back is fed until it has all, and let in again by another view.
 //
-// Invariants, by number; docs/protocol.md has them all, with the rules R1 to R21 that the code cites, and what holds each:
+// What the nodes agree on is the book: the views, the members, the newest start of each member's store, and the version in force. An entry of the log that
+// changes it says of what format and kind it is; a node that cannot read one stops. A store that was put back to an older state shows by its start, or by
+// what it lacks.
+//
+// Invariants, by number; docs/protocol.md has them all, with the rules R1 to R24 that the code cites, and what holds each:
 //
 //	I1  Backup first. The leader hands a write to its disk only after the backup has stored it, and answers only after its own
 //	    disk has. So the leader's RocksDB holds nothing but committed writes, and a backup in sync has all that was acknowledged.

@@ -103,6 +103,33 @@ func TestCouncilWipedNodeJoins(t *testing.T) {
 	}
 }
 
+// A change of membership that is over is over after a start of all nodes, too, whatever else is stored since or not: in the midst of it the lost store's vote counts.
+func TestCouncilKeepsThatAChangeIsOver(t *testing.T) {
+	n := newCouncilNet(t, 3, 31)
+	n.mustLead()
+	n.run(300*msec, nil)
+	n.wipe(1)
+	n.start(1)
+	for range 30 {
+		n.hello(1)
+		n.run(80*msec, n.joined(1))
+	}
+	if !n.joined(1)() {
+		t.Fatal("not joined")
+	}
+	n.run(50*msec, nil) // for what was decided to be stored
+	for i := range n.nodes {
+		n.kill(i)
+	}
+	n.kill(0)
+	n.nodes[0].disk = map[string][]byte{} // what node 0 could say of it is lost
+	n.start(1)
+	n.start(2)
+	if !n.run(2000*msec, func() bool { return n.nodes[1].book.Index > 0 && n.nodes[2].book.Index > 0 }) {
+		t.Errorf("the two others do not agree: %v and %v", n.nodes[1].council.Conf, n.nodes[2].council.Conf)
+	}
+}
+
 func TestCouncilRefusesToLoseTheOnlyCopy(t *testing.T) {
 	n := newCouncilNet(t, 3, 5)
 	n.mustLead()

@@ -127,7 +127,7 @@ func takeReady(c Council, out []CouncilEffect) (Council, *raftpb.Message, []Coun
 }
 
 // gather makes of all that waits the changes of the saved state, and of book, if its time has come, a snapshot; it returns none if
-// nothing must be stored. A commit index by itself is not: raft tells it again.
+// nothing must be stored. A commit index by itself is not: raft tells it again; but for one behind a change of membership.
 func gather(c Council, book []byte) (Council, []Fact) {
 	var facts []Fact
 	installed := false
@@ -159,6 +159,9 @@ func gather(c Council, book []byte) (Council, []Fact) {
 			must = must || w.write.GetTerm() != c.hard.GetTerm() || w.write.GetVote() != c.hard.GetVote()
 			c.hard.Term, c.hard.Vote, c.hard.Commit = w.write.Term, w.write.Vote, w.write.Commit
 		}
+	}
+	if c.changed { // else a start of all would find itself in the midst of it, and ask for the votes of a store that is gone
+		c.changed, must, c.hard.Commit = false, true, proto.Uint64(max(c.hard.GetCommit(), min(c.Book.Index, c.high)))
 	}
 	c.under = len(c.queue)
 	if !must && len(facts) == 0 {

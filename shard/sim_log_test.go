@@ -156,10 +156,9 @@ func (w *simWorld) damageLog(n *simNode, down int64) {
 // allMembers tells whether every store has its part of Raft's state: two that have lost it at the same time,
 // or before the one is out of the configuration, are more than is promised to be survived.
 func (w *simWorld) allMembers() bool {
-	council := &slices.MaxFunc(w.nodes, func(a, b *simNode) int { return cmp.Compare(a.council.Book.Index, b.council.Book.Index) }).council
-	newest := council.Book
-	return len(council.Conf.VotersOutgoing) == 0 && !slices.ContainsFunc(w.nodes, func(n *simNode) bool {
-		return len(n.disk.ahead.hit)+n.disk.ahead.cut > 0 || newest.Members[n.number] != n.member || n.rolled && (!n.up || newest.Starts[n.number] != n.start)
+	newest := &slices.MaxFunc(w.nodes, func(a, b *simNode) int { return cmp.Compare(a.council.Book.Index, b.council.Book.Index) }).council.Book
+	return !slices.ContainsFunc(w.nodes, func(n *simNode) bool {
+		return len(n.disk.ahead.hit)+n.disk.ahead.cut > 0 || newest.Members[n.number] != n.member || n.doomed || n.rolled && (!n.up || newest.Starts[n.number] != n.start) || len(n.council.Conf.VotersOutgoing) > 0
 	})
 }
 

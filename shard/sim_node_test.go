@@ -19,7 +19,8 @@ type simNode struct {
 	leaving  bool
 	life     int
 	timing   PactTiming
-	lost     int // up to this life, what was on its way is lost: the machine went down with the process
+	shortens bool // its next process has the times of the settings
+	lost     int  // up to this life, what was on its way is lost: the machine went down with the process
 	backlog  []func()
 	rate     float64
 	skew     int64
@@ -32,6 +33,7 @@ type simNode struct {
 	links    []*simStream // by peer: dialled by this node
 	copies   []simCopy    // of its folder, oldest first
 	rolled   bool         // an old copy of its store took the place of the newest
+	doomed   bool         // and it is not known yet what comes of that
 	old      bool         // and the store has not started since the copy was made
 	most     uint64       // the newest version that its binary speaks
 }
@@ -49,7 +51,7 @@ func newSimNode(w *simWorld, number int) *simNode {
 
 func (w *simWorld) newStore(n *simNode) {
 	n.stores++
-	n.rolled, n.old = false, false
+	n.rolled, n.old, n.doomed = false, false, false
 	var store [16]byte
 	binary.BigEndian.PutUint64(store[:], w.rng.Uint64())
 	n.member = MemberID(n.number, store)

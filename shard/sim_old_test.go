@@ -35,6 +35,7 @@ func (w *simWorld) frail() bool {
 	}
 	for _, n := range w.nodes {
 		n.old = n.old && !w.quiet()
+		n.doomed = n.doomed && !w.quiet()
 		if n.old {
 			return true
 		}
@@ -44,6 +45,9 @@ func (w *simWorld) frail() bool {
 
 // copyOf picks a copy of a node's folder that its start tells, or one that it does not; nil if there is none. All other nodes know the node's newest start, and all is well.
 func (w *simWorld) copyOf(n *simNode, running bool) *simCopy {
+	if !w.allMembers() {
+		return nil
+	}
 	for _, m := range w.nodes {
 		if m.council.Book.Starts[n.number] != n.start || m.council.Book.Index != n.council.Book.Index {
 			return nil
@@ -67,7 +71,7 @@ func (w *simWorld) rollBack(n *simNode, c *simCopy, down int64) {
 		w.seen["old copy: of an older start"]++
 	}
 	w.kill(n, down)
-	n.disk, n.rolled = copyDisk(&c.disk), true
+	n.disk, n.rolled, n.doomed = copyDisk(&c.disk), true, true
 }
 
 // restore strikes with an old copy: of one node; with all nodes killed too; or while one node has missed what this one and a third decided, which goes away.
