@@ -157,6 +157,22 @@ func TestStartIsTakenForAPromise(t *testing.T) {
 	}
 }
 
+// A process that is older than a grace when it learns its views has heeded no ping before: it gives the leader a grace to be heard (rule R24).
+func TestViewsThatComeLateGiveTheLeaderTime(t *testing.T) {
+	p := NewPact(Layout{3, 3}, 1, 0, []int{0}, []Position{{1, 9}, {}, {}}, 2, 500*ms, DefaultPactTiming())
+	p, _ = stepPacts(p, PactEvent{Kind: ViewsCame, Store: 7, Now: 900 * ms, Views: []View{inSync, {}, {}}})
+	for now := 905 * ms; now < 1300*ms; now += 5 * ms {
+		var out []PactEffect
+		p, out = stepPacts(p, PactEvent{Kind: PactTick, Now: now})
+		if n, _ := countPact(out, Propose); n != 0 {
+			t.Fatalf("it takes over at %d ms, though its leader is there", now/ms)
+		}
+		if now >= 920*ms && now%(10*ms) == 0 {
+			p, _ = stepPacts(p, PactEvent{Kind: PingCame, Store: 7, Life: 4, At: now, Lease: 100 * ms, Ends: []ShardEnd{{0, 1, Position{1, 10}}}, Now: now})
+		}
+	}
+}
+
 // Pings and answers of another store are dropped (rule R13).
 func TestAnotherStoreIsNotHeard(t *testing.T) {
 	for _, e := range []PactEvent{{Kind: PingCame, Store: 8, Life: 1, At: 1, Lease: 100 * ms, Vows: []Vow{{0, 1}}, Now: 1001 * ms}, {Kind: PongCame, Store: 8, At: 1000 * ms, Vows: []Vow{{0, 1}}, Now: 1001 * ms}} {

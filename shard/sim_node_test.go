@@ -19,7 +19,8 @@ type simNode struct {
 	leaving  bool
 	life     int
 	timing   PactTiming
-	lost     int // up to this life, what was on its way is lost: the machine went down with the process
+	shortens bool // its next process has the times of the settings
+	lost     int  // up to this life, what was on its way is lost: the machine went down with the process
 	backlog  []func()
 	rate     float64
 	skew     int64

@@ -221,6 +221,9 @@ func runSim(seed uint64, trace io.Writer, only int) *simWorld {
 		w.after(200*ms+w.delay(200*ms), w.strikeOnce)
 	case len(w.plan.faults) > 0:
 		w.after(w.delay(50*ms), w.chaos)
+		if w.plan.unequal {
+			w.after(50*ms, w.shorten)
+		}
 	}
 	w.until(end)
 	w.calm = true
