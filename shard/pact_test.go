@@ -160,6 +160,7 @@ func TestStartIsTakenForAPromise(t *testing.T) {
 // A process that is older than a grace when it learns its views has heeded no ping before: it gives the leader a grace to be heard (rule R24).
 func TestViewsThatComeLateGiveTheLeaderTime(t *testing.T) {
 	p := NewPact(Layout{3, 3}, 1, 0, []int{0}, []Position{{1, 9}, {}, {}}, 2, 500*ms, DefaultPactTiming())
+	p, _ = stepPacts(p, ticksOf(505*ms, 895*ms)...)
 	p, _ = stepPacts(p, PactEvent{Kind: ViewsCame, Store: 7, Now: 900 * ms, Views: []View{inSync, {}, {}}})
 	for now := 905 * ms; now < 1300*ms; now += 5 * ms {
 		var out []PactEffect
