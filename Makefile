@@ -24,6 +24,9 @@ SECONDS :=
 PLANTED :=
 RATE := 500
 CHAOS := long
+SHORT_KINDS := kill,term,pause,cut,oneway,gateway,all,disk-eio-sync,disk-short-write
+KINDS = $(if $(filter short,$(CHAOS)),$(SHORT_KINDS))
+EACH :=
 BASE :=
 RESULTS := results
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
@@ -68,8 +71,8 @@ run: build ## builds, then runs three nodes and a gateway here; DATA=folder, ARG
 bench: build ## a minute of CRUD load with a kill and a restart in it, judged; RATE=operations a second, ARGS=further flags
 	@bin/bench run --cluster --rate $(RATE) --duration 60s --fault 'kill db-1 at 15s; start db-1 at 35s' --out $(RESULTS)/bench $(ARGS)
 
-chaos: build ## nodes are killed, paused and cut off under load, 200 times each; CHAOS=short does each twice
-	@bin/bench chaos --each $(if $(filter short,$(CHAOS)),2,200) --out $(RESULTS)/chaos $(ARGS)
+chaos: build ## nodes are killed, paused and cut off under load, 200 times each; CHAOS=short does each twice, and a few kinds of failing disks; KINDS=disk: their disks fail; EACH=how many
+	@bin/bench chaos --each $(or $(EACH),$(if $(filter short,$(CHAOS)),2,200)) $(if $(KINDS),--kinds $(KINDS)) --out $(RESULTS)/chaos $(ARGS)
 
 test: deps ## runs all tests; TESTFLAGS=flags of go test
 	@go test -timeout 20m $(TESTFLAGS) ./...

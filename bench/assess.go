@@ -29,7 +29,7 @@ func wrongOf(o outcome, j job, h checked, counts []string) (wrong, unproven []st
 		unproven = append(unproven, fmt.Sprintf("the histories of %d users could not be decided in time (--check-timeout)", h.Unknown))
 	}
 	b := o.Back
-	if b.Read && b.Unread > 0 {
+	if b.Read && b.Unread > 0 && !j.Partial {
 		unproven = append(unproven, fmt.Sprintf("%d users could not be read back within %v", b.Unread, j.Settle))
 	}
 	if b.Read && b.Unread == 0 && b.Uncounted != nil {
@@ -51,13 +51,16 @@ func assess(o outcome, j job, f LoadFlags, began time.Time, out chan<- report) {
 	h, counts, n := checked{}, []string(nil), 0
 	if j.Check {
 		done, initial := make(chan checked, 1), believed{Known: j.Load}
-		go checkHistories(o.Samples, initial, f.CheckTimeout, filepath.Join(f.Out, violationPage), done)
+		go checkHistories(o.Samples, initial, f.CheckTimeout, filepath.Join(f.Out, violationPage), j.Early, done)
 		if !j.Shared {
 			counts, n = checkCounts(o.Samples, o.Base)
 		}
 		h = <-done
 	}
 	wrong, unproven := wrongOf(o, j, h, counts)
+	if isClosed(j.Early) {
+		unproven = nil // there was no time for it, and nothing passes
+	}
 	go makeReport(o, began, h, wrong, unproven, n, f.MostStall, out)
 }
 

@@ -17,7 +17,7 @@ const (
 
 // exitHelp is what --help says of them.
 const exitHelp = "Exit codes: 0 pass; 1 usage, or it could not be run; 2 the budget was missed; 3 wrong answers, or some that could not be judged; " +
-	"4 the generator could not keep its schedule."
+	"4 the generator could not keep its schedule, or its machine lacked what it needs."
 
 // verdict is what a run comes to. As an error it is the exit code.
 type verdict struct {
@@ -44,7 +44,8 @@ type pace struct {
 	Explained int           `json:"explained"` // late requests that the generator's own stalls explain
 	Syncs     int           `json:"diskStalls"`
 	Sync      time.Duration `json:"longestDiskStall"`
-	Struck    int           `json:"struck"` // late requests that stalls of the probed disk explain
+	Struck    int           `json:"struck"`              // late requests that stalls of the probed disk explain
+	Short     []string      `json:"shortages,omitempty"` // of this machine, or of the way: what it lacked to make the run
 }
 
 // keeping is what the run phase cost against its budget.
@@ -84,8 +85,19 @@ func judgeBudget(o outcome) (keeping, pace) {
 			k.Max = max(k.Max, time.Duration(g.Intended.Max())*time.Microsecond)
 		}
 	}
+	p.Short = shortagesOf(o.Tally.Own)
+	if o.Fewer != "" && p.Held > 0 {
+		p.Short = append(p.Short, fmt.Sprintf("%d requests waited for one of %s", p.Held, o.Fewer))
+	}
+	if o.Slept > 0 {
+		p.Short = append(p.Short, fmt.Sprintf("this machine was suspended for %v", o.Slept))
+	}
+	p.Short = append(p.Short, o.Short...)
 	k.Beyond = int(o.Tally.Dropped)
 	for _, s := range o.Tally.Late {
+		if s.Whose != ofTarget {
+			continue
+		}
 		own := overlap(o.Stalls, s.Intended, s.Done) // while it was under way, and the time that it was sent too late
 		if !s.Held {
 			own = overlap(o.Stalls, s.Sent, s.Done) + s.Sent - s.Intended
@@ -109,10 +121,11 @@ func judgeBudget(o outcome) (keeping, pace) {
 // mostExcused is in how many requests one may be late by stalls that are not the target's.
 const mostExcused = 100
 
-// conclude makes the verdict: wrong answers count first, then a generator that lagged, then the budget.
+// conclude makes the verdict: wrong answers count first, then a generator that lagged or lacked something, then the budget. What could not be judged for such a lack is none
+// of the target's either.
 func conclude(k keeping, p pace, wrong, unproven []string, mostStall time.Duration) verdict {
 	v := verdict{Reasons: slices.Concat(wrong, unproven)}
-	lagged := []string{}
+	lagged := slices.Clone(p.Short)
 	if p.Longest > mostStall {
 		lagged = append(lagged, fmt.Sprintf("the generator itself stalled for %v, more than %v", short(p.Longest), mostStall))
 	}
@@ -128,7 +141,7 @@ func conclude(k keeping, p pace, wrong, unproven []string, mostStall time.Durati
 	}
 	v.Reasons = slices.Concat(v.Reasons, lagged, missed)
 	switch {
-	case len(wrong)+len(unproven) > 0:
+	case len(wrong) > 0, len(unproven) > 0 && len(p.Short) == 0:
 		v.Code = exitWrong
 	case len(lagged) > 0:
 		v.Code = exitLagged
@@ -136,6 +149,9 @@ func conclude(k keeping, p pace, wrong, unproven []string, mostStall time.Durati
 		v.Code = exitBudget
 	}
 	v.Word = words[v.Code]
+	if v.Code == exitLagged && len(p.Short) > 0 {
+		v.Word = "NOT JUDGED: it failed for what this machine or the way to the target lacked"
+	}
 	if v.Code == exitWrong && len(wrong) == 0 {
 		v.Word = "NOT PROVEN: some answers could not be judged"
 	}

@@ -6,67 +6,121 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
+
+	"tandem/shard"
 )
 
-// ChaosCommand lets nodes fail at random moments under load.
+// ChaosCommand lets nodes and their disks fail at random moments under load.
 type ChaosCommand struct {
 	LoadFlags
 	Rate   float64       `help:"Operations a second." default:"300"`
 	Each   int           `help:"How many faults of each kind." default:"200"`
-	Kinds  []string      `help:"Kinds of fault: kill, term, pause, cut (from peers, both ways), oneway, gateway (cut from it), all (kill -9 of all nodes)." default:"kill,term,pause,cut,oneway,gateway,all"`
+	Kinds  []string      `help:"Kinds of fault: kill, term, pause, cut (from peers, both ways), oneway, gateway (cut from it), all (kill -9 of all nodes); disk-…, slow-… and hang-… (docs/bench.md names them), or disk for all of those that hit one copy, disk-lone for those that hit the only one." default:"kill,term,pause,cut,oneway,gateway,all"`
 	Round  int           `help:"Faults after which everything is read back and the histories are judged." default:"20"`
 	Nodes  int           `help:"Nodes of the cluster." default:"3"`
 	Bin    string        `help:"Folder of the binaries node and gateway (default: that of bench)." type:"path"`
 	InSync time.Duration `name:"in-sync" help:"How long the cluster may take after a fault until all shards are in sync." default:"60s"`
 	Strict bool          `help:"Requests beyond the budget fail the run too."`
+	GoOn   bool          `name:"go-on" help:"After something wrong go on with a cluster anew, to see how often each kind of fault fails."`
 }
 
-// Run starts a cluster whose processes reach each other through proxies, lets faults happen to it, and prints what they cost.
-func (c ChaosCommand) Run() error {
-	dir := filepath.Join(c.Out, "cluster")
-	if err := os.MkdirAll(c.Out, 0o755); err != nil {
-		return err
-	}
-	own := make(chan lease, 1)
-	go openCluster(c.Nodes, c.Bin, dir, own)
-	l := <-own
-	defer l.End()
-	if l.Err != nil {
-		return l.Err
-	}
-	list, err := planTrials(c.Seed, c.Kinds, c.Each, l.Plan.Names)
+// Run lets faults happen to a cluster of its own, one after the other, and prints what they cost.
+func (asked ChaosCommand) Run(e ending) error {
+	c := asked
+	nodes := min(max(c.Nodes, 1), shard.MaxShards)
+	files, unknown := openFiles()
+	connections, _, tooMany := connectionsFor(c.Connections, filesOf(nodes), files)
+	kinds, strange := kindsOf(c.Kinds)
+	err := firstOf(checkChaos(c), checkLoad(c.LoadFlags), checkCluster("--nodes", c.Nodes, cells.Shards), unknown, tooMany, strange)
 	if err != nil {
 		return err
 	}
-	total := chaosReport{Began: time.Now(), Seed: c.Seed, Budget: c.Budget, Kinds: map[string]toll{}, users: map[string]user{}}
-	w := workloadOf(c.LoadFlags, "crud")
-	total.UsersSeed = w.Users
-	for at := 0; at < len(list) && len(total.Wrong) == 0; at += c.Round {
-		done, part := make(chan chaosReport, 1), list[at:min(len(list), at+c.Round)]
-		go chaosRound(c, l, w, part, total, done)
-		total = <-done
-		w.Users++
-		fmt.Printf("%4d of %d faults, %d requests, %d beyond %v, longest %v; %d histories judged, %d wrong\n", total.Faults, len(list), total.Requests,
-			total.Beyond, c.Budget, short(total.Max), total.Histories.Users, len(total.Wrong))
-		if total.Stopped {
-			break
-		}
+	list, err := planTrials(c.Seed, kinds, c.Each, nodeNames(nodes))
+	if c.Connections = connections; err == nil {
+		err = tryFolder("--out", c.Out)
 	}
-	ended := make(chan chaosReport, 1)
-	go endChaos(total, l, ended)
-	total = <-ended
-	fmt.Print(chaosText(total))
+	if err != nil {
+		return err
+	}
+	made := make(chan chaosReport, 1)
+	go makeTrials(c, list, e, made)
+	total := <-made
+	if total.Clusters == 0 {
+		return total.failed
+	}
 	v := chaosVerdict(total, c.Strict, len(list))
-	fmt.Println(v.Word)
 	text, err := json.MarshalIndent(total, "", "  ")
 	if err == nil {
 		err = os.WriteFile(filepath.Join(c.Out, "chaos.json"), append(text, '\n'), 0o644)
 	}
-	if err == nil && v.Code != exitPass {
+	fmt.Print(chaosText(total), disksText(total), v.Word, "\n") // when the file is there: whoever is to read it may be gone
+	if v.Code == exitWrong || err == nil && v.Code != exitPass {
 		return v
 	}
 	return err
+}
+
+// makeTrials starts a cluster whose processes reach each other through proxies, makes trials with it in rounds, and sends what they have shown. What is wrong with a
+// cluster, or may lack what its only copy had, is left as it is: the rest is made with another one, if it goes on.
+func makeTrials(c ChaosCommand, list []trial, e ending, out chan<- chaosReport) {
+	l, spent, disks := lease{End: func() {}}, true, slices.ContainsFunc(list, func(t trial) bool { return isDisk(t.Kind) })
+	total := chaosReport{Began: time.Now(), Seed: c.Seed, Budget: c.Budget, Kinds: map[string]toll{}, Disks: map[string]diskToll{}, users: map[string]user{}}
+	w := workloadOf(c.LoadFlags, "crud")
+	for total.UsersSeed = w.Users; total.Faults < len(list); w.Users++ {
+		if spent {
+			l.End()
+			own := make(chan lease, 1)
+			go openFaulty(c.Nodes, c.Bin, clusterFolder(c.Out, total.Clusters), disks, e, own)
+			if l = <-own; l.Err != nil {
+				break
+			}
+			total.Clusters, total.users = total.Clusters+1, map[string]user{}
+		}
+		done, before, part := make(chan chaosReport, 1), total, roundOf(list[total.Faults:], c.Round)
+		go chaosRound(c, l, w, part, total, e.Early, done)
+		total = <-done
+		fmt.Printf("%4d of %d faults, %d requests, %d beyond %v, longest %v; %d histories judged, %d wrong\n", total.Faults, len(list), total.Requests,
+			total.Beyond, c.Budget, short(total.Max), total.Histories.Users, len(total.Wrong))
+		spent = len(total.Wrong) > len(before.Wrong) || isLone(part[0].Kind)
+		if total.Stopped || len(total.Wrong) > 0 && !c.GoOn || total.Faults == before.Faults {
+			break
+		}
+	}
+	if total.failed = l.Err; l.Err == nil && !spent {
+		ended := make(chan chaosReport, 1)
+		go endChaos(total, l, ended)
+		total = <-ended
+	}
+	switch {
+	case errors.Is(l.Err, errProcess):
+		total.Wrong = append(total.Wrong, "another cluster: "+l.Err.Error())
+	case l.Err != nil && !errors.Is(l.Err, errInterrupted):
+		total.Short = append(total.Short, "another cluster: "+l.Err.Error())
+	}
+	l.End()
+	out <- total
+}
+
+// clusterFolder returns the folder of a cluster of a run; the first has no number.
+func clusterFolder(out string, number int) string {
+	if number == 0 {
+		return filepath.Join(out, "cluster")
+	}
+	return filepath.Join(out, fmt.Sprintf("cluster-%d", number+1))
+}
+
+// roundOf returns how many of some trials make a round. A trial that hits the only copy is one by itself.
+func roundOf(list []trial, most int) []trial {
+	n := slices.IndexFunc(list, func(t trial) bool { return isLone(t.Kind) })
+	switch {
+	case n == 0:
+		return list[:1]
+	case n < 0:
+		n = len(list)
+	}
+	return list[:min(n, max(1, most))]
 }
 
 // chaosVerdict makes the verdict of a chaos run in which so many faults were wanted.
@@ -74,8 +128,12 @@ func chaosVerdict(r chaosReport, strict bool, wanted int) verdict {
 	switch {
 	case len(r.Wrong) > 0:
 		return verdict{Code: exitWrong, Word: "FAIL: something is wrong", Reasons: r.Wrong}
+	case len(r.Short) > 0:
+		return verdict{Code: exitLagged, Word: "NOT JUDGED: it failed for what this machine lacked: " + r.Short[0], Reasons: r.Short}
 	case r.Faults < wanted:
 		return verdict{Code: exitUsage, Word: "it was ended early; nothing was wrong until then"}
+	case strict && len(r.Lagged) > 0:
+		return verdict{Code: exitLagged, Word: words[exitLagged] + ": " + r.Lagged[0], Reasons: r.Lagged}
 	case strict && r.Beyond > 0:
 		return verdict{Code: exitBudget, Word: words[exitBudget]}
 	}
@@ -83,27 +141,42 @@ func chaosVerdict(r chaosReport, strict bool, wanted int) verdict {
 }
 
 // chaosRound loads the cluster while some faults happen, reads everything back, judges the histories and adds it all to a report.
-func chaosRound(c ChaosCommand, l lease, w workload, part []trial, r chaosReport, out chan<- chaosReport) {
+func chaosRound(c ChaosCommand, l lease, w workload, part []trial, r chaosReport, early <-chan struct{}, out chan<- chaosReport) {
 	j := jobOf(c.LoadFlags, w, "http://"+l.Plan.HTTP, c.Rate, 0)
-	j.Width, j.Show = time.Second, showTo(c.Quiet || !onTerminal(os.Stderr), nil)
+	j.Early, j.Width, j.Show = early, time.Second, showTo(c.Quiet || !onTerminal(os.Stderr), nil)
 	if onTerminal(os.Stderr) && !c.Quiet {
 		j.Show = showPlain(os.Stderr)
 	}
-	j.Script = trials(part, l.Plan.Names, l.Plan.Addrs, performBy(l.Orders), c.InSync)
+	j.Script = trials(part, site{l.Plan, performBy(l.Orders), c.InSync})
+	lone := isLone(part[0].Kind)
+	if j.Partial = lone; lone {
+		j.Settle = min(j.Settle, loneSettle)
+	}
 	ran, made, began := make(chan outcome, 1), make(chan report, 1), time.Now()
 	go conduct(j, ran)
 	o := <-ran
-	if r.Stopped = o.Err != nil; r.Stopped && !errors.Is(o.Err, errInterrupted) {
+	for len(l.Short) > 0 {
+		o.Short = append(o.Short, (<-l.Short).Error())
+	}
+	lacked := errors.Is(o.Err, errOwn)
+	switch r.Stopped = lacked || errors.Is(o.Err, errInterrupted); {
+	case lacked:
+		o.Short = append(o.Short, o.Err.Error())
+	case o.Err != nil && !r.Stopped:
 		r.Wrong = append(r.Wrong, o.Err.Error())
 	}
-	if died := performBy(l.Orders)(step{Kind: faultLook}); died != nil {
+	sick := errors.Is(o.Err, errDisk) // of what follows from that no more is said
+	if died := performBy(l.Orders)(step{Kind: faultLook}); died != nil && !sick {
 		r.Wrong = append(r.Wrong, died.Error())
 	}
 	go assess(o, j, c.LoadFlags, began, made)
 	one, compared := <-made, make(chan digests, 1)
-	go compareDigests(l.Plan.Addrs, c.Settle, compared)
-	d := <-compared
-	if d.Err != nil || len(d.Unequal) > 0 {
+	if unserved := lone && o.Back.Unread > 0; sick || unserved {
+		compared <- digests{}
+	} else {
+		go compareDigests(l.Plan.Addrs, j.Settle, compared)
+	}
+	if d := <-compared; d.Err != nil || len(d.Unequal) > 0 {
 		r.Wrong = append(r.Wrong, fmt.Sprintf("digests differ: %v %v", d.Unequal, d.Err))
 	}
 	for id, u := range o.Back.Users {
@@ -115,7 +188,13 @@ func chaosRound(c ChaosCommand, l lease, w workload, part []trial, r chaosReport
 // endChaos holds what was read back in all rounds against the whole list of users, and compares all digests.
 func endChaos(r chaosReport, l lease, out chan<- chaosReport) {
 	walked, compared := make(chan string, 1), make(chan digests, 1)
-	go walkUsers(newClient("http://"+l.Plan.HTTP, 1, true, pageTimeout, time.Now()), r.users, 0, walked)
+	c := newClient("http://"+l.Plan.HTTP, 1, true, pageTimeout, time.Now())
+	defer c.Close()
+	if r.Stopped {
+		walked <- ""
+	} else {
+		go walkUsers(c, r.users, 0, walked)
+	}
 	if listed := <-walked; listed != "" && len(r.Wrong) == 0 && !r.Stopped {
 		r.Wrong = append(r.Wrong, "in the end: "+listed)
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -20,7 +19,7 @@ var errLost = errors.New("the cluster is lost")
 // stopGrace is how long a process may take to stop before it is killed.
 const stopGrace = 15 * time.Second
 
-// startCluster starts the nodes and then the gateway of a settled plan and returns when all of them serve. On an error the
+// startCluster starts the nodes and then the gateway of a settled plan and returns when all of them serve, or it is ended early. On an error the
 // processes that were launched are still returned: the caller ends them.
 func startCluster(p clusterPlan) ([]process, error) {
 	if old := living(p.Dir); len(old) > 0 {
@@ -41,8 +40,13 @@ func startCluster(p clusterPlan) ([]process, error) {
 	for i, argv := range commands(p) {
 		if i == p.Nodes { // the gateway starts when all nodes serve
 			for range p.Nodes {
-				if err := <-ready; err != nil {
-					return started, err
+				select {
+				case err := <-ready:
+					if err != nil {
+						return started, err
+					}
+				case <-p.Early:
+					return started, errInterrupted
 				}
 			}
 		}
@@ -57,13 +61,16 @@ func startCluster(p clusterPlan) ([]process, error) {
 			go awaitGateway(child, p.HTTP, ready)
 		}
 	}
-	return started, <-ready
+	select {
+	case err := <-ready:
+		return started, err
+	case <-p.Early:
+		return started, errInterrupted
+	}
 }
 
-// holdCluster stays until Ctrl-C or SIGTERM and tells of every process that dies by itself. It is an error when none is left.
-func holdCluster(started []process) error {
-	stop := make(chan os.Signal, 1)
-	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
+// holdCluster stays until it is to end and tells of every process that dies by itself. It is an error when none is left.
+func holdCluster(started []process, early <-chan struct{}) error {
 	dead := make(chan process, len(started))
 	for _, p := range started {
 		go func() {
@@ -73,7 +80,7 @@ func holdCluster(started []process) error {
 	}
 	for left := len(started); left > 0; left-- {
 		select {
-		case <-stop:
+		case <-early:
 			return nil
 		case p := <-dead:
 			fmt.Fprintf(os.Stderr, "bench: died by itself: %s; its data stays, the rest goes on\n", describeEnd(p))

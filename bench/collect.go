@@ -32,6 +32,7 @@ type event struct {
 	Node string        `json:"node,omitempty"`
 	Err  string        `json:"error,omitempty"`
 	Heal bool          `json:"heal,omitempty"` // it takes back what another one did
+	Disk *found        `json:"disk,omitempty"` // what a trial of a disk has shown, with its last event
 }
 
 // outcome is all that a run has seen.
@@ -45,6 +46,9 @@ type outcome struct {
 	From    time.Duration      // when the run phase began
 	Seconds map[string]float64 // phase → how long it took
 	Base    uint64             // users that were there before
+	Fewer   string             // why there were fewer connections than usual
+	Slept   time.Duration      // for which this machine was suspended
+	Short   []string           // what else it lacked
 	Missing int                // users of the load that could not be created in time
 	Back    returned
 	Err     error

@@ -2,9 +2,6 @@ package main
 
 import (
 	"errors"
-	"os"
-	"os/signal"
-	"syscall"
 	"time"
 )
 
@@ -23,9 +20,12 @@ type job struct {
 	Load, Mixed bool          // which phases
 	Check       bool          // keep histories and read all back
 	Shared      bool          // others may write too: counts are not judged
+	Partial     bool          // some users may not be served in the end
 	Probe       string        // a folder on the disk of the nodes, whose stalls are measured; none if empty
 	MostSync    time.Duration // a write there that takes longer is a stall
 	Beat        beat
+	Early       <-chan struct{} // is closed when the run is to end before its time
+	Fewer       string          // why there are fewer connections than usual; they are as many as usual if empty
 	Script      script
 	Show        func(shown <-chan snapshot, ended chan<- struct{})
 }
@@ -39,8 +39,9 @@ const loaders = 64
 // conduct makes a run and sends what it has seen.
 func conduct(j job, out chan<- outcome) {
 	begin := j.Beat.Now()
-	c := newClient(j.Target, j.Connections, j.KeepAlive, j.Timeout, begin)
-	defer c.http.CloseIdleConnections()
+	c, slept := newClient(j.Target, j.Connections, j.KeepAlive, j.Timeout, begin), sleptFor()
+	defer c.Close()
+	c.Early = j.Early
 	asked := make(chan total, 1)
 	go settledCount(c, begin.Add(j.Settle), asked)
 	before := <-asked
@@ -68,7 +69,7 @@ func conduct(j job, out chan<- outcome) {
 	now := j.Beat.Now()
 	from := now.Add(j.Width - now.Sub(begin)%j.Width) // so that the pieces of the timeline begin with it
 	j.Beat.Sleep(from.Sub(now))
-	if j.Mixed {
+	if j.Mixed && !isClosed(j.Early) {
 		stop, scripted := make(chan struct{}), make(chan error, 1)
 		count := uint64(j.Rate * j.Duration.Seconds())
 		running := phase{Name: phaseRun, Count: count, Rate: j.Rate, Closed: j.Connections, Start: from, Next: runOperation, Workload: w}
@@ -79,18 +80,21 @@ func conduct(j job, out chan<- outcome) {
 		seconds[phaseRun] = time.Since(from).Seconds()
 	}
 	back := make(chan returned, 1)
-	if j.Check && !errors.Is(err, errInterrupted) {
+	if j.Check && !isClosed(j.Early) {
 		go readBack(c, j, w, made, before.Count, in.Samples, back)
 	} else {
 		back <- returned{}
 	}
 	r := <-back
 	close(unwatch)
-	err = errors.Join(err, <-watched)
+	if err = errors.Join(err, <-watched); err == nil && isClosed(j.Early) {
+		err = errInterrupted
+	}
 	close(in.Samples)
 	<-shown
 	o := <-counted
 	o.From, o.Seconds, o.Base, o.Missing, o.Back, o.Err = from.Sub(begin), seconds, before.Count, missing, r, err
+	o.Fewer, o.Slept = j.Fewer, time.Duration(sleptFor()-slept).Round(time.Second)
 	out <- o
 }
 
@@ -106,12 +110,9 @@ func attend(j job, begin time.Time, in inbox, quit <-chan struct{}, ended chan<-
 	ended <- <-probed
 }
 
-// runScript runs a job's script beside its load, and closes stop when the load is to end before its time: at Ctrl-C, or with the script if the
+// runScript runs a job's script beside its load, and closes stop when the load is to end before its time: when it is ended early, or with the script if the
 // load has no end of its own.
 func runScript(j job, begin, from time.Time, events chan<- event, stop chan<- struct{}, ended chan<- error) {
-	interrupted := make(chan os.Signal, 1)
-	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
-	defer signal.Stop(interrupted)
 	quit, over := make(chan struct{}), make(chan error, 1)
 	if j.Script != nil {
 		go j.Script(begin, from, events, quit, over)
@@ -131,13 +132,13 @@ func runScript(j job, begin, from time.Time, events chan<- event, stop chan<- st
 		}
 		select {
 		case <-finished:
-		case <-interrupted:
+		case <-j.Early:
 			early, err = true, errInterrupted
 		}
 	case <-finished:
 		close(quit)
 		err = <-over
-	case <-interrupted:
+	case <-j.Early:
 		early = true
 		close(quit)
 		if err = <-over; err == nil {

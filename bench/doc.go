@@ -2,7 +2,7 @@
 // that waits for nobody, lets their nodes fail, and judges time and truth of what was answered.
 //
 //	bench run       loads a cluster and judges it: budget, faults, wrong answers
-//	bench chaos     the same for a cluster of its own, whose nodes are killed, paused and cut off again and again
+//	bench chaos     the same for a cluster of its own, whose nodes are killed, paused and cut off, and whose disks fail, again and again
 //	bench verify    compares the digests of both replicas of every shard
 //	bench space     bytes on disk over bytes of the users' JSON
 //	bench micro     nodes touched by each operation in clusters of several sizes
@@ -18,6 +18,9 @@
 // The rooms, commands and what is shared by them first:
 //
 //	main.go      the commands and the exit codes
+//	ending.go    signals, and outputs that nobody reads any more: how a command ends before its time
+//	check.go     settings that cannot be (pure)
+//	limits.go    open files, memory, folders, suspensions: what this machine has for a run
 //	run.go       bench run: settings, cluster, job, report
 //	chaos.go     bench chaos: rounds of faults, and the end of all
 //	verify.go    bench verify
@@ -32,6 +35,8 @@
 //	mix.go       the mixes: seed and number → operation (pure)
 //	zipf.go      popular users are asked for more often (pure)
 //	trial.go     faults at random moments: seed → trials, and their script
+//	disktrial.go the kinds of fault of a disk: trial → stages (pure)
+//	place.go     which file, which byte, how much is lost (pure)
 //	fault.go     a timeline of faults: text → steps (pure)
 //
 // Load:
@@ -40,6 +45,8 @@
 //	drive.go     the schedule and the requests under way
 //	persist.go   an operation for each user, done again until it is answered
 //	rest.go      an operation as an HTTP request, and its answer
+//	target.go    the URL of a gateway, and the addresses of its host
+//	own.go       whose fault it is that there was no answer (pure)
 //	sample.go    what became of one request
 //	readback.go  every user read again in the end, their count and their list
 //	watch.go     when the generator itself did not run
@@ -54,9 +61,12 @@
 //	plan.go      a local cluster on paper: names, addresses, command lines (pure)
 //	process.go   one child process: launch, readiness, what its log says
 //	cluster.go   start, hold and stop a whole cluster
+//	guard.go     what ends a cluster when the bench that runs it is gone
 //	lease.go     a cluster for one run
 //	proxy.go     the connections between processes, which can be cut
 //	operate.go   faults as they are done: signals, starts, cuts, commands of the shell
+//	shim.go      the rules by which a disk fails, and the library that obeys them (shim/shim.c)
+//	diskact.go   faults of disks as they are done to a node's data
 //	sync.go      when all replicas are in sync
 //
 // Judgement and reports:
@@ -69,6 +79,7 @@
 //	assess.go    all checks of a run together
 //	report.go    the report of a run
 //	toll.go      the report of a chaos run
+//	diskjudge.go a trial of a disk, and whether it was borne
 //	table.go     a report for a terminal
 //	page.go      a report as a page of HTML (report.html.tmpl), with chart.go
 //	chart.go     lines over time as SVG

@@ -13,24 +13,25 @@ type phase struct {
 	Workload workload
 }
 
+// stopEvery is how often a schedule that waits looks whether it is to end.
+const stopEvery = 250 * time.Millisecond
+
 // drive starts the operations of a phase on schedule, whatever the answers do, until all are started or stop is closed, waits until
 // all are answered, and sends how many users were created by them. Each answer goes to samples.
 func drive(c client, b beat, p phase, samples chan<- sample, stop <-chan struct{}, done chan<- uint64) {
 	places := make(chan struct{}, p.Closed)
 	made, held := uint64(0), false
 	for i := uint64(0); p.Count == 0 || i < p.Count; i++ {
-		select {
-		case <-stop:
-			p.Count = i + 1 // the last one
-		default:
-		}
 		due := b.Now()
 		if p.Rate > 0 {
 			due = p.Start.Add(time.Duration(float64(i) / p.Rate * float64(time.Second)))
-			if wait := due.Sub(b.Now()); wait > 0 {
+			for wait := due.Sub(b.Now()); wait > 0 && !isClosed(stop); wait = due.Sub(b.Now()) {
 				held = false // on schedule again
-				b.Sleep(wait)
+				b.Sleep(min(wait, stopEvery))
 			}
+		}
+		if isClosed(stop) {
+			break
 		}
 		select {
 		case places <- struct{}{}:

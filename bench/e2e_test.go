@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -225,6 +226,7 @@ type reply struct {
 	status int
 	header http.Header
 	body   string
+	url    *url.URL // that was asked
 }
 
 // user reads the body as a user.
@@ -264,7 +266,7 @@ func (c *testCluster) ask(method, path, body string, headers ...string) (reply, 
 	}
 	defer answer.Body.Close()
 	text, err := io.ReadAll(answer.Body)
-	return reply{answer.StatusCode, answer.Header, string(text)}, err
+	return reply{answer.StatusCode, answer.Header, string(text), answer.Request.URL}, err
 }
 
 // must is ask where another status than the wanted one ends the test.

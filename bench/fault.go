@@ -24,6 +24,19 @@ const (
 	faultRefuse = "refuse" // connections between two processes are closed and refused
 	faultHeal   = "heal"   // takes all cuts back
 	faultLook   = "look"   // no fault, and in no timeline: fails if a process has ended that nobody ended
+	faultLaunch = "launch" // in no timeline: starts a process and does not wait for it
+	faultRevive = "revive" // in no timeline: starts a process if it has ended, and waits until it serves
+)
+
+// The kinds of step that concern a node's data; they are in no timeline.
+const (
+	faultFlip    = "flip"     // flips a bit of a file
+	faultCopy    = "copy"     // copies the data folder
+	faultPutBack = "put-back" // puts the copy in the place of the data folder
+	faultLose    = "lose"     // cuts off what was not synced, and makes the disk well
+	faultIll     = "ill"      // lets the disk fail by a rule
+	faultCure    = "cure"     // makes it well
+	faultScrub   = "scrub"    // has all users of the node read
 )
 
 // step is one fault, or the end of one, on the timeline.
@@ -33,6 +46,10 @@ type step struct {
 	Node   string
 	Other  string // of a cut: the other side; peers for all other nodes, all for everything else
 	OneWay bool
+	File   string // of a flip: the kind of file
+	Part   string // of a flip: the part of a table file
+	Chance uint64 // which file and which bit, or how much is lost
+	Rule   rule   // how a disk fails
 }
 
 // text is a step as it is written.
@@ -56,7 +73,7 @@ const faultHelp = "Faults on the timeline, such as 'kill db-1 at 10s; start db-1
 // undo is what takes a fault back.
 var undo = map[string]string{faultKill: faultStart, faultTerm: faultStart, faultPause: faultResume, faultCut: faultHeal, faultRefuse: faultHeal}
 
-// parseFaults reads a timeline. Steps at random hang on the seed alone.
+// parseFaults reads a timeline of a run of a length. Steps at random hang on the seed alone.
 func parseFaults(text string, seed uint64, names []string, length time.Duration) ([]step, error) {
 	steps := []step{}
 	for i, part := range strings.Split(text, ";") {
@@ -76,15 +93,23 @@ func parseFaults(text string, seed uint64, names []string, length time.Duration)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %q: %w", errFault, strings.TrimSpace(part), err)
 		}
-		if known := append(slices.Clone(names), "", "gateway"); len(names) > 0 && !slices.Contains(known, s.Node) {
+		known := append(slices.Clone(names), "", "gateway")
+		sides := append(slices.Clone(known), "peers", "all")
+		switch {
+		case len(names) > 0 && !slices.Contains(known, s.Node):
 			return nil, fmt.Errorf("%w: %q: no node is called %s (there are %v)", errFault, strings.TrimSpace(part), s.Node, names)
+		case len(names) > 0 && !slices.Contains(sides, s.Other) || s.Other != "" && s.Other == s.Node:
+			return nil, fmt.Errorf("%w: %q: expected another node, gateway, peers or all as the other side, found %s (there are %v)", errFault, strings.TrimSpace(part), s.Other, names)
 		}
 		if steps = append(steps, s); back.Kind != "" {
 			steps = append(steps, back)
 		}
 	}
+	if len(steps) > mostFaults {
+		return nil, fmt.Errorf("%w: these are %d steps; expected at most %d", errFault, len(steps), mostFaults)
+	}
 	for _, s := range steps {
-		if s.At > length {
+		if s.At < 0 || s.At > length { // a sum of two times may be more than a time can be
 			return nil, fmt.Errorf("%w: %q at %v comes after the end of the run at %v", errFault, s.text(), s.At, length)
 		}
 	}
@@ -142,7 +167,7 @@ func parseStep(words []string) (s, back step, err error) {
 	return s, back, nil
 }
 
-// leastFault is the shortest time that a random fault lasts; none begins later than so long before the end.
+// leastFault is the shortest time that a random fault lasts; none begins later than so long before the end, or sooner than twice so long after another.
 const leastFault = 20 * time.Millisecond
 
 // drawFaults reads "random at T" or "random every T": a process is killed and started, ended and started, or paused and resumed.
@@ -154,12 +179,19 @@ func drawFaults(words []string, chance *rand.Rand, names []string, length time.D
 	if err != nil || at <= 0 {
 		return nil, fmt.Errorf("%w: expected a time, found %q", errFault, words[2])
 	}
+	text := strings.Join(words, " ")
+	switch count := length / at; {
+	case at > length-leastFault:
+		return nil, fmt.Errorf("%w: %q: it comes after the end of the run at %v, or less than %v before", errFault, text, length, leastFault)
+	case words[1] == "every" && (at < 2*leastFault || count > mostFaults):
+		return nil, fmt.Errorf("%w: %q: expected at least %v, and at most %d of them in %v", errFault, text, 2*leastFault, mostFaults, length)
+	}
 	every := at
 	if words[1] == "at" {
-		every = length + 1
+		every = length
 	}
 	steps := []step{}
-	for ; at+leastFault <= length; at += every {
+	for ; at <= length-leastFault; at += every {
 		kind, node := []string{faultKill, faultTerm, faultPause}[chance.IntN(3)], names[chance.IntN(len(names))]
 		lasts := time.Second + time.Duration(chance.Int64N(int64(2*time.Second)))
 		if kind == faultPause {

@@ -21,24 +21,28 @@ const progressEvery = 2 * time.Second
 
 // A create that is answered 503 is asked again, as Retry-After says.
 const (
-	fillTries = 10
-	fillPause = 200 * time.Millisecond
-	existed   = "status 409 Conflict"
+	fillTries   = 10
+	fillPause   = 200 * time.Millisecond
+	fillTimeout = 10 * time.Second
+	existed     = "status 409 Conflict"
 )
 
-// fill creates the users first to first+users-1 of a seed through REST, connections at once, and prints its progress.
-func fill(target string, seed, first, users uint64, connections int) error {
-	target = strings.TrimSuffix(target, "/")
-	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections}}
+// fillUsers creates the users first to first+users-1 of a seed through REST, connections at once, and prints its progress. It ends early with its client.
+func fillUsers(c client, seed, first, users uint64, connections int) error {
+	target, client := c.target, &http.Client{Timeout: c.timeout, Transport: c.http.Transport}
 	numbers, outcomes := make(chan uint64, connections), make(chan string, connections)
 	for range max(1, connections) {
 		go createUsers(client, target, seed, numbers, outcomes)
 	}
 	go func() {
+		defer close(numbers)
 		for i := range users {
-			numbers <- first + i
+			select {
+			case numbers <- first + i:
+			case <-c.Early:
+				return
+			}
 		}
-		close(numbers)
 	}()
 	begin := time.Now()
 	tick := time.NewTicker(progressEvery)
@@ -46,6 +50,8 @@ func fill(target string, seed, first, users uint64, connections int) error {
 	failures, failed := map[string]uint64{}, uint64(0)
 	for done := uint64(0); done < users; {
 		select {
+		case <-c.Early:
+			return fmt.Errorf("%w: %d of %d users were created", errInterrupted, done-failed, users)
 		case why := <-outcomes:
 			done++
 			if why != "" {
@@ -63,12 +69,14 @@ func fill(target string, seed, first, users uint64, connections int) error {
 	if failed == 0 {
 		return nil
 	}
-	reasons := []string{}
+	reasons, class := []string{}, errFill
 	for why, n := range failures {
-		reasons = append(reasons, fmt.Sprintf("%d times %s", n, why))
+		if reasons = append(reasons, fmt.Sprintf("%d times %s", n, why)); strings.HasPrefix(why, ownShare(ofGenerator, "")) {
+			class = errOwn
+		}
 	}
 	slices.Sort(reasons)
-	return fmt.Errorf("%w: %s", errFill, strings.Join(reasons, "; "))
+	return fmt.Errorf("%w: %s", class, strings.Join(reasons, "; "))
 }
 
 // createUsers creates the users whose numbers come, one after the other, and sends an empty outcome for each, or why it failed.
@@ -94,7 +102,7 @@ func createUser(client *http.Client, target string, u user) (why string, again b
 	}
 	answer, err := client.Post(target+"/api/user/", "application/json", bytes.NewReader(body))
 	if err != nil {
-		return errors.Unwrap(err).Error(), false // without the URL, so that equal failures are counted together
+		return ownShare(blame(err), reasonOf(err)), false
 	}
 	defer answer.Body.Close()
 	_, err = io.Copy(io.Discard, answer.Body)

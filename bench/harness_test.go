@@ -103,10 +103,10 @@ func (f *fakeStore) answer(r *http.Request, wrong string) (int, any) {
 	case r.Method == "PUT":
 		u, there := f.users[sent.ID]
 		match := r.Header.Get("If-Match")
-		if !there {
+		if !there && match == "" {
 			return 404, nil
 		}
-		if match != "" && match != fmt.Sprintf(`"%d"`, f.version[sent.ID]) {
+		if match != "" && (!there || match != fmt.Sprintf(`"%d"`, f.version[sent.ID])) {
 			return 412, nil
 		}
 		if wrong != "same tag" {

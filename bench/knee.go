@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -85,6 +86,8 @@ func judgeKnee(s search) (best knee, v verdict) {
 	}
 	v.Word = fmt.Sprintf("knee: %.0f requests/s (%.0f/s done; p99 %v, longest %v)", best.Rate, best.Got, best.P99.Round(10*time.Microsecond), best.Max.Round(10*time.Microsecond))
 	switch {
+	case errors.Is(s.Err, errOwn):
+		return best, verdict{exitLagged, "NOT JUDGED: " + s.Err.Error(), nil}
 	case s.Err != nil:
 		return best, verdict{exitUsage, "NOT JUDGED: " + s.Err.Error(), nil}
 	case lowest.Own:
@@ -106,6 +109,8 @@ func tryAt(o outcome, k keeping, p pace, rate float64, mostStall time.Duration) 
 		t.Wrong = o.Tally.Wrong[0].Wrong
 	}
 	switch {
+	case len(p.Short) > 0:
+		t.Why, t.Own = p.Short[0], true
 	case p.Longest > mostStall || p.MaxLag > mostStall: // whatever else was missed may be its doing
 		t.Why, t.Own = "the generator lagged", true
 	case k.Beyond > 0:

@@ -6,24 +6,28 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"syscall"
 )
 
 // lease is a cluster that bench has started for a run of its own; End stops it. Its data stays for who wants to look, until the next run in the same folder.
 type lease struct {
 	Plan   clusterPlan
 	Orders chan order
+	Short  chan error // what its proxies lacked on this machine
 	End    func()
 	Err    error
 }
 
 // openCluster starts a cluster in an empty folder, every connection through a lane, and hands it over.
-func openCluster(nodes int, bin, dir string, out chan<- lease) {
-	l := lease{Orders: make(chan order), End: func() {}}
+func openCluster(nodes int, bin, dir string, e ending, out chan<- lease) {
+	go openFaulty(nodes, bin, dir, false, e, out)
+}
+
+// openFaulty does the same for a cluster whose disks can fail, too, if they are to.
+func openFaulty(nodes int, bin, dir string, disks bool, e ending, out chan<- lease) {
+	l := lease{Orders: make(chan order), Short: make(chan error, 16), End: func() {}}
 	defer func() { out <- l }()
 	if l.Err = emptyOwn(dir); l.Err != nil {
 		return
@@ -33,13 +37,20 @@ func openCluster(nodes int, bin, dir string, out chan<- lease) {
 		l.Err = err
 		return
 	}
-	plan, err := settle(clusterPlan{Dir: dir, Bin: bin, HTTP: ports[nodes], Nodes: nodes, Shards: cells.Shards})
+	plan, err := settle(clusterPlan{Dir: dir, Bin: bin, HTTP: ports[nodes], Nodes: nodes, Shards: cells.Shards, Port: leastPort, Early: e.Early})
 	if err == nil {
 		plan.Addrs = ports[:nodes]
 	}
 	lanes := []lane{}
+	if err == nil && disks {
+		plan.Wraps, err = shims(plan)
+	}
 	if err == nil {
-		plan, lanes, err = throughProxies(plan)
+		plan, lanes, err = throughProxies(plan, l.Short)
+	}
+	free := func() {}
+	if err == nil {
+		free, err = startGuard(plan.Dir)
 	}
 	if err != nil {
 		l.Err = err
@@ -48,14 +59,19 @@ func openCluster(nodes int, bin, dir string, out chan<- lease) {
 	for _, lane := range lanes {
 		go runLane(lane)
 	}
-	go guardCluster(plan.Dir)
+	e.Clusters <- plan.Dir
 	processes, err := startCluster(plan)
+	if err == nil && disks {
+		err = checkShims(plan)
+	}
 	l.Plan, l.Err = plan, err
 	back := make(chan []process, 1)
 	go operate(plan, processes, lanes, l.Orders, back)
 	l.End = func() {
 		close(l.Orders)
 		stopProcesses(<-back, stopGrace)
+		<-e.Clusters
+		free()
 		for _, lane := range lanes {
 			close(lane.Control)
 		}
@@ -88,17 +104,6 @@ func emptyOwn(dir string) error {
 		err = os.WriteFile(filepath.Join(dir, ownMark), nil, 0o644)
 	}
 	return err
-}
-
-// guardCluster lets nobody leave the cluster behind: the first Ctrl-C ends the load, the second one everything at once.
-func guardCluster(dir string) {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	<-signals
-	fmt.Fprintln(os.Stderr, "bench: the run ends early; once more ends it at once")
-	<-signals
-	_ = stopCluster(dir, 0) // what can be stopped is
-	os.Exit(exitUsage)
 }
 
 // freeAddresses returns addresses of this machine at which nobody listens. Their ports lie below those that the system gives to outgoing

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -17,18 +18,34 @@ type ClusterCommand struct {
 }
 
 // Run starts the cluster and, unless it is detached, stops it at Ctrl-C.
-func (c ClusterCommand) Run() error {
-	plan, err := settle(clusterPlan{Dir: c.Dir, Bin: c.Bin, HTTP: c.HTTP, Nodes: c.Nodes, Port: c.Port, Shards: c.Shards})
+func (c ClusterCommand) Run(e ending) error {
+	err := checkAddress("--http", c.HTTP)
 	if err != nil {
 		return err
 	}
+	plan, err := settle(clusterPlan{Dir: c.Dir, Bin: c.Bin, HTTP: c.HTTP, Nodes: c.Nodes, Port: c.Port, Shards: c.Shards, Early: e.Early})
+	if err == nil && slices.Contains(plan.Addrs, c.HTTP) {
+		err = fmt.Errorf("%w: --http %s is the address of a node, too (--port %d and the next ones)", errPlan, c.HTTP, c.Port)
+	}
+	if err == nil {
+		err = tryFolder("--dir", plan.Dir)
+	}
+	if err != nil {
+		return err
+	}
+	free, err := startGuard(plan.Dir)
+	defer free()
+	if err != nil {
+		return err
+	}
+	e.Clusters <- plan.Dir
 	running, err := startCluster(plan)
 	failed := err != nil
 	if !failed {
 		fmt.Print(welcome(plan, c.Detach))
 	}
 	if !failed && !c.Detach {
-		err = holdCluster(running)
+		err = holdCluster(running, e.Early)
 	}
 	if failed || !c.Detach {
 		stopProcesses(running, stopGrace)
@@ -43,7 +60,12 @@ type StopCommand struct {
 }
 
 // Run stops the cluster.
-func (c StopCommand) Run() error { return stopCluster(c.Dir, c.Grace) }
+func (c StopCommand) Run() error {
+	if err := checkTime("--grace", c.Grace, 0, longestWait); err != nil {
+		return err
+	}
+	return stopCluster(c.Dir, c.Grace)
+}
 
 // FillCommand creates users.
 type FillCommand struct {
@@ -55,4 +77,16 @@ type FillCommand struct {
 }
 
 // Run creates the users.
-func (c FillCommand) Run() error { return fill(c.Target, c.Seed, c.First, c.Users, c.Connections) }
+func (c FillCommand) Run(e ending) error {
+	target, wrong := parseTarget(c.Target)
+	files, unknown := openFiles()
+	connections, _, tooMany := connectionsFor(max(c.Connections, -1), ownFiles, files)
+	err := firstOf(wrong, checkWithin("--users", float64(c.Users), 1, mostUsers), checkWithin("--connections", float64(c.Connections), 1, mostUsers), unknown, tooMany)
+	if err != nil {
+		return err
+	}
+	way := newClient(target, connections, true, fillTimeout, time.Now())
+	defer way.Close()
+	way.Early = e.Early
+	return fillUsers(way, c.Seed, c.First, c.Users, connections)
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 
 	"github.com/alecthomas/kong"
 )
@@ -19,9 +20,11 @@ type settings struct {
 	Stop    StopCommand    `cmd:"" help:"Stop a cluster that was started with --detach."`
 	Fill    FillCommand    `cmd:"" help:"Create users through REST."`
 	Pages   PagesCommand   `cmd:"" help:"Measure LIST at offset 0 and near the end."`
+	Guard   GuardCommand   `cmd:"" hidden:"" help:"Ends a cluster when the bench that runs it is gone."`
 }
 
 func main() {
+	debug.SetTraceback("crash") // a crash ends with SIGABRT: the code that Go gives it, 2, says something else here
 	var set settings
 	parser := kong.Must(&set, kong.Name("bench"), kong.DefaultEnvars("TANDEM_BENCH"), kong.UsageOnError(), kong.Vars{"faultHelp": faultHelp, "localNodes": localNodes},
 		kong.Description("Runs and measures Tandem from the outside. "+exitHelp))
@@ -30,11 +33,16 @@ func main() {
 		parser.Errorf("%s", err)
 		os.Exit(exitUsage)
 	}
-	err = command.Run()
+	early, clusters := make(chan struct{}), make(chan string, 1)
+	go heed(listen(), early, clusters)
+	err = command.Run(ending{early, clusters})
 	var bad verdict
 	switch {
 	case errors.As(err, &bad):
 		os.Exit(bad.Code) // it has been printed
+	case errors.Is(err, errOwn):
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(exitLagged)
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(exitUsage)

@@ -20,7 +20,14 @@ type MicroCommand struct {
 const microRate = 100
 
 // Run prints a table for each size of cluster, from the header in which an answer says how many nodes it needed.
-func (c MicroCommand) Run() error {
+func (c MicroCommand) Run(e ending) error {
+	err := checkWithin("--operations", float64(c.Operations), 1, mostSamples)
+	for _, nodes := range c.Nodes {
+		err = firstOf(err, checkCluster("--nodes", nodes, cells.Shards))
+	}
+	if err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp("", "tandem-micro-")
 	if err != nil {
 		return err
@@ -29,7 +36,7 @@ func (c MicroCommand) Run() error {
 	fmt.Println("nodes  operation  requests by nodes needed")
 	for _, nodes := range c.Nodes {
 		counted := make(chan outcome, 1)
-		go countNodes(c, nodes, dir, counted)
+		go countNodes(c, nodes, dir, e, counted)
 		o := <-counted
 		if o.Err != nil {
 			return o.Err
@@ -47,19 +54,21 @@ func (c MicroCommand) Run() error {
 }
 
 // countNodes runs some operations in a cluster of a size.
-func countNodes(c MicroCommand, nodes int, dir string, out chan<- outcome) {
+func countNodes(c MicroCommand, nodes int, dir string, e ending, out chan<- outcome) {
 	own, ran := make(chan lease, 1), make(chan outcome, 1)
-	go openCluster(nodes, c.Bin, filepath.Join(dir, fmt.Sprint(nodes)), own)
+	go openCluster(nodes, c.Bin, filepath.Join(dir, fmt.Sprint(nodes)), e, own)
 	l := <-own
-	defer l.End()
 	if l.Err != nil {
+		l.End()
 		out <- outcome{Err: l.Err}
 		return
 	}
 	w := workload{Seed: 1, Users: 1, Records: 100, Mix: recipes["crud"], Keys: "uniform"}
 	length := time.Duration(c.Operations) * time.Second / microRate
 	j := job{Target: "http://" + l.Plan.HTTP, Workload: w, Rate: microRate, Duration: length, Timeout: time.Second, Budget: time.Second,
-		Width: time.Second, Settle: pageTimeout, Connections: loaders, KeepAlive: true, Load: true, Mixed: true, Beat: realBeat, Show: showTo(true, nil)}
+		Width: time.Second, Settle: pageTimeout, Connections: loaders, KeepAlive: true, Load: true, Mixed: true, Beat: realBeat, Show: showTo(true, nil), Early: e.Early}
 	go conduct(j, ran)
-	out <- <-ran
+	o := <-ran
+	l.End() // before the folder is removed
+	out <- o
 }

@@ -82,14 +82,14 @@ func stepUser(b believed, in input, out output) (bool, believed) {
 	case out.Status == 0:
 		return true, attempt(b, in, merge(b.User, in.User))
 	case out.Status == 404:
-		return !surely, believed{Known: true}
+		return !surely && in.Match == "", believed{Known: true} // a condition on who is not there fails before anything else
 	case out.Status == 409:
 		if !b.Known {
 			b = believed{Known: true, Present: true}
 		}
 		return maybe, b
 	case out.Status == 412:
-		return maybe && in.Match != "" && (b.Tag != in.Match || !b.Known), b
+		return in.Match != "" && !(surely && b.Tag == in.Match), b
 	case in.Kind == opCreate:
 		return !surely && out.User == in.User, believed{true, true, true, out.User, out.Tag}
 	case in.Kind == opDelete:

@@ -45,22 +45,15 @@ func operate(p clusterPlan, processes []process, lanes []lane, orders <-chan ord
 			o.Done <- err
 		case faultLook:
 			o.Done <- strangeEnd(processes, ended)
-		case faultStart:
-			select {
-			case <-processes[at].gone:
-			default:
-				o.Done <- fmt.Errorf("%w: %s runs already", errFault, o.Step.Node)
-				continue
-			}
-			child, err := launch(p.Dir, names[at], argvs[at])
-			if err != nil {
+		case faultStart, faultLaunch, faultRevive:
+			child, err := bringUp(p.Dir, processes[at], argvs[at], o.Step)
+			processes[at], ended[at] = child, err != nil && ended[at]
+			switch {
+			case err != nil || o.Step.Kind == faultLaunch:
 				o.Done <- err
-				continue
-			}
-			processes[at], ended[at] = child, false
-			if at < p.Nodes {
+			case at < p.Nodes:
 				go awaitNode(child, addrs[at], o.Done)
-			} else {
+			default:
 				go awaitGateway(child, addrs[at], o.Done)
 			}
 		default:
@@ -75,6 +68,23 @@ func operate(p clusterPlan, processes []process, lanes []lane, orders <-chan ord
 		setLane(l, wholeLane)
 	}
 	back <- processes
+}
+
+// bringUp starts a process that has ended. One that runs is an error, unless it is only to be revived.
+func bringUp(dir string, old process, argv []string, s step) (process, error) {
+	select {
+	case <-old.gone:
+		child, err := launch(dir, old.name, argv)
+		if err != nil {
+			return old, err
+		}
+		return child, nil
+	default:
+	}
+	if s.Kind == faultRevive {
+		return old, nil
+	}
+	return old, fmt.Errorf("%w: %s runs already", errFault, s.Node)
 }
 
 // strangeEnd tells of a process that has ended although nobody has ended it.

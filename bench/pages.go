@@ -16,8 +16,11 @@ import (
 // errPages is the class of a LIST that could not be measured.
 var errPages = errors.New("cannot measure LIST")
 
-// bigPage is the largest page that may be asked for.
-const bigPage = 1000
+// bigPage is the largest page that may be asked for; mostSamples is how many pages of a kind may be.
+const (
+	bigPage     = 1000
+	mostSamples = 1_000_000
+)
 
 // page is what came of one LIST.
 type page struct {
@@ -38,12 +41,22 @@ type PagesCommand struct {
 
 // Run takes the latency of LIST at offset 0 and near the end, in turn so that both meet the same machine, and of a walk by
 // cursor over the last pages, and prints them.
-func (c PagesCommand) Run() error {
+func (c PagesCommand) Run(e ending) error {
 	samples, limit := c.Samples, c.Limit
-	target := strings.TrimSuffix(c.Target, "/")
-	client := &http.Client{Timeout: 10 * time.Second}
-	size := uint64(limit)
-	head, err := getPage(client, target+fmt.Sprintf("/api/user?offset=0&limit=%d", limit))
+	target, wrong := parseTarget(c.Target)
+	if err := firstOf(wrong, checkWithin("--samples", float64(samples), 1, mostSamples), checkWithin("--limit", float64(limit), 1, bigPage)); err != nil {
+		return err
+	}
+	way := newClient(target, 1, true, fillTimeout, time.Now())
+	defer way.Close()
+	client, size, users := &http.Client{Timeout: fillTimeout, Transport: way.http.Transport}, uint64(limit), target+"/api/user"
+	get := func(url string) (page, error) {
+		if isClosed(e.Early) {
+			return page{}, errInterrupted
+		}
+		return getPage(client, url)
+	}
+	head, err := get(fmt.Sprintf("%s?offset=0&limit=%d", users, limit))
 	if err != nil {
 		return err
 	}
@@ -51,9 +64,9 @@ func (c PagesCommand) Run() error {
 		return fmt.Errorf("%w: %d users are stored, at least one page of %d is needed (bench fill makes them)", errPages, head.total, limit)
 	}
 	// A cursor comes only from the page before it: the walk begins with large pages, up to where 20 pages are left to measure.
-	far := fmt.Sprintf("/api/user?after=&limit=%d", bigPage)
+	far := fmt.Sprintf("%s?after=&limit=%d", users, bigPage)
 	for at := uint64(0); at+bigPage+20*size <= head.total; at += bigPage {
-		got, err := getPage(client, target+far)
+		got, err := get(far)
 		if err != nil {
 			return err
 		}
@@ -68,10 +81,10 @@ func (c PagesCommand) Run() error {
 	for k := range spread {
 		spread[k] = hdrhistogram.New(1, time.Minute.Microseconds(), 3)
 	}
-	paths := [3]string{fmt.Sprintf("/api/user?offset=0&limit=%d", limit), fmt.Sprintf("/api/user?offset=%d&limit=%d", head.total-size, limit), far}
+	urls := [3]string{fmt.Sprintf("%s?offset=0&limit=%d", users, limit), fmt.Sprintf("%s?offset=%d&limit=%d", users, head.total-size, limit), far}
 	for range samples {
-		for k, path := range paths {
-			got, err := getPage(client, target+path)
+		for k, url := range urls {
+			got, err := get(url)
 			if err != nil {
 				return err
 			}
@@ -79,29 +92,31 @@ func (c PagesCommand) Run() error {
 			if k < 2 {
 				continue
 			}
-			if paths[k] = got.next; got.next == "" { // at the end the walk goes back to where 20 pages are left
-				paths[k] = far
+			if urls[k] = got.next; got.next == "" { // at the end the walk goes back to where 20 pages are left
+				urls[k] = far
 			}
 		}
 	}
-	fmt.Printf("LIST of %d users, limit %d, %d samples (ms)\n", head.total, limit, samples)
-	printSpread(strings.Split(fmt.Sprintf(pageNames, head.total-size), "|"), spread[:])
-	return nil
+	names := strings.Split(fmt.Sprintf(pageNames, head.total-size), "|")
+	_, err = fmt.Printf("LIST of %d users, limit %d, %d samples (ms)\n%s", head.total, limit, samples, spreadText(names, spread[:]))
+	return err
 }
 
-// printSpread prints a line for each kind of page, and how much the second costs over the first.
-func printSpread(names []string, spread []*hdrhistogram.Histogram) {
-	fmt.Printf("%-24s %9s %9s %9s\n", "", "p50", "p99", "max")
+// spreadText is a line for each kind of page, and how much the second costs over the first.
+func spreadText(names []string, spread []*hdrhistogram.Histogram) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-24s %9s %9s %9s\n", "", "p50", "p99", "max")
 	for k, h := range spread {
-		fmt.Printf("%-24s %9.2f %9.2f %9.2f\n", names[k], float64(h.ValueAtQuantile(50))/1e3, float64(h.ValueAtQuantile(99))/1e3, float64(h.Max())/1e3)
+		fmt.Fprintf(&b, "%-24s %9.2f %9.2f %9.2f\n", names[k], float64(h.ValueAtQuantile(50))/1e3, float64(h.ValueAtQuantile(99))/1e3, float64(h.Max())/1e3)
 	}
 	near, far := spread[0].ValueAtQuantile(50), spread[1].ValueAtQuantile(50)
-	fmt.Printf("ratio of the medians, end to begin: %.2f\n", float64(far)/float64(max(1, near)))
+	fmt.Fprintf(&b, "ratio of the medians, end to begin: %.2f\n", float64(far)/float64(max(1, near)))
+	return b.String()
 }
 
-// withLimit returns the path of a page with another limit.
-func withLimit(path string, limit int) (string, error) {
-	page, err := url.Parse(path)
+// withLimit returns the URL of a page with another limit.
+func withLimit(at string, limit int) (string, error) {
+	page, err := url.Parse(at)
 	if err != nil {
 		return "", fmt.Errorf("%w: the link of the next page: %w", errPages, err)
 	}
@@ -129,17 +144,21 @@ func getPage(client *http.Client, url string) (page, error) {
 	if got.total, err = strconv.ParseUint(answer.Header.Get("X-Total-Count"), 10, 64); err != nil {
 		return page{}, fmt.Errorf("%w: X-Total-Count: %w", errPages, err)
 	}
-	got.next = nextPage(answer.Header)
+	got.next = nextPage(answer)
 	return got, nil
 }
 
-// nextPage returns the path of the next page that the Link header names, "" if there is none.
-func nextPage(header http.Header) string {
-	for _, link := range header.Values("Link") {
+// nextPage returns the URL of the next page that the Link header of an answer names, "" if there is none. A reference is relative to what was asked
+// (RFC 8288, section 3.2; RFC 3986, section 5).
+func nextPage(answer *http.Response) string {
+	for _, link := range answer.Header.Values("Link") {
 		for part := range strings.SplitSeq(link, ",") {
-			path, relation, _ := strings.Cut(strings.TrimSpace(part), ">;")
-			if strings.Contains(relation, `rel="next"`) {
-				return strings.TrimPrefix(path, "<")
+			reference, relation, _ := strings.Cut(strings.TrimSpace(part), ">;")
+			if !strings.Contains(relation, `rel="next"`) {
+				continue
+			}
+			if next, err := answer.Request.URL.Parse(strings.TrimPrefix(reference, "<")); err == nil {
+				return next.String()
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -24,6 +25,8 @@ type clusterPlan struct {
 	Shards         int
 	Names, Addrs   []string
 	Lists          []string
+	Wraps          [][]string      // by node: the beginning of its command line, if it is to run under something
+	Early          <-chan struct{} // is closed when its start is to end before all serve
 }
 
 // settle checks a plan and fills in what it leaves open: the folder of the binaries, the nodes' names and addresses, and
@@ -31,6 +34,9 @@ type clusterPlan struct {
 func settle(p clusterPlan) (clusterPlan, error) {
 	if err := shard.CheckLayout(shard.Layout{Nodes: p.Nodes, Shards: p.Shards}); err != nil {
 		return p, fmt.Errorf("%w: %w", errPlan, err)
+	}
+	if p.Port < 1 || p.Port+p.Nodes-1 > math.MaxUint16 {
+		return p, fmt.Errorf("%w: --port %d: expected 1 to %d, so that each of %d nodes has a port", errPlan, p.Port, math.MaxUint16-p.Nodes+1, p.Nodes)
 	}
 	if p.Bin == "" {
 		self, err := os.Executable()
@@ -54,8 +60,8 @@ func settle(p clusterPlan) (clusterPlan, error) {
 	if err != nil {
 		return p, fmt.Errorf("%w: the folder for its data: %w", errPlan, err)
 	}
+	p.Names = nodeNames(p.Nodes)
 	for i := range p.Nodes {
-		p.Names = append(p.Names, "db-"+strconv.Itoa(i))
 		p.Addrs = append(p.Addrs, net.JoinHostPort("127.0.0.1", strconv.Itoa(p.Port+i)))
 	}
 	return p, nil
@@ -73,11 +79,18 @@ func commands(p clusterPlan) [][]string {
 	}
 	all := make([][]string, 0, p.Nodes+1)
 	for i, name := range p.Names {
-		all = append(all, []string{filepath.Join(p.Bin, "node"), "--name", name, "--listen", p.Addrs[i],
-			"--data", filepath.Join(p.Dir, name), "--nodes", lists[i], "--shards", strconv.Itoa(p.Shards)})
+		argv := []string{filepath.Join(p.Bin, "node"), "--name", name, "--listen", p.Addrs[i],
+			"--data", filepath.Join(p.Dir, name), "--nodes", lists[i], "--shards", strconv.Itoa(p.Shards)}
+		if len(p.Wraps) > 0 {
+			argv = slices.Concat(p.Wraps[i], argv)
+		}
+		all = append(all, argv)
 	}
 	return append(all, []string{filepath.Join(p.Bin, "gateway"), "--listen", p.HTTP, "--nodes", lists[p.Nodes], "--shards", strconv.Itoa(p.Shards)})
 }
+
+// controlOf returns the file by which the disk of a node is ruled.
+func controlOf(p clusterPlan, name string) string { return filepath.Join(p.Dir, name+".disk") }
 
 // welcome says where everything listens and what to try first.
 func welcome(p clusterPlan, detached bool) string {

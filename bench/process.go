@@ -21,6 +21,9 @@ import (
 // errProcess is the class of a child process that cannot be started, does not come to serve, or died.
 var errProcess = errors.New("process")
 
+// errEnded is the class of a node that has ended without being asked to, before it served.
+var errEnded = errors.New("ended before it served")
+
 // startLimit is how long a process may take until it serves.
 const startLimit = 60 * time.Second
 
@@ -86,7 +89,7 @@ func awaitNode(p process, addr string, ready chan<- error) {
 	for end := time.Now().Add(startLimit); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		select {
 		case <-p.gone:
-			ready <- fmt.Errorf("%w %s ended before it served", errProcess, describeEnd(p))
+			ready <- fmt.Errorf("%w %s %w", errProcess, describeEnd(p), errEnded)
 			return
 		default:
 		}
@@ -107,7 +110,7 @@ func awaitNode(p process, addr string, ready chan<- error) {
 
 // awaitGateway waits until a gateway's health check is well, and sends nil, or why it is not.
 func awaitGateway(p process, addr string, ready chan<- error) {
-	last := "no answer yet"
+	last, direct := "no answer yet", &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Second} // through no proxy of the environment
 	for end := time.Now().Add(startLimit); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		select {
 		case <-p.gone:
@@ -115,7 +118,7 @@ func awaitGateway(p process, addr string, ready chan<- error) {
 			return
 		default:
 		}
-		answer, err := http.Get("http://" + addr + "/healthz")
+		answer, err := direct.Get("http://" + addr + "/healthz")
 		if err != nil {
 			last = err.Error()
 			continue

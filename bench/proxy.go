@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -14,6 +15,7 @@ type lane struct {
 	Listen   net.Listener
 	Target   string
 	Control  chan setting
+	Short    chan<- error // what this machine lacks for its connections; what nobody has taken yet is enough
 }
 
 // gates are what a lane lets through. Bytes that meet a closed gate are held, as a network that is cut holds them, and go on when it opens.
@@ -39,7 +41,7 @@ func setLane(l lane, g gates) {
 var wholeLane = gates{There: true, Back: true}
 
 // throughProxies returns a plan in which every connection between two processes goes through a lane of its own, and the lanes.
-func throughProxies(p clusterPlan) (clusterPlan, []lane, error) {
+func throughProxies(p clusterPlan, short chan<- error) (clusterPlan, []lane, error) {
 	lanes := []lane{}
 	names := append(slices.Clone(p.Names), "gateway")
 	for _, from := range names {
@@ -52,7 +54,7 @@ func throughProxies(p clusterPlan) (clusterPlan, []lane, error) {
 					return p, lanes, fmt.Errorf("%w: a proxy: %w", errPlan, err)
 				}
 				addr = listen.Addr().String()
-				lanes = append(lanes, lane{from, to, listen, p.Addrs[k], make(chan setting)})
+				lanes = append(lanes, lane{from, to, listen, p.Addrs[k], make(chan setting), short})
 			}
 			entries = append(entries, to+"="+addr)
 		}
@@ -70,7 +72,7 @@ type cord struct {
 // runLane is a lane's loop: it owns the gates and the connections, until its control is closed.
 func runLane(l lane) {
 	accepted, ended := make(chan net.Conn), make(chan cord)
-	go acceptLane(l.Listen, accepted)
+	go acceptLane(l.Listen, accepted, l.Short)
 	now, cords := wholeLane, []cord{}
 	for {
 		select {
@@ -87,7 +89,7 @@ func runLane(l lane) {
 			c.there <- now.There
 			c.back <- now.Back
 			cords = append(cords, c)
-			go runCord(c, l.Target, ended)
+			go runCord(c, l.Target, ended, l.Short)
 		case next, more := <-l.Control:
 			if now = next.Gates; !more {
 				l.Listen.Close()
@@ -127,13 +129,29 @@ func sever(conn net.Conn) {
 	_ = conn.Close()
 }
 
-// acceptLane accepts connections until the listener is closed.
-func acceptLane(listen net.Listener, accepted chan<- net.Conn) {
+// lacked tells of an error of a proxy if it is this machine's own.
+func lacked(err error, short chan<- error) {
+	if blame(err) != ofGenerator {
+		return
+	}
+	select {
+	case short <- fmt.Errorf("%w: a proxy of the cluster: %w", errOwn, err):
+	default:
+	}
+}
+
+// acceptLane accepts connections until the listener is closed. One that this machine cannot take does not end the others.
+func acceptLane(listen net.Listener, accepted chan<- net.Conn, short chan<- error) {
 	defer close(accepted)
 	for {
 		conn, err := listen.Accept()
-		if err != nil {
+		if errors.Is(err, net.ErrClosed) {
 			return
+		}
+		if err != nil {
+			lacked(err, short)
+			time.Sleep(retryPause)
+			continue
 		}
 		select {
 		case accepted <- conn:
@@ -145,7 +163,7 @@ func acceptLane(listen net.Listener, accepted chan<- net.Conn) {
 }
 
 // runCord carries bytes both ways until either side is closed, and says when it is over.
-func runCord(c cord, target string, ended chan<- cord) {
+func runCord(c cord, target string, ended chan<- cord, short chan<- error) {
 	far, err := net.DialTimeout("tcp", target, time.Second)
 	if err == nil {
 		c.far = far
@@ -155,6 +173,7 @@ func runCord(c cord, target string, ended chan<- cord) {
 		<-over
 		<-over
 	} else {
+		lacked(err, short)
 		sever(c.near)
 	}
 	select {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,29 +11,34 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// publish prints a report, writes it as JSON, as a page and as percentile curves, and sends its verdict.
+// publish writes a report as JSON, as a page and as percentile curves, prints it, and sends its verdict. The files come first: whoever is to read what is printed may be
+// gone. What fails is an error, but wrong answers remain wrong answers.
 func publish(r report, dir, old string, out chan<- error) {
-	fmt.Print(textOf(r))
+	text, failed := textOf(r), error(nil)
 	if old != "" {
-		text, err := compareWith(r, old)
-		if err != nil {
-			out <- err
-			return
-		}
-		fmt.Print(text)
+		compared, err := compareWith(r, old)
+		text, failed = text+compared, err
 	}
 	for name, write := range map[string]func(report) (string, error){"report.html": pageOf, "latency.hgrm": curveText} {
-		text, err := write(r)
+		content, err := write(r)
 		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644)
+			err = os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644)
 		}
-		if err != nil {
-			out <- err
-			return
+		failed = errors.Join(failed, err)
+	}
+	err := writeJSON(r, filepath.Join(dir, "report.json"))
+	var bad verdict
+	if err != nil && !errors.As(err, &bad) {
+		failed = errors.Join(failed, err)
+	}
+	fmt.Printf("%s\nreports: %s, report.json, latency.hgrm\n", text, filepath.Join(dir, "report.html"))
+	if failed != nil {
+		fmt.Fprintln(os.Stderr, "bench: the reports:", failed)
+		if err = failed; r.Verdict.Code == exitWrong {
+			err = r.Verdict
 		}
 	}
-	fmt.Printf("\nreports: %s, report.json, latency.hgrm\n", filepath.Join(dir, "report.html"))
-	out <- writeJSON(r, filepath.Join(dir, "report.json"))
+	out <- err
 }
 
 // curveText is the percentile curve of a run in the format of HdrHistogram, in milliseconds.

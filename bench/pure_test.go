@@ -103,6 +103,8 @@ func TestHistories(t *testing.T) {
 		{"on condition", believed{Known: true}, porcupine.Ok, []porcupine.Operation{create, op(opUpdate, 3, 4, name2, 200, renamed, "2", "1"), op(opUpdate, 5, 6, name2, 412, user{}, "", "1")}},
 		{"on a condition that does not hold", believed{Known: true}, porcupine.Illegal, []porcupine.Operation{create, update, op(opUpdate, 5, 6, name2, 200, renamed, "3", "1")}},
 		{"refused though it holds", believed{Known: true}, porcupine.Illegal, []porcupine.Operation{create, op(opUpdate, 3, 4, name2, 412, user{}, "", "1")}},
+		{"on the condition of who is not there", believed{Known: true}, porcupine.Ok, []porcupine.Operation{op(opUpdate, 1, 2, name2, 412, user{}, "", "1"), create}},
+		{"a condition that is passed over", believed{Known: true}, porcupine.Illegal, []porcupine.Operation{op(opUpdate, 1, 2, name2, 404, user{}, "", "1")}},
 		{"a condition and a write without an answer", believed{Known: true}, porcupine.Ok, []porcupine.Operation{create, lost, op(opUpdate, 5, 6, name2, 412, user{}, "", "1"), op(opGet, 7, 8, none, 200, renamed, "2")}},
 		{"an earlier run's user", believed{}, porcupine.Ok, []porcupine.Operation{op(opUpdate, 1, 2, name2, 200, renamed, "2"), op(opGet, 3, 4, none, 200, renamed, "2")}},
 		{"an earlier run's user that changes", believed{}, porcupine.Illegal, []porcupine.Operation{op(opGet, 1, 2, none, 200, u, "1"), op(opGet, 3, 4, none, 200, renamed, "2")}},

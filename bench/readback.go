@@ -7,14 +7,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 )
 
-// errInterrupted is the class of a run that was ended from outside; errTarget that of a target that does not answer.
-var (
-	errInterrupted = errors.New("interrupted")
-	errTarget      = errors.New("the target does not answer")
-)
+// errTarget is the class of a target that does not answer.
+var errTarget = errors.New("the target does not answer")
 
 // returned is what reading everything back has shown.
 type returned struct {
@@ -42,7 +40,7 @@ type total struct {
 	Err   error
 }
 
-// settledCount asks for the count until it is answered.
+// settledCount asks for the count until it is answered, or until a time. Behind a path that leads nowhere it never is.
 func settledCount(c client, until time.Time, out chan<- total) {
 	for {
 		s := ask(c, operation{Kind: opCount}, "", 0)
@@ -50,8 +48,16 @@ func settledCount(c client, until time.Time, out chan<- total) {
 			out <- total{Count: s.Count}
 			return
 		}
-		if time.Now().After(until) {
-			out <- total{Err: fmt.Errorf("%w: GET %s/api/user/count: %s%s", errTarget, c.target, s.Err, s.Wrong)}
+		class := errTarget
+		if s.Whose == ofGenerator {
+			class = errOwn
+		}
+		switch nowhere := s.Status == http.StatusNotFound && strings.Count(c.target, "/") > 2; {
+		case isClosed(c.Early):
+			out <- total{Err: errInterrupted}
+			return
+		case nowhere || time.Now().After(until):
+			out <- total{Err: fmt.Errorf("%w: GET %s/api/user/count: %s", class, c.target, ownShare(s.Whose, s.Err+s.Wrong))}
 			return
 		}
 		time.Sleep(retryPause)
@@ -110,10 +116,10 @@ func checkPages(c client, users map[string]user, all uint64, out chan<- string) 
 	const limit = 100
 	for _, offset := range []uint64{0, all / 3, all - min(all, limit/2), all} {
 		path, want := fmt.Sprintf("/api/user?offset=%d&limit=%d", offset, limit), min(limit, all-offset)
-		page, _, err := fetchPage(c, path)
-		for tries := 0; err != nil && tries < walkTries; tries++ {
+		page, _, err := fetchPage(c, c.target+path)
+		for tries := 0; err != nil && !errors.Is(err, errInterrupted) && tries < walkTries; tries++ {
 			time.Sleep(retryPause)
-			page, _, err = fetchPage(c, path)
+			page, _, err = fetchPage(c, c.target+path)
 		}
 		if err != nil {
 			out <- fmt.Sprintf("GET %s was not answered: %v", path, err)
@@ -136,17 +142,17 @@ func checkPages(c client, users map[string]user, all uint64, out chan<- string) 
 // walkUsers lists all users by cursor and sends how that differs from the users that must be there, and others of which there are so many.
 func walkUsers(c client, users map[string]user, others uint64, out chan<- string) {
 	met, strangers, differ := map[string]bool{}, uint64(0), 0
-	for path, tries := "/api/user?after=&limit=1000", 0; path != ""; {
-		page, next, err := fetchPage(c, path)
+	for url, tries := c.target+"/api/user?after=&limit=1000", 0; url != ""; {
+		page, next, err := fetchPage(c, url)
 		if err != nil {
-			if tries++; tries > walkTries {
+			if tries++; tries > walkTries || errors.Is(err, errInterrupted) {
 				out <- fmt.Sprintf("the walk over all users could not be ended: %v", err)
 				return
 			}
 			time.Sleep(retryPause)
 			continue
 		}
-		tries, path = 0, next
+		tries, url = 0, next
 		for _, u := range page {
 			want, ours := users[u.ID]
 			if met[u.ID] {
@@ -174,11 +180,14 @@ func walkUsers(c client, users map[string]user, others uint64, out chan<- string
 	out <- ""
 }
 
-// fetchPage gets a page of users and the path of the one behind it.
-func fetchPage(c client, path string) ([]user, string, error) {
+// fetchPage gets a page of users and the URL of the one behind it.
+func fetchPage(c client, url string) ([]user, string, error) {
+	if isClosed(c.Early) {
+		return nil, "", errInterrupted
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), pageTimeout)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.target+path, nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, "", err
 	}
@@ -195,5 +204,5 @@ func fetchPage(c client, path string) ([]user, string, error) {
 	if err == nil {
 		err = json.Unmarshal(body, &page)
 	}
-	return page, nextPage(answer.Header), err
+	return page, nextPage(answer), err
 }

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -103,28 +101,6 @@ func (c *testCluster) allReadable(t *testing.T, users []user) {
 	}
 }
 
-// damageFiles changes some bytes in every file of a shard's data, at a place that depends on the file's size.
-func damageFiles(t *testing.T, dir string, place func(size int64) int64) {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "*.sst"))
-	if err != nil || len(files) == 0 {
-		t.Fatal("no files of data", err)
-	}
-	for _, path := range files {
-		text, err := os.ReadFile(path)
-		if err != nil || !bytes.Contains(text, []byte("shard-")) { // of the column families, shards' only
-			continue
-		}
-		at := place(int64(len(text)))
-		for i := range text[at : at+16] {
-			text[at+int64(i)] ^= 0x55
-		}
-		if err = os.WriteFile(path, text, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 // awaitLog waits until a node's log has a text.
 func (c *testCluster) awaitLog(t *testing.T, name, text string) {
 	t.Helper()
@@ -139,68 +115,5 @@ func (c *testCluster) awaitLog(t *testing.T, name, text string) {
 		if time.Now().After(end) {
 			t.Fatalf("%s has not said %q", name, text)
 		}
-	}
-}
-
-// Data that fails its checksum is never served: the other replica serves, and the damaged one is filled again from it.
-func TestDamagedDataIsFilledAgain(t *testing.T) {
-	c := startTest(t, 3)
-	users := createMany(t, c, 0, 300)
-	c.stop(1)
-	c.start(1) // which makes files of what was in the write log
-	c.settle()
-	c.stop(1)
-	damageFiles(t, filepath.Join(c.plan.Dir, "db-1"), func(int64) int64 { return 20 })
-	c.relaunch(1)
-	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
-		c.allReadable(t, users[:20])
-		log, err := os.ReadFile(filepath.Join(c.plan.Dir, "db-1.log"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if strings.Contains(string(log), "is damaged; the node starts anew without it") {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatal("db-1 has not noticed that its data is damaged")
-		}
-	}
-	c.await(1)
-	c.settle()
-	c.allThere(t, users)
-}
-
-// Damage that is met when files are merged, long before anybody reads there, stops RocksDB's writes. The node says which shards it is, merges nothing more, and
-// is filled again.
-func TestDamageThatAMergeMeets(t *testing.T) {
-	c := startTest(t, 3)
-	chance, users := rand.New(rand.NewPCG(1, 2)), []user{}
-	for round := range 4 { // as many files of a shard as begin a merge
-		for i := range 150 {
-			name := make([]byte, 6000) // so that a file has several blocks
-			for k := range name {
-				name[k] = 'a' + byte(chance.IntN(26))
-			}
-			u := user{fmt.Sprintf("u%d-%d", round, i), string(name), "e", 1}
-			users = append(users, u)
-			if got := c.eventually(201, "POST", "/api/user/", userJSON(u)); got.status != 201 {
-				t.Fatal(got.status)
-			}
-		}
-		c.stop(1)
-		if round < 3 {
-			c.start(1) // which makes files of what was in the write log
-			c.settle()
-		}
-	}
-	damageFiles(t, filepath.Join(c.plan.Dir, "db-1"), func(size int64) int64 { return size / 2 })
-	c.relaunch(1)
-	c.awaitLog(t, "db-1", "the data of shards is damaged; they are filled again")
-	c.awaitLog(t, "db-1", "is damaged; the node starts anew without it")
-	c.await(1)
-	c.settle()
-	c.allThere(t, users)
-	if _, err := os.Stat(filepath.Join(c.plan.Dir, "db-1", "damaged.json")); !os.IsNotExist(err) {
-		t.Errorf("the marks stay: %v", err)
 	}
 }

@@ -31,21 +31,34 @@ var allowed = map[string][]int{
 	opList:   {200},
 }
 
-// client is the way to a target. It is never changed.
+// maxTouched is the largest number of nodes that an answer may name; more is no number of nodes.
+const maxTouched = 1 << 10
+
+// client is the way to a target. It is never changed. Close gives it back; when Early is closed no more pages are fetched.
 type client struct {
 	http    *http.Client
 	target  string
 	timeout time.Duration
 	begin   time.Time
+	Early   <-chan struct{}
+	Close   func()
 }
 
-// newClient makes the way to a target with so many connections; without keepAlive each request has a connection of its own.
+// newClient makes the way to a target with so many connections; without keepAlive each request has a connection of its own. No proxy that the environment names is
+// between: its time would be taken for the target's. A connection that is not used is closed before a gateway would (after 2 minutes), so
+// that no request meets its end.
 func newClient(target string, connections int, keepAlive bool, timeout time.Duration, begin time.Time) client {
-	dialer := &net.Dialer{Timeout: timeout}
-	transport := &http.Transport{DialContext: dialer.DialContext, MaxIdleConns: connections, MaxIdleConnsPerHost: connections,
+	quit := make(chan struct{})
+	host, port := hostPort(target)
+	dial := dialTo(host, port, timeout, net.DefaultResolver.LookupHost, quit)
+	transport := &http.Transport{DialContext: dial, MaxIdleConns: connections, MaxIdleConnsPerHost: connections,
 		MaxConnsPerHost: connections, DisableKeepAlives: !keepAlive, DisableCompression: true, IdleConnTimeout: time.Minute}
 	noRedirect := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return client{&http.Client{Transport: transport, CheckRedirect: noRedirect}, strings.TrimSuffix(target, "/"), timeout, begin}
+	closing := func() {
+		close(quit)
+		transport.CloseIdleConnections()
+	}
+	return client{&http.Client{Transport: transport, CheckRedirect: noRedirect}, strings.TrimSuffix(target, "/"), timeout, begin, nil, closing}
 }
 
 // partial is a user of which only some fields are sent.
@@ -111,13 +124,10 @@ func ask(c client, op operation, match string, users uint64) sample {
 	}
 	s.Done = time.Since(c.begin)
 	if err != nil {
-		s.Failed = true
-		s.Timeout = errors.Is(err, context.DeadlineExceeded)
-		s.Err = "no answer"
-		if s.Timeout {
-			s.Err = "timeout"
-		} else if inner := errors.Unwrap(err); inner != nil {
-			s.Err = inner.Error() // without the URL, so that equal failures are counted together
+		s.Failed, s.Whose = true, blame(err)
+		s.Timeout = s.Whose == ofTarget && errors.Is(err, context.DeadlineExceeded)
+		if s.Err = "timeout"; !s.Timeout {
+			s.Err = reasonOf(err)
 		}
 		return s
 	}
@@ -127,7 +137,9 @@ func ask(c client, op operation, match string, users uint64) sample {
 // understand reads an answer into a sample.
 func understand(s sample, answer *http.Response, body []byte) sample {
 	s.Status, s.Tag = answer.StatusCode, answer.Header.Get("ETag")
-	s.Touched, _ = strconv.Atoi(answer.Header.Get("Tandem-Nodes-Touched"))
+	if s.Touched, _ = strconv.Atoi(answer.Header.Get("Tandem-Nodes-Touched")); s.Touched > maxTouched {
+		s.Touched = 0
+	}
 	if s.Failed = s.Status >= 500 || s.Status == http.StatusTooManyRequests; s.Failed {
 		s.Err = "status " + answer.Status
 		return s

@@ -33,9 +33,9 @@ func (c *testCluster) pageOf(path string) ([]string, reply) {
 func links(r reply) map[string]string {
 	found := map[string]string{}
 	for _, part := range strings.Split(strings.Join(r.header.Values("Link"), ","), ",") {
-		path, relation, ok := strings.Cut(strings.TrimSpace(part), ">;")
-		if ok {
-			found[strings.Trim(strings.TrimPrefix(strings.TrimSpace(relation), "rel="), `"`)] = strings.TrimPrefix(path, "<")
+		reference, relation, ok := strings.Cut(strings.TrimSpace(part), ">;")
+		if at, err := r.url.Parse(strings.TrimPrefix(reference, "<")); ok && err == nil {
+			found[strings.Trim(strings.TrimPrefix(strings.TrimSpace(relation), "rel="), `"`)] = at.RequestURI()
 		}
 	}
 	return found

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -10,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"tandem/shard"
 )
 
 // errSettings is the class of settings that do not fit together.
@@ -22,7 +25,7 @@ type LoadFlags struct {
 	Size         int           `help:"Least length of a user's name in bytes." default:"0"`
 	Seed         uint64        `help:"Same seed, same operations." default:"1"`
 	UsersSeed    uint64        `name:"users-seed" help:"Same seed, same users; 0 is a new one each time, so that no two runs share users." default:"0"`
-	Connections  int           `help:"Requests, and connections, that may be under way at once." default:"4096"`
+	Connections  int           `help:"Requests, and connections, that may be under way at once; 0: 4096, or what the limit of open files allows." default:"0"`
 	KeepAlive    bool          `name:"keep-alive" help:"Use connections again." default:"true" negatable:""`
 	Timeout      time.Duration `help:"After which an answer is given up." default:"1s"`
 	Budget       time.Duration `help:"Within which every request is to be answered." default:"250ms"`
@@ -38,7 +41,7 @@ type LoadFlags struct {
 // RunCommand loads a cluster and judges it.
 type RunCommand struct {
 	LoadFlags
-	Target       string            `help:"URL of the gateway." default:"http://127.0.0.1:8080"`
+	Target       string            `help:"URL of the gateway (default: http://127.0.0.1:8080)."`
 	Rate         string            `help:"Operations a second, or max: search the highest that keeps the budget." default:"1000"`
 	Duration     time.Duration     `help:"How long the mix runs; of each try with --rate max." default:"60s"`
 	Mix          string            `help:"crud, or one of YCSB's core workloads a, b, c, d, e, f." enum:"crud,a,b,c,d,e,f" default:"crud"`
@@ -47,9 +50,9 @@ type RunCommand struct {
 	Shared       bool              `help:"Others write at the same time: counts and lists are not judged."`
 	Fault        string            `help:"${faultHelp}" placeholder:"'kill db-1 at 10s; …'"`
 	FaultCommand map[string]string `name:"fault-command" help:"Shell command that does a kind of fault, such as kill='docker-compose kill {node}'." mapsep:"none"`
-	FaultNodes   []string          `name:"fault-nodes" help:"Nodes that random faults choose from, when commands do them." default:"db-0,db-1,db-2"`
+	FaultNodes   []string          `name:"fault-nodes" help:"Nodes that random faults choose from, when commands do them (default: db-0,db-1,db-2)."`
 	Cluster      bool              `help:"Start a cluster of its own, and take it away at the end."`
-	Nodes        int               `help:"Nodes of the own cluster." default:"3"`
+	Nodes        int               `help:"Nodes of the own cluster (default: 3)."`
 	Bin          string            `help:"Folder of the binaries node and gateway (default: that of bench)." type:"path"`
 	Compare      string            `help:"Print the ratios to an earlier run's report.json." type:"existingfile"`
 }
@@ -68,8 +71,8 @@ func checkRun(c RunCommand) (rate float64, err error) {
 		return refuse("--rate: expected a number up to %.0f or max, found %q", kneeMost, c.Rate)
 	case !slices.Contains([]string{phaseLoad, phaseRun, phaseLoad + "," + phaseRun}, c.Phases):
 		return refuse("--phases: expected load, run or load,run, found %q", c.Phases)
-	case c.Duration <= 0:
-		return refuse("--duration must be more than 0")
+	case c.Duration <= 0 || c.Duration > longestRun:
+		return refuse("--duration: expected a time of more than 0 and at most %v, found %v", longestRun, c.Duration)
 	case !search && rate*c.Duration.Seconds() < 1:
 		return refuse("--rate %s for %v is less than one operation", c.Rate, c.Duration)
 	case c.Phases == phaseRun && c.UsersSeed == 0:
@@ -81,6 +84,14 @@ func checkRun(c RunCommand) (rate float64, err error) {
 		_, err = oldReport(c.Compare)
 	}
 	return rate, err
+}
+
+// runPlan is what the settings of a run come to: a rate of 0 is a search for it; Fewer says why there are fewer connections than usual.
+type runPlan struct {
+	Target string
+	Rate   float64
+	Steps  []step
+	Fewer  string
 }
 
 // checkCommands tells which step of a timeline nobody could do.
@@ -119,81 +130,110 @@ func jobOf(f LoadFlags, w workload, target string, rate float64, length time.Dur
 		Connections: max(1, f.Connections), KeepAlive: f.KeepAlive, Load: true, Mixed: true, Check: true, Beat: realBeat}
 }
 
-// Run makes the run, prints what came of it, writes the reports, and returns its verdict.
-func (c RunCommand) Run() error {
-	rate, err := checkRun(c)
-	if err != nil {
-		return err
+// Run makes the run, prints what came of it, writes the reports, and returns its verdict. What is wrong with the settings is told before anything is done.
+func (asked RunCommand) Run(e ending) error {
+	c, names, own := asked, asked.FaultNodes, 0
+	switch {
+	case c.Cluster:
+		c.Nodes = cmp.Or(c.Nodes, cells.Nodes)
+		own, names = min(c.Nodes, shard.MaxShards), nodeNames(min(c.Nodes, shard.MaxShards))
+	case len(names) == 0:
+		names = nodeNames(cells.Nodes)
 	}
-	if err = os.MkdirAll(c.Out, 0o755); err != nil {
+	p, wrong := runPlan{}, [5]error{}
+	p.Rate, wrong[0] = checkRun(c)
+	p.Target, wrong[1] = parseTarget(cmp.Or(c.Target, localTarget))
+	p.Steps, wrong[2] = parseFaults(c.Fault, c.Seed, names, c.Duration)
+	files, unknown := openFiles()
+	c.Connections, p.Fewer, wrong[3] = connectionsFor(c.Connections, filesOf(own), files)
+	if c.Cluster {
+		wrong[4] = checkCluster("--nodes", c.Nodes, cells.Shards)
+	}
+	need := memoryOf(p.Rate*c.Duration.Seconds(), c.Records, c.Check && p.Rate > 0)
+	err := firstOf(checkTogether(c), wrong[0], checkLoad(c.LoadFlags), wrong[1], wrong[2], checkCommands(c, p.Steps), wrong[4], unknown, wrong[3], checkMemory(need, memoryHere()))
+	if err == nil {
+		err = tryFolder("--out", c.Out)
+	}
+	if err == nil && c.Probe != "" {
+		err = tryFolder("--probe", c.Probe)
+	}
+	if err != nil {
 		return err
 	}
 	if err = os.Remove(filepath.Join(c.Out, violationPage)); err != nil && !errors.Is(err, os.ErrNotExist) { // of an earlier run
 		return err
 	}
-	names, do, target := c.FaultNodes, performWith(c.FaultCommand), c.Target
+	l, do, judged := lease{End: func() {}}, performWith(c.FaultCommand), make(chan error, 1)
 	if c.Cluster {
-		own := make(chan lease, 1)
-		go openCluster(c.Nodes, c.Bin, filepath.Join(c.Out, "cluster"), own)
-		l := <-own
-		defer l.End()
-		if l.Err != nil {
-			return l.Err
-		}
-		names, do, target = l.Plan.Names, performBy(l.Orders), "http://"+l.Plan.HTTP
+		opened := make(chan lease, 1)
+		go openCluster(c.Nodes, c.Bin, filepath.Join(c.Out, "cluster"), e, opened)
+		l = <-opened
+		p.Target, do = "http://"+l.Plan.HTTP, performBy(l.Orders)
 	}
-	steps, err := parseFaults(c.Fault, c.Seed, names, c.Duration)
-	if err == nil {
-		err = checkCommands(c, steps)
+	defer l.End()
+	if l.Err != nil {
+		return l.Err
 	}
-	if err != nil {
-		return err
-	}
-	j := jobOf(c.LoadFlags, workloadOf(c.LoadFlags, c.Mix), target, rate, c.Duration)
+	go carryOut(c, p, e.Early, do, l.Short, judged)
+	return <-judged
+}
+
+// carryOut makes a run against a target that is there, prints what came of it, writes the reports, and sends the verdict. do is what does the faults; short has what
+// the proxies of an own cluster lacked.
+func carryOut(c RunCommand, p runPlan, early <-chan struct{}, do perform, short <-chan error, out chan<- error) {
+	j := jobOf(c.LoadFlags, workloadOf(c.LoadFlags, c.Mix), p.Target, p.Rate, c.Duration)
 	j.Load, j.Mixed, j.Check, j.Shared = c.Phases != phaseRun, c.Phases != phaseLoad, c.Check, c.Shared
-	if !j.Load {
+	if j.Early, j.Fewer = early, p.Fewer; !j.Load {
 		j.Workload.Marks = rand.Uint64() >> 28
 	}
-	j.Show = showTo(c.Quiet, map[string]int64{phaseLoad: int64(j.Workload.Records), phaseRun: int64(rate * c.Duration.Seconds())})
-	if len(steps) > 0 {
-		j.Script = timeline(steps, do)
+	j.Show = showTo(c.Quiet, map[string]int64{phaseLoad: int64(j.Workload.Records), phaseRun: int64(p.Rate * c.Duration.Seconds())})
+	if len(p.Steps) > 0 {
+		j.Script = timeline(p.Steps, do)
 	}
 	if c.Rate == "max" {
-		return c.seek(j)
+		out <- c.seek(j)
+		return
 	}
-	made := make(chan report, 1)
-	began := time.Now()
-	ran := make(chan outcome, 1)
+	made, ran, began := make(chan report, 1), make(chan outcome, 1), time.Now()
 	go conduct(j, ran)
 	o := <-ran
-	if errors.Is(o.Err, errTarget) {
-		return o.Err
+	if errors.Is(o.Err, errTarget) || errors.Is(o.Err, errOwn) {
+		out <- o.Err
+		return
+	}
+	for len(short) > 0 {
+		o.Short = append(o.Short, (<-short).Error())
 	}
 	go assess(o, j, c.LoadFlags, began, made)
 	r := <-made
+	if r.Histories.Unknown > 0 && isClosed(early) {
+		o.Err = errInterrupted
+	}
 	if c.Cluster {
 		o.Died = do(step{Kind: faultLook})
 	}
 	r.Verdict = amend(r.Verdict, c, o)
-	r.Title, r.Settings = titleOf(c.Mix, rate, steps), settingsOf(c, target, j.Workload)
+	r.Title, r.Settings = titleOf(c.Mix, p.Rate, p.Steps), settingsOf(c, p.Target, j.Workload)
 	published := make(chan error, 1)
 	go publish(r, c.Out, c.Compare, published)
-	return <-published
+	out <- <-published
 }
 
 // amend returns the verdict of a run with what spoilt it.
 func amend(v verdict, c RunCommand, o outcome) verdict {
 	early := errors.Is(o.Err, errInterrupted)
-	trouble := loadTrouble(c, o)
+	trouble, short := loadTrouble(c, o), len(o.Tally.Own)+len(o.Short) > 0 || o.Slept > 0
 	switch {
 	case o.Died != nil:
 		return verdict{exitWrong, "FAIL: a process of the cluster died by itself", append(v.Reasons, o.Died.Error())}
+	case early && v.Code != exitWrong:
+		return verdict{exitUsage, "NOT JUDGED: it was ended early", v.Reasons}
+	case trouble != "" && v.Code == exitLagged && short:
+		return verdict{v.Code, v.Word, append(v.Reasons, trouble)}
 	case trouble != "":
 		return verdict{exitUsage, "NOT JUDGED: " + trouble, v.Reasons}
 	case v.Code == exitWrong || o.Err == nil:
 		return v
-	case early:
-		return verdict{exitUsage, "NOT JUDGED: it was ended early", v.Reasons}
 	}
 	return verdict{exitUsage, "NOT JUDGED: " + o.Err.Error(), v.Reasons}
 }
@@ -217,13 +257,14 @@ func (c RunCommand) seek(j job) error {
 	j.Check = false
 	go searchKnee(j, c.MostStall, found)
 	s := <-found
-	if errors.Is(s.Err, errTarget) {
+	if errors.Is(s.Err, errTarget) || errors.Is(s.Err, errOwn) && len(s.Tries) <= 1 {
 		return s.Err
 	}
 	r := report{Title: "highest rate within the budget, mix " + c.Mix, Began: time.Now(), Settings: settingsOf(c, j.Target, j.Workload), Knee: s.Tries}
 	_, r.Verdict = judgeKnee(s)
+	err := writeJSON(r, filepath.Join(c.Out, "knee.json"))
 	fmt.Println(r.Verdict.Word)
-	return writeJSON(r, filepath.Join(c.Out, "knee.json"))
+	return err
 }
 
 // titleOf names a run.

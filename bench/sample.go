@@ -21,6 +21,7 @@ type sample struct {
 	Failed   bool          // there was no answer, or one that says that the service has failed
 	Cell     int
 	Timeout  bool
+	Whose    party // whose fault it is that there was no answer
 	Err      string
 	Read     user   // the user in the answer
 	Items    []user // of a list, some of its users

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -14,33 +15,46 @@ import (
 // SpaceCommand measures how much of the disk the users take.
 type SpaceCommand struct {
 	Users  uint64 `help:"Users to create in a cluster of its own; 0 measures the one at --target." default:"0"`
-	Nodes  int    `help:"Nodes of the own cluster." default:"3"`
+	Nodes  int    `help:"Nodes of the own cluster; 0: 3." default:"0"`
 	Bin    string `help:"Folder of the binaries node and gateway (default: that of bench)." type:"path"`
 	Dir    string `help:"Folder of the cluster's data: that of bench cluster (default: data), or where its own is to be (default: tandem-space in the folder for temporary files)." type:"path"`
-	Target string `help:"URL of the gateway." default:"http://127.0.0.1:8080"`
+	Target string `help:"URL of the gateway (default: http://127.0.0.1:8080)."`
 }
 
 // Run prints bytes on disk, bytes of JSON, and their ratio.
-func (c SpaceCommand) Run() error {
-	dir, target := c.Dir, c.Target
+func (c SpaceCommand) Run(e ending) error {
+	dir, nodes := c.Dir, cmp.Or(c.Nodes, cells.Nodes)
+	target, wrong := parseTarget(cmp.Or(c.Target, localTarget))
+	err := firstOf(wrong, checkWithin("--users", float64(c.Users), 0, mostUsers), checkCluster("--nodes", nodes, cells.Shards))
+	if own := c.Users > 0; err == nil && (own && c.Target != "" || !own && (c.Nodes != 0 || c.Bin != "")) {
+		err = fmt.Errorf("%w: --users measures a cluster of its own, with --nodes and --bin; without it the one at --target is measured: give the flags of one of the two", errSettings)
+	}
+	if err != nil {
+		return err
+	}
 	if dir == "" {
 		dir = map[bool]string{false: "data", true: filepath.Join(os.TempDir(), "tandem-space")}[c.Users > 0]
 	}
 	if c.Users > 0 {
 		own := make(chan lease, 1)
-		go openCluster(c.Nodes, c.Bin, dir, own)
+		go openCluster(nodes, c.Bin, dir, e, own)
 		l := <-own
 		defer l.End()
 		if l.Err != nil {
 			return l.Err
 		}
 		target = "http://" + l.Plan.HTTP
-		if err := fill(target, 1, 0, c.Users, loaders); err != nil {
+		way := newClient(target, loaders, true, fillTimeout, time.Now())
+		defer way.Close()
+		way.Early = e.Early
+		if err := fillUsers(way, 1, 0, c.Users, loaders); err != nil {
 			return err
 		}
+	} else if _, files, err := diskUse(dir); err != nil || files == 0 {
+		return fmt.Errorf("%w: there is no data of nodes in --dir %s: %w", errSettings, dir, cmp.Or(err, os.ErrNotExist))
 	}
 	walked := make(chan bulk, 1)
-	go weighUsers(target, walked)
+	go weighUsers(target, e.Early, walked)
 	b := <-walked
 	if b.Err != nil {
 		return b.Err
@@ -52,9 +66,9 @@ func (c SpaceCommand) Run() error {
 	if b.Bytes == 0 || files == 0 {
 		return fmt.Errorf("%w: there are no users at %s, or no data in %s", errSettings, target, dir)
 	}
-	fmt.Printf("users         %d\nJSON as sent  %d bytes, %.1f a user\non disk       %d bytes, %.1f a user, write log and both replicas included\nratio         %.2f\n",
+	_, err = fmt.Printf("users         %d\nJSON as sent  %d bytes, %.1f a user\non disk       %d bytes, %.1f a user, write log and both replicas included\nratio         %.2f\n",
 		b.Users, b.Bytes, float64(b.Bytes)/float64(b.Users), used, float64(used)/float64(b.Users), float64(used)/float64(b.Bytes))
-	return nil
+	return err
 }
 
 // bulk is how much JSON all users are.
@@ -64,11 +78,13 @@ type bulk struct {
 }
 
 // weighUsers walks over all users and adds up their JSON as a create sends it.
-func weighUsers(target string, out chan<- bulk) {
+func weighUsers(target string, early <-chan struct{}, out chan<- bulk) {
 	c, b := newClient(target, 1, true, pageTimeout, time.Now()), bulk{}
-	for path := "/api/user?after=&limit=1000"; path != "" && b.Err == nil; {
+	defer c.Close()
+	c.Early = early
+	for url := c.target + "/api/user?after=&limit=1000"; url != "" && b.Err == nil; {
 		var page []user
-		page, path, b.Err = fetchPage(c, path)
+		page, url, b.Err = fetchPage(c, url)
 		for _, u := range page {
 			text, _ := json.Marshal(u) // a user is always fit for JSON
 			b.Users, b.Bytes = b.Users+1, b.Bytes+uint64(len(text))

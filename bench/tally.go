@@ -51,19 +51,20 @@ type tally struct {
 	MaxLag   time.Duration
 	Held     uint64
 	Wrong    []sample
-	NotOK    map[int]spell // cell → its spell without a good answer, as far as is known
-	Spells   []spell       // those that a good answer has ended
-	Began    time.Duration // of the run phase: when its first request was to start
-	LastGood time.Duration // and when the last good answer came; Began before there is one
-	LastDone time.Duration // and the last answer or failure
-	Gaps     []stall       // times in which no request at all was answered well
+	Own      map[string]uint64 // requests of all phases that failed on this machine or on the way, by reason
+	NotOK    map[int]spell     // cell → its spell without a good answer, as far as is known
+	Spells   []spell           // those that a good answer has ended
+	Began    time.Duration     // of the run phase: when its first request was to start
+	LastGood time.Duration     // and when the last good answer came; Began before there is one
+	LastDone time.Duration     // and the last answer or failure
+	Gaps     []stall           // times in which no request at all was answered well
 	Touched  map[string]map[int]uint64
 }
 
 // newTally returns a tally of nothing.
 func newTally(budget, width time.Duration) tally {
 	return tally{Width: width, Budget: budget, Groups: map[groupKey]group{}, Slots: map[int]slot{},
-		Lag: hdrhistogram.New(leastLatency, mostLatency, 3), NotOK: map[int]spell{}, Touched: map[string]map[int]uint64{}}
+		Lag: hdrhistogram.New(leastLatency, mostLatency, 3), Own: map[string]uint64{}, NotOK: map[int]spell{}, Touched: map[string]map[int]uint64{}}
 }
 
 // count adds a sample to a tally.
@@ -79,6 +80,10 @@ func count(t tally, s sample) tally {
 	outcome := s.Err
 	if s.Failed {
 		g.Failed++
+		if s.Whose != ofTarget {
+			outcome = ownShare(s.Whose, s.Err)
+			t.Own[outcome]++
+		}
 	} else {
 		outcome = "status " + strconv.Itoa(s.Status)
 	}

@@ -11,27 +11,33 @@ import (
 
 // chaosReport is what a chaos run has shown so far.
 type chaosReport struct {
-	Began     time.Time       `json:"began"`
-	Seed      uint64          `json:"seed"`
-	UsersSeed uint64          `json:"usersSeed"`
-	Budget    time.Duration   `json:"budget"`
-	Faults    int             `json:"faults"`
-	Requests  uint64          `json:"requests"`
-	Beyond    int             `json:"beyond"`
-	Failed    int             `json:"failed"`
-	Explained int             `json:"explained"`
-	Struck    int             `json:"struck"` // by stalls of the probed disk
-	Max       time.Duration   `json:"max"`
-	Stall     time.Duration   `json:"longestStall"`
-	Kinds     map[string]toll `json:"kinds"`
-	Histories checked         `json:"histories"`
-	Counts    int             `json:"countsChecked"`
-	Users     int             `json:"users"`
-	Digests   string          `json:"digests"`
-	Wrong     []string        `json:"wrong"`
-	Stopped   bool            `json:"stopped"`
-	Missed    []missed        `json:"missed"`
-	users     map[string]user // what was read back, for the end
+	Began     time.Time           `json:"began"`
+	Seed      uint64              `json:"seed"`
+	UsersSeed uint64              `json:"usersSeed"`
+	Budget    time.Duration       `json:"budget"`
+	Faults    int                 `json:"faults"`
+	Requests  uint64              `json:"requests"`
+	Beyond    int                 `json:"beyond"`
+	Failed    int                 `json:"failed"`
+	Explained int                 `json:"explained"`
+	Struck    int                 `json:"struck"` // by stalls of the probed disk
+	Max       time.Duration       `json:"max"`
+	Stall     time.Duration       `json:"longestStall"`
+	Kinds     map[string]toll     `json:"kinds"`
+	Histories checked             `json:"histories"`
+	Counts    int                 `json:"countsChecked"`
+	Users     int                 `json:"users"`
+	Digests   string              `json:"digests"`
+	Wrong     []string            `json:"wrong"`
+	Short     []string            `json:"shortages"` // what this machine lacked
+	Lagged    []string            `json:"lagged"`    // why rounds do not judge the budget
+	Stopped   bool                `json:"stopped"`
+	Missed    []missed            `json:"missed"`
+	Clusters  int                 `json:"clusters"`
+	Disks     map[string]diskToll `json:"disks,omitempty"`
+	Trials    []diskTrial         `json:"diskTrials,omitempty"`
+	users     map[string]user     // what was read back, for the end
+	failed    error               // why there is no further cluster
 }
 
 // toll is what the faults of one kind cost, a number for each fault.
@@ -54,6 +60,62 @@ type missed struct {
 	Beyond int           `json:"beyond"`
 }
 
+// diskToll is what came of the faults of disks of one kind, a number of them each.
+type diskToll struct {
+	Tried int           `json:"tried"`
+	Met   int           `json:"met"`   // the node had to meet it
+	Named int           `json:"named"` // it said so
+	Ended int           `json:"ended"` // the node ended by itself
+	Bad   int           `json:"wrong"`
+	Whole time.Duration `json:"whole"` // the longest time until all was in sync
+}
+
+// diskTrial is one of them.
+type diskTrial struct {
+	Number int    `json:"number"` // in the run, from 1
+	Kind   string `json:"kind"`
+	found
+}
+
+// addDisks adds what the faults of disks in a round have shown to a report.
+func addDisks(r chaosReport, faults []faultReport) chaosReport {
+	number := r.Faults
+	for _, f := range faults {
+		if !f.Heal {
+			number++
+		}
+		if f.Disk == nil {
+			continue
+		}
+		t, count := r.Disks[f.Kind], map[bool]int{true: 1}
+		r.Disks[f.Kind] = diskToll{t.Tried + 1, t.Met + count[f.Disk.Must], t.Named + count[f.Disk.Named != ""], t.Ended + count[f.Disk.Ended > 0],
+			t.Bad + count[len(f.Disk.Wrong) > 0], max(t.Whole, f.Disk.Whole)}
+		r.Trials = append(r.Trials, diskTrial{number, f.Kind, *f.Disk})
+	}
+	return r
+}
+
+// disksText is what came of the faults of disks, for a terminal.
+func disksText(r chaosReport) string {
+	var b strings.Builder
+	if len(r.Disks) == 0 {
+		return ""
+	}
+	table := tabwriter.NewWriter(&b, 0, 8, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprint(table, "\nfault of a disk\tnumber\tto be told\ttold\tended by itself\tnot borne\tlongest until in sync\t\n")
+	for _, kind := range slices.Sorted(maps.Keys(r.Disks)) {
+		t := r.Disks[kind]
+		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t%v\t\n", kind, t.Tried, t.Met, t.Named, t.Ended, t.Bad, short(t.Whole))
+	}
+	_ = table.Flush() // a strings.Builder never fails
+	for _, t := range r.Trials {
+		for _, why := range t.Wrong {
+			fmt.Fprintf(&b, "not borne   fault %d, %s: %s (%s)\n", t.Number, t.Kind, why, strings.Join(t.Notes, "; "))
+		}
+	}
+	return b.String()
+}
+
 // addRound adds a round to a report. What happens after the end of a fault belongs to it, until the next one.
 func addRound(r chaosReport, one report, stalls []stall) chaosReport {
 	r.Requests, r.Beyond, r.Failed = r.Requests+one.Budget.Requests, r.Beyond+one.Budget.Beyond, r.Failed+one.Budget.Failed
@@ -61,9 +123,14 @@ func addRound(r chaosReport, one report, stalls []stall) chaosReport {
 	r.Max, r.Stall = max(r.Max, one.Budget.Max), max(r.Stall, one.Generator.Longest)
 	h, n := r.Histories, one.Histories
 	r.Histories = checked{h.Users + n.Users, h.Operations + n.Operations, h.Open + n.Open, h.Unknown + n.Unknown, h.Illegal + n.Illegal, n.First, n.Page}
+	r.Short = append(r.Short, one.Generator.Short...)
+	if one.Verdict.Code == exitLagged {
+		r.Lagged = append(r.Lagged, one.Verdict.Reasons...)
+	}
 	if one.Verdict.Code == exitWrong {
 		r.Wrong = append(r.Wrong, one.Verdict.Reasons...)
 	}
+	r = addDisks(r, one.Faults)
 	for i, f := range one.Faults {
 		if f.Heal {
 			continue

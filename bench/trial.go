@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -23,7 +24,8 @@ type trial struct {
 	Node  string
 	Quiet time.Duration // before it
 	Lasts time.Duration
-	Order []int // in which nodes are started again
+	Order []int  // in which nodes are started again
+	Draw  uint64 // what else is left to chance in a trial of a disk
 }
 
 // shortest and longest lengths of a fault of each kind. The table never changes.
@@ -31,7 +33,11 @@ var lengths = map[string][2]time.Duration{
 	trialKill: {50 * time.Millisecond, 1500 * time.Millisecond}, trialTerm: {50 * time.Millisecond, 1500 * time.Millisecond},
 	trialPause: {20 * time.Millisecond, time.Second}, trialCut: {50 * time.Millisecond, 1500 * time.Millisecond},
 	trialOneWay: {50 * time.Millisecond, 1500 * time.Millisecond}, trialGateway: {50 * time.Millisecond, time.Second},
-	trialAll: {20 * time.Millisecond, time.Second},
+	trialAll:     {20 * time.Millisecond, time.Second},
+	trialFlipLog: diskLength, trialFlipTable: diskLength, trialFlipManifest: diskLength, trialFlipCurrent: diskLength, trialFlipOptions: diskLength,
+	trialReadError: diskLength, trialWriteError: diskLength, trialSyncError: diskLength, trialShort: diskLength, trialFull: diskLength, trialOldCopy: diskLength,
+	trialTorn: diskLength, trialLoneLog: loneLength, trialLoneTable: loneLength, trialLoneManifest: loneLength, trialLoneCurrent: loneLength,
+	trialLoneCopy: loneLength, trialLoneTorn: loneLength, trialSlowRead: diskLength, trialSlowSync: diskLength, trialHangRead: diskLength, trialHangSync: diskLength,
 }
 
 // planTrials returns so many trials of each kind in random order: a pure function of the seed.
@@ -40,14 +46,21 @@ func planTrials(seed uint64, kinds []string, each int, names []string) ([]trial,
 	for _, kind := range kinds {
 		length, known := lengths[kind]
 		if !known {
-			return nil, fmt.Errorf("%w: --kinds: expected kill, term, pause, cut, oneway, gateway or all, found %q", errSettings, kind)
+			return nil, fmt.Errorf("%w: --kinds: there is no kind of fault %q", errSettings, kind)
 		}
 		for range each {
-			all = append(all, trial{kind, names[chance.IntN(len(names))], 200*time.Millisecond + time.Duration(chance.Int64N(int64(800*time.Millisecond))),
-				length[0] + time.Duration(chance.Int64N(int64(length[1]-length[0]))), chance.Perm(len(names))})
+			t := trial{Kind: kind, Node: names[chance.IntN(len(names))], Quiet: 200*time.Millisecond + time.Duration(chance.Int64N(int64(800*time.Millisecond))),
+				Lasts: length[0] + time.Duration(chance.Int64N(int64(length[1]-length[0]))), Order: chance.Perm(len(names))}
+			if isDisk(kind) {
+				t.Draw = chance.Uint64()
+			}
+			all = append(all, t)
 		}
 	}
 	chance.Shuffle(len(all), func(i, k int) { all[i], all[k] = all[k], all[i] })
+	slices.SortStableFunc(all, func(a, b trial) int { // each of a lone leader needs a cluster of its own
+		return map[bool]int{true: 1}[isLone(a.Kind)] - map[bool]int{true: 1}[isLone(b.Kind)]
+	})
 	return all, nil
 }
 
@@ -76,36 +89,16 @@ func stepsOf(t trial, names []string) (begin, end []step) {
 }
 
 // trials makes a script of trials, one after the other: each waits until the cluster is in sync again after the one before.
-func trials(list []trial, names, addrs []string, do perform, limit time.Duration) script {
+func trials(list []trial, at site) script {
 	return func(begin, _ time.Time, events chan<- event, quit <-chan struct{}, ended chan<- error) {
 		for _, t := range list {
-			on, off := stepsOf(t, names)
-			for i, steps := range [][]step{on, off} {
-				select {
-				case <-time.After([]time.Duration{t.Quiet, t.Lasts}[i]):
-				case <-quit:
-				}
-				results, err := make(chan event, len(steps)), error(nil)
-				for _, s := range steps {
-					go act(s, do, begin, results)
-				}
-				e := event{Kind: t.Kind, Text: steps[0].text(), Heal: i == 1, At: time.Since(begin)}
-				for range steps {
-					if r := <-results; r.Err != "" {
-						err = fmt.Errorf("%w: %s: %s", errFault, r.Text, r.Err)
-					}
-				}
-				if e.Took = time.Since(begin) - e.At; t.Kind == trialAll {
-					e.Text = e.Kind + " " + steps[0].Kind
-				}
-				if events <- e; err != nil {
-					ended <- err
-					return
-				}
+			done := make(chan error, 1)
+			if isDisk(t.Kind) {
+				go tryDiskFault(t, at, begin, events, quit, done)
+			} else {
+				go tryFault(t, at, begin, events, quit, done)
 			}
-			synced := make(chan error, 1)
-			go awaitSync(addrs, limit, synced)
-			if err := <-synced; err != nil {
+			if err := <-done; err != nil {
 				ended <- err
 				return
 			}
@@ -117,5 +110,41 @@ func trials(list []trial, names, addrs []string, do perform, limit time.Duration
 			}
 		}
 		ended <- nil
+	}
+}
+
+// tryFault makes a trial and waits until the cluster is in sync.
+func tryFault(t trial, at site, begin time.Time, events chan<- event, quit <-chan struct{}, done chan<- error) {
+	first, last := stepsOf(t, at.Plan.Names)
+	for i, now := range []stage{{Wait: t.Quiet, Steps: first}, {Wait: t.Lasts, Steps: last}} {
+		select {
+		case <-time.After(now.Wait):
+		case <-quit:
+		}
+		results, err := make(chan event, len(now.Steps)), error(nil)
+		for _, s := range now.Steps {
+			go act(s, at.Do, begin, results)
+		}
+		e := event{Kind: t.Kind, Text: now.Steps[0].text(), Heal: i > 0, At: time.Since(begin)}
+		for range now.Steps {
+			if r := <-results; r.Err != "" {
+				err = fmt.Errorf("%w: %s: %s", errFault, r.Text, r.Err)
+			}
+		}
+		if e.Took = time.Since(begin) - e.At; t.Kind == trialAll {
+			e.Text = e.Kind + " " + now.Steps[0].Kind
+		}
+		if events <- e; err != nil {
+			done <- err
+			return
+		}
+	}
+	synced := make(chan error, 1)
+	go awaitSync(at.Plan.Addrs, at.Limit, synced)
+	select {
+	case err := <-synced:
+		done <- err
+	case <-quit: // the trials after it are not made
+		done <- nil
 	}
 }

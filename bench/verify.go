@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"slices"
 	"strings"
 	"time"
@@ -24,26 +23,33 @@ type VerifyCommand struct {
 }
 
 // Run prints the digests' sum; different replicas are wrong answers.
-func (c VerifyCommand) Run() error {
+func (c VerifyCommand) Run(e ending) error {
 	addrs := []string{}
 	for part := range strings.SplitSeq(c.Nodes, ",") {
 		_, addr, ok := strings.Cut(strings.TrimSpace(part), "=")
-		if _, _, err := net.SplitHostPort(addr); !ok || err != nil {
+		if err := checkAddress("--nodes", addr); !ok || err != nil {
 			return fmt.Errorf("%w: --nodes: expected name=host:port,…, found %q", errSettings, part)
 		}
 		addrs = append(addrs, addr)
 	}
-	out := make(chan digests, 1)
+	if err := checkTime("--wait", c.Wait, 0, longestWait); err != nil {
+		return err
+	}
+	out, d := make(chan digests, 1), digests{}
 	go compareDigests(addrs, c.Wait, out)
-	d := <-out
+	select {
+	case d = <-out:
+	case <-e.Early:
+		return errInterrupted
+	}
 	if d.Err != nil {
 		return d.Err
 	}
-	fmt.Print(digestText(d))
+	_, err := fmt.Print(digestText(d))
 	if len(d.Unequal) > 0 {
 		return verdict{Code: exitWrong, Word: "the replicas differ"}
 	}
-	return nil
+	return err
 }
 
 // digests is what the comparison of all replicas has shown.

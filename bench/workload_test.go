@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -40,6 +41,13 @@ func TestUsersOfASeed(t *testing.T) {
 	if got := fmt.Sprint(makeUser(1, 0)); got != golden {
 		t.Errorf("user 0 of seed 1 is %s, was %s: data sets made before would not be found again", got, golden)
 	}
+}
+
+// fill creates users as bench fill does.
+func fill(target string, seed, first, users uint64, connections int) error {
+	way := newClient(target, connections, true, fillTimeout, time.Now())
+	defer way.Close()
+	return fillUsers(way, seed, first, users, connections)
 }
 
 // golden is user 0 of seed 1.

@@ -132,7 +132,7 @@ func judge(got reply, node string) (mishap, error) {
 // give hands a request to a link, or fails it at once. It never waits.
 func give(link *Link, m *wire.Message, replies chan reply, at try) {
 	select {
-	case link.In <- request{m, replies, at}:
+	case link.In <- request{message: m, reply: replies, try: at}:
 	default:
 		replies <- reply{err: fmt.Errorf("%w: %w: too many requests wait for %s", ErrLink, errNotSent, link.Name), try: at}
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"tandem/shard"
 )
 
@@ -17,13 +19,28 @@ type Config struct {
 	Nodes          string        `help:"All nodes in ring order, name=host:port, separated by commas; as the nodes have it." placeholder:"db-0=host:port,…"`
 	Cluster        string        `help:"Name of the cluster." default:"tandem"`
 	Shards         int           `help:"Number of shards, as the nodes have it." default:"24"`
+	Incarnation    string        `help:"The one cluster of that name to serve, as STATUS of its nodes names it; by default the one that most nodes belong to." placeholder:"UUID"`
 	Links          int           `help:"Connections to each node." default:"2"`
 	Deadline       time.Duration `help:"Within which every request is answered." default:"240ms"`
 	Try            time.Duration `help:"After which a try without an answer is repeated at the shard's other replica." default:"50ms"`
 	Silence        time.Duration `help:"After which a connection to a node that says nothing, though an answer is due, is closed and dialled again." default:"80ms"`
 	MaxConnections int           `name:"max-connections" help:"Connections of clients that are open at once; more wait to be accepted." default:"16384"`
+	Lists          int           `help:"Lists that are read from the nodes at once, and so the memory they take: up to 1,000 users each." default:"32"`
+	UnreadMB       int           `name:"unread-mb" help:"How much of lists is kept for clients that read them slowly, MiB; a quarter of it for lists of at most 256 KiB." default:"64"`
+	SlowKB         int           `name:"slow-kb" help:"A client that takes less of a list than so many KiB a second, after the first second, is cut off." default:"1024"`
 	Health         bool          `help:"Ask the gateway at --listen whether it serves, and exit with 0 or 1." env:"-"`
 }
+
+// The limits of settings.
+const (
+	maxLists    = 1 << 16
+	minUnreadMB = 24 // a page of the longest users is to fit what is for long lists
+	maxUnreadMB = 1 << 20
+	maxSlowKB   = 1 << 20
+)
+
+// longMost returns how many bytes of lists that are not small may wait for clients: three quarters of all.
+func longMost(c Config) int { return c.UnreadMB << 20 / 4 * 3 }
 
 // ErrConfig is the class of settings that cannot be.
 var ErrConfig = errors.New("bad settings")
@@ -50,6 +67,13 @@ func check(c Config) ([]Member, shard.Layout, error) {
 	}
 	if c.Links < 1 || c.Links > 64 || c.Deadline <= 0 || c.Try <= 0 || c.Silence <= 0 || c.MaxConnections < 1 {
 		return nil, layout, fmt.Errorf("%w: expected 1 to 64 --links, and --deadline, --try, --silence and --max-connections greater than 0", ErrConfig)
+	}
+	if _, err := uuid.Parse(c.Incarnation); err != nil && c.Incarnation != "" {
+		return nil, layout, fmt.Errorf("%w: --incarnation: expected a UUID, as STATUS of a node names it, found %q: %w", ErrConfig, c.Incarnation, err)
+	}
+	if c.Lists < 1 || c.Lists > maxLists || c.UnreadMB < minUnreadMB || c.UnreadMB > maxUnreadMB || c.SlowKB < 1 || c.SlowKB > maxSlowKB {
+		return nil, layout, fmt.Errorf("%w: expected --lists from 1 to %d, --unread-mb from %d to %d, --slow-kb from 1 to %d; found %d, %d, %d",
+			ErrConfig, maxLists, minUnreadMB, maxUnreadMB, maxSlowKB, c.Lists, c.UnreadMB, c.SlowKB)
 	}
 	return members, layout, nil
 }

@@ -16,12 +16,12 @@ type routed struct {
 	message *wire.Message
 }
 
-// askAll sends reads to their nodes at once and waits for all answers, no longer than within. failed is the node whose answer is
-// missing, with err; -1 if none is.
-func askAll(room *Room, frames []routed, within time.Duration) (answers []*wire.Message, failed int, err error) {
-	requests := make([]request, len(frames))
+// askAll sends reads to their nodes at once and waits for all answers, no longer than within when nothing comes, and no
+// longer than most in all. failed is the node whose answer is missing, with err; -1 if none is.
+func askAll(room *Room, frames []routed, within, most time.Duration) (answers []*wire.Message, failed int, err error) {
+	requests, heard := make([]request, len(frames)), make(chan struct{}, 1)
 	for i, f := range frames {
-		requests[i] = request{message: f.message, reply: make(chan reply, 1)}
+		requests[i] = request{message: f.message, reply: make(chan reply, 1), heard: heard}
 		links := room.Links[f.node]
 		select {
 		case links[len(links)-1].In <- requests[i]:
@@ -29,14 +29,22 @@ func askAll(room *Room, frames []routed, within time.Duration) (answers []*wire.
 			requests[i].reply <- reply{err: fmt.Errorf("%w: too many requests wait for %s", ErrLink, room.Members[f.node].Name)}
 		}
 	}
-	late := time.NewTimer(within)
-	defer late.Stop()
+	late, over := time.NewTimer(within), time.NewTimer(most)
+	defer func() { late.Stop(); over.Stop() }()
 	for i, f := range frames {
 		got := reply{}
-		select {
-		case got = <-requests[i].reply:
-		case <-late.C:
-			got.err = fmt.Errorf("%w: %s has not answered in time", ErrLink, room.Members[f.node].Name)
+		for open := true; open; {
+			open = false
+			select {
+			case got = <-requests[i].reply:
+			case <-heard: // a part of an answer
+				open = true
+				late.Reset(within)
+			case <-late.C:
+				got.err = fmt.Errorf("%w: %s has not answered in time", ErrLink, room.Members[f.node].Name)
+			case <-over.C:
+				got.err = fmt.Errorf("%w: %s has not answered in time", ErrLink, room.Members[f.node].Name)
+			}
 		}
 		if got.err == nil && got.message.Kind == wire.Error {
 			got.err = fmt.Errorf("%s: %s", room.Members[f.node].Name, got.message.Text)
@@ -118,7 +126,8 @@ func countAll(room *Room, gone absent, turn int, until int64) (census, error) {
 				frames = append(frames, routed{node, &wire.Message{Kind: wire.Count, Set: set}})
 			}
 		}
-		answers, failed, err := askAll(room, frames, roundTime(room.Config.Try, until-clock()))
+		left := until - clock()
+		answers, failed, err := askAll(room, frames, roundTime(room.Config.Try, left), time.Duration(left))
 		c := census{make([]uint64, room.Layout.Shards), cover, len(frames), 0}
 		if err == nil {
 			c, failed, err = tally(room, frames, answers, c)

@@ -3,7 +3,7 @@
 // # How a PUT travels
 //
 //  1. routes.go gives the call its request id and its handler.
-//  2. handlers.go reads the body, and only then does the deadline begin; user.go checks it against the schema, tag.go the If-Match header.
+//  2. handlers.go reads the body, and only then does the deadline begin; user.go checks it against the schema, condition.go reads the preconditions.
 //  3. shard.Place says which shard the user belongs to, the views who leads it.
 //  4. call.go sends the write to one of the leader's links and waits. After a broken connection, a try without an answer or a refusal that may
 //     pass, it sends the same request id again, until the deadline: at the replica that try.go says. An outcome of any of the tries
@@ -11,8 +11,19 @@
 //  5. link.go writes all requests that are waiting in one system call, and hands each answer to who waits for it.
 //  6. handlers.go makes the response of the outcome; problem.go writes it.
 //
-// A GET is the same without a body. A count asks a cover of the nodes (shard.Cover) for the counts of its shards; a list counts, cuts the page into
-// runs within shards (list.go) and reads them all at once from the same nodes. Only leaders and backups in sync are asked, as few as can be.
+// A GET is the same without a body. A count asks a cover of the nodes (shard.Cover) for the counts of its shards; a
+// list counts, cuts the page into runs within shards (list.go) and reads them all at once from the same nodes. Only
+// leaders and backups in sync are asked, as few as can be. What a node gives of a shard is of one moment, in one page
+// or several, with the number of the shard's users then, which takes the place of its count in the total.
+//
+// # Clients that read slowly
+//
+// At most --lists lists are read from the nodes at once. A list that is read needs room until its client has taken it
+// (unread.go): lists of at most 256 KiB have a quarter of --unread-mb, longer ones the rest, first come, first served;
+// who finds no room before the deadline gets 503 with Retry-After. A client that takes nothing for a second, or less
+// than --slow-kb KiB a second, is cut off, so that the room is there again soon. Other answers are small: the system
+// takes them at once. Requests are bounded by --max-connections, 16 KiB of headers and of body each, and 10 seconds to
+// arrive.
 //
 // # Views, and what becomes of a request when a node dies
 //
@@ -55,11 +66,14 @@
 //	user.go      JSON ↔ user, pure
 //	query.go     parameters, cursors and Link headers of a list, pure
 //	tag.go       entity tags, pure
+//	condition.go preconditions: those of writes go to the leader, those of reads are weighed here
 //	problem.go   responses and problems
+//	canned.go    what net/http answers by itself, said as a problem
 //	call.go      asking the leader of a shard, until the deadline
 //	try.go       which replica is asked next, and when, pure
 //	count.go     asking a cover of nodes
 //	list.go      pages
+//	unread.go    lists that wait for their clients to take them
 //	view.go      the views: what nodes tell, merged
 //	link.go      one connection's loop
 //	health.go    /healthz and the probe of containers

@@ -44,6 +44,7 @@ type fakeStore struct {
 	done     map[wire.RequestID]*wire.Message
 	last     uint64
 	pageMost int                   // records that fit a page
+	pause    time.Duration         // before each page of a list
 	order    map[int][]wire.Record // by shard, as far as it was asked for since the last change
 }
 
@@ -54,6 +55,7 @@ type fakeNode struct {
 	listener net.Listener
 	lock     sync.Mutex
 	hook     hook
+	is       [16]byte        // the incarnation of its cluster
 	deaf     bool            // as if it were cut off or paused: nothing that arrives has an effect
 	tells    []wire.View     // after each welcome; nothing if nil
 	seen     []*wire.Message // requests, in order of arrival
@@ -86,12 +88,12 @@ func newNervousRig(t testing.TB, deadline, try, silence time.Duration) *rig {
 	r := &rig{t: t, store: store}
 	members := []Member{}
 	for i := range layout.Nodes {
-		n := &fakeNode{name: "db-" + strconv.Itoa(i), store: store}
+		n := &fakeNode{name: "db-" + strconv.Itoa(i), store: store, is: [16]byte{1}}
 		n.listen(t, "127.0.0.1:0")
 		r.nodes = append(r.nodes, n)
 		members = append(members, Member{n.name, n.listener.Addr().String()})
 	}
-	config := Config{Listen: "test", Cluster: "tandem", Shards: layout.Shards, Links: 2, Deadline: deadline, Try: try, Silence: silence, MaxConnections: 100}
+	config := Config{Listen: "test", Cluster: "tandem", Shards: layout.Shards, Links: 2, Deadline: deadline, Try: try, Silence: silence, MaxConnections: 100, Lists: 32, UnreadMB: 64, SlowKB: 1024}
 	r.room = open(config, members, layout, slog.New(slog.DiscardHandler))
 	server := httptest.NewServer(routes(r.room))
 	r.url = server.URL
@@ -188,7 +190,7 @@ func (n *fakeNode) serve(conn net.Conn) {
 		}
 		what, reply := answer, (*wire.Message)(nil)
 		n.lock.Lock()
-		h, tells, deaf := n.hook, n.tells, n.deaf
+		h, tells, deaf, is := n.hook, n.tells, n.deaf, n.is
 		isRequest := m.Kind != wire.Hello && m.Kind != wire.Ping
 		if isRequest {
 			n.seen = append(n.seen, m)
@@ -208,9 +210,18 @@ func (n *fakeNode) serve(conn net.Conn) {
 		case answer:
 			reply = n.store.answer(n.name, m)
 		}
+		if m.Kind == wire.Hello {
+			reply.Greeting.Incarnation = is
+			if theirs := m.Greeting.Incarnation; theirs != is && theirs != [16]byte{} && is != [16]byte{} {
+				reply = &wire.Message{Kind: wire.Error, Code: wire.WrongIncarnation, Text: "another incarnation"}
+			}
+		}
 		reply.ID = m.ID
+		if m.Kind == wire.List && reply.Kind == wire.Page && !n.page(conn, reply) {
+			return
+		}
 		frames := wire.NewCodec().AppendFrame(nil, reply)
-		if m.Kind == wire.Hello && tells != nil {
+		if m.Kind == wire.Hello && reply.Kind == wire.Welcome && tells != nil {
 			frames = wire.NewCodec().AppendFrame(frames, &wire.Message{Kind: wire.Views, Views: tells})
 		}
 		if _, err = conn.Write(frames); err != nil {
@@ -223,6 +234,21 @@ func (n *fakeNode) serve(conn net.Conn) {
 func fakeGreeting(name string) wire.Greeting {
 	return wire.Greeting{Least: wire.Least, Most: wire.Most, Cluster: "tandem", Role: "node", Name: name, Incarnation: [16]byte{1}, Ring: shard.RingHash([]string{"db-0", "db-1", "db-2"}), Shards: 24,
 		Lease: 100e6, Grace: 120e6, Store: 1}
+}
+
+// page sends all pages of a list but the last, which it leaves in all.
+func (n *fakeNode) page(conn net.Conn, all *wire.Message) bool {
+	n.store.lock.Lock()
+	most, pause := n.store.pageMost, n.store.pause
+	n.store.lock.Unlock()
+	for time.Sleep(pause); len(all.Records) > most; time.Sleep(pause) {
+		part := *all
+		part.More, part.Records, all.Records = true, all.Records[:most], all.Records[most:]
+		if _, err := conn.Write(wire.NewCodec().AppendFrame(nil, &part)); err != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // answer is what a node says to a request.
@@ -283,19 +309,17 @@ func (s *fakeStore) refuse(name string, m *wire.Message) *wire.Message {
 
 func (s *fakeStore) write(m *wire.Message, current wire.Record, exists bool) *wire.Message {
 	refused := &wire.Message{Kind: wire.Outcome, Touched: 1, Record: wire.Record{ID: m.Record.ID}}
-	matches := len(m.Match) == 0 || slices.Contains(m.Match, wire.Place{Epoch: current.Epoch, LSN: current.LSN})
 	switch {
+	case m.Match.Kind != 0 && !named(m.Match, current), m.Unless.Kind != 0 && named(m.Unless, current):
+		refused.Result, refused.Record = wire.Mismatch, current
+		return refused
 	case m.Op == wire.Create && exists:
 		refused.Result, refused.Record = wire.Exists, current
 		return refused
 	case m.Op != wire.Create && !exists:
 		refused.Result = wire.Missing
 		return refused
-	case m.Op != wire.Create && !matches:
-		refused.Result, refused.Record = wire.Mismatch, current
-		return refused
 	}
-	s.last++
 	next := m.Record
 	if m.Op == wire.Update {
 		next = current
@@ -309,12 +333,22 @@ func (s *fakeStore) write(m *wire.Message, current wire.Record, exists bool) *wi
 			next.Group = m.Record.Group
 		}
 	}
+	if len(next.Name)+len(next.Email) > shard.MaxText {
+		refused.Result, refused.Record = wire.Oversized, current
+		return refused
+	}
+	s.last++
 	next.Epoch, next.LSN = 1, s.last
 	s.users[next.ID], s.order = next, nil
 	if m.Op == wire.Delete {
 		delete(s.users, next.ID)
 	}
 	return &wire.Message{Kind: wire.Outcome, Result: wire.Created + m.Op - wire.Create, Touched: 2, Record: next}
+}
+
+// named tells whether a user, none with an empty id, is among those that a precondition names.
+func named(c wire.Condition, current wire.Record) bool {
+	return current.ID != "" && (c.Kind == wire.AnyVersion || slices.Contains(c.Versions, wire.Place{Epoch: current.Epoch, LSN: current.LSN}))
 }
 
 // ordered returns the users of a shard in the global order.
@@ -345,14 +379,14 @@ func (s *fakeStore) page(m *wire.Message) *wire.Message {
 		return &wire.Message{Kind: wire.Error, Code: wire.BadRequest, Text: "expected a limit of 1 to 1000"}
 	}
 	all := s.ordered(int(m.Shard))
+	users := uint64(len(all))
 	start := int(m.Offset)
 	if len(m.After) > 0 {
 		start = 1 + slices.IndexFunc(all, func(u wire.Record) bool { return u.ID == string(m.After) })
 	}
 	all = all[min(start, len(all)):]
 	all = all[:min(int(m.Limit), len(all))]
-	cut := min(s.pageMost, len(all))
-	return &wire.Message{Kind: wire.Page, Shard: m.Shard, More: cut < len(all), Records: all[:cut]}
+	return &wire.Message{Kind: wire.Page, Shard: m.Shard, Users: users, Records: all}
 }
 
 // fill stores users u0 … without the gateway.

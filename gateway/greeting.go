@@ -7,7 +7,7 @@ import (
 
 // refusals are the misfits that the codes of error frames stand for.
 var refusals = map[wire.Code]shard.Misfit{wire.WrongVersion: shard.OtherVersion, wire.WrongCluster: shard.OtherCluster, wire.WrongIncarnation: shard.OtherIncarnation,
-	wire.WrongRing: shard.OtherRing, wire.WrongShards: shard.OtherShards, wire.WrongLease: shard.OtherLease, wire.WrongName: shard.OtherName}
+	wire.WrongRing: shard.OtherRing, wire.WrongShards: shard.OtherShards, wire.WrongLease: shard.OtherLease, wire.WrongName: shard.OtherName, wire.WrongStore: shard.OtherStore}
 
 // greeting is what this gateway says of itself, but for its cluster's incarnation, Ring and Build.
 func greeting(c Config, l shard.Layout, members []Member) shard.Greeting {

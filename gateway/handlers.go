@@ -7,8 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"net/url"
-	"slices"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -25,10 +24,11 @@ const (
 	countMethods = "GET, HEAD, OPTIONS"
 )
 
-// readBody returns the body of a JSON request, or the problem with it.
-func readBody(r *http.Request) ([]byte, *response) {
+// readBody returns the body of a JSON request, or the problem with it. Few large ones are read at once, and none is given more memory than has arrived.
+func readBody(room *Room, r *http.Request) ([]byte, *response) {
 	refused := func(status int, detail string) ([]byte, *response) {
 		a := problem(status, detail, nil)
+		a.hangUp = true
 		return nil, &a
 	}
 	kind := r.Header.Get("Content-Type")
@@ -43,14 +43,26 @@ func readBody(r *http.Request) ([]byte, *response) {
 	case encoding != "" && encoding != "identity":
 		return refused(http.StatusUnsupportedMediaType, fmt.Sprintf("expected no Content-Encoding, found %q", encoding))
 	case r.ContentLength > maxBody:
-		return refused(http.StatusRequestEntityTooLarge, fmt.Sprintf("expected at most %d bytes, found %d", maxBody, r.ContentLength))
+		return refused(http.StatusRequestEntityTooLarge, fmt.Sprintf("expected a body of at most %d bytes, found %d", maxBody, r.ContentLength))
 	}
-	body := bytes.NewBuffer(make([]byte, 0, max(r.ContentLength, 0)+bytes.MinRead))
-	if _, err = body.ReadFrom(io.LimitReader(r.Body, maxBody+1)); err != nil {
+	body := bytes.NewBuffer(make([]byte, 0, min(max(r.ContentLength, 0), smallBody)+bytes.MinRead))
+	_, err = body.ReadFrom(io.LimitReader(r.Body, smallBody+1))
+	if err == nil && body.Len() > smallBody {
+		select {
+		case room.Bodies <- struct{}{}:
+			_, err = body.ReadFrom(io.LimitReader(r.Body, maxBody-smallBody))
+			<-room.Bodies
+		default:
+			return refused(http.StatusServiceUnavailable, fmt.Sprintf("%d other bodies of more than %d bytes are being read", cap(room.Bodies), smallBody))
+		}
+	}
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return refused(http.StatusRequestTimeout, fmt.Sprintf("the request did not arrive whole in its time; %d bytes of its body came", body.Len()))
+	case err != nil:
 		return refused(http.StatusBadRequest, "the body could not be read: "+err.Error())
-	}
-	if body.Len() > maxBody {
-		return refused(http.StatusRequestEntityTooLarge, fmt.Sprintf("expected at most %d bytes", maxBody))
+	case body.Len() > maxBody:
+		return refused(http.StatusRequestEntityTooLarge, fmt.Sprintf("expected a body of at most %d bytes", maxBody))
 	}
 	return body.Bytes(), nil
 }
@@ -69,8 +81,8 @@ func refuseUser(method string, bad []FieldError, err error) *response {
 	return &a
 }
 
-// conclude makes the answer about the user with an id of what a leader said about a get or a write.
-func conclude(id string, m *wire.Message, sent bool, err error, success int) response {
+// conclude makes the answer about the user with an id of what a leader said about a get, or a write with preconditions.
+func conclude(id string, p preconditions, m *wire.Message, sent bool, err error, success int) response {
 	if err != nil {
 		status, detail := http.StatusInternalServerError, err.Error()
 		if errors.Is(err, ErrUnavailable) {
@@ -82,27 +94,42 @@ func conclude(id string, m *wire.Message, sent bool, err error, success int) res
 		return problem(status, detail, nil)
 	}
 	a := response{}
+	current := shard.Record{ID: m.Record.ID, Epoch: m.Record.Epoch, LSN: m.Record.LSN}
 	switch m.Result {
 	case wire.Missing:
 		a = problem(http.StatusNotFound, "no user has the id "+id, nil)
 	case wire.Exists:
 		a = problem(http.StatusConflict, "a user has the id "+id+" already", nil)
 	case wire.Mismatch:
-		a = problem(http.StatusPreconditionFailed, "the user has another version than If-Match names", nil)
-		a.etag = string(appendTag(nil, m.Record.Epoch, m.Record.LSN))
+		unmet := shard.Weigh(p.match, p.unless, current)
+		a = problem(http.StatusPreconditionFailed, unmetDetail(unmet, current), nil)
+		if current.ID != "" {
+			a.etag = string(appendTag(nil, current.Epoch, current.LSN))
+		}
+	case wire.Oversized:
+		a = problem(http.StatusUnprocessableEntity, "the user would be too large", []FieldError{{"name", tooLong}, {"email", tooLong}})
 	case wire.Deleted:
 		a.status = http.StatusNoContent
 	default:
 		m.Record.ID = id
 		a.status, a.body = success, append(appendUser(make([]byte, 0, 256), &m.Record), '\n')
-		a.etag = string(appendTag(make([]byte, 0, 48), m.Record.Epoch, m.Record.LSN))
+		a.version = shard.Position{Epoch: current.Epoch, LSN: current.LSN}
+		a.etag = string(appendTag(make([]byte, 0, 48), current.Epoch, current.LSN))
 	}
 	a.touched = int(m.Touched)
 	return a
 }
 
+// reference names a user relative to the URL of all users, which ends in a slash or does not (RFC 3986, section 4.2): so it holds behind any prefix.
+func reference(r *http.Request, id string) string {
+	if strings.HasSuffix(r.URL.Path, "/") {
+		return id
+	}
+	return "user/" + id
+}
+
 func createUser(room *Room, c *call) response {
-	body, refused := readBody(c.http)
+	body, refused := readBody(room, c.http)
 	if refused != nil {
 		return *refused
 	}
@@ -111,21 +138,26 @@ func createUser(room *Room, c *call) response {
 	if refused = refuseUser(c.http.Method, bad, err); refused != nil {
 		return *refused
 	}
+	p, refused := readConditions(c.http.Header, maxTags)
+	if refused != nil {
+		return *refused
+	}
 	if have&hasID == 0 {
 		user.ID = uuid.NewString()
 	}
 	s, _ := shard.Place(room.Layout, user.ID)
-	m := &wire.Message{Kind: wire.Write, Shard: uint64(s), Request: c.request, Op: wire.Create, Record: user}
+	m := &wire.Message{Kind: wire.Write, Shard: uint64(s), Request: c.request, Op: wire.Create, Record: user,
+		Match: wireCondition(p.match), Unless: wireCondition(p.unless)}
 	answer, sent, err := askLeader(room, m, until)
-	a := conclude(user.ID, answer, sent, err, http.StatusCreated)
+	a := conclude(user.ID, p, answer, sent, err, http.StatusCreated)
 	if a.status == http.StatusCreated {
-		a.location = "/api/user/" + user.ID
+		a.location = reference(c.http, user.ID)
 	}
 	return a
 }
 
 func updateUser(room *Room, c *call) response {
-	body, refused := readBody(c.http)
+	body, refused := readBody(room, c.http)
 	if refused != nil {
 		return *refused
 	}
@@ -134,69 +166,44 @@ func updateUser(room *Room, c *call) response {
 	if refused = refuseUser(c.http.Method, bad, err); refused != nil {
 		return *refused
 	}
-	match, refused := condition(c.http)
+	p, refused := readConditions(c.http.Header, maxTags)
 	if refused != nil {
 		return *refused
 	}
 	s, _ := shard.Place(room.Layout, user.ID)
-	m := &wire.Message{Kind: wire.Write, Shard: uint64(s), Request: c.request, Op: wire.Update, Fields: have &^ hasID, Record: user, Match: match}
+	m := &wire.Message{Kind: wire.Write, Shard: uint64(s), Request: c.request, Op: wire.Update, Fields: have &^ hasID, Record: user,
+		Match: wireCondition(p.match), Unless: wireCondition(p.unless)}
 	answer, sent, err := askLeader(room, m, until)
-	return conclude(user.ID, answer, sent, err, http.StatusOK)
+	a := conclude(user.ID, p, answer, sent, err, http.StatusOK)
+	if a.status == http.StatusOK {
+		a.about = reference(c.http, user.ID)
+	}
+	return a
 }
 
 func deleteUser(room *Room, c *call) response {
 	if err := shard.CheckID(c.id); err != nil {
 		return problem(http.StatusUnprocessableEntity, "no user can have this id", []FieldError{{"id", err.Error()}})
 	}
-	match, refused := condition(c.http)
+	p, refused := readConditions(c.http.Header, maxTags)
 	if refused != nil {
 		return *refused
 	}
 	s, _ := shard.Place(room.Layout, c.id)
-	m := &wire.Message{Kind: wire.Write, Shard: uint64(s), Request: c.request, Op: wire.Delete, Record: wire.Record{ID: c.id}, Match: match}
+	m := &wire.Message{Kind: wire.Write, Shard: uint64(s), Request: c.request, Op: wire.Delete, Record: wire.Record{ID: c.id},
+		Match: wireCondition(p.match), Unless: wireCondition(p.unless)}
 	answer, sent, err := askLeader(room, m, c.until)
-	return conclude(c.id, answer, sent, err, http.StatusNoContent)
-}
-
-// condition returns the versions that If-Match accepts, none for any. A user that must exist is asked for by every write but a create.
-func condition(r *http.Request) ([]wire.Place, *response) {
-	lines := r.Header["If-Match"]
-	if len(lines) == 0 {
-		return nil, nil
-	}
-	any, versions, err := parseTags(strings.Join(lines, ","), false)
-	if err != nil {
-		a := problem(http.StatusBadRequest, "If-Match: "+err.Error(), nil)
-		return nil, &a
-	}
-	if any {
-		return nil, nil
-	}
-	return versions, nil
+	return conclude(c.id, p, answer, sent, err, http.StatusNoContent)
 }
 
 func getUser(room *Room, c *call) response {
 	if err := shard.CheckID(c.id); err != nil {
 		return problem(http.StatusUnprocessableEntity, "no user can have this id", []FieldError{{"id", err.Error()}})
 	}
-	any, versions := false, []wire.Place(nil)
-	if lines := c.http.Header["If-None-Match"]; len(lines) > 0 {
-		var err error
-		if any, versions, err = parseTags(strings.Join(lines, ","), true); err != nil {
-			return problem(http.StatusBadRequest, "If-None-Match: "+err.Error(), nil)
-		}
-	}
 	s, _ := shard.Place(room.Layout, c.id)
 	m := &wire.Message{Kind: wire.Get, Shard: uint64(s), Record: wire.Record{ID: c.id}}
 	answer, sent, err := askLeader(room, m, c.until)
-	a := conclude(c.id, answer, sent, err, http.StatusOK)
-	if a.status != http.StatusOK {
-		return a
-	}
-	if any || slices.Contains(versions, wire.Place{Epoch: answer.Record.Epoch, LSN: answer.Record.LSN}) {
-		a.status, a.body = http.StatusNotModified, nil
-	}
-	return a
+	return conclude(c.id, preconditions{}, answer, sent, err, http.StatusOK)
 }
 
 // keepCount answers a DELETE of the count.
@@ -221,11 +228,7 @@ func countUsers(room *Room, c *call) response {
 // listUsers counts, plans the page, and reads it from the nodes that it counted on. A node that fails on the way is left out and all of
 // it is done again; a walk that found its shards emptied since the count goes on behind them.
 func listUsers(room *Room, c *call) response {
-	values, err := url.ParseQuery(c.http.URL.RawQuery)
-	if err != nil {
-		return problem(http.StatusBadRequest, "the query is malformed: "+err.Error(), nil)
-	}
-	q, bad := parseQuery(values)
+	q, bad := parseQuery(c.query)
 	if len(bad) > 0 {
 		return problem(http.StatusBadRequest, "parameters that are wrong", bad)
 	}
@@ -248,7 +251,7 @@ func listUsers(room *Room, c *call) response {
 			return unavailable(err)
 		}
 		frames, behind := planPage(room.Layout, q, first, census)
-		users, failed, err := readPage(room, frames, q.Limit, c.until)
+		users, total, failed, err := readPage(room, frames, census, q.Limit, c.until)
 		more := behind < room.Layout.Shards
 		switch {
 		case err != nil:
@@ -258,15 +261,24 @@ func listUsers(room *Room, c *call) response {
 			first = behind
 			continue
 		}
-		body, last := append(make([]byte, 0, 128*len(users)+2), '['), ""
+		size := 0
+		for i := range users {
+			size += len(users[i].ID) + len(users[i].Name) + len(users[i].Email) + 80
+		}
+		body, last := append(make([]byte, 0, size), '['), ""
 		for i := range users {
 			if i > 0 {
 				body = append(body, ',')
 			}
 			body, last = appendUser(body, &users[i]), users[i].ID
 		}
-		return response{status: http.StatusOK, body: append(body, "]\n"...), touched: census.touched,
-			total: strconv.FormatUint(census.total, 10), link: link(q, census.total, uint64(len(users)), last, more)}
+		body = append(body, "]\n"...)
+		unread, refused := takeUnread(room, len(body), c.until)
+		if refused != nil {
+			return *refused
+		}
+		return response{status: http.StatusOK, body: body, unread: unread, touched: census.touched,
+			total: strconv.FormatUint(total, 10), link: link(q, total, uint64(len(users)), last, more)}
 	}
 	return unavailable(fmt.Errorf("%w: %w", ErrUnavailable, reason))
 }

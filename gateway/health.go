@@ -3,21 +3,38 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"net"
+	"io"
 	"net/http"
-	"os"
 	"time"
+
+	"tandem/shard"
+	"tandem/wire/proc"
 )
 
 // nodeHealth is how one node looks from here.
 type nodeHealth struct {
-	Up     bool   `json:"up"`
-	Reason string `json:"reason,omitempty"`
+	Up      bool         `json:"up"`
+	Reason  string       `json:"reason,omitempty"`
+	Refused shard.Misfit `json:"refused,omitempty"` // in what the two sides do not fit, if that is the reason
+	Lacks   string       `json:"lacks,omitempty"`   // what the node says that it lacks to take its whole part
 }
 
-// health answers GET /healthz: 200 while the leader of every shard can be reached, as far as the views are known here.
-func health(room *Room, _ *call) response {
-	nodes, up := map[string]nodeHealth{}, make([]bool, len(room.Members))
+// readiness is what the health check answers.
+type readiness struct {
+	Ready      bool                  `json:"ready"`
+	Checks     []shard.Check         `json:"checks,omitempty"`
+	Nodes      map[string]nodeHealth `json:"nodes"`
+	Leaderless int                   `json:"shards_without_leader"`
+}
+
+// live answers GET /livez: the process runs.
+func live(_ *Room, _ *call) response {
+	return response{status: http.StatusOK, body: []byte("{\"live\":true}\n")}
+}
+
+// askLinks asks the connections to each node how they are: one that is up, else why none is.
+func askLinks(room *Room) []nodeHealth {
+	nodes := make([]nodeHealth, len(room.Members))
 	for i, links := range room.Links {
 		for _, link := range links {
 			reply := make(chan LinkState, 1)
@@ -27,43 +44,80 @@ func health(room *Room, _ *call) response {
 				state = <-reply
 			case <-time.After(room.Config.Try):
 			}
-			if !up[i] {
-				nodes[link.Name], up[i] = nodeHealth(state), state.Up
+			if !nodes[i].Up {
+				nodes[i] = nodeHealth(state)
 			}
 		}
 	}
-	leaderless, status := 0, http.StatusOK
-	for _, view := range viewsIn(room.Views).Views {
-		if !up[view.Leader] {
-			leaderless, status = leaderless+1, http.StatusServiceUnavailable
+	return nodes
+}
+
+// health answers GET /readyz and /healthz: 200 while the gateway takes its part: it knows its cluster, and the leader of every shard can be reached, as far as the
+// views are known here. With verbose each check is listed, else those that do not hold. A node that is refused, or that lacks something, is always named.
+func health(room *Room, c *call) response {
+	part, names := shard.GatewayPart{}, []string{}
+	r := readiness{Nodes: map[string]nodeHealth{}}
+	look := viewsIn(room.Views)
+	if look.Cluster == [16]byte{} {
+		part.Unknown = "no node has told yet of which cluster it is"
+		if look.Late && look.Said != "" {
+			part.Unknown = "it is not known which cluster to serve; the nodes name as theirs: " + look.Said
 		}
 	}
-	body, err := json.Marshal(map[string]any{"nodes": nodes, "shards_without_leader": leaderless})
+	for i, n := range askLinks(room) {
+		name := room.Members[i].Name
+		r.Nodes[name], names = n, append(names, name)
+		part.Up, part.Lacks, part.Refused = append(part.Up, n.Up), append(part.Lacks, n.Lacks), append(part.Refused, "")
+		if n.Refused != "" {
+			part.Refused[i] = n.Reason
+		}
+	}
+	r.Leaderless = shard.Leaderless(look.Views, part.Up)
+	checks := shard.GatewayChecks(part, names, r.Leaderless)
+	r.Ready = shard.Ready(checks)
+	for _, check := range checks {
+		if _, verbose := c.query["verbose"]; verbose || check.Reason != "" {
+			r.Checks = append(r.Checks, check)
+		}
+	}
+	status := http.StatusOK
+	if !r.Ready {
+		status = http.StatusServiceUnavailable
+	}
+	body, err := json.Marshal(r)
 	if err != nil {
 		return problem(http.StatusInternalServerError, err.Error(), nil)
 	}
 	return response{status: status, body: append(body, '\n')}
 }
 
-// probe asks the gateway at an address for its health and returns an exit code, 0 for well: the health check of containers.
-func probe(listen string) int {
-	host, port, err := net.SplitHostPort(listen)
+// askHealth asks the gateway that listens at an address for its health.
+func askHealth(listen string) (readiness, error) {
+	r := readiness{}
+	address, err := proc.Reach(listen)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "gateway:", err)
-		return 1
+		return r, err
 	}
-	if host == "" || net.ParseIP(host).IsUnspecified() { // it listens on all addresses, so on this one
-		host = "127.0.0.1"
-	}
-	client := http.Client{Timeout: 2 * time.Second}
-	answer, err := client.Get("http://" + net.JoinHostPort(host, port) + "/healthz")
+	client := http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}} // asked directly, whatever proxy is set
+	answer, err := client.Get("http://" + address + "/readyz")
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "gateway:", err)
-		return 1
+		return r, err
 	}
 	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		fmt.Fprintln(os.Stderr, "gateway: its health is", answer.Status)
+	err = json.NewDecoder(answer.Body).Decode(&r)
+	return r, err
+}
+
+// tellHealth writes what is not as it should be, and returns an exit code, 0 where the gateway takes its part: the health check of containers.
+func tellHealth(r readiness, err error, out io.Writer) int {
+	if err != nil {
+		fmt.Fprintln(out, "gateway: it cannot be asked:", err)
+		return 1
+	}
+	for _, c := range r.Checks {
+		fmt.Fprintf(out, "gateway: %s: %s\n", c.Name, c.Reason)
+	}
+	if !r.Ready {
 		return 1
 	}
 	return 0

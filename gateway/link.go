@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"tandem/shard"
 	"tandem/wire"
 )
@@ -21,6 +23,8 @@ const (
 	redialMost   = 50 * time.Millisecond
 	logEvery     = time.Second             // at most one line about a connection's trouble, and the life after which it counts as whole
 	goneAfter    = 1500 * time.Millisecond // without a connection, after which requests that can be served nowhere else are given up at once
+	refusedEvery = 10 * time.Second        // a refusal that lasts is said again so often
+	keepFor      = time.Second             // a connection that carries no request is kept for so long
 	writeTimeout = 80 * time.Millisecond
 	linkQueue    = 1024 // requests that wait to be written
 	linkPending  = 1000 // requests that wait for an answer; the node reads no more than 1,024
@@ -40,24 +44,37 @@ const (
 type session struct {
 	raw    net.Conn
 	in     *bufio.Reader
-	codec  wire.Codec   // of the version that was agreed on
-	misfit shard.Misfit // in what the greetings do not fit
-	offset int64        // at least so many ns is the node's clock ahead of ours
+	codec  wire.Codec // of the version that was agreed on
+	offset int64      // at least so many ns is the node's clock ahead of ours
+	lacks  string     // why the node takes no part, as it says; "" if it does
 	err    error
+
+	incarnation [16]byte     // of the node's cluster
+	views       chan outlook // the cell of the room
+	look        outlook      // the outlook for which barred was found; later ones are looked at when it changes
+	barred      error        // why no request may go out yet; nil if they may
 }
 
 // runLink keeps one connection to a node, and fails at once what is asked while there is none.
 func runLink(room *Room, node int, link *Link) {
-	member := room.Members[node]
+	member, began := room.Members[node], time.Now()
 	unreachable := func(err error) error {
 		return fmt.Errorf("%w: %w: %s (%s) cannot be reached: %w", ErrLink, errNotSent, member.Name, member.Address, err)
 	}
-	up := room.Metrics.LinksUp.WithLabelValues(member.Name)
-	pause, said, logged, reason, since := redialLeast, "", time.Time{}, unreachable(errors.New("it is being dialled")), time.Now()
+	up, misfits := room.Metrics.LinksUp.WithLabelValues(member.Name), room.Metrics.Refused.MustCurryWith(prometheus.Labels{"node": member.Name})
+	pause, said, logged, reason, since := redialLeast, "", time.Time{}, unreachable(errors.New("it is being dialled")), began
+	was, asks := refused{}, false // asks: whoever is refused for its cluster hears of the node's only if it does not say its own, which it does every other time
 	for {
-		dialled := make(chan session, 1)
-		go dial(room, node, dialled)
-		s := refuseUntil(link, reason, dialled, nil)
+		s := meet(room, node, link, reason, asks)
+		now := refused{}
+		errors.As(s.err, &now)
+		if now.in != was.in && was.in != "" {
+			misfits.WithLabelValues(string(was.in)).Dec()
+		}
+		if now.in != was.in && now.in != "" {
+			misfits.WithLabelValues(string(now.in)).Inc()
+		}
+		was, asks = now, now.in == shard.OtherIncarnation && !asks
 		if s.err == nil {
 			began, ended := time.Now(), make(chan error, 1)
 			up.Inc()
@@ -74,13 +91,50 @@ func runLink(room *Room, node int, link *Link) {
 		if time.Since(since) > goneAfter {
 			reason = fmt.Errorf("%w, %w", reason, errGone)
 		}
-		if text := causeOf(s.err); text != said && time.Since(logged) > logEvery {
+		again := now.in != "" && time.Since(logged) > refusedEvery
+		news := causeOf(s.err) != said && time.Since(logged) > logEvery && (s.barred == nil || time.Since(began) > chooseAfter)
+		if again || news {
 			room.Log.Warn("no connection to a node; dialling on", "peer", member.Name, "error", s.err)
-			said, logged = text, time.Now()
+			said, logged = causeOf(s.err), time.Now()
 		}
 		refuseUntil(link, reason, time.After(pause), link.Nudge)
 		pause = min(2*pause, redialMost)
 	}
+}
+
+// meet dials a node, tells the loop that chooses the cluster what it says of its own, and returns the connection once it may carry requests, or why it may
+// not. One to a node of which that is not known yet is kept for a while, for the node closes it when it knows.
+func meet(room *Room, node int, link *Link, reason error, asks bool) session {
+	dialled, taken, gone := make(chan session, 1), make(chan struct{}, 1), make(chan error, 1)
+	go dial(room, node, asks, dialled)
+	s := refuseUntil(link, reason, dialled, nil)
+	if s.err != nil {
+		return s
+	}
+	room.Said <- said{node, s.incarnation, taken}
+	refuseUntil(link, reason, taken, nil)
+	s.look = viewsIn(room.Views)
+	if s.barred = barred(s.look, s.incarnation); s.barred == nil {
+		return s
+	}
+	if s.look.Cluster == [16]byte{} || s.incarnation == [16]byte{} {
+		go readAway(s, gone)
+		reason = fmt.Errorf("%w: %w: %s: %w", ErrLink, errNotSent, link.Name, s.barred)
+		refuseUntil(link, reason, gone, link.Nudge)
+	}
+	s.raw.Close()
+	s.err = s.barred
+	return s
+}
+
+// readAway reads what comes by a connection that carries no requests, until it ends or has been kept long enough.
+func readAway(s session, gone chan<- error) {
+	_ = s.raw.SetReadDeadline(time.Now().Add(keepFor))
+	var err error
+	for scratch := []byte(nil); err == nil; {
+		scratch, err = wire.ReadFrame(s.in, scratch)
+	}
+	gone <- err
 }
 
 // causeOf returns what went wrong with a connection, without the addresses, which may be others at each dial.
@@ -99,7 +153,9 @@ func refuseUntil[T any](link *Link, reason error, over <-chan T, nudge <-chan st
 		case r := <-link.In:
 			r.reply <- reply{err: reason, try: r.try}
 		case ask := <-link.State:
-			ask <- LinkState{Reason: reason.Error()}
+			misfit := refused{}
+			errors.As(reason, &misfit)
+			ask <- LinkState{Reason: reason.Error(), Refused: misfit.in}
 		case what = <-over:
 			return what
 		case <-nudge:
@@ -109,7 +165,9 @@ func refuseUntil[T any](link *Link, reason error, over <-chan T, nudge <-chan st
 }
 
 // dial opens a connection, greets, and hands the outcome over.
-func dial(room *Room, node int, out chan<- session) {
+//
+// Of a gateway that asks for the node's cluster the greeting does not name the one that it serves, which a node of another one would refuse.
+func dial(room *Room, node int, asks bool, out chan<- session) {
 	names := room.Names[node]
 	address, err := names.Next(dialTimeout)
 	var raw net.Conn
@@ -123,6 +181,9 @@ func dial(room *Room, node int, out chan<- session) {
 	}
 	s := session{raw: raw, in: bufio.NewReaderSize(raw, 64<<10)}
 	codec, mine := wire.NewCodec(), room.Mine
+	if mine.Incarnation = viewsIn(room.Views).Cluster; asks {
+		mine.Incarnation = [16]byte{}
+	}
 	hello := &wire.Message{Kind: wire.Hello, ID: 1, Greeting: sayGreeting(mine)}
 	_ = raw.SetDeadline(time.Now().Add(dialTimeout))
 	_, s.err = raw.Write(codec.AppendFrame(nil, hello))
@@ -133,19 +194,16 @@ func dial(room *Room, node int, out chan<- session) {
 	if s.err == nil {
 		s.err = codec.Decode(m, body)
 	}
-	text := ""
 	switch {
 	case s.err != nil:
 	case m.Kind != wire.Welcome:
-		s.misfit, text = refusals[m.Code], "it refuses this gateway: "+m.Text
-		s.err = errors.New(text)
+		s.err = refused{refusals[m.Code], "it refuses this gateway: " + m.Text}
 	default:
-		s.misfit, text = shard.Fits(mine, hearGreeting(m.Greeting), room.Members[node].Name)
+		if misfit, text := shard.Fits(mine, hearGreeting(m.Greeting), room.Members[node].Name); misfit != "" {
+			s.err = refused{misfit, text}
+		}
 		s.codec, _ = codec.Agree(m.Greeting)
-		s.offset = m.Clock - clock()
-	}
-	if s.err == nil && s.misfit != "" {
-		s.err = errors.New(text)
+		s.offset, s.incarnation, s.views = m.Clock-clock(), m.Greeting.Incarnation, room.Views
 	}
 	names.Tell(address, s.err)
 	if s.err != nil {
@@ -176,17 +234,10 @@ func serveLink(link *Link, s session, ended chan<- error) {
 				err = errors.New("the connection broke")
 			}
 			quiet, asked = 0, 0
-			for _, m := range batch {
-				if m.Kind == wire.Pong {
-					s.offset = m.Clock
-				}
-				if r, waits := pending[m.ID]; waits {
-					delete(pending, m.ID)
-					r.reply <- reply{message: m, try: r.try}
-				}
-			}
+			s = giveAnswers(pending, batch, s)
 		case ask := <-link.State:
-			ask <- LinkState{Up: true}
+			ask <- LinkState{Up: true, Lacks: s.lacks}
+		case <-s.look.Changed: // looked at below
 		case <-link.Nudge: // the connection has to show that it works
 			if asked == 0 {
 				frames, pinged, asked = s.codec.AppendFrame(frames, &wire.Message{Kind: wire.Ping}), 0, 1
@@ -202,6 +253,9 @@ func serveLink(link *Link, s session, ended chan<- error) {
 				frames, pinged, asked = s.codec.AppendFrame(frames, &wire.Message{Kind: wire.Ping}), 0, 1
 			}
 		}
+		if s.look = lookAgain(s.views, s.look); err == nil && s.look.Cluster != s.incarnation { // what is about to be sent goes to no other cluster either
+			err = errors.New("another cluster is served now")
+		}
 		if len(frames) > 0 && err == nil {
 			_ = s.raw.SetWriteDeadline(time.Now().Add(writeTimeout))
 			_, err = s.raw.Write(frames)
@@ -212,6 +266,44 @@ func serveLink(link *Link, s session, ended chan<- error) {
 		r.reply <- reply{err: fmt.Errorf("%w: %s: %w", ErrLink, link.Name, err), try: r.try}
 	}
 	ended <- err
+}
+
+// giveAnswers gives answers to those who wait for them, and returns the session with what the newest pong says: how far the node's clock is ahead, and why
+// it takes no part.
+func giveAnswers(pending map[uint64]request, batch []*wire.Message, s session) session {
+	for _, m := range batch {
+		if m.Kind == wire.Pong {
+			s.offset, s.lacks = m.Clock, m.Text
+		}
+		r, waits := pending[m.ID]
+		if !waits {
+			continue
+		}
+		if m, whole := gather(&r, m); whole {
+			delete(pending, m.ID)
+			r.reply <- reply{message: m, try: r.try}
+			continue
+		}
+		pending[m.ID] = r
+		select {
+		case r.heard <- struct{}{}:
+		default:
+		}
+	}
+	return s
+}
+
+// gather returns the answer to a request once it is whole: the pages of a list, of which all but the last say that more
+// follow, become one. One that brings more than was asked for is whole at once, as it is, for whoever asked to refuse.
+func gather(r *request, m *wire.Message) (answer *wire.Message, whole bool) {
+	if m.Kind != wire.Page {
+		return m, true
+	}
+	if len(r.pages) > 0 {
+		m.Records = append(r.pages, m.Records...)
+	}
+	r.pages = m.Records
+	return m, !m.More || uint64(len(m.Records)) > r.message.Limit
 }
 
 // takeRequests appends the frames of first and of what else is waiting, and notes who waits for the answers. scratch is overwritten: the
@@ -261,7 +353,7 @@ func readLink(link *Link, s session, out chan<- []*wire.Message, quit <-chan str
 			}
 			if m.Kind == wire.Views {
 				select {
-				case link.Told <- told{link.Name, m.Views}:
+				case link.Told <- told{link.Name, s.incarnation, m.Views}:
 				case <-quit:
 					return
 				}

@@ -180,10 +180,13 @@ func loneRoom(address string, log slog.Handler) (*Room, *Link) {
 	mine.Ring = shard.RingHash(mine.Names)
 	names := proc.NewNames(address, proc.AskNameServer)
 	go proc.RunNames(names)
-	return &Room{Mine: mine, Names: []proc.Names{names},
+	room := &Room{Mine: mine, Names: []proc.Names{names},
 		Config: Config{Cluster: "tandem"}, Layout: shard.Layout{Nodes: 3, Shards: 24}, Members: []Member{{"db-0", address}},
-		Links:   [][]*Link{{link}},
-		Metrics: newMetrics(), Log: slog.New(log)}, link
+		Links: [][]*Link{{link}}, Views: make(chan outlook, 1), Said: make(chan said, 1), Told: make(chan told, 1),
+		Metrics: newMetrics(), Log: slog.New(log)}
+	room.Views <- outlook{Changed: make(chan struct{})}
+	go learnViews(room)
+	return room, link
 }
 
 // TestADialBlocksNoRequest: the node accepts and never welcomes; what is asked meanwhile is refused, and the state told.
@@ -226,7 +229,7 @@ func TestANodeThatFlapsLogsLittle(t *testing.T) {
 	}
 	defer listener.Close()
 	began, lines := time.Now(), lineCount{&atomic.Int64{}}
-	room, link := loneRoom(listener.Addr().String(), slog.NewTextHandler(lines, nil))
+	room, link := loneRoom(listener.Addr().String(), slog.NewTextHandler(lines, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	go runLink(room, 0, link)
 	for range 12 {
 		conn, err := listener.Accept()

@@ -27,12 +27,19 @@ const (
 	stopFor  = 5 * time.Second  // for requests under way when the gateway is stopped
 )
 
-// maxLists bounds the lists under way, and so the memory they take: up to 1,000 users each.
-const maxLists = 32
+// maxBodies bounds the large bodies that are read at once, and so the memory they take: up to 256 KiB each.
+const maxBodies = 128
+
+// maxHeaders bounds the header of a request in bytes; the library adds 4 KiB.
+const maxHeaders = 16 << 10
 
 // garbagePercent is how much garbage may gather, in percent of the live heap, which is small: collecting less often costs a few MiB. GOGC in the
 // environment overrides it.
 const garbagePercent = 400
+
+// heapMost is the heap in bytes, beside what --unread-mb allows, from which on garbage is collected as it comes.
+// GOMEMLIMIT in the environment overrides it.
+const heapMost = 192 << 20
 
 func main() {
 	config := Config{}
@@ -41,11 +48,15 @@ func main() {
 		kong.Exit(func(code int) { proc.Exit(output, code) }),
 		kong.Description("The gateway of a Tandem cluster: serves users over REST and keeps no data."))
 	if config.Health {
-		os.Exit(probe(config.Listen))
+		r, err := askHealth(config.Listen)
+		os.Exit(tellHealth(r, err, os.Stderr))
 	}
 	proc.CoarseTimers()
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbagePercent)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" { // with much that is unread the heap is not small any more, nor the garbage
+		debug.SetMemoryLimit(int64(config.UnreadMB)<<20 + heapMost)
 	}
 	uuid.EnableRandPool()
 	log := slog.Default()
@@ -61,7 +72,9 @@ func main() {
 	server := newServer(routes(room), log)
 	log.Info("serving REST", "listen", listener.Addr().String(), "nodes", config.Nodes)
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(netutil.LimitListener(listener, config.MaxConnections)) }()
+	go func() {
+		failed <- server.Serve(speakProblems(netutil.LimitListener(listener, config.MaxConnections), room.Metrics))
+	}()
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
 	select {
@@ -80,13 +93,19 @@ func main() {
 func open(config Config, members []Member, layout shard.Layout, log *slog.Logger) *Room {
 	mine := greeting(config, layout, members)
 	mine.Ring, mine.Build = shard.RingHash(mine.Names), proc.Build()
-	room := &Room{Config: config, Layout: layout, Members: members, Mine: mine, Views: make(chan outlook, 1), Told: make(chan told, len(members)),
-		Links: make([][]*Link, len(members)), Lists: make(chan struct{}, maxLists), Metrics: newMetrics(), Log: log}
+	room := &Room{Config: config, Layout: layout, Members: members, Mine: mine, Views: make(chan outlook, 1), Told: make(chan told, len(members)), Said: make(chan said, len(members)),
+		Links: make([][]*Link, len(members)), Lists: make(chan struct{}, config.Lists), Bodies: make(chan struct{}, maxBodies), Metrics: newMetrics(), Log: log}
+	notes, long, small := make(chan unreadNote, 64), longMost(config), config.UnreadMB<<20-longMost(config)
+	room.Unread = notes
+	room.Metrics.UnreadMost.WithLabelValues("small").Set(float64(small))
+	room.Metrics.UnreadMost.WithLabelValues("long").Set(float64(long))
+	go runUnread(notes, unreadPool{most: small, gauge: room.Metrics.Unread.WithLabelValues("small")},
+		unreadPool{most: long, gauge: room.Metrics.Unread.WithLabelValues("long")})
 	views := make([]shard.View, layout.Shards) // those that the cluster is born with, until a node tells others
 	for s := range views {
 		views[s] = shard.BirthView(layout, s)
 	}
-	room.Views <- outlook{views, make(chan struct{})}
+	room.Views <- outlook{Views: views, Changed: make(chan struct{})}
 	for node, member := range members {
 		names := proc.NewNames(member.Address, proc.AskNameServer)
 		room.Names = append(room.Names, names)
@@ -108,5 +127,5 @@ func open(config Config, members []Member, layout shard.Layout, log *slog.Logger
 // newServer makes the server, with a limit on everything that a client can make it wait for.
 func newServer(handler http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{Handler: handler, ReadHeaderTimeout: readFor, ReadTimeout: readFor, WriteTimeout: writeFor, IdleTimeout: idleFor,
-		MaxHeaderBytes: maxBody, DisableGeneralOptionsHandler: true, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+		MaxHeaderBytes: maxHeaders, DisableGeneralOptionsHandler: true, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 }

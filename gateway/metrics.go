@@ -1,8 +1,12 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"tandem/shard"
 
 	"tandem/wire/proc"
 )
@@ -16,9 +20,15 @@ type Metrics struct {
 	Tries     prometheus.Histogram     // of one get or write
 	Retries   *prometheus.CounterVec   // by reason
 
+	Unread      *prometheus.GaugeVec // bytes, by size of list
+	UnreadMost  *prometheus.GaugeVec // bytes, by size of list
+	Crowded     prometheus.Counter
+	SlowClients prometheus.Counter
 	ViewChanges prometheus.Counter
 	Panics      prometheus.Counter
 	LinksUp     *prometheus.GaugeVec // by node
+	Lacks       *prometheus.GaugeVec // by node and check: 1 where the node says that it does not hold
+	Refused     *prometheus.GaugeVec // connections, by node and reason
 }
 
 // newMetrics registers all metrics.
@@ -35,11 +45,20 @@ func newMetrics() Metrics {
 			Buckets: []float64{1, 2, 3, 5, 10, 20, 50}}),
 		Retries: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tandem_retries_total",
 			Help: "Tries beyond the first one, by what became of the one before."}, []string{"reason"}),
+		Unread: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "tandem_unread_bytes", Help: "Bytes of lists that clients have not taken yet, by size of list."}, []string{"size"}),
+		UnreadMost: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "tandem_unread_most_bytes",
+			Help: "How many bytes of lists may wait for clients, by size of list (--unread-mb)."}, []string{"size"}),
+		Crowded:     prometheus.NewCounter(prometheus.CounterOpts{Name: "tandem_lists_crowded_total", Help: "Lists refused because others wait for slow clients to read them."}),
+		SlowClients: prometheus.NewCounter(prometheus.CounterOpts{Name: "tandem_slow_clients_total", Help: "Lists that their client did not take, or not fast enough (--slow-kb)."}),
 		ViewChanges: prometheus.NewCounter(prometheus.CounterOpts{Name: "tandem_view_changes_total", Help: "Views of shards that were learnt from nodes."}),
-		LinksUp:     prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "tandem_links_up", Help: "Connections that are up, by node."}, []string{"node"}),
-		Panics:      prometheus.NewCounter(prometheus.CounterOpts{Name: "tandem_panics_total", Help: "Handlers that panicked: bugs of the gateway."}),
+		Lacks: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "tandem_node_lacks",
+			Help: "1 where a node lacks something to take its whole part, by node and check (/readyz?verbose has the reasons)."}, []string{"node", "check"}),
+		LinksUp: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "tandem_links_up", Help: "Connections that are up, by node."}, []string{"node"}),
+		Refused: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "tandem_links_refused",
+			Help: "Connections whose two sides do not fit, by node and by what does not."}, []string{"node", "reason"}),
+		Panics: prometheus.NewCounter(prometheus.CounterOpts{Name: "tandem_panics_total", Help: "Handlers that panicked: bugs of the gateway."}),
 	}
-	m.Registry.MustRegister(m.Requests, m.Durations, m.Touched, m.Tries, m.Retries, m.ViewChanges, m.Panics, m.LinksUp, collectors.NewGoCollector(),
+	m.Registry.MustRegister(m.Requests, m.Durations, m.Touched, m.Tries, m.Retries, m.ViewChanges, m.Panics, m.Unread, m.UnreadMost, m.Crowded, m.SlowClients, m.LinksUp, m.Lacks, m.Refused, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, reason := range [...]mishap{silence, unsent, broken, notLeader, notNow, overdue, busy, sickDisk, stuck, gone, notHere, unsure, outdated, uncovered} {
 		m.Retries.WithLabelValues(string(reason)) // shown as 0 until there is one
@@ -52,4 +71,15 @@ func countDropped(m Metrics, o proc.Output) {
 	dropped := prometheus.CounterOpts{Name: "tandem_log_lines_dropped_total",
 		Help: "Lines of the log that were dropped, since they could not be written."}
 	m.Registry.MustRegister(prometheus.NewCounterFunc(dropped, func() float64 { return float64(o.Dropped()) }))
+}
+
+// tellNode shows what a node says that it lacks to take its whole part.
+func (m Metrics) tellNode(name string, n nodeHealth) {
+	for _, check := range shard.NodeCheckNames {
+		value := 0.0
+		if strings.HasPrefix(n.Lacks, check+": ") || strings.Contains(n.Lacks, "; "+check+": ") {
+			value = 1
+		}
+		m.Lacks.WithLabelValues(name, check).Set(value)
+	}
 }

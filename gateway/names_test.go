@@ -45,7 +45,7 @@ func TestANodeIsFoundByItsName(t *testing.T) {
 			return nil, ctx.Err()
 		}
 	}
-	node := &fakeNode{name: "db-0", store: &fakeStore{layout: shard.Layout{Nodes: 3, Shards: 24}}}
+	node := &fakeNode{name: "db-0", is: [16]byte{1}, store: &fakeStore{layout: shard.Layout{Nodes: 3, Shards: 24}}}
 	node.listen(t, "127.0.0.1:0")
 	_, port, _ := net.SplitHostPort(node.listener.Addr().String())
 	room, link := loneRoom("db-0.test:"+port, slog.DiscardHandler)
@@ -78,7 +78,7 @@ func TestANodeIsFoundByItsName(t *testing.T) {
 
 	node.stop()
 	r.await(0, false)
-	moved := &fakeNode{name: "db-0", store: node.store}
+	moved := &fakeNode{name: "db-0", is: [16]byte{1}, store: node.store}
 	moved.listen(t, net.JoinHostPort("127.0.0.2", port))
 	defer moved.stop()
 	answers <- []netip.Addr{netip.MustParseAddr("127.0.0.2")}

@@ -1,12 +1,13 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
-	"net/url"
 	"slices"
 	"strings"
 	"testing"
 
+	"tandem/shard"
 	"tandem/wire"
 )
 
@@ -77,17 +78,21 @@ func TestTextSurvives(t *testing.T) {
 
 func TestParameters(t *testing.T) {
 	for text, want := range map[string]string{
-		"": "", "offset=0": "", "limit=1": "", "limit=1000": "", "after=": "", "after=" + cursor("13AE742"): "", "offset=9223372036854775807": "", "other=1": "",
+		"": "", "offset=0": "", "limit=1": "", "limit=1000": "", "after=": "", "after=" + cursor("13AE742"): "", "offset=9223372036854775807": "", "other=1": "other",
 		"offset=": "offset", "offset=-1": "offset", "offset=+1": "offset", "offset=x": "offset", "offset=1.5": "offset", "offset=18446744073709551616": "offset",
-		"limit=": "limit", "limit=0": "limit", "limit=1001": "limit", "limit=x": "limit", "limit=0&offset=x": "offset limit", "offset=1&offset=1": "offset", "limit=1&limit=2": "limit",
+		"limit=": "limit", "limit=0": "limit", "limit=1001": "limit", "limit=x": "limit", "limit=0&offset=x": "offset limit", "offset=1&offset=1": "offset", "limit=1&limit=2": "limit", "b=&a=1&limit=0": "a b",
 		"after=nonsense": "after", "after=%25": "after", "after=" + cursor("a/b"): "after", "after=" + cursor(""): "after", "after=" + cursor("count"): "after",
 		"after=" + cursor("a") + "=": "after", "offset=1&after=": "after", "after=&after=": "after",
 	} {
-		values, err := url.ParseQuery(text)
-		if err != nil {
-			t.Fatal(err)
-		}
+		values, refused := checkQuery(text, []string{"offset", "limit", "after"})
 		q, bad := parseQuery(values)
+		if refused != nil {
+			var p struct{ Errors []FieldError }
+			if err := json.Unmarshal(refused.body, &p); err != nil || refused.status != 400 {
+				t.Fatal(refused.status, err)
+			}
+			bad = p.Errors
+		}
 		got := []string{}
 		for _, f := range bad {
 			got = append(got, f.Field)
@@ -102,31 +107,30 @@ func TestTags(t *testing.T) {
 	if got := string(appendTag(nil, 1, 1<<63)); got != `"1-9223372036854775808"` {
 		t.Error(got)
 	}
-	one, none := wire.Place{Epoch: 1, LSN: 2}, wire.Place{}
-	for text, want := range map[string][]wire.Place{
-		`"1-2"`: {one}, ` "1-2" `: {one}, `"1-2","1-2"`: {one, one}, `, "1-2" ,,`: {one}, `W/"1-2"`: {none}, `"1-2-3"`: {none}, `"1"`: {none}, `""`: {none}, `"+1-2"`: {none}, `"01-2"`: {none},
-		`"a,b"`: {none}, `"a,b","1-2"`: {none, one}, `"-"`: {none}, `"18446744073709551616-1"`: {none},
+	one, other := shard.Position{Epoch: 1, LSN: 2}, shard.Position{Epoch: 3, LSN: 4}
+	for text, want := range map[string][]shard.Position{
+		`"1-2"`: {one}, ` "1-2" `: {one}, `"1-2","1-2"`: {one}, `, "1-2" ,,`: {one}, `W/"1-2"`: {}, `"1-2-3"`: {}, `"1"`: {}, `""`: {}, `"+1-2"`: {}, `"01-2"`: {}, `"1-2",W/"3-4"`: {one},
+		`"a,b"`: {}, `"a,b","1-2"`: {one}, `"3-4","1-2"`: {other, one}, `"-"`: {}, `"18446744073709551616-1"`: {}, `"0-0"`: {}, `"1-0"`: {}, `"*"`: {}, "\"\xff\"": {},
 	} {
-		any, versions, err := parseTags(text, false)
-		if err != nil || any || !slices.Equal(versions, want) {
-			t.Errorf("%s: %v %v %v, expected %v", text, any, versions, err, want)
+		if c, err := parseTags(text, false); err != nil || c.Kind != shard.OneOf || !slices.Equal(c.Versions, want) {
+			t.Errorf("%s: %v %v, expected %v", text, c, err, want)
 		}
 	}
-	if _, versions, err := parseTags(`W/"1-2"`, true); err != nil || versions[0] != one {
-		t.Errorf("weak: %v %v", versions, err)
+	if c, err := parseTags(`W/"1-2"`, true); err != nil || !slices.Equal(c.Versions, []shard.Position{one}) {
+		t.Errorf("weak: %v %v", c, err)
 	}
-	if any, _, err := parseTags(" * ", false); err != nil || !any {
-		t.Errorf("star: %v %v", any, err)
+	if c, err := parseTags(" * ", false); err != nil || c.Kind != shard.AnyVersion {
+		t.Errorf("star: %v %v", c, err)
 	}
-	for _, text := range []string{",", "1-2", `"1-2`, `1-2"`, `w/"1-2"`, `"1-2" "1-2"`, `*, "1-2"`, `"1-2", *`, `"a"b"`, "\"a\x01\"", strings.Repeat(`"1-2",`, 17)} {
-		if _, versions, err := parseTags(text, false); !errors.Is(err, ErrTag) {
-			t.Errorf("%s: %v %v, expected an error", text, versions, err)
+	for _, text := range []string{",", "1-2", `"1-2`, `1-2"`, `w/"1-2"`, `"1-2" "1-2"`, `*, "1-2"`, `"1-2", *`, `"a"b"`, "\"a\x01\"", "", `**`, `W/*`} {
+		if c, err := parseTags(text, false); !errors.Is(err, ErrTag) {
+			t.Errorf("%s: %v %v, expected an error", text, c, err)
 		}
 	}
 }
 
 func TestSettings(t *testing.T) {
-	good := Config{Nodes: "a=h:1,b=h:2,c=h:3", Shards: 24, Links: 2, Deadline: 1, Try: 1, Silence: 1, MaxConnections: 1}
+	good := Config{Nodes: "a=h:1,b=h:2,c=h:3", Shards: 24, Links: 2, Deadline: 1, Try: 1, Silence: 1, MaxConnections: 1, Lists: 1, UnreadMB: 24, SlowKB: 1}
 	if members, layout, err := check(good); err != nil || len(members) != 3 || layout.Nodes != 3 || members[2] != (Member{"c", "h:3"}) {
 		t.Errorf("%v %v %v", members, layout, err)
 	}

@@ -5,6 +5,8 @@ import (
 	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"tandem/shard"
 )
 
 // response is an answer before it is written. Fields that are empty make no header.
@@ -12,12 +14,16 @@ type response struct {
 	status   int
 	problem  bool // the body is application/problem+json
 	body     []byte
+	version  shard.Position // of the user, 0-0 for none; etag says it
 	etag     string
-	location string
+	location string // of what was created
+	about    string // the resource that the body shows, if it is not the one that was asked
 	link     string
 	total    string
 	allow    string
 	touched  int
+	unread   *unreadNote // of a list: gives its room back when it is written; nil for none
+	hangUp   bool        // the connection is closed after it: the request has not been read whole
 }
 
 // problem makes an answer of application/problem+json (RFC 9457) with every field that is wrong. Its type is the default, about:blank: the
@@ -49,13 +55,14 @@ var (
 	jsonType    = []string{"application/json"}
 	retryAfter  = []string{"1"}
 	noCache     = []string{"no-cache"}
+	closing     = []string{"close"}
 )
 
-// write sends an answer.
+// write sends an answer, but for a body for which room was taken: that one is left to writeBody.
 func write(w http.ResponseWriter, id string, a *response) {
 	h := w.Header()
-	names := [...]string{"X-Request-Id", "Tandem-Nodes-Touched", "Etag", "Location", "Link", "X-Total-Count", "Allow"}
-	values := &[...]string{id, strconv.Itoa(a.touched), a.etag, a.location, a.link, a.total, a.allow, ""}
+	names := [...]string{"X-Request-Id", "Tandem-Nodes-Touched", "Etag", "Location", "Content-Location", "Link", "X-Total-Count", "Allow"}
+	values := &[...]string{id, strconv.Itoa(a.touched), a.etag, a.location, a.about, a.link, a.total, a.allow, ""}
 	for i, name := range names {
 		if values[i] != "" {
 			h[name] = values[i : i+1 : i+1]
@@ -66,6 +73,9 @@ func write(w http.ResponseWriter, id string, a *response) {
 		h["Content-Type"] = problemType
 	case len(a.body) > 0:
 		h["Content-Type"] = jsonType
+	}
+	if a.hangUp {
+		h["Connection"] = closing
 	}
 	if a.status == http.StatusServiceUnavailable {
 		h["Retry-After"] = retryAfter
@@ -79,5 +89,7 @@ func write(w http.ResponseWriter, id string, a *response) {
 		h["Content-Length"] = values[i:]
 	}
 	w.WriteHeader(a.status)
-	_, _ = w.Write(a.body) // a client that has gone cannot be told
+	if a.unread == nil {
+		_, _ = w.Write(a.body) // a client that has gone cannot be told
+	}
 }

@@ -2,8 +2,11 @@ package main
 
 import (
 	"encoding/base64"
+	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 
 	"tandem/shard"
 )
@@ -21,14 +24,32 @@ const (
 	cursorMark   = 'c' // first byte of a cursor: the version of its format
 )
 
-// parseQuery reads the parameters of a list, and every one that is wrong. Others are passed over.
-func parseQuery(values url.Values) (Query, []FieldError) {
-	q, bad := Query{Limit: limitDefault}, []FieldError(nil)
-	for _, name := range [...]string{"offset", "limit", "after"} {
-		if len(values[name]) > 1 {
+// checkQuery reads a query of which these parameters are known, each at most once but for lists, name[], or says what is wrong with it.
+func checkQuery(raw string, known []string) (url.Values, *response) {
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		a := problem(http.StatusBadRequest, "the query is malformed: "+err.Error(), nil)
+		return nil, &a
+	}
+	bad := []FieldError{}
+	for name, given := range values {
+		if !slices.Contains(known, name) {
+			bad = append(bad, FieldError{name, "unknown parameter; expected one of [" + strings.Join(known, " ") + "]"})
+		} else if len(given) > 1 && !strings.HasSuffix(name, "[]") {
 			bad = append(bad, FieldError{name, "repeated parameter"})
 		}
 	}
+	if len(bad) == 0 {
+		return values, nil
+	}
+	slices.SortFunc(bad, func(a, b FieldError) int { return strings.Compare(a.Field, b.Field) })
+	a := problem(http.StatusBadRequest, "parameters that are wrong", bad)
+	return nil, &a
+}
+
+// parseQuery reads the parameters of a list, and every one that is wrong.
+func parseQuery(values url.Values) (Query, []FieldError) {
+	q, bad := Query{Limit: limitDefault}, []FieldError(nil)
 	if values.Has("offset") {
 		n, err := strconv.ParseUint(values.Get("offset"), 10, 63)
 		if err != nil {
@@ -70,16 +91,17 @@ func cursor(id string) string {
 }
 
 // link makes the value of the Link header (RFC 8288) of a page with its number of users, last being the id of its last one. more tells that
-// shards with users lie behind those that a walk has read, so that it goes on although the page is not full.
+// shards with users lie behind those that a walk has read, so that it goes on although the page is not full. A reference that is a query only keeps
+// the path that the client asked, whatever it was (RFC 3986, section 5.2.2).
 func link(q Query, total, users uint64, last string, more bool) string {
 	limit := strconv.FormatUint(q.Limit, 10)
 	at := func(offset uint64, rel string) string {
-		return "</api/user?offset=" + strconv.FormatUint(offset, 10) + "&limit=" + limit + `>; rel="` + rel + `"`
+		return "<?offset=" + strconv.FormatUint(offset, 10) + "&limit=" + limit + `>; rel="` + rel + `"`
 	}
 	if q.Walk {
-		walk := "</api/user?after=&limit=" + limit + `>; rel="first"`
+		walk := "<?after=&limit=" + limit + `>; rel="first"`
 		if users == q.Limit || users > 0 && more {
-			walk += ", </api/user?after=" + cursor(last) + "&limit=" + limit + `>; rel="next"`
+			walk += ", <?after=" + cursor(last) + "&limit=" + limit + `>; rel="next"`
 		}
 		return walk
 	}

@@ -17,8 +17,11 @@ type Room struct {
 	Mine    shard.Greeting // what this gateway says of itself, but for its cluster's incarnation
 	Views   chan outlook   // a cell with the views; see viewsIn
 	Told    chan told      // what nodes say the views are
+	Said    chan said      // and of which cluster they are
 	Links   [][]*Link      // by node: its connections
 	Lists   chan struct{}  // has an element for each list under way
+	Unread  chan<- unreadNote
+	Bodies  chan struct{} // has an element for each large body that is being read
 	Metrics Metrics
 	Names   []proc.Names // by node: where it is dialled
 	Log     *slog.Logger
@@ -36,8 +39,10 @@ type Link struct {
 
 // LinkState is what a connection's loop says about itself.
 type LinkState struct {
-	Up     bool
-	Reason string
+	Up      bool
+	Reason  string
+	Refused shard.Misfit // in what the two sides do not fit, if that is the reason
+	Lacks   string       // why the node takes no part, as it says itself; "" if it does
 }
 
 // request is a frame to send, and where its answer goes; reply has room for the one answer, so the loop never waits. Several tries
@@ -46,6 +51,8 @@ type request struct {
 	message *wire.Message
 	reply   chan reply
 	try     try
+	heard   chan<- struct{} // of a list, one place: told when a part of its answer has come
+	pages   []wire.Record   // that part
 }
 
 // try is when a try was made, and until when a node may still begin what it asks; both in ns on the boot-time clock.

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -19,6 +21,7 @@ import (
 // call is a request on its way through a handler.
 type call struct {
 	http    *http.Request
+	query   url.Values     // of parameters that the resource has, each once
 	id      string         // of the user, from the path
 	request wire.RequestID // of the write
 	until   int64          // the deadline of a call without a body, in ns on the boot-time clock
@@ -51,23 +54,34 @@ func routes(room *Room) http.Handler {
 		router.POST("/api/user"+slash, wrap(room, "create", createUser))
 		router.PUT("/api/user"+slash, wrap(room, "update", updateUser))
 		for _, method := range [...]string{http.MethodGet, http.MethodHead} {
-			router.Handle(method, "/api/user"+slash, wrap(room, "list", listUsers))
+			router.Handle(method, "/api/user"+slash, wrap(room, "list", listUsers, "offset", "limit", "after"))
 			router.Handle(method, "/api/user/:id"+slash, either(wrap(room, "count", countUsers), wrap(room, "get", getUser)))
 		}
 		router.DELETE("/api/user/:id"+slash, either(wrap(room, "count", keepCount), wrap(room, "delete", deleteUser)))
 	}
 	for _, method := range [...]string{http.MethodGet, http.MethodHead} {
-		router.Handle(method, "/healthz", wrap(room, "health", health))
+		router.Handle(method, "/livez", wrap(room, "live", live))
+		router.Handle(method, "/readyz", wrap(room, "health", health, "verbose"))
+		router.Handle(method, "/healthz", wrap(room, "health", health, "verbose"))
 		router.Handle(method, "/metrics", showMetrics(room))
 	}
-	return router
+	misspelt := unrouted("none", notFound)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(strings.ToLower(r.URL.RawPath), "%2f") { // data, and no delimiter (RFC 3986, section 2.2), but the router sees it decoded
+			misspelt.ServeHTTP(w, r)
+			return
+		}
+		router.ServeHTTP(w, r)
+	})
 }
 
 // statuses are those that handlers answer with; their counters are made once.
-var statuses = [...]int{200, 201, 204, 304, 400, 404, 405, 409, 412, 413, 415, 422, 500, 503}
+var statuses = [...]int{200, 201, 204, 304, 400, 404, 405, 408, 409, 412, 413, 415, 422, 500, 503}
 
-// wrap makes a route of a handler: it gives the call its deadline and its ids, writes the answer and counts it.
-func wrap(room *Room, operation string, h handler) httprouter.Handle {
+// wrap makes a route of a handler: it gives the call its deadline, its ids and its parameters, of which these are known, weighs the preconditions of
+// reads, writes the answer and counts it. Who handles no resource is not asked about parameters.
+func wrap(room *Room, operation string, h handler, parameters ...string) httprouter.Handle {
+	readsBody, anything := operation == "create" || operation == "update", operation == "none" || operation == "options"
 	durations := room.Metrics.Durations.WithLabelValues(operation)
 	touched := room.Metrics.Touched.WithLabelValues(operation)
 	counters := map[int]prometheus.Counter{}
@@ -77,21 +91,60 @@ func wrap(room *Room, operation string, h handler) httprouter.Handle {
 	return func(w http.ResponseWriter, r *http.Request, params httprouter.Params) {
 		began := clock()
 		request := uuid.New()
-		c := call{r, params.ByName("id"), request, began + int64(room.Config.Deadline)}
-		a := h(room, &c)
+		c := call{r, nil, params.ByName("id"), request, began + int64(room.Config.Deadline)}
+		p, refused := preconditions{}, (*response)(nil)
+		reads := (r.Method == http.MethodGet || r.Method == http.MethodHead) && !anything
+		if r.URL.RawQuery != "" && !anything {
+			c.query, refused = checkQuery(r.URL.RawQuery, parameters)
+		}
+		if reads && refused == nil && len(r.Header["If-Match"])+len(r.Header["If-None-Match"]) > 0 {
+			p, refused = readConditions(r.Header, http.DefaultMaxHeaderBytes)
+		}
+		a := response{}
+		if refused != nil {
+			a = *refused
+		} else {
+			a = h(room, &c)
+		}
+		if reads {
+			a = conditional(p, a)
+		}
+		a.hangUp = a.hangUp || r.ContentLength != 0 && (!readsBody || refused != nil) // else the answer would wait for a body that nobody reads
 		write(w, requestID(r, request), &a)
+		if a.unread != nil {
+			defer func() { room.Unread <- *a.unread }()
+			if whole := writeBody(w, a.body, room.Config.SlowKB); !whole {
+				room.Metrics.SlowClients.Inc()
+			}
+		}
 		durations.Observe(time.Duration(clock() - began).Seconds())
 		touched.Observe(float64(a.touched))
 		counters[a.status].Inc()
 	}
 }
 
-// showMetrics makes the route of the metrics, which the library writes.
+// showMetrics makes the route of the metrics, which the library writes, but for what is refused.
 func showMetrics(room *Room) httprouter.Handle {
 	library := promhttp.HandlerFor(room.Metrics.Registry, promhttp.HandlerOpts{})
 	return func(w http.ResponseWriter, r *http.Request, _ httprouter.Params) {
-		w.Header().Set("X-Request-Id", requestID(r, uuid.New()))
+		for i, n := range askLinks(room) {
+			room.Metrics.tellNode(room.Members[i].Name, n)
+		}
+		_, refused := checkQuery(r.URL.RawQuery, []string{"name[]"})
+		p, malformed := readConditions(r.Header, http.DefaultMaxHeaderBytes)
+		a, id := conditional(p, response{status: http.StatusOK}), requestID(r, uuid.New())
+		if refused = cmp.Or(refused, malformed); refused != nil {
+			a = *refused
+		}
+		if a.hangUp = r.ContentLength != 0; a.status != http.StatusOK {
+			write(w, id, &a)
+			return
+		}
+		w.Header().Set("X-Request-Id", id)
 		w.Header().Set("Tandem-Nodes-Touched", "0")
+		if a.hangUp {
+			w.Header().Set("Connection", "close")
+		}
 		library.ServeHTTP(w, r)
 	}
 }

@@ -3,13 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
-	"tandem/wire"
+	"tandem/shard"
 )
 
-// maxTags is how many entity tags an If-Match may name: so many versions fit in a write.
+// maxTags is how many versions each precondition of a write may name: so many fit in its frame.
 const maxTags = 16
 
 // ErrTag is the class of a condition that is not a list of entity tags (RFC 9110, section 8.8.3).
@@ -22,12 +23,13 @@ func appendTag(b []byte, epoch, lsn uint64) []byte {
 	return append(b, '"')
 }
 
-// parseTags reads the value of If-Match, or of If-None-Match if weak is set: whether it is *, and the versions that it names. A tag that
-// no version has becomes the version 0-0, which no user has; so does a weak tag where it does not count. Error: ErrTag.
-func parseTags(text string, weak bool) (any bool, versions []wire.Place, err error) {
+// parseTags reads the value of If-Match, or of If-None-Match if weak is set: a user of any version for *, else of one of the versions that it names. A
+// tag that no version has names none, nor does a weak one where it does not count (RFC 9110, section 8.8.3.2). Error: ErrTag.
+func parseTags(text string, weak bool) (shard.Condition, error) {
 	if strings.Trim(text, " \t") == "*" {
-		return true, nil, nil
+		return shard.Condition{Kind: shard.AnyVersion}, nil
 	}
+	c, tags := shard.Condition{Kind: shard.OneOf}, 0
 	for rest := strings.TrimLeft(text, " \t,"); rest != ""; rest = strings.TrimLeft(rest, " \t,") {
 		bare, isWeak := strings.CutPrefix(rest, "W/")
 		end := 0
@@ -36,19 +38,21 @@ func parseTags(text string, weak bool) (any bool, versions []wire.Place, err err
 		}
 		after := strings.TrimLeft(bare[min(end+1, len(bare)):], " \t")
 		if end < 1 || strings.ContainsFunc(bare[:end], func(c rune) bool { return c <= ' ' || c == 0x7f }) || after != "" && after[0] != ',' {
-			return false, nil, fmt.Errorf(`%w: expected * or a list of tags like "1-42", found %q`, ErrTag, text)
+			return shard.Condition{}, fmt.Errorf(`%w: expected * or a list of tags like "1-42", found %q`, ErrTag, text)
 		}
 		tag := bare[1:end]
 		left, right, _ := strings.Cut(tag, "-")
 		epoch, _ := strconv.ParseUint(left, 10, 64)
 		lsn, _ := strconv.ParseUint(right, 10, 64)
-		if strconv.FormatUint(epoch, 10)+"-"+strconv.FormatUint(lsn, 10) != tag || isWeak && !weak { // a version has one spelling only
-			epoch, lsn = 0, 0
+		spelt := strconv.FormatUint(epoch, 10) + "-" + strconv.FormatUint(lsn, 10) // a version has one spelling only, and none is 0
+		at := shard.Position{Epoch: epoch, LSN: lsn}
+		if spelt == tag && lsn > 0 && (weak || !isWeak) && !slices.Contains(c.Versions, at) {
+			c.Versions = append(c.Versions, at)
 		}
-		versions, rest = append(versions, wire.Place{Epoch: epoch, LSN: lsn}), after
+		tags, rest = tags+1, after
 	}
-	if len(versions) == 0 || len(versions) > maxTags && !weak {
-		return false, nil, fmt.Errorf(`%w: expected * or 1 to %d tags like "1-42", found %d`, ErrTag, maxTags, len(versions))
+	if tags == 0 {
+		return shard.Condition{}, fmt.Errorf(`%w: expected * or a list of tags like "1-42", found none`, ErrTag)
 	}
-	return false, versions, nil
+	return c, nil
 }

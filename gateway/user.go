@@ -13,8 +13,12 @@ import (
 	"tandem/wire"
 )
 
-// maxBody is the greatest size of a request body in bytes.
-const maxBody = 16 << 10
+// maxBody is the greatest size of a request body in bytes. JSON can spell a byte of text with six (\u0000), and an id, too: so every user that can be
+// stored fits, however it is spelt, with a quarter left for names of fields, the group and white space.
+const maxBody = 128 << 10
+
+// smallBody is how much of a body is read without a place among the large ones.
+const smallBody = 16 << 10
 
 // ErrJSON is the class of a body that is not one JSON value.
 var ErrJSON = errors.New("malformed JSON")
@@ -90,14 +94,21 @@ func decodeUser(body []byte, required uint8) (wire.Record, uint8, []FieldError, 
 	if !object {
 		return user, 0, []FieldError{{"", "expected an object with id, name, email and group"}}, nil
 	}
-	return user, have, append(bad, missing(required&^have)...), nil
+	return user, have, append(bad, lacking(shard.CheckText(user.Name, user.Email), have, required)...), nil
 }
 
-// missing has an error for each of the fields with these bits.
-func missing(fields uint8) (bad []FieldError) {
+// tooLong says what is wrong with name and email when they are.
+var tooLong = fmt.Sprintf("expected at most %d bytes of UTF-8 in name and email together", shard.MaxText)
+
+// lacking has an error for each of the fields that are required and missing, and for those of name and email that are there and too long together.
+func lacking(unfit error, have, required uint8) (bad []FieldError) {
 	for _, name := range names {
-		if fields&bits[name] != 0 {
+		bit := bits[name]
+		switch {
+		case required&^have&bit != 0:
 			bad = append(bad, FieldError{name, "required"})
+		case unfit != nil && have&bit&(wire.HasName|wire.HasEmail) != 0:
+			bad = append(bad, FieldError{name, tooLong})
 		}
 	}
 	return bad
@@ -121,7 +132,7 @@ func setField(user wire.Record, bit uint8, value jsontext.Value) (wire.Record, s
 	if bit == wire.HasGroup {
 		group, err := strconv.ParseInt(string(value), 10, 64)
 		if kind != '0' || err != nil {
-			return user, "expected an integer from -9223372036854775808 to 9223372036854775807"
+			return user, "expected an integer from -9223372036854775808 to 9223372036854775807, without fraction and exponent"
 		}
 		user.Group = group
 		return user, ""

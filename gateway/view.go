@@ -15,13 +15,18 @@ var ErrViews = errors.New("impossible views")
 
 // told is what a node says the views are.
 type told struct {
-	by    string
-	views []wire.View
+	by          string
+	incarnation [16]byte // of its cluster
+	views       []wire.View
 }
 
-// outlook is the views by shard as they are known, and a channel that is closed as soon as there are others. The slice itself never changes.
+// outlook is the views by shard as they are known, of the cluster that is served, and a channel that is closed as soon as there is another outlook. The
+// slice itself never changes.
 type outlook struct {
 	Views   []shard.View
+	Cluster [16]byte // its incarnation; zero while none is chosen
+	Late    bool     // the nodes that can be reached have had the time to say of which they are
+	Said    string   // of which cluster each node says that it is, for people
 	Changed chan struct{}
 }
 
@@ -43,15 +48,37 @@ func lookAgain(cell chan outlook, look outlook) outlook {
 	return look
 }
 
-// learnViews takes in what the nodes say, changes the views in the cell, and nudges the connections to the nodes concerned (rule R19).
+// learnViews takes in what the nodes say, changes the cluster and the views in the cell, and nudges the connections to the nodes concerned (rule R19).
+// Views of any other cluster are left out.
 func learnViews(room *Room) {
-	logged := time.Time{}
-	for t := range room.Told {
+	logged, waited := time.Time{}, time.NewTimer(chooseAfter)
+	by, late := make([][16]byte, len(room.Members)), false
+	for {
+		var t told
+		select {
+		case t = <-room.Told:
+		case s := <-room.Said:
+			by[s.node] = s.incarnation
+			if elect(room, by, late) {
+				nudge(slices.Concat(room.Links...))
+			}
+			s.done <- struct{}{}
+			continue
+		case <-waited.C:
+			if late = true; elect(room, by, late) {
+				nudge(slices.Concat(room.Links...))
+			}
+			continue
+		}
 		old := <-room.Views
+		if t.incarnation != old.Cluster || t.incarnation == [16]byte{} {
+			room.Views <- old
+			continue
+		}
 		views, changed, err := mergeViews(room.Layout, old.Views, t.views)
 		look := old
 		if len(changed) > 0 {
-			look = outlook{views, make(chan struct{})}
+			look.Views, look.Changed = views, make(chan struct{})
 		}
 		room.Views <- look
 		if len(changed) > 0 {
@@ -67,15 +94,19 @@ func learnViews(room *Room) {
 			concerned[views[s].Leader], concerned[views[s].Backup] = true, true
 		}
 		for node, is := range concerned {
-			if !is {
-				continue
+			if is {
+				nudge(room.Links[node])
 			}
-			for _, link := range room.Links[node] {
-				select {
-				case link.Nudge <- struct{}{}:
-				default: // it has one to come
-				}
-			}
+		}
+	}
+}
+
+// nudge has connections look at once whether they work, or be dialled.
+func nudge(links []*Link) {
+	for _, link := range links {
+		select {
+		case link.Nudge <- struct{}{}:
+		default: // it has one to come
 		}
 	}
 }

@@ -214,10 +214,11 @@ func readShard(a accepting) accepting {
 	if a.kept = err == nil && json.Unmarshal(text, &a.left) == nil; a.kept {
 		return a
 	}
-	left := leftover{}
+	left, scan := leftover{}, openScan(a.store, a.shard)
+	defer func() { closeScan(scan) }()
 	for bucket := range 256 {
 		begin := []byte{shard.UserPrefix, byte(bucket)}
-		err := walk(a.store, a.shard, begin, 0, func(key, value []byte) bool {
+		err := walkScan(scan, begin, 0, func(key, value []byte) bool {
 			id, isUser := shard.KeyID(key)
 			if !isUser || key[1] != byte(bucket) {
 				return false
@@ -231,11 +232,13 @@ func readShard(a accepting) accepting {
 			}
 			return true
 		})
-		if err != nil {
+		if err != nil { // an iterator that has failed once says so for ever
 			left.Unread++
+			closeScan(scan)
+			scan = openScan(a.store, a.shard)
 		}
 	}
-	_ = walk(a.store, a.shard, []byte{metaPrefix}, 0, func(key, value []byte) bool { // what cannot be read of it the users tell
+	_ = walkScan(scan, []byte{metaPrefix}, 0, func(key, value []byte) bool { // what cannot be read of it the users tell
 		meta := noteMeta(snapshot{last: left.Last}, key, value)
 		left.Last = meta.last
 		for _, h := range meta.history {
@@ -258,9 +261,9 @@ func keepShard(a accepting) accepting {
 
 // renewShard makes an empty copy of the shard in place of the damaged one.
 func renewShard(a accepting) accepting {
-	old := a.store.families[a.shard]
-	if a.store, a.err = renewFamily(a.store, a.shard); a.err == nil {
-		old.Destroy()
+	renewed, err := renewFamily(a.store, a.shard)
+	if a.err = err; err == nil {
+		a.store = takeFamily(a.store, renewed, a.shard)
 	}
 	return a
 }

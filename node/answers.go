@@ -86,8 +86,17 @@ func lineStatus(room *Room, _ []string) any {
 	status := map[string]any{"refused": <-refused, "node": room.Config.Name, "cluster": room.Config.Cluster, "store": room.Facts.Store, "member": room.Member, "ready": room.Ready,
 		"nodes": room.Layout.Nodes, "shards": room.Layout.Shards, "leads": leads, "backs": len(held) - leads, "served": served, "trouble": trouble}
 	status["logDropped"] = room.Output.Dropped()
+	counted := make(chan census, 1)
+	room.Census <- counted
+	known := <-counted
+	status["connections"] = map[string]int{"open": len(known.open), "most": room.Config.MaxConnections, "closedUnread": known.deaf}
+	status["unread"] = map[string]int{
+		"bytes": len(room.Unread) * unreadUnit, "most": cap(room.Unread) * unreadUnit,
+		"pages": len(room.Pages), "pagesMost": cap(room.Pages)}
 	if room.Ready {
 		c := councilState(room)
+		checks := shard.NodeChecks(partOf(room, held, c))
+		status["takesPart"], status["checks"] = shard.Ready(checks), checks
 		status["raft"] = map[string]any{"leader": shard.NodeOf(c.Lead), "term": c.Term, "index": c.Book.Index, "silent": c.Sick}
 		status["repairs"] = len(repairs(room, held))
 	}
@@ -165,9 +174,10 @@ func lineGet(room *Room, args []string) any {
 		first, second := shard.Pair(room.Layout, s)
 		return fault{fmt.Sprintf("%s holds no replica of shard %d", room.Config.Name, s), fmt.Sprintf("ask %s or %s", room.Members[first].Name, room.Members[second].Name)}
 	}
-	held := holdings(room)
-	role := held[slices.IndexFunc(held, func(h Held) bool { return h.Shard == s })].Role
-	value, err := getUser(room.Store, s, shard.AppendKey(nil, bucket, id))
+	moment := momentOf(room, s)
+	defer closeScan(moment.Scan)
+	value, err := getOf(moment.Scan, shard.AppendKey(nil, bucket, id))
+	role := roles[moment.Leads]
 	if err != nil {
 		return fault{Error: err.Error()}
 	}
@@ -195,7 +205,7 @@ func lineList(room *Room, args []string) any {
 	if badOffset != nil || badLimit != nil || limit < 1 || limit > 1000 {
 		return fault{"bad offset or limit", "LIST offset limit, with a limit of 1 to 1000"}
 	}
-	counts := make([]uint64, room.Layout.Shards)
+	counts, size := make([]uint64, room.Layout.Shards), 0
 	for _, h := range holdings(room) {
 		if h.Role == "leader" {
 			counts[h.Shard] = h.Users
@@ -203,14 +213,22 @@ func lineList(room *Room, args []string) any {
 	}
 	users := []User{}
 	for _, part := range shard.PlanOffset(counts, offset, limit) {
-		reply := make(chan buckets, 1)
-		room.Desks[part.Shard].Counts <- countsAsk{part.Shard, reply}
-		page, err := readPage(room.Store, room.Layout, &wire.Message{Shard: uint64(part.Shard), Offset: part.Offset, Limit: part.Limit}, <-reply)
+		moment := momentOf(room, part.Shard)
+		_, at, err := startOf(room.Layout, moment, &wire.Message{Shard: uint64(part.Shard), Offset: part.Offset, Limit: limit - uint64(len(users))})
+		var records []wire.Record
+		if err == nil {
+			records, at, err = readRows(moment.Scan, at, wire.PageBytes)
+		}
+		closeScan(moment.Scan)
 		if err != nil {
 			return fault{Error: err.Error()}
 		}
-		for _, r := range page.Records {
+		for _, r := range records {
+			size += entrySize + len(r.ID) + len(r.Name) + len(r.Email)
 			users = append(users, User{r.ID, r.Name, r.Email, r.Group, part.Shard, "", r.Epoch, r.LSN})
+		}
+		if at.most > 0 || size > wire.MaxFrame {
+			return fault{fmt.Sprintf("more than %d bytes of users", wire.PageBytes), "a smaller limit"}
 		}
 	}
 	return users
@@ -249,11 +267,19 @@ func lineLog(room *Room, args []string) any {
 }
 
 func lineConns(room *Room, _ []string) any {
-	reply := make(chan []ConnInfo, 1)
+	reply := make(chan census, 1)
 	room.Census <- reply
-	list := <-reply
+	list := (<-reply).open
 	most := min(len(list), 1000)
 	return map[string]any{"open": len(list), "connections": list[:most]}
+}
+
+// momentOf has the loop of a shard's replica open a view of it, whether what it shows is committed or not. The view
+// must be closed.
+func momentOf(room *Room, s int) Moment {
+	opened := make(chan Moment, 1)
+	room.Desks[s].Opens <- scanAsk{shard: s, opened: opened}
+	return <-opened
 }
 
 // lineDigest hashes keys and values of all users of a shard in order. Both replicas store equal bytes at equal positions.
@@ -262,18 +288,28 @@ func lineDigest(room *Room, args []string) any {
 	if err != nil || s < 0 || s >= len(room.Desks) || room.Desks[s] == nil {
 		return fault{"bad shard", "DIGEST shard: a shard held here (SHARDS lists them)"}
 	}
-	hash, users, began := xxhash.New(), uint64(0), time.Now()
+	hash, users, meta, began := xxhash.New(), uint64(0), snapshot{}, time.Now()
+	moment := momentOf(room, s)
+	defer closeScan(moment.Scan)
+	note := func(key, value []byte) bool {
+		meta = noteMeta(meta, key, value)
+		return key[0] == metaPrefix
+	}
 	see := func(key, value []byte) bool {
 		_, _ = hash.Write(key) // a hash never fails
 		_, _ = hash.Write(value)
 		users++
 		return true
 	}
-	if err = walk(room.Store, s, []byte{shard.UserPrefix}, 0, see); err != nil {
+	if err = walkScan(moment.Scan, []byte{metaPrefix}, 0, note); err == nil {
+		err = walkScan(moment.Scan, []byte{shard.UserPrefix}, 0, see)
+	}
+	if err != nil {
+		tellUnread(room, s, err, isDamage(err))
 		return fault{Error: err.Error()}
 	}
 	held := holdings(room)
 	h := held[slices.IndexFunc(held, func(h Held) bool { return h.Shard == s })]
-	return map[string]any{"shard": s, "role": h.Role, "users": users, "epoch": h.Epoch, "lsn": h.LSN,
+	return map[string]any{"shard": s, "role": h.Role, "users": users, "epoch": h.Epoch, "lsn": meta.last,
 		"digest": strconv.FormatUint(hash.Sum64(), 16), "seconds": time.Since(began).Seconds()}
 }

@@ -46,7 +46,9 @@ func loadReplicas(room *Room, w written, out chan<- opened) {
 			}
 			return true
 		}
-		err := walk(st, s, []byte{0}, 0, see)
+		scan := openScan(st, s)
+		err := walkScan(scan, []byte{0}, 0, see)
+		closeScan(scan)
 		m, marked := room.Marks[s]
 		if marked && err == nil {
 			err = errors.New(m.Reason)
@@ -83,6 +85,10 @@ func loadWindows(all opened, now int64, out chan<- opened) {
 	defer close(quit)
 	go streamLog(all.room.Store, parts, quit)
 	for p := range parts {
+		if isTrouble(p.Err) { // it is all there: what was done before would be done once more without it
+			out <- opened{err: p.Err}
+			return
+		}
 		if p.Err != nil { // what is damaged is known, and repairs find another way
 			all.room.Log.Warn("the write log cannot be read whole", "error", p.Err)
 			continue

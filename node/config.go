@@ -30,8 +30,13 @@ type Config struct {
 	Pace           time.Duration `help:"Under load, the least time between two synced writes: more requests share each." default:"1ms"`
 	Loops          int           `help:"Loops that share this node's replicas; 0 is one for two processors." default:"0"`
 	MaxConnections int           `name:"max-connections" help:"Connections that are open at once; more wait to be accepted." default:"16384"`
+	UnreadMB       uint64        `name:"unread-mb" help:"How much of its answers a node keeps for clients that read slowly, MiB, of all connections together: half of it pages." default:"256"`
+	UnreadEachMB   uint64        `name:"unread-each-mb" help:"And how much for one connection, MiB; one that leaves more unread is closed." default:"8"`
 	Health         bool          `help:"Ask the node at --listen whether it serves, and exit with 0 or 1." env:"-"`
 }
+
+// maxUnreadMB is the greatest --unread-mb: 1 TiB.
+const maxUnreadMB = 1 << 20
 
 // ErrConfig is the class of settings that cannot be.
 var ErrConfig = errors.New("bad settings")
@@ -67,6 +72,13 @@ func check(c Config) ([]Member, int, error) {
 	if c.RepairMB < 1 || c.Lease < 10*time.Millisecond || c.Grace < c.Lease+c.Lease/10 || c.Silent < 20*time.Millisecond || c.SlowDisk < 10*time.Millisecond {
 		return nil, 0, fmt.Errorf("%w: expected --repair-mb from 1 on, --lease from 10ms on, --grace a tenth longer than --lease, --silent from 20ms and --slow-disk from 10ms on; found %d, %v, %v, %v, %v",
 			ErrConfig, c.RepairMB, c.Lease, c.Grace, c.Silent, c.SlowDisk)
+	}
+	if c.UnreadEachMB < 1 || c.UnreadMB < 2*c.UnreadEachMB || c.UnreadMB > maxUnreadMB {
+		return nil, 0, fmt.Errorf("%w: expected --unread-each-mb from 1 on and --unread-mb from twice that to %d; found %d and %d",
+			ErrConfig, maxUnreadMB, c.UnreadEachMB, c.UnreadMB)
+	}
+	if c.MaxConnections < 1 {
+		return nil, 0, fmt.Errorf("%w: expected --max-connections from 1 on, found %d", ErrConfig, c.MaxConnections)
 	}
 	self := slices.IndexFunc(members, func(m Member) bool { return m.Name == c.Name })
 	if self < 0 {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"runtime"
 	"slices"
 	"time"
 
@@ -18,8 +17,9 @@ import (
 
 const (
 	maxInFlight = 1024             // requests of a connection that wait for an answer
-	maxText     = 16 << 10         // bytes of a user's name and email
-	writeFor    = 5 * time.Second  // for a client that reads slowly
+	writeFor    = 5 * time.Second  // for a client that has sent all to read the rest of its answers
+	greetMost   = 4 << 10          // bytes of the first frame of a connection
+	askMost     = 64 << 10         // and of every other, but for those of nodes
 	rearm       = time.Second      // between two settings of the same deadline
 	quietFor    = 30 * time.Second // without a frame, after which a connection that has greeted is closed
 )
@@ -29,7 +29,7 @@ func serveFrames(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struc
 	defer close(closed)
 	_ = raw.SetReadDeadline(time.Now().Add(helloFor))
 	codec, m := wire.NewCodec(), &wire.Message{} // each frame takes the place of the one before
-	scratch, err := wire.ReadFrame(in, nil)
+	scratch, err := wire.ReadFrameUpTo(in, nil, greetMost)
 	if err == nil {
 		err = codec.Decode(m, scratch)
 	}
@@ -41,9 +41,9 @@ func serveFrames(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struc
 		return
 	}
 	codec, _ = codec.Agree(m.Greeting)
-	conn := &Conn{Raw: raw, Codec: codec, Out: make(chan answers, maxInFlight+maxInFlight/4), Slots: make(chan struct{}, maxInFlight), Gone: make(chan struct{})}
+	conn := newConn(room, raw, codec)
 	finished := make(chan struct{})
-	go writeConn(conn, finished)
+	go sendAnswers(room, conn, finished)
 	defer func() { close(finished); <-conn.Gone }()
 	peer, store := -1, m.Greeting.Store
 	if m.Greeting.Role == shard.RoleNode {
@@ -59,7 +59,7 @@ func serveFrames(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struc
 			armed = now
 			_ = raw.SetReadDeadline(now.Add(quietFor))
 		}
-		body, err := wire.ReadFrame(in, scratch)
+		body, err := wire.ReadFrameUpTo(in, scratch, frameMost(peer))
 		if err == nil {
 			scratch = body
 			err = codec.Decode(m, body)
@@ -84,6 +84,14 @@ func serveFrames(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struc
 			events = hand(room, events)
 		}
 	}
+}
+
+// frameMost returns how many bytes a frame from node peer, or with -1 from anybody else, may have. Only nodes have large ones to send.
+func frameMost(peer int) int {
+	if peer < 0 {
+		return askMost
+	}
+	return wire.MaxFrame
 }
 
 // awaitAnswers waits until every request of a client that has finished sending is answered: then all slots are free.
@@ -194,7 +202,7 @@ func dispatch(room *Room, conn *Conn, peer int, m, refusal *wire.Message) *shard
 	e := &shard.Event{Shard: int(m.Shard), Relayed: peer >= 0, Caller: conn, Epoch: m.Epoch, LSN: m.LSN}
 	switch m.Kind {
 	case wire.Ping:
-		deliver(conn, answers{Message: &wire.Message{Kind: wire.Pong, ID: m.ID, Clock: clock()}})
+		deliver(conn, answers{Message: &wire.Message{Kind: wire.Pong, ID: m.ID, Clock: clock(), Text: lacks(room)}})
 		return nil
 	case wire.LeasePing, wire.Raft: // were passed on
 		return nil
@@ -242,9 +250,9 @@ func refuse(room *Room, peer int, m *wire.Message) *wire.Message {
 		asked = one[:]
 	}
 	absent := slices.IndexFunc(asked, func(s uint64) bool { return s >= uint64(len(room.Desks)) || room.Desks[s] == nil })
-	var badID error
+	var badID, badText error
 	if m.Kind == wire.Get || m.Kind == wire.Write {
-		badID = shard.CheckID(m.Record.ID)
+		badID, badText = shard.CheckID(m.Record.ID), shard.CheckText(m.Record.Name, m.Record.Email)
 	}
 	switch {
 	case !room.Ready && m.Kind != wire.Ping:
@@ -263,8 +271,8 @@ func refuse(room *Room, peer int, m *wire.Message) *wire.Message {
 		text = "expected a history with the end of a snapshot that is not empty, and only there"
 	case m.Kind == wire.Write && (m.Op < wire.Create || m.Op > wire.Delete):
 		text = fmt.Sprintf("expected op 1 to 3, found %d", m.Op)
-	case m.Kind == wire.Write && len(m.Record.Name)+len(m.Record.Email) > maxText:
-		text = fmt.Sprintf("expected at most %d bytes of name and email, found %d", maxText, len(m.Record.Name)+len(m.Record.Email))
+	case badText != nil:
+		text = badText.Error()
 	case m.Kind == wire.List && (m.Limit < 1 || m.Limit > 1000):
 		text = fmt.Sprintf("expected a limit of 1 to 1000, found %d", m.Limit)
 	case m.Kind == wire.Count && len(m.Set) > room.Layout.Shards:
@@ -278,59 +286,12 @@ func refuse(room *Room, peer int, m *wire.Message) *wire.Message {
 // takeChange makes the core's change of a write frame.
 func takeChange(m *wire.Message) shard.Change {
 	c := shard.Change{Request: m.Request, Op: m.Op, Fields: m.Fields, ID: m.Record.ID, Name: m.Record.Name, Email: m.Record.Email, Group: m.Record.Group}
-	for _, p := range m.Match {
-		c.Match = append(c.Match, shard.Position(p))
+	c.Match.Kind, c.Unless.Kind = shard.ConditionKind(m.Match.Kind), shard.ConditionKind(m.Unless.Kind)
+	for _, p := range m.Match.Versions {
+		c.Match.Versions = append(c.Match.Versions, shard.Position(p))
+	}
+	for _, p := range m.Unless.Versions {
+		c.Unless.Versions = append(c.Unless.Versions, shard.Position(p))
 	}
 	return c
-}
-
-// writeConn sends a connection's frames, all that are waiting in one system call. After the reader has finished it sends what is
-// left and ends.
-func writeConn(conn *Conn, finished <-chan struct{}) {
-	defer close(conn.Gone)
-	var frames []byte
-	armed := time.Time{}
-	for last := false; !last; {
-		frames = frames[:0]
-		select {
-		case a := <-conn.Out:
-			runtime.Gosched() // what else is about to be answered shares the system call
-			frames = addAnswers(frames, conn, a)
-		case <-finished:
-			last = true
-		}
-		for more := true; more && len(frames) < wire.PageBytes; {
-			select {
-			case a := <-conn.Out:
-				frames = addAnswers(frames, conn, a)
-			default:
-				more = false
-			}
-		}
-		if now := time.Now(); now.Sub(armed) > rearm {
-			armed = now
-			_ = conn.Raw.SetWriteDeadline(now.Add(writeFor))
-		}
-		if _, err := conn.Raw.Write(frames); err != nil {
-			conn.Raw.Close() // which ends the reader too
-			last = true
-		}
-	}
-}
-
-// addAnswers appends frames, and frees the slots of the requests that they answer.
-func addAnswers(frames []byte, conn *Conn, a answers) []byte {
-	if m := a.Message; m != nil {
-		if m.Kind == wire.Outcome || m.Kind == wire.Counts || m.Kind == wire.Page || m.Kind == wire.Error {
-			a.Count++
-		}
-		frames = conn.Codec.AppendFrame(frames, m)
-	}
-	for range a.Count {
-		select {
-		case <-conn.Slots:
-		default:
-		}
-	}
-	return append(frames, a.Frames...)
 }

@@ -10,13 +10,14 @@ import (
 	"github.com/google/uuid"
 
 	"tandem/shard"
+	"tandem/wire/proc"
 )
 
 // councilRoom opens a store in dir with the loops that a council needs.
 func councilRoom(t *testing.T, dir string, l shard.Layout, self int) *Room {
 	t.Helper()
 	c := Config{Data: dir, Shards: l.Shards, CacheMB: 1, WalKeepMB: 64}
-	room := newRoom(c, l, make([]Member, l.Nodes), self, slog.New(slog.DiscardHandler))
+	room := newRoom(c, l, make([]Member, l.Nodes), self, proc.Output{}, slog.New(slog.DiscardHandler))
 	st, err := openForTest(c)
 	if err == nil {
 		st, err = addFamilies(st, nil)

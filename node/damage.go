@@ -20,7 +20,8 @@ import (
 const damageName = "damaged.json"
 
 // salvage lets a start that met damage begin anew, without merges and knowing of it. It is done if that is not what went wrong.
-func salvage(room *Room, cause error) {
+func salvage(room *Room, cause error, done chan<- struct{}) {
+	defer func() { done <- struct{}{} }()
 	found := suspects(room.Store, room.Member, cause)
 	marks, err := readMarks(room.Config.Data)
 	maps.Copy(marks, found)

@@ -17,7 +17,8 @@
 //	link (one a node)      keeps a connection to another node: appends, pings, Raft's messages
 //	feeds (one a node)     feeds the backups at another node from the write log, which a reader beside it reads once for all of them
 //	relay (one a node)     passes requests on to the leader that a peer is, and its answers back
-//	connection (one each)  a reader that hands requests to replicas, a writer that sends all waiting answers at once
+//	connection (one each)  a reader that hands requests to replicas, a sender that sends all waiting answers at once
+//	list (one each)        reads a list's pages from a view, each when the one before has left
 //	census                 knows the open connections
 //
 // Views travel one way: council → pacts → replicas. So a pact knows what it has promised when its replicas act on a view.
@@ -30,7 +31,32 @@
 // replicas; the disk and the council hand results over through channels of one place, the newest wins; what can be asked again (proposals, pings,
 // Raft's messages) is dropped when it does not fit; whoever answers a connection never waits for it: one whose
 // queue is full does not read and is closed. Back-pressure is at the edge: a connection with 1,024 requests under way is read no
-// further.
+// further; a request is under way until its answer has left.
+//
+// # Who reads
+//
+// Once the node has started, only the loop that owns a replica uses the column family of its shard: it looks users up
+// for gets and writes, and it opens a view (openScan, some microseconds) for whoever wants to read more: lists,
+// snapshots for a backup, and the lines GET, LIST and DIGEST. Who asked reads the view and closes it. So a view is of
+// one moment in the loop's own order of events, and a column family can be replaced by its loop alone. With a view the
+// loop hands over its counts of the buckets. Those run ahead of the view, as writes are counted when they are handed to
+// the disk; the buckets that have writes which the disk has not reported (shard.Doubtful) are therefore counted by the
+// view: a read of some microseconds each, where all 256 would take 1 to 3 ms, many times what 100 users take.
+//
+// # What clients can make a node hold
+//
+// All of it is bounded, by connection and in all:
+//
+//	requests under way     1,024 a connection; --max-connections
+//	frames coming in       4 KiB for the greeting, 64 KiB from gateways, 1 MiB from nodes; a read buffer of 32 KiB each
+//	answers                what the system does not take at once counts as unread: 64 KiB of each connection are free, beyond that up to
+//	                       --unread-each-mb of each and half of --unread-mb in all; who leaves more unread is closed, or takes nothing for 2 s
+//	pages of lists         made only when there is a place for one: --unread-each-mb of them a connection, the other half of --unread-mb in all;
+//	                       who waits for 200 ms is told that the node is busy
+//	lines of text          4 at a time whose answers may be long, until they are written; LIST at most 1 MiB of users
+//	requests passed on     512 to each peer
+//
+// STATUS shows how much of that is taken. Neither a loop of replicas nor a pact waits for any of it.
 //
 // # How a write travels
 //
@@ -50,7 +76,11 @@
 //	room.go      how the loops are wired: the channels
 //	boot.go      what a replica starts from: its meta and the request ids in the log
 //	facts.go     whose data folder this is
-//	damage.go    shards whose data fails its checksum: marked, dropped, filled again
+//	recover.go   opening a folder in the ways that shard.NextOpen names; setting a store aside
+//	walfiles.go  the files of the write-ahead log, judged before they are opened; the note how far it was synced
+//	walscan.go   RocksDB's log format, read without it
+//	damage.go    copies of shards that are damaged: marked, dropped in place
+//	accept.go    the command node accept-loss
 //	aside.go     a store that is an old copy of itself: marked, then set aside by the next start
 //	leave.go     handing leaderships over before a stop
 //	replica.go   the loop of some replicas
@@ -60,7 +90,7 @@
 //	council.go   the loop of the council
 //	views.go     the loop that tells gateways the views
 //	disk.go      the loop that owns all writes
-//	space.go     how much room the disk has
+//	space.go     how much room the disk has, and which errors are its troubles
 //	pulse.go     the loop that looks how long writes take
 //	index.go     the loop that knows where in the write log entries stand
 //	progress.go  the loop that says how repairs go on
@@ -68,7 +98,8 @@
 //	batch.go     entries ↔ bytes of a RocksDB batch
 //	fill.go      a snapshot → bytes of RocksDB batches
 //	value.go     a user ↔ bytes of a value
-//	rocks.go     the only file that knows grocksdb
+//	rocks.go     the database; with rockslog.go the only files that know grocksdb
+//	rockslog.go  its write-ahead log, read back
 //	link.go      the connection to another node
 //	relay.go     requests for shards that the peer leads, passed on to it
 //	append.go    entries ↔ append frames
@@ -77,17 +108,19 @@
 //	snapshot.go  a whole shard, for a backup whose lack the log no longer covers
 //	listen.go    accepting, and telling frames from text
 //	conn.go      a connection that speaks frames
-//	read.go      counts and pages
+//	send.go      what is sent by it, and what its client leaves unread
+//	read.go      counts
+//	list.go      pages
 //	lines.go     a connection that speaks lines of text
 //	answers.go   what each line answers
-//	probe.go     the health check
+//	health.go    whether the node takes its part: READY, and the health check
 //	clock.go     the boot-time clock
 //
 // # Keys
 //
 // In a shard's column family: 'u' + bucket + tag + id → epoch, LSN, name, email, group (msgpack array); "mc" + bucket → number of
 // users and LSN of the last write in it (varints; the highest of these LSNs is the shard's position), "mh" + epoch → LSN of its first write (big-endian), "mw" → the request ids that a snapshot brought.
-// Each batch carries, a shard, a LogData header with its version (3), shard, epoch, first LSN, stamp
+// Each batch begins with a head (walscan.go: start, number, and how many parts of each shard) and carries, a shard, a LogData header with its version (3), shard, epoch, first LSN, stamp
 // and the request id, outcome and wall time of each entry, then the puts and deletes, then the meta; users of a snapshot come without a header.
 // A header or a folder of another version is refused by name; nothing is converted when a folder is opened. In the column family raft: the council's log, hard state and snapshot. In the default
 // column family: "facts", "start" (number of the last start).

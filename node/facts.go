@@ -66,26 +66,34 @@ func keepFacts(st Store, facts Facts) error {
 	return errors.Join(err, putFact(st, factsKey, value))
 }
 
-// startKey is the key of the number of the last start, 8 bytes.
+// startKey is the key of the last starts: the number of the last one, and the nonces of it and of those before, the newest first, 8 bytes each.
 const startKey = "start"
 
-// countStart returns the number of this start of the store, one more than that of the last, stored before anything is said, with the process's own random number:
-// together they tell it from processes that ran, or run, on copies of the folder (rule R23).
-func countStart(st Store, nonce uint64) (shard.Start, error) {
+// countStart returns this start of the store, with a number one more than that of the last and the process's own nonce, and the nonces of those before that are
+// remembered, the newest first. It is stored before anything is said: so it tells the process from others that ran, or run, on copies of the folder (rule R23).
+func countStart(st Store, nonce uint64) (start shard.Start, former []uint64, err error) {
 	value, err := getFact(st, startKey)
 	if err != nil {
-		return shard.Start{}, err
+		return start, nil, err
 	}
-	start := shard.Start{Number: 1, Nonce: nonce}
-	switch len(value) {
-	case 0:
-	case 8:
-		start.Number += binary.BigEndian.Uint64(value)
-	default:
-		return start, fmt.Errorf("%w: the number of its last start has %d bytes, expected 8", ErrFolder, len(value))
+	numbers := []uint64{0}
+	if len(value) > 0 {
+		numbers = numbers[:0]
 	}
-	if err = putFact(st, startKey, binary.BigEndian.AppendUint64(nil, start.Number)); err == nil {
+	for rest := value; len(rest) >= 8; rest = rest[8:] {
+		numbers = append(numbers, binary.BigEndian.Uint64(rest))
+	}
+	if len(value)%8 != 0 {
+		return start, nil, fmt.Errorf("%w: what it says of its last starts has %d bytes, expected a multiple of 8", ErrFolder, len(value))
+	}
+	start, former = shard.Start{Number: numbers[0] + 1, Nonce: nonce}, numbers[1:]
+	former = former[:min(len(former), shard.FormerStarts)]
+	value = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, start.Number), nonce)
+	for _, before := range former {
+		value = binary.BigEndian.AppendUint64(value, before)
+	}
+	if err = putFact(st, startKey, value); err == nil {
 		err = settleFacts(st) // a log that is damaged must not make this store look like an old copy
 	}
-	return start, err
+	return start, former, err
 }

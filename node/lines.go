@@ -18,22 +18,24 @@ const maxLine = 1024
 type command struct {
 	usage, help string
 	args        int
+	long        bool // its answer may be long: few of these are made at a time, and kept until they are read
 	run         func(room *Room, args []string) any
 }
 
 // commands are all lines that a node answers; they only read. The table never changes.
 var commands = map[string]command{
-	"PING":   {"PING", "PONG once this node serves", 0, linePing},
-	"STATUS": {"STATUS", "this node: settings, replicas, what it has served", 0, lineStatus},
-	"VIEW":   {"VIEW", "leader and backup of every shard", 0, lineView},
-	"SHARDS": {"SHARDS", "the replicas held here: role, position, users", 0, lineShards},
-	"GET":    {"GET id", "a user as the replica held here has it", 1, lineGet},
-	"COUNT":  {"COUNT", "the users of the shards held here", 0, lineCount},
-	"LIST":   {"LIST offset limit", "users of the shards led here, in the global order", 2, lineList},
-	"REPAIR": {"REPAIR", "the backups that this node is repairing: writes to go, rate, time left", 0, lineRepair},
-	"WAL":    {"WAL shard lsn n", "n entries of a shard's write log from an LSN on", 3, lineLog},
-	"CONNS":  {"CONNS", "the open connections", 0, lineConns},
-	"DIGEST": {"DIGEST shard", "count, position and hash of all records of a shard", 1, lineDigest},
+	"PING":   {"PING", "PONG once this node serves", 0, false, linePing},
+	"READY":  {"READY", "whether this node takes its part, and what it lacks for it", 0, false, lineReady},
+	"STATUS": {"STATUS", "this node: settings, replicas, what it has served", 0, false, lineStatus},
+	"VIEW":   {"VIEW", "leader and backup of every shard", 0, true, lineView},
+	"SHARDS": {"SHARDS", "the replicas held here: role, position, users", 0, true, lineShards},
+	"GET":    {"GET id", "a user as the replica held here has it", 1, false, lineGet},
+	"COUNT":  {"COUNT", "the users of the shards held here", 0, false, lineCount},
+	"LIST":   {"LIST offset limit", "users of the shards led here, in the global order", 2, true, lineList},
+	"REPAIR": {"REPAIR", "the backups that this node is repairing: writes to go, rate, time left", 0, true, lineRepair},
+	"WAL":    {"WAL shard lsn n", "n entries of a shard's write log from an LSN on", 3, true, lineLog},
+	"CONNS":  {"CONNS", "the open connections", 0, true, lineConns},
+	"DIGEST": {"DIGEST shard", "count, position and hash of all records of a shard", 1, true, lineDigest},
 }
 
 // fault is the answer to a line that could not be answered.
@@ -51,6 +53,7 @@ func serveLines(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struct
 		line, err := in.ReadSlice('\n')
 		text := strings.TrimSpace(string(line))
 		var answer any
+		held := false // a place among those whose answers may be long
 		switch {
 		case err == bufio.ErrBufferFull || len(text) > maxLine:
 			answer = fault{fmt.Sprintf("a line of more than %d bytes", maxLine), "one command a line; HELP lists them"}
@@ -59,22 +62,25 @@ func serveLines(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struct
 			_, _ = io.WriteString(raw, httpAnswer(room.Config.Name))
 			return
 		case text != "":
-			answer = obey(room, text)
+			answer, held = obey(room, text)
 		}
-		_ = raw.SetWriteDeadline(time.Now().Add(writeFor))
+		var badWrite error
 		if answer != nil {
-			if badWrite := json.NewEncoder(raw).Encode(answer); badWrite != nil {
-				return
-			}
+			_ = raw.SetWriteDeadline(time.Now().Add(stallFor))
+			badWrite = json.NewEncoder(raw).Encode(answer)
 		}
-		if err != nil {
+		if held {
+			<-room.Texts
+		}
+		if err != nil || badWrite != nil {
 			return
 		}
 	}
 }
 
-// obey runs one line.
-func obey(room *Room, text string) any {
+// obey runs one line. held tells that its answer has one of the places for long ones, to be given back when it is
+// written.
+func obey(room *Room, text string) (answer any, held bool) {
 	words := strings.Fields(text)
 	name, args := strings.ToUpper(words[0]), words[1:]
 	if name == "HELP" {
@@ -82,16 +88,25 @@ func obey(room *Room, text string) any {
 		for _, c := range commands {
 			help[c.usage] = c.help
 		}
-		return help
+		return help, false
 	}
 	c, known := commands[name]
 	switch {
 	case !known:
-		return fault{fmt.Sprintf("unknown command %q", words[0]), "one of PING, STATUS, VIEW, SHARDS, GET, COUNT, LIST, WAL, REPAIR, CONNS, DIGEST, HELP"}
+		return fault{fmt.Sprintf("unknown command %q", words[0]), "one of PING, READY, STATUS, VIEW, SHARDS, GET, COUNT, LIST, WAL, REPAIR, CONNS, DIGEST, HELP"}, false
 	case len(args) != c.args:
-		return fault{fmt.Sprintf("%s takes %d arguments, found %d", name, c.args, len(args)), c.usage}
+		return fault{fmt.Sprintf("%s takes %d arguments, found %d", name, c.args, len(args)), c.usage}, false
+	case !c.long:
+		return c.run(room, args), false
 	}
-	return c.run(room, args)
+	late := time.NewTimer(stallFor)
+	defer late.Stop()
+	select {
+	case room.Texts <- struct{}{}:
+		return c.run(room, args), true
+	case <-late.C:
+		return fault{fmt.Sprintf("%d other answers are being made or wait to be read", cap(room.Texts)), "the same line again, later"}, false
+	}
 }
 
 // isHTTP tells a request line of HTTP, which has come to the wrong port.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"time"
 
@@ -64,22 +65,30 @@ func greet(room *Room, raw net.Conn, seats <-chan struct{}) {
 	<-seats
 }
 
-// runCensus is the loop that knows the open connections.
-func runCensus(doors <-chan door, asks <-chan chan<- []ConnInfo) {
-	open := map[net.Conn]ConnInfo{}
+// runCensus is the loop that knows the open connections. Of those that are closed because their answers are not read it
+// logs one a second at most.
+func runCensus(doors <-chan door, asks <-chan chan<- census, log *slog.Logger) {
+	open, deaf, said := map[net.Conn]ConnInfo{}, 0, time.Time{}
 	for {
 		select {
 		case d := <-doors:
-			open[d.Raw] = d.Info
-			if d.Shut {
+			switch info := open[d.Raw]; {
+			case d.Shut:
 				delete(open, d.Raw)
+			case d.Deaf == "":
+				open[d.Raw] = d.Info
+			default:
+				if deaf++; time.Since(said) > time.Second {
+					said = time.Now()
+					log.Warn("a connection is closed that does not read its answers", "remote", info.Remote, "caller", info.Caller, "reason", d.Deaf, "so far", deaf)
+				}
 			}
 		case ask := <-asks:
-			list := make([]ConnInfo, 0, len(open))
+			now := census{make([]ConnInfo, 0, len(open)), deaf}
 			for _, info := range open {
-				list = append(list, info)
+				now.open = append(now.open, info)
 			}
-			ask <- list
+			ask <- now
 		}
 	}
 }
@@ -96,6 +105,9 @@ func judge(room *Room, m *wire.Message, err error) *wire.Message {
 		return &wire.Message{Kind: wire.Error, ID: m.ID, Code: wire.BadRequest, Text: fmt.Sprintf("expected hello (kind %d) first, found kind %d", wire.Hello, m.Kind)}
 	}
 	mine, theirs := greeting(room), hearGreeting(m)
+	if room.Ready && theirs.Role == shard.RoleNode {
+		mine.Gone = councilState(room).Book.Gone
+	}
 	misfit, text := shard.Fits(mine, theirs, "")
 	noteRefusal(room, theirs.Role+" "+theirs.Name, misfit, text)
 	if misfit == "" {

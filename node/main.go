@@ -16,6 +16,11 @@ import (
 	"tandem/wire/proc"
 )
 
+// nodeHelp says what the program is.
+const nodeHelp = "A database node of a Tandem cluster: holds shards of users and speaks the wire protocol. " +
+	"With accept-loss as its first argument it is the command by which an operator accepts that what only this node had is damaged; " +
+	"node accept-loss --help explains it."
+
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == "accept-loss" {
 		runAccept(os.Args[2:])
@@ -24,35 +29,34 @@ func main() {
 	output := proc.Start("node")
 	config := settings(output, func(code int) { proc.Exit(output, code) })
 	if config.Health {
-		os.Exit(probe(config.Listen))
+		answer, err := askReady(config.Listen)
+		os.Exit(tellReady(answer, err, os.Stderr))
 	}
 	proc.CoarseTimers()
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(garbagePercent)
-	}
+	limitMemory(config)
 	log := slog.Default().With("node", config.Name)
 	members, self, err := check(config)
 	proc.StopIf(output, err)
 	listener, err := net.Listen("tcp", config.Listen)
 	proc.StopIf(output, wrap(err, "cannot listen on "+config.Listen+" (is another process there?)"))
 	steps := make(chan opened, 1)
-	begun := newRoom(config, shard.Layout{Nodes: len(members), Shards: config.Shards}, members, self, log)
-	begun.Output = output
-	go prepare(begun, steps)
+	go prepare(newRoom(config, shard.Layout{Nodes: len(members), Shards: config.Shards}, members, self, output, log), steps)
 	unready := <-steps
-	salvage(unready.room, unready.err)
-	proc.StopAs(output, unready.err, exitCode(unready.err))
-	stop := make(chan os.Signal, 1)
+	stop, waited := make(chan os.Signal, 1), make(chan error, 1)
+	go awaitDisk(unready.room, nil, unready.err, waited)
+	err = <-waited
+	proc.StopAs(output, err, exitCode(err))
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
 	go serve(unready, listener, steps)
 	select {
 	case why := <-stop: // nothing was promised yet
 		log.Info("stopping before the cluster was born", "signal", why.String())
 	case all := <-steps:
-		salvage(unready.room, all.err)
-		proc.StopAs(output, all.err, exitCode(all.err))
+		go awaitDisk(unready.room, stop, all.err, waited)
+		err = <-waited
+		proc.StopAs(output, err, exitCode(err))
 		room, again := all.room, ""
-		log.Info("serving", "listen", listener.Addr().String(), "data", config.Data, "store", room.Facts.Store, "member", room.Member)
+		log.Info("serving", "listen", listener.Addr(), "data", config.Data, "store", room.Facts.Store, "member", room.Member)
 		select {
 		case why := <-stop:
 			log.Info("stopping", "signal", why.String())
@@ -67,8 +71,7 @@ func main() {
 		go leave(room, left)
 		<-left
 		if again != "" {
-			listener.Close()
-			proc.StopIf(output, proc.StartAnew(output))
+			proc.StopIf(output, proc.StartAnew(output)) // which closes what was open
 		}
 	}
 	listener.Close()
@@ -77,9 +80,23 @@ func main() {
 	proc.Exit(output, 0)
 }
 
+// limitMemory sets when garbage is collected, unless the environment does.
+func limitMemory(config Config) {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbagePercent)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" { // with much that is unread the heap is not small any more, nor the garbage
+		debug.SetMemoryLimit(int64(config.UnreadMB)<<20 + heapMost)
+	}
+}
+
 // garbagePercent is how much garbage may gather, in percent of the live heap, which is small: collecting less often costs a few MiB. GOGC in the
 // environment overrides it.
 const garbagePercent = 400
+
+// heapMost is the heap in bytes, beside what --unread-mb allows, from which on garbage is collected as it comes.
+// GOMEMLIMIT in the environment overrides it.
+const heapMost = 256 << 20
 
 // exitVersion is the exit code of a node whose binary does not fit the cluster's version: to start it again is of no use before it is another binary.
 const exitVersion = 3
@@ -97,8 +114,7 @@ func settings(output proc.Output, exit func(code int)) Config {
 	config := Config{}
 	kong.Parse(&config, kong.Name("node"), kong.DefaultEnvars("TANDEM"), kong.Writers(os.Stdout, output),
 		kong.Exit(exit),
-		kong.Description("A database node of a Tandem cluster: holds shards of users and speaks the wire protocol. "+
-			"With accept-loss as its first argument it is the command by which an operator accepts that what only this node had is damaged; node accept-loss --help explains it."))
+		kong.Description(nodeHelp))
 	return config
 }
 

@@ -12,9 +12,9 @@ import (
 // refusals are the misfits that the codes of error frames stand for, misfits the codes by misfit.
 var (
 	refusals = map[wire.Code]shard.Misfit{wire.WrongVersion: shard.OtherVersion, wire.WrongCluster: shard.OtherCluster, wire.WrongIncarnation: shard.OtherIncarnation,
-		wire.WrongRing: shard.OtherRing, wire.WrongShards: shard.OtherShards, wire.WrongLease: shard.OtherLease, wire.WrongName: shard.OtherName}
+		wire.WrongRing: shard.OtherRing, wire.WrongShards: shard.OtherShards, wire.WrongLease: shard.OtherLease, wire.WrongName: shard.OtherName, wire.WrongStore: shard.OtherStore}
 	misfits = map[shard.Misfit]wire.Code{shard.OtherVersion: wire.WrongVersion, shard.OtherCluster: wire.WrongCluster, shard.OtherIncarnation: wire.WrongIncarnation,
-		shard.OtherRing: wire.WrongRing, shard.OtherShards: wire.WrongShards, shard.OtherLease: wire.WrongLease, shard.OtherName: wire.WrongName}
+		shard.OtherRing: wire.WrongRing, shard.OtherShards: wire.WrongShards, shard.OtherLease: wire.WrongLease, shard.OtherName: wire.WrongName, shard.OtherStore: wire.WrongStore}
 )
 
 const (

@@ -106,8 +106,12 @@ func relayed(e *shard.Event, id uint64, offset int64) *wire.Message {
 		c := &e.Change
 		m.Kind, m.Deadline, m.Request, m.Op, m.Fields = wire.Write, e.Deadline+offset, c.Request, c.Op, c.Fields
 		m.Record = wire.Record{ID: c.ID, Name: c.Name, Email: c.Email, Group: c.Group}
-		for _, p := range c.Match {
-			m.Match = append(m.Match, wire.Place(p))
+		m.Match.Kind, m.Unless.Kind = uint8(c.Match.Kind), uint8(c.Unless.Kind)
+		for _, p := range c.Match.Versions {
+			m.Match.Versions = append(m.Match.Versions, wire.Place(p))
+		}
+		for _, p := range c.Unless.Versions {
+			m.Unless.Versions = append(m.Unless.Versions, wire.Place(p))
 		}
 	}
 	return m

@@ -20,7 +20,8 @@ type owned struct {
 	state  shard.Replica
 	store  Store // with the column family that holds the shard now
 	counts buckets
-	users  uint64 // the sum of the counts
+	last   buckets // LSN of the last write in each bucket that was handed to the disk
+	users  uint64  // the sum of the counts
 	served Served
 	rings  bool       // an alarm is set
 	peer   int        // the node that holds the other replica
@@ -46,8 +47,10 @@ type pile struct {
 // eventsAtOnce is how many events a loop takes before it sends what they led to.
 const eventsAtOnce = 256
 
-// runReplicas is the loop of some replicas. It owns their states: it takes the events that wait, reads from RocksDB what each needs, asks the
-// core, and carries the effects out, one hand-over for all that goes to the same receiver.
+// runReplicas is the loop of some replicas. It owns their states: it takes the events that wait, reads from RocksDB
+// what each needs, asks the core, and carries the effects out, one hand-over for all that goes to the same receiver.
+// Nobody else reads by the column families of its shards: who wants to read more than a user is given a view that the
+// loop opens.
 func runReplicas(room *Room, desk *Desk, replicas []owned) {
 	at := make([]int, len(room.Desks)) // by shard, the replica's place
 	for i := range replicas {
@@ -70,9 +73,8 @@ func runReplicas(room *Room, desk *Desk, replicas []owned) {
 		case ask := <-desk.Inspect:
 			ask <- inspect(replicas)
 			continue
-		case ask := <-desk.Counts:
-			ask.reply <- replicas[at[ask.shard]].counts
-			continue
+		case ask := <-desk.Opens:
+			events = showMoment(&replicas[at[ask.shard]], ask, events[:0])
 		}
 		now, wall, err := clock(), time.Now().UnixMilli(), error(nil)
 		for _, event := range events {
@@ -229,6 +231,15 @@ func lookUp(room *Room, r *owned, e *shard.Event, before int64) (now int64, err 
 	e.Current, err = decodeValue(value)
 	e.Current.ID, e.Exists = id, err == nil
 	return now, err
+}
+
+// showMoment opens a view of a shard, and asks the core whether what it shows may be given out, if that is asked.
+func showMoment(r *owned, ask scanAsk, events []*shard.Event) []*shard.Event {
+	ask.opened <- Moment{openScan(r.store, ask.shard), r.counts, shard.Doubtful(&r.state, (*[256]uint64)(&r.last)), r.state.View.Leader == r.state.Self}
+	if ask.confirmed == nil {
+		return events
+	}
+	return append(events, &shard.Event{Kind: shard.ScanDone, Shard: ask.shard, Caller: ask.confirmed})
 }
 
 // deliver queues what goes out by a connection. One that does not read, so that its queue is full, is closed: nobody waits for it.

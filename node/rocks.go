@@ -227,8 +227,9 @@ func takeFamily(st, renewed Store, s int) Store {
 }
 
 // badFiles looks into each file of the shards, and returns by shard why one of its files cannot be read. Only the beginning of a file and its index are read.
-func badFiles(st Store) map[int]string {
-	bad := map[int]string{}
+// Error: of a disk that does not let it look.
+func badFiles(st Store) (map[int]string, error) {
+	bad, trouble := map[int]string{}, error(nil)
 	files := st.db.GetLiveFilesMetaData()
 	for s, family := range st.families {
 		if family == nil {
@@ -239,14 +240,16 @@ func badFiles(st Store) map[int]string {
 			if f.ColumnFamilyName == familyName(s) {
 				it.Seek(f.SmallestKey) // opens this file, whatever newer ones hold of the key
 			}
-			if err := it.Err(); err != nil {
+			if err := it.Err(); isTrouble(err) {
+				trouble = fmt.Errorf("%w: looking into the files of a shard: %w", ErrStore, err)
+			} else if err != nil {
 				bad[s] = err.Error()
 				break
 			}
 		}
 		it.Close()
 	}
-	return bad
+	return bad, trouble
 }
 
 // suspects returns marks, by shard, of the copies whose files a failed write, merge or start names.
@@ -335,43 +338,27 @@ func getUser(st Store, s int, key []byte) ([]byte, error) {
 	return bytes.Clone(value.Data()), nil
 }
 
-// walk calls see with each key and value of shard s from start on but the first skip of them, both valid during the call only, until see returns
-// false.
-func walk(st Store, s int, start []byte, skip uint64, see func(key, value []byte) bool) error {
-	it := st.db.NewIteratorCF(st.scan, st.families[s])
-	defer it.Close()
-	for it.Seek(start); skip > 0 && it.Valid(); skip-- {
-		it.Next()
-	}
-	for ; it.Valid(); it.Next() {
-		key, value := it.Key(), it.Value()
-		more := see(key.Data(), value.Data())
-		if !more {
-			return nil
-		}
-	}
-	if err := it.Err(); err != nil {
-		return fmt.Errorf("%w: walking shard %d: %w", ErrStore, s, err)
-	}
-	return nil
-}
-
 // isDamage tells whether an error means that data on the disk fails its checksum, or that a file of it is missing.
 func isDamage(err error) bool {
 	return err != nil && (strings.Contains(err.Error(), "Corruption: ") || strings.Contains(err.Error(), "No such file or directory"))
 }
 
-// Scan is an open view of a shard as it was when it was opened. It must be closed.
+// Scan is an open view of a shard as it was when it was opened, whatever becomes of the shard since. It must be closed.
+// One goroutine reads it at a time.
 type Scan struct{ it *grocksdb.Iterator }
 
-// openScan opens a view of shard s.
+// openScan opens a view of shard s, which takes some microseconds.
 func openScan(st Store, s int) Scan { return Scan{st.db.NewIteratorCF(st.scan, st.families[s])} }
 
 func closeScan(scan Scan) { scan.it.Close() }
 
-// walkScan calls see with each key and value of a scan from start on, both valid during the call only, until see returns false.
-func walkScan(scan Scan, start []byte, see func(key, value []byte) bool) error {
-	for scan.it.Seek(start); scan.it.Valid(); scan.it.Next() {
+// walkScan calls see with each key and value of a scan from start on but the first skip of them, both valid during the
+// call only, until see returns false.
+func walkScan(scan Scan, start []byte, skip uint64, see func(key, value []byte) bool) error {
+	for scan.it.Seek(start); skip > 0 && scan.it.Valid(); skip-- {
+		scan.it.Next()
+	}
+	for ; scan.it.Valid(); scan.it.Next() {
 		key, value := scan.it.Key(), scan.it.Value()
 		more := see(key.Data(), value.Data())
 		if !more {
@@ -382,6 +369,18 @@ func walkScan(scan Scan, start []byte, see func(key, value []byte) bool) error {
 		return fmt.Errorf("%w: walking a shard: %w", ErrStore, err)
 	}
 	return nil
+}
+
+// getOf returns a copy of the value of a key that a view has; nil where there is none.
+func getOf(scan Scan, key []byte) ([]byte, error) {
+	scan.it.Seek(key)
+	if err := scan.it.Err(); err != nil {
+		return nil, fmt.Errorf("%w: reading a view: %w", ErrStore, err)
+	}
+	if !scan.it.Valid() || !bytes.Equal(scan.it.Key().Data(), key) {
+		return nil, nil
+	}
+	return bytes.Clone(scan.it.Value().Data()), nil
 }
 
 // readFacts returns the council's saved state in the order of its keys; none if the node was never in a cluster.

@@ -18,6 +18,7 @@ type Room struct {
 	Facts    Facts
 	Member   uint64         // member id of this node's store
 	Start    shard.Start    // this process
+	Former   []uint64       // nonces of the starts before it that the store remembers, the newest first
 	Mine     shard.Greeting // what this node says of itself, but for what changes; see greeting
 	Origin   chan origin    // a cell with the cluster that this store belongs to; see originIn
 	Ready    bool           // the loops run; until then only greetings are answered
@@ -26,6 +27,7 @@ type Room struct {
 	Marks    map[int]shard.Mark // of damage, by shard, as they were at the start
 	Lenient  bool               // the store was opened past files that cannot be read, and is to be opened anew when these are gone
 	Damage   chan damageNote
+	Lacks    chan string          // a cell: what the node lacks to take its whole part; see lacks
 	Synced   chan shard.BatchHead // one place, the newest wins: the last batch that was synced
 	Disk     chan []Part
 	Pulse    chan beat
@@ -38,7 +40,10 @@ type Room struct {
 	Council  *CouncilDesk
 	Watch    chan watcher
 	Scans    chan struct{}
-	Census   chan chan<- []ConnInfo
+	Pages    chan struct{} // has an element for each list that has a place for a page
+	Unread   chan struct{} // has an element for each unreadUnit bytes of answers that wait for clients to read, beyond unreadOwn of each
+	Texts    chan struct{} // has an element for each line of text under way whose answer may be long
+	Census   chan chan<- census
 	Doors    chan door
 	Refused  chan refusal
 	Refusals chan chan<- map[string]string // asks who is refused, and why
@@ -51,18 +56,24 @@ type Room struct {
 
 const (
 	scansAtOnce = 8       // pages that are read from RocksDB at the same time
+	textsAtOnce = 4       // lines of text with long answers
 	deskQueue   = 1 << 10 // events that wait for a replica
 )
 
 // newRoom makes the channels; the loops are not running yet.
-func newRoom(c Config, l shard.Layout, members []Member, self int, log *slog.Logger) *Room {
+func newRoom(c Config, l shard.Layout, members []Member, self int, output proc.Output, log *slog.Logger) *Room {
 	cell := make(chan origin, 1)
 	cell <- origin{Known: make(chan struct{})}
+	lacking := make(chan string, 1)
+	lacking <- "data: it has not opened its data yet, or waits for the other nodes of a new cluster"
 	mine := firstGreeting(c, l, members)
 	mine.Ring, mine.Build = shard.RingHash(mine.Names), proc.Build()
-	return &Room{Mine: mine, Origin: cell, Refused: make(chan refusal, 64), Refusals: make(chan chan<- map[string]string), Config: c, Layout: l, Members: members, Self: self, Log: log, Desks: make([]*Desk, l.Shards), Links: make([]*Link, l.Nodes), Pacts: make([]*PactDesk, l.Nodes),
+	return &Room{Mine: mine, Origin: cell, Refused: make(chan refusal, 64), Refusals: make(chan chan<- map[string]string), Config: c, Layout: l, Members: members, Self: self, Output: output, Log: log,
+		Desks: make([]*Desk, l.Shards), Links: make([]*Link, l.Nodes), Pacts: make([]*PactDesk, l.Nodes),
 		Disk: make(chan []Part, 2*shard.MaxPending*l.Shards), Pulse: make(chan beat, 64), Index: make(chan indexNote, 1<<10), Lookups: make(chan indexAsk),
-		Watch: make(chan watcher, 64), Scans: make(chan struct{}, scansAtOnce), Census: make(chan chan<- []ConnInfo), Doors: make(chan door, 64), Again: make(chan string, 1), Ends: make(chan ending, 1), Synced: make(chan shard.BatchHead, 1), Damage: make(chan damageNote, 64), Opened: make(chan struct{})}
+		Watch: make(chan watcher, 64), Scans: make(chan struct{}, scansAtOnce),
+		Pages: make(chan struct{}, max(1, c.UnreadMB<<19/pageMost)), Unread: make(chan struct{}, max(1, c.UnreadMB<<19/unreadUnit)), Texts: make(chan struct{}, textsAtOnce), Census: make(chan chan<- census), Doors: make(chan door, 64), Again: make(chan string, 1), Synced: make(chan shard.BatchHead, 1),
+		Damage: make(chan damageNote, 64), Ends: make(chan ending, 1), Lacks: lacking, Opened: make(chan struct{})}
 }
 
 // ending is why this process may go on no more: its binary is of no use here (Halt: ErrVersion), or its store is an old copy (Old: ErrOldCopy), and another takes
@@ -77,13 +88,23 @@ type Desk struct {
 	Stored  chan []mark         // from the disk, one place: the newest stored LSN of each replica
 	Sick    chan string         // from the disk, one place: why it refuses writes
 	Inspect chan chan<- []Inspection
-	Counts  chan countsAsk
+	Opens   chan scanAsk
 }
 
-// countsAsk asks a loop for the number of users in each bucket of a shard.
-type countsAsk struct {
-	shard int
-	reply chan<- buckets
+// scanAsk asks a loop for a view of a shard. opened has one place, and who asks closes the view. confirmed has one
+// place for whether, and that, what the view shows may be given out; it is nil if that is not asked.
+type scanAsk struct {
+	shard     int
+	opened    chan<- Moment
+	confirmed chan shard.Reply
+}
+
+// Moment is a shard as it was when its view was opened.
+type Moment struct {
+	Scan     Scan
+	Counts   buckets // by bucket: the users, but for buckets in doubt
+	Doubtful []byte  // buckets of which the view itself must be asked
+	Leads    bool    // this node led the shard
 }
 
 // mark is how far a replica's log is stored, or that its data was dropped.
@@ -136,6 +157,7 @@ type Conn struct {
 	Codec wire.Codec // of the version that was agreed on
 	Out   chan answers
 	Slots chan struct{}
+	Pages chan struct{} // as that of the room, for this connection alone
 	Gone  chan struct{} // closed when nothing is written any more
 }
 
@@ -144,6 +166,7 @@ type answers struct {
 	Message *wire.Message
 	Frames  []byte
 	Count   int
+	Left    chan<- struct{} // of a page, for which there is a place: closed when it has left; nil for everything else
 }
 
 // caller is who waits for the answer to a get or a write.
@@ -164,4 +187,12 @@ type door struct {
 	Raw  net.Conn
 	Info ConnInfo
 	Shut bool
+	Deaf string // why it is closed whose answers are not read; "" if that is not so
+}
+
+// census is what is known of the connections: those that are open, and how many were closed because their answers were
+// not read.
+type census struct {
+	open []ConnInfo
+	deaf int
 }

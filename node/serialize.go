@@ -20,6 +20,8 @@ func storeEntries(room *Room, r *owned, fx *shard.Effect, now int64) (parts []Pa
 		}
 		part := buildPart(room.Layout, s, family, rest[:n], rest[0].Epoch != r.epoch, &r.counts, now)
 		for i := range rest[:n] {
+			_, bucket := shard.Place(room.Layout, rest[i].ID)
+			r.last[bucket] = rest[i].LSN
 			switch rest[i].Result {
 			case shard.Created:
 				r.users++
@@ -34,18 +36,19 @@ func storeEntries(room *Room, r *owned, fx *shard.Effect, now int64) (parts []Pa
 
 // storeNothing drops all that is stored of the shard.
 func storeNothing(_ *Room, r *owned, _ *shard.Effect, _ int64) []Part {
-	r.counts, r.users, r.epoch = buckets{}, 0, 0
+	r.counts, r.last, r.users, r.epoch = buckets{}, buckets{}, 0, 0 // until the disk reports it, every bucket is in doubt
 	return []Part{wipePart(r.state.Shard, r.store.ids[r.state.Shard])}
 }
 
 // dropCopy drops all that is stored of the shard, and its files.
 func dropCopy(_ *Room, r *owned, _ *shard.Effect, _ int64) []Part {
-	r.counts, r.users, r.epoch = buckets{}, 0, 0
+	r.counts, r.last, r.users, r.epoch = buckets{}, buckets{}, 0, 0 // until the disk reports it, every bucket is in doubt
 	return []Part{{Shard: r.state.Shard, Wiped: true, Renewed: true}}
 }
 
 // storeRecords makes a part of some users of a snapshot.
 func storeRecords(room *Room, r *owned, fx *shard.Effect, _ int64) []Part {
+	r.last = allOf(shard.Unsettled)
 	part := recordsPart(room.Layout, r.state.Shard, r.store.ids[r.state.Shard], fx.Records, &r.counts)
 	r.users += uint64(len(fx.Records))
 	return []Part{part}
@@ -53,6 +56,14 @@ func storeRecords(room *Room, r *owned, fx *shard.Effect, _ int64) []Part {
 
 // storeWhole makes the part that says that a snapshot is whole.
 func storeWhole(_ *Room, r *owned, fx *shard.Effect, _ int64) []Part {
-	r.epoch = fx.Ends
+	r.epoch, r.last = fx.Ends, allOf(fx.LSN)
 	return []Part{wholePart(r.state.Shard, r.store.ids[r.state.Shard], fx, r.counts)}
+}
+
+// allOf gives every bucket the same value.
+func allOf(value uint64) (all buckets) {
+	for i := range all {
+		all[i] = value
+	}
+	return all
 }

@@ -37,7 +37,7 @@ func feedSnapshot(room *Room, s int, fx shard.Effect, scan Scan, window []shard.
 		meta = noteMeta(meta, key, value)
 		return key[0] == metaPrefix
 	}
-	err := walkScan(scan, []byte{metaPrefix}, readMeta)
+	err := walkScan(scan, []byte{metaPrefix}, 0, readMeta)
 	begin := frame(wire.SnapBegin)
 	begin.LSN = meta.last
 	sendPaced(room, link, fx.Stream, []*wire.Message{begin})
@@ -58,7 +58,7 @@ func feedSnapshot(room *Room, s int, fx shard.Effect, scan Scan, window []shard.
 		return true
 	}
 	if err == nil {
-		err = walkScan(scan, []byte{shard.UserPrefix}, readUser)
+		err = walkScan(scan, []byte{shard.UserPrefix}, 0, readUser)
 	}
 	if err != nil || damage != nil {
 		room.Log.Error("the shard cannot be read for its backup", "shard", s, "error", err, "damage", damage)

@@ -5,12 +5,25 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
 // ErrFull is the class of a disk that has no room for another write.
 var ErrFull = errors.New("the disk refuses writes")
+
+// diskTroubles are what the system says of a disk that does not do what it is asked, which says nothing about the data: it may do it the next time. The
+// table never changes.
+var diskTroubles = [...]error{unix.EIO, unix.ENOSPC, unix.EDQUOT}
+
+// isTrouble tells whether an error is one of those. RocksDB hands on their texts only (strerror(3)), which begin with a capital letter.
+func isTrouble(err error) bool {
+	return err != nil && slices.ContainsFunc(diskTroubles[:], func(trouble error) bool {
+		return errors.Is(err, trouble) || strings.Contains(strings.ToLower(err.Error()), trouble.Error())
+	})
+}
 
 // reserveMost is how many bytes of the data folder's file system are kept free, but never more than an eighth of it: RocksDB must not meet a full
 // disk, because a write log that failed once may not be written again, and its files need room to be merged.

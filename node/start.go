@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"runtime"
 	"time"
 
@@ -45,7 +46,7 @@ func prepare(room *Room, out chan<- opened) {
 			break
 		}
 	}
-	if errors.Is(s.err, ErrUnreadable) {
+	if errors.Is(s.err, ErrUnreadable) && !isTrouble(s.err) {
 		aside, err := setAside(room.Config.Data, time.Now())
 		if err == nil {
 			room.Log.Error("the store cannot be used; it is set aside, and a new one begins", "reason", s.err, "aside", aside)
@@ -53,7 +54,7 @@ func prepare(room *Room, out chan<- opened) {
 		}
 		s.err = fmt.Errorf("%w; a new store cannot begin: %w", s.err, err)
 	}
-	go runCensus(room.Doors, room.Census)
+	go runCensus(room.Doors, room.Census, room.Log)
 	go runRefusals(room)
 	for _, m := range room.Members {
 		names := proc.NewNames(m.Address, proc.AskNameServer)
@@ -74,7 +75,7 @@ func claimFolder(s starting) starting {
 		room.Store, err = addFamilies(room.Store, s.held)
 	}
 	if err == nil {
-		room.Start, err = countStart(room.Store, room.Mine.Nonce)
+		room.Start, room.Former, err = countStart(room.Store, room.Mine.Nonce)
 	}
 	if err == nil {
 		room.Member, err = memberID(room.Self, room.Facts)
@@ -90,7 +91,10 @@ func claimFolder(s starting) starting {
 func settleDamage(s starting) starting {
 	room, bad := s.room, map[int]string{}
 	if s.lenient {
-		bad = badFiles(room.Store)
+		bad, s.err = badFiles(room.Store)
+	}
+	if s.err != nil {
+		return s
 	}
 	room.Marks = settleMarks(s.marks, bad, room.Member, room.Store.ids)
 	room.Lenient = s.lenient
@@ -108,6 +112,10 @@ func loadRaft(s starting) starting {
 		_, err = shard.LoadCouncil(processOf(room), room.Layout, shard.DefaultTiming, saved, clock())
 	}
 	if errors.Is(err, shard.ErrVersion) { // nothing is damaged
+		s.err = err
+		return s
+	}
+	if isTrouble(err) {
 		s.err = err
 		return s
 	}
@@ -134,6 +142,29 @@ func loadRaft(s starting) starting {
 		room.Member, s.err = memberID(room.Self, room.Facts)
 	}
 	return s
+}
+
+// startAgainAfter is how long a start waits that its disk did not let go on.
+const startAgainAfter = time.Second
+
+// awaitDisk returns what went wrong at a start, nil if nothing did. A start that met damage begins anew, knowing of it. What the disk did not do is no reason to end: the start begins anew in place, after a while, until the
+// disk does it, or until this process is told to stop. Whoever watches sees a node that is not ready.
+func awaitDisk(room *Room, stop <-chan os.Signal, cause error, out chan<- error) {
+	salvaged := make(chan struct{}, 1)
+	go salvage(room, cause, salvaged)
+	<-salvaged
+	if !isTrouble(cause) {
+		out <- cause
+		return
+	}
+	room.Log.Error("the disk does not let this node start; trying again until it does", "error", cause)
+	select {
+	case why := <-stop:
+		room.Log.Info("stopping before the disk was well", "signal", why.String())
+		proc.Exit(room.Output, 0)
+	case <-time.After(startAgainAfter):
+		out <- proc.StartAnew(room.Output)
+	}
 }
 
 // serve lets a node answer: first, while the cluster is not born as far as this store knows, with greetings only, then with everything. It
@@ -200,7 +231,7 @@ func start(all opened, done chan<- opened) {
 		loops = max(1, runtime.NumCPU()/2)
 	}
 	for range loops {
-		room.Loops = append(room.Loops, &Desk{In: make(chan []*shard.Event, deskQueue), Stored: make(chan []mark, 1), Sick: make(chan string, 1), Inspect: make(chan chan<- []Inspection), Counts: make(chan countsAsk)})
+		room.Loops = append(room.Loops, &Desk{In: make(chan []*shard.Event, deskQueue), Stored: make(chan []mark, 1), Sick: make(chan string, 1), Inspect: make(chan chan<- []Inspection), Opens: make(chan scanAsk)})
 	}
 	shared, ends := make([][]int, room.Layout.Nodes), make([]shard.Position, room.Layout.Shards)
 	shares := make([][]owned, loops)
@@ -231,6 +262,7 @@ func start(all opened, done chan<- opened) {
 	go runDisk(room, all.written)
 	go runPromise(room)
 	go runDamage(room)
+	go runHealth(room)
 	go runPulse(room)
 	go runIndex(room, all.places)
 	go runViews(room, room.Council.Books[room.Layout.Nodes])
@@ -255,7 +287,7 @@ func start(all opened, done chan<- opened) {
 
 // processOf is this process as the council has it.
 func processOf(room *Room) shard.Process {
-	return shard.Process{Member: room.Member, Start: room.Start, Least: wire.Least, Most: wire.Most, Rules: shard.EntryRules}
+	return shard.Process{Member: room.Member, Start: room.Start, Former: room.Former, Least: wire.Least, Most: wire.Most, Rules: shard.EntryRules}
 }
 
 // newestEpoch returns the last epoch of a history that has writes, 0 if none has.

@@ -14,6 +14,7 @@ import (
 
 	"tandem/shard"
 	"tandem/wire"
+	"tandem/wire/proc"
 )
 
 // configsOf makes the settings of three nodes with free ports, and the listeners there.
@@ -33,7 +34,7 @@ func configsOf(t testing.TB) ([]Config, []net.Listener) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { os.RemoveAll(dir) })
-		configs[i] = Config{Name: fmt.Sprintf("db-%d", i), Listen: l.Addr().String(), Data: filepath.Join(dir, "data"), Nodes: strings.Join(names, ","), Cluster: "test", Shards: 24, CacheMB: 8,
+		configs[i] = Config{Name: fmt.Sprintf("db-%d", i), Listen: l.Addr().String(), Data: filepath.Join(dir, "data"), Nodes: strings.Join(names, ","), Cluster: "test", Shards: 24, CacheMB: 8, UnreadMB: 64, UnreadEachMB: 8,
 			WalKeepMB: 64, RepairMB: 16, Lease: 400 * time.Millisecond, Grace: 500 * time.Millisecond, Silent: 300 * time.Millisecond, SlowDisk: 250 * time.Millisecond, LeaveFor: time.Second, MaxConnections: 256}
 	}
 	return configs, listeners
@@ -72,7 +73,7 @@ func startNode(t testing.TB, c Config, l net.Listener) *Room {
 		return nil
 	}
 	steps := make(chan opened, 1)
-	go prepare(newRoom(c, shard.Layout{Nodes: len(members), Shards: c.Shards}, members, self, slog.New(slog.DiscardHandler)), steps)
+	go prepare(newRoom(c, shard.Layout{Nodes: len(members), Shards: c.Shards}, members, self, proc.Output{}, slog.New(slog.DiscardHandler)), steps)
 	unready := <-steps
 	if unready.err != nil {
 		t.Error(unready.err)
@@ -94,7 +95,7 @@ func TestWhoGreetsTooEarlyComesAgainWhenTheNodeOpens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	early := connect(t, newRoom(configs[0], testLayout, members, self, nil))
+	early := connect(t, newRoom(configs[0], testLayout, members, self, proc.Output{}, nil))
 	if m := early.ask(&wire.Message{Kind: wire.Get, ID: 2, Record: wire.Record{ID: "13AE742"}}); m.Kind != wire.Error || m.Code != wire.Unavailable {
 		t.Fatalf("expected that a node that waits for the others serves nothing, found %+v", m)
 	}

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
 	"golang.org/x/sys/unix"
 
 	"tandem/shard"
@@ -21,15 +22,25 @@ import (
 const (
 	promiseName  = "synced" // the file of the data folder that notes how far the log was synced
 	promiseSlot  = 512      // bytes of a note; two take turns, so that one is whole whatever happens
-	promiseBytes = 28       // start, number and log file, 8 bytes each, and their CRC32C
+	promiseBytes = 36       // start, number, log file and boot, 8 bytes each, and their CRC32C
 	promiseEvery = time.Second
 )
 
-// promise notes that the log was synced up to a batch, and which log file was the newest then. The file stays in the folder or its archive until a
+// promise notes that the log was synced up to a batch, and in which log file that lies, or one that is older than it by a second. The file stays in the folder or its archive until a
 // later note names another one; an opening of the store, which moves all of the log into files, makes the note void.
 type promise struct {
 	head shard.BatchHead // without counts
 	file uint64
+	boot uint64 // of the machine
+}
+
+// thisBoot numbers the time since the machine was started; 0 where that cannot be told.
+func thisBoot() uint64 {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return 0
+	}
+	return xxhash.Sum64(id)
 }
 
 // logName is the name that RocksDB gives a log file.
@@ -74,9 +85,10 @@ func judgeLog(s starting) starting {
 	}
 	p := readPromise(noted)
 	if _, err = os.Stat(filepath.Join(folder, "archive", logName(p.file))); err == nil { // its batches are in the store's files
-		p = promise{}
+		p.head = shard.BatchHead{}
 	}
-	s.verdict = shard.JudgeLog(pieces, s.held, p.head)
+	boot := thisBoot()
+	s.verdict = shard.JudgeLog(pieces, s.held, shard.LogKnown{Synced: p.head, SameBoot: p.boot == boot && boot != 0})
 	return s
 }
 
@@ -93,13 +105,13 @@ func voidPromise(s starting) starting {
 func readPromise(file []byte) promise {
 	newest := promise{}
 	for ; len(file) >= promiseBytes; file = file[min(promiseSlot, len(file)):] {
-		sum := binary.BigEndian.Uint32(file[24:])
-		if crc32.Checksum(file[:24], castagnoli) != sum {
+		sum := binary.BigEndian.Uint32(file[32:])
+		if crc32.Checksum(file[:32], castagnoli) != sum {
 			continue
 		}
 		start, number := binary.BigEndian.Uint64(file), binary.BigEndian.Uint64(file[8:])
 		if start > newest.head.Start || start == newest.head.Start && number > newest.head.Number {
-			newest = promise{shard.BatchHead{Start: start, Number: number}, binary.BigEndian.Uint64(file[16:])}
+			newest = promise{shard.BatchHead{Start: start, Number: number}, binary.BigEndian.Uint64(file[16:]), binary.BigEndian.Uint64(file[24:])}
 		}
 	}
 	return newest
@@ -110,7 +122,7 @@ func appendPromise(b []byte, p promise) []byte {
 	note := make([]byte, 0, promiseSlot)
 	note = binary.BigEndian.AppendUint64(note, p.head.Start)
 	note = binary.BigEndian.AppendUint64(note, p.head.Number)
-	note = binary.BigEndian.AppendUint64(note, p.file)
+	note = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(note, p.file), p.boot)
 	note = binary.BigEndian.AppendUint32(note, crc32.Checksum(note, castagnoli))
 	return append(append(b, note...), make([]byte, promiseSlot-len(note))...)
 }
@@ -120,9 +132,14 @@ func appendPromise(b []byte, p promise) []byte {
 func runPromise(room *Room) {
 	path := filepath.Join(room.Config.Data, promiseName)
 	ticks := time.NewTicker(promiseEvery)
-	noted, turn := shard.BatchHead{}, int64(0)
+	noted, turn, boot := shard.BatchHead{}, int64(0), thisBoot()
+	before, _ := logFiles(room.Config.Data) // else the first tick notes nothing
 	for range ticks.C {
-		numbers, err := logFiles(room.Config.Data)
+		// What was synced since the tick before lies in what was the newest file then, or in a later one. The newest now may be empty: RocksDB begins one
+		// by itself when there was no space for the one before, and has brought that to tables.
+		now, err := logFiles(room.Config.Data)
+		numbers := before
+		before = now
 		head := shard.BatchHead{}
 		select {
 		case head = <-room.Synced:
@@ -131,7 +148,7 @@ func runPromise(room *Room) {
 		if err != nil || head.Number == 0 || len(numbers) == 0 || head.Start == noted.Start && head.Number == noted.Number {
 			continue
 		}
-		note := appendPromise(nil, promise{head, numbers[len(numbers)-1]})
+		note := appendPromise(nil, promise{head, numbers[len(numbers)-1], boot})
 		file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|unix.O_DSYNC, 0o644)
 		if err != nil {
 			continue

@@ -32,6 +32,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 type logRecord struct {
 	batch  []byte
 	bad    bool // nothing can be read here
+	cut    bool // the file ends here
 	begun  bool // a record begins here, and its end is missing
 	passed bool // the store passes the record over
 }
@@ -59,16 +60,16 @@ func scanLog(file []byte) []logRecord {
 				continue
 			}
 			if !passed {
-				scan = noteBad(scan)
+				scan = noteBad(scan, start+len(block) == len(file) && isCut(block[at:]))
 			}
 			passed, at = true, at+1
 		}
 		if len(block) < logBlock && at < len(block) && !passed { // the head of a fragment is cut off
-			scan = noteBad(scan)
+			scan = noteBad(scan, true)
 		}
 	}
 	if scan.open { // its end is cut off
-		scan = noteBad(scan)
+		scan = noteBad(scan, true)
 	}
 	return scan.records
 }
@@ -107,13 +108,19 @@ func takeFragment(scan logScan, fragment []byte, passed bool) logScan {
 	return scan
 }
 
-// noteBad notes a bad place, and before it that a record has begun whose end it is, if there is one.
-func noteBad(scan logScan) logScan {
+// isCut tells whether b, the end of a file, is the beginning of a fragment that would go on behind it.
+func isCut(b []byte) bool {
+	kind, size := b[6], int(binary.LittleEndian.Uint16(b[4:]))
+	return kind >= fragmentFull && kind <= fragmentLast && size > len(b)-fragmentHead
+}
+
+// noteBad notes a bad place, or that the file is cut off there, and before it that a record has begun whose end it is, if there is one.
+func noteBad(scan logScan, cut bool) logScan {
 	if scan.open {
 		scan.records = append(scan.records, logRecord{begun: true})
 	}
 	scan.open = false
-	scan.records = append(scan.records, logRecord{bad: true})
+	scan.records = append(scan.records, logRecord{bad: !cut, cut: cut})
 	return scan
 }
 
@@ -127,6 +134,8 @@ func piecesOf(records []logRecord) []shard.LogPiece {
 		switch {
 		case r.bad:
 			piece.Kind = shard.BadPlace
+		case r.cut:
+			piece.Kind = shard.CutPlace
 		case r.begun:
 			piece.Kind = shard.BegunBatch
 		default:

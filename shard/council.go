@@ -3,6 +3,7 @@ package shard
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
@@ -63,6 +64,7 @@ type waiting struct {
 type Process struct {
 	Member      uint64
 	Start       Start
+	Former      []uint64 // nonces of the starts before it that the store remembers, the newest first
 	Least, Most uint64
 	Rules       map[uint64]EntryRule
 }
@@ -98,6 +100,7 @@ type Council struct {
 	greeted []bool  // by node: on the connection that stands it has said what it knows of this store's starts; nothing is sent to it before
 	changed bool    // a change of membership was done; that it is committed is to be stored
 	older   string  // how this store shows to be an old copy of itself; "" if it does not
+	own     []Start // this process's start, and those before it that the store remembers
 	start   []byte  // the entry that says so of this process
 	asked   int64   // it is not proposed before
 	spoken  int64   // as leader: since when all members have spoken the next version; 0 if they do not
@@ -207,7 +210,7 @@ func StepCouncil(c Council, e *CouncilEvent, out []CouncilEffect) (Council, []Co
 			c, apply, out = takeReady(c, out)
 			for _, entry := range apply.GetEntries() {
 				next, bad := follow(c.Mine.Rules, c.Book, entry.GetData())
-				c, bad, out = applyEntry(c, entry, next, bad, out)
+				c, out, bad = applyEntry(c, entry, next, bad, out)
 				c, out = judge(c, bad, out)
 				if entry.GetType() != raftpb.EntryNormal && !c.Over { // a snapshot for the new member must name it
 					_, _ = c.Log.CreateSnapshot(c.Book.Index, c.Conf, packNumbers(bookNumbers(c.Book)))
@@ -264,7 +267,7 @@ func judge(c Council, why error, out []CouncilEffect) (Council, []CouncilEffect)
 		known = c.Book.Starts[c.Node]
 	}
 	old, v := c.older, c.Book.Version
-	if old == "" && mine.Start.Number <= known.Number && mine.Start != known {
+	if old == "" && known.Number+uint64(len(c.own)) > mine.Start.Number && known.Number > 0 && !slices.Contains(c.own, known) {
 		old = fmt.Sprintf("the view service knows start %d of it (process %x)", known.Number, known.Nonce)
 	}
 	halt, older := CouncilEffect{Kind: Halt}, errors.Is(why, ErrVersion)

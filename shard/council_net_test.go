@@ -78,7 +78,7 @@ func (n *councilNet) process(i int) Process {
 	if n.most != nil {
 		most = int(n.most[i])
 	}
-	return Process{n.nodes[i].member, Start{n.starts, n.chance.Uint64()}, BirthVersion, uint64(most), EntryRules}
+	return Process{n.nodes[i].member, Start{n.starts, n.chance.Uint64()}, nil, BirthVersion, uint64(most), EntryRules}
 }
 
 func newCouncilNet(t *testing.T, nodes int, seed uint64) *councilNet {

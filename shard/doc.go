@@ -6,7 +6,8 @@
 //	place.go    hash → shard and bucket; the pair of a shard; the view it is born with
 //	cover.go    the few nodes that COUNT and LIST ask
 //	page.go     offset and limit → runs within shards
-//	key.go      what an id is, and the key it has in RocksDB
+//	key.go      what an id, a name and an email may be, and the key that an id has in RocksDB
+//	condition.go preconditions of reads and writes
 //	event.go    what happens to a replica, and what it wants done
 //	replica.go  a replica's state
 //	step.go     Step, and what leader and backup have in common
@@ -23,6 +24,8 @@
 //	pulse.go    how a node judges its disk: FeelPulse
 //	rule.go     the kinds of entry in that log, versions, starts of stores
 //	book.go     the views and members that the log of the council comes to
+//	recovery.go what a damaged log means, and how a store is opened: JudgeLog, NextOpen
+//	health.go   whether a process takes its part: NodeChecks, GatewayChecks
 //	birth.go    a cluster's first state; a council from what was saved
 //
 // # The protocol
@@ -54,7 +57,7 @@
 //	    disk has. So the leader's RocksDB holds nothing but committed writes, and a backup in sync has all that was acknowledged.
 //	I2  One order. LSNs of a shard are 1, 2, 3 … without gaps, on both replicas; each stores its entries in that order.
 //	I3  Outcomes are decided against the newest sequenced state: pending writes first, then RocksDB.
-//	I4  A refusal that rests on a pending write is answered once that write is applied. (Refused: Missing, Exists, Mismatch.)
+//	I4  A refusal that rests on a pending write is answered once that write is applied. (Refused: Missing, Exists, Mismatch, Oversized.)
 //	I5  A sequenced write is never abandoned while its leader leads. A leader that was replaced drops what its disk was not given.
 //	I6  What can grow is bounded: pending writes, answers that are held back, the window of request ids by time.
 //

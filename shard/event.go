@@ -8,7 +8,7 @@ const (
 	WriteAsked    EventKind = iota + 1 // a write; Current and Exists are what RocksDB holds
 	ReadDone                           // a get; Current and Exists were read from RocksDB before Now
 	CountAsked                         // Users is the count with every write that was handed to the disk
-	ScanDone                           // a page was read from RocksDB before Now
+	ScanDone                           // a view of RocksDB was opened before Now, from which a page is read
 	DiskStored                         // the disk has stored up to LSN, synced
 	DiskWiped                          // the disk has dropped all data of the shard, synced; reported in order with DiskStored
 	DiskSick                           // the disk refuses writes, Reason says why; "" when it is well again

@@ -26,6 +26,7 @@ type Greeting struct {
 	Member       uint64
 	Start, Nonce uint64 // of its store, and of its process
 	Born         []uint64
+	Gone         []uint64 // member ids that others took the place of; only what this process's own cluster knows of them
 }
 
 // The roles in a greeting.
@@ -46,6 +47,7 @@ const (
 	OtherShards      Misfit = "shards"
 	OtherLease       Misfit = "lease"
 	OtherName        Misfit = "name"
+	OtherStore       Misfit = "store"
 )
 
 // Drift is the share of a lease by which clocks may drift apart in it: one in so many.
@@ -59,8 +61,8 @@ func Covers(grace, lease int64) bool {
 // RingHash is what a greeting says of the nodes: xxhash64 of their names in ring order, joined by ",", which no name has.
 func RingHash(names []string) uint64 { return xxhash.Sum64String(strings.Join(names, ",")) }
 
-// incarnations is the name space of the UUIDs that Incarnation makes.
-const incarnations = "tandem cluster incarnation"
+// incarnations is the name space of the UUIDs that Incarnation makes, 6f0d6a1c-2a52-4b7e-9b0e-5d1f6e0c7a34; it never changes.
+var incarnations = [16]byte{0x6f, 0x0d, 0x6a, 0x1c, 0x2a, 0x52, 0x4b, 0x7e, 0x9b, 0x0e, 0x5d, 0x1f, 0x6e, 0x0c, 0x7a, 0x34}
 
 // Incarnation names a cluster for good: a UUID of version 5 (RFC 9562 section 5.5) over the member ids, by node, of the stores that it was born with.
 // It is zero for none.
@@ -68,7 +70,7 @@ func Incarnation(born []uint64) (id [16]byte) {
 	if len(born) == 0 {
 		return id
 	}
-	text := []byte(incarnations)
+	text := append([]byte(nil), incarnations[:]...)
 	for _, member := range born {
 		text = binary.BigEndian.AppendUint64(text, member)
 	}
@@ -108,6 +110,8 @@ func Fits(mine, theirs Greeting, expected string) (in Misfit, text string) {
 		return OtherName, fmt.Sprintf("expected the node %s at that address, found the %s %s", expected, theirs.Role, theirs.Name)
 	case nodes && theirs.Name == mine.Name:
 		return OtherName, fmt.Sprintf("two processes call themselves node %s, or one has dialled itself", mine.Name)
+	case nodes && slices.Contains(mine.Gone, theirs.Member):
+		return OtherStore, fmt.Sprintf("another store has taken the place of store %x of %s, which is of no use to the cluster any more: stop the node, move its folder away, and let it begin with an empty one", theirs.Member>>memberStore, theirs.Name)
 	case nodes && !slices.Contains(mine.Names, theirs.Name):
 		return OtherName, fmt.Sprintf("%s has the nodes %s; %s is none of them", mine.Name, strings.Join(mine.Names, ","), theirs.Name)
 	}

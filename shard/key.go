@@ -3,6 +3,7 @@ package shard
 import (
 	"errors"
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 )
@@ -13,14 +14,36 @@ const MaxID = 128
 // ErrID is the class of an id that no user can have.
 var ErrID = errors.New("bad id")
 
-// CheckID returns an error of class ErrID unless id is 1 to 128 characters of [A-Za-z0-9._~-] and not "count", which the
-// REST path of the count takes.
+// MaxText is the most that a user's name and email may have together, in bytes of UTF-8.
+const MaxText = 16 << 10
+
+// ErrText is the class of a name and an email that no user can have.
+var ErrText = errors.New("bad text")
+
+// CheckText returns an error of class ErrText unless name and email are UTF-8 of at most MaxText bytes together.
+func CheckText(name, email string) error {
+	if n := len(name) + len(email); n > MaxText {
+		return fmt.Errorf("%w: expected at most %d bytes of name and email together, found %d", ErrText, MaxText, n)
+	}
+	if !utf8.ValidString(name) || !utf8.ValidString(email) {
+		return fmt.Errorf("%w: expected name and email in UTF-8", ErrText)
+	}
+	return nil
+}
+
+// CheckID returns an error of class ErrID unless id is 1 to 128 characters of [A-Za-z0-9._~-] that a URL can carry as a path's last segment: not "."
+// and "..", which clients resolve (RFC 3986, section 5.2.4), and not "count" and "changes", which are paths of their own.
 func CheckID(id string) error {
 	if len(id) == 0 || len(id) > MaxID {
 		return fmt.Errorf("%w: expected 1 to %d characters, found %d", ErrID, MaxID, len(id))
 	}
-	if id == "count" {
+	switch id {
+	case "count":
 		return fmt.Errorf(`%w: "count" is the path of the user count`, ErrID)
+	case "changes":
+		return fmt.Errorf(`%w: "changes" is kept for a path of its own`, ErrID)
+	case ".", "..":
+		return fmt.Errorf("%w: no URL can carry %q as a user", ErrID, id)
 	}
 	for i := range len(id) {
 		c := id[i]

@@ -20,37 +20,36 @@ func newest(r *Replica, e *Event) (current Record, at uint64) {
 }
 
 // decide says what a write does to the current record (an empty id: there is none): the result, and the record after it, or for a
-// refused write the record that refuses it. Position is not set yet.
-func decide(c *Change, current Record) (Result, Record) {
+// refused write the record that refuses it. Position is not set yet. A precondition that is unmet comes first (RFC 9110, section 13.2.1).
+func decide(c *Change, current Record, unmet Unmet) (Result, Record) {
 	exists := current.ID != ""
 	switch {
+	case unmet != 0:
+		return Mismatch, current
 	case c.Op == Create && exists:
 		return Exists, current
 	case c.Op != Create && !exists:
 		return Missing, Record{ID: c.ID}
-	case c.Op == Create:
-		return Created, Record{ID: c.ID, Name: c.Name, Email: c.Email, Group: c.Group}
-	}
-	matches := len(c.Match) == 0
-	for _, p := range c.Match {
-		matches = matches || p == Position{current.Epoch, current.LSN}
-	}
-	switch {
-	case !matches:
-		return Mismatch, current
 	case c.Op == Delete:
 		return Deleted, Record{ID: c.ID}
 	}
-	if c.Fields&HasName != 0 {
-		current.Name = c.Name
+	next := current
+	if c.Op == Create {
+		next = Record{ID: c.ID, Name: c.Name, Email: c.Email, Group: c.Group}
 	}
-	if c.Fields&HasEmail != 0 {
-		current.Email = c.Email
+	if c.Op == Update && c.Fields&HasName != 0 {
+		next.Name = c.Name
 	}
-	if c.Fields&HasGroup != 0 {
-		current.Group = c.Group
+	if c.Op == Update && c.Fields&HasEmail != 0 {
+		next.Email = c.Email
 	}
-	return Updated, current
+	if c.Op == Update && c.Fields&HasGroup != 0 {
+		next.Group = c.Group
+	}
+	if len(next.Name)+len(next.Email) > MaxText { // an update brings a part of it only, so nobody else can tell
+		return Oversized, current
+	}
+	return Created + c.Op - Create, next
 }
 
 // sequence gives a change the next LSN, or refuses it. A write that was done before is answered as it was then (rule R18); a

@@ -144,20 +144,20 @@ func promote(c Council, now int64, out []CouncilEffect) (Council, []CouncilEffec
 // a new store takes the old one's place it is out of sync everywhere: what the old one had promised no longer counts (rule R13). A store that
 // has joined anew with its data goes on leading what it led alone. next is the book as follow has it, bad its error, which is returned for an entry that is
 // neither empty nor a change of membership; nothing of such an entry, nor of what comes after it, is done.
-func applyEntry(c Council, entry *raftpb.Entry, next Book, bad error, out []CouncilEffect) (Council, error, []CouncilEffect) {
+func applyEntry(c Council, entry *raftpb.Entry, next Book, bad error, out []CouncilEffect) (Council, []CouncilEffect, error) {
 	normal := entry.GetType() == raftpb.EntryNormal
 	switch { // an empty entry is Raft's own
 	case c.Over || normal && bad != nil && len(entry.GetData()) > 0:
-		return c, bad, out
+		return c, out, bad
 	case normal:
 		c.Book = next
 	}
 	if c.Book.Index = entry.GetIndex(); normal {
-		return c, nil, out
+		return c, out, nil
 	}
 	change := &raftpb.ConfChangeV2{}
 	if entry.GetType() != raftpb.EntryConfChangeV2 || proto.Unmarshal(entry.GetData(), change) != nil || change.GetTransition() != raftpb.ConfChangeTransitionAuto {
-		return c, nil, out
+		return c, out, nil
 	}
 	first, second, kinds := uint64(0), uint64(0), []raftpb.ConfChangeType{}
 	for _, one := range change.GetChanges() {
@@ -169,17 +169,17 @@ func applyEntry(c Council, entry *raftpb.Entry, next Book, bad error, out []Coun
 	switch {
 	case len(kinds) == 0 && joint:
 	case joint || !known:
-		return c, nil, out
+		return c, out, nil
 	case slices.Equal(kinds, []raftpb.ConfChangeType{raftpb.ConfChangeAddLearnerNode}):
 		if slices.Contains(c.Conf.Voters, second) || slices.Contains(c.Book.Gone, second) {
-			return c, nil, out
+			return c, out, nil
 		}
 	case slices.Equal(kinds, []raftpb.ConfChangeType{raftpb.ConfChangeRemoveNode}) && slices.Contains(c.Conf.Learners, second):
 	case slices.Equal(kinds, []raftpb.ConfChangeType{raftpb.ConfChangeAddNode, raftpb.ConfChangeRemoveNode}):
 		alone := slices.ContainsFunc(c.Book.Views, func(v View) bool { return v.Leader == node && !v.InSync })
 		same := first>>memberStore == second>>memberStore
 		if alone && !same && first>>memberGeneration&memberNodes != Displaces || int(first&memberNodes)-1 != node || c.Book.Members[node] != second || !slices.Contains(c.Conf.Learners, first) {
-			return c, nil, out
+			return c, out, nil
 		}
 		c.Book.Members, c.Book.Views = slices.Clone(c.Book.Members), slices.Clone(c.Book.Views)
 		c.Book.Starts, c.Book.Speaks = slices.Clone(c.Book.Starts), slices.Clone(c.Book.Speaks)
@@ -197,9 +197,9 @@ func applyEntry(c Council, entry *raftpb.Entry, next Book, bad error, out []Coun
 		}
 		out = append(out, CouncilEffect{Kind: Note, Text: fmt.Sprintf("store %x of node %d has taken the place of %x", first>>16, node, second>>16)})
 	default:
-		return c, nil, out
+		return c, out, nil
 	}
 	c.Conf, c.changed = c.Raft.ApplyConfChange(change), true
 	c.queue = append(c.queue, waiting{}) // or nothing might be stored for long
-	return c, nil, out
+	return c, out, nil
 }

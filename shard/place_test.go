@@ -130,14 +130,15 @@ func TestKeysGiveTheirIDsBack(t *testing.T) {
 
 func TestIDsAndLayoutsThatCannotBe(t *testing.T) {
 	for id, want := range map[string]string{
-		"": "1 to 128 characters, found 0", strings.Repeat("a", 129): "found 129", "count": "path of the user count",
+		"": "1 to 128 characters, found 0", strings.Repeat("a", 129): "found 129", "count": "path of the user count", "changes": "path of its own",
+		".": "no URL can carry", "..": "no URL can carry",
 		"a/b": `'/' at 1`, "é": "at 0", "a b": `' ' at 1`,
 	} {
 		if err := CheckID(id); !errors.Is(err, ErrID) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.20q: %v, want %q in it", id, err, want)
 		}
 	}
-	for _, id := range []string{"13AE742", "Count", "a.b_c~d-e", ".", strings.Repeat("9", 128)} {
+	for _, id := range []string{"13AE742", "Count", "a.b_c~d-e", "...", ".a", "Changes", strings.Repeat("9", 128)} {
 		if err := CheckID(id); err != nil {
 			t.Errorf("%.20q: %v", id, err)
 		}

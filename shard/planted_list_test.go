@@ -12,6 +12,8 @@ var plantedBugs = []planted{
 		{"leader.go", "until = min(stored, r.Next)", "until = r.Next"}}},
 	{rule: "I3", name: "outcomes are decided without the pending writes", seed: 4, edits: []edit{
 		{"leader.go", "if n.ID != e.Change.ID {", "if n.LSN > 0 {"}}},
+	{rule: "I3", name: "preconditions are decided without the pending writes", seed: 16, edits: []edit{
+		{"step.go", "Weigh(e.Change.Match, e.Change.Unless, current)", "Weigh(e.Change.Match, e.Change.Unless, e.Current)"}}},
 	{rule: "I4", name: "a refusal does not wait for the pending write that it rests on", seed: 4, edits: []edit{
 		{"leader.go", "Waiting{at, e.Now + WaitFor,", "Waiting{0, e.Now + WaitFor,"}}},
 	{rule: "I5", name: "pending writes are dropped when the leader goes on alone", seed: 0, edits: []edit{
@@ -23,6 +25,10 @@ var plantedBugs = []planted{
 		{"sim_node_test.go", "	var out []Effect\n	*r, out = Step(*r, e, nil)\n", "	if e.Kind == ReadDone {\n		e.Now -= 50 * ms\n	}\n	var out []Effect\n	*r, out = Step(*r, e, nil)\n"}}},
 	{rule: "R1", name: "what was read before the replica was whole is given out", seed: 528, edits: []edit{
 		{"read.go", "e.Began > 0 && e.Began < r.Whole", "e.Began > 0 && r.Whole < 0"}}},
+	{rule: "R1", name: "a page begins by counts that run ahead of its view", seed: 86, edits: []edit{
+		{"page.go", "if lsn > r.Applied || r.Wiping > 0 {", "if lsn == Unsettled {"}}},
+	{rule: "R1", name: "a list is read on from a later view", seed: 1068, slow: true, edits: []edit{
+		{"sim_list_test.go", "	rows, op := c.view, c.try.op\n", "	rows, op := inOrder(n.disk.shards[c.try.op.shard].records), c.try.op\n"}}},
 	{rule: "R2", name: "a count at a backup does not wait for its leader", seed: 2, edits: []edit{
 		{"step.go", "	horizon := r.LeaderApplied\n", "	horizon := r.Applied\n"}}},
 	{rule: "R2", name: "a count at a backup needs no lease", seed: 44, edits: []edit{
@@ -147,22 +153,29 @@ var plantedBugs = []planted{
 	{rule: "R22", name: "an older node takes an entry that it cannot read for void", seed: 0, edits: []edit{
 		{"rule.go", "if rule, known := c.Mine.Rules[numbers[1]]; !known || rule.Since > c.Book.Version {", "if _, known := c.Mine.Rules[numbers[1]]; !known {"},
 		{"rule.go", "if err = fmt.Errorf(\"it is of kind %d\", numbers[1]); known {", "if known {"}}},
-	{rule: "R23", name: "the start of an old copy is believed", seed: 0, edits: []edit{
-		{"rule.go", "|| start.Number <= b.Starts[node].Number && start != b.Starts[node] {", "|| start.Number == 0 {"},
-		{"rule.go", "case e.Kind == CouncilGreeted && mine.Number <= e.Start.Number && mine != e.Start:", "case e.Kind == CouncilGreeted && mine.Number == 0:"},
-		{"council.go", "if old == \"\" && mine.Start.Number <= known.Number && mine.Start != known {", "if old == \"\" && mine.Start.Number == 0 {"},
+	{rule: "R23", name: "the start of an old copy is believed", seed: 86, slow: true, edits: []edit{
+		{"rule.go", "back < uint64(len(own)) && own[back] != known.Nonce {", "back < uint64(len(own)) && own[back] != known.Nonce && start.Number == 0 {"},
+		{"rule.go", "if known.Number > start.Number || known.Number > 0", "if known.Number > 0"},
+		{"rule.go", "&& !slices.Contains(c.own, e.Start):", "&& !slices.Contains(c.own, e.Start) && mine.Number == 0:"},
+		{"council.go", "&& !slices.Contains(c.own, known) {", "&& !slices.Contains(c.own, known) && mine.Start.Number == 0 {"},
 		{"ready.go", "if member && m.GetTerm() >= c.Raft.BasicStatus().GetTerm() {", "if member && m.GetTerm() == 0 {"}}},
-	{rule: "R23", name: "an old copy votes", seed: 0, edits: []edit{
-		{"rule.go", "case e.Kind == CouncilGreeted && mine.Number <= e.Start.Number && mine != e.Start:", "case e.Kind == CouncilGreeted && mine.Number == 0:"}}},
-	{rule: "R24", name: "a backup that lacks what its leader has takes over", seed: 0, edits: []edit{
-		{"promise.go", "due = due && !behind && (s.Told || !there)", "due = due && (s.Told || !there || behind)"}}},
-	{rule: "R24", name: "a backup that comes back takes over before its leader has told", seed: 0, edits: []edit{
-		{"promise.go", "due = due && !behind && (s.Told || !there)", "due = due && !behind && (s.Told || !there || s.Doubtful)"}}},
-	{rule: "R24", name: "a backup that comes back counts before it was compared", seed: 0, edits: []edit{
+	{rule: "R23", name: "starts of an old copy become later ones by being many", seed: 0, slow: true, edits: []edit{
+		{"rule.go", "back < uint64(len(own)) && own[back] != known.Nonce {", "back == 0 && start.Nonce != known.Nonce {"},
+		{"rule.go", "&& !slices.Contains(c.own, e.Start):", "&& !slices.Contains(c.own, e.Start) && mine.Number <= e.Start.Number:"},
+		{"council.go", "&& !slices.Contains(c.own, known) {", "&& !slices.Contains(c.own, known) && mine.Start.Number <= known.Number {"},
+		{"ready.go", "if member && m.GetTerm() >= c.Raft.BasicStatus().GetTerm() {", "if member && m.GetTerm() == 0 {"}}},
+	{rule: "R23", name: "an old copy votes", seed: 200, slow: true, edits: []edit{
+		{"rule.go", "&& !slices.Contains(c.own, e.Start):", "&& !slices.Contains(c.own, e.Start) && mine.Number == 0:"}}},
+	{rule: "R24", name: "a backup that lacks what its leader has takes over", seed: 8, slow: true, edits: []edit{
+		{"promise.go", "due = due && !s.Lacks && (s.Told || !there)", "due = due && (s.Told || !there)"},
+		{"promise.go", "if s.Proposed.Epoch > 0 && !s.Lacks && (", "if s.Proposed.Epoch > 0 && ("}}},
+	{rule: "R24", name: "a backup that comes back takes over before its leader has told", seed: 0, slow: true, edits: []edit{
+		{"promise.go", "due = due && !s.Lacks && (s.Told || !there)", "due = due && !s.Lacks && (s.Told || !there || s.Doubtful)"}}},
+	{rule: "R24", name: "a backup that comes back counts before it was compared", seed: 8, edits: []edit{
 		{"step.go", "	case !leads && !r.Compared && now < r.LeaseUntil:", "	case !leads && !r.Compared && now < 0:"}}},
-	{rule: "R24", name: "a backup that comes back with less than it has said to be stored fits", seed: 0, edits: []edit{
+	{rule: "R24", name: "a backup that comes back with less than it has said to be stored fits", unreached: "not met in some thousand seeds: the leader must die within the ms in which what it has applied is sent again; TestBackupThatComesBackWithLess holds it", edits: []edit{
 		{"repair.go", "e.LSN >= max(r.Applied, r.PeerStored):", "e.LSN >= r.Applied:"}}},
-	{rule: "R24", name: "a leadership is handed to a backup that was not compared", seed: 0, edits: []edit{
+	{rule: "R24", name: "a leadership is handed to a backup that was not compared", slow: true, seed: 0, edits: []edit{
 		{"step.go", "r.Applied == r.Next && r.Agreed && r.PeerStored >= r.Next {", "r.Applied == r.Next {"}}},
 	{rule: "pause", name: "a leader that was paused blames its backup", seed: 20197, single: true, slow: true, edits: []edit{
 		{"step.go", "	case gap > PactGap:", "	case gap < 0:"}}},

@@ -30,13 +30,21 @@ const (
 	WholeBatch  LogPieceKind = iota + 1 // a batch with Head, which the store applies
 	PassedBatch                         // a batch with Head that can be read, but the store passes it over: it lies behind a bad place
 	BegunBatch                          // a batch begins here, and its end cannot be read
-	BadPlace                            // bytes that fail their checksum, or are cut off; or a file is missing
+	BadPlace                            // bytes that fail their checksum
+	CutPlace                            // the bytes end within a batch
 )
 
 // LogPiece is what recovery finds at one place of the log.
 type LogPiece struct {
 	Kind LogPieceKind
 	Head BatchHead
+}
+
+// LogKnown is what is known of a log from elsewhere: up to which batch it was synced when that was last noted, Number 0 if that is not known; and that only the
+// process has ended since then, and not the machine.
+type LogKnown struct {
+	Synced   BatchHead // without counts
+	SameBoot bool
 }
 
 // LogEnd says how a log ends.
@@ -55,22 +63,23 @@ type LogVerdict struct {
 	Lost []int
 }
 
-// JudgeLog tells a torn tail from damage. pieces are those of the log in order, held the shards of which the store holds replicas, and
-// promised is the start and number of a batch that is known to have been synced and not to be in the store's files alone; 0 if none is.
+// JudgeLog tells a torn tail from damage. pieces are those of the log in order, held the shards of which the store holds replicas.
 //
-// One batch is written at a time, and the next one only when it is synced. So what fails its checksum was being written when the process ended
-// if no other batch begins behind it, and else it was stored once. What a start wrote, the next one has moved out of the log before it
+// One batch is written at a time, and the next one only when it is synced. So what fails its checksum was being written when the machine went down
+// if no other batch begins behind it, and else it was stored once. A process that ends alone leaves what it has written, so that its last batch may be cut
+// off, but not garbled. What a start wrote, the next one has moved out of the log before it
 // wrote anything: a batch of a later start makes everything before it void. The counts tell which shards a missing batch held;
 // a shard that no later batch counts may be among them.
-func JudgeLog(pieces []LogPiece, held []int, promised BatchHead) LogVerdict {
+func JudgeLog(pieces []LogPiece, held []int, known LogKnown) LogVerdict {
 	all := append(slices.Clone(held), RaftPart)
-	last, bad, begun, behind := BatchHead{}, false, false, false
-	known, lost, unsure := map[int]uint64{}, map[int]bool{}, map[int]bool{}
+	last, bad, begun, behind, garbled := BatchHead{}, false, false, false, false
+	whole := false // the start's log is here from its first batch on: what no batch has counted before has no parts
+	counts, lost, unsure := map[int]uint64{}, map[int]bool{}, map[int]bool{}
 	for i := range pieces {
 		p := &pieces[i]
 		switch p.Kind {
-		case BadPlace:
-			bad = true
+		case BadPlace, CutPlace:
+			bad, garbled = true, garbled || p.Kind == BadPlace
 			continue
 		case BegunBatch: // of one that began before the bad place only the end is missing
 			begun = true
@@ -78,11 +87,12 @@ func JudgeLog(pieces []LogPiece, held []int, promised BatchHead) LogVerdict {
 			continue
 		}
 		if p.Head.Start != last.Start {
-			clear(known)
+			clear(counts)
 			clear(lost)
 			clear(unsure)
 			last = BatchHead{Start: p.Head.Start, Number: p.Head.Number - 1}
-			bad, begun = bad && last.Number > 0, begun && last.Number > 0
+			whole = last.Number == 0
+			bad, begun = bad && !whole, begun && !whole
 		}
 		gap := bad || begun || p.Head.Number != last.Number+1
 		for _, s := range all {
@@ -91,17 +101,20 @@ func JudgeLog(pieces []LogPiece, held []int, promised BatchHead) LogVerdict {
 			}
 		}
 		for _, c := range p.Head.Counts {
-			before, counted := known[c.Shard]
-			fits := counted && before+c.Held == c.Total || !counted && (last.Number == 0 && c.Held == c.Total || !unsure[c.Shard])
+			before, counted := counts[c.Shard]
+			counted = counted || whole
+			fits := counted && before+c.Held == c.Total || !counted && !unsure[c.Shard]
 			if !fits || p.Kind == PassedBatch && c.Held > 0 {
 				lost[c.Shard] = true
 			}
-			known[c.Shard] = c.Total
+			counts[c.Shard] = c.Total
 			delete(unsure, c.Shard)
 		}
-		last, bad, begun, behind = p.Head, false, false, false
+		last, bad, begun, behind, garbled = p.Head, false, false, false, false
 	}
-	short := promised.Number > 0 && (last.Start < promised.Start || last.Start == promised.Start && last.Number < promised.Number)
+	synced := known.Synced
+	short := synced.Number > 0 && (last.Start < synced.Start || last.Start == synced.Start && last.Number < synced.Number)
+	short = short || garbled && known.SameBoot
 	v := LogVerdict{}
 	for _, s := range all {
 		if lost[s] || unsure[s] || behind || short {

@@ -29,9 +29,10 @@ const (
 	Created
 	Updated
 	Deleted
-	Missing
-	Exists
-	Mismatch
+	Missing   // no user has this id
+	Exists    // a user has this id already
+	Mismatch  // a precondition of the write is not met
+	Oversized // the user would hold more than MaxText
 )
 
 // Refusal is why a request got no result. The zero value is no refusal.
@@ -67,15 +68,15 @@ type Entry struct {
 	Wall            int64 // ms since 1970 on the leader's wall clock, when it was sequenced; nothing is decided by it
 }
 
-// Change is a write as it was asked for. An update changes the fields whose bits are set in Fields. A write with versions in
-// Match is done only if the user has one of them.
+// Change is a write as it was asked for. An update changes the fields whose bits are set in Fields. It is done only if the user is
+// among those that Match names, and not among those that Unless names.
 type Change struct {
 	Request         RequestID
 	Op              Op
 	Fields          uint8
 	ID, Name, Email string
 	Group           int64
-	Match           []Position
+	Match, Unless   Condition
 }
 
 // Reply is the answer to a request: a refusal with its reason, or a result. Touched counts the nodes that it needed.

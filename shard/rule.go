@@ -25,7 +25,7 @@ const entryFormat = 1
 // The kinds of entry in Raft's log, with their numbers.
 const (
 	EntryViews   uint64 = iota + 1 // proposals, six numbers each
-	EntryStart                     // member, number of the start, nonce of the process, newest version that its binary speaks
+	EntryStart                     // member, number of the start, nonce of the process, newest version that its binary speaks, nonces of the starts before
 	EntryVersion                   // the version that is to be in force
 )
 
@@ -42,8 +42,12 @@ var EntryRules = map[uint64]EntryRule{
 }
 
 // Start names a process of a store: the number of the store's start, which grows with each, and a random number of the process's own. The zero value is none.
-// A process whose start is neither the known one nor a later one runs on an old copy of the store.
+// A store remembers the nonces of its last starts. Where a start is known that it does not remember, though it is not older than all of these, the store is an old
+// copy of itself: starts of a copy do not become later ones by being many.
 type Start struct{ Number, Nonce uint64 }
+
+// FormerStarts is how many starts before the present one a store remembers.
+const FormerStarts = 32
 
 func applyViews(b Book, numbers []uint64) (Book, error) {
 	proposals, err := proposalsOf(numbers)
@@ -53,14 +57,19 @@ func applyViews(b Book, numbers []uint64) (Book, error) {
 	return b, err
 }
 
-// applyStart notes the start of a member's store, unless a later one is known, or another process with the same number: then the process that says so runs on
-// an old copy of the store.
+// applyStart notes the start of a member's store, unless one is known that is not among those that the store remembers: then the process that says so runs on an
+// old copy of it.
 func applyStart(b Book, numbers []uint64) (Book, error) {
-	if len(numbers) != 4 {
-		return b, fmt.Errorf("%w: a start of %d numbers, expected member, start, nonce and version", ErrBook, len(numbers))
+	if len(numbers) < 4 || len(numbers) > 4+FormerStarts {
+		return b, fmt.Errorf("%w: a start of %d numbers, expected member, start, nonce, version and up to %d nonces", ErrBook, len(numbers), FormerStarts)
 	}
 	node, start := NodeOf(numbers[0]), Start{numbers[1], numbers[2]}
-	if node < 0 || node >= len(b.Members) || b.Members[node] != numbers[0] || start.Number <= b.Starts[node].Number && start != b.Starts[node] {
+	if node < 0 || node >= len(b.Members) || b.Members[node] != numbers[0] {
+		return b, nil
+	}
+	known, own := b.Starts[node], append([]uint64{start.Nonce}, numbers[4:]...)
+	back := start.Number - known.Number // of no sense if the known one is later
+	if known.Number > start.Number || known.Number > 0 && back < uint64(len(own)) && own[back] != known.Nonce {
 		return b, nil
 	}
 	b.Starts, b.Speaks = slices.Clone(b.Starts), slices.Clone(b.Speaks)
@@ -161,7 +170,7 @@ func greet(c Council, e *CouncilEvent) Council {
 			c.Heard[node] = e.Start
 		}
 	case e.To < 0 || e.To >= len(c.greeted):
-	case e.Kind == CouncilGreeted && mine.Number <= e.Start.Number && mine != e.Start:
+	case e.Kind == CouncilGreeted && e.Start.Number+uint64(len(c.own)) > mine.Number && e.Start.Number > 0 && !slices.Contains(c.own, e.Start):
 		c.older = fmt.Sprintf("node %d knows start %d of it (process %x)", e.To, e.Start.Number, e.Start.Nonce)
 	default:
 		c.greeted[e.To] = e.Kind == CouncilGreeted

@@ -67,6 +67,8 @@ func TestEntriesAreFollowed(t *testing.T) {
 		{"the same start", entryNumbers(EntryStart, 1, 5, 50, 4), func(*Book) {}},
 		{"an older start", entryNumbers(EntryStart, 1, 4, 60, 3), func(*Book) {}},
 		{"the same number of another process", entryNumbers(EntryStart, 1, 5, 51, 3), func(*Book) {}},
+		{"a start that remembers the known one", entryNumbers(EntryStart, 1, 7, 70, 3, 61, 50), func(b *Book) { b.Starts, b.Speaks = []Start{{7, 70}, {1, 10}, {1, 11}}, []uint64{3, 4, 3} }},
+		{"a later start of an old copy", entryNumbers(EntryStart, 1, 7, 70, 3, 61, 51), func(*Book) {}},
 		{"a start of no member", entryNumbers(EntryStart, 1+1<<16, 9, 9, 9), func(*Book) {}},
 		{"a start of no node", entryNumbers(EntryStart, 9, 9, 9, 9), func(*Book) {}},
 		{"a version that not all speak", entryNumbers(EntryVersion, 4), func(*Book) {}},
@@ -211,7 +213,7 @@ func TestOldCopiesAreFoundOut(t *testing.T) {
 // Nothing is sent to a node that has not said what it knows of this store.
 func TestNothingIsSaidBeforeTheGreeting(t *testing.T) {
 	members := []uint64{MemberID(0, [16]byte{1}), MemberID(1, [16]byte{2}), MemberID(2, [16]byte{3})}
-	c, err := LoadCouncil(Process{members[0], Start{1, 1}, BirthVersion, BirthVersion, EntryRules}, Layout{3, 3}, DefaultTiming, Born(Layout{3, 3}, members), 0)
+	c, err := LoadCouncil(Process{members[0], Start{1, 1}, nil, BirthVersion, BirthVersion, EntryRules}, Layout{3, 3}, DefaultTiming, Born(Layout{3, 3}, members), 0)
 	if err != nil {
 		t.Fatal(err)
 	}

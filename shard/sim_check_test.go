@@ -100,7 +100,7 @@ func (w *simWorld) replay(s int) ([]map[string]Record, map[RequestID]uint64) {
 		w.fail("shard %d differs: %d %v %+v and %d %v %+v", s, a.last, a.history, a.records, b.last, b.history, b.records)
 	}
 	for _, n := range []int{first, second} {
-		if n := w.nodes[n]; n.users[s] != len(a.records) {
+		if n := w.nodes[n]; n.users[s] != len(a.records) || n.counts[s].users != countRows(inOrder(a.records)).users {
 			w.fail("node %d counts %d users of shard %d, %d are there", n.number, n.users[s], s, len(a.records))
 		}
 	}
@@ -144,7 +144,7 @@ func (w *simWorld) judge(op *simOp, states []map[string]Record, byRequest map[Re
 	if op.kind == opWrite && op.reply.Result <= Deleted {
 		if byRequest[op.change.Request] != at || at == 0 || at >= uint64(len(states)) {
 			w.fail("shard %d: an acknowledged write is not in the log at LSN %d: %+v", op.shard, at, op.change)
-		} else if result, _ := decide(&op.change, states[at-1][op.change.ID]); result != op.reply.Result {
+		} else if result, _ := outcome(&op.change, states[at-1][op.change.ID]); result != op.reply.Result {
 			w.fail("shard %d: LSN %d answered %d, the log before it gives %d", op.shard, at, op.reply.Result, result)
 		} else if at <= op.floor {
 			w.fail("shard %d: LSN %d was given to a write that began after LSN %d was known", op.shard, at, op.floor)
@@ -168,18 +168,10 @@ func (w *simWorld) explains(op *simOp, state map[string]Record) bool {
 	case opCount:
 		return op.reply.Users == uint64(len(state))
 	case opList:
-		if len(op.page) != len(state) {
-			return false
-		}
-		for _, r := range op.page {
-			if state[r.ID] != r {
-				return false
-			}
-		}
-		return true
+		return explainsList(op, state)
 	case opGet:
 		return exists == (op.reply.Result == Found) && (!exists || current == op.reply.Record)
 	}
-	result, _ := decide(&op.change, current)
+	result, _ := outcome(&op.change, current)
 	return result == op.reply.Result
 }

@@ -25,7 +25,10 @@ type simOp struct {
 	invoked  int64
 	answered int64 // 0 while open
 	reply    Reply
+	offset   uint64 // of a list
+	limit    uint64
 	page     []Record // of a list
+	users    uint64   // of the shard, as a list says
 	floor    uint64   // highest LSN that an answer had shown before this began
 	ceil     uint64   // highest LSN on any disk when it was answered
 	tries    int
@@ -43,6 +46,7 @@ type simTry struct {
 	owes  bool // and has not answered it
 	sent  int64
 	page  []Record
+	users uint64
 }
 
 // simGate is a gateway: it knows views, and tries until the deadline.
@@ -69,11 +73,11 @@ func (w *simWorld) client(number, count int) {
 	op.change = Change{ID: fmt.Sprint("u", w.rng.IntN(w.plan.keys)), Op: Op(1 + w.rng.IntN(3)), Fields: uint8(1 + w.rng.IntN(7)),
 		Name: fmt.Sprint(number, "-", count), Email: fmt.Sprint(count, "@", number), Group: int64(count)}
 	op.change.Request = RequestID{byte(number), byte(count), byte(count >> 8), 1}
-	if op.change.Op != Create && w.chance(15) {
-		op.change.Match = []Position{{1, w.acked[op.shard]}}
+	if op.change.Op == Create && count%4 == 0 || op.change.Op != Create && w.chance(25) {
+		w.drawConditions(op, number+count/4)
 	}
 	if w.rng.Float64() < w.plan.reads {
-		op.kind = opGet + opKind(w.rng.IntN(3))
+		op.kind, op.offset, op.limit = opGet+opKind(w.rng.IntN(3)), uint64(count%3), uint64(1+count/3%5)
 	}
 	w.ops = append(w.ops, op)
 	gate := w.gates[w.rng.IntN(len(w.gates))]
@@ -252,6 +256,8 @@ func (w *simWorld) answer(n *simNode, caller Caller, reply Reply) {
 	switch c := caller.(type) {
 	case *simTry:
 		w.reply(n, c, reply)
+	case *simList:
+		w.agree(n, c, reply)
 	case *simRelay:
 		w.carry(c.stream, 1, func() {
 			if !c.over {
@@ -279,10 +285,8 @@ func (w *simWorld) ask(n *simNode, t *simTry, caller Caller, deadline int64) {
 		e.Kind = ReadDone
 		e.Current, e.Exists = disk.lookUp(op.change.ID)
 	case opList:
-		e.Kind = ScanDone
-		for _, id := range sortedKeys(disk.records) {
-			t.page = append(t.page, disk.records[id])
-		}
+		w.list(n, t, e)
+		return
 	case opCount:
 		e.Kind = CountAsked
 		e.Users = uint64(n.users[op.shard])
@@ -316,7 +320,8 @@ func (w *simWorld) reply(n *simNode, t *simTry, reply Reply) {
 			}
 		case reply.Refusal == 0:
 			t.done = true
-			op.answered, op.reply, op.page = w.now, reply, t.page
+			op.answered, op.reply, op.page, op.users = w.now, reply, t.page, t.users
+			w.noteShown(op)
 			if w.struck > 0 && op.answered > w.struck {
 				w.slowest = max(w.slowest, op.answered-op.invoked)
 			}

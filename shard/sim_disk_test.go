@@ -10,6 +10,7 @@ type simDisk struct {
 	layout    Layout
 	shards    []*simShard
 	start     uint64            // number of the last start
+	nonces    []uint64          // of the last starts, the newest first
 	facts     map[string][]byte // of the council
 	ahead     simLog
 	marks     map[int]Mark // of damage, by shard

@@ -183,7 +183,7 @@ func (w *simWorld) recover(n *simNode) {
 			}
 			pieces = append(pieces, piece)
 		}
-		verdict := JudgeLog(pieces, w.heldBy(n), l.noted)
+		verdict := JudgeLog(pieces, w.heldBy(n), LogKnown{Synced: l.noted, SameBoot: n.lost < n.life-1})
 		w.note("node %d: its log: %+v", n.number, verdict)
 		for s, found := range shards {
 			before := d.shards[s]

@@ -11,8 +11,9 @@ import (
 type simNode struct {
 	number   int
 	member   uint64
-	start    Start // of this process
-	stores   int   // that this node has had
+	start    Start    // of this process
+	former   []uint64 // nonces of the starts before it
+	stores   int      // that this node has had
 	up       bool
 	paused   bool
 	leaving  bool
@@ -23,7 +24,8 @@ type simNode struct {
 	skew     int64
 	replicas []*Replica // by shard
 	users    []int      // by shard: with all that was handed to the disk
-	pacts    []*Pact    // by peer
+	counts   []simCounts
+	pacts    []*Pact // by peer
 	council  Council
 	disk     simDisk
 	links    []*simStream // by peer: dialled by this node
@@ -75,10 +77,11 @@ func (w *simWorld) boot(number int) {
 	n := w.nodes[number]
 	n.up, n.paused, n.leaving, n.life, n.backlog = true, false, false, n.life+1, nil
 	n.disk.start++ // synced before anything is said
-	n.start = Start{n.disk.start, w.rng.Uint64()}
+	n.start, n.former = Start{n.disk.start, w.rng.Uint64()}, n.disk.nonces
+	n.disk.nonces = append([]uint64{n.start.Nonce}, n.former[:min(len(n.former), FormerStarts-1)]...)
 	n.disk.queue, n.disk.writing, n.disk.full, n.disk.sick, n.disk.pulse = nil, false, false, false, Pulse{Most: 70 * ms, LookedAt: w.now}
 	w.recover(n)
-	n.replicas, n.users, n.pacts = make([]*Replica, w.plan.layout.Shards), make([]int, w.plan.layout.Shards), make([]*Pact, w.plan.layout.Nodes)
+	n.replicas, n.users, n.counts, n.pacts = make([]*Replica, w.plan.layout.Shards), make([]int, w.plan.layout.Shards), make([]simCounts, w.plan.layout.Shards), make([]*Pact, w.plan.layout.Nodes)
 	shared, ends := make([][]int, w.plan.layout.Nodes), make([]Position, w.plan.layout.Shards)
 	for s := range w.plan.layout.Shards {
 		first, second := Pair(w.plan.layout, s)
@@ -96,7 +99,7 @@ func (w *simWorld) boot(number int) {
 		if !w.plan.single {
 			r.HoldLeast = w.delay(40 * ms)
 		}
-		n.replicas[s], n.users[s] = &r, len(d.records)
+		n.replicas[s], n.users[s], n.counts[s] = &r, len(d.records), countRows(inOrder(d.records))
 		if h := len(d.history); h > 0 {
 			ends[s] = Position{d.history[h-1].Epoch, d.last}
 		}
@@ -344,6 +347,7 @@ func (w *simWorld) peerOf(n *simNode, s int) int {
 // persist hands a replica's effect to the disk, and counts the users as the shell does.
 func (w *simWorld) persist(n *simNode, s int, fx *Effect) {
 	part := simPart{shard: s, effect: *fx}
+	n.counts[s] = n.counts[s].handed(fx)
 	switch fx.Kind {
 	case Persist:
 		for i := range fx.Entries {

@@ -15,7 +15,7 @@ type simCopy struct {
 // copyDisk copies what is synced.
 func copyDisk(d *simDisk) simDisk {
 	c := newSimDisk(d.layout, d.slow)
-	c.start, c.facts, c.marks, c.shards = d.start, maps.Clone(d.facts), maps.Clone(d.marks), copyShards(d.shards)
+	c.start, c.nonces, c.facts, c.marks, c.shards = d.start, d.nonces, maps.Clone(d.facts), maps.Clone(d.marks), copyShards(d.shards)
 	for _, s := range c.shards {
 		s.wal = slices.Clone(s.wal)
 	}
@@ -167,7 +167,7 @@ func (w *simWorld) load(n *simNode) {
 	timing := DefaultTiming
 	timing.RaiseAfter = max(w.plan.raise, ms)
 	for {
-		p := Process{n.member, n.start, BirthVersion, n.most, EntryRules}
+		p := Process{n.member, n.start, n.former, BirthVersion, n.most, EntryRules}
 		if n.most > BirthVersion {
 			p.Rules = maps.Clone(EntryRules)
 			p.Rules[entryRenew] = EntryRule{BirthVersion + 1, applyRenew}

@@ -8,10 +8,11 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// known is what the model knows of a key: whether there is a user, and of what content.
+// known is what the model knows of a key: whether there is a user, of what content, and of which version if an answer has shown it.
 type known struct {
 	exists bool
 	text   string
+	at     Position
 }
 
 // asked is an operation for the checker: the request, and the result, Open if it was never answered.
@@ -21,6 +22,7 @@ type asked struct {
 	open   bool
 	result Result
 	text   string
+	at     Position
 }
 
 func textOf(name, email string, group int64) string { return fmt.Sprint(name, "|", email, "|", group) }
@@ -64,17 +66,24 @@ func splitText(text string) [3]string {
 // have done what it asks, or nothing.
 func stepModel(state, input, _ any) (bool, any) {
 	s, a := state.(known), input.(asked)
-	done := known{true, ""}
+	done := known{exists: true, at: a.at}
 	switch {
+	case a.get && a.result == Found:
+		return s.exists && s.text == a.text && (s.at == Position{} || s.at == a.at), known{true, a.text, a.at}
 	case a.get:
-		return a.open || s.exists == (a.result == Found) && (!s.exists || s.text == a.text), s
+		return !s.exists, s
 	case a.change.Op == Delete:
 		done = known{}
 	case a.change.Op == Create || s.exists:
 		done.text = afterChange(&a.change, s.text)
 	}
 	able := s.exists != (a.change.Op == Create)
+	may, surely := mayMeet(&a.change, s)
 	switch {
+	case a.result == Mismatch:
+		return !surely, s
+	case !may:
+		return a.open, s
 	case a.open && able: // that it was never done is the same as its being done last
 		return true, done
 	case a.open:
@@ -83,8 +92,6 @@ func stepModel(state, input, _ any) (bool, any) {
 		return !s.exists && a.change.Op != Create, s
 	case a.result == Exists:
 		return s.exists && a.change.Op == Create, s
-	case a.result == Mismatch:
-		return s.exists, s
 	}
 	return able, done
 }
@@ -97,9 +104,12 @@ func (w *simWorld) checkHistories() {
 		if op.kind >= opCount {
 			continue
 		}
-		key := fmt.Sprint(op.shard, op.change.ID)
+		key := nameOf(op)
 		a := asked{change: op.change, get: op.kind == opGet, open: op.answered == 0, result: op.reply.Result}
 		a.text = textOf(op.reply.Record.Name, op.reply.Record.Email, op.reply.Record.Group)
+		if a.result <= Updated {
+			a.at = Position{op.reply.Record.Epoch, op.reply.Record.LSN}
+		}
 		until := op.answered
 		if a.open {
 			until = math.MaxInt64

@@ -79,6 +79,7 @@ type simWorld struct {
 	cut     [][]bool  // by sender and receiver, nodes first and then gateways: what is sent now is held back
 	ops     []*simOp
 	acked   []uint64            // by shard: highest LSN that an answer has shown
+	shown   map[string]Position // by shard and user: the version that the last answer has shown
 	epochs  map[[2]uint64]View  // by shard and epoch
 	books   map[uint64]string   // by index: the views as first seen
 	written map[[3]uint64]Entry // by shard, epoch and LSN: all that ever reached a disk
@@ -174,7 +175,7 @@ func drawPlan(rng *rand.Rand, single bool) plan {
 // newSim makes a cluster that is about to be born.
 func newSim(seed uint64, trace io.Writer, only int) *simWorld {
 	rng := rand.New(rand.NewPCG(seed, 17))
-	w := &simWorld{seed: seed, rng: rng, plan: drawPlan(rng, seed%2 == 1), trace: trace, only: only, epochs: map[[2]uint64]View{}, books: map[uint64]string{}, written: map[[3]uint64]Entry{}, seen: map[string]int{}}
+	w := &simWorld{seed: seed, rng: rng, plan: drawPlan(rng, seed%2 == 1), trace: trace, only: only, epochs: map[[2]uint64]View{}, books: map[uint64]string{}, written: map[[3]uint64]Entry{}, seen: map[string]int{}, shown: map[string]Position{}}
 	n := w.plan.layout.Nodes
 	w.acked = make([]uint64, w.plan.layout.Shards)
 	w.cut = make([][]bool, n+w.plan.gateways)

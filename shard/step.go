@@ -11,7 +11,8 @@ func Step(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 	case WriteAsked:
 		r = forget(r, e.Now)
 		current, at := newest(&r, e)
-		result, record := decide(&e.Change, current)
+		unmet := Weigh(e.Change.Match, e.Change.Unless, current)
+		result, record := decide(&e.Change, current, unmet)
 		away := turnAway(&r, e, Barred(&r, e.Now))
 		r, out = sequence(r, e, away, result, record, at, out)
 	case ReadDone:

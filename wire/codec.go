@@ -46,14 +46,14 @@ var layouts = [][]field{
 	Hello:    {greeting},
 	Welcome:  {greeting, clock, born, known},
 	Ping:     {},
-	Pong:     {clock},
+	Pong:     {clock, text},
 	Get:      {shard, userID},
-	Write:    {shard, deadline, request, op, fields, record, match},
+	Write:    {shard, deadline, request, op, fields, record, match, unless},
 	Outcome:  {result, touched, record},
 	Count:    {set},
 	Counts:   {counts},
 	List:     {shard, offset, after, limit},
-	Page:     {shard, more, records},
+	Page:     {shard, users, more, records},
 	Ask:      {shard, epoch},
 	Position: {shard, epoch, lsn, ends},
 	Append:   {shard, epoch, lsn, applied, entries},
@@ -95,6 +95,7 @@ var (
 	touched   = number("touched", func(m *Message) *uint64 { return &m.Touched })
 	offset    = number("offset", func(m *Message) *uint64 { return &m.Offset })
 	limit     = number("limit", func(m *Message) *uint64 { return &m.Limit })
+	users     = number("users", func(m *Message) *uint64 { return &m.Users })
 	clock     = instant("clock", func(m *Message) *int64 { return &m.Clock })
 	deadline  = instant("deadline", func(m *Message) *int64 { return &m.Deadline })
 	lease     = span("lease", func(m *Message) *int64 { return &m.Lease })
@@ -114,16 +115,17 @@ var (
 	known     = plain("known", putKnown, getKnown)
 	greeting  = greets(greetingParts, Least, Most)
 	record    = plain("record", putRecord, getRecord)
-	match     = pairs("match", "epoch and lsn", maxMatch, func(m *Message) *[]Place { return &m.Match }, splitPlace, joinPlace)
+	match     = condition("match", func(m *Message) *Condition { return &m.Match })
+	unless    = condition("unless", func(m *Message) *Condition { return &m.Unless })
 	history   = pairs("history", "epoch and lsn", maxHistory, func(m *Message) *[]Place { return &m.History }, splitPlace, joinPlace)
 	vows      = pairs("vows", "shard and epoch", maxVows, func(m *Message) *[]Vow { return &m.Vows }, splitVow, joinVow)
 	counts    = pairs("counts", "shard and users", maxSet, func(m *Message) *[]ShardCount { return &m.Counts }, splitCount, joinCount)
 	set       = numbers("shards", maxSet, func(m *Message) *[]uint64 { return &m.Set })
 	born      = numbers("born", maxBorn, func(m *Message) *[]uint64 { return &m.Born })
 	views     = plain("views", putViews, getViews)
-	shardends = plain("shardends", putShardEnds, getShardEnds)
 	records   = plain("records", putRecords, getRecords)
 	entries   = plain("entries", putEntries, getEntries)
+	shardends = plain("shardends", putShardEnds, getShardEnds)
 )
 
 // plain is a field of every version since the first.

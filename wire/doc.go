@@ -64,9 +64,14 @@
 // # Requests, answers and streams
 //
 // The request id is chosen by the side that dialled and is unique among its requests under way on that connection. Answers
-// come in any order; each request has exactly one, either the kind named below or an error. The frames of a stream (from ask
-// to snapend) carry request id 0, belong to the shard that they name, and keep their order. What is sent without being asked
-// for (leases, Raft's messages, views) carries request id 0 too.
+// come in any order; each request has exactly one, either the kind named below or an error, but for list. The frames of a
+// stream (from ask to snapend) carry request id 0, belong to the shard that they name, and keep their order. What is sent
+// without being asked for (leases, Raft's messages, views) carries request id 0 too.
+//
+// A list is answered by one page, or by several that carry its request id: each but the last says that more follow. Together they
+// have at most limit records, in order, and all of them, with users, are of one moment of the shard. What is between two pages of
+// a list are frames of other requests. Nothing of a list is sent before the replica knows that it may be given out, so that each
+// page counts when it comes; an error after some pages says that the rest is not to be had, and the list is asked for anew.
 //
 // # The frame table
 //
@@ -78,14 +83,14 @@
 //	1     hello      -    dialler → node     greeting                                        first frame of a connection
 //	2     welcome    -    node → dialler     greeting clock born known                       answers hello
 //	3     ping       -    any                -                                               asks for a pong
-//	4     pong       -    any                clock                                           answers ping with the sender's clock
+//	4     pong       -    any                clock text                                      answers ping with the sender's clock, and with why it takes no part; empty if it does
 //	5     get        -    gw → replica       shard id                                        reads one user; a backup passes it on to its leader
-//	6     write      crc  gw → replica       shard deadline request op fields record match   creates, updates or deletes one user; passed on likewise
+//	6     write      crc  gw → replica       shard deadline request op fields record match unless  creates, updates or deletes one user; passed on likewise
 //	7     outcome    crc  replica → gw       result touched record                           answers get and write
 //	8     count      -    gw → replica       shards                                          asks for the user counts of shards
 //	9     counts     -    replica → gw       counts                                          answers count
 //	10    list       -    gw → replica       shard offset after limit                        asks for a page of one shard
-//	11    page       crc  replica → gw       shard more records                              answers list
+//	11    page       crc  replica → gw       shard users more records                        answers list, with further pages while more is true
 //	12    ask        -    leader → backup    shard epoch                                     a stream begins: where does your log end?
 //	13    position   -    backup → leader    shard epoch lsn ends                            the end of its log, all of it stored
 //	14    append     crc  leader → backup    shard epoch lsn applied entries                 entries in LSN order, the first at lsn
@@ -103,6 +108,7 @@
 // # The fields
 //
 //	shard epoch lsn applied touched offset limit   unsigned integers
+//	users                                          an unsigned integer: the users of the whole shard
 //	ends                                           an unsigned integer: the epoch of the last write in the log, 0 if it is empty
 //	code op fields state result                    unsigned integers below 256; see Code, Op, HasName …, IsSick …, Result
 //	clock deadline                                 nanoseconds on a boot-time clock: the sender's, the receiver's
@@ -112,13 +118,15 @@
 //	id text                                        strings
 //	request                                        16 bytes that name a write through all its tries
 //	after                                          bytes: the place before the page; nil or empty when offset counts
-//	more                                           a boolean: further records follow
+//	more                                           a boolean: another page of the same list follows
 //	data                                           bytes; nil or empty for none
 //	greeting                                       [least most cluster role name build incarnation ring shards lease grace store start nonce], see below
 //	known                                          [start nonce]: which start of the dialler's store the node's cluster knows; zeros for none
 //	born                                           [store store …], at most 64: what the cluster was born with; empty before that
 //	record                                         [id name email group epoch lsn]; group is a signed 64-bit integer
-//	match                                          [epoch lsn epoch lsn …], at most 16 pairs; empty accepts any version
+//	match unless                                   [] for none, [1] for a user of any version, [2 epoch lsn epoch lsn …], at most 16 pairs, for a user
+//	                                               of one of these versions: the write is done only if the user is among those that
+//	                                               match names and not among those that unless names
 //	shards                                         [shard shard …], at most 4096
 //	counts                                         [shard users shard users …], at most 4096 pairs
 //	history                                        [epoch lsn epoch lsn …], at most 4096 pairs: from which LSN on the log is of which epoch

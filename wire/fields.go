@@ -28,6 +28,44 @@ func getRequest(d *msgpack.Decoder, m *Message) error {
 	return err
 }
 
+// condition is a precondition: nothing, or its kind and behind OneOf the epoch and LSN of each version.
+func condition(name string, at func(*Message) *Condition) field {
+	return plain(name,
+		func(e *msgpack.Encoder, m *Message) error {
+			c := at(m)
+			if c.Kind == 0 {
+				return e.EncodeArrayLen(0)
+			}
+			err := errors.Join(e.EncodeArrayLen(1+2*len(c.Versions)), e.EncodeUint(uint64(c.Kind)))
+			for _, p := range c.Versions {
+				err = errors.Join(err, e.EncodeUint(p.Epoch), e.EncodeUint(p.LSN))
+			}
+			return err
+		},
+		func(d *msgpack.Decoder, m *Message) error {
+			n, err := length(d, 0, 1+2*maxMatch)
+			if err != nil || n == 0 {
+				return err
+			}
+			kind, err := unsigned(d, math.MaxUint8)
+			switch {
+			case err != nil:
+				return fmt.Errorf("kind: %w", err)
+			case kind != AnyVersion && kind != OneOf:
+				return fmt.Errorf("kind: expected 1 or 2, found %d", kind)
+			case kind == AnyVersion && n != 1 || n%2 == 0:
+				return fmt.Errorf("expected nothing behind kind 1 and pairs of epoch and lsn behind kind 2, found kind %d and %d elements", kind, n-1)
+			}
+			c := at(m)
+			for c.Kind = uint8(kind); err == nil && n > 1; n -= 2 {
+				epoch, badEpoch := unsigned(d, math.MaxUint64)
+				lsn, badLSN := unsigned(d, math.MaxUint64)
+				c.Versions, err = append(c.Versions, Place{epoch, lsn}), cmp.Or(badEpoch, badLSN)
+			}
+			return err
+		})
+}
+
 func putMore(e *msgpack.Encoder, m *Message) error { return e.EncodeBool(m.More) }
 
 func getMore(d *msgpack.Decoder, m *Message) (err error) {

@@ -37,6 +37,11 @@ var ErrChecksum = errors.New("bad checksum")
 // with the bytes that have arrived, never with the length that a frame merely claims. Errors: io.EOF between frames,
 // io.ErrUnexpectedEOF within one, ErrFrame for a bad head, and what r returns.
 func ReadFrame(r *bufio.Reader, scratch []byte) ([]byte, error) {
+	return ReadFrameUpTo(r, scratch, MaxFrame)
+}
+
+// ReadFrameUpTo is ReadFrame with a limit in bytes of its own, for a sender that has no large frames to send.
+func ReadFrameUpTo(r *bufio.Reader, scratch []byte, most int) ([]byte, error) {
 	head, err := r.Peek(HeadSize)
 	if err == io.EOF && len(head) > 0 {
 		return nil, io.ErrUnexpectedEOF
@@ -48,8 +53,8 @@ func ReadFrame(r *bufio.Reader, scratch []byte) ([]byte, error) {
 		return nil, fmt.Errorf("%w: byte 0: expected 0xce and a 4-byte length, found 0x%02x", ErrFrame, head[0])
 	}
 	size := int(binary.BigEndian.Uint32(head[1:]))
-	if size > MaxFrame {
-		return nil, fmt.Errorf("%w: byte 1: expected a length of at most %d, found %d", ErrFrame, MaxFrame, size)
+	if size > most {
+		return nil, fmt.Errorf("%w: byte 1: expected a length of at most %d, found %d", ErrFrame, most, size)
 	}
 	if _, err = r.Discard(HeadSize); err != nil {
 		return nil, err

@@ -9,14 +9,14 @@ const (
 	Hello                 // first frame of a connection, from whoever dialled
 	Welcome               // the node's answer to hello
 	Ping                  // asks for a pong
-	Pong                  // carries the node's clock
+	Pong                  // carries the node's clock, and why it takes no part
 	Get                   // reads one user
 	Write                 // creates, updates or deletes one user
 	Outcome               // answers get and write
 	Count                 // asks for the user counts of shards
 	Counts                // answers count
 	List                  // asks for a page of one shard
-	Page                  // answers list
+	Page                  // answers list; one of several if more follow
 	Ask                   // leader to backup: a new stream begins; where does your log end?
 	Position              // backup to leader: the end of its log, all of it stored
 	Append                // entries of one shard, in LSN order
@@ -46,6 +46,7 @@ const (
 	WrongShards                      // hello with another number of shards
 	WrongLease                       // hello with lease times that do not go together with this node's
 	WrongName                        // hello from a node that has no place in the ring, or this node's own
+	WrongStore                       // hello from a node whose store another one has taken the place of
 	BadRequest                       // a field's value is not allowed
 	NotLeader                        // this node does not lead the shard
 	NotHere                          // this node holds no replica of the shard
@@ -89,9 +90,16 @@ const (
 	Created
 	Updated
 	Deleted
-	Missing  // no user has this id
-	Exists   // a user has this id already
-	Mismatch // the user's version is none of those the request names
+	Missing   // no user has this id
+	Exists    // a user has this id already
+	Mismatch  // a precondition of the write is not met
+	Oversized // the user would hold more text than a user may
+)
+
+// The kinds of precondition; 0 is none.
+const (
+	AnyVersion = iota + 1 // a user of any version: whether there is one
+	OneOf                 // a user of one of the versions
 )
 
 // RequestID names a write through all its tries.
@@ -99,6 +107,12 @@ type RequestID = [16]byte
 
 // Place is a position in a shard's log.
 type Place struct{ Epoch, LSN uint64 }
+
+// Condition is a precondition of a write: which users, by their version, it names.
+type Condition struct {
+	Kind     uint8
+	Versions []Place
+}
 
 // Record is a user with its version: the position of the write that made it.
 type Record struct {
@@ -172,6 +186,7 @@ type Message struct {
 	Life      int64  // number of the sender's process: grows with every start of its store
 	Lease     int64  // ns for which the sender of a ping takes what it is promised
 	At        int64  // when the ping was sent, in ns on the boot-time clock of who sent it
+	Users     uint64 // of the shard, at the moment of which the page is
 	Offset    uint64
 	Limit     uint64
 	Request   RequestID
@@ -179,7 +194,8 @@ type Message struct {
 	After     []byte // id of the record before the page; nil when Offset counts
 	Greeting  Greeting
 	Record    Record
-	Match     []Place // versions that the write accepts; empty accepts any
+	Match     Condition // the user must be among those that it names
+	Unless    Condition // the user must not be among those that it names
 	Set       []uint64
 	Counts    []ShardCount
 	Records   []Record
@@ -188,7 +204,7 @@ type Message struct {
 	Known     StoreStart // of the asker's store, as the answering node's cluster knows it; zero if it knows none
 	History   []Place    // from which LSN on the log is of which epoch
 	Vows      []Vow
-	ShardEnds []ShardEnd // of a leader that has restarted
 	Views     []View     // by shard
 	Data      []byte     // a Raft message
+	ShardEnds []ShardEnd // of a leader that has restarted
 }

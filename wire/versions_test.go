@@ -17,7 +17,7 @@ func speaker(least, most uint64) Codec {
 		later, older, between := limit, state, touched
 		later.since, older.until, between.since = 4, 3, 4
 		table[Get] = []field{shard, userID, later}
-		table[Pong] = []field{between, clock}
+		table[Pong] = []field{between, clock, text}
 		table[LeasePing] = []field{life, at, lease, older, vows, shardends}
 		known := number("epoch", func(m *Message) *uint64 { return &m.Epoch })
 		known.since = 4

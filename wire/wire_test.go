@@ -8,6 +8,23 @@ import (
 	"testing"
 )
 
+// TestPreconditions: each shape of a write's preconditions is read as it was written.
+func TestPreconditions(t *testing.T) {
+	most := Condition{Kind: OneOf}
+	for i := range maxMatch {
+		most.Versions = append(most.Versions, Place{uint64(i), 1 << 60})
+	}
+	shapes := []Condition{{}, {Kind: AnyVersion}, {Kind: OneOf}, {OneOf, []Place{{1, 2}}}, most}
+	for _, match := range shapes {
+		for _, unless := range shapes {
+			m := &Message{Kind: Write, Op: Delete, Match: match, Unless: unless}
+			if got, err := decoded(NewCodec().AppendFrame(nil, m)[HeadSize:]); err != nil || !reflect.DeepEqual(got, m) {
+				t.Errorf("%+v: %v", got, err)
+			}
+		}
+	}
+}
+
 // samples has one message of every kind with every field of its layout set.
 func samples() []*Message {
 	r := Record{"13AE742", "Ada", "ada@example.org", -7, 1, 42}
@@ -20,12 +37,12 @@ func samples() []*Message {
 		{Kind: Ping, ID: 2},
 		{Kind: Pong, ID: 2, Clock: 5},
 		{Kind: Get, ID: 3, Shard: 23, Record: Record{ID: "13AE742"}},
-		{Kind: Write, ID: 4, Shard: 1, Deadline: 1 << 50, Request: RequestID{1, 2, 15: 9}, Op: Update, Fields: HasName | HasGroup, Record: r, Match: []Place{{1, 2}, {3, 4}}},
+		{Kind: Write, ID: 4, Shard: 1, Deadline: 1 << 50, Request: RequestID{1, 2, 15: 9}, Op: Update, Fields: HasName | HasGroup, Record: r, Match: Condition{OneOf, []Place{{1, 2}, {3, 4}}}, Unless: Condition{Kind: AnyVersion}},
 		{Kind: Outcome, ID: 4, Result: Updated, Touched: 2, Record: r},
 		{Kind: Count, ID: 5, Set: []uint64{0, 7, 23}},
 		{Kind: Counts, ID: 5, Counts: []ShardCount{{0, 12}, {7, 1 << 33}}},
 		{Kind: List, ID: 6, Shard: 2, Offset: 100000, After: []byte("u\x01k"), Limit: 100},
-		{Kind: Page, ID: 6, Shard: 2, More: true, Records: []Record{r, r}},
+		{Kind: Page, ID: 6, Shard: 2, Users: 1000, More: true, Records: []Record{r, r}},
 		{Kind: Ask, Shard: 1, Epoch: 2},
 		{Kind: Position, Shard: 1, Epoch: 2, LSN: 3, Ends: 1},
 		{Kind: Append, Shard: 1, Epoch: 2, LSN: 3, Applied: 2, Entries: []Entry{{RequestID{5}, Created, "a", "n", "e", 4, 2, 3, 1790000000123}, {RequestID{6}, Deleted, "a", "", "", 0, 2, 4, -1}}},

@@ -9,5 +9,6 @@
 //	names.go    the addresses of a peer: look-ups, and which address is dialled
 //	route.go    which address is dialled next, and when a name is looked up, pure
 //	timers.go   timers that may ring a little late, so that the runtime wakes less often
+//	reach.go    where a process that listens is reached
 //	restart.go  starting anew in place, and ending
 package proc

@@ -1,0 +1,303 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// dropped is what a node says when it gives up a damaged copy of a shard.
+const dropped = "it is dropped, and filled again from the other node"
+
+// damageFiles changes some bytes in every file of a shard's data, at a place that depends on the file's size.
+func damageFiles(t *testing.T, dir string, place func(size int64) int64) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.sst"))
+	if err != nil || len(files) == 0 {
+		t.Fatal("no files of data", err)
+	}
+	for _, path := range files {
+		text, err := os.ReadFile(path)
+		if err != nil || !bytes.Contains(text, []byte("shard-")) { // of the column families, shards' only
+			continue
+		}
+		at := place(int64(len(text)))
+		for i := range text[at : at+16] {
+			text[at+int64(i)] ^= 0x55
+		}
+		if err = os.WriteFile(path, text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Data that fails its checksum is never served: the other replica serves, and the damaged one is filled again from it.
+func TestDamagedDataIsFilledAgain(t *testing.T) {
+	c := startTest(t, 3)
+	users := createMany(t, c, 0, 300)
+	c.stop(1)
+	c.start(1) // which makes files of what was in the write log
+	c.settle()
+	c.stop(1)
+	damageFiles(t, filepath.Join(c.plan.Dir, "db-1"), func(int64) int64 { return 20 })
+	c.relaunch(1)
+	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		c.allReadable(t, users[:20])
+		log, err := os.ReadFile(filepath.Join(c.plan.Dir, "db-1.log"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(log), dropped) {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("db-1 has not noticed that its data is damaged")
+		}
+	}
+	c.settle()
+	c.allThere(t, users)
+	if log, err := os.ReadFile(filepath.Join(c.plan.Dir, "db-1.log")); err != nil || strings.Count(string(log), "msg=serving") != 3 {
+		t.Errorf("expected three starts of db-1, and none of its own: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(c.plan.Dir, "db-1", "damaged.json")); !os.IsNotExist(err) {
+		t.Errorf("the marks stay: %v", err)
+	}
+}
+
+// Damage that is met when files are merged, long before anybody reads there, stops RocksDB's writes. The node says which shards it is, merges nothing more, and
+// is filled again.
+func TestDamageThatAMergeMeets(t *testing.T) {
+	c := startTest(t, 3)
+	chance, users := rand.New(rand.NewPCG(1, 2)), []user{}
+	for round := range 4 { // as many files of a shard as begin a merge
+		for i := range 150 {
+			name := make([]byte, 6000) // so that a file has several blocks
+			for k := range name {
+				name[k] = 'a' + byte(chance.IntN(26))
+			}
+			u := user{fmt.Sprintf("u%d-%d", round, i), string(name), "e", 1}
+			users = append(users, u)
+			if got := c.eventually(201, "POST", "/api/user/", userJSON(u)); got.status != 201 {
+				t.Fatal(got.status)
+			}
+		}
+		c.stop(1)
+		if round < 3 {
+			c.start(1) // which makes files of what was in the write log
+			c.settle()
+		}
+	}
+	damageFiles(t, filepath.Join(c.plan.Dir, "db-1"), func(size int64) int64 { return size / 2 })
+	c.relaunch(1)
+	c.awaitLog(t, "db-1", dropped)
+	c.await(1)
+	c.settle()
+	c.allThere(t, users)
+	if _, err := os.Stat(filepath.Join(c.plan.Dir, "db-1", "damaged.json")); !os.IsNotExist(err) {
+		t.Errorf("the marks stay: %v", err)
+	}
+}
+
+// flip changes one bit of a file, at a place that depends on its size.
+func flip(t *testing.T, path string, place func(size int) int) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err == nil && len(text) == 0 {
+		err = fmt.Errorf("%s is empty", path)
+	}
+	if err == nil {
+		text[place(len(text))] ^= 1
+		err = os.WriteFile(path, text, 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// theFile returns the newest file of a folder with such a name.
+func theFile(t *testing.T, dir, pattern string) string {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(dir, pattern))
+	if err != nil || len(paths) == 0 {
+		t.Fatal("no file ", pattern, err)
+	}
+	return paths[len(paths)-1]
+}
+
+// Whatever file of a node is damaged while it is down, it starts again: what can be read stays, the rest is filled again, and the log says what was found. A store of
+// which nothing can be read is set aside, and a new one begins.
+func TestEveryFileMayBeDamaged(t *testing.T) {
+	c := startTest(t, 3)
+	users, dir := createMany(t, c, 0, 300), filepath.Join(c.plan.Dir, "db-1")
+	middle := func(size int) int { return size / 2 }
+	end := func(k int) func(int) int { return func(size int) int { return size - k } }
+	tables := func(place func(int) int) func(*testing.T) {
+		return func(t *testing.T) {
+			damageFiles(t, dir, func(size int64) int64 { return min(int64(place(int(size))), size-16) })
+		}
+	}
+	for _, hit := range []struct {
+		name, says string
+		damage     func(*testing.T)
+	}{
+		{"footers of tables", dropped, tables(end(20))},
+		{"indexes of tables", dropped, tables(end(700))},
+		{"a table is missing", dropped, func(t *testing.T) {
+			for _, path := range shardTables(t, dir)[:1] {
+				if err := os.Remove(path); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}},
+		{"the log", "the write-ahead log is damaged", func(t *testing.T) { flip(t, theFile(t, dir, "*.log"), middle) }},
+		{"the log is missing", "the write-ahead log is damaged", func(t *testing.T) {
+			if err := os.Remove(theFile(t, dir, "*.log")); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"CURRENT", "it names the only manifest again", func(t *testing.T) { flip(t, filepath.Join(dir, "CURRENT"), middle) }},
+		{"CURRENT is missing", "it names the only manifest again", func(t *testing.T) {
+			if err := os.Remove(filepath.Join(dir, "CURRENT")); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"MANIFEST", "it is set aside, and a new one begins", func(t *testing.T) { flip(t, theFile(t, dir, "MANIFEST-*"), middle) }},
+		{"OPTIONS", "", func(t *testing.T) { flip(t, theFile(t, dir, "OPTIONS-*"), middle) }},
+	} {
+		t.Run(hit.name, func(t *testing.T) {
+			c.stop(1)
+			c.start(1) // which makes tables of what was in the log
+			users = append(users, createMany(t, c, len(users), 40)...)
+			time.Sleep(1100 * time.Millisecond) // until it is noted how far the log was synced
+			c.stop(1)
+			before, err := os.ReadFile(filepath.Join(c.plan.Dir, "db-1.log"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			hit.damage(t)
+			users = append(users, createMany(t, c, len(users), 40)...)
+			c.start(1)
+			c.settle()
+			c.allThere(t, users)
+			after, err := os.ReadFile(filepath.Join(c.plan.Dir, "db-1.log"))
+			if err != nil || !strings.Contains(string(after[len(before):]), hit.says) {
+				t.Errorf("db-1 does not say %q: %v", hit.says, err)
+			}
+		})
+	}
+}
+
+// shardTables returns the table files of shards.
+func shardTables(t *testing.T, dir string) []string {
+	t.Helper()
+	tables := []string{}
+	paths, err := filepath.Glob(filepath.Join(dir, "*.sst"))
+	for _, path := range paths {
+		if text, bad := os.ReadFile(path); bad == nil && bytes.Contains(text, []byte("shard-")) {
+			tables = append(tables, path)
+		}
+	}
+	if err != nil || len(tables) == 0 {
+		t.Fatal("no tables of shards", err)
+	}
+	return tables
+}
+
+// A flipped bit in the log of a leader that is alone loses nothing in silence: the shards that lost writes by it are not served, and named, until an operator
+// accepts the loss. Then what is left of them is their data, on both nodes.
+func TestALoneLeadersLogIsDamaged(t *testing.T) {
+	c := startTest(t, 3)
+	dir := filepath.Join(c.plan.Dir, "db-0")
+	users := createMany(t, c, 0, 100)
+	c.kill(1)
+	users = append(users, createMany(t, c, 100, 600)...)
+	c.kill(0)
+	log := theFile(t, dir, "*.log")
+	text, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := bytes.Index(text, []byte("name 550"))
+	if at < 0 {
+		for i := 540; i < 600 && at < 0; i++ { // led by another node
+			at = bytes.Index(text, []byte(fmt.Sprint("name ", i)))
+		}
+	}
+	flip(t, log, func(int) int { return at })
+	c.start(0)
+	c.relaunch(1)
+	c.awaitLog(t, "db-0", "the write-ahead log is damaged")
+	lost := map[int]bool{}
+	for end := time.Now().Add(patience); len(lost) == 0; time.Sleep(50 * time.Millisecond) {
+		line, err := askLine(c.plan.Addrs[0], "READY")
+		var ready struct {
+			Checks []struct{ Name, Reason string }
+		}
+		if err == nil {
+			err = json.Unmarshal([]byte(line), &ready)
+		}
+		if err != nil {
+			t.Fatal(err, line)
+		}
+		for _, check := range ready.Checks {
+			if check.Name == "copies" && strings.Contains(check.Reason, "node accept-loss") {
+				lost[0] = true
+			}
+		}
+		if time.Now().After(end) {
+			t.Fatal("db-0 does not name what only it had: ", line)
+		}
+	}
+	served, refused := 0, 0
+	for _, u := range users {
+		got, err := c.ask("GET", "/api/user/"+u.ID, "")
+		switch {
+		case err != nil || got.status != 200 && got.status != 503:
+			t.Fatalf("%s: %v %d %s", u.ID, err, got.status, got.body)
+		case got.status == 200:
+			served++
+		case strings.Contains(got.body, "is damaged"):
+			refused++
+		}
+	}
+	if refused == 0 || served == 0 {
+		t.Errorf("%d users are served, %d refused because of the damage", served, refused)
+	}
+	c.stop(0)
+	accept := func(args ...string) string {
+		out, err := exec.Command(filepath.Join(c.plan.Bin, "node"), append([]string{"accept-loss", "--data", dir}, args...)...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("accept-loss: %v: %s", err, out)
+		}
+		return string(out)
+	}
+	if said := accept("--dry-run"); !strings.Contains(said, "dry run: nothing was changed") || !strings.Contains(said, "the write-ahead log is damaged") {
+		t.Errorf("a dry run says %s", said)
+	}
+	if said := accept(); !strings.Contains(said, "the loss is accepted") {
+		t.Errorf("accept-loss says %s", said)
+	}
+	c.start(0)
+	c.settle()
+	left := []user{}
+	for _, u := range users {
+		got, err := c.ask("GET", "/api/user/"+u.ID, "")
+		switch {
+		case err != nil || got.status != 200 && got.status != 404:
+			t.Fatalf("%s after the loss was accepted: %v %d %s", u.ID, err, got.status, got.body)
+		case got.status == 200:
+			left = append(left, u)
+		}
+	}
+	if len(left) < len(users)-100 {
+		t.Errorf("%d users of %d are left", len(left), len(users))
+	}
+	c.allThere(t, left)
+}

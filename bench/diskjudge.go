@@ -1,0 +1,265 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// errDisk is the class of a disk's fault that was not borne as it must be.
+var errDisk = errors.New("a fault of a disk")
+
+// found is what a trial of a disk has shown.
+type found struct {
+	Notes  []string      `json:"notes"`            // what was done exactly
+	Hits   uint64        `json:"hits,omitempty"`   // calls that failed
+	Ended  int           `json:"ended,omitempty"`  // how often the node ended by itself, and was started again
+	Must   bool          `json:"must"`             // it has met what it must tell of
+	Named  string        `json:"named,omitempty"`  // the first line of its log that tells of it
+	False  string        `json:"false,omitempty"`  // the first line of its log that tells of damage where none was done
+	Whole  time.Duration `json:"whole,omitempty"`  // from the last step until all was in sync
+	Unsync string        `json:"unsync,omitempty"` // why it was not in the end
+	Wrong  []string      `json:"wrong,omitempty"`
+}
+
+// telling are the words with which a node tells of what has happened to its disk, by the beginning of the kind of
+// trial. The table never changes.
+var telling = []struct {
+	Kind  string
+	Words *regexp.Regexp
+}{
+	{"disk-flip-", damageWords}, {"disk-lone-copy", oldWords}, {"disk-lone-", damageWords}, {"disk-old-copy", oldWords}, {"disk-full", regexp.MustCompile(`(?i)no space`)},
+	{"disk-", regexp.MustCompile(`(?i)input/output|i/o error|io error|no space`)},
+}
+
+var (
+	damageWords = regexp.MustCompile(`CURRENT was damaged|write-ahead log is damaged|data of (a shard|shards) is damaged|` +
+		`Raft's saved state is damaged|store cannot be (opened as it is|used)|(shard|user) cannot be read.*Corruption: `)
+	oldWords = regexp.MustCompile(`the store is an old copy of itself`)
+)
+
+// namedIn returns the first line of a node's log that tells of what a kind of trial has done to its disk.
+func namedIn(log []byte, kind string) string {
+	for _, t := range telling {
+		if !strings.HasPrefix(kind, t.Kind) {
+			continue
+		}
+		for line := range bytes.Lines(log) {
+			if t.Words.Match(line) {
+				return string(bytes.TrimSpace(line))
+			}
+		}
+		return ""
+	}
+	return ""
+}
+
+// lossWords are those of damageWords with which a node gives up data; an opening that goes on with all of it is none.
+var lossWords = regexp.MustCompile(`log is damaged|data of (a shard|shards) is damaged|saved state is damaged|store cannot be used`)
+
+// falseIn returns the first line of a node's log that tells of damaged data although no file was changed in its kind of trial.
+func falseIn(log []byte, kind string) string {
+	if flips[kind] != "" || kind == trialOldCopy || kind == trialLoneCopy {
+		return ""
+	}
+	for line := range bytes.Lines(log) {
+		if lossWords.Match(line) {
+			return string(bytes.TrimSpace(line))
+		}
+	}
+	return ""
+}
+
+// judgeDisk lists what is wrong with what a trial of a disk has shown. Where both copies may be hit, a lone leader's
+// that is, the cluster need not be in sync if the node tells why. Whether all that was answered can be right the
+// histories say.
+func judgeDisk(kind string, f found) []string {
+	wrong := []string{}
+	if f.Ended > 0 {
+		wrong = append(wrong, "the node ended by itself")
+	}
+	if f.False != "" {
+		wrong = append(wrong, "the node tells of damage that nobody has done: "+f.False)
+	}
+	if f.Must && f.Named == "" {
+		wrong = append(wrong, "the node does not say what it found")
+	}
+	if f.Unsync != "" && (!isLone(kind) || kind == trialLoneTorn || f.Named == "") {
+		wrong = append(wrong, f.Unsync)
+	}
+	return wrong
+}
+
+// ruleText says how a disk fails.
+func ruleText(r rule) string {
+	names := func(bits uint64, words []string) string {
+		list := []string{}
+		for i, word := range words {
+			if bits>>i&1 > 0 {
+				list = append(list, word)
+			}
+		}
+		return strings.Join(list, ",")
+	}
+	text := fmt.Sprintf("%s of %s: ", names(r.Ops, []string{"read", "write", "sync", "open", "allocate", "rename"}),
+		names(r.Files, []string{"log", "table", "manifest", "current", "options", "other"}))
+	switch r.Action {
+	case actSlow:
+		text += fmt.Sprintf("%v late", r.Slow)
+	case actHang:
+		text += "hanging"
+	case actShort:
+		text += fmt.Sprintf("half is done, then %v", r.Error)
+	default:
+		text += r.Error.Error()
+	}
+	if r.Every > 1 {
+		text += fmt.Sprintf(", one in %d", r.Every)
+	}
+	return text
+}
+
+// logSize returns how long a node's log is.
+func logSize(p clusterPlan, node string) int64 {
+	info, err := os.Stat(filepath.Join(p.Dir, node+".log"))
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// logSince returns a node's log from a place on, and its STATUS.
+func logSince(p clusterPlan, node string, from int64) []byte {
+	text, err := os.ReadFile(filepath.Join(p.Dir, node+".log"))
+	if err != nil {
+		return nil
+	}
+	status, _ := askLine(p.Addrs[nodeAt(p, node)], "STATUS") // of a node that is down there is none
+	return append(text[min(from, int64(len(text))):], status...)
+}
+
+// loneSettle is how long a cluster may take until it is in sync after a lone leader's data was hurt; whether it can be
+// is open.
+const loneSettle = 10 * time.Second
+
+// tryDiskFault makes a trial of a disk. Nothing else is wrong with the cluster when it begins, so that it hits one
+// copy only. When quit is closed all disks are made well, all nodes run, and nothing is judged.
+func tryDiskFault(t trial, at site, begin time.Time, events chan<- event, quit <-chan struct{}, done chan<- error) {
+	f, flip, from, failed := found{Must: t.Kind == trialOldCopy || t.Kind == trialLoneCopy}, flipped{},
+		logSize(at.Plan, t.Node), error(nil)
+	folder, list, withdrawn := filepath.Join(at.Plan.Dir, t.Node), diskStages[t.Kind](t, at.Plan.Names), false
+	// what the older copy serves without the newer one counts, too
+	for i := 0; i < len(list) && (failed == nil || isLone(t.Kind)); i++ {
+		ready := make(chan error, 1)
+		go awaitStage(list[i], at, ready)
+		select {
+		case err := <-ready:
+			if err != nil { // nothing has been done yet, or what was done before is borne
+				done <- err
+				return
+			}
+		case <-quit:
+			list, quit, withdrawn = append(list[:i:i], withdrawal(at.Plan.Names)...), nil, true
+		}
+		now := list[i]
+		if first := now.Steps[0]; first.Kind == faultStart && flip.Must {
+			f.Must = f.Must || whereIs(folder, flip) != ""
+		}
+		e, results := event{Kind: t.Kind, Text: now.Steps[0].text(), Heal: i > 0, At: time.Since(begin)},
+			make(chan noted, len(now.Steps))
+		for _, s := range now.Steps {
+			go disturb(at, s, results)
+		}
+		for range now.Steps {
+			n := <-results
+			if f = noteDown(f, t.Kind, n); n.Flip.Path != "" {
+				flip = n.Flip
+			}
+			if n.Err != nil && failed == nil {
+				failed = fmt.Errorf("%s: %s", e.Text, gist(n.Err))
+			}
+		}
+		e.Took = time.Since(begin) - e.At
+		events <- e
+	}
+	if withdrawn {
+		done <- nil
+		return
+	}
+	judged, last := make(chan found, 1), event{Kind: t.Kind, Text: "in sync", Heal: true, At: time.Since(begin)}
+	go endDiskFault(t, at, f, flip, from, failed, judged)
+	f = <-judged
+	last.Took, last.Disk = f.Whole, &f
+	if events <- last; len(f.Wrong) > 0 {
+		done <- fmt.Errorf("%w: %s of %s: %s (%s)", errDisk, t.Kind, t.Node, strings.Join(f.Wrong, "; "),
+			strings.Join(f.Notes, "; "))
+		return
+	}
+	done <- nil
+}
+
+// awaitStage waits until a stage can begin.
+func awaitStage(s stage, at site, ready chan<- error) {
+	time.Sleep(s.Wait)
+	if !s.Whole {
+		ready <- nil
+		return
+	}
+	go awaitSync(at.Plan.Addrs, at.Limit, ready)
+}
+
+// endDiskFault waits until the cluster is in sync again and sends what is found then. A bit that the node did not meet
+// is put right, so that the next trial, of another node, does not meet it.
+func endDiskFault(t trial, at site, f found, flip flipped, from int64, failed error, out chan<- found) {
+	synced, limit, began := make(chan error, 1), at.Limit, time.Now()
+	if isLone(t.Kind) && t.Kind != trialLoneTorn {
+		limit = min(limit, loneSettle)
+	}
+	if failed != nil { // it cannot be
+		limit = 0
+	}
+	_ = setRule(controlOf(at.Plan, t.Node), rule{}) // it is there, as the cluster has started with it
+	go awaitSync(at.Plan.Addrs, limit, synced)
+	if err := <-synced; err != nil && failed == nil {
+		f.Unsync = err.Error()
+	}
+	f.Whole = time.Since(began)
+	if path := whereIs(filepath.Join(at.Plan.Dir, t.Node), flip); path != "" && flip.Path != "" {
+		f.Notes = append(f.Notes, "the bit was still there in the end")
+		_ = putByte(path, flip.At, flip.Was) // the file may be gone by now
+	}
+	said := logSince(at.Plan, t.Node, from)
+	f.Named, f.False = namedIn(said, t.Kind), falseIn(said, t.Kind)
+	if f.Wrong = judgeDisk(t.Kind, f); failed != nil {
+		f.Wrong = append(f.Wrong, failed.Error())
+	}
+	if len(f.Wrong) == 0 { // a node keeps few stores that it has set aside, and ends when there are more
+		f.Notes = append(f.Notes, dropAside(filepath.Join(at.Plan.Dir, t.Node))...)
+	}
+	out <- f
+}
+
+// gist is the last line of what an error says: of a process that has ended, the last line of its log.
+func gist(err error) string {
+	text := strings.TrimRight(strings.TrimSuffix(err.Error(), " ended before it served"), " )\n")
+	return strings.TrimSpace(text[strings.LastIndex(text, "\n")+1:])
+}
+
+// noteDown adds what an act has come to. A node whose calls have failed must tell of it.
+func noteDown(f found, kind string, n noted) found {
+	if n.Text != "" {
+		f.Notes = append(f.Notes, n.Text)
+	}
+	if strings.HasPrefix(n.Text, endedMark) {
+		f.Ended++
+	}
+	f.Hits += n.Hits
+	late := kind == trialTorn || kind == trialLoneTorn // their calls were late only
+	f.Must = f.Must || n.Hits > 0 && !late && strings.HasPrefix(kind, "disk-")
+	return f
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"tandem/shard"
+	"tandem/wire/proc"
+)
+
+// readiness is what READY answers, and a part of STATUS: whether the node takes its part, and each thing that it needs for it.
+type readiness struct {
+	Node   string        `json:"node"`
+	Ready  bool          `json:"ready"`
+	Checks []shard.Check `json:"checks"`
+}
+
+// partOf gathers what the node knows of the part that it takes: how its replicas are, how its council is, and who is refused.
+func partOf(room *Room, held []Held, c CouncilState) shard.NodePart {
+	refused := make(chan map[string]string, 1)
+	room.Refusals <- refused
+	p := shard.NodePart{Leader: c.Lead != 0, Silent: c.Sick, Refused: <-refused}
+	for _, why := range p.Refused {
+		if text, replaced := strings.CutPrefix(why, string(shard.OtherStore)+": "); replaced {
+			p.Replaced = text
+		}
+	}
+	for _, h := range held {
+		p.Learnt = p.Learnt || h.state.Known
+		p.Barred = append(p.Barred, shard.Barred(&h.state, h.now))
+		if h.state.Lost != "" && h.state.Known && h.Role == roles[true] && !h.InSync {
+			p.Damaged = append(p.Damaged, h.Shard)
+		}
+	}
+	return p
+}
+
+// healthEvery is how often a node looks whether it takes its part.
+const healthEvery = 500 * time.Millisecond
+
+// runHealth is the loop that looks whether the node takes its part, says so in the log when that changes, and keeps the newest word in a cell for whoever
+// answers pings.
+func runHealth(room *Room) {
+	said, known := "", ""
+	ticks := time.NewTicker(healthEvery)
+	for range ticks.C {
+		held, c := holdings(room), councilState(room)
+		checks := shard.NodeChecks(partOf(room, held, c))
+		reasons := []string{}
+		for _, check := range checks {
+			if check.Reason != "" {
+				reasons = append(reasons, check.Name+": "+check.Reason)
+			}
+		}
+		lacks := strings.Join(reasons, "; ")
+		<-room.Lacks
+		room.Lacks <- lacks
+		switch settled := lacks == known; {
+		case settled && lacks != said && lacks != "":
+			room.Log.Warn("the node does not take its whole part", "ready", shard.Ready(checks), "reason", lacks)
+			said = lacks
+		case settled && lacks != said:
+			room.Log.Info("the node takes its whole part")
+			said = lacks
+		}
+		known = lacks
+	}
+}
+
+// lacks returns what the node lacks to take its whole part, as the last look has found it; "" if nothing.
+func lacks(room *Room) string {
+	text := <-room.Lacks
+	room.Lacks <- text
+	return text
+}
+
+// lineReady answers READY.
+func lineReady(room *Room, _ []string) any {
+	p := shard.NodePart{Waiting: "it waits for its own data, or for the other nodes of a new cluster"}
+	if room.Ready {
+		held, c := holdings(room), councilState(room)
+		p = partOf(room, held, c)
+	}
+	checks := shard.NodeChecks(p)
+	return readiness{room.Config.Name, shard.Ready(checks), checks}
+}
+
+// tellReady writes what is not as it should be in the answer to READY, and returns an exit code, 0 where the node takes its part: the health check of
+// containers.
+func tellReady(answer readiness, err error, out io.Writer) int {
+	if err != nil {
+		fmt.Fprintln(out, "node: it cannot be asked:", err)
+		return 1
+	}
+	for _, c := range answer.Checks {
+		if c.Reason != "" {
+			fmt.Fprintf(out, "node: %s: %s: %s\n", answer.Node, c.Name, c.Reason)
+		}
+	}
+	if !answer.Ready {
+		return 1
+	}
+	return 0
+}
+
+// askReady asks for READY where a node listens.
+func askReady(listen string) (readiness, error) {
+	answer := readiness{}
+	address, err := proc.Reach(listen)
+	if err != nil {
+		return answer, err
+	}
+	raw, err := net.DialTimeout("tcp", address, time.Second)
+	if err != nil {
+		return answer, err
+	}
+	defer raw.Close()
+	_ = raw.SetDeadline(time.Now().Add(time.Second))
+	_, err = fmt.Fprintln(raw, "READY")
+	text := ""
+	if err == nil {
+		text, err = bufio.NewReader(raw).ReadString('\n')
+	}
+	if err == nil {
+		err = json.Unmarshal([]byte(text), &answer)
+	}
+	if err == nil && answer.Checks == nil {
+		err = fmt.Errorf("expected the answer to READY from %s, found %q", address, strings.TrimSpace(text))
+	}
+	return answer, err
+}

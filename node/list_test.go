@@ -1,0 +1,266 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"tandem/shard"
+	"tandem/wire"
+)
+
+// idsOf returns so many ids of a shard.
+func idsOf(s, n int) []string {
+	ids := []string{}
+	for i := 0; len(ids) < n; i++ {
+		id := fmt.Sprint("user-", i)
+		if at, _ := shard.Place(testLayout, id); at == s {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// inOrder sorts ids as a list has them.
+func inOrder(ids []string) []string {
+	key := func(id string) string {
+		_, bucket := shard.Place(testLayout, id)
+		return string(shard.AppendKey(nil, bucket, id))
+	}
+	return slices.SortedFunc(slices.Values(ids), func(a, b string) int { return strings.Compare(key(a), key(b)) })
+}
+
+// What is handed to the disk and not stored yet, and what is stored while a page is read, is in no part of the page:
+// not in where it begins, not in its users, not in their number.
+func TestAPageIsOfOneMoment(t *testing.T) {
+	room := councilRoom(t, t.TempDir(), testLayout, 0)
+	var err error
+	if room.Store, err = addFamilies(room.Store, []int{2}); err != nil {
+		t.Fatal(err)
+	}
+	r := &owned{state: shard.Replica{Shard: 2, View: shard.View{Leader: 0}}, store: room.Store}
+	all := inOrder(idsOf(2, 40))
+	was, lsn := all[:30], uint64(0)
+	write := func(result shard.Result, ids ...string) []Part {
+		entries := []shard.Entry{}
+		for _, id := range ids {
+			lsn++
+			entries = append(entries, shard.Entry{Result: result, ID: id, Name: "n", Epoch: 1, LSN: lsn})
+		}
+		return storeEntries(room, r, &shard.Effect{Entries: entries}, 1)
+	}
+	store := func(parts []Part) {
+		if err := writeBatch(room.Store, joinParts(nil, parts)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	store(write(shard.Created, was...))
+	r.state.Applied = lsn
+	handed := write(shard.Deleted, was[:4]...) // they stand before every page below
+	handed = append(handed, write(shard.Created, all[30:35]...)...)
+	for _, stored := range []bool{false, true} {
+		opened := make(chan Moment, 1)
+		if events := showMoment(r, scanAsk{shard: 2, opened: opened, confirmed: make(chan shard.Reply, 1)}, nil); len(events) != 1 || events[0].Kind != shard.ScanDone {
+			t.Fatalf("the replica is asked %v", events)
+		}
+		moment := <-opened
+		if !stored {
+			store(handed) // after the view was opened
+		}
+		want := was
+		if stored { // and not reported yet: the view has it all the same
+			want = all[4:35]
+		}
+		for offset := 0; offset <= len(want)+1; offset += 7 {
+			users, at, err := startOf(testLayout, moment, &wire.Message{Shard: 2, Offset: uint64(offset), Limit: 10})
+			got, pages := []string{}, 0
+			for more := true; more && err == nil; pages++ {
+				var records []wire.Record
+				records, at, err = readRows(moment.Scan, at, 300) // some users
+				for _, u := range records {
+					got = append(got, u.ID)
+				}
+				more = at.most > 0
+			}
+			from := min(offset, len(want))
+			if err != nil || users != uint64(len(want)) || !slices.Equal(got, want[from:min(from+10, len(want))]) || offset == 0 && pages < 2 {
+				t.Errorf("stored %v, offset %d: %d users, %v in %d pages, expected %d, %v (%v)", stored, offset, users, got, pages, len(want), want[from:min(from+10, len(want))], err)
+			}
+		}
+		closeScan(moment.Scan)
+	}
+}
+
+// A list that is longer than a page comes in several, all of them of one moment, while the shard is written to.
+func TestAListInSeveralPages(t *testing.T) {
+	rooms := startCluster(t)
+	s := 2
+	lead := rooms[shard.BirthView(testLayout, s).Leader]
+	c := connect(t, lead)
+	ids := inOrder(idsOf(s, 81))
+	big := func(n int, op wire.Op) *wire.Message {
+		m := write(ids[n], op, byte(n))
+		m.Request[2], m.Record.Name = byte(op), strings.Repeat("n", 15000)
+		return m
+	}
+	for i := range 80 {
+		if a := c.ask(big(i, wire.Create)); a.Result != wire.Created {
+			t.Fatalf("%+v", a)
+		}
+	}
+	other := connect(t, lead)
+	page := c.ask(&wire.Message{Kind: wire.List, ID: 7, Shard: uint64(s), After: []byte{}, Limit: 1000}) // an empty place counts as none
+	for _, n := range []int{79, 0} {
+		if a := other.ask(big(n, wire.Delete)); a.Result != wire.Deleted {
+			t.Fatalf("%+v", a)
+		}
+	}
+	got, pages := []string{}, 1
+	for ; ; pages++ {
+		if page.Kind != wire.Page || page.ID != 7 || page.Users != 80 {
+			t.Fatalf("page %d: %+v", pages, page)
+		}
+		for _, r := range page.Records {
+			got = append(got, r.ID)
+		}
+		if !page.More {
+			break
+		}
+		page = c.hear()
+	}
+	if pages < 3 || !slices.Equal(got, ids[:80]) {
+		t.Errorf("%d users in %d pages", len(got), pages)
+	}
+	if text := line(t, lead, "LIST 0 1000"); !strings.Contains(text, "a smaller limit") {
+		t.Errorf("a list of text of a megabyte: %.200s", text)
+	}
+}
+
+// A client that asks for lists and reads none holds its share of pages and no more, is closed, and leaves nothing
+// behind; others are served meanwhile.
+func TestADeafClientIsBounded(t *testing.T) {
+	rooms := startCluster(t)
+	s := 2
+	lead := rooms[shard.BirthView(testLayout, s).Leader]
+	good, deaf := connect(t, lead), connect(t, lead)
+	ids := idsOf(s, 40)
+	for i, id := range ids {
+		m := write(id, wire.Create, byte(i))
+		m.Record.Name = strings.Repeat("n", 15000)
+		good.ask(m)
+	}
+	_ = deaf.raw.(*net.TCPConn).SetReadBuffer(4096)
+	frames := []byte(nil)
+	for i := range maxInFlight {
+		frames = wire.NewCodec().AppendFrame(frames, &wire.Message{Kind: wire.List, ID: uint64(i + 2), Shard: uint64(s), Limit: 1000})
+	}
+	if _, err := deaf.raw.Write(frames); err != nil {
+		t.Fatal(err)
+	}
+	share, most := int(lead.Config.UnreadEachMB<<20/pageMost), 0
+	for closed := 0; closed == 0; {
+		get := &wire.Message{Kind: wire.Get, ID: 5, Shard: uint64(s), Record: wire.Record{ID: ids[0]}}
+		if a := good.ask(get); a.Result != wire.Found {
+			t.Fatalf("another client: %+v", a)
+		}
+		most = max(most, len(lead.Pages))
+		counted := make(chan census, 1)
+		lead.Census <- counted
+		closed = (<-counted).deaf
+	}
+	if most != share {
+		t.Errorf("it held %d pages, expected %d", most, share)
+	}
+	for len(lead.Pages)+len(lead.Unread) > 0 { // or the test does not end
+		runtime.Gosched()
+	}
+	if text := line(t, lead, "STATUS"); !strings.Contains(text, `"closedUnread":1`) {
+		t.Errorf("%s", text)
+	}
+}
+
+// A connection that leaves more unread than its share is closed, whatever it asks for, and gives back what it took.
+func TestUnreadAnswersAreBounded(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	client, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	raw, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	room := &Room{Config: Config{UnreadEachMB: 1}, Unread: make(chan struct{}, 1000), Doors: make(chan door, 1)}
+	conn := newConn(room, raw, wire.NewCodec())
+	go sendAnswers(room, conn, make(chan struct{}))
+	frames, sent, open := make([]byte, 100<<10), 0, true
+	for ; open && sent < 1<<30; sent += len(frames) {
+		deliver(conn, answers{Frames: frames, Count: 1})
+		for open && len(conn.Out) > 0 {
+			select {
+			case <-conn.Gone:
+				open = false
+			default:
+				runtime.Gosched()
+			}
+		}
+	}
+	if d := <-room.Doors; !strings.Contains(d.Deaf, "--unread-each-mb") || len(room.Unread) != 0 {
+		t.Errorf("closed after %d bytes as %q, %d units are still taken", sent, d.Deaf, len(room.Unread))
+	}
+}
+
+// What all connections leave unread is bounded, too, but each has a little of its own.
+func TestAllThatIsUnreadIsBounded(t *testing.T) {
+	room := &Room{Config: Config{UnreadEachMB: 8}, Unread: make(chan struct{}, 3)}
+	first, err := takeUnread(room, 0, unreadOwn+2*unreadUnit)
+	second, none := takeUnread(room, 0, unreadOwn)
+	if first != 2 || err != nil || second != 0 || none != nil {
+		t.Fatal(first, err, second, none)
+	}
+	second, err = takeUnread(room, second, unreadOwn+unreadUnit+1)
+	if second != 1 || err == nil || !strings.Contains(err.Error(), "--unread-mb") {
+		t.Errorf("%d units, %v", second, err)
+	}
+	if first, err = takeUnread(room, first, 0); first != 0 || err != nil || len(room.Unread) != second {
+		t.Errorf("%d units, %v", first, err)
+	}
+}
+
+// Only the loop of replicas reads by the column families of shards once the node has started: what else reads has a
+// view that the loop opened.
+func TestWhoReadsByAColumnFamily(t *testing.T) {
+	allowed := map[string][]string{"openScan(": {"rocks.go", "boot.go", "replica.go", "outbox.go", "accept.go"}, "getUser(": {"rocks.go", "replica.go"}, ".families": {"rocks.go", "accept.go"}}
+	for name, text := range sources(t) {
+		for what, files := range allowed {
+			if strings.Contains(text, what) && !slices.Contains(files, name) {
+				t.Errorf("%s has %s", name, what)
+			}
+		}
+	}
+}
+
+// sources returns the node's own sources by name.
+func sources(t *testing.T) map[string]string {
+	names, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := map[string]string{}
+	for _, name := range names {
+		if text, err := os.ReadFile(name); err == nil && !strings.HasSuffix(name, "_test.go") {
+			texts[name] = string(text)
+		}
+	}
+	return texts
+}

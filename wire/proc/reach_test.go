@@ -1,0 +1,14 @@
+package proc
+
+import "testing"
+
+func TestReach(t *testing.T) {
+	for listen, want := range map[string]string{
+		"127.0.0.1:7400": "127.0.0.1:7400", "127.0.0.9:7400": "127.0.0.9:7400", ":7400": "localhost:7400", "0.0.0.0:7400": "127.0.0.1:7400",
+		"[::]:7400": "localhost:7400", "[::1]:7400": "[::1]:7400", "db-0:7400": "db-0:7400", "7400": "", "": "",
+	} {
+		if got, err := Reach(listen); got != want || (err == nil) != (want != "") {
+			t.Errorf("%q is reached at %q (%v), expected %q", listen, got, err, want)
+		}
+	}
+}
