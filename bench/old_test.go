@@ -17,8 +17,8 @@ func (c *testCluster) copyFolder(i int) string {
 	return to
 }
 
-// restoreFolder puts a copy in the place of the data folder of process i.
-func (c *testCluster) restoreFolder(i int, from string) {
+// putFolderBack puts a copy in the place of the data folder of process i.
+func (c *testCluster) putFolderBack(i int, from string) {
 	c.t.Helper()
 	folder := filepath.Join(c.plan.Dir, c.plan.Names[i])
 	if err := os.RemoveAll(folder); err != nil {
@@ -42,7 +42,7 @@ func TestAnOldCopyOfAFolderIsSetAside(t *testing.T) {
 	for i := range 3 {
 		c.kill(i)
 	}
-	c.restoreFolder(0, old)
+	c.putFolderBack(0, old)
 	for i := range 3 {
 		c.relaunch(i)
 	}
@@ -81,7 +81,7 @@ func TestACopyOfARunningFolderIsFoundOut(t *testing.T) {
 	for i := range 3 {
 		c.kill(i)
 	}
-	c.restoreFolder(0, old)
+	c.putFolderBack(0, old)
 	for _, i := range []int{1, 2} { // they are there to be asked
 		c.relaunch(i)
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/alecthomas/kong"
@@ -270,7 +271,7 @@ func renewShard(a accepting) accepting {
 
 // storeShard fills the new copy with what is left. Its history begins with the log's new end, which no other replica's log fits.
 func storeShard(a accepting) accepting {
-	layout, family, counts := shard.Layout{Nodes: a.facts.Nodes, Shards: a.facts.Shards}, a.store.ids[a.shard], buckets{}
+	layout, family, counts := shard.Layout{Nodes: len(strings.Split(a.facts.Ring, ",")), Shards: a.facts.Shards}, a.store.ids[a.shard], buckets{}
 	for rest := a.left.Users; len(rest) > 0 && a.err == nil; {
 		n := min(len(rest), 1000)
 		part := recordsPart(layout, a.shard, family, rest[:n], &counts)

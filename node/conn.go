@@ -172,7 +172,7 @@ func passOn(room *Room, conn *Conn, peer int, store uint64, m *wire.Message) {
 		default:
 		}
 	case m.Kind == wire.LeasePing:
-		ping := shard.PactEvent{Kind: shard.PingCame, Store: store, Life: m.Life, At: m.At, Sick: m.State&wire.IsSick != 0, Leaving: m.State&wire.IsLeaving != 0, Vows: takeVows(m.Vows), Ends: takeEnds(m.ShardEnds)}
+		ping := shard.PactEvent{Kind: shard.PingCame, Store: store, Life: m.Life, At: m.At, Lease: m.Lease, Sick: m.State&wire.IsSick != 0, Leaving: m.State&wire.IsLeaving != 0, Vows: takeVows(m.Vows), Ends: takeEnds(m.ShardEnds)}
 		select {
 		case room.Pacts[peer].In <- pactNote{ping, conn}:
 		default:

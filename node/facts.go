@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -16,7 +17,7 @@ type Facts struct {
 	Format  int    `json:"format"`
 	Cluster string `json:"cluster"`
 	Node    string `json:"node"`
-	Nodes   int    `json:"nodes"`
+	Ring    string `json:"ring"` // the nodes' names in order, joined by ","
 	Shards  int    `json:"shards"`
 	Store   string `json:"store"` // store id, made with the folder
 	// Generation counts how often the store has joined Raft anew, because its part of Raft's state could not be trusted any more.
@@ -54,8 +55,8 @@ func claim(st Store, want Facts) (Facts, error) {
 	case have.Format > want.Format:
 		return have, fmt.Errorf("%w: it is of format %d, and this program is too old to read that (it reads format %d): open it with the newer program that wrote it", ErrFolder, have.Format, want.Format)
 	case have != want:
-		return have, fmt.Errorf("%w: it was made as node %s of %d in cluster %s with %d shards (format %d), and cannot be started as node %s of %d in cluster %s with %d shards (format %d)",
-			ErrFolder, have.Node, have.Nodes, have.Cluster, have.Shards, have.Format, want.Node, want.Nodes, want.Cluster, want.Shards, want.Format)
+		return have, fmt.Errorf("%w: it was made as node %s of the nodes %s in this order, in cluster %s with %d shards (format %d), and cannot be started as node %s of %s in cluster %s with %d shards (format %d)",
+			ErrFolder, have.Node, have.Ring, have.Cluster, have.Shards, have.Format, want.Node, want.Ring, want.Cluster, want.Shards, want.Format)
 	}
 	return have, nil
 }
@@ -96,4 +97,28 @@ func countStart(st Store, nonce uint64) (start shard.Start, former []uint64, err
 		err = settleFacts(st) // a log that is damaged must not make this store look like an old copy
 	}
 	return start, former, err
+}
+
+// graceKey is the key of how many ns the last process kept its promises for, 8 bytes.
+const graceKey = "grace"
+
+// outwait waits until what this store's former process has promised is over, if it kept its promises for longer than this one does, and notes for how long
+// this one does.
+func outwait(room *Room) error {
+	value, err := getFact(room.Store, graceKey)
+	if err != nil {
+		return err
+	}
+	former, grace := int64(0), int64(room.Config.Grace)
+	if len(value) == 8 {
+		former = int64(binary.BigEndian.Uint64(value))
+	}
+	if wait := time.Duration(shard.WaitOut(former, grace)); wait > 0 {
+		room.Log.Info("waiting until what was promised under a longer --grace is over", "before", wait, "now", room.Config.Grace)
+		time.Sleep(wait)
+	}
+	if former == grace {
+		return nil
+	}
+	return putFact(room.Store, graceKey, binary.BigEndian.AppendUint64(nil, uint64(grace)))
 }

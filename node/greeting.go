@@ -27,8 +27,7 @@ func originIn(cell chan origin) origin {
 func noteOrigin(cell chan origin, b shard.Book) {
 	at := <-cell
 	if len(at.Born) == 0 {
-		at.Born = shard.BornWith(b)
-		at.Incarnation = shard.Incarnation(at.Born)
+		at.Born, at.Incarnation = shard.BornWith(b), b.Incarnation
 		if len(at.Born) > 0 {
 			close(at.Known)
 		}

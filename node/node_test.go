@@ -273,7 +273,7 @@ func TestFolderOfAnotherNodeIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mine := Facts{Format: storeFormat, Cluster: "test", Node: "db-0", Nodes: 3, Shards: 24}
+	mine := Facts{Format: storeFormat, Cluster: "test", Node: "db-0", Ring: "db-0,db-1,db-2", Shards: 24}
 	first, err := claim(st, mine)
 	if err != nil || first.Store == "" {
 		t.Fatal(first, err)
@@ -299,8 +299,8 @@ func TestFolderOfAnotherNodeIsRefused(t *testing.T) {
 	if err = errors.Join(err, putFact(st, factsKey, value)); err != nil {
 		t.Fatal(err)
 	}
-	for _, other := range []Facts{{storeFormat, "else", "db-0", 3, 24, "", 0}, {storeFormat, "test", "db-1", 3, 24, "", 0}, {storeFormat, "test", "db-0", 4, 24, "", 0}, {storeFormat, "test", "db-0", 3, 48, "", 0}} {
-		if _, err := claim(st, other); err == nil || !strings.Contains(err.Error(), "was made as node db-0 of 3") {
+	for _, other := range []Facts{{storeFormat, "else", "db-0", "db-0,db-1,db-2", 24, "", 0}, {storeFormat, "test", "db-1", "db-0,db-1,db-2", 24, "", 0}, {storeFormat, "test", "db-0", "db-0,db-1,db-2,db-3", 24, "", 0}, {storeFormat, "test", "db-0", "db-1,db-0,db-2", 24, "", 0}, {storeFormat, "test", "db-0", "db-0,db-1,db-2", 48, "", 0}} {
+		if _, err := claim(st, other); err == nil || !strings.Contains(err.Error(), "was made as node db-0 of the nodes db-0,db-1,db-2 in this order") {
 			t.Errorf("%+v: %v", other, err)
 		}
 	}

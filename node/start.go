@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"strings"
 	"time"
 
 	"tandem/shard"
@@ -69,10 +70,13 @@ func prepare(room *Room, out chan<- opened) {
 // cannot be used.
 func claimFolder(s starting) starting {
 	room, err := s.room, error(nil)
-	want := Facts{Format: storeFormat, Cluster: room.Config.Cluster, Node: room.Config.Name, Nodes: room.Layout.Nodes, Shards: room.Layout.Shards}
+	want := Facts{Format: storeFormat, Cluster: room.Config.Cluster, Node: room.Config.Name, Ring: strings.Join(room.Mine.Names, ","), Shards: room.Layout.Shards}
 	room.Facts, err = claim(room.Store, want)
 	if err == nil {
 		room.Store, err = addFamilies(room.Store, s.held)
+	}
+	if err == nil {
+		err = outwait(room)
 	}
 	if err == nil {
 		room.Start, room.Former, err = countStart(room.Store, room.Mine.Nonce)
@@ -147,12 +151,15 @@ func loadRaft(s starting) starting {
 // startAgainAfter is how long a start waits that its disk did not let go on.
 const startAgainAfter = time.Second
 
-// awaitDisk returns what went wrong at a start, nil if nothing did. A start that met damage begins anew, knowing of it. What the disk did not do is no reason to end: the start begins anew in place, after a while, until the
-// disk does it, or until this process is told to stop. Whoever watches sees a node that is not ready.
+// awaitDisk returns what went wrong at a start, nil if nothing did. A start that met damage begins anew, knowing of it. What the disk did not do is no
+// reason to end: the start begins anew in place, after a while, until the disk does it, or until this process is told to stop. Whoever watches sees a node that
+// is not ready.
 func awaitDisk(room *Room, stop <-chan os.Signal, cause error, out chan<- error) {
-	salvaged := make(chan struct{}, 1)
-	go salvage(room, cause, salvaged)
-	<-salvaged
+	if isDamage(cause) {
+		salvaged := make(chan struct{}, 1)
+		go salvage(room, cause, salvaged)
+		<-salvaged
+	}
 	if !isTrouble(cause) {
 		out <- cause
 		return

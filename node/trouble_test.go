@@ -34,7 +34,7 @@ func TestWhatTheDiskDoesNotDoIsTrouble(t *testing.T) {
 func TestAStartThatIsNotTheDisksEndsAtOnce(t *testing.T) {
 	waited, stop := make(chan error, 1), make(chan os.Signal)
 	for _, cause := range []error{nil, ErrFolder, fmt.Errorf("%w: opening: Corruption: no CURRENT", ErrUnreadable)} {
-		go awaitDisk(nil, stop, cause, waited)
+		go awaitDisk(&Room{Config: Config{Data: t.TempDir()}}, stop, cause, waited)
 		select {
 		case err := <-waited:
 			if !errors.Is(err, cause) {

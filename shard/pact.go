@@ -17,6 +17,7 @@ type Pact struct {
 	PeerSick   bool  // as the peer's last ping says
 	PeerLeaves bool  // as the peer's last ping says
 	PeerAt     int64 // ns on the peer's clock of that ping
+	Short      int64 // ns of the last lease of the peer's that this node's grace does not cover, 0 once it does
 	Gone       bool  // this node has said good-bye and promises nothing any more
 	Timing     PactTiming
 	Shares     []Share
@@ -78,6 +79,15 @@ func DefaultPactTiming() PactTiming {
 	return PactTiming{PingEvery: 10 * ms, Lease: 100 * ms, Grace: 120 * ms, Silent: 80 * ms, AskEvery: 20 * ms, FreshFor: 1000 * ms, DrainFor: 50 * ms, SteadyFor: 1000 * ms}
 }
 
+// WaitOut returns how many ns a process that keeps its promises for grace waits before it says anything, by what its store's former process kept its
+// promises for: a neighbour may have taken one of them for as long (rule R28). Both count from the start of a process, so only a longer one is waited out.
+func WaitOut(former, grace int64) int64 {
+	if former > grace {
+		return former
+	}
+	return 0
+}
+
 // PactKind is what happened to a pact.
 type PactKind uint8
 
@@ -87,7 +97,7 @@ const PactGap = 50 * 1000 * 1000
 // The events of a pact.
 const (
 	PactTick     PactKind = iota + 1
-	PingCame              // from the peer's store Store and its process Life, sent at its time At, with its Vows, and whether it is Sick or Leaving
+	PingCame              // from the peer's store Store and its process Life, sent at its time At, with its Lease and Vows, and whether it is Sick or Leaving
 	PongCame              // the answer of the peer's store Store to our ping of At, with the Vows that it promises
 	ViewsCame             // Views by shard, and the member id of the peer's store
 	LinkBroke             // the connection to the peer broke
@@ -105,6 +115,7 @@ type PactEvent struct {
 	Store   uint64
 	Life    int64
 	At      int64
+	Lease   int64 // ns for which the peer takes what it is promised
 	Vows    []Vow
 	Ends    []ShardEnd // of PingCame: by a leader that has restarted
 	Views   []View
@@ -120,12 +131,13 @@ type PactEffectKind uint8
 
 // The effects of a pact.
 const (
-	SendPing  PactEffectKind = iota + 1 // to the peer, with Vows, Ends, Life, At, Sick and Leaving
+	SendPing  PactEffectKind = iota + 1 // to the peer, with Vows, Ends, Life, At, Lease, Sick and Leaving
 	SendPong                            // to the peer, with Vows and At
 	TellView                            // to the replica of Shard: ViewLearnt
 	TellLease                           // to the replica of Shard: LeaseCame
 	TellDrain                           // to the replica of Shard: DrainAsked in Epoch, or DrainOff if Until is 0
 	Propose                             // to the council: Proposals, each by itself
+	TooLong                             // for the log: the peer takes promises for Lease, which the grace here does not cover, so that it gets none
 	Lacks                               // for the log: this node's log of Shard ends at End, behind its leader's: it does not take over
 )
 
@@ -141,6 +153,7 @@ type PactEffect struct {
 	Sick      bool
 	Leaving   bool
 	Life, At  int64
+	Lease     int64 // ns
 	Vows      []Vow
 	Ends      []ShardEnd
 	End       ShardEnd // the leader's
@@ -187,7 +200,7 @@ func StepPact(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
 		p.Leaving = true
 	case GoodbyeAsked: // the next life begins, as far as the peer is concerned
 		p.Gone = true
-		out = append(out, PactEffect{Kind: SendPing, Life: p.Life + 1, At: e.Now, Leaving: true})
+		out = append(out, PactEffect{Kind: SendPing, Life: p.Life + 1, At: e.Now, Lease: p.Timing.Lease, Leaving: true})
 	case PactTick:
 		if e.Now-p.LastTick > PactGap { // to go on alone would take a whole grace once the pings that waited here have been answered
 			p = hearAnew(p, e.Now)

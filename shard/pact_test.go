@@ -44,12 +44,12 @@ func TestGoodbyeFreesThePeer(t *testing.T) {
 	if bye.Life != 2 {
 		t.Fatalf("%+v", out)
 	}
-	_, out = stepPacts(leaver, append(ticksOf(1005*ms, 1300*ms), PactEvent{Kind: PingCame, Store: 7, Life: 1, At: 1, Vows: []Vow{{0, 1}}, Now: 1300 * ms})...)
+	_, out = stepPacts(leaver, append(ticksOf(1005*ms, 1300*ms), PactEvent{Kind: PingCame, Store: 7, Life: 1, At: 1, Lease: 100 * ms, Vows: []Vow{{0, 1}}, Now: 1300 * ms})...)
 	if len(out) != 0 {
 		t.Errorf("after good-bye: %+v", out)
 	}
-	stayer, _ := stepPacts(pactAt(0, inSync, 1000*ms), PactEvent{Kind: PingCame, Store: 7, Life: 1, At: 1, Vows: []Vow{{0, 1}}, Now: 1000 * ms})
-	_, out = stepPacts(stayer, PactEvent{Kind: PingCame, Store: 7, Life: bye.Life, At: 2, Now: 1001 * ms}, PactEvent{Kind: ViewsCame, Store: 7, Now: 1002 * ms, Views: []View{alone, {}, {}}})
+	stayer, _ := stepPacts(pactAt(0, inSync, 1000*ms), PactEvent{Kind: PingCame, Store: 7, Life: 1, At: 1, Lease: 100 * ms, Vows: []Vow{{0, 1}}, Now: 1000 * ms})
+	_, out = stepPacts(stayer, PactEvent{Kind: PingCame, Store: 7, Life: bye.Life, At: 2, Lease: bye.Lease, Now: 1001 * ms}, PactEvent{Kind: ViewsCame, Store: 7, Now: 1002 * ms, Views: []View{alone, {}, {}}})
 	if n, told := countPact(out, TellView); n != 1 || told.FreeFrom > 1002*ms {
 		t.Errorf("the leader that stays is free from %d: %+v", told.FreeFrom, out)
 	}
@@ -57,8 +57,8 @@ func TestGoodbyeFreesThePeer(t *testing.T) {
 
 // A backup whose leader says that its former life is over takes the shard at once (rule R9).
 func TestBackupOfARestartedLeader(t *testing.T) {
-	p, _ := stepPacts(pactAt(1, inSync, 1000*ms), PactEvent{Kind: PingCame, Store: 7, Life: 1, At: 1, Vows: []Vow{{0, 1}}, Now: 1000 * ms})
-	_, out := stepPacts(p, PactEvent{Kind: PingCame, Store: 7, Life: 2, At: 2, Vows: []Vow{{0, 1}}, Now: 1001 * ms}, PactEvent{Kind: PactTick, Now: 1002 * ms})
+	p, _ := stepPacts(pactAt(1, inSync, 1000*ms), PactEvent{Kind: PingCame, Store: 7, Life: 1, At: 1, Lease: 100 * ms, Vows: []Vow{{0, 1}}, Now: 1000 * ms})
+	_, out := stepPacts(p, PactEvent{Kind: PingCame, Store: 7, Life: 2, At: 2, Lease: 100 * ms, Vows: []Vow{{0, 1}}, Now: 1001 * ms}, PactEvent{Kind: PactTick, Now: 1002 * ms})
 	_, pong := countPact(out, SendPong)
 	n, asked := countPact(out, Propose)
 	if len(pong.Vows) != 0 || n != 1 || asked.Proposals[0].View != (View{2, 1, 0, false}) {
@@ -109,7 +109,7 @@ func TestPauseIsNoSilence(t *testing.T) {
 // A backup that goes on after a pause gives the leader's pings a moment before it takes the shard; a leader that says nothing loses it.
 func TestBackupAfterAPause(t *testing.T) {
 	ping := func(now int64) PactEvent {
-		return PactEvent{Kind: PingCame, Store: 7, Life: 1, At: now, Vows: []Vow{{0, 1}}, Now: now}
+		return PactEvent{Kind: PingCame, Store: 7, Life: 1, At: now, Lease: 100 * ms, Vows: []Vow{{0, 1}}, Now: now}
 	}
 	wake := []PactEvent{ping(1000 * ms), {Kind: PactTick, Now: 1001 * ms}, {Kind: PactTick, Now: 1200 * ms}, {Kind: PactTick, Now: 1205 * ms}}
 	p, out := stepPacts(pactAt(1, inSync, 1000*ms), wake...)
@@ -159,7 +159,7 @@ func TestStartIsTakenForAPromise(t *testing.T) {
 
 // Pings and answers of another store are dropped (rule R13).
 func TestAnotherStoreIsNotHeard(t *testing.T) {
-	for _, e := range []PactEvent{{Kind: PingCame, Store: 8, Life: 1, At: 1, Vows: []Vow{{0, 1}}, Now: 1001 * ms}, {Kind: PongCame, Store: 8, At: 1000 * ms, Vows: []Vow{{0, 1}}, Now: 1001 * ms}} {
+	for _, e := range []PactEvent{{Kind: PingCame, Store: 8, Life: 1, At: 1, Lease: 100 * ms, Vows: []Vow{{0, 1}}, Now: 1001 * ms}, {Kind: PongCame, Store: 8, At: 1000 * ms, Vows: []Vow{{0, 1}}, Now: 1001 * ms}} {
 		p, _ := stepPacts(pactAt(0, inSync, 1000*ms), PactEvent{Kind: PactTick, Now: 1000 * ms})
 		if next, out := stepPacts(p, e); len(out) != 0 || next.LastHeard != p.LastHeard {
 			t.Errorf("%+v is answered: %+v", e, out)
@@ -170,7 +170,7 @@ func TestAnotherStoreIsNotHeard(t *testing.T) {
 // A node whose disk is sick neither asks nor promises, but says how it is; two that are sick together, as when they share a disk, go on as if they were
 // well, since nobody could take over from them (rule R12).
 func TestSickNodesTogether(t *testing.T) {
-	ping := PactEvent{Kind: PingCame, Store: 7, Life: 1, At: 1000 * ms, Vows: []Vow{{0, 1}}, Now: 1000 * ms}
+	ping := PactEvent{Kind: PingCame, Store: 7, Life: 1, At: 1000 * ms, Lease: 100 * ms, Vows: []Vow{{0, 1}}, Now: 1000 * ms}
 	p, out := stepPacts(pactAt(0, inSync, 1000*ms), PactEvent{Kind: DiskIs, Sick: true, Now: 1000 * ms}, ping)
 	if n, fx := countPact(out, SendPing); n != 1 || !fx.Sick || len(fx.Vows) > 0 {
 		t.Fatalf("it turns sick: %+v", out)
@@ -210,7 +210,7 @@ func TestNothingIsHandedToWhoLeaves(t *testing.T) {
 	} {
 		p := pactAt(1, led, 1000*ms)
 		pong := PactEvent{Kind: PongCame, Store: 7, At: 1000 * ms, Vows: []Vow{{0, 2}}, Now: 1000 * ms}
-		ping := PactEvent{Kind: PingCame, Store: 7, Life: 1, At: 1000 * ms, Leaving: c.peerLeaves, Now: 1000 * ms}
+		ping := PactEvent{Kind: PingCame, Store: 7, Life: 1, At: 1000 * ms, Lease: 100 * ms, Leaving: c.peerLeaves, Now: 1000 * ms}
 		p, _ = stepPacts(p, pong, ping)
 		if c.leaves {
 			p, _ = stepPacts(p, PactEvent{Kind: LeaveAsked, Now: 1000 * ms})
@@ -223,11 +223,47 @@ func TestNothingIsHandedToWhoLeaves(t *testing.T) {
 	}
 }
 
+// TestALeaseThatTheGraceDoesNotCover is not promised, and that is said once; one that it covers is. Who restarts with other times is judged by these.
+func TestALeaseThatTheGraceDoesNotCover(t *testing.T) {
+	p, noted := pactAt(1, View{1, 0, 1, true}, 1000*ms), 0
+	for i, c := range []struct {
+		life, lease int64
+		promised    bool
+		notes       int // so far
+	}{{1, 100 * ms, true, 0}, {1, 109 * ms, true, 0}, {1, 110 * ms, false, 1}, {1, 110 * ms, false, 1}, {2, 1000 * ms, false, 2}, {2, 0, false, 3}, {2, 1<<63 - 1, false, 4}, {3, 100 * ms, true, 4}, {3, 110 * ms, false, 5}} {
+		p.Shares[0].Orphan = false // what a new life of the leader means is another rule's
+		now := 1000*ms + int64(i+1)*ms
+		var out []PactEffect
+		p, out = StepPact(p, &PactEvent{Kind: PingCame, Store: 7, Life: c.life, At: now, Lease: c.lease, Vows: []Vow{{0, 1}}, Now: now}, nil)
+		vows, answered := 0, p.Shares[0].Answered == now
+		for _, fx := range out {
+			if fx.Kind == TooLong {
+				noted++
+			}
+			if fx.Kind == SendPong {
+				vows += len(fx.Vows)
+			}
+		}
+		if c.life == 1 && (vows == 1) != c.promised || vows > 0 && !c.promised || answered != (vows == 1) || noted != c.notes {
+			t.Errorf("lease %d of life %d: %d promises, answered %v, %d notes; want %+v", c.lease, c.life, vows, answered, noted, c)
+		}
+	}
+}
+
+// TestWhatAFormerProcessPromisedIsWaitedOut, if it kept its promises for longer than this one does.
+func TestWhatAFormerProcessPromisedIsWaitedOut(t *testing.T) {
+	for _, c := range [][3]int64{{0, 120, 0}, {120, 120, 0}, {120, 1200, 0}, {1200, 120, 1200}} {
+		if got := WaitOut(c[0], c[1]); got != c[2] {
+			t.Errorf("former %d, now %d: %d, want %d", c[0], c[1], got, c[2])
+		}
+	}
+}
+
 // A backup that has restarted together with its leader does not take over with a log that ends before the leader's, however long the leader asks for no lease; one
 // whose log has all of it does, once it has been told. Who has not restarted needs no word (rule R24).
 func TestBackupsThatRestartAskTheLeader(t *testing.T) {
 	ping := func(at int64, ends ...ShardEnd) PactEvent {
-		return PactEvent{Kind: PingCame, Store: 7, Life: 4, At: at, Ends: ends, Now: at}
+		return PactEvent{Kind: PingCame, Store: 7, Life: 4, At: at, Lease: 100 * ms, Ends: ends, Now: at}
 	}
 	end := func(epoch, lsn uint64) ShardEnd { return ShardEnd{0, 1, Position{epoch, lsn}} }
 	views := PactEvent{Kind: ViewsCame, Store: 7, Now: 510 * ms, Views: []View{inSync, {}, {}}}
@@ -276,9 +312,9 @@ func TestBackupsThatRestartAskTheLeader(t *testing.T) {
 			t.Errorf("%s: proposed at %d ms, expected by %d; says %d times what it lacks", c.name, first, c.by, lacks)
 		}
 	}
-	p, _ := stepPacts(pactAt(1, inSync, 1000*ms), PactEvent{Kind: PingCame, Store: 7, Life: 1, At: 1, Now: 1000 * ms}) // learnt, and then backup all along
+	p, _ := stepPacts(pactAt(1, inSync, 1000*ms), PactEvent{Kind: PingCame, Store: 7, Life: 1, At: 1, Lease: 100 * ms, Now: 1000 * ms}) // learnt, and then backup all along
 	p.Shares[0].Doubtful = false
-	if _, out := stepPacts(p, PactEvent{Kind: PingCame, Store: 7, Life: 2, At: 2, Ends: []ShardEnd{end(5, 99)}, Now: 1001 * ms}, PactEvent{Kind: PactTick, Now: 1002 * ms}); len(out) == 0 {
+	if _, out := stepPacts(p, PactEvent{Kind: PingCame, Store: 7, Life: 2, At: 2, Lease: 100 * ms, Ends: []ShardEnd{end(5, 99)}, Now: 1001 * ms}, PactEvent{Kind: PactTick, Now: 1002 * ms}); len(out) == 0 {
 		t.Error("it says nothing")
 	} else if n, _ := countPact(out, Propose); n != 1 {
 		t.Errorf("who has not restarted waits for a word: %+v", out)

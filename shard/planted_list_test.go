@@ -42,7 +42,16 @@ var plantedBugs = []planted{
 	{rule: "R3", name: "a promise is forgotten with its process", unreached: "not met in some thousand seeds: the backup must restart, learn its view and win within 100 ms, just when its leader is cut off; TestStartIsTakenForAPromise holds it", edits: []edit{
 		{"pact.go", "Preferred: preferred, Answered: now}", "Preferred: preferred, Answered: now - timing.Grace}"}}},
 	{rule: "R3", name: "the grace leaves nothing for drifting clocks", seed: 1618, slow: true, edits: []edit{
-		{"pact.go", "Grace: 120 * ms", "Grace: 92 * ms"}}},
+		{"pact.go", "Grace: 120 * ms", "Grace: 92 * ms"},
+		{"greeting.go", "grace-lease >= lease/Drift }", "grace-lease >= -lease }"},
+		{"promise.go", "p.Timing.Grace-e.Lease >= e.Lease/Drift", "e.Lease < 1<<62"}}},
+	{rule: "R28", name: "a lease longer than the neighbour's grace is promised", edits: []edit{
+		{"promise.go", "p.Timing.Grace-e.Lease >= e.Lease/Drift", "e.Lease < 1<<62"}}},
+	{rule: "R28", name: "a node whose grace was lowered forgets what it promised before it restarted", edits: []edit{
+		{"pact.go", "	if former > grace {\n		return former\n	}\n	return 0\n", "	return 0\n"}}},
+	{rule: "R28", name: "greetings with other lease times fit, and pings do not say theirs", edits: []edit{
+		{"greeting.go", "grace-lease >= lease/Drift }", "grace-lease >= -lease }"},
+		{"promise.go", "At: now, Lease: p.Timing.Lease, Sick", "At: now, Lease: 1, Sick"}}},
 	{rule: "R3", name: "pings are answered after proposing", seed: 7, single: true, slow: true, edits: []edit{
 		{"promise.go", "v.Epoch == s.View.Epoch && s.Proposed.Epoch == 0", "v.Epoch == s.View.Epoch"}}},
 	{rule: "R3", name: "a lease of any epoch counts", unreached: "promises are free of epochs and outlast every lease, so that a lease of an older epoch is still backed by one", edits: []edit{

@@ -2,7 +2,8 @@ package shard
 
 // answerPing promises leases for the shards on whose epoch both agree, but not for one that is proposed to be taken from the peer. A
 // leader promises only to a backup that it takes for in sync, a backup to its leader in any case (rule R3). A ping of a later life of the
-// peer frees this node from what it promised to the former one. A sick node does not answer, unless the peer is sick, too (rule R12).
+// peer frees this node from what it promised to the former one. Nothing is promised to a peer that would take it for longer than this
+// node keeps to it, less by what clocks may drift apart (rule R28). A sick node does not answer, unless the peer is sick, too (rule R12).
 func answerPing(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
 	if e.Store != p.Store || e.Life < p.PeerLife || p.Gone {
 		return p, out
@@ -12,6 +13,14 @@ func answerPing(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
 	}
 	if p.Sick && !p.PeerSick {
 		return p, out
+	}
+	covered := e.Lease > 0 && p.Timing.Grace-e.Lease >= e.Lease/Drift
+	switch {
+	case covered:
+		p.Short = 0
+	case p.Short != e.Lease:
+		p.Short = e.Lease
+		out = append(out, PactEffect{Kind: TooLong, Lease: e.Lease})
 	}
 	reborn := e.Life > p.PeerLife && p.PeerLife > 0
 	p.PeerLife, p.Pinged = e.Life, e.Now
@@ -28,7 +37,7 @@ func answerPing(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
 		for _, v := range e.Vows {
 			leads := s.View.Leader == p.Self
 			agreed := s.Known && v.Shard == s.Shard && v.Epoch == s.View.Epoch && s.Proposed.Epoch == 0 && (p.Sick || !e.Sick)
-			if agreed && !s.Orphan && !s.Damaged && (!leads || s.View.InSync) {
+			if covered && agreed && !s.Orphan && !s.Damaged && (!leads || s.View.InSync) {
 				s.Answered = e.Now
 				vows = append(vows, v)
 			}
@@ -204,7 +213,7 @@ func ping(p Pact, now int64, out []PactEffect) (Pact, []PactEffect) {
 			vows = append(vows, Vow{s.Shard, s.View.Epoch})
 		}
 	}
-	return p, append(out, PactEffect{Kind: SendPing, Life: p.Life, At: now, Sick: p.Sick, Leaving: p.Leaving, Vows: vows, Ends: ends})
+	return p, append(out, PactEffect{Kind: SendPing, Life: p.Life, At: now, Lease: p.Timing.Lease, Sick: p.Sick, Leaving: p.Leaving, Vows: vows, Ends: ends})
 }
 
 // propose repeats every open proposal until its outcome is learnt (rule R6), all shards in one. A backup that has heard since that it lacks writes leaves its own

@@ -7,6 +7,7 @@ import (
 
 // simDisk is a node's disk: what is synced, and what waits for the next sync.
 type simDisk struct {
+	grace     int64 // ns for which the last process kept its promises
 	layout    Layout
 	shards    []*simShard
 	start     uint64            // number of the last start

@@ -377,6 +377,12 @@ func (w *simWorld) heal() {
 	w.mend()
 	w.plan.lossy, w.plan.deaf, w.plan.mute, w.plan.late = 0, 0, 0, 2*ms
 	for _, n := range w.nodes {
+		if w.plan.unequal { // all are to have the same times from now on
+			w.kill(n, 1)
+		}
+	}
+	w.plan.unequal = false
+	for _, n := range w.nodes {
 		w.plan.slow[n.number], n.disk.slow = 2*ms, 2*ms
 		clear(w.slow[n.number])
 		if n.disk.full {

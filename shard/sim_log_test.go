@@ -158,7 +158,7 @@ func (w *simWorld) damageLog(n *simNode, down int64) {
 func (w *simWorld) allMembers() bool {
 	newest := &slices.MaxFunc(w.nodes, func(a, b *simNode) int { return cmp.Compare(a.council.Book.Index, b.council.Book.Index) }).council.Book
 	return !slices.ContainsFunc(w.nodes, func(n *simNode) bool {
-		return len(n.disk.ahead.hit)+n.disk.ahead.cut > 0 || newest.Members[n.number] != n.member || n.doomed || len(n.council.Conf.VotersOutgoing) > 0
+		return len(n.disk.ahead.hit)+n.disk.ahead.cut > 0 || newest.Members[n.number] != n.member || n.doomed || n.rolled && (!n.up || newest.Starts[n.number] != n.start) || len(n.council.Conf.VotersOutgoing) > 0
 	})
 }
 

@@ -18,6 +18,8 @@ func (w *simWorld) dial(n *simNode, peer int) {
 	p, s := w.nodes[peer], n.links[peer]
 	cut := w.cut[n.number][peer] || w.cut[peer][n.number]
 	switch {
+	case s == nil && !cut && p.up && !p.paused && !w.fit(n, p):
+		w.seen["lease times: a greeting is refused"]++
 	case s == nil && !cut && p.up && !p.paused:
 		w.streams++
 		s = &simStream{number: w.streams, from: n, to: p, lives: [2]int{n.life, p.life}, lastWord: w.chance(w.plan.lastWord)}

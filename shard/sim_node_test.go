@@ -18,6 +18,7 @@ type simNode struct {
 	paused   bool
 	leaving  bool
 	life     int
+	timing   PactTiming
 	lost     int // up to this life, what was on its way is lost: the machine went down with the process
 	backlog  []func()
 	rate     float64
@@ -75,6 +76,9 @@ func (w *simWorld) on(n *simNode, d int64, run func()) {
 // boot starts a node's process from what its disk holds.
 func (w *simWorld) boot(number int) {
 	n := w.nodes[number]
+	if w.waitsOut(n) {
+		return
+	}
 	n.up, n.paused, n.leaving, n.life, n.backlog = true, false, false, n.life+1, nil
 	n.disk.start++ // synced before anything is said
 	n.start, n.former = Start{n.disk.start, w.rng.Uint64()}, n.disk.nonces
@@ -111,7 +115,7 @@ func (w *simWorld) boot(number int) {
 	for peer, list := range shared {
 		n.links[peer] = nil
 		if list != nil {
-			p := NewPact(w.plan.layout, number, peer, list, ends, 2*int64(n.start.Number), w.clock(n), DefaultPactTiming())
+			p := NewPact(w.plan.layout, number, peer, list, ends, 2*int64(n.start.Number), w.clock(n), n.timing)
 			n.pacts[peer] = &p
 		}
 	}
@@ -231,7 +235,7 @@ func (w *simWorld) stepPactOn(n *simNode, peer int, from *simStream, e *PactEven
 		fx := &out[k]
 		switch fx.Kind {
 		case SendPing:
-			ping := PactEvent{Kind: PingCame, Store: n.member, Life: fx.Life, At: fx.At, Sick: fx.Sick, Leaving: fx.Leaving, Vows: fx.Vows, Ends: fx.Ends}
+			ping := PactEvent{Kind: PingCame, Store: n.member, Life: fx.Life, At: fx.At, Lease: fx.Lease, Sick: fx.Sick, Leaving: fx.Leaving, Vows: fx.Vows, Ends: fx.Ends}
 			w.ping(n, peer, ping)
 		case SendPong:
 			pong := PactEvent{Kind: PongCame, Store: n.member, At: fx.At, Vows: fx.Vows}
@@ -249,6 +253,8 @@ func (w *simWorld) stepPactOn(n *simNode, peer int, from *simStream, e *PactEven
 				kind = DrainOff
 			}
 			w.tell(n, peer, &Event{Kind: kind, Shard: fx.Shard, Epoch: fx.Epoch})
+		case TooLong:
+			w.seen["lease times: a lease that the grace does not cover"]++
 		case Propose:
 			proposals := append([]Proposal(nil), fx.Proposals...)
 			w.moment(proposing, n.number, peer)

@@ -60,6 +60,8 @@ type plan struct {
 	think    int64   // ns that a client waits between two requests at most
 	slow     []int64 // by node: ns that a sync takes at most
 	budget   int64   // ns after which a client gives up
+	unequal  bool    // each process has lease times of its own
+	blind    bool    // and greetings do not tell them, so that only the pacts decide
 	raise    int64   // ns after which the next version is put in force, once all nodes speak it; 0: all have the same binary
 	single   bool    // one fault only, and every request must be answered
 	length   int64   // ns of load
@@ -69,6 +71,7 @@ type simWorld struct {
 	seed    uint64
 	plan    plan
 	rng     *rand.Rand
+	times   *rand.Rand // what draws lease times, so that runs without them stay what they are
 	now     int64
 	queue   tasks
 	seq     int
@@ -177,6 +180,9 @@ func newSim(seed uint64, trace io.Writer, only int) *simWorld {
 	rng := rand.New(rand.NewPCG(seed, 17))
 	w := &simWorld{seed: seed, rng: rng, plan: drawPlan(rng, seed%2 == 1), trace: trace, only: only, epochs: map[[2]uint64]View{}, books: map[uint64]string{}, written: map[[3]uint64]Entry{}, seen: map[string]int{}, shown: map[string]Position{}}
 	n := w.plan.layout.Nodes
+	w.times = rand.New(rand.NewPCG(seed, 23))
+	w.plan.unequal = !w.plan.single && w.times.IntN(6) == 0
+	w.plan.blind = w.plan.unequal && w.times.IntN(2) == 0
 	w.acked = make([]uint64, w.plan.layout.Shards)
 	w.cut = make([][]bool, n+w.plan.gateways)
 	for i := range w.cut {
