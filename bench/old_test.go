@@ -17,7 +17,7 @@ func (c *testCluster) copyFolder(i int) string {
 	return to
 }
 
-// putBack puts a copy in the place of the data folder of process i.
+// putFolderBack puts a copy in the place of the data folder of process i.
 func (c *testCluster) putFolderBack(i int, from string) {
 	c.t.Helper()
 	folder := filepath.Join(c.plan.Dir, c.plan.Names[i])

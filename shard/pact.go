@@ -39,6 +39,7 @@ type Share struct {
 	End       Position // where this node's log ended when the process began
 	Told      bool     // as a doubtful backup: the leader's process, which has restarted too, has said where its log ends
 	LeaderEnd Position // and where that is
+	Lacks     bool     // before that, this node's does
 	Demand    bool     // as leader: the backup is treated as in sync (rule R7)
 	Proposed  View     // the change that is proposed; Epoch 0 if none
 	AskedAt   int64    // ns of its last proposal; 0 asks at once

@@ -338,6 +338,24 @@ func TestBackupsThatRestartAskTheLeader(t *testing.T) {
 	}
 }
 
+// A proposal that was made before the leader was heard is repeated no more once the leader has said what is lacking, and nothing is promised either.
+func TestProposalsOfABackupThatLacksWrites(t *testing.T) {
+	p := NewPact(Layout{3, 3}, 1, 0, []int{0}, []Position{{1, 9}, {}, {}}, 2, 500*ms, DefaultPactTiming())
+	p, _ = stepPacts(p, PactEvent{Kind: ViewsCame, Store: 7, Now: 510 * ms, Views: []View{inSync, {}, {}}})
+	p, out := stepPacts(p, ticksOf(515*ms, 700*ms)...)
+	if n, _ := countPact(out, Propose); n < 2 {
+		t.Fatalf("%+v", out)
+	}
+	ping := PactEvent{Kind: PingCame, Store: 7, Life: 4, At: 1, Ends: []ShardEnd{{0, 1, Position{1, 10}}}, Vows: []Vow{{0, 1}}, Now: 701 * ms}
+	_, out = stepPacts(p, append(append([]PactEvent{ping}, ticksOf(705*ms, 1000*ms)...), PactEvent{Kind: RaftLeads, Now: 1001 * ms})...)
+	if n, _ := countPact(out, Propose); n > 0 {
+		t.Errorf("it proposes on: %+v", out)
+	}
+	if n, pong := countPact(out, SendPong); n != 1 || len(pong.Vows) > 0 {
+		t.Errorf("it promises: %+v", out)
+	}
+}
+
 // A leader that has restarted says where its logs end until it learns another view.
 func TestRestartedLeaderTellsItsLogsEnd(t *testing.T) {
 	p := NewPact(Layout{3, 3}, 0, 1, []int{0}, []Position{{1, 9}, {}, {}}, 2, 500*ms, DefaultPactTiming())

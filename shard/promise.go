@@ -58,8 +58,8 @@ func noteEnds(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
 			if end.Shard != s.Shard || end.Epoch != s.View.Epoch || s.View.Leader != p.Peer || !s.Doubtful || s.Told {
 				continue
 			}
-			s.Told, s.LeaderEnd = true, end.At
-			if end.At.Epoch > s.End.Epoch || end.At.Epoch == s.End.Epoch && end.At.LSN > s.End.LSN {
+			s.Told, s.LeaderEnd, s.Lacks = true, end.At, end.At.Epoch > s.End.Epoch || end.At.Epoch == s.End.Epoch && end.At.LSN > s.End.LSN
+			if s.Lacks {
 				out = append(out, PactEffect{Kind: Lacks, Shard: s.Shard, Epoch: s.View.Epoch, End: ShardEnd{s.Shard, s.View.Epoch, end.At}})
 			}
 		}
@@ -104,7 +104,7 @@ func takeViews(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
 		s.Fresh = v.Leader == p.Self && (!s.Known || s.Fresh && v.InSync)
 		s.Doubtful = v.Backup == p.Self && v.InSync && (!s.Known || s.Doubtful)
 		s.View, s.Known, s.Since, s.Orphan, s.Demand, s.Proposed, s.Drain, s.Steady = v, true, e.Now, false, false, View{}, 0, 0
-		s.Told, s.LeaderEnd = false, Position{}
+		s.Told, s.LeaderEnd, s.Lacks = false, Position{}, false
 		out = append(out, PactEffect{Kind: TellView, Shard: s.Shard, View: v, FreeFrom: s.Answered + p.Timing.Grace, Fresh: s.Fresh})
 	}
 	return p, out
@@ -174,10 +174,9 @@ func watch(p Pact, now int64, out []PactEffect) (Pact, []PactEffect) {
 			due = wanted && silent
 		case s.View.InSync:
 			due = s.Orphan || now > max(s.Answered+p.Timing.Grace, p.Woken+p.Timing.Silent/4)
-			behind := s.LeaderEnd.Epoch > s.End.Epoch || s.LeaderEnd.Epoch == s.End.Epoch && s.LeaderEnd.LSN > s.End.LSN
 			there := now-max(p.Pinged, s.Since) <= p.Timing.Grace && now-s.Since <= p.Timing.FreshFor // to be asked where its log ends
 			if s.Doubtful {
-				due = due && !behind && (s.Told || !there)
+				due = due && !s.Lacks && (s.Told || !there)
 			}
 		}
 		if due {
@@ -217,7 +216,8 @@ func ping(p Pact, now int64, out []PactEffect) (Pact, []PactEffect) {
 	return p, append(out, PactEffect{Kind: SendPing, Life: p.Life, At: now, Lease: p.Timing.Lease, Sick: p.Sick, Leaving: p.Leaving, Vows: vows, Ends: ends})
 }
 
-// propose repeats every open proposal until its outcome is learnt (rule R6), all shards in one.
+// propose repeats every open proposal until its outcome is learnt (rule R6), all shards in one. A backup that has heard since that it lacks writes leaves its own
+// to chance: it may have been granted, so that nothing else is promised, but it is asked for no more.
 func propose(p Pact, now int64, out []PactEffect) (Pact, []PactEffect) {
 	if p.Sick || p.Gone {
 		return p, out
@@ -225,7 +225,7 @@ func propose(p Pact, now int64, out []PactEffect) (Pact, []PactEffect) {
 	var list []Proposal
 	for i := range p.Shares {
 		s := &p.Shares[i]
-		if s.Proposed.Epoch > 0 && (s.AskedAt == 0 || now-s.AskedAt >= p.Timing.AskEvery) {
+		if s.Proposed.Epoch > 0 && !s.Lacks && (s.AskedAt == 0 || now-s.AskedAt >= p.Timing.AskEvery) {
 			s.AskedAt = now
 			list = append(list, Proposal{s.Shard, s.View.Epoch, s.Proposed})
 		}
