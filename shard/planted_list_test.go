@@ -21,9 +21,9 @@ var plantedBugs = []planted{
 	{rule: "R1", name: "a get is read after the check", seed: 0, slow: true, edits: []edit{
 		{"sim_client_test.go", "		e.Current, e.Exists = disk.lookUp(op.change.ID)\n", "		w.step(n, e)\n		return\n"},
 		{"sim_node_test.go", "		w.answer(n, fx.Caller, fx.Reply)\n", "		reply := fx.Reply\n		try, direct := fx.Caller.(*simTry)\n		if !direct || try.op.kind != opGet || reply.Refusal != 0 {\n			w.answer(n, fx.Caller, reply)\n			break\n		}\n		w.on(n, w.delay(40*ms), func() {\n			reply.Result = Missing\n			if current, exists := n.disk.shards[s].lookUp(try.op.change.ID); exists {\n				reply.Result, reply.Record = Found, current\n			}\n			w.reply(n, try, reply)\n		})\n"}}},
-	{rule: "R1", name: "a get is checked by a clock that was sampled long before", seed: 3044, edits: []edit{
+	{rule: "R1", name: "a get is checked by a clock that was sampled long before", seed: 3044, slow: true, edits: []edit{
 		{"sim_node_test.go", "	var out []Effect\n	*r, out = Step(*r, e, nil)\n", "	if e.Kind == ReadDone {\n		e.Now -= 50 * ms\n	}\n	var out []Effect\n	*r, out = Step(*r, e, nil)\n"}}},
-	{rule: "R1", name: "what was read before the replica was whole is given out", seed: 528, edits: []edit{
+	{rule: "R1", name: "what was read before the replica was whole is given out", seed: 528, slow: true, edits: []edit{
 		{"read.go", "e.Began > 0 && e.Began < r.Whole", "e.Began > 0 && r.Whole < 0"}}},
 	{rule: "R1", name: "a page begins by counts that run ahead of its view", seed: 86, edits: []edit{
 		{"page.go", "if lsn > r.Applied || r.Wiping > 0 {", "if lsn == Unsettled {"}}},
@@ -45,11 +45,11 @@ var plantedBugs = []planted{
 		{"pact.go", "Grace: 120 * ms", "Grace: 92 * ms"},
 		{"greeting.go", "grace-lease >= lease/Drift }", "grace-lease >= -lease }"},
 		{"promise.go", "p.Timing.Grace-e.Lease >= e.Lease/Drift", "e.Lease < 1<<62"}}},
-	{rule: "R25", name: "a lease longer than the neighbour's grace is promised", edits: []edit{
+	{rule: "R25", name: "a lease longer than the neighbour's grace is promised", slow: true, edits: []edit{
 		{"promise.go", "p.Timing.Grace-e.Lease >= e.Lease/Drift", "e.Lease < 1<<62"}}},
-	{rule: "R25", name: "a node whose grace was lowered forgets what it promised before it restarted", edits: []edit{
+	{rule: "R25", name: "a node whose grace was lowered forgets what it promised before it restarted", slow: true, edits: []edit{
 		{"pact.go", "	if former > grace {\n		return former\n	}\n	return 0\n", "	return 0\n"}}},
-	{rule: "R25", name: "greetings with other lease times fit, and pings do not say theirs", edits: []edit{
+	{rule: "R25", name: "greetings with other lease times fit, and pings do not say theirs", slow: true, edits: []edit{
 		{"greeting.go", "grace-lease >= lease/Drift }", "grace-lease >= -lease }"},
 		{"promise.go", "At: now, Lease: p.Timing.Lease, Sick", "At: now, Lease: 1, Sick"}}},
 	{rule: "R3", name: "pings are answered after proposing", seed: 7, single: true, slow: true, edits: []edit{
@@ -86,9 +86,9 @@ var plantedBugs = []planted{
 		{"leader.go", "r.Repair = Repair{Demand: r.Repair.Demand, Flip: r.Repair.Flip}", "r.Repair = Repair{}"}}},
 	{rule: "R8", name: "a restarted leader goes on", seed: 478, edits: []edit{
 		{"promise.go", "s.Fresh = v.Leader == p.Self && (!s.Known || s.Fresh && v.InSync)", "s.Fresh = false"}}},
-	{rule: "R8", name: "a restarted leader that is alone keeps its epoch", seed: 30, edits: []edit{
+	{rule: "R8", name: "a restarted leader that is alone keeps its epoch", seed: 30, slow: true, edits: []edit{
 		{"promise.go", "s.Fresh = v.Leader == p.Self && (!s.Known || s.Fresh && v.InSync)", "s.Fresh = v.Leader == p.Self && v.InSync && (!s.Known || s.Fresh)"}}},
-	{rule: "R8", name: "the views on its own disk are trusted", seed: 854, edits: []edit{
+	{rule: "R8", name: "the views on its own disk are trusted", seed: 854, slow: true, edits: []edit{
 		{"birth.go", "Fresh: true,", ""}}},
 	{rule: "R9", name: "a restarted leader asks for leases, and its backup promises on", seed: 1, single: true, edits: []edit{
 		{"promise.go", "s.Orphan = s.View.InSync", "s.Orphan = false"},
@@ -105,7 +105,7 @@ var plantedBugs = []planted{
 		{"leader.go", "			r.History = append(r.History, Position{n.Epoch, n.LSN})\n", ""}}},
 	{rule: "R12", name: "a node with a sick disk goes on promising", seed: 40009, single: true, edits: []edit{
 		{"pact.go", "p.Sick, p.LastPing = e.Sick, 0", "p.LastPing = 0"}}},
-	{rule: "R13", name: "a wiped store keeps its roles", seed: 160, edits: []edit{
+	{rule: "R13", name: "a wiped store keeps its roles", seed: 160, slow: true, edits: []edit{
 		{"member.go", "c.Book.Views[s] = View{v.Epoch + 1, v.Backup, v.Leader, false}", "c.Book.Views[s] = View{v.Epoch + 1, v.Leader, v.Backup, v.InSync}"},
 		{"member.go", "case v.Backup == node:\n				c.Book.Views[s] = View{v.Epoch + 1, v.Leader, v.Backup, false}", "case v.Backup == node:\n				c.Book.Views[s] = View{v.Epoch + 1, v.Leader, v.Backup, v.InSync}"}}},
 	{rule: "R13", name: "pings of another store count", unreached: "not met in some thousand seeds: a store that is no member knows no view and lists no shard, and frames of a dead store seldom outlive its place; TestAnotherStoreIsNotHeard holds it", edits: []edit{
@@ -113,7 +113,7 @@ var plantedBugs = []planted{
 		{"promise.go", "if e.Store != p.Store || p.Gone {", "if p.Gone {"}}},
 	{rule: "R15", name: "a log that ends ahead counts as fitting", seed: 702, edits: []edit{
 		{"repair.go", "fits := e.LSN <= r.Next && (e.LSN == 0 || epoch == e.Ends)", "fits := e.LSN == 0 || epoch == e.Ends"}}},
-	{rule: "R15", name: "the epoch of a position is not compared", seed: 862, edits: []edit{
+	{rule: "R15", name: "the epoch of a position is not compared", seed: 862, slow: true, edits: []edit{
 		{"repair.go", "fits := e.LSN <= r.Next && (e.LSN == 0 || epoch == e.Ends)", "fits := e.LSN <= r.Next && (epoch < 1<<62)"}}},
 	{rule: "R15", name: "stored of an older stream counts", unreached: "not met in some thousand seeds: what a backup has stored it keeps, unless a snapshot wipes it in the same epoch; TestStoredOfAnotherStream holds it", edits: []edit{
 		{"leader.go", "	case e.Stream != r.Stream || r.View.Leader != r.Self || e.Epoch < r.AskedIn:", "	case r.View.Leader != r.Self:"}}},
@@ -148,14 +148,14 @@ var plantedBugs = []planted{
 		{"leader.go", "	case e.Now > e.Deadline:\n", "	case e.Deadline == 0:\n"}}},
 	{rule: "R20", name: "a refusal is believed while another try may still be done", seed: 10, edits: []edit{
 		{"sim_client_test.go", "(t.done || t.sent < op.overdue)", "t.done"}}},
-	{rule: "R21", name: "a write whose answer was lost on the way back counts as refused", seed: 11180, edits: []edit{
+	{rule: "R21", name: "a write whose answer was lost on the way back counts as refused", seed: 11180, slow: true, edits: []edit{
 		{"sim_client_test.go", "			t.op.overdue = max(t.op.overdue, t.sent+tryFor) // it may yet be done\n", ""}}},
 	{rule: "R21", name: "what was passed on is left with a leader that hangs", seed: 37, single: true, slow: true, edits: []edit{
 		{"learn.go", "		out = append(out, Effect{Kind: Reclaim})\n", ""},
 		{"sim_client_test.go", "r.asked.Kind == WriteAsked {\n", "r.asked.Kind == WriteAsked && w.now < 0 {\n"}}},
 	{rule: "R21", name: "a write that is passed on has no deadline", seed: 192, edits: []edit{
 		{"sim_client_test.go", "w.clock(s.to) - w.clock(n) - w.delay(2*ms)", "w.clock(s.to) - w.clock(n) + 1000*ms"}}},
-	{rule: "R21", name: "the other replica answers a get itself", seed: 206, edits: []edit{
+	{rule: "R21", name: "the other replica answers a get itself", seed: 206, slow: true, edits: []edit{
 		{"step.go", "&& (e.Kind == WriteAsked || e.Kind == ReadDone)\n", "&& e.Kind == WriteAsked\n"}}},
 	{rule: "R22", name: "a kind of entry is proposed before its version is in force", seed: 0, edits: []edit{
 		{"rule.go", "if rule, known := c.Mine.Rules[numbers[1]]; !known || rule.Since > c.Book.Version {", "if _, known := c.Mine.Rules[numbers[1]]; !known {"}}},
@@ -180,7 +180,7 @@ var plantedBugs = []planted{
 		{"promise.go", "if s.Proposed.Epoch > 0 && !s.Lacks && (", "if s.Proposed.Epoch > 0 && ("}}},
 	{rule: "R24", name: "a backup that comes back takes over before its leader has told", seed: 728, slow: true, edits: []edit{
 		{"promise.go", "due = due && !s.Lacks && (s.Told || !there)", "due = due && !s.Lacks && (s.Told || !there || s.Doubtful)"}}},
-	{rule: "R24", name: "a backup that comes back counts before it was compared", seed: 1138, edits: []edit{
+	{rule: "R24", name: "a backup that comes back counts before it was compared", seed: 1138, slow: true, edits: []edit{
 		{"step.go", "	case !leads && !r.Compared && now < r.LeaseUntil:", "	case !leads && !r.Compared && now < 0:"}}},
 	{rule: "R24", name: "a backup that comes back with less than it has said to be stored fits", unreached: "not met in some thousand seeds: the leader must die within the ms in which what it has applied is sent again; TestBackupThatComesBackWithLess holds it", edits: []edit{
 		{"repair.go", "e.LSN >= max(r.Applied, r.PeerStored):", "e.LSN >= r.Applied:"}}},
@@ -190,9 +190,9 @@ var plantedBugs = []planted{
 		{"step.go", "	case gap > PactGap:", "	case gap < 0:"}}},
 	{rule: "stop", name: "good-bye is said while requests are still served", unreached: "not met in some thousand seeds: the leaver's last lease ends within 20 ms of its peer going on alone; the order is the shell's", edits: []edit{
 		{"sim_faults_test.go", "			w.step(n, &Event{Kind: Retired, Shard: s})\n", "			_ = s\n"}}},
-	{rule: "stop", name: "a leader that hands over serves on", seed: 2916, edits: []edit{
+	{rule: "stop", name: "a leader that hands over serves on", seed: 2916, slow: true, edits: []edit{
 		{"step.go", "	case leads && r.Draining:\n", "	case leads && r.Draining && now < 0:\n"}}},
-	{rule: "stop", name: "a leadership is handed over with writes pending", seed: 3958, edits: []edit{
+	{rule: "stop", name: "a leadership is handed over with writes pending", seed: 3958, slow: true, edits: []edit{
 		{"step.go", "if r.Draining && len(r.Pending) == 0 && r.Applied == r.Next && r.Agreed && r.PeerStored >= r.Next {", "if r.Draining {"},
 		{"step.go", "	case leads && r.Draining:\n", "	case leads && r.Draining && now < 0:\n"}}},
 	{rule: "pause", name: "a leader that was paused goes on alone at once", seed: 17291, slow: true, single: true, edits: []edit{
