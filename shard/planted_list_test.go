@@ -41,7 +41,7 @@ var plantedBugs = []planted{
 		{"promise.go", "s.View, s.Known, s.Since, s.Orphan, s.Demand, s.Proposed, s.Drain, s.Steady = v, true, e.Now, false, false, View{}, 0, 0\n", "s.View, s.Known, s.Since, s.Orphan, s.Demand, s.Proposed, s.Drain, s.Steady = v, true, e.Now, false, false, View{}, 0, 0\n		s.Answered = e.Now - p.Timing.Grace\n"}}},
 	{rule: "R3", name: "a promise is forgotten with its process", unreached: "not met in some thousand seeds: the backup must restart, learn its view and win within 100 ms, just when its leader is cut off; TestStartIsTakenForAPromise holds it", edits: []edit{
 		{"pact.go", "Preferred: preferred, Answered: now}", "Preferred: preferred, Answered: now - timing.Grace}"}}},
-	{rule: "R3", name: "the grace leaves nothing for drifting clocks", seed: 1618, slow: true, edits: []edit{
+	{rule: "R3", name: "the grace leaves nothing for drifting clocks", seed: 754, slow: true, edits: []edit{
 		{"pact.go", "Grace: 120 * ms", "Grace: 92 * ms"},
 		{"greeting.go", "grace-lease >= lease/Drift }", "grace-lease >= -lease }"},
 		{"promise.go", "p.Timing.Grace-e.Lease >= e.Lease/Drift", "e.Lease < 1<<62"}}},
