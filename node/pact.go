@@ -92,7 +92,7 @@ func fulfil(room *Room, peer int, conn *Conn, effects []shard.PactEffect) {
 			room.Log.Warn("a node takes promises for longer than this one keeps them (--lease there, --grace here), so it is promised nothing",
 				"peer", room.Members[peer].Name, "lease", time.Duration(fx.Lease), "grace", room.Config.Grace)
 			continue
-		case shard.Lacks:
+		case shard.LogBehind:
 			room.Log.Error("this backup lacks writes that its leader has, so it does not take over: its data is older than what it acknowledged", "shard", fx.Shard, "leader", room.Members[peer].Name,
 				"epoch", fx.End.At.Epoch, "lsn", fx.End.At.LSN)
 			continue

@@ -235,7 +235,7 @@ func lookUp(room *Room, r *owned, e *shard.Event, before int64) (now int64, err 
 
 // showMoment opens a view of a shard, and asks the core whether what it shows may be given out, if that is asked.
 func showMoment(r *owned, ask scanAsk, events []*shard.Event) []*shard.Event {
-	ask.opened <- Moment{openScan(r.store, ask.shard), r.counts, shard.Doubtful(&r.state, (*[256]uint64)(&r.last)), r.state.View.Leader == r.state.Self}
+	ask.opened <- Moment{openScan(r.store, ask.shard), r.counts, shard.BucketsAhead(&r.state, (*[256]uint64)(&r.last)), r.state.View.Leader == r.state.Self}
 	if ask.confirmed == nil {
 		return events
 	}

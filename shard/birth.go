@@ -87,10 +87,7 @@ func DecideBirth(l Layout, self uint64, heard []Greeting) Birth {
 func LoadCouncil(mine Process, l Layout, t Timing, facts []Fact, now int64) (Council, error) {
 	c := Council{Self: mine.Member, Mine: mine, Node: int(mine.Member&memberNodes) - 1, Layout: l, Timing: t, Log: raft.NewMemoryStorage(), Conf: &raftpb.ConfState{}, last: -1, heard: now, ticked: now, Fresh: true,
 		seen: make([]int64, l.Nodes), greeted: make([]bool, l.Nodes), Heard: make([]Start, l.Nodes)}
-	c.own = []Start{mine.Start}
-	for i, nonce := range mine.Former {
-		c.own = append(c.own, Start{mine.Start.Number - uint64(i) - 1, nonce})
-	}
+	c.own = ownStarts(mine.Start, mine.Former)
 	start := append([]uint64{mine.Member, mine.Start.Number, mine.Start.Nonce, mine.Most}, mine.Former...)
 	c.start = packNumbers(entryNumbers(EntryStart, start...))
 	snapshot, hard, entries, err := openFacts(facts)

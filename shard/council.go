@@ -3,7 +3,6 @@ package shard
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
@@ -181,10 +180,16 @@ func StepCouncil(c Council, e *CouncilEvent, out []CouncilEffect) (Council, []Co
 	case CouncilTick:
 		c = keepTime(c, e.Now)
 		c, out = promote(c, e.Now, out)
-		c = raise(c, e.Now, packNumbers(entryNumbers(EntryVersion, c.Book.Version+1)))
+		entry := []byte(nil)
+		if c.spoken > 0 {
+			entry = packNumbers(entryNumbers(EntryVersion, c.Book.Version+1))
+		}
+		c = raise(c, e.Now, entry)
 	case CouncilMail:
 		m := openMail(c, e.Data)
-		_, why = readBook(m.GetSnapshot().GetData(), c.Layout)
+		if m.GetType() == raftpb.MsgSnap {
+			_, why = readBook(m.GetSnapshot().GetData(), c.Layout)
+		}
 		m = readable(c, m, why)
 		c = stepMail(c, m, e.Now)
 	case CouncilAsked:
@@ -267,8 +272,7 @@ func judge(c Council, why error, out []CouncilEffect) (Council, []CouncilEffect)
 		known = c.Book.Starts[c.Node]
 	}
 	old, v := c.older, c.Book.Version
-	remembered := known.Number+uint64(len(c.own)) > mine.Start.Number || len(c.own) > FormerStarts
-	if old == "" && remembered && known.Number > 0 && !slices.Contains(c.own, known) {
+	if old == "" && isOldCopy(c.own, known) {
 		old = fmt.Sprintf("the view service knows start %d of it (process %x)", known.Number, known.Nonce)
 	}
 	halt, older := CouncilEffect{Kind: Halt}, errors.Is(why, ErrVersion)

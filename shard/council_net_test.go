@@ -43,6 +43,7 @@ type councilNode struct {
 	alive   bool
 	council Council
 	disk    map[string][]byte
+	nonces  []uint64 // of the store's starts, the newest first
 	saving  []Fact
 	book    Book
 	open    []Proposal
@@ -66,19 +67,20 @@ type councilNet struct {
 	trace   uint64
 	elected int
 	stores  byte
-	starts  uint64   // of all nodes
 	most    []uint64 // by node: the newest version that its binary speaks; nil: that of the birth
 	raise   int64    // RaiseAfter; 0: as it is by default
 }
 
 // process is a new process of node i's store.
 func (n *councilNet) process(i int) Process {
-	n.starts++
 	most := BirthVersion
 	if n.most != nil {
 		most = int(n.most[i])
 	}
-	return Process{n.nodes[i].member, Start{n.starts, n.chance.Uint64()}, nil, BirthVersion, uint64(most), EntryRules}
+	at := n.nodes[i]
+	start, former := Start{uint64(len(at.nonces)) + 1, n.chance.Uint64()}, at.nonces
+	at.nonces = append([]uint64{start.Nonce}, former...)
+	return Process{at.member, start, former, BirthVersion, uint64(most), EntryRules}
 }
 
 func newCouncilNet(t *testing.T, nodes int, seed uint64) *councilNet {

@@ -86,7 +86,6 @@ func Incarnation(born []uint64) (id [16]byte) {
 // Who knows no incarnation fits any. Of two nodes each must keep what it promises for longer than the other takes it, by what clocks drift apart.
 func Fits(mine, theirs Greeting, expected string) (in Misfit, text string) {
 	ms := func(ns int64) float64 { return float64(ns) / 1e6 }
-	covers := func(grace, lease int64) bool { return lease >= 0 && grace >= 0 && grace-lease >= lease/Drift }
 	unknown := [16]byte{}
 	nodes := mine.Role == RoleNode && theirs.Role == RoleNode
 	switch {
@@ -100,9 +99,9 @@ func Fits(mine, theirs Greeting, expected string) (in Misfit, text string) {
 		return OtherRing, fmt.Sprintf("%s has the nodes %s in this order (hash %x), %s has others or another order (hash %x)", mine.Name, strings.Join(mine.Names, ","), mine.Ring, theirs.Name, theirs.Ring)
 	case mine.Shards != theirs.Shards:
 		return OtherShards, fmt.Sprintf("%s has %d shards, not %d as %s", mine.Name, mine.Shards, theirs.Shards, theirs.Name)
-	case nodes && !covers(mine.Grace, theirs.Lease):
+	case nodes && !Covers(mine.Grace, theirs.Lease):
 		return OtherLease, fmt.Sprintf("%s keeps what it promises for %g ms (--grace), which does not cover the %g ms for which %s takes it (--lease) and a tenth for drifting clocks", mine.Name, ms(mine.Grace), ms(theirs.Lease), theirs.Name)
-	case nodes && !covers(theirs.Grace, mine.Lease):
+	case nodes && !Covers(theirs.Grace, mine.Lease):
 		return OtherLease, fmt.Sprintf("%s keeps what it promises for %g ms (--grace), which does not cover the %g ms for which %s takes it (--lease) and a tenth for drifting clocks", theirs.Name, ms(theirs.Grace), ms(mine.Lease), mine.Name)
 	case theirs.Role != RoleNode && theirs.Role != RoleGateway:
 		return OtherName, fmt.Sprintf("expected the role %s or %s, found %q", RoleGateway, RoleNode, theirs.Role)

@@ -38,8 +38,7 @@ type Share struct {
 	Doubtful  bool     // as backup in sync: this process began in that role, and the leader has not said since that the logs fit (rule R24)
 	End       Position // where this node's log ended when the process began
 	Told      bool     // as a doubtful backup: the leader's process, which has restarted too, has said where its log ends
-	LeaderEnd Position // and where that is
-	Lacks     bool     // before that, this node's does
+	Behind    bool     // this node's ends before that
 	Demand    bool     // as leader: the backup is treated as in sync (rule R7)
 	Proposed  View     // the change that is proposed; Epoch 0 if none
 	AskedAt   int64    // ns of its last proposal; 0 asks at once
@@ -138,7 +137,7 @@ const (
 	TellDrain                           // to the replica of Shard: DrainAsked in Epoch, or DrainOff if Until is 0
 	Propose                             // to the council: Proposals, each by itself
 	TooLong                             // for the log: the peer takes promises for Lease, which the grace here does not cover, so that it gets none
-	Lacks                               // for the log: this node's log of Shard ends at End, behind its leader's: it does not take over
+	LogBehind                           // for the log: the leader's log of Shard ends at End, this node's before that: it does not take over
 )
 
 // PactEffect is one thing to do for a pact.

@@ -321,7 +321,7 @@ func TestBackupsThatRestartAskTheLeader(t *testing.T) {
 			if n, _ := countPact(out, Propose); n > 0 {
 				first = now / ms
 			}
-			n, _ := countPact(out, Lacks)
+			n, _ := countPact(out, LogBehind)
 			lacks += n
 		}
 		told := c.end != nil && c.by > 0 && c.by < 1000 && first < 700

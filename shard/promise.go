@@ -14,7 +14,7 @@ func answerPing(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
 	if p.Sick && !p.PeerSick {
 		return p, out
 	}
-	covered := e.Lease > 0 && p.Timing.Grace-e.Lease >= e.Lease/Drift
+	covered := e.Lease > 0 && Covers(p.Timing.Grace, e.Lease)
 	switch {
 	case covered:
 		p.Short = 0
@@ -58,9 +58,9 @@ func noteEnds(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
 			if end.Shard != s.Shard || end.Epoch != s.View.Epoch || s.View.Leader != p.Peer || !s.Doubtful || s.Told {
 				continue
 			}
-			s.Told, s.LeaderEnd, s.Lacks = true, end.At, end.At.Epoch > s.End.Epoch || end.At.Epoch == s.End.Epoch && end.At.LSN > s.End.LSN
-			if s.Lacks {
-				out = append(out, PactEffect{Kind: Lacks, Shard: s.Shard, Epoch: s.View.Epoch, End: ShardEnd{s.Shard, s.View.Epoch, end.At}})
+			s.Told, s.Behind = true, end.At.Epoch > s.End.Epoch || end.At.Epoch == s.End.Epoch && end.At.LSN > s.End.LSN
+			if s.Behind {
+				out = append(out, PactEffect{Kind: LogBehind, Shard: s.Shard, Epoch: s.View.Epoch, End: ShardEnd{s.Shard, s.View.Epoch, end.At}})
 			}
 		}
 	}
@@ -104,7 +104,7 @@ func takeViews(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
 		s.Fresh = v.Leader == p.Self && (!s.Known || s.Fresh && v.InSync)
 		s.Doubtful = v.Backup == p.Self && v.InSync && (!s.Known || s.Doubtful)
 		s.View, s.Known, s.Since, s.Orphan, s.Demand, s.Proposed, s.Drain, s.Steady = v, true, e.Now, false, false, View{}, 0, 0
-		s.Told, s.LeaderEnd, s.Lacks = false, Position{}, false
+		s.Told, s.Behind = false, false
 		out = append(out, PactEffect{Kind: TellView, Shard: s.Shard, View: v, FreeFrom: s.Answered + p.Timing.Grace, Fresh: s.Fresh})
 	}
 	return p, out
@@ -150,10 +150,10 @@ func hearAnew(p Pact, now int64) Pact {
 	return p
 }
 
-// watch proposes what silence and time call for: a leader itself alone when its backup no longer promises, a backup itself when its
-// promise has run out, but if it has restarted not while its leader is there and has not said that the logs fit, nor if it lacks what the leader's has, but not at once after a pause, since the leader's pings may be waiting here; a fresh leader what it needs to serve again; a
-// damaged backup that is not in sync a new epoch, so that no wish of this one can be granted once it has begun with nothing. And it hands over what
-// placement wants elsewhere.
+// watch proposes what silence and time call for. A leader proposes itself alone when its backup no longer promises, a fresh one what it needs to serve again. A
+// backup proposes itself when its promise has run out, but not at once after a pause, since the leader's pings may be waiting here. One that has restarted does
+// not while its leader is there and has not compared the logs, nor if its log is behind the leader's (rule R24). A damaged backup that is not in sync proposes a new
+// epoch, so that no wish of this one can be granted once it has begun with nothing. And watch hands over what placement wants elsewhere.
 func watch(p Pact, now int64, out []PactEffect) (Pact, []PactEffect) {
 	if p.Sick || p.Gone {
 		return p, out
@@ -176,7 +176,7 @@ func watch(p Pact, now int64, out []PactEffect) (Pact, []PactEffect) {
 			due = s.Orphan || now > max(s.Answered+p.Timing.Grace, p.Woken+p.Timing.Silent/4)
 			there := now-max(p.Pinged, s.Since) <= p.Timing.Grace && now-s.Since <= p.Timing.FreshFor // to be asked where its log ends
 			if s.Doubtful {
-				due = due && !s.Lacks && (s.Told || !there)
+				due = due && !s.Behind && (s.Told || !there)
 			}
 		}
 		if due {
@@ -216,8 +216,8 @@ func ping(p Pact, now int64, out []PactEffect) (Pact, []PactEffect) {
 	return p, append(out, PactEffect{Kind: SendPing, Life: p.Life, At: now, Lease: p.Timing.Lease, Sick: p.Sick, Leaving: p.Leaving, Vows: vows, Ends: ends})
 }
 
-// propose repeats every open proposal until its outcome is learnt (rule R6), all shards in one. A backup that has heard since that it lacks writes leaves its own
-// to chance: it may have been granted, so that nothing else is promised, but it is asked for no more.
+// propose repeats every open proposal until its outcome is learnt (rule R6), all shards in one. A backup that has heard since that its log is behind repeats its own
+// no more. It still promises nothing to others, as the proposal may have been granted.
 func propose(p Pact, now int64, out []PactEffect) (Pact, []PactEffect) {
 	if p.Sick || p.Gone {
 		return p, out
@@ -225,7 +225,7 @@ func propose(p Pact, now int64, out []PactEffect) (Pact, []PactEffect) {
 	var list []Proposal
 	for i := range p.Shares {
 		s := &p.Shares[i]
-		if s.Proposed.Epoch > 0 && !s.Lacks && (s.AskedAt == 0 || now-s.AskedAt >= p.Timing.AskEvery) {
+		if s.Proposed.Epoch > 0 && !s.Behind && (s.AskedAt == 0 || now-s.AskedAt >= p.Timing.AskEvery) {
 			s.AskedAt = now
 			list = append(list, Proposal{s.Shard, s.View.Epoch, s.Proposed})
 		}

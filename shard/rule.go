@@ -49,6 +49,20 @@ type Start struct{ Number, Nonce uint64 }
 // FormerStarts is how many starts before the present one a store remembers.
 const FormerStarts = 512
 
+// ownStarts returns the starts that a store remembers, this one first: former has the nonces of those before it, the newest first.
+func ownStarts(start Start, former []uint64) []Start {
+	own := append(make([]Start, 0, len(former)+1), start)
+	for i, nonce := range former {
+		own = append(own, Start{start.Number - uint64(i) - 1, nonce})
+	}
+	return own
+}
+
+// isOldCopy tells whether a store that remembers its own starts is an old copy of the one whose start is known: it does not remember that one (rule R23).
+func isOldCopy(own []Start, known Start) bool {
+	return known.Number > 0 && !slices.Contains(own, known)
+}
+
 func applyViews(b Book, numbers []uint64) (Book, error) {
 	proposals, err := proposalsOf(numbers)
 	if err == nil {
@@ -64,12 +78,8 @@ func applyStart(b Book, numbers []uint64) (Book, error) {
 		return b, fmt.Errorf("%w: a start of %d numbers, expected member, start, nonce, version and up to %d nonces", ErrBook, len(numbers), FormerStarts)
 	}
 	node, start := NodeOf(numbers[0]), Start{numbers[1], numbers[2]}
-	if node < 0 || node >= len(b.Members) || b.Members[node] != numbers[0] {
-		return b, nil
-	}
-	known, own := b.Starts[node], append([]uint64{start.Nonce}, numbers[4:]...)
-	back := start.Number - known.Number // of no sense if the known one is later
-	if known.Number > start.Number || known.Number > 0 && (back < uint64(len(own)) && own[back] != known.Nonce || back >= uint64(len(own)) && len(own) > FormerStarts) {
+	own := ownStarts(start, numbers[4:])
+	if node < 0 || node >= len(b.Members) || b.Members[node] != numbers[0] || isOldCopy(own, b.Starts[node]) {
 		return b, nil
 	}
 	b.Starts, b.Speaks = slices.Clone(b.Starts), slices.Clone(b.Speaks)
@@ -163,14 +173,14 @@ func raise(c Council, now int64, entry []byte) Council {
 
 // greet notes the start with which a member's store says hello, and what a node that is greeted knows of this store's: nothing is sent to it before (rule R23).
 func greet(c Council, e *CouncilEvent) Council {
-	node, mine := int(e.Member&memberNodes)-1, c.Mine.Start
+	node := int(e.Member&memberNodes) - 1
 	switch {
 	case e.Kind == CouncilJoin:
 		if node >= 0 && node < len(c.Book.Members) && c.Book.Members[node] == e.Member && e.Start.Number > c.Heard[node].Number {
 			c.Heard[node] = e.Start
 		}
 	case e.To < 0 || e.To >= len(c.greeted):
-	case e.Kind == CouncilGreeted && e.Start.Number+uint64(len(c.own)) > mine.Number && e.Start.Number > 0 && !slices.Contains(c.own, e.Start):
+	case e.Kind == CouncilGreeted && isOldCopy(c.own, e.Start):
 		c.older = fmt.Sprintf("node %d knows start %d of it (process %x)", e.To, e.Start.Number, e.Start.Nonce)
 	default:
 		c.greeted[e.To] = e.Kind == CouncilGreeted

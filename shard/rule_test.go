@@ -63,8 +63,9 @@ func TestEntriesAreFollowed(t *testing.T) {
 		want    func(*Book)
 	}{
 		{"views", entryNumbers(EntryViews, proposalNumbers([]Proposal{{0, 1, View{2, 0, 1, false}}})...), func(b *Book) { b.Views = []View{{2, 0, 1, false}} }},
-		{"a later start", entryNumbers(EntryStart, 1, 6, 60, 3), func(b *Book) { b.Starts, b.Speaks = []Start{{6, 60}, {1, 10}, {1, 11}}, []uint64{3, 4, 3} }},
+		{"a later start", entryNumbers(EntryStart, 1, 6, 60, 3, 50), func(b *Book) { b.Starts, b.Speaks = []Start{{6, 60}, {1, 10}, {1, 11}}, []uint64{3, 4, 3} }},
 		{"the same start", entryNumbers(EntryStart, 1, 5, 50, 4), func(*Book) {}},
+		{"a later start that does not remember the known one", entryNumbers(EntryStart, 1, 6, 60, 3), func(*Book) {}},
 		{"an older start", entryNumbers(EntryStart, 1, 4, 60, 3), func(*Book) {}},
 		{"the same number of another process", entryNumbers(EntryStart, 1, 5, 51, 3), func(*Book) {}},
 		{"a start that remembers the known one", entryNumbers(EntryStart, 1, 7, 70, 3, 61, 50), func(b *Book) { b.Starts, b.Speaks = []Start{{7, 70}, {1, 10}, {1, 11}}, []uint64{3, 4, 3} }},
@@ -181,14 +182,14 @@ func TestOldCopiesAreFoundOut(t *testing.T) {
 		for key, value := range n.nodes[i].disk {
 			copied[key] = value
 		}
+		nonces := n.nodes[i].nonces
 		n.kill(i)
 		n.run(50*msec, nil)
 		n.start(i)
 		n.same()
 		known := n.nodes[i].council.Mine.Start
 		n.kill(i)
-		n.nodes[i].disk = copied
-		n.starts = known.Number - 1 // the copy counts on from what it knows
+		n.nodes[i].disk, n.nodes[i].nonces = copied, nonces // the copy counts on from what it knows
 		n.start(i)
 		if !told { // nobody says what it knows
 			for k := range n.queue {

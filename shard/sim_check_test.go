@@ -48,11 +48,17 @@ func (w *simWorld) checkBounds(n *simNode, r *Replica) {
 	}
 }
 
-// orphaned tells whether the only whole copy of a shard is damaged: that is one fault more than is promised to be survived.
+// orphaned tells whether the only whole copy of a shard is damaged, or both are: that is one fault more than is promised to be survived.
 func (w *simWorld) orphaned(s int) bool {
+	lost := 0
 	for _, n := range w.nodes {
-		if r := n.replicas[s]; n.up && r != nil && r.Known && r.View.Leader == n.number && !r.View.InSync && r.Lost != "" {
-			w.seen["damaged: the only whole copy"]++
+		r := n.replicas[s]
+		if !n.up || r == nil || !r.Known || r.Lost == "" {
+			continue
+		}
+		lost++
+		if r.View.Leader == n.number && !r.View.InSync || lost == 2 {
+			w.seen["damaged: the only whole copy, or both"]++
 			return true
 		}
 	}

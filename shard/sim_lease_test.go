@@ -4,7 +4,8 @@ package shard
 func (w *simWorld) drawTiming(n *simNode) PactTiming {
 	t := DefaultPactTiming()
 	if w.plan.unequal && !n.shortens && w.times.IntN(3) > 0 {
-		t.Lease = (40 + w.times.Int64N(300)) * ms
+		most := []int64{300, 900}[w.times.IntN(2)]
+		t.Lease = (40 + w.times.Int64N(most)) * ms
 		t.Grace = t.Lease + t.Lease/Drift + w.times.Int64N(100)*ms
 	}
 	return t
@@ -29,8 +30,8 @@ func (w *simWorld) waitsOut(n *simNode) bool {
 	return true
 }
 
-// shorten restarts a node with the times of the settings, just when one of its neighbours, which may have been promised more, is cut off from all nodes but not
-// from the gateways. It comes again and again while the load lasts.
+// shorten cuts a node off from all nodes but not from the gateways, just when a neighbour keeps its promises for less long than that node takes them: from now
+// on, as it restarts with the times of the settings, or all along. It comes again and again while the load lasts.
 func (w *simWorld) shorten() {
 	if w.calm {
 		return
@@ -38,16 +39,22 @@ func (w *simWorld) shorten() {
 	w.after(1+w.times.Int64N(300*ms), w.shorten)
 	n := w.nodes[w.times.IntN(len(w.nodes))]
 	a := w.nodes[(n.number+1+w.times.IntN(len(w.nodes)-1))%len(w.nodes)]
-	if !n.up || n.timing.Grace <= DefaultPactTiming().Grace {
+	grace := DefaultPactTiming().Grace
+	lowers := n.timing.Grace > grace
+	if !n.up || a.timing.Lease <= min(n.timing.Grace, grace) {
 		return
 	}
-	w.seen["lease times: the grace is shortened beside a node that is cut off"]++
+	w.seen["lease times: a node that takes promises for long is cut off"]++
+	w.note("FAULT node %d, which takes promises for %d ms, is cut off beside node %d, which keeps them for %d ms", a.number, a.timing.Lease/ms, n.number, n.timing.Grace/ms)
 	for _, m := range w.nodes {
 		w.cut[a.number][m.number], w.cut[m.number][a.number] = true, true
 	}
-	w.after(1+w.times.Int64N(700*ms), w.mend)
-	n.shortens = true
-	w.kill(n, 1+w.times.Int64N(20*ms))
+	w.after(1+w.times.Int64N(1200*ms), w.mend)
+	if lowers {
+		w.seen["lease times: a grace is shortened"]++
+		n.shortens = true
+		w.kill(n, 1+w.times.Int64N(20*ms))
+	}
 }
 
 // fit tells whether the lease times of two nodes go together, as their greetings say; blind runs have them connected all the same, as if the greetings did not.

@@ -92,7 +92,7 @@ func (w *simWorld) list(n *simNode, t *simTry, e *Event) {
 	s := t.op.shard
 	c := &simList{try: t, view: inOrder(n.disk.shards[s].records)}
 	counts, stored := n.counts[s].users, countRows(c.view).users
-	for _, bucket := range Doubtful(n.replicas[s], &n.counts[s].last) {
+	for _, bucket := range BucketsAhead(n.replicas[s], &n.counts[s].last) {
 		counts[bucket] = stored[bucket]
 	}
 	bucket, skip, users := SkipBuckets(&counts, t.op.offset)

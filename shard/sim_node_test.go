@@ -241,7 +241,7 @@ func (w *simWorld) stepPactOn(n *simNode, peer int, from *simStream, e *PactEven
 		case SendPong:
 			pong := PactEvent{Kind: PongCame, Store: n.member, At: fx.At, Vows: fx.Vows}
 			w.pong(n, from, pong)
-		case Lacks:
+		case LogBehind:
 			w.seen["old copy: a backup lacks what its leader has"]++
 			w.note("node %d: shard %d lacks writes up to %v", n.number, fx.Shard, fx.End.At)
 		case TellView:

@@ -135,9 +135,9 @@ func (w *simWorld) setAside(n *simNode, why string) {
 // overtakes notes that an old copy which its start does not tell is about to lead, without the other replica being there to be asked: then both copies are hit.
 func (w *simWorld) overtakes(n *simNode, peer int, proposals []Proposal) {
 	t := DefaultPactTiming()
-	silent := w.clock(n)-n.pacts[peer].Pinged > t.Grace
 	for _, p := range proposals {
 		for _, s := range n.pacts[peer].Shares {
+			silent := w.clock(n)-max(n.pacts[peer].Pinged, s.Since) > t.Grace
 			unasked := s.Fresh || s.Doubtful && !s.Told && (silent || w.clock(n)-s.Since > t.FreshFor)
 			if n.old && s.Shard == p.Shard && p.View.Leader == n.number && unasked {
 				w.beyond = true

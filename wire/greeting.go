@@ -37,7 +37,7 @@ const rangeParts = 2
 // not for a malformed frame.
 func greets(parts []field, least, most uint64) field {
 	put := func(e *msgpack.Encoder, m *Message) error {
-		n := 0
+		n := min(rangeParts, len(parts)) // the range is of every version, of those that nobody speaks any more, too
 		for n < len(parts) && parts[n].since <= m.Greeting.Most {
 			n++
 		}
