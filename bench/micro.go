@@ -58,6 +58,14 @@ func countNodes(c MicroCommand, nodes int, dir string, e ending, out chan<- outc
 	own, ran := make(chan lease, 1), make(chan outcome, 1)
 	go openCluster(nodes, c.Bin, filepath.Join(dir, fmt.Sprint(nodes)), e, own)
 	l := <-own
+	if synced := make(chan error, 1); l.Err == nil {
+		go awaitSync(l.Plan.Addrs, startLimit, synced) // until then a write needs its leader only
+		select {
+		case l.Err = <-synced:
+		case <-e.Early:
+			l.Err = errInterrupted
+		}
+	}
 	if l.Err != nil {
 		l.End()
 		out <- outcome{Err: l.Err}
