@@ -161,9 +161,6 @@ func TestOtherLeaseTimesAreRefused(t *testing.T) {
 
 // TestLeaseTimesAreChangedNodeByNode: the grace is raised everywhere, then the lease; and back in the other order. No connection is refused on the way.
 func TestLeaseTimesAreChangedNodeByNode(t *testing.T) {
-	if testing.Short() {
-		t.Skip("twelve restarts")
-	}
 	c := startTest(t, 3)
 	c.createNamed("u", "x", 30)
 	for _, settings := range [][]string{{"--grace", "400ms"}, {"--lease", "300ms", "--grace", "400ms"}, {"--grace", "400ms"}, nil} {
