@@ -83,7 +83,7 @@ func holdCluster(started []process, early <-chan struct{}) error {
 		case <-early:
 			return nil
 		case p := <-dead:
-			fmt.Fprintf(os.Stderr, "bench: died by itself: %s; its data stays, the rest goes on\n", describeEnd(p))
+			tell("bench: died by itself: %s; its data stays, the rest goes on\n", describeEnd(p))
 		}
 	}
 	return fmt.Errorf("%w: no process of it is left", errLost)
@@ -101,7 +101,7 @@ func stopProcesses(started []process, grace time.Duration) {
 			select {
 			case <-p.gone:
 			case <-limit:
-				fmt.Fprintf(os.Stderr, "bench: %s does not stop within %v and is killed\n", p.name, grace)
+				tell("bench: %s does not stop within %v and is killed\n", p.name, grace)
 				_ = p.cmd.Process.Kill()
 				<-p.gone
 				limit = time.After(0) // the others have had their time too
@@ -161,7 +161,7 @@ func stopCluster(dir string, grace time.Duration) error {
 			}
 			for _, f := range group {
 				if sign == syscall.SIGKILL {
-					fmt.Fprintf(os.Stderr, "bench: %s does not stop within %v and is killed\n", f.name, grace)
+					tell("bench: %s does not stop within %v and is killed\n", f.name, grace)
 				}
 				_ = syscall.Kill(f.pid, sign) // it may be gone already
 			}

@@ -91,11 +91,19 @@ func conduct(j job, out chan<- outcome) {
 		err = errInterrupted
 	}
 	close(in.Samples)
-	<-shown
+	awaitShown(shown)
 	o := <-counted
 	o.From, o.Seconds, o.Base, o.Missing, o.Back, o.Err = from.Sub(begin), seconds, before.Count, missing, r, err
 	o.Fewer, o.Slept = j.Fewer, time.Duration(sleptFor()-slept).Round(time.Second)
 	out <- o
+}
+
+// awaitShown waits until a run has been shown, but not for one who does not read it.
+func awaitShown(shown <-chan struct{}) {
+	select {
+	case <-shown:
+	case <-time.After(tellFor):
+	}
 }
 
 // attend watches this process and the probed disk until quit is closed.

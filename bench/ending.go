@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -68,8 +69,25 @@ func heed(signals <-chan os.Signal, early chan<- struct{}, clusters <-chan strin
 		if !ended {
 			ended = true
 			close(early)
-			fmt.Fprintf(os.Stderr, "bench: %s: it ends early; Ctrl-C once more ends it at once\n", why)
+			tell("bench: %s: it ends early; Ctrl-C once more ends it at once\n", why)
 		}
+	}
+}
+
+// tellFor is how long a line may take until it is written.
+const tellFor = time.Second
+
+// tell prints a line to standard error. It waits for whoever reads there for a moment only: a terminal that is stopped,
+// or a pipe that is full, holds nothing up.
+func tell(format string, a ...any) {
+	written := make(chan struct{})
+	go func() {
+		fmt.Fprintf(os.Stderr, format, a...)
+		close(written)
+	}()
+	select {
+	case <-written:
+	case <-time.After(tellFor):
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -29,6 +30,12 @@ type started struct {
 // startBench starts bench with its output in a pipe.
 func startBench(t *testing.T, root string, command ...string) started {
 	t.Helper()
+	return startSaying(t, root, nil, command...)
+}
+
+// startSaying starts bench with its standard error in a file, or in the pipe of its output if there is none.
+func startSaying(t *testing.T, root string, errors *os.File, command ...string) started {
+	t.Helper()
 	if err := buildAll(); err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +45,8 @@ func startBench(t *testing.T, root string, command ...string) started {
 	}
 	defer near.Close()
 	s := started{exec.Command(command[0], command[1:]...), bufio.NewReader(far), far, root}
-	s.cmd.Stdout, s.cmd.Stderr, s.cmd.Env = near, near, append(os.Environ(), "TMPDIR="+root)
+	s.cmd.Stdout, s.cmd.Stderr = near, cmp.Or(errors, near)
+	s.cmd.Env = append(os.Environ(), "TMPDIR="+root)
 	if err = s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -243,13 +251,35 @@ func awaitServing(t *testing.T, port int) {
 	}
 }
 
+// A reader of standard error that stands still holds up neither a run nor its end.
+func TestAReaderThatStandsStill(t *testing.T) {
+	asked := make(chan struct{}, 1)
+	store := &fakeStore{wait: func(n int) {
+		if n == 30 {
+			close(asked)
+		}
+	}}
+	reader, writer := fullPipe(t)
+	defer reader.Close()
+	dir := t.TempDir()
+	s := startSaying(t, dir, writer, filepath.Join(binaries, "bench"), "run", "--target", store.serve(t), "--out", dir,
+		"--rate", "50", "--duration", "10m", "--records", "10")
+	writer.Close()
+	<-asked
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if code, text := s.end(t); code != exitUsage || !strings.Contains(text, "ended early") {
+		t.Errorf("code %d: %s", code, text)
+	}
+	s.kept(t, true)
+}
+
 // A hangup that was ignored at the start, as nohup does it, ends nothing.
 func TestAnIgnoredHangupStaysIgnored(t *testing.T) {
-	server := httptest.NewServer(&fakeStore{users: map[string]user{}, before: map[string]user{}, version: map[string]int{}, held: map[string]func(){}})
-	defer server.Close()
-	dir := t.TempDir()
-	s := startBench(t, dir, "sh", "-c", `trap "" HUP; exec "$@"`, "sh", filepath.Join(binaries, "bench"), "run", "--target", server.URL, "--out", dir,
-		"--rate", "50", "--duration", "2s", "--records", "10")
+	target, dir := new(fakeStore).serve(t), t.TempDir()
+	s := startBench(t, dir, "sh", "-c", `trap "" HUP; exec "$@"`, "sh", filepath.Join(binaries, "bench"), "run",
+		"--target", target, "--out", dir, "--rate", "50", "--duration", "2s", "--records", "10")
 	s.until(t, " run ")
 	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)

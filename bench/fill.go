@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -61,7 +60,7 @@ func fillUsers(c client, seed, first, users uint64, connections int) error {
 		case <-tick.C:
 			spent := time.Since(begin).Seconds()
 			left := time.Duration(float64(users-done) * spent / float64(max(done, 1)) * float64(time.Second))
-			fmt.Fprintf(os.Stderr, "%d of %d users, %.0f users/s, %d errors, %v left\n", done, users, float64(done)/spent, failed, left.Round(time.Second))
+			go tell("%d of %d users, %.0f users/s, %d errors, %v left\n", done, users, float64(done)/spent, failed, left.Round(time.Second))
 		}
 	}
 	spent := time.Since(begin)

@@ -178,10 +178,8 @@ func TestNamesAreLookedUpApart(t *testing.T) {
 // slowly answers every request after a time.
 func slowly(t *testing.T, after time.Duration) string {
 	t.Helper()
-	f := &fakeStore{users: map[string]user{}, before: map[string]user{}, version: map[string]int{}, held: map[string]func(){}, wait: func(int) { time.Sleep(after) }}
-	server := httptest.NewServer(f)
-	t.Cleanup(server.Close)
-	return server.URL
+	f := &fakeStore{wait: func(int) { time.Sleep(after) }}
+	return f.serve(t)
 }
 
 func TestTheOwnLimitOfFilesIsNotTheTargets(t *testing.T) {

@@ -33,7 +33,7 @@ func publish(r report, dir, old string, out chan<- error) {
 	}
 	fmt.Printf("%s\nreports: %s, report.json, latency.hgrm\n", text, filepath.Join(dir, "report.html"))
 	if failed != nil {
-		fmt.Fprintln(os.Stderr, "bench: the reports:", failed)
+		tell("bench: the reports: %v\n", failed)
 		if err = failed; r.Verdict.Code == exitWrong {
 			err = r.Verdict
 		}
