@@ -19,8 +19,8 @@ var errLost = errors.New("the cluster is lost")
 // stopGrace is how long a process may take to stop before it is killed.
 const stopGrace = 15 * time.Second
 
-// startCluster starts the nodes and then the gateway of a settled plan and returns when all of them serve, or it is ended early. On an error the
-// processes that were launched are still returned: the caller ends them.
+// startCluster starts the nodes and then the gateway of a settled plan and returns when all of them serve, or it is
+// ended early. On an error the processes that were launched are still returned: the caller ends them.
 func startCluster(p clusterPlan) ([]process, error) {
 	if old := living(p.Dir); len(old) > 0 {
 		return nil, fmt.Errorf("%w: %s of an earlier start is still running (bench stop --dir %s ends it)", errPlan, old[0].name, p.Dir)
@@ -69,7 +69,8 @@ func startCluster(p clusterPlan) ([]process, error) {
 	}
 }
 
-// holdCluster stays until it is to end and tells of every process that dies by itself. It is an error when none is left.
+// holdCluster stays until it is to end and tells of every process that dies by itself. It is an error when none is
+// left.
 func holdCluster(started []process, early <-chan struct{}) error {
 	dead := make(chan process, len(started))
 	for _, p := range started {

@@ -118,8 +118,8 @@ func attend(j job, begin time.Time, in inbox, quit <-chan struct{}, ended chan<-
 	ended <- <-probed
 }
 
-// runScript runs a job's script beside its load, and closes stop when the load is to end before its time: when it is ended early, or with the script if the
-// load has no end of its own.
+// runScript runs a job's script beside its load, and closes stop when the load is to end before its time: when it is
+// ended early, or with the script if the load has no end of its own.
 func runScript(j job, begin, from time.Time, events chan<- event, stop chan<- struct{}, ended chan<- error) {
 	quit, over := make(chan struct{}), make(chan error, 1)
 	if j.Script != nil {

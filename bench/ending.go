@@ -14,9 +14,9 @@ import (
 // errInterrupted is the class of what was ended from outside before it was done.
 var errInterrupted = errors.New("ended early")
 
-// ending is how a command hears that it is to end before its time: Early is closed then, and the command ends in order, with its report and
-// without processes left. A command that runs a cluster puts its folder into Clusters, of which there is one at most, for the
-// case that there is no time for order.
+// ending is how a command hears that it is to end before its time: Early is closed then, and the command ends in order,
+// with its report and without processes left. A command that runs a cluster puts its folder into Clusters, of which
+// there is one at most, for the case that there is no time for order.
 type ending struct {
 	Early    <-chan struct{}
 	Clusters chan string
@@ -32,9 +32,9 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// listen takes over the signals that end a process, and returns the channel that they come in. A hangup that was ignored at the start stays so, as
-// nohup(1) wants it. A broken pipe and a file that is larger than allowed are the errors of their writes, as full disks are, and no
-// reason to end without a report.
+// listen takes over the signals that end a process, and returns the channel that they come in. A hangup that was
+// ignored at the start stays so, as nohup(1) wants it. A broken pipe and a file that is larger than allowed are the
+// errors of their writes, as full disks are, and no reason to end without a report.
 func listen() <-chan os.Signal {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
@@ -45,8 +45,9 @@ func listen() <-chan os.Signal {
 	return signals
 }
 
-// heed closes early at the first signal, or when nobody reads the output any more, and ends this process and its cluster at once when SIGINT or
-// SIGTERM follows. A second hangup says nothing new: a shell whose terminal is gone passes on what its children have had already.
+// heed closes early at the first signal, or when nobody reads the output any more, and ends this process and its
+// cluster at once when SIGINT or SIGTERM follows. A second hangup says nothing new: a shell whose terminal is gone
+// passes on what its children have had already.
 func heed(signals <-chan os.Signal, early chan<- struct{}, clusters <-chan string) {
 	gone := make(chan string, 2)
 	go awaitGone(1, "standard output", gone)
@@ -91,8 +92,8 @@ func tell(format string, a ...any) {
 	}
 }
 
-// awaitGone sends a name when nobody can read any more what is written to a file descriptor (poll(2): POLLERR of a pipe without readers). It
-// does not wait for a write: one may be far away.
+// awaitGone sends a name when nobody can read any more what is written to a file descriptor (poll(2): POLLERR of a pipe
+// without readers). It does not wait for a write: one may be far away.
 func awaitGone(fd int32, name string, gone chan<- string) {
 	for {
 		polled := []unix.PollFd{{Fd: fd}}

@@ -131,20 +131,22 @@ func (s started) kept(t *testing.T, early bool) {
 
 // ownRun is the command line of a run with a cluster of its own that goes on until it is ended.
 func ownRun(root string, more ...string) []string {
-	return append([]string{filepath.Join(binaries, "bench"), "run", "--cluster", "--bin", binaries, "--out", root, "--rate", "50", "--duration", "10m", "--records", "50"}, more...)
+	return append([]string{filepath.Join(binaries, "bench"), "run", "--cluster", "--bin", binaries, "--out", root,
+		"--rate", "50", "--duration", "10m", "--records", "50"}, more...)
 }
 
 func TestARunEndsInOrder(t *testing.T) {
+	hangUp := func(s started) error { return s.cmd.Process.Signal(syscall.SIGHUP) }
 	for name, c := range map[string]struct {
 		more []string
 		when string // said by then
 		end  func(s started) error
 	}{
-		"hangup":                {nil, " run ", func(s started) error { return s.cmd.Process.Signal(syscall.SIGHUP) }},
-		"hangup while it loads": {[]string{"--records", "3000000"}, " load ", func(s started) error { return s.cmd.Process.Signal(syscall.SIGHUP) }},
+		"hangup":                {nil, " run ", hangUp},
+		"hangup while it loads": {[]string{"--records", "3000000"}, " load ", hangUp},
 		"SIGTERM":               {nil, " run ", func(s started) error { return s.cmd.Process.Signal(syscall.SIGTERM) }},
 		"nobody reads":          {nil, " run ", func(s started) error { return s.far.Close() }},
-		"few operations":        {[]string{"--rate", "0.01", "--duration", "1h"}, " load ", func(s started) error { return s.cmd.Process.Signal(syscall.SIGHUP) }},
+		"few operations":        {[]string{"--rate", "0.01", "--duration", "1h"}, " load ", hangUp},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -177,7 +179,10 @@ func TestNothingStaysBehind(t *testing.T) {
 	run := func(root string) []string { return ownRun(root) }
 	chaos := bench("chaos", "--bin", binaries, "--out", "ROOT", "--records", "50")
 	port := freePorts(t, 4)
-	cluster := bench("cluster", "--bin", binaries, "--dir", "ROOT/c", "--http", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), "--port", strconv.Itoa(port+1))
+	cluster := bench("cluster", "--bin", binaries, "--dir", "ROOT/c",
+		"--http", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), "--port", strconv.Itoa(port+1))
+	space := bench("space", "--bin", binaries, "--dir", "ROOT/s", "--users", "100000000")
+	micro := bench("micro", "--bin", binaries, "--nodes", "3", "--operations", "100000")
 	for name, c := range map[string]struct {
 		command func(root string) []string
 		sign    []syscall.Signal
@@ -190,8 +195,8 @@ func TestNothingStaysBehind(t *testing.T) {
 		"chaos, killed":     {chaos, []syscall.Signal{syscall.SIGKILL}, -1},
 		"cluster, hangup":   {cluster, []syscall.Signal{syscall.SIGHUP}, exitPass},
 		"cluster, killed":   {cluster, []syscall.Signal{syscall.SIGKILL}, -1},
-		"space, hangup":     {bench("space", "--bin", binaries, "--dir", "ROOT/s", "--users", "100000000"), []syscall.Signal{syscall.SIGHUP}, exitUsage},
-		"micro, hangup":     {bench("micro", "--bin", binaries, "--nodes", "3", "--operations", "100000"), []syscall.Signal{syscall.SIGHUP}, exitUsage},
+		"space, hangup":     {space, []syscall.Signal{syscall.SIGHUP}, exitUsage},
+		"micro, hangup":     {micro, []syscall.Signal{syscall.SIGHUP}, exitUsage},
 	} {
 		t.Run(name, func(t *testing.T) {
 			root, err := filepath.EvalSymlinks(t.TempDir())

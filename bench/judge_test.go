@@ -71,8 +71,8 @@ func TestExitCodeOfWhatIsWrong(t *testing.T) {
 	t.Run("a server that forgets", func(t *testing.T) {
 		store, forget := &fakeStore{}, map[string]string{"PUT": "lost"}
 		store.spoil = func(_ *fakeStore, _ int, r *http.Request) string { return forget[r.Method] }
-		code, out := runBench(t, "run", "--target", store.serve(t), "--out", t.TempDir(), "--rate", "100", "--duration", "1s",
-			"--records", "20", "--quiet")
+		code, out := runBench(t, "run", "--target", store.serve(t), "--out", t.TempDir(),
+			"--rate", "100", "--duration", "1s", "--records", "20", "--quiet")
 		if code != exitWrong || !strings.Contains(out, "FAIL: ") {
 			t.Errorf("code %d: %s", code, out)
 		}

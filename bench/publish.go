@@ -11,8 +11,9 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// publish writes a report as JSON, as a page and as percentile curves, prints it, and sends its verdict. The files come first: whoever is to read what is printed may be
-// gone. What fails is an error, but wrong answers remain wrong answers.
+// publish writes a report as JSON, as a page and as percentile curves, prints it, and sends its verdict. The files come
+// first: whoever is to read what is printed may be gone. What fails is an error, but wrong answers remain wrong
+// answers.
 func publish(r report, dir, old string, out chan<- error) {
 	text, failed := textOf(r), error(nil)
 	if old != "" {

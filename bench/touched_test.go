@@ -47,7 +47,8 @@ func TestMicroCountsNodes(t *testing.T) {
 		t.Fatalf("code %d: %s", code, out)
 	}
 	for kind, want := range map[string]string{
-		opGet: `  1: \d\d.*`, opCount: `  [12]: \d.*`, opList: `  [12]: \d.*`, opUpdate: `.*  2: \d.*`, opDelete: `.*  2: \d.*`,
+		opGet: `  1: \d\d.*`, opCount: `  [12]: \d.*`, opList: `  [12]: \d.*`,
+		opUpdate: `.*  2: \d.*`, opDelete: `.*  2: \d.*`,
 		opCreate: `(  1: \d\d?)?  2: \d.*`, // of the 100 of the load none is refused
 	} {
 		if line := regexp.MustCompile(`(?m)^    3  ` + kind + ` *` + want + `$`); !line.MatchString(out) {
