@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"cmp"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -213,7 +212,7 @@ func TestNothingStaysBehind(t *testing.T) {
 				}
 			}
 			if c.code == exitPass { // which only a cluster that serves ends with
-				awaitServing(t, port)
+				s.until(t, "Ctrl-C stops all")
 			}
 			if len(c.sign) > 1 && c.sign[0] == syscall.SIGINT {
 				for _, pid := range s.children() {
@@ -236,23 +235,6 @@ func TestNothingStaysBehind(t *testing.T) {
 				t.Errorf("left behind: %v", left)
 			}
 		})
-	}
-}
-
-// awaitServing waits until a gateway says that it is well.
-func awaitServing(t *testing.T, port int) {
-	t.Helper()
-	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		reply, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/healthz", port))
-		if err == nil {
-			_ = reply.Body.Close()
-			if reply.StatusCode == http.StatusOK {
-				return
-			}
-		}
-		if time.Now().After(end) {
-			t.Fatal("the cluster does not serve: ", err)
-		}
 	}
 }
 
