@@ -45,7 +45,7 @@ type pace struct {
 	Syncs     int           `json:"diskStalls"`
 	Sync      time.Duration `json:"longestDiskStall"`
 	Struck    int           `json:"struck"`              // late requests that stalls of the probed disk explain
-	Short     []string      `json:"shortages,omitempty"` // of this machine, or of the way: what it lacked to make the run
+	Short     []string      `json:"shortages,omitempty"` // what this machine, or the way, lacked
 }
 
 // keeping is what the run phase cost against its budget.
@@ -121,8 +121,8 @@ func judgeBudget(o outcome) (keeping, pace) {
 // mostExcused is in how many requests one may be late by stalls that are not the target's.
 const mostExcused = 100
 
-// conclude makes the verdict: wrong answers count first, then a generator that lagged or lacked something, then the budget. What could not be judged for such a lack is none
-// of the target's either.
+// conclude makes the verdict: wrong answers count first, then a generator that lagged or lacked something, then the
+// budget. What could not be judged for such a lack is none of the target's either.
 func conclude(k keeping, p pace, wrong, unproven []string, mostStall time.Duration) verdict {
 	v := verdict{Reasons: slices.Concat(wrong, unproven)}
 	lagged := slices.Clone(p.Short)

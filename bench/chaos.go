@@ -33,18 +33,16 @@ func (asked ChaosCommand) Run(e ending) error {
 	files, unknown := openFiles()
 	connections, _, tooMany := connectionsFor(c.Connections, filesOf(nodes), files)
 	kinds, strange := kindsOf(c.Kinds)
-	err := firstOf(checkChaos(c), checkLoad(c.LoadFlags), checkCluster("--nodes", c.Nodes, cells.Shards), unknown, tooMany, strange)
+	cluster := checkCluster("--nodes", c.Nodes, cells.Shards)
+	err := firstOf(checkChaos(c), checkLoad(c.LoadFlags), cluster, unknown, tooMany, strange)
 	if err != nil {
 		return err
 	}
-	list, err := planTrials(c.Seed, kinds, c.Each, nodeNames(nodes))
-	if c.Connections = connections; err == nil {
-		err = tryFolder("--out", c.Out)
-	}
-	if err != nil {
+	if err = tryFolder("--out", c.Out); err != nil {
 		return err
 	}
-	made := make(chan chaosReport, 1)
+	c.Connections = connections
+	list, made := planTrials(c.Seed, kinds, c.Each, nodeNames(nodes)), make(chan chaosReport, 1)
 	go makeTrials(c, list, e, made)
 	total := <-made
 	if total.Clusters == 0 {
@@ -55,18 +53,22 @@ func (asked ChaosCommand) Run(e ending) error {
 	if err == nil {
 		err = os.WriteFile(filepath.Join(c.Out, "chaos.json"), append(text, '\n'), 0o644)
 	}
-	fmt.Print(chaosText(total), disksText(total), v.Word, "\n") // when the file is there: whoever is to read it may be gone
+	// when the file is there: whoever is to read it may be gone
+	fmt.Print(chaosText(total), disksText(total), v.Word, "\n")
 	if v.Code == exitWrong || err == nil && v.Code != exitPass {
 		return v
 	}
 	return err
 }
 
-// makeTrials starts a cluster whose processes reach each other through proxies, makes trials with it in rounds, and sends what they have shown. What is wrong with a
-// cluster, or may lack what its only copy had, is left as it is: the rest is made with another one, if it goes on.
+// makeTrials starts a cluster whose processes reach each other through proxies, makes trials with it in rounds, and
+// sends what they have shown. What is wrong with a cluster, or may lack what its only copy had, is left as it is: the
+// rest is made with another one, if it goes on.
 func makeTrials(c ChaosCommand, list []trial, e ending, out chan<- chaosReport) {
-	l, spent, disks := lease{End: func() {}}, true, slices.ContainsFunc(list, func(t trial) bool { return isDisk(t.Kind) })
-	total := chaosReport{Began: time.Now(), Seed: c.Seed, Budget: c.Budget, Kinds: map[string]toll{}, Disks: map[string]diskToll{}, users: map[string]user{}}
+	l, spent := lease{End: func() {}}, true
+	disks := slices.ContainsFunc(list, func(t trial) bool { return isDisk(t.Kind) })
+	total := chaosReport{Began: time.Now(), Seed: c.Seed, Budget: c.Budget,
+		Kinds: map[string]toll{}, Disks: map[string]diskToll{}, users: map[string]user{}}
 	w := workloadOf(c.LoadFlags, "crud")
 	for total.UsersSeed = w.Users; total.Faults < len(list); w.Users++ {
 		if spent {
@@ -81,8 +83,9 @@ func makeTrials(c ChaosCommand, list []trial, e ending, out chan<- chaosReport) 
 		done, before, part := make(chan chaosReport, 1), total, roundOf(list[total.Faults:], c.Round)
 		go chaosRound(c, l, w, part, total, e.Early, done)
 		total = <-done
-		fmt.Printf("%4d of %d faults, %d requests, %d beyond %v, longest %v; %d histories judged, %d wrong\n", total.Faults, len(list), total.Requests,
-			total.Beyond, c.Budget, short(total.Max), total.Histories.Users, len(total.Wrong))
+		fmt.Printf("%4d of %d faults, %d requests, %d beyond %v, longest %v; %d histories judged, %d wrong\n",
+			total.Faults, len(list), total.Requests, total.Beyond, c.Budget, short(total.Max),
+			total.Histories.Users, len(total.Wrong))
 		spent = len(total.Wrong) > len(before.Wrong) || isLone(part[0].Kind)
 		if total.Stopped || len(total.Wrong) > 0 && !c.GoOn || total.Faults == before.Faults {
 			break
@@ -129,7 +132,8 @@ func chaosVerdict(r chaosReport, strict bool, wanted int) verdict {
 	case len(r.Wrong) > 0:
 		return verdict{Code: exitWrong, Word: "FAIL: something is wrong", Reasons: r.Wrong}
 	case len(r.Short) > 0:
-		return verdict{Code: exitLagged, Word: "NOT JUDGED: it failed for what this machine lacked: " + r.Short[0], Reasons: r.Short}
+		why := "NOT JUDGED: it failed for what this machine lacked: " + r.Short[0]
+		return verdict{Code: exitLagged, Word: why, Reasons: r.Short}
 	case r.Faults < wanted:
 		return verdict{Code: exitUsage, Word: "it was ended early; nothing was wrong until then"}
 	case strict && len(r.Lagged) > 0:
@@ -141,7 +145,8 @@ func chaosVerdict(r chaosReport, strict bool, wanted int) verdict {
 }
 
 // chaosRound loads the cluster while some faults happen, reads everything back, judges the histories and adds it all to a report.
-func chaosRound(c ChaosCommand, l lease, w workload, part []trial, r chaosReport, early <-chan struct{}, out chan<- chaosReport) {
+func chaosRound(c ChaosCommand, l lease, w workload, part []trial, r chaosReport, early <-chan struct{},
+	out chan<- chaosReport) {
 	j := jobOf(c.LoadFlags, w, "http://"+l.Plan.HTTP, c.Rate, 0)
 	j.Early, j.Width, j.Show = early, time.Second, showTo(c.Quiet || !onTerminal(os.Stderr), nil)
 	if onTerminal(os.Stderr) && !c.Quiet {

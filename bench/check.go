@@ -49,18 +49,27 @@ func firstOf(errs ...error) error {
 // checkLoad tells what is wrong with the settings of a load.
 func checkLoad(f LoadFlags) error {
 	const tick = time.Nanosecond
-	err := firstOf(checkWithin("--records", float64(f.Records), 1, mostUsers), checkWithin("--size", float64(f.Size), 0, mostNameSize),
-		checkTime("--timeout", f.Timeout, tick, longestWait), checkTime("--budget", f.Budget, tick, longestWait), checkTime("--most-stall", f.MostStall, 0, longestWait),
-		checkTime("--most-sync", f.MostSync, tick, longestWait), checkTime("--settle", f.Settle, 0, longestWait), checkTime("--check-timeout", f.CheckTimeout, tick, longestWait))
+	err := firstOf(
+		checkWithin("--records", float64(f.Records), 1, mostUsers),
+		checkWithin("--size", float64(f.Size), 0, mostNameSize),
+		checkTime("--timeout", f.Timeout, tick, longestWait),
+		checkTime("--budget", f.Budget, tick, longestWait),
+		checkTime("--most-stall", f.MostStall, 0, longestWait),
+		checkTime("--most-sync", f.MostSync, tick, longestWait),
+		checkTime("--settle", f.Settle, 0, longestWait),
+		checkTime("--check-timeout", f.CheckTimeout, tick, longestWait))
 	if err == nil && f.Budget > f.Timeout {
-		err = fmt.Errorf("%w: --budget %v: expected at most --timeout, which is %v: an answer that is given up keeps no budget", errSettings, f.Budget, f.Timeout)
+		err = fmt.Errorf("%w: --budget %v: expected at most --timeout, which is %v: "+
+			"an answer that is given up keeps no budget", errSettings, f.Budget, f.Timeout)
 	}
 	return err
 }
 
 // checkChaos tells what is wrong with the settings of a chaos run.
 func checkChaos(c ChaosCommand) error {
-	err := firstOf(checkWithin("--each", float64(c.Each), 1, mostFaults), checkWithin("--round", float64(c.Round), 1, mostFaults),
+	err := firstOf(
+		checkWithin("--each", float64(c.Each), 1, mostFaults),
+		checkWithin("--round", float64(c.Round), 1, mostFaults),
 		checkTime("--in-sync", c.InSync, time.Nanosecond, longestWait))
 	switch {
 	case err != nil:
@@ -93,8 +102,9 @@ func checkTogether(c RunCommand) error {
 			return fmt.Errorf("%w: they do not go together: %s", errSettings, pair.what)
 		}
 	}
+	kinds := []string{faultKill, faultTerm, faultStart, faultPause, faultResume, faultCut, faultRefuse, faultHeal}
 	for kind := range c.FaultCommand {
-		if kinds := []string{faultKill, faultTerm, faultStart, faultPause, faultResume, faultCut, faultRefuse, faultHeal}; !slices.Contains(kinds, kind) {
+		if !slices.Contains(kinds, kind) {
 			return fmt.Errorf("%w: --fault-command: expected one of %v before '=', found %q", errSettings, kinds, kind)
 		}
 	}
@@ -113,7 +123,8 @@ func checkCluster(flag string, nodes, shards int) error {
 func checkAddress(flag, addr string) error {
 	host, port, err := net.SplitHostPort(addr)
 	if n, bad := strconv.ParseUint(port, 10, 16); err != nil || host == "" || bad != nil || n == 0 {
-		return fmt.Errorf("%w: %s: expected host:port with a port from 1 to %d, found %q", errSettings, flag, math.MaxUint16, addr)
+		return fmt.Errorf("%w: %s: expected host:port with a port from 1 to %d, found %q",
+			errSettings, flag, math.MaxUint16, addr)
 	}
 	return nil
 }

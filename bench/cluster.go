@@ -19,8 +19,8 @@ var errLost = errors.New("the cluster is lost")
 // stopGrace is how long a process may take to stop before it is killed.
 const stopGrace = 15 * time.Second
 
-// startCluster starts the nodes and then the gateway of a settled plan and returns when all of them serve, or it is ended early. On an error the
-// processes that were launched are still returned: the caller ends them.
+// startCluster starts the nodes and then the gateway of a settled plan and returns when all of them serve, or it is
+// ended early. On an error the processes that were launched are still returned: the caller ends them.
 func startCluster(p clusterPlan) ([]process, error) {
 	if old := living(p.Dir); len(old) > 0 {
 		return nil, fmt.Errorf("%w: %s of an earlier start is still running (bench stop --dir %s ends it)", errPlan, old[0].name, p.Dir)
@@ -69,7 +69,8 @@ func startCluster(p clusterPlan) ([]process, error) {
 	}
 }
 
-// holdCluster stays until it is to end and tells of every process that dies by itself. It is an error when none is left.
+// holdCluster stays until it is to end and tells of every process that dies by itself. It is an error when none is
+// left.
 func holdCluster(started []process, early <-chan struct{}) error {
 	dead := make(chan process, len(started))
 	for _, p := range started {
@@ -83,7 +84,7 @@ func holdCluster(started []process, early <-chan struct{}) error {
 		case <-early:
 			return nil
 		case p := <-dead:
-			fmt.Fprintf(os.Stderr, "bench: died by itself: %s; its data stays, the rest goes on\n", describeEnd(p))
+			tell("bench: died by itself: %s; its data stays, the rest goes on\n", describeEnd(p))
 		}
 	}
 	return fmt.Errorf("%w: no process of it is left", errLost)
@@ -101,7 +102,7 @@ func stopProcesses(started []process, grace time.Duration) {
 			select {
 			case <-p.gone:
 			case <-limit:
-				fmt.Fprintf(os.Stderr, "bench: %s does not stop within %v and is killed\n", p.name, grace)
+				tell("bench: %s does not stop within %v and is killed\n", p.name, grace)
 				_ = p.cmd.Process.Kill()
 				<-p.gone
 				limit = time.After(0) // the others have had their time too
@@ -161,7 +162,7 @@ func stopCluster(dir string, grace time.Duration) error {
 			}
 			for _, f := range group {
 				if sign == syscall.SIGKILL {
-					fmt.Fprintf(os.Stderr, "bench: %s does not stop within %v and is killed\n", f.name, grace)
+					tell("bench: %s does not stop within %v and is killed\n", f.name, grace)
 				}
 				_ = syscall.Kill(f.pid, sign) // it may be gone already
 			}

@@ -91,11 +91,19 @@ func conduct(j job, out chan<- outcome) {
 		err = errInterrupted
 	}
 	close(in.Samples)
-	<-shown
+	awaitShown(shown)
 	o := <-counted
 	o.From, o.Seconds, o.Base, o.Missing, o.Back, o.Err = from.Sub(begin), seconds, before.Count, missing, r, err
 	o.Fewer, o.Slept = j.Fewer, time.Duration(sleptFor()-slept).Round(time.Second)
 	out <- o
+}
+
+// awaitShown waits until a run has been shown, but not for one who does not read it.
+func awaitShown(shown <-chan struct{}) {
+	select {
+	case <-shown:
+	case <-time.After(tellFor):
+	}
 }
 
 // attend watches this process and the probed disk until quit is closed.
@@ -110,8 +118,8 @@ func attend(j job, begin time.Time, in inbox, quit <-chan struct{}, ended chan<-
 	ended <- <-probed
 }
 
-// runScript runs a job's script beside its load, and closes stop when the load is to end before its time: when it is ended early, or with the script if the
-// load has no end of its own.
+// runScript runs a job's script beside its load, and closes stop when the load is to end before its time: when it is
+// ended early, or with the script if the load has no end of its own.
 func runScript(j job, begin, from time.Time, events chan<- event, stop chan<- struct{}, ended chan<- error) {
 	quit, over := make(chan struct{}), make(chan error, 1)
 	if j.Script != nil {

@@ -21,14 +21,10 @@ const dropped = "it is dropped, and filled again from the other node"
 // damageFiles changes some bytes in every file of a shard's data, at a place that depends on the file's size.
 func damageFiles(t *testing.T, dir string, place func(size int64) int64) {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "*.sst"))
-	if err != nil || len(files) == 0 {
-		t.Fatal("no files of data", err)
-	}
-	for _, path := range files {
+	for _, path := range shardTables(t, dir) {
 		text, err := os.ReadFile(path)
-		if err != nil || !bytes.Contains(text, []byte("shard-")) { // of the column families, shards' only
-			continue
+		if err != nil {
+			t.Fatal(err)
 		}
 		at := place(int64(len(text)))
 		for i := range text[at : at+16] {
@@ -65,7 +61,8 @@ func TestDamagedDataIsFilledAgain(t *testing.T) {
 	}
 	c.settle()
 	c.allThere(t, users)
-	if log, err := os.ReadFile(filepath.Join(c.plan.Dir, "db-1.log")); err != nil || strings.Count(string(log), "msg=serving") != 3 {
+	log, err := os.ReadFile(filepath.Join(c.plan.Dir, "db-1.log"))
+	if err != nil || strings.Count(string(log), "msg=serving") != 3 {
 		t.Errorf("expected three starts of db-1, and none of its own: %v", err)
 	}
 	if _, err := os.Stat(filepath.Join(c.plan.Dir, "db-1", "damaged.json")); !os.IsNotExist(err) {
@@ -73,8 +70,8 @@ func TestDamagedDataIsFilledAgain(t *testing.T) {
 	}
 }
 
-// Damage that is met when files are merged, long before anybody reads there, stops RocksDB's writes. The node says which shards it is, merges nothing more, and
-// is filled again.
+// Damage that is met when files are merged, long before anybody reads there, stops RocksDB's writes. The node says
+// which shards it is, merges nothing more, and is filled again.
 func TestDamageThatAMergeMeets(t *testing.T) {
 	c := startTest(t, 3)
 	chance, users := rand.New(rand.NewPCG(1, 2)), []user{}
@@ -98,7 +95,8 @@ func TestDamageThatAMergeMeets(t *testing.T) {
 	c.stop(1)
 	damageFiles(t, filepath.Join(c.plan.Dir, "db-1"), func(size int64) int64 { return size / 2 })
 	c.start(1)
-	for round := 1; round < 10 && !c.hasLogged(t, "db-1", dropped); round++ { // as many files of a shard as begin a merge
+	// as many files of a shard as begin a merge
+	for round := 1; round < 10 && !c.hasLogged(t, "db-1", dropped); round++ {
 		create(round)
 		c.stop(1)
 		c.start(1)
@@ -149,8 +147,8 @@ func theFile(t *testing.T, dir, pattern string) string {
 	return paths[len(paths)-1]
 }
 
-// Whatever file of a node is damaged while it is down, it starts again: what can be read stays, the rest is filled again, and the log says what was found. A store of
-// which nothing can be read is set aside, and a new one begins.
+// Whatever file of a node is damaged while it is down, it starts again: what can be read stays, the rest is filled
+// again, and the log says what was found. A store of which nothing can be read is set aside, and a new one begins.
 func TestEveryFileMayBeDamaged(t *testing.T) {
 	c := startTest(t, 3)
 	users, dir := createMany(t, c, 0, 300), filepath.Join(c.plan.Dir, "db-1")
@@ -180,13 +178,17 @@ func TestEveryFileMayBeDamaged(t *testing.T) {
 				t.Fatal(err)
 			}
 		}},
-		{"CURRENT", "it names the only manifest again", func(t *testing.T) { flip(t, filepath.Join(dir, "CURRENT"), middle) }},
+		{"CURRENT", "it names the only manifest again", func(t *testing.T) {
+			flip(t, filepath.Join(dir, "CURRENT"), middle)
+		}},
 		{"CURRENT is missing", "it names the only manifest again", func(t *testing.T) {
 			if err := os.Remove(filepath.Join(dir, "CURRENT")); err != nil {
 				t.Fatal(err)
 			}
 		}},
-		{"MANIFEST", "it is set aside, and a new one begins", func(t *testing.T) { flip(t, theFile(t, dir, "MANIFEST-*"), middle) }},
+		{"MANIFEST", "it is set aside, and a new one begins", func(t *testing.T) {
+			flip(t, theFile(t, dir, "MANIFEST-*"), middle)
+		}},
 		{"OPTIONS", "", func(t *testing.T) { flip(t, theFile(t, dir, "OPTIONS-*"), middle) }},
 	} {
 		t.Run(hit.name, func(t *testing.T) {
@@ -228,12 +230,30 @@ func shardTables(t *testing.T, dir string) []string {
 	return tables
 }
 
-// A flipped bit in the log of a leader that is alone loses nothing in silence: the shards that lost writes by it are not served, and named, until an operator
-// accepts the loss. Then what is left of them is their data, on both nodes.
+// sort asks for users, and returns those that are served and what is answered, with another status, to the rest.
+func (c *testCluster) sort(t *testing.T, users []user, other int) (served []user, rest []string) {
+	t.Helper()
+	for _, u := range users {
+		got, err := c.ask("GET", "/api/user/"+u.ID, "")
+		switch {
+		case err == nil && got.status == 200:
+			served = append(served, u)
+		case err == nil && got.status == other:
+			rest = append(rest, got.body)
+		default:
+			t.Fatalf("%s: %v %d %s", u.ID, err, got.status, got.body)
+		}
+	}
+	return served, rest
+}
+
+// A flipped bit in the log of a leader that is alone loses nothing in silence: the shards that lost writes by it are
+// not served, and named, until an operator accepts the loss. Then what is left of them is their data, on both nodes.
 func TestALoneLeadersLogIsDamaged(t *testing.T) {
 	c := startTest(t, 3)
 	dir := filepath.Join(c.plan.Dir, "db-0")
 	users := createMany(t, c, 0, 100)
+	c.settle() // on a machine that is busy a backup may have been lost meanwhile
 	c.kill(1)
 	users = append(users, createMany(t, c, 100, 600)...)
 	c.kill(0)
@@ -252,8 +272,8 @@ func TestALoneLeadersLogIsDamaged(t *testing.T) {
 	c.start(0)
 	c.relaunch(1)
 	c.awaitLog(t, "db-0", "the write-ahead log is damaged")
-	lost := map[int]bool{}
-	for end := time.Now().Add(patience); len(lost) == 0; time.Sleep(50 * time.Millisecond) {
+	lost := false
+	for end := time.Now().Add(patience); !lost; time.Sleep(50 * time.Millisecond) {
 		line, err := askLine(c.plan.Addrs[0], "READY")
 		var ready struct {
 			Checks []struct{ Name, Reason string }
@@ -265,55 +285,37 @@ func TestALoneLeadersLogIsDamaged(t *testing.T) {
 			t.Fatal(err, line)
 		}
 		for _, check := range ready.Checks {
-			if check.Name == "copies" && strings.Contains(check.Reason, "node accept-loss") {
-				lost[0] = true
-			}
+			lost = lost || check.Name == "copies" && strings.Contains(check.Reason, "node accept-loss")
 		}
 		if time.Now().After(end) {
 			t.Fatal("db-0 does not name what only it had: ", line)
 		}
 	}
-	served, refused := 0, 0
-	for _, u := range users {
-		got, err := c.ask("GET", "/api/user/"+u.ID, "")
-		switch {
-		case err != nil || got.status != 200 && got.status != 503:
-			t.Fatalf("%s: %v %d %s", u.ID, err, got.status, got.body)
-		case got.status == 200:
-			served++
-		case strings.Contains(got.body, "is damaged"):
-			refused++
-		}
-	}
-	if refused == 0 || served == 0 {
-		t.Errorf("%d users are served, %d refused because of the damage", served, refused)
+	served, refused := c.sort(t, users, 503)
+	if len(served) == 0 || !strings.Contains(strings.Join(refused, ""), "is damaged") {
+		t.Errorf("%d users are served, the others are refused so: %q", len(served), refused)
 	}
 	c.stop(0)
 	accept := func(args ...string) string {
-		out, err := exec.Command(filepath.Join(c.plan.Bin, "node"), append([]string{"accept-loss", "--data", dir}, args...)...).CombinedOutput()
+		args = append([]string{"accept-loss", "--data", dir}, args...)
+		out, err := exec.Command(filepath.Join(c.plan.Bin, "node"), args...).CombinedOutput()
 		if err != nil {
 			t.Fatalf("accept-loss: %v: %s", err, out)
 		}
 		return string(out)
 	}
-	if said := accept("--dry-run"); !strings.Contains(said, "dry run: nothing was changed") || !strings.Contains(said, "the write-ahead log is damaged") {
-		t.Errorf("a dry run says %s", said)
+	said := accept("--dry-run")
+	for _, want := range []string{"dry run: nothing was changed", "the write-ahead log is damaged"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("a dry run does not say that %s: %s", want, said)
+		}
 	}
-	if said := accept(); !strings.Contains(said, "the loss is accepted") {
+	if said = accept(); !strings.Contains(said, "the loss is accepted") {
 		t.Errorf("accept-loss says %s", said)
 	}
 	c.start(0)
 	c.settle()
-	left := []user{}
-	for _, u := range users {
-		got, err := c.ask("GET", "/api/user/"+u.ID, "")
-		switch {
-		case err != nil || got.status != 200 && got.status != 404:
-			t.Fatalf("%s after the loss was accepted: %v %d %s", u.ID, err, got.status, got.body)
-		case got.status == 200:
-			left = append(left, u)
-		}
-	}
+	left, _ := c.sort(t, users, 404)
 	if len(left) < len(users)-100 {
 		t.Errorf("%d users of %d are left", len(left), len(users))
 	}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -72,9 +73,9 @@ func flipBit(folder string, s step, out chan<- noted) {
 	one, there := pickFile(filesIn(folder), s.File, s.Chance)
 	path := filepath.Join(folder, one.Name)
 	text, err := os.ReadFile(path)
-	if !there || err != nil {
-		n.Text = fmt.Sprintf("no bit was flipped: a file of the kind %s is not there, or not any more: %s", s.File,
-			one.Name)
+	if !there || err != nil || len(text) == 0 {
+		n.Text = fmt.Sprintf("no bit was flipped: no file of the kind %s is there, or it is gone or empty by now: %s",
+			s.File, one.Name)
 		return
 	}
 	part := span{0, int64(len(text))}
@@ -128,10 +129,11 @@ func whereIs(folder string, f flipped) string {
 	for _, one := range filesIn(folder) {
 		path := filepath.Join(folder, one.Name)
 		inode, err := inodeOf(path)
-		if err != nil || inode != f.Inode || one.Size <= f.At {
+		if err != nil || inode != f.Inode {
 			continue
 		}
-		if text, err := os.ReadFile(path); err == nil && text[f.At] == f.Is {
+		text, err := os.ReadFile(path)
+		if err == nil && int64(len(text)) > f.At && text[f.At] == f.Is {
 			return path
 		}
 	}
@@ -198,7 +200,7 @@ func putBack(folder, control string) error {
 
 // scrub has a node read all users of all its shards. Whether that goes well the node is to say.
 func scrub(p clusterPlan, node string, out chan<- noted) {
-	addr := p.Addrs[nodeAt(p, node)]
+	addr := p.Addrs[slices.Index(p.Names, node)]
 	var held []struct{ Shard int }
 	if line, err := askLine(addr, "SHARDS"); err == nil {
 		_ = json.Unmarshal([]byte(line), &held) // a node that cannot tell reads nothing
@@ -210,16 +212,6 @@ func scrub(p clusterPlan, node string, out chan<- noted) {
 		}
 	}
 	out <- noted{Text: fmt.Sprintf("%d shards read, errors: %.200s", len(held), strings.Join(errs, "; "))}
-}
-
-// nodeAt returns the number of a node by its name.
-func nodeAt(p clusterPlan, name string) int {
-	for i, other := range p.Names {
-		if other == name {
-			return i
-		}
-	}
-	return 0
 }
 
 // startTries is how often a start is tried of a process that ends by itself, as a supervisor does.

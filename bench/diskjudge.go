@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -33,7 +34,8 @@ var telling = []struct {
 	Kind  string
 	Words *regexp.Regexp
 }{
-	{"disk-flip-", damageWords}, {"disk-lone-copy", oldWords}, {"disk-lone-", damageWords}, {"disk-old-copy", oldWords}, {"disk-full", regexp.MustCompile(`(?i)no space`)},
+	{"disk-flip-", damageWords}, {"disk-lone-copy", oldWords}, {"disk-lone-", damageWords}, {"disk-old-copy", oldWords},
+	{"disk-full", regexp.MustCompile(`(?i)no space`)},
 	{"disk-", regexp.MustCompile(`(?i)input/output|i/o error|io error|no space`)},
 }
 
@@ -60,9 +62,11 @@ func namedIn(log []byte, kind string) string {
 }
 
 // lossWords are those of damageWords with which a node gives up data; an opening that goes on with all of it is none.
-var lossWords = regexp.MustCompile(`log is damaged|data of (a shard|shards) is damaged|saved state is damaged|store cannot be used`)
+var lossWords = regexp.MustCompile(`log is damaged|data of (a shard|shards) is damaged|` +
+	`saved state is damaged|store cannot be used`)
 
-// falseIn returns the first line of a node's log that tells of damaged data although no file was changed in its kind of trial.
+// falseIn returns the first line of a node's log that tells of damaged data although no file was changed in its kind of
+// trial.
 func falseIn(log []byte, kind string) string {
 	if flips[kind] != "" || kind == trialOldCopy || kind == trialLoneCopy {
 		return ""
@@ -139,7 +143,7 @@ func logSince(p clusterPlan, node string, from int64) []byte {
 	if err != nil {
 		return nil
 	}
-	status, _ := askLine(p.Addrs[nodeAt(p, node)], "STATUS") // of a node that is down there is none
+	status, _ := askLine(p.Addrs[slices.Index(p.Names, node)], "STATUS") // of a node that is down there is none
 	return append(text[min(from, int64(len(text))):], status...)
 }
 

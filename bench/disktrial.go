@@ -45,10 +45,9 @@ const (
 
 // diskKinds are all of these, in the order in which a group of them is tried. The list never changes.
 var diskKinds = []string{trialFlipLog, trialFlipTable, trialFlipManifest, trialFlipCurrent, trialFlipOptions,
-	trialReadError, trialWriteError, trialSyncError, trialShort,
-	trialFull, trialOldCopy, trialTorn, trialLoneLog, trialLoneTable, trialLoneManifest, trialLoneCurrent,
-	trialLoneCopy, trialLoneTorn, trialSlowRead, trialSlowSync,
-	trialHangRead, trialHangSync}
+	trialReadError, trialWriteError, trialSyncError, trialShort, trialFull, trialOldCopy, trialTorn,
+	trialLoneLog, trialLoneTable, trialLoneManifest, trialLoneCurrent, trialLoneCopy, trialLoneTorn,
+	trialSlowRead, trialSlowSync, trialHangRead, trialHangSync}
 
 // The times of a disk's fault, and of one of a lone leader's.
 var (
@@ -81,7 +80,8 @@ func kindsOf(words []string) ([]string, error) {
 			return !strings.HasPrefix(kind, word+"-") || isLone(kind) && !strings.HasPrefix(word, "disk-lone")
 		})
 		if len(group) == 0 {
-			return nil, fmt.Errorf("%w: --kinds: expected kill, term, pause, cut, oneway, gateway, all, or %s, or a group of these such as disk, disk-flip or disk-lone, found %q",
+			return nil, fmt.Errorf("%w: --kinds: expected kill, term, pause, cut, oneway, gateway, all, or %s, "+
+				"or a group of these such as disk, disk-flip or disk-lone, found %q",
 				errSettings, strings.Join(diskKinds, ", "), word)
 		}
 		all = append(all, group...)
@@ -143,8 +143,7 @@ func flipStages(t trial, _ []string) []stage {
 	}
 	if way(t, 0, 4) < 2 {
 		return append(begin, whole(single(t.Quiet, stop, t.Node), stage{Wait: t.Lasts / 2, Steps: []step{flip}},
-			single(t.Lasts/2, faultStart, t.Node),
-			single(200*time.Millisecond, faultScrub, t.Node))...)
+			single(t.Lasts/2, faultStart, t.Node), single(200*time.Millisecond, faultScrub, t.Node))...)
 	}
 	return append(begin, whole(stage{Wait: t.Quiet, Steps: []step{flip}}, single(t.Lasts, faultScrub, t.Node),
 		single(100*time.Millisecond, stop, t.Node),
@@ -181,8 +180,8 @@ func copyStages(t trial, names []string) []stage {
 	before := whole(single(t.Quiet, faultTerm, t.Node), single(0, faultCopy, t.Node), single(0, faultStart, t.Node))
 	before = append(before, whole(single(0, faultLook, t.Node))...) // it has taken part from then on
 	if way(t, 0, 2) == 0 {
-		return append(before, whole(single(time.Second+t.Lasts, stops[way(t, 1, 2)], t.Node), single(0, faultPutBack,
-			t.Node), single(t.Lasts/4, faultStart, t.Node))...)
+		return append(before, whole(single(time.Second+t.Lasts, stops[way(t, 1, 2)], t.Node),
+			single(0, faultPutBack, t.Node), single(t.Lasts/4, faultStart, t.Node))...)
 	}
 	return append(before, whole(everyNode(t, time.Second+t.Lasts, faultKill, names), single(0, faultPutBack, t.Node),
 		everyNode(t, t.Lasts/4, faultStart, names))...)
@@ -231,14 +230,15 @@ func ruleOf(t trial) rule {
 	case trialSyncError:
 		return rule{Ops: opsSync, Files: writes, Action: actFail, Error: syscall.EIO, Every: often}
 	case trialShort:
-		return rule{Ops: opsWrite, Files: writes, Action: actShort, Error: []syscall.Errno{syscall.EIO,
-			syscall.ENOSPC}[way(t, 3, 2)], Every: often * 4, Most: uint64(1 + way(t, 4, 3))}
+		why := []syscall.Errno{syscall.EIO, syscall.ENOSPC}[way(t, 3, 2)]
+		return rule{Ops: opsWrite, Files: writes, Action: actShort, Error: why, Every: often * 4,
+			Most: uint64(1 + way(t, 4, 3))}
 	case trialFull:
 		return rule{Ops: opsWrite | opsAllocate, Files: filesAll, Action: actFail, Error: syscall.ENOSPC}
 	case trialSlowRead, trialSlowSync:
 		ops := map[string]uint64{trialSlowRead: opsRead, trialSlowSync: opsSync}[t.Kind]
-		return rule{Ops: ops, Files: filesAll, Action: actSlow, Slow: []time.Duration{5, 20, 80, 300}[way(t, 3,
-			4)] * time.Millisecond}
+		late := []time.Duration{5, 20, 80, 300}[way(t, 3, 4)] * time.Millisecond
+		return rule{Ops: ops, Files: filesAll, Action: actSlow, Slow: late}
 	}
 	ops := map[string]uint64{trialHangRead: opsRead, trialHangSync: opsSync}[t.Kind]
 	return rule{Ops: ops, Files: filesAll, Action: actHang}
@@ -256,11 +256,11 @@ func onlyAtStart(r rule) bool {
 func ruleStages(t trial, _ []string) []stage {
 	r := ruleOf(t)
 	ill := step{Kind: faultIll, Node: t.Node, Rule: r}
-	cure, again := single(t.Lasts, faultCure, t.Node), []stage{single(0, faultLook, t.Node), single(0, faultRevive,
-		t.Node)}
+	cure := single(t.Lasts, faultCure, t.Node)
+	again := []stage{single(0, faultLook, t.Node), single(0, faultRevive, t.Node)}
 	if onlyAtStart(r) || way(t, 0, 4) == 0 && r.Action != actSlow && r.Action != actHang {
-		begin := whole(single(t.Quiet, faultTerm, t.Node), stage{Steps: []step{ill}}, single(50*time.Millisecond,
-			faultLaunch, t.Node), cure)
+		begin := whole(single(t.Quiet, faultTerm, t.Node), stage{Steps: []step{ill}},
+			single(50*time.Millisecond, faultLaunch, t.Node), cure)
 		return append(begin, again...)
 	}
 	begin := []stage{}

@@ -2,7 +2,7 @@
 // that waits for nobody, lets their nodes fail, and judges time and truth of what was answered.
 //
 //	bench run       loads a cluster and judges it: budget, faults, wrong answers
-//	bench chaos     the same for a cluster of its own, whose nodes are killed, paused and cut off, and whose disks fail, again and again
+//	bench chaos     the same for a cluster of its own, whose nodes and disks are made to fail again and again
 //	bench verify    compares the digests of both replicas of every shard
 //	bench space     bytes on disk over bytes of the users' JSON
 //	bench micro     nodes touched by each operation in clusters of several sizes

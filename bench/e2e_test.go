@@ -335,7 +335,8 @@ func (c *testCluster) hello() []byte {
 
 // greeting is that of a client of this cluster.
 func (c *testCluster) greeting() wire.Greeting {
-	return wire.Greeting{Least: wire.Least, Most: wire.Most, Cluster: "tandem", Role: shard.RoleGateway, Name: "test", Ring: shard.RingHash(c.plan.Names), Shards: uint64(c.plan.Shards)}
+	return wire.Greeting{Least: wire.Least, Most: wire.Most, Cluster: "tandem", Role: shard.RoleGateway, Name: "test",
+		Ring: shard.RingHash(c.plan.Names), Shards: uint64(c.plan.Shards)}
 }
 
 // userJSON is a user as the body of a request.

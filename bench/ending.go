@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,9 +14,9 @@ import (
 // errInterrupted is the class of what was ended from outside before it was done.
 var errInterrupted = errors.New("ended early")
 
-// ending is how a command hears that it is to end before its time: Early is closed then, and the command ends in order, with its report and
-// without processes left. A command that runs a cluster puts its folder into Clusters, of which there is one at most, for the
-// case that there is no time for order.
+// ending is how a command hears that it is to end before its time: Early is closed then, and the command ends in order,
+// with its report and without processes left. A command that runs a cluster puts its folder into Clusters, of which
+// there is one at most, for the case that there is no time for order.
 type ending struct {
 	Early    <-chan struct{}
 	Clusters chan string
@@ -31,9 +32,9 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// listen takes over the signals that end a process, and returns the channel that they come in. A hangup that was ignored at the start stays so, as
-// nohup(1) wants it. A broken pipe and a file that is larger than allowed are the errors of their writes, as full disks are, and no
-// reason to end without a report.
+// listen takes over the signals that end a process, and returns the channel that they come in. A hangup that was
+// ignored at the start stays so, as nohup(1) wants it. A broken pipe and a file that is larger than allowed are the
+// errors of their writes, as full disks are, and no reason to end without a report.
 func listen() <-chan os.Signal {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
@@ -44,8 +45,9 @@ func listen() <-chan os.Signal {
 	return signals
 }
 
-// heed closes early at the first signal, or when nobody reads the output any more, and ends this process and its cluster at once when SIGINT or
-// SIGTERM follows. A second hangup says nothing new: a shell whose terminal is gone passes on what its children have had already.
+// heed closes early at the first signal, or when nobody reads the output any more, and ends this process and its
+// cluster at once when SIGINT or SIGTERM follows. A second hangup says nothing new: a shell whose terminal is gone
+// passes on what its children have had already.
 func heed(signals <-chan os.Signal, early chan<- struct{}, clusters <-chan string) {
 	gone := make(chan string, 2)
 	go awaitGone(1, "standard output", gone)
@@ -68,13 +70,30 @@ func heed(signals <-chan os.Signal, early chan<- struct{}, clusters <-chan strin
 		if !ended {
 			ended = true
 			close(early)
-			fmt.Fprintf(os.Stderr, "bench: %s: it ends early; Ctrl-C once more ends it at once\n", why)
+			tell("bench: %s: it ends early; Ctrl-C once more ends it at once\n", why)
 		}
 	}
 }
 
-// awaitGone sends a name when nobody can read any more what is written to a file descriptor (poll(2): POLLERR of a pipe without readers). It
-// does not wait for a write: one may be far away.
+// tellFor is how long a line may take until it is written.
+const tellFor = time.Second
+
+// tell prints a line to standard error. It waits for whoever reads there for a moment only: a terminal that is stopped,
+// or a pipe that is full, holds nothing up.
+func tell(format string, a ...any) {
+	written := make(chan struct{})
+	go func() {
+		fmt.Fprintf(os.Stderr, format, a...)
+		close(written)
+	}()
+	select {
+	case <-written:
+	case <-time.After(tellFor):
+	}
+}
+
+// awaitGone sends a name when nobody can read any more what is written to a file descriptor (poll(2): POLLERR of a pipe
+// without readers). It does not wait for a write: one may be far away.
 func awaitGone(fd int32, name string, gone chan<- string) {
 	for {
 		polled := []unix.PollFd{{Fd: fd}}

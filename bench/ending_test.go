@@ -2,8 +2,8 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -29,6 +29,12 @@ type started struct {
 // startBench starts bench with its output in a pipe.
 func startBench(t *testing.T, root string, command ...string) started {
 	t.Helper()
+	return startSaying(t, root, nil, command...)
+}
+
+// startSaying starts bench with its standard error in a file, or in the pipe of its output if there is none.
+func startSaying(t *testing.T, root string, errors *os.File, command ...string) started {
+	t.Helper()
 	if err := buildAll(); err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +44,8 @@ func startBench(t *testing.T, root string, command ...string) started {
 	}
 	defer near.Close()
 	s := started{exec.Command(command[0], command[1:]...), bufio.NewReader(far), far, root}
-	s.cmd.Stdout, s.cmd.Stderr, s.cmd.Env = near, near, append(os.Environ(), "TMPDIR="+root)
+	s.cmd.Stdout, s.cmd.Stderr = near, cmp.Or(errors, near)
+	s.cmd.Env = append(os.Environ(), "TMPDIR="+root)
 	if err = s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -123,20 +130,22 @@ func (s started) kept(t *testing.T, early bool) {
 
 // ownRun is the command line of a run with a cluster of its own that goes on until it is ended.
 func ownRun(root string, more ...string) []string {
-	return append([]string{filepath.Join(binaries, "bench"), "run", "--cluster", "--bin", binaries, "--out", root, "--rate", "50", "--duration", "10m", "--records", "50"}, more...)
+	return append([]string{filepath.Join(binaries, "bench"), "run", "--cluster", "--bin", binaries, "--out", root,
+		"--rate", "50", "--duration", "10m", "--records", "50"}, more...)
 }
 
 func TestARunEndsInOrder(t *testing.T) {
+	hangUp := func(s started) error { return s.cmd.Process.Signal(syscall.SIGHUP) }
 	for name, c := range map[string]struct {
 		more []string
 		when string // said by then
 		end  func(s started) error
 	}{
-		"hangup":                {nil, " run ", func(s started) error { return s.cmd.Process.Signal(syscall.SIGHUP) }},
-		"hangup while it loads": {[]string{"--records", "3000000"}, " load ", func(s started) error { return s.cmd.Process.Signal(syscall.SIGHUP) }},
+		"hangup":                {nil, " run ", hangUp},
+		"hangup while it loads": {[]string{"--records", "3000000"}, " load ", hangUp},
 		"SIGTERM":               {nil, " run ", func(s started) error { return s.cmd.Process.Signal(syscall.SIGTERM) }},
 		"nobody reads":          {nil, " run ", func(s started) error { return s.far.Close() }},
-		"few operations":        {[]string{"--rate", "0.01", "--duration", "1h"}, " load ", func(s started) error { return s.cmd.Process.Signal(syscall.SIGHUP) }},
+		"few operations":        {[]string{"--rate", "0.01", "--duration", "1h"}, " load ", hangUp},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -169,7 +178,10 @@ func TestNothingStaysBehind(t *testing.T) {
 	run := func(root string) []string { return ownRun(root) }
 	chaos := bench("chaos", "--bin", binaries, "--out", "ROOT", "--records", "50")
 	port := freePorts(t, 4)
-	cluster := bench("cluster", "--bin", binaries, "--dir", "ROOT/c", "--http", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), "--port", strconv.Itoa(port+1))
+	cluster := bench("cluster", "--bin", binaries, "--dir", "ROOT/c",
+		"--http", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), "--port", strconv.Itoa(port+1))
+	space := bench("space", "--bin", binaries, "--dir", "ROOT/s", "--users", "100000000")
+	micro := bench("micro", "--bin", binaries, "--nodes", "3", "--operations", "100000")
 	for name, c := range map[string]struct {
 		command func(root string) []string
 		sign    []syscall.Signal
@@ -182,8 +194,8 @@ func TestNothingStaysBehind(t *testing.T) {
 		"chaos, killed":     {chaos, []syscall.Signal{syscall.SIGKILL}, -1},
 		"cluster, hangup":   {cluster, []syscall.Signal{syscall.SIGHUP}, exitPass},
 		"cluster, killed":   {cluster, []syscall.Signal{syscall.SIGKILL}, -1},
-		"space, hangup":     {bench("space", "--bin", binaries, "--dir", "ROOT/s", "--users", "100000000"), []syscall.Signal{syscall.SIGHUP}, exitUsage},
-		"micro, hangup":     {bench("micro", "--bin", binaries, "--nodes", "3", "--operations", "100000"), []syscall.Signal{syscall.SIGHUP}, exitUsage},
+		"space, hangup":     {space, []syscall.Signal{syscall.SIGHUP}, exitUsage},
+		"micro, hangup":     {micro, []syscall.Signal{syscall.SIGHUP}, exitUsage},
 	} {
 		t.Run(name, func(t *testing.T) {
 			root, err := filepath.EvalSymlinks(t.TempDir())
@@ -200,7 +212,7 @@ func TestNothingStaysBehind(t *testing.T) {
 				}
 			}
 			if c.code == exitPass { // which only a cluster that serves ends with
-				awaitServing(t, port)
+				s.until(t, "Ctrl-C stops all")
 			}
 			if len(c.sign) > 1 && c.sign[0] == syscall.SIGINT {
 				for _, pid := range s.children() {
@@ -226,30 +238,35 @@ func TestNothingStaysBehind(t *testing.T) {
 	}
 }
 
-// awaitServing waits until a gateway says that it is well.
-func awaitServing(t *testing.T, port int) {
-	t.Helper()
-	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		reply, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/healthz", port))
-		if err == nil {
-			_ = reply.Body.Close()
-			if reply.StatusCode == http.StatusOK {
-				return
-			}
+// A reader of standard error that stands still holds up neither a run nor its end.
+func TestAReaderThatStandsStill(t *testing.T) {
+	asked := make(chan struct{}, 1)
+	store := &fakeStore{wait: func(n int) {
+		if n == 30 {
+			close(asked)
 		}
-		if time.Now().After(end) {
-			t.Fatal("the cluster does not serve: ", err)
-		}
+	}}
+	reader, writer := fullPipe(t)
+	defer reader.Close()
+	dir := t.TempDir()
+	s := startSaying(t, dir, writer, filepath.Join(binaries, "bench"), "run", "--target", store.serve(t), "--out", dir,
+		"--rate", "50", "--duration", "10m", "--records", "10")
+	writer.Close()
+	<-asked
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
 	}
+	if code, text := s.end(t); code != exitUsage || !strings.Contains(text, "ended early") {
+		t.Errorf("code %d: %s", code, text)
+	}
+	s.kept(t, true)
 }
 
 // A hangup that was ignored at the start, as nohup does it, ends nothing.
 func TestAnIgnoredHangupStaysIgnored(t *testing.T) {
-	server := httptest.NewServer(&fakeStore{users: map[string]user{}, before: map[string]user{}, version: map[string]int{}, held: map[string]func(){}})
-	defer server.Close()
-	dir := t.TempDir()
-	s := startBench(t, dir, "sh", "-c", `trap "" HUP; exec "$@"`, "sh", filepath.Join(binaries, "bench"), "run", "--target", server.URL, "--out", dir,
-		"--rate", "50", "--duration", "2s", "--records", "10")
+	target, dir := new(fakeStore).serve(t), t.TempDir()
+	s := startBench(t, dir, "sh", "-c", `trap "" HUP; exec "$@"`, "sh", filepath.Join(binaries, "bench"), "run",
+		"--target", target, "--out", dir, "--rate", "50", "--duration", "2s", "--records", "10")
 	s.until(t, " run ")
 	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)

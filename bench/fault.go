@@ -99,7 +99,8 @@ func parseFaults(text string, seed uint64, names []string, length time.Duration)
 		case len(names) > 0 && !slices.Contains(known, s.Node):
 			return nil, fmt.Errorf("%w: %q: no node is called %s (there are %v)", errFault, strings.TrimSpace(part), s.Node, names)
 		case len(names) > 0 && !slices.Contains(sides, s.Other) || s.Other != "" && s.Other == s.Node:
-			return nil, fmt.Errorf("%w: %q: expected another node, gateway, peers or all as the other side, found %s (there are %v)", errFault, strings.TrimSpace(part), s.Other, names)
+			return nil, fmt.Errorf("%w: %q: expected another node, gateway, peers or all as the other side, "+
+				"found %s (there are %v)", errFault, strings.TrimSpace(part), s.Other, names)
 		}
 		if steps = append(steps, s); back.Kind != "" {
 			steps = append(steps, back)
@@ -167,7 +168,8 @@ func parseStep(words []string) (s, back step, err error) {
 	return s, back, nil
 }
 
-// leastFault is the shortest time that a random fault lasts; none begins later than so long before the end, or sooner than twice so long after another.
+// leastFault is the shortest time that a random fault lasts; none begins later than so long before the end, or sooner
+// than twice so long after another.
 const leastFault = 20 * time.Millisecond
 
 // drawFaults reads "random at T" or "random every T": a process is killed and started, ended and started, or paused and resumed.
@@ -182,9 +184,11 @@ func drawFaults(words []string, chance *rand.Rand, names []string, length time.D
 	text := strings.Join(words, " ")
 	switch count := length / at; {
 	case at > length-leastFault:
-		return nil, fmt.Errorf("%w: %q: it comes after the end of the run at %v, or less than %v before", errFault, text, length, leastFault)
+		return nil, fmt.Errorf("%w: %q: it comes after the end of the run at %v, or less than %v before",
+			errFault, text, length, leastFault)
 	case words[1] == "every" && (at < 2*leastFault || count > mostFaults):
-		return nil, fmt.Errorf("%w: %q: expected at least %v, and at most %d of them in %v", errFault, text, 2*leastFault, mostFaults, length)
+		return nil, fmt.Errorf("%w: %q: expected at least %v, and at most %d of them in %v",
+			errFault, text, 2*leastFault, mostFaults, length)
 	}
 	every := at
 	if words[1] == "at" {

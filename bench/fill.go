@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -27,7 +26,8 @@ const (
 	existed     = "status 409 Conflict"
 )
 
-// fillUsers creates the users first to first+users-1 of a seed through REST, connections at once, and prints its progress. It ends early with its client.
+// fillUsers creates the users first to first+users-1 of a seed through REST, connections at once, and prints its
+// progress. It ends early with its client.
 func fillUsers(c client, seed, first, users uint64, connections int) error {
 	target, client := c.target, &http.Client{Timeout: c.timeout, Transport: c.http.Transport}
 	numbers, outcomes := make(chan uint64, connections), make(chan string, connections)
@@ -61,7 +61,8 @@ func fillUsers(c client, seed, first, users uint64, connections int) error {
 		case <-tick.C:
 			spent := time.Since(begin).Seconds()
 			left := time.Duration(float64(users-done) * spent / float64(max(done, 1)) * float64(time.Second))
-			fmt.Fprintf(os.Stderr, "%d of %d users, %.0f users/s, %d errors, %v left\n", done, users, float64(done)/spent, failed, left.Round(time.Second))
+			go tell("%d of %d users, %.0f users/s, %d errors, %v left\n",
+				done, users, float64(done)/spent, failed, left.Round(time.Second))
 		}
 	}
 	spent := time.Since(begin)
@@ -71,7 +72,8 @@ func fillUsers(c client, seed, first, users uint64, connections int) error {
 	}
 	reasons, class := []string{}, errFill
 	for why, n := range failures {
-		if reasons = append(reasons, fmt.Sprintf("%d times %s", n, why)); strings.HasPrefix(why, ownShare(ofGenerator, "")) {
+		reasons = append(reasons, fmt.Sprintf("%d times %s", n, why))
+		if strings.HasPrefix(why, ownShare(ofGenerator, "")) {
 			class = errOwn
 		}
 	}

@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// GuardCommand ends the processes of a cluster when the bench that runs it is gone, however it went; it is started by bench itself. The kernel's
-// way (prctl(2), PR_SET_PDEATHSIG) would not do: it goes by the thread that has started a child, and is lost when a child starts itself anew
-// in another thread than its first, as nodes may.
+// GuardCommand ends the processes of a cluster when the bench that runs it is gone, however it went; it is started by
+// bench itself. The kernel's way (prctl(2), PR_SET_PDEATHSIG) would not do: it goes by the thread that has started a
+// child, and is lost when a child starts itself anew in another thread than its first, as nodes may.
 type GuardCommand struct {
 	Dir string `arg:"" help:"Folder of the cluster."`
 }
@@ -39,14 +39,15 @@ func (c GuardCommand) Run() error {
 	return nil
 }
 
-// loggingInto returns the processes whose output goes to a log in a folder. Unlike pid files that finds those, too, whose starter
-// was killed before it could write one.
+// loggingInto returns the processes whose output goes to a log in a folder. Unlike pid files that finds those, too,
+// whose starter was killed before it could write one.
 func loggingInto(dir string) []int {
 	outputs, _ := filepath.Glob("/proc/[0-9]*/fd/1") // the pattern is well-formed
 	found := []int{}
 	for _, output := range outputs {
 		file, err := os.Readlink(output)
-		if file = strings.TrimSuffix(file, " (deleted)"); err != nil || filepath.Dir(file) != dir || filepath.Ext(file) != ".log" {
+		file = strings.TrimSuffix(file, " (deleted)")
+		if err != nil || filepath.Dir(file) != dir || filepath.Ext(file) != ".log" {
 			continue
 		}
 		if pid, err := strconv.Atoi(strings.Split(output, "/")[2]); err == nil {
@@ -56,10 +57,11 @@ func loggingInto(dir string) []int {
 	return found
 }
 
-// startGuard starts a guard for the cluster in a folder, given as its processes' logs show it: absolute and without symbolic links. What it returns
-// frees the guard.
+// startGuard starts a guard for the cluster in a folder, given as its processes' logs show it: absolute and without
+// symbolic links. What it returns frees the guard.
 func startGuard(dir string) (free func(), err error) {
-	guard := exec.Command("/proc/self/exe", "guard", dir) // so is its name in lists of processes, too: who kills all that is called bench spares it
+	// so is its name in lists of processes, too: who kills all that is called bench spares it
+	guard := exec.Command("/proc/self/exe", "guard", dir)
 	guard.Args[0], guard.SysProcAttr = "tandem-guard", &syscall.SysProcAttr{Setsid: true}
 	in, err := guard.StdinPipe()
 	if err == nil {

@@ -136,17 +136,24 @@ func (f *fakeStore) answer(r *http.Request, wrong string) (int, any) {
 	return 204, nil
 }
 
-// against runs a short load against a store and returns its report.
-func against(t *testing.T, f *fakeStore, change func(*job)) report {
+// serve lets a store begin empty, and returns its URL.
+func (f *fakeStore) serve(t *testing.T) string {
 	t.Helper()
-	stranger := user{"stranger", "n", "e", 1} // of an earlier run
-	f.users, f.before, f.version, f.order = map[string]user{"stranger": stranger}, map[string]user{}, map[string]int{}, []string{"stranger"}
+	f.users, f.before, f.version = map[string]user{}, map[string]user{}, map[string]int{}
 	f.held = map[string]func(){}
 	server := httptest.NewServer(f)
 	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// against runs a short load against a store and returns its report.
+func against(t *testing.T, f *fakeStore, change func(*job)) report {
+	t.Helper()
+	target := f.serve(t)
+	f.users["stranger"], f.order = user{"stranger", "n", "e", 1}, []string{"stranger"} // of an earlier run
 	flags := LoadFlags{Records: 100, Seed: 3, Connections: 512, KeepAlive: true, Timeout: 3 * time.Second, Budget: 250 * time.Millisecond,
 		MostStall: time.Hour, Settle: 2 * time.Second, CheckTimeout: 10 * time.Second, Out: t.TempDir(), Quiet: true}
-	j := jobOf(flags, workloadOf(flags, "crud"), server.URL, 400, time.Second)
+	j := jobOf(flags, workloadOf(flags, "crud"), target, 400, time.Second)
 	j.Show, j.Beat = showTo(true, nil), beat{}
 	if change != nil {
 		change(&j)

@@ -114,9 +114,10 @@ func judgeHistory(s suspect, initial believed, limit time.Duration) suspect {
 	return s
 }
 
-// checkHistories judges the history of every user, each for at most limit, and draws the first that is not linearizable to a file. Once early is closed
-// none gets more than a second.
-func checkHistories(samples []sample, initial believed, limit time.Duration, drawing string, early <-chan struct{}, out chan<- checked) {
+// checkHistories judges the history of every user, each for at most limit, and draws the first that is not linearizable
+// to a file. Once early is closed none gets more than a second.
+func checkHistories(samples []sample, initial believed, limit time.Duration, drawing string, early <-chan struct{},
+	out chan<- checked) {
 	all := histories(samples)
 	todo, done, r := make(chan suspect), make(chan suspect), checked{Users: len(all)}
 	for range runtime.GOMAXPROCS(0) {

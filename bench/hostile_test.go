@@ -195,7 +195,8 @@ func (c *testCluster) hostileFrames(t *testing.T) {
 		}
 	}
 	// A flipped byte under a checksum.
-	write := wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Write, ID: 9, Op: wire.Create, Record: wire.Record{ID: "x", Name: "n"}})
+	create := wire.Message{Kind: wire.Write, ID: 9, Op: wire.Create, Record: wire.Record{ID: "x", Name: "n"}}
+	write := wire.NewCodec().AppendFrame(nil, &create)
 	write[len(write)-8] ^= 1
 	if m := lastFrame(throw(t, c.plan.Addrs[0], append(c.hello(), write...), false)); m == nil || m.Kind != wire.Error {
 		t.Errorf("a broken checksum is answered %+v", m)
@@ -213,7 +214,8 @@ func (c *testCluster) hostileFrames(t *testing.T) {
 		wire.WrongName: func(g wire.Greeting) wire.Greeting { g.Role = "king"; return g },
 	} {
 		g := change(c.greeting())
-		m := lastFrame(throw(t, c.plan.Addrs[0], wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Hello, ID: 1, Greeting: g}), true))
+		hello := wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Hello, ID: 1, Greeting: g})
+		m := lastFrame(throw(t, c.plan.Addrs[0], hello, true))
 		if m == nil || m.Kind != wire.Error || m.Code != want {
 			t.Errorf("hello %+v is answered %+v", g, m)
 		}
@@ -229,7 +231,8 @@ func (c *testCluster) hostileFrames(t *testing.T) {
 // noise is random bytes, frames cut at random, and lines without end, on nodes and gateway.
 func (c *testCluster) noise(t *testing.T) {
 	chance := rand.New(rand.NewPCG(1, 2))
-	get := append(c.hello(), wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Get, ID: 2, Record: wire.Record{ID: "x"}})...)
+	message := wire.Message{Kind: wire.Get, ID: 2, Record: wire.Record{ID: "x"}}
+	get := append(c.hello(), wire.NewCodec().AppendFrame(nil, &message)...)
 	post := "POST /api/user/ HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n" + ada
 	for i := range 300 {
 		junk := make([]byte, chance.IntN(5000)+1)

@@ -20,12 +20,13 @@ func (c *testCluster) relaunchWith(i int, settings ...string) {
 	c.processes[i] = p
 }
 
-// awaitText asks until what is said has all texts, and returns it.
+// awaitText asks until what is said has all texts.
 func awaitText(t *testing.T, what string, ask func() (string, error), texts ...string) {
 	t.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		said, err := ask()
-		missing := slices.DeleteFunc(slices.Clone(texts), func(text string) bool { return strings.Contains(said, text) })
+		isSaid := func(text string) bool { return strings.Contains(said, text) }
+		missing := slices.DeleteFunc(slices.Clone(texts), isSaid)
 		if err == nil && len(missing) == 0 {
 			return
 		}
@@ -55,7 +56,7 @@ func (c *testCluster) gatewaySays(path string, texts ...string) {
 func (c *testCluster) createNamed(prefix, name string, n int) {
 	c.t.Helper()
 	for i := range n {
-		c.eventually(201, "POST", "/api/user/", fmt.Sprintf(`{"id":"%s%d","name":"%s","email":"e","group":1}`, prefix, i, name))
+		c.eventually(201, "POST", "/api/user/", userJSON(user{fmt.Sprint(prefix, i), name, "e", 1}))
 	}
 }
 
@@ -68,8 +69,8 @@ func (c *testCluster) readNamed(prefix, name string, n int) {
 	}
 }
 
-// TestANodeOfAnotherClusterIsNotAsked: an address of cluster A comes to belong to a node of cluster B that has the same name and settings, and whose views
-// have changed more often. A goes on with its own, and all sides say why.
+// TestANodeOfAnotherClusterIsNotAsked: an address of cluster A comes to belong to a node of cluster B that has the same
+// name and settings, and whose views have changed more often. A goes on with its own, and all sides say why.
 func TestANodeOfAnotherClusterIsNotAsked(t *testing.T) {
 	a, b := startTest(t, 3), startTest(t, 3)
 	a.createNamed("u", "ofA", 50)
@@ -117,7 +118,8 @@ func TestANodeOfAnotherClusterIsNotAsked(t *testing.T) {
 	a.readNamed("new", "ofA", 20)
 }
 
-// TestAnotherOrderOfNodesIsRefused, of a node at its start, as its folder has the order in which it was made, and of a gateway by all nodes.
+// TestAnotherOrderOfNodesIsRefused, of a node at its start, as its folder has the order in which it was made, and of a
+// gateway by all nodes.
 func TestAnotherOrderOfNodesIsRefused(t *testing.T) {
 	c := startTest(t, 3)
 	c.createNamed("u", "x", 10)
@@ -145,7 +147,8 @@ func TestAnotherOrderOfNodesIsRefused(t *testing.T) {
 	c.readNamed("u", "x", 10)
 }
 
-// TestOtherLeaseTimesAreRefused: a node whose lease its neighbours' grace does not cover gets no connection, is named on both sides, and the others go on.
+// TestOtherLeaseTimesAreRefused: a node whose lease its neighbours' grace does not cover gets no connection, is named
+// on both sides, and the others go on.
 func TestOtherLeaseTimesAreRefused(t *testing.T) {
 	c := startTest(t, 3)
 	c.stop(0)
@@ -159,14 +162,13 @@ func TestOtherLeaseTimesAreRefused(t *testing.T) {
 	c.readNamed("u", "x", 30)
 }
 
-// TestLeaseTimesAreChangedNodeByNode: the grace is raised everywhere, then the lease; and back in the other order. No connection is refused on the way.
+// TestLeaseTimesAreChangedNodeByNode: the grace is raised everywhere, then the lease; and back in the other order. No
+// connection is refused on the way.
 func TestLeaseTimesAreChangedNodeByNode(t *testing.T) {
-	if testing.Short() {
-		t.Skip("twelve restarts")
-	}
 	c := startTest(t, 3)
 	c.createNamed("u", "x", 30)
-	for _, settings := range [][]string{{"--grace", "400ms"}, {"--lease", "300ms", "--grace", "400ms"}, {"--grace", "400ms"}, nil} {
+	longer := []string{"--grace", "400ms"}
+	for _, settings := range [][]string{longer, {"--lease", "300ms", "--grace", "400ms"}, longer, nil} {
 		for i := range 3 {
 			c.stop(i)
 			c.relaunchWith(i, settings...)

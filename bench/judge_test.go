@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -62,6 +64,32 @@ func TestChaosInShort(t *testing.T) {
 	if code != exitPass || !strings.Contains(out, "PASS") || !strings.Contains(out, "both replicas of each are equal") {
 		t.Errorf("code %d: %s", code, out)
 	}
+}
+
+// Wrong answers, and the death of a process that nobody has ended, come out as the code that is theirs.
+func TestExitCodeOfWhatIsWrong(t *testing.T) {
+	t.Run("a server that forgets", func(t *testing.T) {
+		store, forget := &fakeStore{}, map[string]string{"PUT": "lost"}
+		store.spoil = func(_ *fakeStore, _ int, r *http.Request) string { return forget[r.Method] }
+		code, out := runBench(t, "run", "--target", store.serve(t), "--out", t.TempDir(),
+			"--rate", "100", "--duration", "1s", "--records", "20", "--quiet")
+		if code != exitWrong || !strings.Contains(out, "FAIL: ") {
+			t.Errorf("code %d: %s", code, out)
+		}
+	})
+	t.Run("a node that dies", func(t *testing.T) {
+		dir := t.TempDir()
+		s := startBench(t, dir, ownRun(dir, "--duration", "2s")...)
+		s.until(t, " run ")
+		for _, f := range living(filepath.Join(dir, "cluster")) {
+			if f.name == "db-1" {
+				_ = syscall.Kill(f.pid, syscall.SIGKILL)
+			}
+		}
+		if code, out := s.end(t); code != exitWrong || !strings.Contains(out, "died by itself") {
+			t.Errorf("code %d: %s", code, out)
+		}
+	})
 }
 
 // fakeNode answers lines of text from a table.

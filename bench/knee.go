@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"time"
 )
 
@@ -49,7 +48,7 @@ func searchKnee(j job, mostStall time.Duration, out chan<- search) {
 			t.Why = failed.Error()
 		}
 		tries = append(tries, t)
-		fmt.Fprintf(os.Stderr, "%8.0f/s  p99 %v  max %v  own stall %v  %s\n", rate, short(t.P99), short(t.Max), short(t.Stall), t.Why)
+		tell("%8.0f/s  p99 %v  max %v  own stall %v  %s\n", rate, short(t.P99), short(t.Max), short(t.Stall), t.Why)
 		if t.Why == "" {
 			good = rate
 		} else {

@@ -37,7 +37,8 @@ func openFaulty(nodes int, bin, dir string, disks bool, e ending, out chan<- lea
 		l.Err = err
 		return
 	}
-	plan, err := settle(clusterPlan{Dir: dir, Bin: bin, HTTP: ports[nodes], Nodes: nodes, Shards: cells.Shards, Port: leastPort, Early: e.Early})
+	plan, err := settle(clusterPlan{Dir: dir, Bin: bin, HTTP: ports[nodes], Nodes: nodes, Shards: cells.Shards,
+		Port: leastPort, Early: e.Early})
 	if err == nil {
 		plan.Addrs = ports[:nodes]
 	}

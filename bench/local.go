@@ -23,9 +23,11 @@ func (c ClusterCommand) Run(e ending) error {
 	if err != nil {
 		return err
 	}
-	plan, err := settle(clusterPlan{Dir: c.Dir, Bin: c.Bin, HTTP: c.HTTP, Nodes: c.Nodes, Port: c.Port, Shards: c.Shards, Early: e.Early})
+	plan, err := settle(clusterPlan{Dir: c.Dir, Bin: c.Bin, HTTP: c.HTTP, Nodes: c.Nodes, Port: c.Port,
+		Shards: c.Shards, Early: e.Early})
 	if err == nil && slices.Contains(plan.Addrs, c.HTTP) {
-		err = fmt.Errorf("%w: --http %s is the address of a node, too (--port %d and the next ones)", errPlan, c.HTTP, c.Port)
+		err = fmt.Errorf("%w: --http %s is the address of a node, too (--port %d and the next ones)",
+			errPlan, c.HTTP, c.Port)
 	}
 	if err == nil {
 		err = tryFolder("--dir", plan.Dir)
@@ -81,7 +83,8 @@ func (c FillCommand) Run(e ending) error {
 	target, wrong := parseTarget(c.Target)
 	files, unknown := openFiles()
 	connections, _, tooMany := connectionsFor(max(c.Connections, -1), ownFiles, files)
-	err := firstOf(wrong, checkWithin("--users", float64(c.Users), 1, mostUsers), checkWithin("--connections", float64(c.Connections), 1, mostUsers), unknown, tooMany)
+	err := firstOf(wrong, checkWithin("--users", float64(c.Users), 1, mostUsers),
+		checkWithin("--connections", float64(c.Connections), 1, mostUsers), unknown, tooMany)
 	if err != nil {
 		return err
 	}

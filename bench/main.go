@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"runtime/debug"
 
@@ -41,10 +40,10 @@ func main() {
 	case errors.As(err, &bad):
 		os.Exit(bad.Code) // it has been printed
 	case errors.Is(err, errOwn):
-		fmt.Fprintln(os.Stderr, "bench:", err)
+		tell("bench: %v\n", err)
 		os.Exit(exitLagged)
 	case err != nil:
-		fmt.Fprintln(os.Stderr, "bench:", err)
+		tell("bench: %v\n", err)
 		os.Exit(exitUsage)
 	}
 }

@@ -58,6 +58,14 @@ func countNodes(c MicroCommand, nodes int, dir string, e ending, out chan<- outc
 	own, ran := make(chan lease, 1), make(chan outcome, 1)
 	go openCluster(nodes, c.Bin, filepath.Join(dir, fmt.Sprint(nodes)), e, own)
 	l := <-own
+	if synced := make(chan error, 1); l.Err == nil {
+		go awaitSync(l.Plan.Addrs, startLimit, synced) // until then a write needs its leader only
+		select {
+		case l.Err = <-synced:
+		case <-e.Early:
+			l.Err = errInterrupted
+		}
+	}
 	if l.Err != nil {
 		l.End()
 		out <- outcome{Err: l.Err}
@@ -65,8 +73,9 @@ func countNodes(c MicroCommand, nodes int, dir string, e ending, out chan<- outc
 	}
 	w := workload{Seed: 1, Users: 1, Records: 100, Mix: recipes["crud"], Keys: "uniform"}
 	length := time.Duration(c.Operations) * time.Second / microRate
-	j := job{Target: "http://" + l.Plan.HTTP, Workload: w, Rate: microRate, Duration: length, Timeout: time.Second, Budget: time.Second,
-		Width: time.Second, Settle: pageTimeout, Connections: loaders, KeepAlive: true, Load: true, Mixed: true, Beat: realBeat, Show: showTo(true, nil), Early: e.Early}
+	j := job{Target: "http://" + l.Plan.HTTP, Workload: w, Rate: microRate, Duration: length, Timeout: time.Second,
+		Budget: time.Second, Width: time.Second, Settle: pageTimeout, Connections: loaders, KeepAlive: true,
+		Load: true, Mixed: true, Beat: realBeat, Show: showTo(true, nil), Early: e.Early}
 	go conduct(j, ran)
 	o := <-ran
 	l.End() // before the folder is removed

@@ -82,7 +82,8 @@ func stepUser(b believed, in input, out output) (bool, believed) {
 	case out.Status == 0:
 		return true, attempt(b, in, merge(b.User, in.User))
 	case out.Status == 404:
-		return !surely && in.Match == "", believed{Known: true} // a condition on who is not there fails before anything else
+		// a condition on who is not there fails before anything else
+		return !surely && in.Match == "", believed{Known: true}
 	case out.Status == 409:
 		if !b.Known {
 			b = believed{Known: true, Present: true}

@@ -29,8 +29,8 @@ func (c *testCluster) putFolderBack(i int, from string) {
 	}
 }
 
-// A folder that is put back to what it was before its last start is known for that, and set aside: nothing that was acknowledged since is lost, in a start of all
-// nodes after a power cut either.
+// A folder that is put back to what it was before its last start is known for that, and set aside: nothing that was
+// acknowledged since is lost, in a start of all nodes after a power cut either.
 func TestAnOldCopyOfAFolderIsSetAside(t *testing.T) {
 	c := startTest(t, 3)
 	users := createMany(t, c, 0, 200)
@@ -52,16 +52,13 @@ func TestAnOldCopyOfAFolderIsSetAside(t *testing.T) {
 	c.awaitLog(t, "db-0", "the store is an old copy of itself")
 	c.settle()
 	c.allThere(t, users)
-	if aside, err := filepath.Glob(filepath.Join(c.plan.Dir, "db-0", asideFolders)); err != nil || len(aside) != 1 {
+	if aside, err := filepath.Glob(filepath.Join(c.plan.Dir, "db-0", asideMark+"*")); err != nil || len(aside) != 1 {
 		t.Errorf("the old copy is not kept: %v, %v", aside, err)
 	}
 }
 
-// asideFolders matches the names of folders to which stores are moved that may not be used.
-const asideFolders = "set-aside-*"
-
-// A copy that was made while its process ran has the number of the newest start. It is found out by what it lacks, of Raft's log or of a shard, by the nodes that
-// are there to be asked.
+// A copy that was made while its process ran has the number of the newest start. It is found out by what it lacks, of
+// Raft's log or of a shard, by the nodes that are there to be asked.
 func TestACopyOfARunningFolderIsFoundOut(t *testing.T) {
 	c := startTest(t, 3)
 	users := createMany(t, c, 0, 200)

@@ -200,7 +200,8 @@ func TestALogOnATerminal(t *testing.T) {
 	address := fmt.Sprint("127.0.0.1:", freePorts(t, 1))
 	// The shell with job control puts the gateway into the background, and stays until its own input ends.
 	shell := exec.Command("sh", "-c", `set -m; "$0" "$@" & cat >/dev/null; kill -9 $!`,
-		filepath.Join(binaries, "gateway"), "--listen", address, "--nodes", "db-0=127.0.0.1:1,db-1=127.0.0.1:2,db-2=127.0.0.1:3")
+		filepath.Join(binaries, "gateway"), "--listen", address,
+		"--nodes", "db-0=127.0.0.1:1,db-1=127.0.0.1:2,db-2=127.0.0.1:3")
 	shell.Stdout, shell.Stderr = terminal, terminal
 	shell.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 1}
 	alive, err := shell.StdinPipe()

@@ -15,21 +15,25 @@ var errOwn = errors.New("this machine's own shortage")
 type party int
 
 const (
-	ofTarget    party = iota // also of whatever stands for it: its host that does not answer, its port at which nobody listens
-	ofGenerator              // this process and its machine
-	ofNetwork                // what lies between: names, routes
+	// also of whatever stands for it: its host that does not answer, its port at which nobody listens
+	ofTarget    party = iota
+	ofGenerator       // this process and its machine
+	ofNetwork         // what lies between: names, routes
 )
 
-// ownErrors are errors of the system by which a request fails before it leaves this machine: no more open files in the process or in the system, no more
-// ports for outgoing connections, no memory for sockets, or a rule of this machine forbids it (connect(2), socket(2)). The table never changes.
-var ownErrors = []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.EADDRNOTAVAIL, syscall.EADDRINUSE, syscall.ENOBUFS, syscall.ENOMEM,
-	syscall.EAGAIN, syscall.EACCES, syscall.EPERM, syscall.EAFNOSUPPORT, syscall.EPROTONOSUPPORT}
+// ownErrors are errors of the system by which a request fails before it leaves this machine: no more open files in the
+// process or in the system, no more ports for outgoing connections, no memory for sockets, or a rule of this machine
+// forbids it (connect(2), socket(2)). The table never changes.
+var ownErrors = []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.EADDRNOTAVAIL, syscall.EADDRINUSE,
+	syscall.ENOBUFS, syscall.ENOMEM, syscall.EAGAIN, syscall.EACCES, syscall.EPERM, syscall.EAFNOSUPPORT,
+	syscall.EPROTONOSUPPORT}
 
-// wayErrors are errors of the system that say that there is no way from this machine. EHOSTUNREACH is not among them: it is what a connection meets when
-// the target's host is down, or its container. The table never changes.
+// wayErrors are errors of the system that say that there is no way from this machine. EHOSTUNREACH is not among them:
+// it is what a connection meets when the target's host is down, or its container. The table never changes.
 var wayErrors = []syscall.Errno{syscall.ENETUNREACH, syscall.ENETDOWN}
 
-// blame returns whose fault an error of a request is. What nothing else explains is the target's: silence, resets, refusals, broken answers.
+// blame returns whose fault an error of a request is. What nothing else explains is the target's: silence, resets,
+// refusals, broken answers.
 func blame(err error) party {
 	is := func(code syscall.Errno) bool { return errors.Is(err, code) }
 	var name *net.DNSError
@@ -42,7 +46,8 @@ func blame(err error) party {
 	return ofTarget
 }
 
-// reasonOf is an error of a request without what differs from one to the next, so that equal failures are counted together: no URL, no port.
+// reasonOf is an error of a request without what differs from one to the next, so that equal failures are counted
+// together: no URL, no port.
 func reasonOf(err error) string {
 	var op *net.OpError
 	if errors.As(err, &op) && op.Err != nil {

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,7 +20,8 @@ import (
 
 func TestWhoseFaultAnErrorIs(t *testing.T) {
 	asked := func(err error) error { // as an HTTP client returns it
-		return &url.Error{Op: "Get", URL: "http://x", Err: &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", err)}}
+		dial := &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", err)}
+		return &url.Error{Op: "Get", URL: "http://x", Err: dial}
 	}
 	for _, c := range []struct {
 		err   error
@@ -52,15 +54,19 @@ func TestWhoseFaultAnErrorIs(t *testing.T) {
 			t.Errorf("%v is of party %d, expected %d", c.err, got, c.whose)
 		}
 	}
-	one := &net.OpError{Op: "read", Net: "tcp", Source: &net.TCPAddr{Port: 4711}, Err: os.NewSyscallError("read", syscall.ECONNRESET)}
-	if got := reasonOf(&url.Error{Op: "Get", URL: "http://x/1", Err: one}); strings.Contains(got, "4711") || !strings.Contains(got, "reset by peer") {
+	one := &net.OpError{Op: "read", Net: "tcp", Source: &net.TCPAddr{Port: 4711},
+		Err: os.NewSyscallError("read", syscall.ECONNRESET)}
+	got := reasonOf(&url.Error{Op: "Get", URL: "http://x/1", Err: one})
+	if strings.Contains(got, "4711") || !strings.Contains(got, "reset by peer") {
 		t.Errorf("the reason is %q", got)
 	}
 }
 
-// What this machine lacked makes a run void, in whatever phase; it neither counts against the budget nor as an answer that could not be judged.
+// What this machine lacked makes a run void, in whatever phase; it neither counts against the budget nor as an answer
+// that could not be judged.
 func TestShortagesMakeARunVoid(t *testing.T) {
-	failed := sample{Op: operation{Kind: opGet}, Phase: phaseRun, Done: time.Second, Failed: true, Whose: ofGenerator, Err: "socket: too many open files"}
+	failed := sample{Op: operation{Kind: opGet}, Phase: phaseRun, Done: time.Second, Failed: true, Whose: ofGenerator,
+		Err: "socket: too many open files"}
 	good := sample{Op: operation{Kind: opGet}, Phase: phaseRun, Done: time.Millisecond, Status: 200}
 	held, check := good, failed
 	held.Held, check.Phase = true, phaseCheck
@@ -87,7 +93,8 @@ func TestShortagesMakeARunVoid(t *testing.T) {
 			o.Tally = count(o.Tally, s)
 		}
 		k, p := judgeBudget(o)
-		if v := conclude(k, p, c.wrong, c.unproven, time.Hour); v.Code != c.code || k.Beyond != c.beyond || c.code == exitLagged && len(v.Reasons) == 0 {
+		v := conclude(k, p, c.wrong, c.unproven, time.Hour)
+		if v.Code != c.code || k.Beyond != c.beyond || c.code == exitLagged && len(v.Reasons) == 0 {
 			t.Errorf("%s: %+v, %d beyond", name, v, k.Beyond)
 		}
 	}
@@ -115,7 +122,8 @@ func TestConnectionsFitTheLimit(t *testing.T) {
 		{0, 2000, 1024, 0, false, true},
 	} {
 		n, fewer, err := connectionsFor(c.wanted, c.others, c.limit)
-		if n != c.n || (fewer != "") != c.fewer || (err != nil) != c.refused || err != nil && !errors.Is(err, errSettings) {
+		well := n == c.n && (fewer != "") == c.fewer && (err != nil) == c.refused
+		if !well || err != nil && !errors.Is(err, errSettings) {
 			t.Errorf("%+v: %d, %q, %v", c, n, fewer, err)
 		}
 	}
@@ -126,7 +134,10 @@ func TestMemoryIsKnown(t *testing.T) {
 	for _, c := range []struct {
 		info, most, used string
 		want             float64
-	}{{info, "max\n", "5\n", 61440}, {info, "", "", 61440}, {info, "4096\n", "1024\n", 3072}, {"", "4096", "x", 1 << 60}} {
+	}{
+		{info, "max\n", "5\n", 61440}, {info, "", "", 61440},
+		{info, "4096\n", "1024\n", 3072}, {"", "4096", "x", 1 << 60},
+	} {
 		if got := freeMemory(c.info, c.most, c.used); got != c.want {
 			t.Errorf("%+v: %v bytes", c, got)
 		}
@@ -138,7 +149,9 @@ func TestMemoryIsKnown(t *testing.T) {
 
 // A name is looked up apart from requests: the addresses that worked hold while the name server does not answer.
 func TestNamesAreLookedUpApart(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"count":3}`) }))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"count":3}`)
+	}))
 	defer server.Close()
 	_, port, _ := net.SplitHostPort(server.Listener.Addr().String())
 	quit, tries := make(chan struct{}), make(chan int, 1)
@@ -178,33 +191,37 @@ func TestNamesAreLookedUpApart(t *testing.T) {
 // slowly answers every request after a time.
 func slowly(t *testing.T, after time.Duration) string {
 	t.Helper()
-	f := &fakeStore{users: map[string]user{}, before: map[string]user{}, version: map[string]int{}, held: map[string]func(){}, wait: func(int) { time.Sleep(after) }}
-	server := httptest.NewServer(f)
-	t.Cleanup(server.Close)
-	return server.URL
+	f := &fakeStore{wait: func(int) { time.Sleep(after) }}
+	return f.serve(t)
 }
 
 func TestTheOwnLimitOfFilesIsNotTheTargets(t *testing.T) {
-	target, dir := slowly(t, 100*time.Millisecond), t.TempDir()
-	s := startBench(t, dir, "sh", "-c", `ulimit -n 32; exec "$@"`, "sh", filepath.Join(binaries, "bench"), "run", "--target", target, "--out", dir,
-		"--rate", "300", "--duration", "2s", "--records", "20", "--quiet")
+	dir := t.TempDir()
+	run := []string{"sh", "-c", `ulimit -n 32; exec "$@"`, "sh", filepath.Join(binaries, "bench"), "run",
+		"--target", slowly(t, 100*time.Millisecond), "--out", dir}
+	short := []string{"--rate", "300", "--duration", "2s", "--records", "20", "--quiet"}
+	s := startBench(t, dir, slices.Concat(run, short)...)
 	if code, text := s.end(t); code != exitLagged || !strings.Contains(text, "ulimit -n") {
 		t.Errorf("code %d: %s", code, text)
 	}
-	s = startBench(t, dir, "sh", "-c", `ulimit -n 32; exec "$@"`, "sh", filepath.Join(binaries, "bench"), "run", "--target", target, "--out", dir, "--connections", "100")
+	s = startBench(t, dir, slices.Concat(run, []string{"--connections", "100"})...)
 	if code, text := s.end(t); code != exitUsage || !strings.Contains(text, "at most 16 connections") {
 		t.Errorf("code %d: %s", code, text)
 	}
 }
 
-// A proxy of the environment is not between bench and its target: 0.0.0.0 is this machine, though not one that proxies are not used for anyway.
+// A proxy of the environment is not between bench and its target: 0.0.0.0 is this machine, though not one that proxies
+// are not used for anyway.
 func TestNoProxyIsBetween(t *testing.T) {
-	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }))
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusBadGateway)
+	}))
 	defer proxy.Close()
 	target := strings.Replace(slowly(t, 0), "127.0.0.1", "0.0.0.0", 1)
 	t.Setenv("HTTP_PROXY", proxy.URL)
 	for _, args := range [][]string{{"fill", "--users", "100"}, {"pages", "--samples", "3"}} {
-		if code, out := runBench(t, append(args, "--target", target)...); code != exitPass && !strings.Contains(out, "the walk by cursor ends") {
+		code, out := runBench(t, append(args, "--target", target)...)
+		if code != exitPass && !strings.Contains(out, "the walk by cursor ends") {
 			t.Errorf("%v: code %d: %s", args, code, out)
 		}
 	}

@@ -44,12 +44,15 @@ type PagesCommand struct {
 func (c PagesCommand) Run(e ending) error {
 	samples, limit := c.Samples, c.Limit
 	target, wrong := parseTarget(c.Target)
-	if err := firstOf(wrong, checkWithin("--samples", float64(samples), 1, mostSamples), checkWithin("--limit", float64(limit), 1, bigPage)); err != nil {
+	err := firstOf(wrong, checkWithin("--samples", float64(samples), 1, mostSamples),
+		checkWithin("--limit", float64(limit), 1, bigPage))
+	if err != nil {
 		return err
 	}
 	way := newClient(target, 1, true, fillTimeout, time.Now())
 	defer way.Close()
-	client, size, users := &http.Client{Timeout: fillTimeout, Transport: way.http.Transport}, uint64(limit), target+"/api/user"
+	client := &http.Client{Timeout: fillTimeout, Transport: way.http.Transport}
+	size, users := uint64(limit), target+"/api/user"
 	get := func(url string) (page, error) {
 		if isClosed(e.Early) {
 			return page{}, errInterrupted
@@ -63,25 +66,16 @@ func (c PagesCommand) Run(e ending) error {
 	if head.total < size {
 		return fmt.Errorf("%w: %d users are stored, at least one page of %d is needed (bench fill makes them)", errPages, head.total, limit)
 	}
-	// A cursor comes only from the page before it: the walk begins with large pages, up to where 20 pages are left to measure.
-	far := fmt.Sprintf("%s?after=&limit=%d", users, bigPage)
-	for at := uint64(0); at+bigPage+20*size <= head.total; at += bigPage {
-		got, err := get(far)
-		if err != nil {
-			return err
-		}
-		if far = got.next; far == "" {
-			return fmt.Errorf("%w: the walk by cursor ends before %d users", errPages, at+bigPage)
-		}
-	}
-	if far, err = withLimit(far, limit); err != nil {
+	far, err := walkFar(get, users, limit, head.total)
+	if err != nil {
 		return err
 	}
 	spread := [3]*hdrhistogram.Histogram{}
 	for k := range spread {
 		spread[k] = hdrhistogram.New(1, time.Minute.Microseconds(), 3)
 	}
-	urls := [3]string{fmt.Sprintf("%s?offset=0&limit=%d", users, limit), fmt.Sprintf("%s?offset=%d&limit=%d", users, head.total-size, limit), far}
+	urls := [3]string{fmt.Sprintf("%s?offset=0&limit=%d", users, limit),
+		fmt.Sprintf("%s?offset=%d&limit=%d", users, head.total-size, limit), far}
 	for range samples {
 		for k, url := range urls {
 			got, err := get(url)
@@ -98,8 +92,25 @@ func (c PagesCommand) Run(e ending) error {
 		}
 	}
 	names := strings.Split(fmt.Sprintf(pageNames, head.total-size), "|")
-	_, err = fmt.Printf("LIST of %d users, limit %d, %d samples (ms)\n%s", head.total, limit, samples, spreadText(names, spread[:]))
+	text := spreadText(names, spread[:])
+	_, err = fmt.Printf("LIST of %d users, limit %d, %d samples (ms)\n%s", head.total, limit, samples, text)
 	return err
+}
+
+// walkFar returns the URL of the page behind which 20 pages are left to measure. A cursor comes only from the page
+// before it: the walk begins with large pages.
+func walkFar(get func(url string) (page, error), users string, limit int, total uint64) (string, error) {
+	far := fmt.Sprintf("%s?after=&limit=%d", users, bigPage)
+	for at := uint64(bigPage); at+20*uint64(limit) <= total; at += bigPage {
+		got, err := get(far)
+		if err != nil {
+			return "", err
+		}
+		if far = got.next; far == "" {
+			return "", fmt.Errorf("%w: the walk by cursor ends before %d users", errPages, at)
+		}
+	}
+	return withLimit(far, limit)
 }
 
 // spreadText is a line for each kind of page, and how much the second costs over the first.
@@ -107,7 +118,8 @@ func spreadText(names []string, spread []*hdrhistogram.Histogram) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%-24s %9s %9s %9s\n", "", "p50", "p99", "max")
 	for k, h := range spread {
-		fmt.Fprintf(&b, "%-24s %9.2f %9.2f %9.2f\n", names[k], float64(h.ValueAtQuantile(50))/1e3, float64(h.ValueAtQuantile(99))/1e3, float64(h.Max())/1e3)
+		fmt.Fprintf(&b, "%-24s %9.2f %9.2f %9.2f\n", names[k], float64(h.ValueAtQuantile(50))/1e3,
+			float64(h.ValueAtQuantile(99))/1e3, float64(h.Max())/1e3)
 	}
 	near, far := spread[0].ValueAtQuantile(50), spread[1].ValueAtQuantile(50)
 	fmt.Fprintf(&b, "ratio of the medians, end to begin: %.2f\n", float64(far)/float64(max(1, near)))
@@ -148,8 +160,8 @@ func getPage(client *http.Client, url string) (page, error) {
 	return got, nil
 }
 
-// nextPage returns the URL of the next page that the Link header of an answer names, "" if there is none. A reference is relative to what was asked
-// (RFC 8288, section 3.2; RFC 3986, section 5).
+// nextPage returns the URL of the next page that the Link header of an answer names, "" if there is none. A reference
+// is relative to what was asked (RFC 8288, section 3.2; RFC 3986, section 5).
 func nextPage(answer *http.Response) string {
 	for _, link := range answer.Header.Values("Link") {
 		for part := range strings.SplitSeq(link, ",") {

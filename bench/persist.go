@@ -11,8 +11,8 @@ func numbers(n uint64) []uint64 {
 	return all
 }
 
-// persist does a phase's operation for each key, and again for those whose try failed, until a time; one round is made in any case, but for one that is ended
-// early. Each answer goes to samples; then the keys that are left are sent.
+// persist does a phase's operation for each key, and again for those whose try failed, until a time; one round is made
+// in any case, but for one that is ended early. Each answer goes to samples; then the keys that are left are sent.
 func persist(c client, b beat, p phase, keys []uint64, until time.Time, samples chan<- sample, left chan<- []uint64) {
 	next := p.Next
 	for len(keys) > 0 {

@@ -36,7 +36,8 @@ func settle(p clusterPlan) (clusterPlan, error) {
 		return p, fmt.Errorf("%w: %w", errPlan, err)
 	}
 	if p.Port < 1 || p.Port+p.Nodes-1 > math.MaxUint16 {
-		return p, fmt.Errorf("%w: --port %d: expected 1 to %d, so that each of %d nodes has a port", errPlan, p.Port, math.MaxUint16-p.Nodes+1, p.Nodes)
+		return p, fmt.Errorf("%w: --port %d: expected 1 to %d, so that each of %d nodes has a port",
+			errPlan, p.Port, math.MaxUint16-p.Nodes+1, p.Nodes)
 	}
 	if p.Bin == "" {
 		self, err := os.Executable()

@@ -110,7 +110,8 @@ func awaitNode(p process, addr string, ready chan<- error) {
 
 // awaitGateway waits until a gateway's health check is well, and sends nil, or why it is not.
 func awaitGateway(p process, addr string, ready chan<- error) {
-	last, direct := "no answer yet", &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Second} // through no proxy of the environment
+	last, noProxy := "no answer yet", &http.Transport{DisableKeepAlives: true} // nor one of the environment
+	direct := &http.Client{Transport: noProxy, Timeout: time.Second}
 	for end := time.Now().Add(startLimit); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		select {
 		case <-p.gone:

@@ -140,7 +140,8 @@ func lacked(err error, short chan<- error) {
 	}
 }
 
-// acceptLane accepts connections until the listener is closed. One that this machine cannot take does not end the others.
+// acceptLane accepts connections until the listener is closed. One that this machine cannot take does not end the
+// others.
 func acceptLane(listen net.Listener, accepted chan<- net.Conn, short chan<- error) {
 	defer close(accepted)
 	for {

@@ -11,8 +11,9 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// publish writes a report as JSON, as a page and as percentile curves, prints it, and sends its verdict. The files come first: whoever is to read what is printed may be
-// gone. What fails is an error, but wrong answers remain wrong answers.
+// publish writes a report as JSON, as a page and as percentile curves, prints it, and sends its verdict. The files come
+// first: whoever is to read what is printed may be gone. What fails is an error, but wrong answers remain wrong
+// answers.
 func publish(r report, dir, old string, out chan<- error) {
 	text, failed := textOf(r), error(nil)
 	if old != "" {
@@ -33,7 +34,7 @@ func publish(r report, dir, old string, out chan<- error) {
 	}
 	fmt.Printf("%s\nreports: %s, report.json, latency.hgrm\n", text, filepath.Join(dir, "report.html"))
 	if failed != nil {
-		fmt.Fprintln(os.Stderr, "bench: the reports:", failed)
+		tell("bench: the reports: %v\n", failed)
 		if err = failed; r.Verdict.Code == exitWrong {
 			err = r.Verdict
 		}

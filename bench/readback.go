@@ -57,7 +57,8 @@ func settledCount(c client, until time.Time, out chan<- total) {
 			out <- total{Err: errInterrupted}
 			return
 		case nowhere || time.Now().After(until):
-			out <- total{Err: fmt.Errorf("%w: GET %s/api/user/count: %s", class, c.target, ownShare(s.Whose, s.Err+s.Wrong))}
+			why := ownShare(s.Whose, s.Err+s.Wrong)
+			out <- total{Err: fmt.Errorf("%w: GET %s/api/user/count: %s", class, c.target, why)}
 			return
 		}
 		time.Sleep(retryPause)

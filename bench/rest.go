@@ -34,7 +34,8 @@ var allowed = map[string][]int{
 // maxTouched is the largest number of nodes that an answer may name; more is no number of nodes.
 const maxTouched = 1 << 10
 
-// client is the way to a target. It is never changed. Close gives it back; when Early is closed no more pages are fetched.
+// client is the way to a target. It is never changed. Close gives it back; when Early is closed no more pages are
+// fetched.
 type client struct {
 	http    *http.Client
 	target  string
@@ -44,9 +45,9 @@ type client struct {
 	Close   func()
 }
 
-// newClient makes the way to a target with so many connections; without keepAlive each request has a connection of its own. No proxy that the environment names is
-// between: its time would be taken for the target's. A connection that is not used is closed before a gateway would (after 2 minutes), so
-// that no request meets its end.
+// newClient makes the way to a target with so many connections; without keepAlive each request has a connection of its
+// own. No proxy that the environment names is between: its time would be taken for the target's. A connection that is
+// not used is closed before a gateway would (after 2 minutes), so that no request meets its end.
 func newClient(target string, connections int, keepAlive bool, timeout time.Duration, begin time.Time) client {
 	quit := make(chan struct{})
 	host, port := hostPort(target)
@@ -58,7 +59,8 @@ func newClient(target string, connections int, keepAlive bool, timeout time.Dura
 		close(quit)
 		transport.CloseIdleConnections()
 	}
-	return client{&http.Client{Transport: transport, CheckRedirect: noRedirect}, strings.TrimSuffix(target, "/"), timeout, begin, nil, closing}
+	way := &http.Client{Transport: transport, CheckRedirect: noRedirect}
+	return client{way, strings.TrimSuffix(target, "/"), timeout, begin, nil, closing}
 }
 
 // partial is a user of which only some fields are sent.

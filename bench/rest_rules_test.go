@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"net"
@@ -25,7 +26,9 @@ func TestRESTRules(t *testing.T) {
 	t.Run("stored and put back", c.putBack)
 	t.Run("canned", c.cannedAnswers)
 	t.Run("prefix", c.behindAPrefix)
-	if answer := <-upload; !strings.HasPrefix(answer, "HTTP/1.1 408 ") || !strings.Contains(answer, "problem+json") || !strings.Contains(answer, "\r\nConnection: close\r\n") {
+	answer := <-upload
+	isProblem, closes := strings.Contains(answer, "problem+json"), strings.Contains(answer, "\r\nConnection: close\r\n")
+	if !strings.HasPrefix(answer, "HTTP/1.1 408 ") || !isProblem || !closes {
 		t.Errorf("a slow upload is answered %q", answer)
 	}
 }
@@ -85,12 +88,14 @@ func (c *testCluster) preconditions(t *testing.T) {
 // putBack stores the largest users that there can be, in the longest spelling, and puts back what is read.
 func (c *testCluster) putBack(t *testing.T) {
 	spelling := `"` + strings.Repeat(`\u0000`, shard.MaxText/2) + `"`
-	c.must(201, "POST", "/api/user/", `{"id":"large","name":`+spelling+`,"email":`+spelling+`,"group":-9223372036854775808}`)
+	large := `{"id":"large","name":` + spelling + `,"email":` + spelling + `,"group":-9223372036854775808}`
+	c.must(201, "POST", "/api/user/", large)
 	got := c.must(200, "GET", "/api/user/large", "")
 	if put := c.must(200, "PUT", "/api/user/", got.body); put.body != got.body || len(got.body) < 6*shard.MaxText {
 		t.Errorf("put back, %d bytes are %d", len(got.body), len(put.body))
 	}
-	checkProblem(t, c.must(422, "PUT", "/api/user/", `{"id":"large","name":"`+strings.Repeat("x", shard.MaxText/2+1)+`"}`))
+	larger := `{"id":"large","name":"` + strings.Repeat("x", shard.MaxText/2+1) + `"}`
+	checkProblem(t, c.must(422, "PUT", "/api/user/", larger))
 	if list := c.must(200, "GET", "/api/user?limit=10", ""); !strings.Contains(list.body, strings.TrimSpace(got.body)) {
 		t.Errorf("a list of %d bytes shows another user", len(list.body))
 	}
@@ -103,10 +108,15 @@ func (c *testCluster) putBack(t *testing.T) {
 // cannedAnswers are those of net/http, which look like all others.
 func (c *testCluster) cannedAnswers(t *testing.T) {
 	for request, status := range map[string]int{
-		"GET /api/user HTTP/1.1\r\n\r\n": 400, "nonsense\r\n\r\n": 400, "GET / HTTP/9.9\r\nHost: x\r\n\r\n": 505, "GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 64<<10) + "\r\n\r\n": 431,
-		"PUT /api/user HTTP/1.1\r\nHost: x\r\nExpect: miracles\r\n\r\n": 417, "PUT /api/user HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: x\r\n\r\n": 501,
+		"GET /api/user HTTP/1.1\r\n\r\n":    400,
+		"nonsense\r\n\r\n":                  400,
+		"GET / HTTP/9.9\r\nHost: x\r\n\r\n": 505,
+		"GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 64<<10) + "\r\n\r\n": 431,
+		"PUT /api/user HTTP/1.1\r\nHost: x\r\nExpect: miracles\r\n\r\n":               417,
+		"PUT /api/user HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: x\r\n\r\n":           501,
 	} {
-		answer, err := http.ReadResponse(bufio.NewReader(strings.NewReader(string(throw(t, c.plan.HTTP, []byte(request), false)))), nil)
+		said := bytes.NewReader(throw(t, c.plan.HTTP, []byte(request), false))
+		answer, err := http.ReadResponse(bufio.NewReader(said), nil)
 		if err != nil {
 			t.Errorf("%.50q: %v", request, err)
 			continue
@@ -119,13 +129,15 @@ func (c *testCluster) cannedAnswers(t *testing.T) {
 	}
 }
 
-// behindAPrefix has the load generator's own clients follow the links of a gateway behind a reverse proxy that takes a prefix off.
+// behindAPrefix has the load generator's own clients follow the links of a gateway behind a reverse proxy that takes a
+// prefix off.
 func (c *testCluster) behindAPrefix(t *testing.T) {
 	to, err := url.Parse("http://" + c.plan.HTTP)
 	if err != nil {
 		t.Fatal(err)
 	}
-	proxy := httptest.NewServer(http.StripPrefix("/storage/v1", &httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) { p.SetURL(to) }}))
+	pass := &httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) { p.SetURL(to) }}
+	proxy := httptest.NewServer(http.StripPrefix("/storage/v1", pass))
 	defer proxy.Close()
 	target, users := proxy.URL+"/storage/v1", map[string]user{}
 	for i := range 2500 {
@@ -143,7 +155,8 @@ func (c *testCluster) behindAPrefix(t *testing.T) {
 		t.Error(err)
 	}
 	for _, path := range []string{"/api/user", "/api/user/"} {
-		answer, err := http.Post(target+path, "application/json", strings.NewReader(`{"name":"n","email":"e","group":1}`))
+		nameless := strings.NewReader(`{"name":"n","email":"e","group":1}`)
+		answer, err := http.Post(target+path, "application/json", nameless)
 		if err != nil {
 			t.Fatal(err)
 		}

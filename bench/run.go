@@ -86,7 +86,8 @@ func checkRun(c RunCommand) (rate float64, err error) {
 	return rate, err
 }
 
-// runPlan is what the settings of a run come to: a rate of 0 is a search for it; Fewer says why there are fewer connections than usual.
+// runPlan is what the settings of a run come to: a rate of 0 is a search for it; Fewer says why there are fewer
+// connections than usual.
 type runPlan struct {
 	Target string
 	Rate   float64
@@ -130,7 +131,8 @@ func jobOf(f LoadFlags, w workload, target string, rate float64, length time.Dur
 		Connections: max(1, f.Connections), KeepAlive: f.KeepAlive, Load: true, Mixed: true, Check: true, Beat: realBeat}
 }
 
-// Run makes the run, prints what came of it, writes the reports, and returns its verdict. What is wrong with the settings is told before anything is done.
+// Run makes the run, prints what came of it, writes the reports, and returns its verdict. What is wrong with the
+// settings is told before anything is done.
 func (asked RunCommand) Run(e ending) error {
 	c, names, own := asked, asked.FaultNodes, 0
 	switch {
@@ -150,7 +152,8 @@ func (asked RunCommand) Run(e ending) error {
 		wrong[4] = checkCluster("--nodes", c.Nodes, cells.Shards)
 	}
 	need := memoryOf(p.Rate*c.Duration.Seconds(), c.Records, c.Check && p.Rate > 0)
-	err := firstOf(checkTogether(c), wrong[0], checkLoad(c.LoadFlags), wrong[1], wrong[2], checkCommands(c, p.Steps), wrong[4], unknown, wrong[3], checkMemory(need, memoryHere()))
+	err := firstOf(checkTogether(c), wrong[0], checkLoad(c.LoadFlags), wrong[1], wrong[2], checkCommands(c, p.Steps),
+		wrong[4], unknown, wrong[3], checkMemory(need, memoryHere()))
 	if err == nil {
 		err = tryFolder("--out", c.Out)
 	}
@@ -178,15 +181,16 @@ func (asked RunCommand) Run(e ending) error {
 	return <-judged
 }
 
-// carryOut makes a run against a target that is there, prints what came of it, writes the reports, and sends the verdict. do is what does the faults; short has what
-// the proxies of an own cluster lacked.
+// carryOut makes a run against a target that is there, prints what came of it, writes the reports, and sends the
+// verdict. do is what does the faults; short has what the proxies of an own cluster lacked.
 func carryOut(c RunCommand, p runPlan, early <-chan struct{}, do perform, short <-chan error, out chan<- error) {
 	j := jobOf(c.LoadFlags, workloadOf(c.LoadFlags, c.Mix), p.Target, p.Rate, c.Duration)
 	j.Load, j.Mixed, j.Check, j.Shared = c.Phases != phaseRun, c.Phases != phaseLoad, c.Check, c.Shared
 	if j.Early, j.Fewer = early, p.Fewer; !j.Load {
 		j.Workload.Marks = rand.Uint64() >> 28
 	}
-	j.Show = showTo(c.Quiet, map[string]int64{phaseLoad: int64(j.Workload.Records), phaseRun: int64(p.Rate * c.Duration.Seconds())})
+	j.Show = showTo(c.Quiet, map[string]int64{phaseLoad: int64(j.Workload.Records),
+		phaseRun: int64(p.Rate * c.Duration.Seconds())})
 	if len(p.Steps) > 0 {
 		j.Script = timeline(p.Steps, do)
 	}

@@ -68,8 +68,8 @@ func startTrier(t *testing.T) trier {
 		t.Fatal(err)
 	}
 	program := filepath.Join(dir, "try")
-	if out, err := exec.Command("cc", "-O1", "-o", program, filepath.Join("shim",
-		"try.c")).CombinedOutput(); err != nil {
+	out, err := exec.Command("cc", "-O1", "-o", program, filepath.Join("shim", "try.c")).CombinedOutput()
+	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	cmd := exec.Command(program)
@@ -78,7 +78,7 @@ func startTrier(t *testing.T) trier {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := cmd.StdoutPipe()
+	said, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func startTrier(t *testing.T) trier {
 	}
 	p.in = in
 	go func() {
-		for lines := bufio.NewScanner(out); lines.Scan(); {
+		for lines := bufio.NewScanner(said); lines.Scan(); {
 			p.out <- lines.Text()
 		}
 	}()
@@ -120,10 +120,11 @@ func TestShimFails(t *testing.T) {
 		ops  uint64
 		call string
 		well string
-	}{{opsRead, "pread %d 10", "10 -"}, {opsWrite, "write %d 10", "10 -"}, {opsWrite, "pwrite %d 10", "10 -"},
-		{opsSync, "fsync %d 0", "0 -"},
-		{opsSync, "fdatasync %d 0", "0 -"}, {opsSync, "range %d 10", "0 -"}, {opsAllocate, "fallocate %d 4096",
-			"0 -"}} {
+	}{
+		{opsRead, "pread %d 10", "10 -"}, {opsWrite, "write %d 10", "10 -"}, {opsWrite, "pwrite %d 10", "10 -"},
+		{opsSync, "fsync %d 0", "0 -"}, {opsSync, "fdatasync %d 0", "0 -"}, {opsSync, "range %d 10", "0 -"},
+		{opsAllocate, "fallocate %d 4096", "0 -"},
+	} {
 		for i := range names {
 			p.rule(t, rule{Ops: c.ops, Files: kinds[i], Action: actFail, Error: syscall.EIO})
 			for k := range outside + 1 {
@@ -148,8 +149,8 @@ func TestShimFails(t *testing.T) {
 		}
 	}
 	p.rule(t, rule{Ops: opsRename, Files: filesCurrent, Action: actFail, Error: syscall.ENOSPC})
-	if got := p.ask(t, "rename %s %s", filepath.Join(p.folder, "LOCK"), filepath.Join(p.folder,
-		"CURRENT")); got != "-1 ENOSPC" {
+	lock, current := filepath.Join(p.folder, "LOCK"), filepath.Join(p.folder, "CURRENT")
+	if got := p.ask(t, "rename %s %s", lock, current); got != "-1 ENOSPC" {
 		t.Error(got)
 	}
 	p.rule(t, rule{Ops: opsAllocate, Files: filesAll, Action: actFail, Error: syscall.ENOSPC})
@@ -157,7 +158,7 @@ func TestShimFails(t *testing.T) {
 		t.Error(got)
 	}
 	p.rule(t, rule{Ops: opsRead, Files: filesAll, Action: actFail, Error: syscall.EIO})
-	p.ask(t, "open %s", filepath.Join(p.folder, "CURRENT"))
+	p.ask(t, "open %s", current)
 	if got := p.ask(t, "fread %d 16", outside+1); got != "0 EIO" {
 		t.Errorf("a read of a stream: %s", got)
 	}
@@ -180,8 +181,8 @@ func TestShimSometimes(t *testing.T) {
 		t.Errorf("one in three, two at most: %v", got)
 	}
 	p.rule(t, rule{Ops: opsWrite, Files: filesLog, Action: actShort, Error: syscall.ENOSPC, Most: 1})
-	if got := []string{p.ask(t, "write 0 100"), p.ask(t, "write 0 50"), p.ask(t, "write 0 50")}; strings.Join(got,
-		",") != "50 -,-1 ENOSPC,50 -" {
+	got = []string{p.ask(t, "write 0 100"), p.ask(t, "write 0 50"), p.ask(t, "write 0 50")}
+	if strings.Join(got, ",") != "50 -,-1 ENOSPC,50 -" {
 		t.Errorf("a write that is cut short: %v", got)
 	}
 	p.rule(t, rule{Ops: opsSync, Files: filesLog, Action: actSlow, Slow: time.Millisecond})
@@ -271,9 +272,9 @@ func TestShimNeedsACompiler(t *testing.T) {
 	}
 }
 
-// RocksDB's own calls go through the shim: in a node that starts and writes, every kind of operation meets its rule,
-// and what it has synced is known.
-func TestShimMeetsRocksDB(t *testing.T) {
+// startOverShims starts a cluster whose disks can fail, and returns it and what rules the disk of its first node.
+func startOverShims(t *testing.T) (c *testCluster, control string) {
+	t.Helper()
 	plan := planTest(t, 3)
 	wraps, err := shims(plan)
 	if err != nil {
@@ -281,14 +282,19 @@ func TestShimMeetsRocksDB(t *testing.T) {
 	}
 	plan.Wraps = wraps
 	processes, err := startCluster(plan)
-	c := adopt(t, plan, processes, err)
-	if err := checkShims(plan); err != nil {
+	return adopt(t, plan, processes, err), controlOf(plan, plan.Names[0])
+}
+
+// RocksDB's own calls go through the shim: in a node that starts and writes, every kind of operation meets its rule,
+// and what it has synced is known.
+func TestShimMeetsRocksDB(t *testing.T) {
+	c, control := startOverShims(t)
+	if err := checkShims(c.plan); err != nil {
 		t.Fatal(err)
 	}
-	control := controlOf(plan, plan.Names[0])
 	for _, ops := range []uint64{opsWrite, opsSync} { // a slow call is one that the rule has met
-		if err := setRule(control, rule{Ops: ops, Files: filesLog, Action: actSlow,
-			Slow: time.Microsecond}); err != nil {
+		late := rule{Ops: ops, Files: filesLog, Action: actSlow, Slow: time.Microsecond}
+		if err := setRule(control, late); err != nil {
 			t.Fatal(err)
 		}
 		for i, end := 0, time.Now().Add(patience); ; i++ {
@@ -305,10 +311,11 @@ func TestShimMeetsRocksDB(t *testing.T) {
 	}
 	state, err := readShim(control)
 	logs := 0
-	for _, f := range filesIn(filepath.Join(plan.Dir, plan.Names[0])) {
-		inode, gone := inodeOf(filepath.Join(plan.Dir, plan.Names[0], f.Name))
-		if at := state.Synced[inode]; err == nil && gone == nil && fileKind(f.Name) == fileLog && at.Known &&
-			at.Bytes > 0 {
+	folder := filepath.Join(c.plan.Dir, c.plan.Names[0])
+	for _, f := range filesIn(folder) {
+		inode, gone := inodeOf(filepath.Join(folder, f.Name))
+		at := state.Synced[inode]
+		if err == nil && gone == nil && fileKind(f.Name) == fileLog && at.Known && at.Bytes > 0 {
 			logs++
 		}
 	}

@@ -25,9 +25,11 @@ type SpaceCommand struct {
 func (c SpaceCommand) Run(e ending) error {
 	dir, nodes := c.Dir, cmp.Or(c.Nodes, cells.Nodes)
 	target, wrong := parseTarget(cmp.Or(c.Target, localTarget))
-	err := firstOf(wrong, checkWithin("--users", float64(c.Users), 0, mostUsers), checkCluster("--nodes", nodes, cells.Shards))
+	err := firstOf(wrong, checkWithin("--users", float64(c.Users), 0, mostUsers),
+		checkCluster("--nodes", nodes, cells.Shards))
 	if own := c.Users > 0; err == nil && (own && c.Target != "" || !own && (c.Nodes != 0 || c.Bin != "")) {
-		err = fmt.Errorf("%w: --users measures a cluster of its own, with --nodes and --bin; without it the one at --target is measured: give the flags of one of the two", errSettings)
+		err = fmt.Errorf("%w: --users measures a cluster of its own, with --nodes and --bin; "+
+			"without it the one at --target is measured: give the flags of one of the two", errSettings)
 	}
 	if err != nil {
 		return err
@@ -51,7 +53,8 @@ func (c SpaceCommand) Run(e ending) error {
 			return err
 		}
 	} else if _, files, err := diskUse(dir); err != nil || files == 0 {
-		return fmt.Errorf("%w: there is no data of nodes in --dir %s: %w", errSettings, dir, cmp.Or(err, os.ErrNotExist))
+		return fmt.Errorf("%w: there is no data of nodes in --dir %s: %w",
+			errSettings, dir, cmp.Or(err, os.ErrNotExist))
 	}
 	walked := make(chan bulk, 1)
 	go weighUsers(target, e.Early, walked)
@@ -66,7 +69,8 @@ func (c SpaceCommand) Run(e ending) error {
 	if b.Bytes == 0 || files == 0 {
 		return fmt.Errorf("%w: there are no users at %s, or no data in %s", errSettings, target, dir)
 	}
-	_, err = fmt.Printf("users         %d\nJSON as sent  %d bytes, %.1f a user\non disk       %d bytes, %.1f a user, write log and both replicas included\nratio         %.2f\n",
+	_, err = fmt.Printf("users         %d\nJSON as sent  %d bytes, %.1f a user\n"+
+		"on disk       %d bytes, %.1f a user, write log and both replicas included\nratio         %.2f\n",
 		b.Users, b.Bytes, float64(b.Bytes)/float64(b.Users), used, float64(used)/float64(b.Users), float64(used)/float64(b.Bytes))
 	return err
 }

@@ -64,7 +64,8 @@ type tally struct {
 // newTally returns a tally of nothing.
 func newTally(budget, width time.Duration) tally {
 	return tally{Width: width, Budget: budget, Groups: map[groupKey]group{}, Slots: map[int]slot{},
-		Lag: hdrhistogram.New(leastLatency, mostLatency, 3), Own: map[string]uint64{}, NotOK: map[int]spell{}, Touched: map[string]map[int]uint64{}}
+		Lag: hdrhistogram.New(leastLatency, mostLatency, 3), Own: map[string]uint64{}, NotOK: map[int]spell{},
+		Touched: map[string]map[int]uint64{}}
 }
 
 // count adds a sample to a tally.

@@ -14,10 +14,12 @@ import (
 // localTarget is where the gateway of a local cluster listens by default.
 const localTarget = "http://127.0.0.1:8080"
 
-// parseTarget returns the URL of a gateway without a slash at its end. A path before /api/user is that of a proxy in front of it.
+// parseTarget returns the URL of a gateway without a slash at its end. A path before /api/user is that of a proxy in
+// front of it.
 func parseTarget(text string) (string, error) {
 	refuse := func(what string) (string, error) {
-		return "", fmt.Errorf("%w: --target %q: %s; expected http://host:port, such as %s", errSettings, text, what, localTarget)
+		return "", fmt.Errorf("%w: --target %q: %s; expected http://host:port, such as %s",
+			errSettings, text, what, localTarget)
 	}
 	at, err := url.Parse(text)
 	if err != nil || !strings.Contains(text, "://") {
@@ -79,8 +81,9 @@ func lookOnce(ask lookUp, host string, out chan<- look) {
 	out <- look{addrs, err}
 }
 
-// keepAddresses keeps the addresses of a name and gives them to whoever takes from book, from the first look-up on until quit is closed. A name server that is slow or
-// gone costs no request anything: the last addresses hold while there are no newer ones.
+// keepAddresses keeps the addresses of a name and gives them to whoever takes from book, from the first look-up on
+// until quit is closed. A name server that is slow or gone costs no request anything: the last addresses hold while
+// there are no newer ones.
 func keepAddresses(ask lookUp, host string, book chan<- look, quit <-chan struct{}) {
 	fresh, now := make(chan look, 1), look{}
 	var serve chan<- look
@@ -107,8 +110,11 @@ func keepAddresses(ask lookUp, host string, book chan<- look, quit <-chan struct
 	}
 }
 
+// dial makes a connection, as http.Transport wants it. Where to is known.
+type dial func(ctx context.Context, network, _ string) (net.Conn, error)
+
 // dialTo makes connections to a port of a host, whose name is not looked up for each; quit ends the look-ups.
-func dialTo(host, port string, timeout time.Duration, ask lookUp, quit <-chan struct{}) func(ctx context.Context, network, _ string) (net.Conn, error) {
+func dialTo(host, port string, timeout time.Duration, ask lookUp, quit <-chan struct{}) dial {
 	dialer := &net.Dialer{Timeout: timeout}
 	if _, err := netip.ParseAddr(host); err == nil {
 		return func(ctx context.Context, network, _ string) (net.Conn, error) {
@@ -128,7 +134,8 @@ func dialTo(host, port string, timeout time.Duration, ask lookUp, quit <-chan st
 			err = &net.DNSError{Err: "no addresses", Name: host, IsNotFound: true}
 		}
 		for _, addr := range known.Addrs {
-			if conn, err = dialer.DialContext(ctx, network, net.JoinHostPort(addr, port)); err == nil || blame(err) == ofGenerator {
+			conn, err = dialer.DialContext(ctx, network, net.JoinHostPort(addr, port))
+			if err == nil || blame(err) == ofGenerator {
 				break
 			}
 		}

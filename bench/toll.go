@@ -88,8 +88,8 @@ func addDisks(r chaosReport, faults []faultReport) chaosReport {
 			continue
 		}
 		t, count := r.Disks[f.Kind], map[bool]int{true: 1}
-		r.Disks[f.Kind] = diskToll{t.Tried + 1, t.Met + count[f.Disk.Must], t.Named + count[f.Disk.Named != ""], t.Ended + count[f.Disk.Ended > 0],
-			t.Bad + count[len(f.Disk.Wrong) > 0], max(t.Whole, f.Disk.Whole)}
+		r.Disks[f.Kind] = diskToll{t.Tried + 1, t.Met + count[f.Disk.Must], t.Named + count[f.Disk.Named != ""],
+			t.Ended + count[f.Disk.Ended > 0], t.Bad + count[len(f.Disk.Wrong) > 0], max(t.Whole, f.Disk.Whole)}
 		r.Trials = append(r.Trials, diskTrial{number, f.Kind, *f.Disk})
 	}
 	return r
@@ -105,7 +105,8 @@ func disksText(r chaosReport) string {
 	fmt.Fprint(table, "\nfault of a disk\tnumber\tto be told\ttold\tended by itself\tnot borne\tlongest until in sync\t\n")
 	for _, kind := range slices.Sorted(maps.Keys(r.Disks)) {
 		t := r.Disks[kind]
-		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t%v\t\n", kind, t.Tried, t.Met, t.Named, t.Ended, t.Bad, short(t.Whole))
+		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t%v\t\n",
+			kind, t.Tried, t.Met, t.Named, t.Ended, t.Bad, short(t.Whole))
 	}
 	_ = table.Flush() // a strings.Builder never fails
 	for _, t := range r.Trials {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"testing"
 )
@@ -36,6 +37,23 @@ func TestNodesTouched(t *testing.T) {
 			c.touches(t, "whole list", 1, half, 200, "GET", "/api/user?limit=1000", "")
 			c.touches(t, "missing", 1, 1, 404, "GET", "/api/user/nobody", "")
 		})
+	}
+}
+
+// The command measures the same: a read needs one node, a write two, or only its leader if it is refused.
+func TestMicroCountsNodes(t *testing.T) {
+	code, out := runBench(t, "micro", "--bin", binaries, "--nodes", "3", "--operations", "200")
+	if code != exitPass {
+		t.Fatalf("code %d: %s", code, out)
+	}
+	for kind, want := range map[string]string{
+		opGet: `  1: \d\d.*`, opCount: `  [12]: \d.*`, opList: `  [12]: \d.*`,
+		opUpdate: `.*  2: \d.*`, opDelete: `.*  2: \d.*`,
+		opCreate: `(  1: \d\d?)?  2: \d.*`, // of the 100 of the load none is refused
+	} {
+		if line := regexp.MustCompile(`(?m)^    3  ` + kind + ` *` + want + `$`); !line.MatchString(out) {
+			t.Errorf("no line %v in %s", line, out)
+		}
 	}
 }
 

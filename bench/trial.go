@@ -34,23 +34,24 @@ var lengths = map[string][2]time.Duration{
 	trialPause: {20 * time.Millisecond, time.Second}, trialCut: {50 * time.Millisecond, 1500 * time.Millisecond},
 	trialOneWay: {50 * time.Millisecond, 1500 * time.Millisecond}, trialGateway: {50 * time.Millisecond, time.Second},
 	trialAll:     {20 * time.Millisecond, time.Second},
-	trialFlipLog: diskLength, trialFlipTable: diskLength, trialFlipManifest: diskLength, trialFlipCurrent: diskLength, trialFlipOptions: diskLength,
-	trialReadError: diskLength, trialWriteError: diskLength, trialSyncError: diskLength, trialShort: diskLength, trialFull: diskLength, trialOldCopy: diskLength,
-	trialTorn: diskLength, trialLoneLog: loneLength, trialLoneTable: loneLength, trialLoneManifest: loneLength, trialLoneCurrent: loneLength,
-	trialLoneCopy: loneLength, trialLoneTorn: loneLength, trialSlowRead: diskLength, trialSlowSync: diskLength, trialHangRead: diskLength, trialHangSync: diskLength,
+	trialFlipLog: diskLength, trialFlipTable: diskLength, trialFlipManifest: diskLength, trialFlipCurrent: diskLength,
+	trialFlipOptions: diskLength, trialReadError: diskLength, trialWriteError: diskLength, trialSyncError: diskLength,
+	trialShort: diskLength, trialFull: diskLength, trialOldCopy: diskLength, trialTorn: diskLength,
+	trialLoneLog: loneLength, trialLoneTable: loneLength, trialLoneManifest: loneLength, trialLoneCurrent: loneLength,
+	trialLoneCopy: loneLength, trialLoneTorn: loneLength,
+	trialSlowRead: diskLength, trialSlowSync: diskLength, trialHangRead: diskLength, trialHangSync: diskLength,
 }
 
-// planTrials returns so many trials of each kind in random order: a pure function of the seed.
-func planTrials(seed uint64, kinds []string, each int, names []string) ([]trial, error) {
+// planTrials returns so many trials of each kind, as kindsOf gives them, in random order: a pure function of the seed.
+func planTrials(seed uint64, kinds []string, each int, names []string) []trial {
 	chance, all := rand.New(rand.NewPCG(seed, 0x7a11)), []trial{}
 	for _, kind := range kinds {
-		length, known := lengths[kind]
-		if !known {
-			return nil, fmt.Errorf("%w: --kinds: there is no kind of fault %q", errSettings, kind)
-		}
+		length := lengths[kind]
 		for range each {
-			t := trial{Kind: kind, Node: names[chance.IntN(len(names))], Quiet: 200*time.Millisecond + time.Duration(chance.Int64N(int64(800*time.Millisecond))),
-				Lasts: length[0] + time.Duration(chance.Int64N(int64(length[1]-length[0]))), Order: chance.Perm(len(names))}
+			t := trial{Kind: kind, Node: names[chance.IntN(len(names))],
+				Quiet: 200*time.Millisecond + time.Duration(chance.Int64N(int64(800*time.Millisecond))),
+				Lasts: length[0] + time.Duration(chance.Int64N(int64(length[1]-length[0]))),
+				Order: chance.Perm(len(names))}
 			if isDisk(kind) {
 				t.Draw = chance.Uint64()
 			}
@@ -61,7 +62,7 @@ func planTrials(seed uint64, kinds []string, each int, names []string) ([]trial,
 	slices.SortStableFunc(all, func(a, b trial) int { // each of a lone leader needs a cluster of its own
 		return map[bool]int{true: 1}[isLone(a.Kind)] - map[bool]int{true: 1}[isLone(b.Kind)]
 	})
-	return all, nil
+	return all
 }
 
 // stepsOf returns what a trial does at its begin and at its end. The steps of one end are done at once.

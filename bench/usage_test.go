@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Settings that cannot be are refused by name, with what is expected, before anything is done: no cluster is started, no target is waited for.
+// Settings that cannot be are refused by name, with what is expected, before anything is done: no cluster is started,
+// no target is waited for.
 func TestSettingsAreRefusedByName(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")
@@ -141,8 +142,10 @@ func TestSettingsAreRefusedByName(t *testing.T) {
 
 // The parsers take any text: they read it or say what is wrong, and what they read can be done.
 func FuzzFaults(f *testing.F) {
-	for _, text := range []string{"kill db-1 at 10s; start db-1 at 70s", "pause db-0 at 5s for 800ms", "cut db-0 from db-1 at 5s for 2s", "cut db-0 to peers at 5s", "refuse db-0 from gateway at 5s",
-		"heal at 9s", "random at 5s", "random every 10s", "random every 1ns", "kill db-1 at 2562047h for 2562047h", ";;", "random", "cut x from", "kill at 1s", "random at -5s"} {
+	for _, text := range []string{"kill db-1 at 10s; start db-1 at 70s", "pause db-0 at 5s for 800ms",
+		"cut db-0 from db-1 at 5s for 2s", "cut db-0 to peers at 5s", "refuse db-0 from gateway at 5s",
+		"heal at 9s", "random at 5s", "random every 10s", "random every 1ns", "kill db-1 at 2562047h for 2562047h",
+		";;", "random", "cut x from", "kill at 1s", "random at -5s"} {
 		f.Add(text, int64(time.Minute))
 	}
 	f.Fuzz(func(t *testing.T, text string, length int64) {
@@ -163,8 +166,9 @@ func FuzzFaults(f *testing.F) {
 }
 
 func FuzzTarget(f *testing.F) {
-	for _, text := range []string{localTarget, "http://gateway:8080/", "http://[::1]:8080", "http://host/prefix", "127.0.0.1:8080", "https://x", "http://", "http://:80", "http://x:0",
-		"http://x:99999", "http://x:", "http://[::1", "http://u@h", "http://h?q", "http://h#f", "http://h/api/user/", "http://h%zz", "://", "http:/x"} {
+	for _, text := range []string{localTarget, "http://gateway:8080/", "http://[::1]:8080", "http://host/prefix",
+		"127.0.0.1:8080", "https://x", "http://", "http://:80", "http://x:0", "http://x:99999", "http://x:",
+		"http://[::1", "http://u@h", "http://h?q", "http://h#f", "http://h/api/user/", "http://h%zz", "://", "http:/x"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -10,17 +10,10 @@ import (
 	"time"
 )
 
-// A node whose disk does not let it start goes on trying, in one process, and serves when the disk is well; told to stop meanwhile it stops.
+// A node whose disk does not let it start goes on trying, in one process, and serves when the disk is well; told to
+// stop meanwhile it stops.
 func TestAStartWaitsForItsDisk(t *testing.T) {
-	plan := planTest(t, 3)
-	wraps, err := shims(plan)
-	if err != nil {
-		t.Fatal(err)
-	}
-	plan.Wraps = wraps
-	processes, err := startCluster(plan)
-	c := adopt(t, plan, processes, err)
-	control := controlOf(plan, plan.Names[0])
+	c, control := startOverShims(t)
 	for i, r := range []rule{
 		{Ops: opsRead, Files: filesLog, Action: actFail, Error: syscall.EIO},
 		{Ops: opsRead, Files: filesManifest | filesCurrent, Action: actFail, Error: syscall.EIO},
@@ -28,9 +21,7 @@ func TestAStartWaitsForItsDisk(t *testing.T) {
 		{Ops: opsSync, Files: filesAll, Action: actFail, Error: syscall.EIO},
 		{Ops: opsWrite | opsAllocate, Files: filesAll, Action: actFail, Error: syscall.ENOSPC},
 	} {
-		if reply, err := c.ask("POST", "/api/user/", userJSON(user{fmt.Sprint("u", i), "n", "e", 1})); err != nil || reply.status != 201 {
-			t.Fatalf("%v %v", reply, err)
-		}
+		c.must(201, "POST", "/api/user/", userJSON(user{fmt.Sprint("u", i), "n", "e", 1}))
 		c.kill(0)
 		state, err := readShim(control)
 		if err == nil {
@@ -41,7 +32,8 @@ func TestAStartWaitsForItsDisk(t *testing.T) {
 		}
 		c.relaunch(0)
 		end := time.Now().Add(patience)
-		for began := state.Loads; state.Loads < began+3; time.Sleep(10 * time.Millisecond) { // each start loads the shim
+		began := state.Loads // each start loads the shim
+		for ; state.Loads < began+3; time.Sleep(10 * time.Millisecond) {
 			if state, err = readShim(control); err != nil {
 				t.Fatal(err)
 			}
@@ -63,7 +55,7 @@ func TestAStartWaitsForItsDisk(t *testing.T) {
 		c.await(0)
 		c.settle()
 	}
-	if err = c.processes[0].cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := c.processes[0].cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
 	select {
@@ -85,19 +77,12 @@ func awaitChange(t *testing.T, path string, before []byte) []byte {
 	return nil
 }
 
-// When the write log has no space RocksDB brings all of it to tables by itself and begins an empty one, while the node waits. What was synced last
-// lies in the log before that, so the empty one has lost nothing.
+// When the write log has no space RocksDB brings all of it to tables by itself and begins an empty one, while the node
+// waits. What was synced last lies in the log before that, so the empty one has lost nothing.
 func TestALogWithoutSpaceIsNotDamaged(t *testing.T) {
-	plan := planTest(t, 3)
-	wraps, err := shims(plan)
-	if err != nil {
-		t.Fatal(err)
-	}
-	plan.Wraps = wraps
-	processes, err := startCluster(plan)
-	c := adopt(t, plan, processes, err)
-	control, folder := controlOf(plan, plan.Names[0]), filepath.Join(plan.Dir, plan.Names[0])
-	probe, number := filepath.Join(folder, "probe"), 0
+	c, control := startOverShims(t)
+	folder := filepath.Join(c.plan.Dir, c.plan.Names[0])
+	probe, log, number := filepath.Join(folder, "probe"), folder+".log", 0
 	create := func(n int) {
 		for range n {
 			number++ // whatever comes of it
@@ -108,8 +93,9 @@ func TestALogWithoutSpaceIsNotDamaged(t *testing.T) {
 	note := awaitChange(t, filepath.Join(folder, "synced"), nil)
 	create(20)
 	note = awaitChange(t, filepath.Join(folder, "synced"), note)
-	create(20)                                    // which the next note is about
-	if err = os.Mkdir(probe, 0o755); err == nil { // so that the node finds that its disk takes no files
+	create(20)                    // which the next note is about
+	err := os.Mkdir(probe, 0o755) // so that the node finds that its disk takes no files
+	if err == nil {
 		err = setRule(control, rule{Ops: opsWrite, Files: filesLog, Action: actFail, Error: syscall.ENOSPC, Most: 1})
 	}
 	if err != nil {
@@ -124,14 +110,10 @@ func TestALogWithoutSpaceIsNotDamaged(t *testing.T) {
 	if err = os.Remove(probe); err != nil {
 		t.Fatal(err)
 	}
-	for text, end := []byte(nil), time.Now().Add(patience); !bytes.Contains(text, []byte("starting anew")); time.Sleep(5 * time.Millisecond) {
-		if text, err = os.ReadFile(filepath.Join(plan.Dir, plan.Names[0]+".log")); err != nil || time.Now().After(end) {
-			t.Fatalf("it does not start anew: %v", err)
-		}
-	}
+	c.awaitLog(t, c.plan.Names[0], "starting anew")
 	c.await(0)
 	c.settle()
-	text, err := os.ReadFile(filepath.Join(plan.Dir, plan.Names[0]+".log"))
+	text, err := os.ReadFile(log)
 	if line := damageWords.Find(text); err != nil || line != nil {
 		t.Errorf("nothing was damaged: %s %v", line, err)
 	}

@@ -1,13 +1,16 @@
 /*
- * A disk that fails, for one process: loaded with LD_PRELOAD, it stands between RocksDB and the C library and lets calls fail, be cut short, take
- * long or hang while a rule says so. Only files below SHIM_FOLDER are concerned. Calls that Go makes by itself do not pass here.
+ * A disk that fails, for one process: loaded with LD_PRELOAD, it stands between RocksDB and the C library and lets
+ * calls fail, be cut short, take long or hang while a rule says so. Only files below SHIM_FOLDER are concerned. Calls
+ * that Go makes by itself do not pass here.
  *
- * The rule is in the file SHIM_CONTROL, which is mapped into memory: whoever writes that file (bench/shim.go, which has the same layout) begins and
- * ends a fault at a moment of its choice. What the process that replaces this one by exec loads finds the same rule.
+ * The rule is in the file SHIM_CONTROL, which is mapped into memory: whoever writes that file (bench/shim.go, which has
+ * the same layout) begins and ends a fault at a moment of its choice. What the process that replaces this one by exec
+ * loads finds the same rule.
  *
- * Beside the rule the file has a table of how much of each file has been synced. Who kills the process and then cuts each file back to that has made
- * a power loss. A file whose sync was failed by a rule never counts as synced further: the kernel may have dropped what it could not write (fsync(2);
- * Rebello et al., "Can Applications Recover from fsync Failures?", ATC 2020).
+ * Beside the rule the file has a table of how much of each file has been synced. Who kills the process and then cuts
+ * each file back to that has made a power loss. A file whose sync was failed by a rule never counts as synced further:
+ * the kernel may have dropped what it could not write (fsync(2); Rebello et al., "Can Applications Recover from fsync
+ * Failures?", ATC 2020).
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -78,7 +81,8 @@ static int kindAt(int fd) { return control && fd >= 0 && fd < HANDLES ? kinds[fd
 
 /* What to do with a call: 0 nothing, else the action. Slow and hanging calls have waited here, and then go on. */
 static int strike(int op, int kind) {
-  if (!control || !kind || !(__atomic_load_n(&control->ops, __ATOMIC_SEQ_CST) & op) || !(control->files & kind)) return 0;
+  if (!control || !kind) return 0;
+  if (!(__atomic_load_n(&control->ops, __ATOMIC_SEQ_CST) & op) || !(control->files & kind)) return 0;
   uint64_t call = __atomic_fetch_add(&control->calls, 1, __ATOMIC_SEQ_CST), every = control->every;
   if (every > 1 && call % every != every - 1) return 0;
   if (control->most && __atomic_load_n(&control->hits, __ATOMIC_SEQ_CST) >= control->most) return 0;
@@ -90,7 +94,8 @@ static int strike(int op, int kind) {
       return 0;
     case ACTION_HANG:
       pause.tv_sec = 0, pause.tv_nsec = 2000000;
-      while ((__atomic_load_n(&control->ops, __ATOMIC_SEQ_CST) & op) && control->action == ACTION_HANG) nanosleep(&pause, NULL);
+      while ((__atomic_load_n(&control->ops, __ATOMIC_SEQ_CST) & op) && control->action == ACTION_HANG)
+        nanosleep(&pause, NULL);
       return 0;
   }
   if (control->action == ACTION_FAIL) errno = (int)control->error;
@@ -102,7 +107,8 @@ static struct entry *entryOf(uint64_t inode) {
   for (uint64_t i = 0; i < TABLE; i++) {
     struct entry *e = &control->table[(inode + i) % TABLE];
     uint64_t found = __atomic_load_n(&e->inode, __ATOMIC_SEQ_CST);
-    if (found == 0 && __atomic_compare_exchange_n(&e->inode, &found, inode, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) return e;
+    if (found == 0 && __atomic_compare_exchange_n(&e->inode, &found, inode, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+      return e;
     if (found == inode) return e;
   }
   return NULL;
@@ -112,7 +118,8 @@ static void opened(int fd, int kind) {
   if (fd < 0 || fd >= HANDLES) return;
   kinds[fd] = (uint8_t)kind, broken[fd] = 0;
   struct stat now;
-  if (kind && fstat(fd, &now) == 0 && S_ISREG(now.st_mode) && now.st_size == 0) { /* a new file, maybe with the inode of one that is gone */
+  /* a new file, maybe with the inode of one that is gone */
+  if (kind && fstat(fd, &now) == 0 && S_ISREG(now.st_mode) && now.st_size == 0) {
     struct entry *e = entryOf(now.st_ino);
     if (e) e->synced = 0, e->poison = 0;
   }
@@ -207,7 +214,8 @@ size_t(fread_unlocked)(void *to, size_t size, size_t n, FILE *file) {
   return strike(OP_READ, kindAt(fileno(file))) == ACTION_FAIL ? 0 : next(to, size, n, file);
 }
 
-/* How many of n bytes a write writes; -1 for an error. One that is cut short writes half, and the next one of the same handle fails. */
+/* How many of n bytes a write writes; -1 for an error. One that is cut short writes half, and the next one of the same
+ * handle fails. */
 static ssize_t writes(int fd, size_t n) {
   int kind = kindAt(fd);
   if (!kind) return (ssize_t)n;
@@ -262,8 +270,8 @@ int fdatasync(int fd) {
   return syncs(fd, next);
 }
 
-/* It makes nothing durable (sync_file_range(2)), so it does not count as a sync. Without flags it does nothing and does not fail: RocksDB asks so whether it is there,
-   and ends the process by an assertion if the answer is an error. */
+/* It makes nothing durable (sync_file_range(2)), so it does not count as a sync. Without flags it does nothing and does
+   not fail: RocksDB asks so whether it is there, and ends the process by an assertion if the answer is an error. */
 int sync_file_range(int fd, off64_t at, off64_t n, unsigned int flags) {
   NEXT(int, "sync_file_range", int, off64_t, off64_t, unsigned int);
   return flags && strike(OP_SYNC, kindAt(fd)) ? -1 : next(fd, at, n, flags);

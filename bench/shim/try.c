@@ -1,4 +1,5 @@
-/* Does one call a line of input and prints what it returned and errno: the test of shim.c drives it. Files are numbered in the order of their opening. */
+/* Does one call a line of input and prints what it returned and errno: the test of shim.c drives it. Files are numbered
+ * in the order of their opening. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
