@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"go/ast"
 	"go/token"
 	"go/types"
@@ -8,7 +9,8 @@ import (
 	"strings"
 )
 
-// maxChain is how many of our own functions may call one another in a row, the first one included.
+// maxChain is how many of our own functions may call one another in a row, the first one included. A leaf, which calls
+// none of ours, is not counted where it is called by its name and the compiler inlines it: it adds no frame to the stack.
 const maxChain = 3
 
 // place is a node of the call graph: a function of ours, or something nameless that starts a chain (a literal behind go, the
@@ -18,6 +20,7 @@ type place struct {
 	pos     token.Position
 	calls   []types.Object // functions of ours
 	methods []string       // methods called through an interface of ours
+	inlined bool           // by the compiler, wherever it is called by its name
 }
 
 // graph is the static call graph over our own functions.
@@ -137,6 +140,7 @@ func callGraph(packages []housePackage) *graph {
 					continue
 				}
 				at := &place{name: p.name + "." + f.Name.Name, pos: p.fset.Position(f.Pos())}
+				at.inlined = p.inlined[fmt.Sprintf("%s:%d", at.pos.Filename, at.pos.Line)]
 				o := p.info.Defs[f.Name]
 				g.places[o] = at
 				if f.Recv != nil {
@@ -148,7 +152,12 @@ func callGraph(packages []housePackage) *graph {
 			}
 		}
 	}
+	leaves := map[types.Object]bool{}
+	for o, at := range g.places {
+		leaves[o] = at.inlined && len(at.calls) == 0 && len(at.methods) == 0
+	}
 	for _, at := range g.places {
+		at.calls = slices.DeleteFunc(at.calls, func(o types.Object) bool { return leaves[o] })
 		for _, name := range at.methods {
 			at.calls = append(at.calls, g.byName[name]...)
 		}

@@ -27,6 +27,9 @@ const modulePath = "tandem"
 // rooms are our packages in the order in which they may depend on each other.
 var rooms = []string{"wire", "wire/proc", "shard", "node", "gateway", "bench"}
 
+// ourPackages are the rooms as go's commands name them.
+var ourPackages = []string{"./wire", "./wire/proc", "./shard", "./node", "./gateway", "./bench"}
+
 // housePackage is one of our packages, parsed and typed.
 type housePackage struct {
 	name  string
@@ -34,6 +37,8 @@ type housePackage struct {
 	files []*ast.File
 	info  *types.Info
 	types *types.Package
+	// inlined has the places, as file:line, of the functions that the compiler inlines
+	inlined map[string]bool
 }
 
 // breach is a violation of a rule.
@@ -64,9 +69,9 @@ func (h houseImporter) Import(path string) (*types.Package, error) {
 // newHouse returns an importer of everything that our packages depend on, and of a few that the tests of the checker use.
 func newHouse(t *testing.T, fset *token.FileSet) houseImporter {
 	t.Helper()
-	list := exec.Command("go", "list", "-e", "-export", "-deps", "-f", "{{.ImportPath}}={{.Export}}",
-		"./wire", "./wire/proc", "./shard", "./node", "./gateway", "./bench",
-		"sync", "sync/atomic", "time", "math/rand", "os", "errors", "fmt", "bytes")
+	args := []string{"list", "-e", "-export", "-deps", "-f", "{{.ImportPath}}={{.Export}}"}
+	args = slices.Concat(args, ourPackages, []string{"sync", "sync/atomic", "time", "math/rand", "os", "errors", "fmt", "bytes"})
+	list := exec.Command("go", args...)
 	list.Dir = ".."
 	var complaints bytes.Buffer
 	list.Stderr = &complaints
@@ -101,7 +106,28 @@ func typed(t *testing.T, h houseImporter, fset *token.FileSet, name string, file
 		t.Fatalf("package %s does not type-check:\n%s", name, strings.Join(complaints, "\n"))
 	}
 	h.ours[modulePath+"/"+name] = pkg
-	return housePackage{name, fset, files, info, pkg}
+	return housePackage{name, fset, files, info, pkg, nil}
+}
+
+// inlinedPlaces has the places, as file:line, of those of our functions that the compiler inlines.
+func inlinedPlaces(t *testing.T) map[string]bool {
+	t.Helper()
+	build := exec.Command("go", append([]string{"build", "-gcflags=" + modulePath + "/...=-m"}, ourPackages...)...)
+	build.Dir = ".."
+	out, err := build.CombinedOutput()
+	if err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	places := map[string]bool{}
+	for line := range strings.Lines(string(out)) {
+		if f := strings.SplitN(line, ":", 4); len(f) == 4 && strings.HasPrefix(f[3], " can inline ") {
+			places[f[0]+":"+f[1]] = true
+		}
+	}
+	if len(places) == 0 {
+		t.Fatalf("the compiler names nothing that it inlines:\n%s", out)
+	}
+	return places
 }
 
 // loadRoom parses and types the non-test files of one of our packages.

@@ -26,8 +26,11 @@ func TestHouseRules(t *testing.T) {
 	fset := token.NewFileSet()
 	house := newHouse(t, fset)
 	packages := []housePackage{}
+	inlined := inlinedPlaces(t)
 	for _, name := range rooms {
-		packages = append(packages, loadRoom(t, house, fset, name))
+		p := loadRoom(t, house, fset, name)
+		p.inlined = inlined
+		packages = append(packages, p)
 	}
 	for _, b := range judge(packages) {
 		t.Error(b)
@@ -87,6 +90,9 @@ func TestTheHouseRulesAreFound(t *testing.T) {
 		{"a value goes too deep", "node", `var table = []func(){a}; func a() { b() }; func b() { c() }; func c() { d() }; func d() {}; func main() { table[0]() }`, "chain: node.a → node.b → node.c → node.d"},
 		{"shadowed function", "node", `func main() { a() }; func a() { b() }; func b() { c := func() {}; c() }; func c() { b() }`, ""},
 		{"recursion", "node", `func main() { a() }; func a() { b() }; func b() { a() }`, "recursion: node.a → node.b → node.a"},
+		{"an inlined leaf", "node", "func main() { a() }; func a() { b() }; func b() { c() }\nfunc c() {}", ""},
+		{"inlined, but no leaf", "node", "func main() { a() }; func a() { b() }; func d() {}\nfunc b() { d() }", "chain: node.main → node.a → node.b → node.d"},
+		{"an inlined leaf, called by an interface", "node", "type i interface{ m() }; type t int; func main() { a() }; func a() { b(t(1)) }; func b(x i) { x.m() }\nfunc (t) m() {}", "chain: node.main → node.a → node.b → node.m"},
 		{"four nested", "node", `func a(x int) int { return x }; var v = 0; func b() int { return a(a(a(a(v)))) }`, "nesting: 4 calls are nested, at most 3 are allowed"},
 		{"three nested, conversions", "node", `func a(x int) int { return x }; func b(s []int) int { return a(int(a(len(append(s, a(1)))))) }`, ""},
 		{"nested by chaining", "node", `type t int; func (x t) m() t { return x }; func b(x t) t { return x.m().m().m().m() }`, "nesting: 4 calls are nested, at most 3 are allowed"},
@@ -98,6 +104,7 @@ func TestTheHouseRulesAreFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	typed(t, house, fset, "other", []*ast.File{other})
+	inlined := map[string]bool{"snippet.go:3": true} // the second line of a source
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			file, err := parser.ParseFile(fset, "snippet.go", "package main\n"+c.source, 0)
@@ -105,7 +112,9 @@ func TestTheHouseRulesAreFound(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := []string{}
-			for _, b := range judge([]housePackage{typed(t, house, fset, c.room, []*ast.File{file})}) {
+			p := typed(t, house, fset, c.room, []*ast.File{file})
+			p.inlined = inlined
+			for _, b := range judge([]housePackage{p}) {
 				got = append(got, b.rule+": "+b.what)
 			}
 			if strings.Join(got, "\n") != c.want {
