@@ -71,7 +71,7 @@ func linePing(room *Room, _ []string) any {
 }
 
 func lineStatus(room *Room, _ []string) any {
-	served, trouble, leads := Served{}, map[string]int{}, 0
+	served, trouble, leads, views := Served{}, map[string]int{}, 0, []shard.View{}
 	held := holdings(room)
 	for _, h := range held {
 		served = Served{served.Get + h.served.Get, served.Write + h.served.Write, served.Count + h.served.Count, served.List + h.served.List, served.Append + h.served.Append}
@@ -81,11 +81,14 @@ func lineStatus(room *Room, _ []string) any {
 		if h.Role == "leader" {
 			leads++
 		}
+		if h.state.Known {
+			views = append(views, h.state.View)
+		}
 	}
 	refused := make(chan map[string]string, 1)
 	room.Refusals <- refused
 	status := map[string]any{"refused": <-refused, "node": room.Config.Name, "cluster": room.Config.Cluster, "store": room.Facts.Store, "member": room.Member, "ready": room.Ready,
-		"nodes": room.Layout.Nodes, "shards": room.Layout.Shards, "leads": leads, "backs": len(held) - leads, "served": served, "trouble": trouble}
+		"nodes": room.Layout.Nodes, "shards": room.Layout.Shards, "leads": leads, "backs": len(held) - leads, "underReplicated": shard.UnderReplicated(views, room.Self), "served": served, "trouble": trouble}
 	if mine := greeting(room); mine.Incarnation != [16]byte{} {
 		status["incarnation"] = uuid.UUID(mine.Incarnation)
 	}

@@ -116,7 +116,7 @@ func outwait(room *Room) error {
 		former = int64(binary.BigEndian.Uint64(value))
 	}
 	if wait := time.Duration(shard.WaitOut(former, grace)); wait > 0 {
-		room.Log.Info("waiting until what was promised under a longer --grace is over", "before", wait, "now", room.Config.Grace)
+		room.Log.Warn("waiting until what was promised under a longer --grace is over", "wait", wait, "grace", room.Config.Grace)
 		time.Sleep(wait)
 	}
 	if former == grace {

@@ -2,10 +2,13 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,7 +27,7 @@ type readiness struct {
 func partOf(room *Room, held []Held, c CouncilState) shard.NodePart {
 	refused := make(chan map[string]string, 1)
 	room.Refusals <- refused
-	p := shard.NodePart{Leader: c.Lead != 0, Silent: c.Sick, Refused: <-refused}
+	p := shard.NodePart{Leader: c.Lead != 0, Joins: !slices.Contains(c.Book.Members, room.Member), Silent: c.Sick, Refused: <-refused}
 	for _, why := range p.Refused {
 		if text, replaced := strings.CutPrefix(why, string(shard.OtherStore)+": "); replaced {
 			p.Replaced = text
@@ -33,8 +36,10 @@ func partOf(room *Room, held []Held, c CouncilState) shard.NodePart {
 	for _, h := range held {
 		p.Learnt = p.Learnt || h.state.Known
 		p.Barred = append(p.Barred, shard.Barred(&h.state, h.now))
-		if h.state.Lost != "" && h.state.Known && h.Role == roles[true] && !h.InSync {
-			p.Damaged = append(p.Damaged, h.Shard)
+		if r := &h.state; r.Lost != "" && r.Known {
+			leads := r.View.Leader == room.Self
+			p.Damaged = append(p.Damaged, shard.DamagedCopy{Shard: h.Shard, Peer: r.Peer, PeerUp: r.Stream != 0, Leads: leads,
+				InSync: r.View.InSync, For: h.now - r.LostAt})
 		}
 	}
 	return p
@@ -62,7 +67,11 @@ func runHealth(room *Room) {
 		room.Lacks <- lacks
 		switch settled := lacks == known; {
 		case settled && lacks != said && lacks != "":
-			room.Log.Warn("the node does not take its whole part", "ready", shard.Ready(checks), "reason", lacks)
+			level := slog.LevelWarn
+			if shard.AwaitsOperator(checks) {
+				level = slog.LevelError
+			}
+			room.Log.Log(context.Background(), level, "the node does not take its whole part", "ready", shard.Ready(checks), "reason", lacks)
 			said = lacks
 		case settled && lacks != said:
 			room.Log.Info("the node takes its whole part")

@@ -195,6 +195,7 @@ func TestLinesOfText(t *testing.T) {
 		"ping":                                   "PONG",
 		"STATUS":                                 `"ready":true`,
 		"status":                                 `"leader":"db-`,
+		"status ":                                `"underReplicated":0`,
 		"VIEW":                                   `"leader":"db-`,
 		"SHARDS":                                 `"role":"backup"`,
 		"GET 13AE742":                            `"name":"name 1"`,
