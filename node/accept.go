@@ -50,10 +50,7 @@ type accepting struct {
 }
 
 // acceptStages are what the command does, one after another.
-var acceptStages = [...]func(accepting) accepting{openToAccept, knowViews, chooseShards, acceptShards, acceptStore}
-
-// logStages tell whether the log has damage that no start has met yet.
-var logStages = [...]func(starting) starting{judgeLog}
+var acceptStages = [...]func(accepting) accepting{lookAtLog, openToAccept, knowViews, chooseShards, acceptShards, acceptStore}
 
 // runAccept is what "node accept-loss" with these arguments runs.
 func runAccept(args []string) {
@@ -69,23 +66,26 @@ func runAccept(args []string) {
 
 // acceptLoss does the command, and writes to out what it does. Errors: ErrFolder, ErrConfig, ErrStore, or of the file system.
 func acceptLoss(told AcceptLoss, out io.Writer) error {
-	s := starting{room: &Room{Config: Config{Data: told.Data}}}
-	for i := range shard.MaxShards {
-		s.held = append(s.held, i)
-	}
-	for _, stage := range logStages {
-		s = stage(s)
-	}
-	if s.err == nil && s.verdict.End == shard.DamagedEnd {
-		s.err = fmt.Errorf("%w: its log is damaged, and it is not known yet which shards that is about: start the node once, and look at its STATUS", ErrFolder)
-	}
-	a := accepting{told: told, out: out, err: s.err}
+	a := accepting{told: told, out: out}
 	for _, stage := range acceptStages {
 		if a.err == nil {
 			a = stage(a)
 		}
 	}
 	return a.err
+}
+
+// lookAtLog refuses a log with damage that no start has met yet.
+func lookAtLog(a accepting) accepting {
+	s := starting{room: &Room{Config: Config{Data: a.told.Data}}}
+	for i := range shard.MaxShards {
+		s.held = append(s.held, i)
+	}
+	s = judgeLog(s)
+	if a.err = s.err; a.err == nil && s.verdict.End == shard.DamagedEnd {
+		a.err = fmt.Errorf("%w: its log is damaged, and it is not known yet which shards that is about: start the node once, and look at its STATUS", ErrFolder)
+	}
+	return a
 }
 
 // openToAccept opens the folder, without changing anything for a dry run, and reads what is known of its damage.
@@ -349,7 +349,7 @@ func storeShard(a accepting) accepting {
 // unmarkShard takes the shard's mark away, and the file with what was left.
 func unmarkShard(a accepting) accepting {
 	delete(a.marks, a.shard)
-	if a.err = writeMarks(a.told.Data, a.marks); a.err == nil {
+	if a.err = saveMarks(a.store, a.told.Data, a.marks); a.err == nil {
 		a.err = os.Remove(keptPath(a.told.Data, a.shard))
 	}
 	return a

@@ -16,15 +16,7 @@ const voidName = "void.txt"
 
 // markVoid notes, synced, why the store in a folder may not be used any more.
 func markVoid(folder string, why error) error {
-	path := filepath.Join(folder, voidName)
-	file, err := os.OpenFile(path+".new", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = file.WriteString(why.Error())
-	if err = errors.Join(err, file.Sync(), file.Close()); err == nil {
-		err = os.Rename(path+".new", path)
-	}
+	err := errors.Join(writeWhole(filepath.Join(folder, voidName), []byte(why.Error())), syncFolder(folder))
 	if err != nil {
 		return fmt.Errorf("cannot note that the store may not be used any more: %w", err)
 	}

@@ -74,7 +74,7 @@ func serveFrames(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struc
 			return
 		}
 		refusal := refuse(room, peer, m)
-		if refusal == nil && store != 0 {
+		if refusal == nil && peer >= 0 && store != 0 {
 			passOn(room, conn, peer, store, m)
 		}
 		if event := dispatch(room, conn, peer, m, refusal); event != nil {

@@ -122,7 +122,7 @@ func awaitSpace(room *Room) {
 func reopen(room *Room, store Store, cause error) {
 	room.Log.Error("a write failed; this node serves reads until the disk takes writes again, then starts anew", "error", cause)
 	for s, mark := range suspects(store, room.Member, cause) {
-		room.Log.Error("the data of a shard is damaged; it is filled again", "shard", s)
+		room.Log.Error("the data of a shard is damaged; the node starts anew, and it is filled again from a whole copy", "shard", s)
 		noted := make(chan int, 1)
 		room.Damage <- damageNote{shard: s, mark: mark, done: noted}
 		<-noted

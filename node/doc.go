@@ -99,7 +99,8 @@
 //	batch.go     entries ↔ bytes of a RocksDB batch
 //	fill.go      a snapshot → bytes of RocksDB batches
 //	value.go     a user ↔ bytes of a value
-//	rocks.go     the database; with rockslog.go the only files that know grocksdb
+//	rocks.go     the database; with rockslog.go and scan.go the only files that know grocksdb
+//	scan.go      views of its shards
 //	rockslog.go  its write-ahead log, read back
 //	link.go      the connection to another node
 //	relay.go     requests for shards that the peer leads, passed on to it

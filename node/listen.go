@@ -113,5 +113,5 @@ func judge(room *Room, m *wire.Message, err error) *wire.Message {
 	if misfit == "" {
 		return nil
 	}
-	return &wire.Message{Kind: wire.Error, ID: m.ID, Code: misfits[misfit], Text: text}
+	return &wire.Message{Kind: wire.Error, ID: m.ID, Code: codeOf(misfit), Text: text}
 }

@@ -57,7 +57,7 @@ func openFolder(s starting) starting {
 		if len(s.verdict.Lost) > 0 {
 			s.room.Log.Error("the write-ahead log is damaged: writes that were stored cannot be read", "shards", s.verdict.Lost)
 			for _, lost := range s.verdict.Lost {
-				s.marks[lost] = shard.Mark{Reason: "the write-ahead log is damaged"}
+				s.marks = addMark(s.marks, lost, shard.Mark{Reason: "the write-ahead log is damaged"})
 			}
 			if s.err = writeMarks(c.Data, s.marks); s.err != nil {
 				return s
@@ -85,8 +85,8 @@ func nameManifest(folder string, names []string) bool {
 	if len(manifests) != 1 || err == nil && string(text) == manifests[0]+"\n" || err != nil && !errors.Is(err, os.ErrNotExist) {
 		return false
 	}
-	err = os.WriteFile(path+".dbtmp", []byte(manifests[0]+"\n"), 0o644)
-	return err == nil && os.Rename(path+".dbtmp", path) == nil && syncFolder(folder) == nil
+	err = writeWhole(path, []byte(manifests[0]+"\n"))
+	return err == nil && syncFolder(folder) == nil
 }
 
 // readFolder makes the data folder if it is missing, and notes which names and marks it holds.
@@ -127,7 +127,7 @@ func settleMarks(marks map[int]shard.Mark, bad map[int]string, member uint64, co
 		}
 	}
 	for s, reason := range bad {
-		settled[s] = shard.Mark{Store: member, Copy: copies[s], Reason: reason}
+		settled = addMark(settled, s, shard.Mark{Store: member, Copy: copies[s], Reason: reason})
 	}
 	return settled
 }

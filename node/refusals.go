@@ -9,13 +9,22 @@ import (
 	"tandem/wire"
 )
 
-// refusals are the misfits that the codes of error frames stand for, misfits the codes by misfit.
-var (
-	refusals = map[wire.Code]shard.Misfit{wire.WrongVersion: shard.OtherVersion, wire.WrongCluster: shard.OtherCluster, wire.WrongIncarnation: shard.OtherIncarnation,
-		wire.WrongRing: shard.OtherRing, wire.WrongShards: shard.OtherShards, wire.WrongLease: shard.OtherLease, wire.WrongName: shard.OtherName, wire.WrongStore: shard.OtherStore}
-	misfits = map[shard.Misfit]wire.Code{shard.OtherVersion: wire.WrongVersion, shard.OtherCluster: wire.WrongCluster, shard.OtherIncarnation: wire.WrongIncarnation,
-		shard.OtherRing: wire.WrongRing, shard.OtherShards: wire.WrongShards, shard.OtherLease: wire.WrongLease, shard.OtherName: wire.WrongName, shard.OtherStore: wire.WrongStore}
-)
+// refusals are the misfits that the codes of error frames stand for.
+var refusals = map[wire.Code]shard.Misfit{
+	wire.WrongVersion: shard.OtherVersion, wire.WrongCluster: shard.OtherCluster, wire.WrongIncarnation: shard.OtherIncarnation,
+	wire.WrongRing: shard.OtherRing, wire.WrongShards: shard.OtherShards, wire.WrongLease: shard.OtherLease,
+	wire.WrongName: shard.OtherName, wire.WrongStore: shard.OtherStore,
+}
+
+// codeOf returns the code of error frames for a misfit.
+func codeOf(misfit shard.Misfit) wire.Code {
+	for code, m := range refusals {
+		if m == misfit {
+			return code
+		}
+	}
+	return wire.BadRequest
+}
 
 const (
 	refusedFor  = 5 * time.Second // a refusal counts for so long: whoever is refused comes again and again

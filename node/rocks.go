@@ -109,6 +109,22 @@ func familyName(s int) string { return fmt.Sprintf(familyFormat, s) }
 func openStore(c Config, try shard.OpenTry, merges, fresh bool) (Store, error) {
 	base := databaseOptions(c)
 	base.SetCreateIfMissing(fresh)
+	return openAs(c, base, try, merges, fresh, grocksdb.OpenDbColumnFamilies)
+}
+
+// lookIntoStore opens a store as it is and changes nothing in its folder. Error: ErrStore.
+func lookIntoStore(c Config, try shard.OpenTry) (Store, error) {
+	read := func(o *grocksdb.Options, path string, names []string, options []*grocksdb.Options) (*grocksdb.DB, []*grocksdb.ColumnFamilyHandle, error) {
+		return grocksdb.OpenDbForReadOnlyColumnFamilies(o, path, names, options, false)
+	}
+	return openAs(c, databaseOptions(c), try, false, false, read)
+}
+
+// opener is a way to open a database with all its column families.
+type opener func(o *grocksdb.Options, path string, names []string, options []*grocksdb.Options) (*grocksdb.DB, []*grocksdb.ColumnFamilyHandle, error)
+
+// openAs opens the database in folder c.Data, in which there is none if it is fresh. Error: ErrStore.
+func openAs(c Config, base *grocksdb.Options, try shard.OpenTry, merges, fresh bool, open opener) (Store, error) {
 	o := openOptions(base, try, merges)
 	names, err := []string{"default"}, error(nil)
 	if !fresh {
@@ -117,11 +133,7 @@ func openStore(c Config, try shard.OpenTry, merges, fresh bool) (Store, error) {
 	if err != nil {
 		return Store{}, fmt.Errorf("%w: opening %s: %w", ErrStore, c.Data, err)
 	}
-	options := make([]*grocksdb.Options, len(names))
-	for i := range options {
-		options[i] = o
-	}
-	db, handles, err := grocksdb.OpenDbColumnFamilies(o, c.Data, names, options)
+	db, handles, err := open(o, c.Data, names, slices.Repeat([]*grocksdb.Options{o}, len(names)))
 	if err != nil {
 		return Store{}, fmt.Errorf("%w: opening %s: %w", ErrStore, c.Data, err)
 	}
@@ -144,25 +156,6 @@ func storeOf(c Config, o *grocksdb.Options, db *grocksdb.DB, names []string, han
 		}
 	}
 	return st
-}
-
-// lookIntoStore opens a store as it is and changes nothing in its folder. Error: ErrStore.
-func lookIntoStore(c Config, try shard.OpenTry) (Store, error) {
-	base := databaseOptions(c)
-	o := openOptions(base, try, false)
-	names, err := grocksdb.ListColumnFamilies(o, c.Data)
-	if err != nil {
-		return Store{}, fmt.Errorf("%w: opening %s: %w", ErrStore, c.Data, err)
-	}
-	options := make([]*grocksdb.Options, len(names))
-	for i := range options {
-		options[i] = o
-	}
-	db, handles, err := grocksdb.OpenDbForReadOnlyColumnFamilies(o, c.Data, names, options, false)
-	if err != nil {
-		return Store{}, fmt.Errorf("%w: opening %s: %w", ErrStore, c.Data, err)
-	}
-	return storeOf(c, o, db, names, handles), nil
 }
 
 // addFamilies returns the store with a column family for the council and for each shard in held, making those that are missing.
@@ -325,6 +318,18 @@ func putFact(st Store, key string, value []byte) error {
 	return nil
 }
 
+// dropFact deletes a key of the default column family for good: damage of the write log does not bring it back.
+func dropFact(st Store, key string) error {
+	value, err := getFact(st, key)
+	if err != nil || value == nil {
+		return err
+	}
+	if err = st.db.Delete(st.sync, []byte(key)); err != nil {
+		return fmt.Errorf("%w: deleting %s: %w", ErrStore, key, err)
+	}
+	return settleFacts(st)
+}
+
 // getUser returns a copy of one user's value in shard s, nil where there is none; key is as shard.AppendKey makes it.
 func getUser(st Store, s int, key []byte) ([]byte, error) {
 	value, err := st.db.GetCF(st.read, st.families[s], key)
@@ -341,46 +346,6 @@ func getUser(st Store, s int, key []byte) ([]byte, error) {
 // isDamage tells whether an error means that data on the disk fails its checksum, or that a file of it is missing.
 func isDamage(err error) bool {
 	return err != nil && (strings.Contains(err.Error(), "Corruption: ") || strings.Contains(err.Error(), "No such file or directory"))
-}
-
-// Scan is an open view of a shard as it was when it was opened, whatever becomes of the shard since. It must be closed.
-// One goroutine reads it at a time.
-type Scan struct{ it *grocksdb.Iterator }
-
-// openScan opens a view of shard s, which takes some microseconds.
-func openScan(st Store, s int) Scan { return Scan{st.db.NewIteratorCF(st.scan, st.families[s])} }
-
-func closeScan(scan Scan) { scan.it.Close() }
-
-// walkScan calls see with each key and value of a scan from start on but the first skip of them, both valid during the
-// call only, until see returns false.
-func walkScan(scan Scan, start []byte, skip uint64, see func(key, value []byte) bool) error {
-	for scan.it.Seek(start); skip > 0 && scan.it.Valid(); skip-- {
-		scan.it.Next()
-	}
-	for ; scan.it.Valid(); scan.it.Next() {
-		key, value := scan.it.Key(), scan.it.Value()
-		more := see(key.Data(), value.Data())
-		if !more {
-			return nil
-		}
-	}
-	if err := scan.it.Err(); err != nil {
-		return fmt.Errorf("%w: walking a shard: %w", ErrStore, err)
-	}
-	return nil
-}
-
-// getOf returns a copy of the value of a key that a view has; nil where there is none.
-func getOf(scan Scan, key []byte) ([]byte, error) {
-	scan.it.Seek(key)
-	if err := scan.it.Err(); err != nil {
-		return nil, fmt.Errorf("%w: reading a view: %w", ErrStore, err)
-	}
-	if !scan.it.Valid() || !bytes.Equal(scan.it.Key().Data(), key) {
-		return nil, nil
-	}
-	return bytes.Clone(scan.it.Value().Data()), nil
 }
 
 // readFacts returns the council's saved state in the order of its keys; none if the node was never in a cluster.

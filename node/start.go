@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -100,9 +101,17 @@ func settleDamage(s starting) starting {
 	if s.err != nil {
 		return s
 	}
+	noted, err := getFact(room.Store, marksKey)
+	if s.err = err; err != nil {
+		return s
+	}
+	if noted != nil && !slices.Contains(s.names, damageName) {
+		room.Log.Error("the file that names the damaged shards is gone; all count as damaged", "file", damageName)
+		s.marks = markAll("is gone")
+	}
 	room.Marks = settleMarks(s.marks, bad, room.Member, room.Store.ids)
 	room.Lenient = s.lenient
-	if s.err = writeMarks(room.Config.Data, room.Marks); s.err == nil && len(room.Marks) == 0 {
+	if s.err = saveMarks(room.Store, room.Config.Data, room.Marks); s.err == nil && len(room.Marks) == 0 {
 		s.err = startMerges(room.Store)
 	}
 	return s
@@ -129,22 +138,22 @@ func loadRaft(s starting) starting {
 	if s.saved = saved; reason == "" {
 		return s
 	}
-	former := room.Facts.Generation
-	if former == shard.Displaces { // what an operator allowed was for once
-		former = room.Facts.Before
-	}
-	if former >= shard.Displaces-1 {
-		s.err = fmt.Errorf("%w: its part of Raft's state is damaged for the %dth time: %s", ErrUnreadable, former, reason)
+	next, ok := shard.NextGeneration(room.Facts.Generation, room.Facts.Before)
+	if !ok {
+		s.err = fmt.Errorf("%w: its part of Raft's state is damaged once more after %d times: %s", ErrUnreadable, next, reason)
 		return s
 	}
 	room.Log.Error("Raft's saved state is damaged; the store does not vote with it, and joins anew", "reason", reason)
-	s.saved, room.Facts.Generation, room.Facts.Before = nil, former+1, former+1
+	s.saved, room.Facts.Generation, room.Facts.Before = nil, next, next
 	if s.err = keepFacts(room.Store, room.Facts); s.err == nil {
 		room.Store, s.err = renewRaft(room.Store)
 	}
 	if s.err == nil {
 		delete(room.Marks, shard.RaftPart)
-		s.err = writeMarks(room.Config.Data, room.Marks)
+		s.err = saveMarks(room.Store, room.Config.Data, room.Marks)
+	}
+	if s.err == nil && len(room.Marks) == 0 {
+		s.err = startMerges(room.Store)
 	}
 	if s.err == nil {
 		room.Member, s.err = memberID(room.Self, room.Facts)
