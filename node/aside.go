@@ -8,10 +8,12 @@ import (
 	"path/filepath"
 )
 
-// ErrOldCopy is the class of a store that was put back to an older state: other processes may have promised in its name what is not in it.
+// ErrOldCopy is the class of a store that was put back to an older state: other processes may have promised in its name
+// what is not in it.
 var ErrOldCopy = errors.New("the store is an old copy of itself")
 
-// voidName is the file of the data folder that says why its store may not be used any more. The next start sets the store aside, this file with it.
+// voidName is the file of the data folder that says why its store may not be used any more. The next start sets the
+// store aside, this file with it.
 const voidName = "void.txt"
 
 // markVoid notes, synced, why the store in a folder may not be used any more.

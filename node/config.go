@@ -38,7 +38,8 @@ type Config struct {
 // maxUnreadMB is the greatest --unread-mb: 1 TiB.
 const maxUnreadMB = 1 << 20
 
-// maxGrace is the greatest --grace: a start with a shorter one waits for the former one to be over, and a shard whose leader is lost waits for it, too.
+// maxGrace is the greatest --grace: a start with a shorter one waits for the former one to be over, and a shard whose
+// leader is lost waits for it, too.
 const maxGrace = 10 * time.Second
 
 // ErrConfig is the class of settings that cannot be.
@@ -80,7 +81,8 @@ func check(c Config) ([]Member, int, error) {
 		return nil, 0, fmt.Errorf("%w: expected --grace up to %v, found %v", ErrConfig, maxGrace, c.Grace)
 	}
 	if c.UnreadEachMB < 1 || c.UnreadMB < 2*c.UnreadEachMB || c.UnreadMB > maxUnreadMB {
-		return nil, 0, fmt.Errorf("%w: expected --unread-each-mb from 1 on and --unread-mb from twice that to %d; found %d and %d",
+		return nil, 0, fmt.Errorf("%w: expected --unread-each-mb from 1 on and --unread-mb from twice that to %d; "+
+			"found %d and %d",
 			ErrConfig, maxUnreadMB, c.UnreadEachMB, c.UnreadMB)
 	}
 	if c.MaxConnections < 1 {

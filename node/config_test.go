@@ -26,7 +26,8 @@ func TestSettingsAreChecked(t *testing.T) {
 		changed := configs[0]
 		c.change(&changed)
 		_, _, err := check(changed)
-		if c.name == "" && err != nil || c.name != "" && (!errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), c.name)) {
+		names := errors.Is(err, ErrConfig) && strings.Contains(err.Error(), c.name)
+		if c.name == "" && err != nil || c.name != "" && !names {
 			t.Errorf("%q with a grace of %v: %v", c.name, time.Duration(changed.Grace), err)
 		}
 	}

@@ -15,8 +15,8 @@ import (
 	"tandem/wire/proc"
 )
 
-// damageName is the file of the data folder that notes which copies of shards are damaged. It lies beside RocksDB, which takes no write any more once it
-// has met damage while merging files; while it is there nothing is merged.
+// damageName is the file of the data folder that notes which copies of shards are damaged. It lies beside RocksDB,
+// which takes no write any more once it has met damage while merging files; while it is there nothing is merged.
 const damageName = "damaged.json"
 
 // salvage lets a start that met damage begin anew, without merges and knowing of it. It is done if that is not what went wrong.
@@ -30,7 +30,8 @@ func salvage(room *Room, cause error, done chan<- struct{}) {
 	if len(found) == 0 || err != nil || writeMarks(room.Config.Data, marks) != nil {
 		return
 	}
-	room.Log.Error("the data of shards is damaged; the node starts anew, and they are filled again from whole copies", "shards", slices.Sorted(maps.Keys(found)), "error", cause)
+	room.Log.Error("the data of shards is damaged; the node starts anew, and they are filled again from whole copies",
+		"shards", slices.Sorted(maps.Keys(found)), "error", cause)
 	proc.StopIf(room.Output, proc.StartAnew(room.Output))
 }
 
@@ -54,8 +55,8 @@ func parseMarks(text []byte) (map[int]shard.Mark, bool) {
 	return marks, whole
 }
 
-// readMarks returns the marks by shard; shard.RaftPart stands for Raft's saved state. If the file of them cannot be read, any shard may be a damaged one, so all are
-// marked. Error: of the file system.
+// readMarks returns the marks by shard; shard.RaftPart stands for Raft's saved state. If the file of them cannot be
+// read, any shard may be a damaged one, so all are marked. Error: of the file system.
 func readMarks(folder string) (map[int]shard.Mark, error) {
 	marks := map[int]shard.Mark{}
 	text, err := os.ReadFile(filepath.Join(folder, damageName))
@@ -109,8 +110,9 @@ func writeMarks(folder string, marks map[int]shard.Mark) error {
 // marksKey is the key that says that there is a file of marks.
 const marksKey = "marks"
 
-// saveMarks writes the marks to their file, and to the store that there is one: it is written after the file, and deleted before it, so that a store that says so
-// and has no file has lost it. A store that takes no write keeps a file without marks. Error: of the file system.
+// saveMarks writes the marks to their file, and to the store that there is one: it is written after the file, and
+// deleted before it, so that a store that says so and has no file has lost it. A store that takes no write keeps a file
+// without marks. Error: of the file system.
 func saveMarks(st Store, folder string, marks map[int]shard.Mark) error {
 	if len(marks) > 0 {
 		err := writeMarks(folder, marks)
@@ -184,8 +186,9 @@ func runDamage(room *Room) {
 	}
 }
 
-// renew drops a shard's copy with its files and makes an empty one in its place, in order with what the disk's loop writes; the mark of the former copy goes with
-// it. Nothing is filled in before this is done, so that no mark outlives its reason. With the last mark merges begin again. Error: ErrStore.
+// renew drops a shard's copy with its files and makes an empty one in its place, in order with what the disk's loop
+// writes; the mark of the former copy goes with it. Nothing is filled in before this is done, so that no mark outlives
+// its reason. With the last mark merges begin again. Error: ErrStore.
 func renew(room *Room, st Store, s int) (Store, error) {
 	room.Log.Warn("the data of a shard is damaged; it is dropped, and filled again from the other node", "shard", s)
 	st, err := renewFamily(st, s)

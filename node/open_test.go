@@ -26,7 +26,8 @@ func unwritten(held []int) written {
 	return written{start: 1, held: held, totals: make([]uint64, shard.RaftPart+1)}
 }
 
-// The number of a start is out of the write log before anything else is written: a folder that has lost its log still knows it, and the nonces.
+// The number of a start is out of the write log before anything else is written: a folder that has lost its log still
+// knows it, and the nonces.
 func TestTheCountOfStartsOutlivesTheLog(t *testing.T) {
 	dir, lost := t.TempDir(), t.TempDir()
 	st, err := openForTest(Config{Data: dir, Shards: 1, CacheMB: 1})
@@ -54,7 +55,8 @@ func TestTheCountOfStartsOutlivesTheLog(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if st, err = openStore(Config{Data: lost, Shards: 1, CacheMB: 1}, shard.OpenTry{Log: shard.DamagedEnd, Lenient: true}, false, false); err != nil {
+	if st, err = openStore(Config{Data: lost, Shards: 1, CacheMB: 1},
+		shard.OpenTry{Log: shard.DamagedEnd, Lenient: true}, false, false); err != nil {
 		t.Fatal(err)
 	}
 	start, former, err := countStart(st, 200)

@@ -11,9 +11,14 @@ import (
 
 // refusals are the misfits that the codes of error frames stand for.
 var refusals = map[wire.Code]shard.Misfit{
-	wire.WrongVersion: shard.OtherVersion, wire.WrongCluster: shard.OtherCluster, wire.WrongIncarnation: shard.OtherIncarnation,
-	wire.WrongRing: shard.OtherRing, wire.WrongShards: shard.OtherShards, wire.WrongLease: shard.OtherLease,
-	wire.WrongName: shard.OtherName, wire.WrongStore: shard.OtherStore,
+	wire.WrongVersion:     shard.OtherVersion,
+	wire.WrongCluster:     shard.OtherCluster,
+	wire.WrongIncarnation: shard.OtherIncarnation,
+	wire.WrongRing:        shard.OtherRing,
+	wire.WrongShards:      shard.OtherShards,
+	wire.WrongLease:       shard.OtherLease,
+	wire.WrongName:        shard.OtherName,
+	wire.WrongStore:       shard.OtherStore,
 }
 
 // codeOf returns the code of error frames for a misfit.
@@ -41,15 +46,16 @@ type refusal struct {
 	further int // of the same kind since it was said
 }
 
-// runRefusals is the loop that knows who was refused, and by whom this node was: it says so in the log, about each side every ten seconds at most, and tells
-// STATUS.
+// runRefusals is the loop that knows who was refused, and by whom this node was: it says so in the log, about each side
+// every ten seconds at most, and tells STATUS.
 func runRefusals(room *Room) {
 	known := map[string]refusal{}
 	for {
 		select {
 		case r := <-room.Refused:
 			now := time.Now()
-			maps.DeleteFunc(known, func(_ string, old refusal) bool { return now.Sub(old.at) > max(refusedFor, sayEvery) })
+			isOver := func(_ string, old refusal) bool { return now.Sub(old.at) > max(refusedFor, sayEvery) }
+			maps.DeleteFunc(known, isOver)
 			old, again := known[r.Peer]
 			if r.Misfit == "" {
 				if delete(known, r.Peer); again {
@@ -62,7 +68,8 @@ func runRefusals(room *Room) {
 			}
 			r.at, r.said, r.further = now, old.said, old.further+1
 			if r.Misfit != old.Misfit || now.Sub(old.said) > sayEvery {
-				room.Log.Warn("a connection is refused", "peer", r.Peer, "reason", r.Misfit, "detail", r.Text, "times", r.further)
+				room.Log.Warn("a connection is refused", "peer", r.Peer, "reason", r.Misfit, "detail", r.Text, "times",
+					r.further)
 				r.said, r.further = now, 0
 			}
 			known[r.Peer] = r

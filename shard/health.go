@@ -38,8 +38,9 @@ type DamagedCopy struct {
 	For           int64  // ns since the damage was found
 }
 
-// damagedCopies says which shards nobody can fill again. A copy that is not in sync is filled by the leader's, unless it is the leader's own. A node whose copy is
-// whole takes over, or goes on alone, long before StuckFor; what that has not ended, the other copy cannot mend.
+// damagedCopies says which shards nobody can fill again. A copy that is not in sync is filled by the leader's, unless
+// it is the leader's own. A node whose copy is whole takes over, or goes on alone, long before StuckFor; what that has
+// not ended, the other copy cannot mend.
 func damagedCopies(copies []DamagedCopy) string {
 	only, down, both := []int{}, map[string][]int{}, map[string][]int{}
 	for _, c := range copies {
@@ -54,13 +55,19 @@ func damagedCopies(copies []DamagedCopy) string {
 	}
 	reasons := []string{}
 	if len(only) > 0 {
-		reasons = append(reasons, fmt.Sprintf("the only whole copy of the shards %v is here and damaged; an operator must decide (node accept-loss)", only))
+		reasons = append(reasons,
+			fmt.Sprintf("the only whole copy of the shards %v is here and damaged; an operator must decide (node "+
+				"accept-loss)", only))
 	}
 	for _, peer := range sortedReasons(down) {
-		reasons = append(reasons, fmt.Sprintf("the shards %v are damaged here, and %s, which has the other copy, cannot be reached; if it is lost an operator must decide (node accept-loss)", down[peer], peer))
+		reasons = append(reasons,
+			fmt.Sprintf("the shards %v are damaged here, and %s, which has the other copy, cannot be reached; if it "+
+				"is lost an operator must decide (node accept-loss)", down[peer], peer))
 	}
 	for _, peer := range sortedReasons(both) {
-		reasons = append(reasons, fmt.Sprintf("the shards %v are damaged here, and %s does not serve them either; if its copy is damaged, too, an operator must decide (node accept-loss)", both[peer], peer))
+		reasons = append(reasons,
+			fmt.Sprintf("the shards %v are damaged here, and %s does not serve them either; if its copy is damaged, "+
+				"too, an operator must decide (node accept-loss)", both[peer], peer))
 	}
 	return strings.Join(reasons, "; ")
 }
@@ -75,7 +82,8 @@ func NodeChecks(p NodePart) []Check {
 	case p.Replaced != "":
 		views = p.Replaced
 	case p.Joins:
-		views = "its store is no member of the cluster yet; where the store before it led shards alone an operator must decide (node accept-loss)"
+		views = "its store is no member of the cluster yet; where the store before it led shards alone an operator " +
+			"must decide (node accept-loss)"
 	case !p.Learnt && !p.Leader:
 		views = "it has not learnt who leads the shards since it started, and knows no Raft leader"
 	case !p.Learnt:
@@ -98,7 +106,8 @@ func NodeChecks(p NodePart) []Check {
 		peers = append(peers, peer+": "+p.Refused[peer])
 	}
 	checks := make([]Check, len(NodeCheckNames))
-	for i, reason := range [len(NodeCheckNames)]string{p.Waiting, views, p.Silent, shards, damagedCopies(p.Damaged), strings.Join(peers, "; ")} {
+	for i, reason := range [len(NodeCheckNames)]string{p.Waiting, views, p.Silent, shards, damagedCopies(p.Damaged),
+		strings.Join(peers, "; ")} {
 		checks[i] = Check{NodeCheckNames[i], reason}
 	}
 	return checks

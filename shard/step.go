@@ -104,7 +104,8 @@ func turnAway(r *Replica, e *Event, reason string) *Effect {
 	elsewhere := r.Known && r.View.Leader != r.Self && (e.Kind == WriteAsked || e.Kind == ReadDone)
 	reply := Reply{Reason: reason}
 	switch {
-	case elsewhere && e.Kind == WriteAsked && !e.Relayed && e.Now > e.Deadline: // once it is passed on, nobody knows whether it was done
+	case elsewhere && e.Kind == WriteAsked && !e.Relayed && e.Now > e.Deadline:
+		// once it is passed on, nobody knows whether it was done
 		reply.Refusal, reply.Reason = Overdue, "the deadline had passed before the write was passed on"
 	case elsewhere && r.Stream != 0 && !e.Relayed:
 		return &Effect{Kind: Relay, Stream: r.Stream, Asked: e}
