@@ -64,8 +64,8 @@ func TestViewsAreToldAfterWelcome(t *testing.T) {
 	body := r.must(200, "GET", "/metrics", "").body
 	// of 24 shards each node held 16; those of node 2 are led by one of the others alone
 	for node, want := range []int{8, 8, 0} {
-		if line := fmt.Sprintf("tandem_shards_under_replicated{node=\"db-%d\"} %d\n", node,
-			want); !strings.Contains(body, line) {
+		line := fmt.Sprintf("tandem_shards_under_replicated{node=\"db-%d\"} %d\n", node, want)
+		if !strings.Contains(body, line) {
 			t.Errorf("the metrics do not have %s", line)
 		}
 	}

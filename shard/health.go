@@ -29,6 +29,9 @@ type NodePart struct {
 	Replaced string            // what a member says that knows this store for one that another took the place of, or for an old copy
 }
 
+// askOperator says what is left to do where no node can mend something.
+const askOperator = "an operator must decide (node accept-loss)"
+
 // DamagedCopy is a copy of a shard that is damaged here.
 type DamagedCopy struct {
 	Shard         int
@@ -55,19 +58,16 @@ func damagedCopies(copies []DamagedCopy) string {
 	}
 	reasons := []string{}
 	if len(only) > 0 {
-		reasons = append(reasons,
-			fmt.Sprintf("the only whole copy of the shards %v is here and damaged; an operator must decide (node "+
-				"accept-loss)", only))
+		reasons = append(reasons, fmt.Sprintf("the only whole copy of the shards %v is here and damaged; %s", only,
+			askOperator))
 	}
 	for _, peer := range sortedReasons(down) {
-		reasons = append(reasons,
-			fmt.Sprintf("the shards %v are damaged here, and %s, which has the other copy, cannot be reached; if it "+
-				"is lost an operator must decide (node accept-loss)", down[peer], peer))
+		reasons = append(reasons, fmt.Sprintf("the shards %v are damaged here, and %s, which has the other copy, "+
+			"cannot be reached; if it is lost %s", down[peer], peer, askOperator))
 	}
 	for _, peer := range sortedReasons(both) {
-		reasons = append(reasons,
-			fmt.Sprintf("the shards %v are damaged here, and %s does not serve them either; if its copy is damaged, "+
-				"too, an operator must decide (node accept-loss)", both[peer], peer))
+		reasons = append(reasons, fmt.Sprintf("the shards %v are damaged here, and %s does not serve them either; "+
+			"if its copy is damaged, too, %s", both[peer], peer, askOperator))
 	}
 	return strings.Join(reasons, "; ")
 }
@@ -82,8 +82,8 @@ func NodeChecks(p NodePart) []Check {
 	case p.Replaced != "":
 		views = p.Replaced
 	case p.Joins:
-		views = "its store is no member of the cluster yet; where the store before it led shards alone an operator " +
-			"must decide (node accept-loss)"
+		views = "its store is no member of the cluster yet; where the store before it led shards alone " +
+			askOperator
 	case !p.Learnt && !p.Leader:
 		views = "it has not learnt who leads the shards since it started, and knows no Raft leader"
 	case !p.Learnt:

@@ -43,8 +43,7 @@ func TestNodeChecks(t *testing.T) {
 		{"the leader is down", func(p *NodePart) { p.Damaged = copiesOf(DamagedCopy{InSync: true}, 3) }, "copies",
 			"cannot be reached", true},
 		{"damaged on both", func(p *NodePart) {
-			p.Damaged = copiesOf(DamagedCopy{InSync: true, PeerUp: true,
-				For: StuckFor + 1}, 3)
+			p.Damaged = copiesOf(DamagedCopy{InSync: true, PeerUp: true, For: StuckFor + 1}, 3)
 		}, "copies", "db-1 does not serve them either", true},
 		{"a peer that is refused", func(p *NodePart) { p.Refused = map[string]string{"node db-1": "ring: another order"} }, "peers", "node db-1: ring", true},
 	} {
