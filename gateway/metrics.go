@@ -28,6 +28,7 @@ type Metrics struct {
 	Panics      prometheus.Counter
 	LinksUp     *prometheus.GaugeVec // by node
 	Lacks       *prometheus.GaugeVec // by node and check: 1 where the node says that it does not hold
+	Under       *prometheus.GaugeVec // shards that are led without a backup in sync, by node
 	Refused     *prometheus.GaugeVec // connections, by node and reason
 }
 
@@ -53,12 +54,16 @@ func newMetrics() Metrics {
 		ViewChanges: prometheus.NewCounter(prometheus.CounterOpts{Name: "tandem_view_changes_total", Help: "Views of shards that were learnt from nodes."}),
 		Lacks: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "tandem_node_lacks",
 			Help: "1 where a node lacks something to take its whole part, by node and check (/readyz?verbose has the reasons)."}, []string{"node", "check"}),
+		Under: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "tandem_shards_under_replicated",
+			Help: "Shards that a node leads without a backup in sync, by node: to lose it would lose them."},
+			[]string{"node"}),
 		LinksUp: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "tandem_links_up", Help: "Connections that are up, by node."}, []string{"node"}),
 		Refused: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "tandem_links_refused",
 			Help: "Connections whose two sides do not fit, by node and by what does not."}, []string{"node", "reason"}),
 		Panics: prometheus.NewCounter(prometheus.CounterOpts{Name: "tandem_panics_total", Help: "Handlers that panicked: bugs of the gateway."}),
 	}
-	m.Registry.MustRegister(m.Requests, m.Durations, m.Touched, m.Tries, m.Retries, m.ViewChanges, m.Panics, m.Unread, m.UnreadMost, m.Crowded, m.SlowClients, m.LinksUp, m.Lacks, m.Refused, collectors.NewGoCollector(),
+	m.Registry.MustRegister(m.Requests, m.Durations, m.Touched, m.Tries, m.Retries, m.ViewChanges, m.Panics, m.Unread,
+		m.UnreadMost, m.Crowded, m.SlowClients, m.LinksUp, m.Lacks, m.Under, m.Refused, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, reason := range [...]mishap{silence, unsent, broken, notLeader, notNow, overdue, busy, sickDisk, stuck, gone, notHere, unsure, outdated, uncovered} {
 		m.Retries.WithLabelValues(string(reason)) // shown as 0 until there is one
@@ -73,8 +78,10 @@ func countDropped(m Metrics, o proc.Output) {
 	m.Registry.MustRegister(prometheus.NewCounterFunc(dropped, func() float64 { return float64(o.Dropped()) }))
 }
 
-// tellNode shows what a node says that it lacks to take its whole part.
-func (m Metrics) tellNode(name string, n nodeHealth) {
+// tellNode shows what a node says that it lacks to take its whole part, and how many shards it leads without a backup
+// in sync.
+func (m Metrics) tellNode(name string, n nodeHealth, underReplicated int) {
+	m.Under.WithLabelValues(name).Set(float64(underReplicated))
 	for _, check := range shard.NodeCheckNames {
 		value := 0.0
 		if strings.HasPrefix(n.Lacks, check+": ") || strings.Contains(n.Lacks, "; "+check+": ") {

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"tandem/shard"
 	"tandem/wire"
 )
 
@@ -127,8 +128,10 @@ func wrap(room *Room, operation string, h handler, parameters ...string) httprou
 func showMetrics(room *Room) httprouter.Handle {
 	library := promhttp.HandlerFor(room.Metrics.Registry, promhttp.HandlerOpts{})
 	return func(w http.ResponseWriter, r *http.Request, _ httprouter.Params) {
+		views := viewsIn(room.Views).Views
 		for i, n := range askLinks(room) {
-			room.Metrics.tellNode(room.Members[i].Name, n)
+			under := shard.UnderReplicated(views, i)
+			room.Metrics.tellNode(room.Members[i].Name, n, under)
 		}
 		_, refused := checkQuery(r.URL.RawQuery, []string{"name[]"})
 		p, malformed := readConditions(r.Header, http.DefaultMaxHeaderBytes)

@@ -61,6 +61,14 @@ func TestViewsAreToldAfterWelcome(t *testing.T) {
 	r.nodes[0].tell(r.store.current())
 	r.room = open(r.room.Config, r.room.Members, r.room.Layout, r.room.Log)
 	r.learnt()
+	body := r.must(200, "GET", "/metrics", "").body
+	// of 24 shards each node held 16; those of node 2 are led by one of the others alone
+	for node, want := range []int{8, 8, 0} {
+		line := fmt.Sprintf("tandem_shards_under_replicated{node=\"db-%d\"} %d\n", node, want)
+		if !strings.Contains(body, line) {
+			t.Errorf("the metrics do not have %s", line)
+		}
+	}
 }
 
 // TestNotLeaderLeadsToTheOtherReplica, with the same request, though nobody has told of new views.

@@ -16,8 +16,9 @@ import (
 	"tandem/shard"
 )
 
-// AcceptLoss is what "node accept-loss" is told. It is for the only copy of something: a shard that its node led alone and whose data is damaged, or a new
-// store that is to take the place of one that is lost with what it led alone. Anything else heals by itself.
+// AcceptLoss is what "node accept-loss" is told. It is for the only copy of something: a shard that its node led alone
+// and whose data is damaged, or a new store that is to take the place of one that is lost with what it led alone.
+// Anything else heals by itself.
 type AcceptLoss struct {
 	Data   string `help:"Folder of the node's data; the node must be stopped." default:"data"`
 	Shards []int  `help:"Damaged shards whose loss is accepted; those that this node led alone if none is named." placeholder:"N,…"`
@@ -25,12 +26,16 @@ type AcceptLoss struct {
 }
 
 // acceptHelp says when the command is of use.
-const acceptHelp = "Accepts the loss of what was damaged and has no other copy. A shard whose other copy is in sync heals by itself, and is left alone unless --shards names it; the command is for " +
-	"a shard that this node led alone and whose data is damaged (STATUS and the log name it): what can be read of it becomes its data, and the other node is sent that. " +
-	"And it is for a new store that may not join because the one before it led shards alone: their other copies, which lack the last writes, become their data. " +
+const acceptHelp = "Accepts the loss of what was damaged and has no other copy. A shard whose other copy is in sync " +
+	"heals by itself, and is left alone unless --shards names it; the command is for " +
+	"a shard that this node led alone and whose data is damaged (STATUS and the log name it): what can be read of it " +
+	"becomes its data, and the other node is sent that. " +
+	"And it is for a new store that may not join because the one before it led shards alone: their other copies, " +
+	"which lack the last writes, become their data. " +
 	"Stop the node first; look with --dry-run before."
 
-// acceptedJump is how far the log's end is moved on when a loss is accepted, so that no other replica's log fits what is left: it is sent the whole shard.
+// acceptedJump is how far the log's end is moved on when a loss is accepted, so that no other replica's log fits what
+// is left: it is sent the whole shard.
 const acceptedJump = 1 << 20
 
 // accepting is what the stages of the command know so far.
@@ -50,10 +55,8 @@ type accepting struct {
 }
 
 // acceptStages are what the command does, one after another.
-var acceptStages = [...]func(accepting) accepting{openToAccept, knowViews, chooseShards, acceptShards, acceptStore}
-
-// logStages tell whether the log has damage that no start has met yet.
-var logStages = [...]func(starting) starting{judgeLog}
+var acceptStages = [...]func(accepting) accepting{lookAtLog, openToAccept, knowViews, chooseShards, acceptShards,
+	acceptStore}
 
 // runAccept is what "node accept-loss" with these arguments runs.
 func runAccept(args []string) {
@@ -67,25 +70,30 @@ func runAccept(args []string) {
 	}
 }
 
-// acceptLoss does the command, and writes to out what it does. Errors: ErrFolder, ErrConfig, ErrStore, or of the file system.
+// acceptLoss does the command, and writes to out what it does. Errors: ErrFolder, ErrConfig, ErrStore, or of the file
+// system.
 func acceptLoss(told AcceptLoss, out io.Writer) error {
-	s := starting{room: &Room{Config: Config{Data: told.Data}}}
-	for i := range shard.MaxShards {
-		s.held = append(s.held, i)
-	}
-	for _, stage := range logStages {
-		s = stage(s)
-	}
-	if s.err == nil && s.verdict.End == shard.DamagedEnd {
-		s.err = fmt.Errorf("%w: its log is damaged, and it is not known yet which shards that is about: start the node once, and look at its STATUS", ErrFolder)
-	}
-	a := accepting{told: told, out: out, err: s.err}
+	a := accepting{told: told, out: out}
 	for _, stage := range acceptStages {
 		if a.err == nil {
 			a = stage(a)
 		}
 	}
 	return a.err
+}
+
+// lookAtLog refuses a log with damage that no start has met yet.
+func lookAtLog(a accepting) accepting {
+	s := starting{room: &Room{Config: Config{Data: a.told.Data}}}
+	for i := range shard.MaxShards {
+		s.held = append(s.held, i)
+	}
+	s = judgeLog(s)
+	if a.err = s.err; a.err == nil && s.verdict.End == shard.DamagedEnd {
+		a.err = fmt.Errorf("%w: its log is damaged, and it is not known yet which shards that is about: start the "+
+			"node once, and look at its STATUS", ErrFolder)
+	}
+	return a
 }
 
 // openToAccept opens the folder, without changing anything for a dry run, and reads what is known of its damage.
@@ -102,7 +110,8 @@ func openToAccept(a accepting) accepting {
 		if a.told.DryRun {
 			open = lookIntoStore
 		}
-		a.store, err = open(Config{Data: a.told.Data, Shards: shard.MaxShards, CacheMB: 64}, shard.OpenTry{Log: shard.DamagedEnd, Lenient: true})
+		a.store, err = open(Config{Data: a.told.Data, Shards: shard.MaxShards, CacheMB: 64},
+			shard.OpenTry{Log: shard.DamagedEnd, Lenient: true})
 	}
 	value := []byte(nil)
 	if err == nil {
@@ -115,7 +124,8 @@ func openToAccept(a accepting) accepting {
 	return a
 }
 
-// knowViews notes whether the store has a part in Raft, and which shards it led alone. What is damaged of that part tells neither: the store joins anew.
+// knowViews notes whether the store has a part in Raft, and which shards it led alone. What is damaged of that part
+// tells neither: the store joins anew.
 func knowViews(a accepting) accepting {
 	if a.store.raft == nil {
 		return a
@@ -130,15 +140,16 @@ func knowViews(a accepting) accepting {
 	}
 	a.joined = len(saved) > 0 || err != nil
 	names := strings.Split(a.facts.Ring, ",")
-	alone, bad := shard.LedAlone(saved, shard.Layout{Nodes: len(names), Shards: a.facts.Shards}, slices.Index(names, a.facts.Node), shard.EntryRules)
+	alone, bad := shard.LedAlone(saved, shard.Layout{Nodes: len(names), Shards: a.facts.Shards},
+		slices.Index(names, a.facts.Node), shard.EntryRules)
 	if err == nil && bad == nil && a.joined {
 		a.alone = alone
 	}
 	return a
 }
 
-// chooseShards checks that the shards that are named are damaged. If none is named it takes those that this node led alone: of the others the whole copy is
-// elsewhere, and what is left here must not take its place.
+// chooseShards checks that the shards that are named are damaged. If none is named it takes those that this node led
+// alone: of the others the whole copy is elsewhere, and what is left here must not take its place.
 func chooseShards(a accepting) accepting {
 	damaged := []int{}
 	for s, m := range a.marks {
@@ -169,7 +180,9 @@ func chooseShards(a accepting) accepting {
 		if a.alone == nil {
 			why = "this node does not know whether it led them alone"
 		}
-		fmt.Fprintf(a.out, "left alone: shards %v are damaged, too, but %s: start it, and they are filled again from the other node where that has all. If that one is lost, name them in --shards: what can be read of them here becomes their data then, whatever the other node has\n", others, why)
+		fmt.Fprintf(a.out, "left alone: shards %v are damaged, too, but %s: start it, and they are filled again from "+
+			"the other node where that has all. If that one is lost, name them in --shards: what can be read of them "+
+			"here becomes their data then, whatever the other node has\n", others, why)
 	}
 	a.passed = len(others)
 	return a
@@ -198,7 +211,8 @@ func acceptShards(a accepting) accepting {
 		if a.err != nil {
 			break
 		}
-		fmt.Fprintf(table, "%d\t%d\tepoch %d, LSN %d\t%d of 256\t%s\n", a.shard, len(a.left.Users), a.left.Epoch, a.left.Last, a.left.Unread, reason)
+		fmt.Fprintf(table, "%d\t%d\tepoch %d, LSN %d\t%d of 256\t%s\n", a.shard, len(a.left.Users), a.left.Epoch,
+			a.left.Last, a.left.Unread, reason)
 	}
 	if err := table.Flush(); a.err == nil {
 		a.err = err
@@ -213,23 +227,29 @@ func acceptShards(a accepting) accepting {
 	return a
 }
 
-// acceptStore lets a store that has not joined its cluster yet take the place of the one before it, whatever that led alone.
+// acceptStore lets a store that has not joined its cluster yet take the place of the one before it, whatever that led
+// alone.
 func acceptStore(a accepting) accepting {
 	switch {
 	case a.joined || len(a.shards) > 0 || a.passed > 0:
 		if len(a.shards)+a.passed == 0 {
-			fmt.Fprintln(a.out, "nothing to accept: no start of this node has marked a shard as damaged, and the store has its part in the cluster. Damage that no start has met is not looked for: start the node once, and look at its STATUS")
+			fmt.Fprintln(a.out, "nothing to accept: no start of this node has marked a shard as damaged, and the "+
+				"store has its part in the cluster. Damage that no start has met is not looked for: start the node "+
+				"once, and look at its STATUS")
 		}
 		return a
 	case a.told.DryRun:
-		fmt.Fprintf(a.out, "dry run: store %s of %s has no part in the cluster yet. It would be let take the place of the store before it even where that led shards alone: their other copies, which lack the last writes, would be their data then\n", a.facts.Store, a.facts.Node)
+		fmt.Fprintf(a.out, "dry run: store %s of %s has no part in the cluster yet. It would be let take the place "+
+			"of the store before it even where that led shards alone: their other copies, which lack the last "+
+			"writes, would be their data then\n", a.facts.Store, a.facts.Node)
 		return a
 	}
 	if a.facts.Generation != shard.Displaces {
 		a.facts.Generation, a.facts.Before = shard.Displaces, a.facts.Generation
 	}
 	if a.err = keepFacts(a.store, a.facts); a.err == nil {
-		fmt.Fprintf(a.out, "store %s of %s takes the place of the one before it when it starts, whatever that led alone\n", a.facts.Store, a.facts.Node)
+		fmt.Fprintf(a.out, "store %s of %s takes the place of the one before it when it starts, whatever that led "+
+			"alone\n", a.facts.Store, a.facts.Node)
 	}
 	return a
 }
@@ -246,8 +266,9 @@ func keptPath(folder string, s int) string {
 	return filepath.Join(folder, fmt.Sprintf("left-of-%02d.json", s))
 }
 
-// readShard reads bucket by bucket what can be read of a shard; or the file with what was left of it, if the mark says that an earlier run of the command has
-// begun to replace the copy. A file that the mark does not speak of is of an earlier damage.
+// readShard reads bucket by bucket what can be read of a shard; or the file with what was left of it, if the mark says
+// that an earlier run of the command has begun to replace the copy. A file that the mark does not speak of is of an
+// earlier damage.
 func readShard(a accepting) accepting {
 	a.left = leftover{}
 	if a.marks[a.shard].Accepting {
@@ -256,7 +277,8 @@ func readShard(a accepting) accepting {
 			err = json.Unmarshal(text, &a.left)
 		}
 		if a.err = err; err != nil {
-			a.err = fmt.Errorf("%w: what was left of shard %d, which an earlier run has begun to replace: %w", ErrFolder, a.shard, err)
+			a.err = fmt.Errorf("%w: what was left of shard %d, which an earlier run has begun to replace: %w",
+				ErrFolder, a.shard, err)
 		}
 		return a
 	}
@@ -296,8 +318,9 @@ func readShard(a accepting) accepting {
 	return a
 }
 
-// keepShard writes what is left of a shard to a file of the folder, synced, and says so in the shard's mark, which from then on holds for any copy: if the command
-// ends in the middle, a start serves nothing of the shard, and another run of the command goes on with the file.
+// keepShard writes what is left of a shard to a file of the folder, synced, and says so in the shard's mark, which from
+// then on holds for any copy: if the command ends in the middle, a start serves nothing of the shard, and another run
+// of the command goes on with the file.
 func keepShard(a accepting) accepting {
 	m := a.marks[a.shard]
 	if m.Accepting {
@@ -326,9 +349,11 @@ func renewShard(a accepting) accepting {
 	return a
 }
 
-// storeShard fills the new copy with what is left. Its history begins with the log's new end, which no other replica's log fits.
+// storeShard fills the new copy with what is left. Its history begins with the log's new end, which no other replica's
+// log fits.
 func storeShard(a accepting) accepting {
-	layout, family, counts := shard.Layout{Nodes: len(strings.Split(a.facts.Ring, ",")), Shards: a.facts.Shards}, a.store.ids[a.shard], buckets{}
+	layout, family, counts := shard.Layout{Nodes: len(strings.Split(a.facts.Ring, ",")), Shards: a.facts.Shards},
+		a.store.ids[a.shard], buckets{}
 	for rest := a.left.Users; len(rest) > 0 && a.err == nil; {
 		n := min(len(rest), 1000)
 		part := recordsPart(layout, a.shard, family, rest[:n], &counts)
@@ -349,7 +374,7 @@ func storeShard(a accepting) accepting {
 // unmarkShard takes the shard's mark away, and the file with what was left.
 func unmarkShard(a accepting) accepting {
 	delete(a.marks, a.shard)
-	if a.err = writeMarks(a.told.Data, a.marks); a.err == nil {
+	if a.err = saveMarks(a.store, a.told.Data, a.marks); a.err == nil {
 		a.err = os.Remove(keptPath(a.told.Data, a.shard))
 	}
 	return a

@@ -71,7 +71,7 @@ func linePing(room *Room, _ []string) any {
 }
 
 func lineStatus(room *Room, _ []string) any {
-	served, trouble, leads := Served{}, map[string]int{}, 0
+	served, trouble, leads, views := Served{}, map[string]int{}, 0, []shard.View{}
 	held := holdings(room)
 	for _, h := range held {
 		served = Served{served.Get + h.served.Get, served.Write + h.served.Write, served.Count + h.served.Count, served.List + h.served.List, served.Append + h.served.Append}
@@ -81,20 +81,27 @@ func lineStatus(room *Room, _ []string) any {
 		if h.Role == "leader" {
 			leads++
 		}
+		if h.state.Known {
+			views = append(views, h.state.View)
+		}
 	}
 	refused := make(chan map[string]string, 1)
 	room.Refusals <- refused
-	status := map[string]any{"refused": <-refused, "node": room.Config.Name, "cluster": room.Config.Cluster, "store": room.Facts.Store, "member": room.Member, "ready": room.Ready,
-		"nodes": room.Layout.Nodes, "shards": room.Layout.Shards, "leads": leads, "backs": len(held) - leads, "served": served, "trouble": trouble}
+	status := map[string]any{"refused": <-refused, "node": room.Config.Name, "cluster": room.Config.Cluster,
+		"store": room.Facts.Store, "member": room.Member, "ready": room.Ready,
+		"nodes": room.Layout.Nodes, "shards": room.Layout.Shards, "leads": leads, "backs": len(held) - leads,
+		"underReplicated": shard.UnderReplicated(views, room.Self), "served": served, "trouble": trouble}
 	if mine := greeting(room); mine.Incarnation != [16]byte{} {
 		status["incarnation"] = uuid.UUID(mine.Incarnation)
 	}
-	status["ring"], status["build"], status["lease"], status["grace"] = room.Mine.Names, room.Mine.Build, room.Config.Lease.String(), room.Config.Grace.String()
+	status["ring"], status["build"], status["lease"], status["grace"] = room.Mine.Names, room.Mine.Build,
+		room.Config.Lease.String(), room.Config.Grace.String()
 	status["logDropped"] = room.Output.Dropped()
 	counted := make(chan census, 1)
 	room.Census <- counted
 	known := <-counted
-	status["connections"] = map[string]int{"open": len(known.open), "most": room.Config.MaxConnections, "closedUnread": known.deaf}
+	status["connections"] = map[string]int{"open": len(known.open), "most": room.Config.MaxConnections,
+		"closedUnread": known.deaf}
 	status["unread"] = map[string]int{
 		"bytes": len(room.Unread) * unreadUnit, "most": cap(room.Unread) * unreadUnit,
 		"pages": len(room.Pages), "pagesMost": cap(room.Pages)}
@@ -102,7 +109,8 @@ func lineStatus(room *Room, _ []string) any {
 		c := councilState(room)
 		checks := shard.NodeChecks(partOf(room, held, c))
 		status["takesPart"], status["checks"] = shard.Ready(checks), checks
-		status["raft"] = map[string]any{"leader": nodeName(room, shard.NodeOf(c.Lead)), "term": c.Term, "index": c.Book.Index, "silent": c.Sick}
+		status["raft"] = map[string]any{"leader": nodeName(room, shard.NodeOf(c.Lead)), "term": c.Term,
+			"index": c.Book.Index, "silent": c.Sick}
 		status["repairs"] = len(repairs(room, held))
 	}
 	return status
@@ -219,7 +227,8 @@ func lineList(room *Room, args []string) any {
 	users := []User{}
 	for _, part := range shard.PlanOffset(counts, offset, limit) {
 		moment := momentOf(room, part.Shard)
-		_, at, err := startOf(room.Layout, moment, &wire.Message{Shard: uint64(part.Shard), Offset: part.Offset, Limit: limit - uint64(len(users))})
+		_, at, err := startOf(room.Layout, moment, &wire.Message{Shard: uint64(part.Shard), Offset: part.Offset,
+			Limit: limit - uint64(len(users))})
 		var records []wire.Record
 		if err == nil {
 			records, at, err = readRows(moment.Scan, at, wire.PageBytes)

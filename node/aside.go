@@ -8,23 +8,17 @@ import (
 	"path/filepath"
 )
 
-// ErrOldCopy is the class of a store that was put back to an older state: other processes may have promised in its name what is not in it.
+// ErrOldCopy is the class of a store that was put back to an older state: other processes may have promised in its name
+// what is not in it.
 var ErrOldCopy = errors.New("the store is an old copy of itself")
 
-// voidName is the file of the data folder that says why its store may not be used any more. The next start sets the store aside, this file with it.
+// voidName is the file of the data folder that says why its store may not be used any more. The next start sets the
+// store aside, this file with it.
 const voidName = "void.txt"
 
 // markVoid notes, synced, why the store in a folder may not be used any more.
 func markVoid(folder string, why error) error {
-	path := filepath.Join(folder, voidName)
-	file, err := os.OpenFile(path+".new", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = file.WriteString(why.Error())
-	if err = errors.Join(err, file.Sync(), file.Close()); err == nil {
-		err = os.Rename(path+".new", path)
-	}
+	err := errors.Join(writeWhole(filepath.Join(folder, voidName), []byte(why.Error())), syncFolder(folder))
 	if err != nil {
 		return fmt.Errorf("cannot note that the store may not be used any more: %w", err)
 	}

@@ -23,8 +23,9 @@ const (
 	batchHead       = 12
 )
 
-// A LogData header begins with a fixed part of partHead bytes: its version, shard, epoch, first LSN, stamp, number of entries. For each entry follow partEntry
-// bytes: request id, result, wall time (ms since 1970). Numbers are big-endian.
+// A LogData header begins with a fixed part of partHead bytes: its version, shard, epoch, first LSN, stamp, number of
+// entries. For each entry follow partEntry bytes: request id, result, wall time (ms since 1970). Numbers are
+// big-endian.
 const (
 	headVersion = 3
 	partHead    = 1 + 4 + 8 + 8 + 8 + 4
@@ -258,7 +259,8 @@ func behindBatch(b []byte) uint64 {
 	return binary.LittleEndian.Uint64(b) + uint64(binary.LittleEndian.Uint32(b[8:]))
 }
 
-// headShard checks version and size of a LogData header and returns its shard, -1 if it is the head of the whole batch. Error: ErrBatch.
+// headShard checks version and size of a LogData header and returns its shard, -1 if it is the head of the whole batch.
+// Error: ErrBatch.
 func headShard(head []byte) (int, error) {
 	switch {
 	case len(head) > 0 && head[0] == batchHeadMark:
@@ -275,15 +277,17 @@ func headShard(head []byte) (int, error) {
 	return int(binary.BigEndian.Uint32(head[1:])), nil
 }
 
-// readHead reads a LogData header that has been checked, of a batch with a sequence; of its entries request id, result, wall time and position are
-// known then.
+// readHead reads a LogData header that has been checked, of a batch with a sequence; of its entries request id, result,
+// wall time and position are known then.
 func readHead(head []byte, sequence uint64) Logged {
-	part := Logged{Shard: int(binary.BigEndian.Uint32(head[1:])), Sequence: sequence, Stamp: int64(binary.BigEndian.Uint64(head[21:]))}
+	part := Logged{Shard: int(binary.BigEndian.Uint32(head[1:])), Sequence: sequence,
+		Stamp: int64(binary.BigEndian.Uint64(head[21:]))}
 	epoch, first := binary.BigEndian.Uint64(head[5:]), binary.BigEndian.Uint64(head[13:])
 	part.Entries = make([]shard.Entry, binary.BigEndian.Uint32(head[29:]))
 	for i := range part.Entries {
 		at := head[partHead+partEntry*i:]
-		part.Entries[i] = shard.Entry{Request: shard.RequestID(at[:16]), Result: at[16], Epoch: epoch, LSN: first + uint64(i), Wall: int64(binary.BigEndian.Uint64(at[17:]))}
+		part.Entries[i] = shard.Entry{Request: shard.RequestID(at[:16]), Result: at[16], Epoch: epoch,
+			LSN: first + uint64(i), Wall: int64(binary.BigEndian.Uint64(at[17:]))}
 	}
 	return part
 }

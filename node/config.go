@@ -23,8 +23,8 @@ type Config struct {
 	WalKeepMB      uint64        `name:"wal-keep-mb" help:"How much of its write log a node keeps for a peer that has been away, MiB; less than 1024 counts as 1024." default:"1024"`
 	RepairMB       uint64        `name:"repair-mb" help:"How much a repair sends to one node, MiB a second at most; requests go first." default:"16"`
 	Lease          time.Duration `help:"For how long a node may serve after it asked its neighbour; less than --grace by more than clocks drift apart in it." default:"100ms"`
-	Grace          time.Duration `help:"For how long a node keeps to what it promised its neighbour." default:"120ms"`
-	Silent         time.Duration `help:"Without an answer of its backup for so long, a leader goes on alone." default:"80ms"`
+	Grace          time.Duration `help:"For how long a node keeps to what it promised its neighbour; at most 10s." default:"120ms"`
+	Silent         time.Duration `help:"Without an answer of its backup for so long, or with a write that it has not stored for so long, a leader goes on alone." default:"80ms"`
 	SlowDisk       time.Duration `name:"slow-disk" help:"A node whose disk takes longer for a write asks and promises nothing, so that its neighbours take over, unless they are slow, too." default:"70ms"`
 	LeaveFor       time.Duration `name:"leave-for" help:"How long a node that is stopped may take to hand its leaderships over." default:"20s"`
 	Pace           time.Duration `help:"Under load, the least time between two synced writes: more requests share each." default:"1ms"`
@@ -37,6 +37,10 @@ type Config struct {
 
 // maxUnreadMB is the greatest --unread-mb: 1 TiB.
 const maxUnreadMB = 1 << 20
+
+// maxGrace is the greatest --grace: a start with a shorter one waits for the former one to be over, and a shard whose
+// leader is lost waits for it, too.
+const maxGrace = 10 * time.Second
 
 // ErrConfig is the class of settings that cannot be.
 var ErrConfig = errors.New("bad settings")
@@ -73,8 +77,12 @@ func check(c Config) ([]Member, int, error) {
 		return nil, 0, fmt.Errorf("%w: expected --repair-mb from 1 on, --lease from 10ms on, --grace a tenth longer than --lease, --silent from 20ms and --slow-disk from 10ms on; found %d, %v, %v, %v, %v",
 			ErrConfig, c.RepairMB, c.Lease, c.Grace, c.Silent, c.SlowDisk)
 	}
+	if c.Grace > maxGrace {
+		return nil, 0, fmt.Errorf("%w: expected --grace up to %v, found %v", ErrConfig, maxGrace, c.Grace)
+	}
 	if c.UnreadEachMB < 1 || c.UnreadMB < 2*c.UnreadEachMB || c.UnreadMB > maxUnreadMB {
-		return nil, 0, fmt.Errorf("%w: expected --unread-each-mb from 1 on and --unread-mb from twice that to %d; found %d and %d",
+		return nil, 0, fmt.Errorf("%w: expected --unread-each-mb from 1 on and --unread-mb from twice that to %d; "+
+			"found %d and %d",
 			ErrConfig, maxUnreadMB, c.UnreadEachMB, c.UnreadMB)
 	}
 	if c.MaxConnections < 1 {

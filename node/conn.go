@@ -34,7 +34,8 @@ func serveFrames(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struc
 		err = codec.Decode(m, scratch)
 	}
 	if refusal := judge(room, m, err); refusal != nil {
-		_, err = raw.Write(codec.AppendFrame(nil, refusal)) // the first thing that is sent, so that it needs no deadline
+		// the first thing that is sent, so that it needs no deadline
+		_, err = raw.Write(codec.AppendFrame(nil, refusal))
 		err = cmp.Or(err, ErrPeer)
 	}
 	if err != nil {
@@ -74,7 +75,7 @@ func serveFrames(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struc
 			return
 		}
 		refusal := refuse(room, peer, m)
-		if refusal == nil && store != 0 {
+		if refusal == nil && peer >= 0 && store != 0 {
 			passOn(room, conn, peer, store, m)
 		}
 		if event := dispatch(room, conn, peer, m, refusal); event != nil {
@@ -86,7 +87,8 @@ func serveFrames(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struc
 	}
 }
 
-// frameMost returns how many bytes a frame from node peer, or with -1 from anybody else, may have. Only nodes have large ones to send.
+// frameMost returns how many bytes a frame from node peer, or with -1 from anybody else, may have. Only nodes have
+// large ones to send.
 func frameMost(peer int) int {
 	if peer < 0 {
 		return askMost
@@ -135,10 +137,12 @@ func hand(room *Room, events []*shard.Event) []*shard.Event {
 	return events[:0]
 }
 
-// welcome answers a hello that fits, of node peer or, with -1, a gateway, which is told the views from then on; how that ends is returned. Who greets
-// before the node has opened its data, or before it knows its cluster, is to come again when it has, and learns that by the end of the connection.
+// welcome answers a hello that fits, of node peer or, with -1, a gateway, which is told the views from then on; how
+// that ends is returned. Who greets before the node has opened its data, or before it knows its cluster, is to come
+// again when it has, and learns that by the end of the connection.
 func welcome(room *Room, conn *Conn, peer int, hello *wire.Message) func() {
-	room.Doors <- door{Raw: conn.Raw, Info: ConnInfo{conn.Raw.RemoteAddr().String(), "frames", hello.Greeting.Role + " " + hello.Greeting.Name}}
+	name := hello.Greeting.Role + " " + hello.Greeting.Name
+	room.Doors <- door{Raw: conn.Raw, Info: ConnInfo{conn.Raw.RemoteAddr().String(), "frames", name}}
 	mine, at := greeting(room), originIn(room.Origin)
 	known := wire.StoreStart{}
 	if room.Ready && peer >= 0 { // what is known without this hello, which then counts (rule R23)
@@ -148,7 +152,8 @@ func welcome(room *Room, conn *Conn, peer int, hello *wire.Message) func() {
 		}
 		room.Council.Joins <- greeter{hello.Greeting.Store, shard.Start(hello.Greeting.Start)}
 	}
-	deliver(conn, answers{Message: &wire.Message{Kind: wire.Welcome, ID: hello.ID, Greeting: sayGreeting(mine), Clock: clock(), Born: mine.Born, Known: known}})
+	deliver(conn, answers{Message: &wire.Message{Kind: wire.Welcome, ID: hello.ID, Greeting: sayGreeting(mine),
+		Clock: clock(), Born: mine.Born, Known: known}})
 	switch {
 	case !room.Ready:
 		go endWhen(room.Opened, conn.Gone, conn.Raw)
@@ -172,7 +177,9 @@ func passOn(room *Room, conn *Conn, peer int, store uint64, m *wire.Message) {
 		default:
 		}
 	case m.Kind == wire.LeasePing:
-		ping := shard.PactEvent{Kind: shard.PingCame, Store: store, Life: m.Life, At: m.At, Lease: m.Lease, Sick: m.State&wire.IsSick != 0, Leaving: m.State&wire.IsLeaving != 0, Vows: takeVows(m.Vows), Ends: takeEnds(m.ShardEnds)}
+		ping := shard.PactEvent{Kind: shard.PingCame, Store: store, Life: m.Life, At: m.At, Lease: m.Lease,
+			Sick: m.State&wire.IsSick != 0, Leaving: m.State&wire.IsLeaving != 0, Vows: takeVows(m.Vows),
+			Ends: takeEnds(m.ShardEnds)}
 		select {
 		case room.Pacts[peer].In <- pactNote{ping, conn}:
 		default:

@@ -15,11 +15,12 @@ const (
 // CouncilDesk is where the loop of the council is reached. Whoever gives it something never waits: what does not fit is dropped, and
 // comes again, since councils repeat their messages, and askers their proposals and greetings.
 type CouncilDesk struct {
-	In      chan []byte           // messages of other nodes' councils
-	Asks    chan []shard.Proposal // repeated every 20 ms, and when Elected says so, until the book shows the outcome
-	Joins   chan greeter          // of members and of stores that are none
-	Greets  chan greeted          // connections to other nodes that stand or broke: whoever tells waits, as nothing is sent before it is known
-	Sick    chan string           // one place, the newest wins: why the disk refuses writes, "" when it is well
+	In    chan []byte           // messages of other nodes' councils
+	Asks  chan []shard.Proposal // repeated every 20 ms, and when Elected says so, until the book shows the outcome
+	Joins chan greeter          // of members and of stores that are none
+	// connections to other nodes that stand or broke: whoever tells waits, as nothing is sent before it is known
+	Greets  chan greeted
+	Sick    chan string // one place, the newest wins: why the disk refuses writes, "" when it is well
 	Inspect chan chan<- CouncilState
 
 	Out     []chan []byte     // by node, for its council; the link there empties it
@@ -54,7 +55,8 @@ type CouncilState struct {
 
 // newCouncilDesk makes the channels for a council, with followers loops that are told of books and elections.
 func newCouncilDesk(c shard.Council, followers int) *CouncilDesk {
-	d := &CouncilDesk{In: make(chan []byte, mailQueue), Asks: make(chan []shard.Proposal, 64), Joins: make(chan greeter, 16), Greets: make(chan greeted), Sick: make(chan string, 1),
+	d := &CouncilDesk{In: make(chan []byte, mailQueue), Asks: make(chan []shard.Proposal, 64),
+		Joins: make(chan greeter, 16), Greets: make(chan greeted), Sick: make(chan string, 1),
 		Inspect: make(chan chan<- CouncilState), saved: make(chan struct{}, 1), state: c}
 	for range c.Layout.Nodes {
 		d.Out = append(d.Out, make(chan []byte, mailQueue))
@@ -150,7 +152,8 @@ func carry(room *Room, d *CouncilDesk, effects []shard.CouncilEffect) {
 		case shard.Note:
 			room.Log.Warn(e.Text)
 		case shard.Halt:
-			room.Ends <- ending{Halt: fmt.Errorf("%w: %s", shard.ErrVersion, e.Text)} // the last effect that a council has
+			// the last effect that a council has
+			room.Ends <- ending{Halt: fmt.Errorf("%w: %s", shard.ErrVersion, e.Text)}
 		case shard.Outdated:
 			room.Ends <- ending{Old: fmt.Errorf("%w: %s", ErrOldCopy, e.Text)}
 		}

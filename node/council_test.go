@@ -104,7 +104,9 @@ func TestCouncilLoopsAgree(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := shard.LoadCouncil(shard.Process{Member: member, Start: shard.Start{Number: 1, Nonce: member}, Least: shard.BirthVersion, Most: shard.BirthVersion, Rules: shard.EntryRules}, l, shard.DefaultTiming, facts, clock())
+		c, err := shard.LoadCouncil(shard.Process{Member: member, Start: shard.Start{Number: 1, Nonce: member},
+			Least: shard.BirthVersion, Most: shard.BirthVersion, Rules: shard.EntryRules}, l, shard.DefaultTiming,
+			facts, clock())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -175,7 +177,9 @@ func TestCouncilLoopsAgree(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := shard.LoadCouncil(shard.Process{Member: members[i], Start: shard.Start{Number: 2}, Least: shard.BirthVersion, Most: shard.BirthVersion, Rules: shard.EntryRules}, l, shard.DefaultTiming, stored, clock())
+		c, err := shard.LoadCouncil(shard.Process{Member: members[i], Start: shard.Start{Number: 2},
+			Least: shard.BirthVersion, Most: shard.BirthVersion, Rules: shard.EntryRules}, l, shard.DefaultTiming,
+			stored, clock())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,8 +15,8 @@ import (
 	"tandem/wire/proc"
 )
 
-// damageName is the file of the data folder that notes which copies of shards are damaged. It lies beside RocksDB, which takes no write any more once it
-// has met damage while merging files; while it is there nothing is merged.
+// damageName is the file of the data folder that notes which copies of shards are damaged. It lies beside RocksDB,
+// which takes no write any more once it has met damage while merging files; while it is there nothing is merged.
 const damageName = "damaged.json"
 
 // salvage lets a start that met damage begin anew, without merges and knowing of it. It is done if that is not what went wrong.
@@ -24,11 +24,14 @@ func salvage(room *Room, cause error, done chan<- struct{}) {
 	defer func() { done <- struct{}{} }()
 	found := suspects(room.Store, room.Member, cause)
 	marks, err := readMarks(room.Config.Data)
-	maps.Copy(marks, found)
+	for s, m := range found {
+		marks = addMark(marks, s, m)
+	}
 	if len(found) == 0 || err != nil || writeMarks(room.Config.Data, marks) != nil {
 		return
 	}
-	room.Log.Error("the data of shards is damaged; they are filled again", "shards", slices.Sorted(maps.Keys(found)), "error", cause)
+	room.Log.Error("the data of shards is damaged; the node starts anew, and they are filled again from whole copies",
+		"shards", slices.Sorted(maps.Keys(found)), "error", cause)
 	proc.StopIf(room.Output, proc.StartAnew(room.Output))
 }
 
@@ -45,15 +48,15 @@ func parseMarks(text []byte) (map[int]shard.Mark, bool) {
 	if err == nil {
 		err = json.Unmarshal(file.Marks, &marks)
 	}
-	whole := err == nil && marks != nil && crc32.Checksum(file.Marks, crc32.MakeTable(crc32.Castagnoli)) == file.CRC
+	whole := err == nil && marks != nil && crc32.Checksum(file.Marks, castagnoli) == file.CRC
 	for s := range marks {
 		whole = whole && s >= 0 && s <= shard.RaftPart
 	}
 	return marks, whole
 }
 
-// readMarks returns the marks by shard; shard.RaftPart stands for Raft's saved state. If the file of them cannot be read, any shard may be a damaged one, so all are
-// marked. Error: of the file system.
+// readMarks returns the marks by shard; shard.RaftPart stands for Raft's saved state. If the file of them cannot be
+// read, any shard may be a damaged one, so all are marked. Error: of the file system.
 func readMarks(folder string) (map[int]shard.Mark, error) {
 	marks := map[int]shard.Mark{}
 	text, err := os.ReadFile(filepath.Join(folder, damageName))
@@ -67,31 +70,65 @@ func readMarks(folder string) (map[int]shard.Mark, error) {
 	if err == nil {
 		marks, whole = parseMarks(text)
 	}
-	for s := 0; s <= shard.RaftPart && !whole; s++ {
-		marks[s] = shard.Mark{Reason: damageName + " cannot be read, which names the damaged shards: this may be one"}
+	if !whole {
+		marks = markAll("cannot be read")
 	}
 	return marks, nil
 }
 
-// writeMarks puts the file in its place as a whole, synced, and the folder with it; without marks there is none. Error: of the file system.
+// markAll marks whatever may be damaged, if the file of marks has come to harm.
+func markAll(harm string) map[int]shard.Mark {
+	marks := map[int]shard.Mark{}
+	for s := range shard.RaftPart + 1 {
+		marks[s] = shard.Mark{Reason: damageName + " " + harm + ", which names the damaged shards: this may be one"}
+	}
+	return marks
+}
+
+// addMark marks a shard, unless its copy is being replaced: that mark says where what was left of the shard lies.
+func addMark(marks map[int]shard.Mark, s int, m shard.Mark) map[int]shard.Mark {
+	if !marks[s].Accepting {
+		marks[s] = m
+	}
+	return marks
+}
+
+// writeMarks puts the file in its place as a whole, synced, and the folder with it. Error: of the file system.
 func writeMarks(folder string, marks map[int]shard.Mark) error {
 	path := filepath.Join(folder, damageName)
-	if len(marks) == 0 {
-		err := os.Remove(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		return errors.Join(err, syncFolder(folder))
-	}
 	inner, err := json.Marshal(marks)
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(markFile{inner, crc32.Checksum(inner, crc32.MakeTable(crc32.Castagnoli))})
+	text, err := json.Marshal(markFile{inner, crc32.Checksum(inner, castagnoli)})
 	if err != nil {
 		return err
 	}
 	return errors.Join(writeWhole(path, text), syncFolder(folder))
+}
+
+// marksKey is the key that says that there is a file of marks.
+const marksKey = "marks"
+
+// saveMarks writes the marks to their file, and to the store that there is one: it is written after the file, and
+// deleted before it, so that a store that says so and has no file has lost it. A store that takes no write keeps a file
+// without marks. Error: of the file system.
+func saveMarks(st Store, folder string, marks map[int]shard.Mark) error {
+	if len(marks) > 0 {
+		err := writeMarks(folder, marks)
+		if err == nil {
+			_ = putFact(st, marksKey, []byte{1}) // of a store that has failed the next start writes it
+		}
+		return err
+	}
+	if err := dropFact(st, marksKey); err != nil {
+		return writeMarks(folder, marks)
+	}
+	err := os.Remove(filepath.Join(folder, damageName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return errors.Join(err, syncFolder(folder))
 }
 
 // writeWhole puts a file in its place as a whole, synced; the names in its folder are not. Error: of the file system.
@@ -137,9 +174,9 @@ func runDamage(room *Room) {
 		}
 		err := error(nil)
 		if note.gone || !known {
-			err = writeMarks(room.Config.Data, marks)
+			err = saveMarks(room.Store, room.Config.Data, marks)
 		}
-		for ; err != nil; err = writeMarks(room.Config.Data, marks) {
+		for ; err != nil; err = saveMarks(room.Store, room.Config.Data, marks) {
 			room.Log.Error("the damage of a shard cannot be noted; trying again", "shard", note.shard, "error", err)
 			time.Sleep(retryDisk)
 		}
@@ -149,8 +186,9 @@ func runDamage(room *Room) {
 	}
 }
 
-// renew drops a shard's copy with its files and makes an empty one in its place, in order with what the disk's loop writes; the mark of the former copy goes with
-// it. Nothing is filled in before this is done, so that no mark outlives its reason. With the last mark merges begin again. Error: ErrStore.
+// renew drops a shard's copy with its files and makes an empty one in its place, in order with what the disk's loop
+// writes; the mark of the former copy goes with it. Nothing is filled in before this is done, so that no mark outlives
+// its reason. With the last mark merges begin again. Error: ErrStore.
 func renew(room *Room, st Store, s int) (Store, error) {
 	room.Log.Warn("the data of a shard is damaged; it is dropped, and filled again from the other node", "shard", s)
 	st, err := renewFamily(st, s)

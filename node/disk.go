@@ -17,8 +17,9 @@ const (
 // busyParts is how many parts must be expected within the pace for a commit to wait for them.
 const busyParts = 4
 
-// runDisk is the loop that owns all writes of shards and of the council: what is waiting goes out in one synced RocksDB write, one fsync for many
-// requests (group commit). While the disk is full the group waits, since its entries are promised to the peer. w is what this start has written before.
+// runDisk is the loop that owns all writes of shards and of the council: what is waiting goes out in one synced RocksDB
+// write, one fsync for many requests (group commit). While the disk is full the group waits, since its entries are
+// promised to the peer. w is what this start has written before.
 func runDisk(room *Room, w written) {
 	var group []Part
 	var batch []byte
@@ -122,7 +123,8 @@ func awaitSpace(room *Room) {
 func reopen(room *Room, store Store, cause error) {
 	room.Log.Error("a write failed; this node serves reads until the disk takes writes again, then starts anew", "error", cause)
 	for s, mark := range suspects(store, room.Member, cause) {
-		room.Log.Error("the data of a shard is damaged; it is filled again", "shard", s)
+		room.Log.Error("the data of a shard is damaged; the node starts anew, and it is filled again from a whole copy",
+			"shard", s)
 		noted := make(chan int, 1)
 		room.Damage <- damageNote{shard: s, mark: mark, done: noted}
 		<-noted

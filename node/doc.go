@@ -8,31 +8,34 @@
 //	pact (one a neighbour) owns what the two promise each other, and proposes views; asks shard.StepPact
 //	council                owns this node's part in Raft, which holds the views; asks shard.StepCouncil
 //	disk                   owns all writes: what is waiting becomes one batch and one fsync (group commit)
-//	pulse                  looks how long writes take; with a slow or full disk the node asks and promises nothing, and says so
+//	pulse                  looks how long writes take; with a slow or full disk the node asks and promises nothing
 //	index                  knows where in the write log each shard's entries stand
 //	archive                removes files of the write log that nobody can need
 //	progress               writes to the log how repairs go on
 //	views                  tells the gateways the views
 //	names (one a node)     knows the addresses behind another node's name, and where it was reached last
 //	link (one a node)      keeps a connection to another node: appends, pings, Raft's messages
-//	feeds (one a node)     feeds the backups at another node from the write log, which a reader beside it reads once for all of them
+//	feeds (one a node)     feeds the backups at another node from the write log, which a reader beside it reads once
 //	relay (one a node)     passes requests on to the leader that a peer is, and its answers back
 //	connection (one each)  a reader that hands requests to replicas, a sender that sends all waiting answers at once
 //	list (one each)        reads a list's pages from a view, each when the one before has left
 //	census                 knows the open connections
 //	refusals               knows who was refused, and by whom, and writes it to the log
 //
-// Views travel one way: council → pacts → replicas. So a pact knows what it has promised when its replicas act on a view.
+// Views travel one way: council → pacts → replicas. So a pact knows what it has promised when its replicas act on a
+// view.
 //
-// Work is handed over in batches: a reader hands over all requests that have arrived, a loop does all that waits and then sends one list to each
-// receiver, a writer sends one system call. Before each takes what waits it lets every other goroutine that can run go first
-// (runtime.Gosched): under load that makes the batches large, and without load it costs nothing.
+// Work is handed over in batches: a reader hands over all requests that have arrived, a loop does all that waits and
+// then sends one list to each receiver, a writer sends one system call. Before each takes what waits it lets every
+// other goroutine that can run go first (runtime.Gosched): under load that makes the batches large, and without load it
+// costs nothing.
 //
-// Nothing waits in a circle. A replicas' loop waits only for the disk's queue, which has room for all that can be pending; a pact waits only for
-// replicas; the disk and the council hand results over through channels of one place, the newest wins; what can be asked again (proposals, pings,
-// Raft's messages) is dropped when it does not fit; whoever answers a connection never waits for it: one whose
-// queue is full does not read and is closed. Back-pressure is at the edge: a connection with 1,024 requests under way is read no
-// further; a request is under way until its answer has left.
+// Nothing waits in a circle. A replicas' loop waits only for the disk's queue, which has room for all that can be
+// pending; a pact waits only for replicas; the disk and the council hand results over through channels of one place,
+// the newest wins; what can be asked again (proposals, pings, Raft's messages) is dropped when it does not fit; whoever
+// answers a connection never waits for it: one whose queue is full does not read and is closed. Back-pressure is at the
+// edge: a connection with 1,024 requests under way is read no further; a request is under way until its answer has
+// left.
 //
 // # Who reads
 //
@@ -41,8 +44,8 @@
 // snapshots for a backup, and the lines GET, LIST and DIGEST. Who asked reads the view and closes it. So a view is of
 // one moment in the loop's own order of events, and a column family can be replaced by its loop alone. With a view the
 // loop hands over its counts of the buckets. Those run ahead of the view, as writes are counted when they are handed to
-// the disk; the buckets that have writes which the disk has not reported (shard.BucketsAhead) are therefore counted by the
-// view: a read of some microseconds each, where all 256 would take 1 to 3 ms, many times what 100 users take.
+// the disk; the buckets that have writes which the disk has not reported (shard.BucketsAhead) are therefore counted by
+// the view: a read of some microseconds each, where all 256 would take 1 to 3 ms, many times what 100 users take.
 //
 // # What clients can make a node hold
 //
@@ -50,10 +53,11 @@
 //
 //	requests under way     1,024 a connection; --max-connections
 //	frames coming in       4 KiB for the greeting, 64 KiB from gateways, 1 MiB from nodes; a read buffer of 32 KiB each
-//	answers                what the system does not take at once counts as unread: 64 KiB of each connection are free, beyond that up to
-//	                       --unread-each-mb of each and half of --unread-mb in all; who leaves more unread is closed, or takes nothing for 2 s
-//	pages of lists         made only when there is a place for one: --unread-each-mb of them a connection, the other half of --unread-mb in all;
-//	                       who waits for 200 ms is told that the node is busy
+//	answers                what the system does not take at once counts as unread: 64 KiB of each connection are free,
+//	                       beyond that up to --unread-each-mb of each and half of --unread-mb in all; who leaves more
+//	                       unread is closed, or takes nothing for 2 s
+//	pages of lists         made only when there is a place for one: --unread-each-mb of them a connection, the other
+//	                       half of --unread-mb in all; who waits for 200 ms is told that the node is busy
 //	lines of text          4 at a time whose answers may be long, until they are written; LIST at most 1 MiB of users
 //	requests passed on     512 to each peer
 //
@@ -64,9 +68,12 @@
 //  1. conn.go reads the frame and checks it; the write goes to the loop of its shard.
 //  2. replica.go reads the user from RocksDB and asks shard.Step, which sequences it and says: append to the backup.
 //  3. outbox.go encodes the append, and link.go sends it, with those of other shards, in one system call.
-//  4. At the backup, conn.go hands the entries to the replica's loop, which makes its part of a batch (batch.go) for disk.go.
-//  5. disk.go writes the parts of all shards in one synced batch; the replica's loop hears of it, and "stored" goes back.
-//  6. At the leader the same happens to its own batch, and only then the answer goes out through the connection's writer.
+//  4. At the backup, conn.go hands the entries to the replica's loop, which makes its part of a batch (batch.go) for
+//     disk.go.
+//  5. disk.go writes the parts of all shards in one synced batch; the replica's loop hears of it, and "stored" goes
+//     back.
+//  6. At the leader the same happens to its own batch, and only then the answer goes out through the connection's
+//     writer.
 //
 // # Files
 //
@@ -99,7 +106,8 @@
 //	batch.go     entries ↔ bytes of a RocksDB batch
 //	fill.go      a snapshot → bytes of RocksDB batches
 //	value.go     a user ↔ bytes of a value
-//	rocks.go     the database; with rockslog.go the only files that know grocksdb
+//	rocks.go     the database; with rockslog.go and scan.go the only files that know grocksdb
+//	scan.go      views of its shards
 //	rockslog.go  its write-ahead log, read back
 //	link.go      the connection to another node
 //	relay.go     requests for shards that the peer leads, passed on to it
@@ -121,10 +129,12 @@
 //
 // # Keys
 //
-// In a shard's column family: 'u' + bucket + tag + id → epoch, LSN, name, email, group (msgpack array); "mc" + bucket → number of
-// users and LSN of the last write in it (varints; the highest of these LSNs is the shard's position), "mh" + epoch → LSN of its first write (big-endian), "mw" → the request ids that a snapshot brought.
-// Each batch begins with a head (walscan.go: start, number, and how many parts of each shard) and carries, a shard, a LogData header with its version (3), shard, epoch, first LSN, stamp
-// and the request id, outcome and wall time of each entry, then the puts and deletes, then the meta; users of a snapshot come without a header.
-// A header or a folder of another version is refused by name; nothing is converted when a folder is opened. In the column family raft: the council's log, hard state and snapshot. In the default
-// column family: "facts", "start" (number of the last start).
+// In a shard's column family: 'u' + bucket + tag + id → epoch, LSN, name, email, group (msgpack array); "mc" + bucket →
+// number of users and LSN of the last write in it (varints; the highest of these LSNs is the shard's position), "mh" +
+// epoch → LSN of its first write (big-endian), "mw" → the request ids that a snapshot brought. Each batch begins with a
+// head (walscan.go: start, number, and how many parts of each shard) and carries, a shard, a LogData header with its
+// version (3), shard, epoch, first LSN, stamp and the request id, outcome and wall time of each entry, then the puts
+// and deletes, then the meta; users of a snapshot come without a header. A header or a folder of another version is
+// refused by name; nothing is converted when a folder is opened. In the column family raft: the council's log, hard
+// state and snapshot. In the default column family: "facts", "start" (number of the last start).
 package main

@@ -20,14 +20,15 @@ type Facts struct {
 	Ring    string `json:"ring"` // the nodes' names in order, joined by ","
 	Shards  int    `json:"shards"`
 	Store   string `json:"store"` // store id, made with the folder
-	// Generation counts how often the store has joined Raft anew, because its part of Raft's state could not be trusted any more.
+	// Generation counts how often the store has joined Raft anew, because its part of Raft's state could not be trusted
+	// any more.
 	Generation uint8 `json:"generation"`
 	// Before is the generation before an operator let the store take the place of a lost one: it goes on from that.
 	Before uint8 `json:"before,omitempty"`
 }
 
-// storeFormat is the version of keys and values in RocksDB. A folder of another format is refused as it is: nothing is converted when it is opened, so that
-// the program that it belongs to can open it again.
+// storeFormat is the version of keys and values in RocksDB. A folder of another format is refused as it is: nothing is
+// converted when it is opened, so that the program that it belongs to can open it again.
 const storeFormat = 3
 
 const factsKey = "facts"
@@ -53,12 +54,16 @@ func claim(st Store, want Facts) (Facts, error) {
 	want.Store, want.Generation, want.Before = have.Store, have.Generation, have.Before
 	switch {
 	case have.Format < want.Format:
-		return have, fmt.Errorf("%w: it is of format %d, which this program no longer reads (it reads format %d): open it with the older program that wrote it", ErrFolder, have.Format, want.Format)
+		return have, fmt.Errorf("%w: it is of format %d, which this program no longer reads (it reads format %d): "+
+			"open it with the older program that wrote it", ErrFolder, have.Format, want.Format)
 	case have.Format > want.Format:
-		return have, fmt.Errorf("%w: it is of format %d, and this program is too old to read that (it reads format %d): open it with the newer program that wrote it", ErrFolder, have.Format, want.Format)
+		return have, fmt.Errorf("%w: it is of format %d, and this program is too old to read that (it reads format "+
+			"%d): open it with the newer program that wrote it", ErrFolder, have.Format, want.Format)
 	case have != want:
-		return have, fmt.Errorf("%w: it was made as node %s of the nodes %s in this order, in cluster %s with %d shards (format %d), and cannot be started as node %s of %s in cluster %s with %d shards (format %d)",
-			ErrFolder, have.Node, have.Ring, have.Cluster, have.Shards, have.Format, want.Node, want.Ring, want.Cluster, want.Shards, want.Format)
+		return have, fmt.Errorf("%w: it was made as node %s of the nodes %s in this order, in cluster %s with %d "+
+			"shards (format %d), and cannot be started as node %s of %s in cluster %s with %d shards (format %d)",
+			ErrFolder, have.Node, have.Ring, have.Cluster, have.Shards, have.Format, want.Node, want.Ring, want.Cluster,
+			want.Shards, want.Format)
 	}
 	return have, nil
 }
@@ -69,11 +74,13 @@ func keepFacts(st Store, facts Facts) error {
 	return errors.Join(err, putFact(st, factsKey, value))
 }
 
-// startKey is the key of the last starts: the number of the last one, and the nonces of it and of those before, the newest first, 8 bytes each.
+// startKey is the key of the last starts: the number of the last one, and the nonces of it and of those before, the
+// newest first, 8 bytes each.
 const startKey = "start"
 
-// countStart returns this start of the store, with a number one more than that of the last and the process's own nonce, and the nonces of those before that are
-// remembered, the newest first. It is stored before anything is said: so it tells the process from others that ran, or run, on copies of the folder (rule R23).
+// countStart returns this start of the store, with a number one more than that of the last and the process's own nonce,
+// and the nonces of those before that are remembered, the newest first. It is stored before anything is said: so it
+// tells the process from others that ran, or run, on copies of the folder (rule R23).
 func countStart(st Store, nonce uint64) (start shard.Start, former []uint64, err error) {
 	value, err := getFact(st, startKey)
 	if err != nil {
@@ -87,7 +94,8 @@ func countStart(st Store, nonce uint64) (start shard.Start, former []uint64, err
 		numbers = append(numbers, binary.BigEndian.Uint64(rest))
 	}
 	if len(value)%8 != 0 {
-		return start, nil, fmt.Errorf("%w: what it says of its last starts has %d bytes, expected a multiple of 8", ErrFolder, len(value))
+		return start, nil, fmt.Errorf("%w: what it says of its last starts has %d bytes, expected a multiple of 8",
+			ErrFolder, len(value))
 	}
 	start, former = shard.Start{Number: numbers[0] + 1, Nonce: nonce}, numbers[1:]
 	former = former[:min(len(former), shard.FormerStarts)]
@@ -104,8 +112,8 @@ func countStart(st Store, nonce uint64) (start shard.Start, former []uint64, err
 // graceKey is the key of how many ns the last process kept its promises for, 8 bytes.
 const graceKey = "grace"
 
-// outwait waits until what this store's former process has promised is over, if it kept its promises for longer than this one does, and notes for how long
-// this one does.
+// outwait waits until what this store's former process has promised is over, if it kept its promises for longer than
+// this one does, and notes for how long this one does.
 func outwait(room *Room) error {
 	value, err := getFact(room.Store, graceKey)
 	if err != nil {
@@ -116,7 +124,8 @@ func outwait(room *Room) error {
 		former = int64(binary.BigEndian.Uint64(value))
 	}
 	if wait := time.Duration(shard.WaitOut(former, grace)); wait > 0 {
-		room.Log.Info("waiting until what was promised under a longer --grace is over", "before", wait, "now", room.Config.Grace)
+		room.Log.Warn("waiting until what was promised under a longer --grace is over",
+			"wait", wait, "grace", room.Config.Grace)
 		time.Sleep(wait)
 	}
 	if former == grace {

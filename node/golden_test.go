@@ -33,7 +33,8 @@ func golden(t *testing.T, name string, got []byte) {
 	}
 }
 
-// splitRecords returns key and value of each put, delete and range of a part, in order, of which RocksDB keeps what begins with a tag.
+// splitRecords returns key and value of each put, delete and range of a part, in order, of which RocksDB keeps what
+// begins with a tag.
 func splitRecords(t *testing.T, b []byte) (keys, values [][]byte) {
 	t.Helper()
 	for len(b) > 0 {
@@ -61,30 +62,36 @@ func TestGoldenBytes(t *testing.T) {
 	counts := buckets{}
 	part := buildPart(testLayout, 5, 9, entries, true, &counts, 1234)
 	golden(t, "batch-part", part.Bytes)
-	if read, err := readBatch(joinParts(nil, []Part{part}), nil); err != nil || !reflect.DeepEqual(read, []Logged{{Shard: 5, Stamp: 1234, Entries: entries}}) {
+	if read, err := readBatch(joinParts(nil, []Part{part}), nil); err != nil ||
+		!reflect.DeepEqual(read, []Logged{{Shard: 5, Stamp: 1234, Entries: entries}}) {
 		t.Errorf("a part is read as %+v, %v", read, err)
 	}
 	keys, values := splitRecords(t, part.Bytes)
 	golden(t, "logdata-header", keys[0])
 	golden(t, "user-key", keys[1])
 	golden(t, "user-value", values[1])
-	if r, err := decodeValue(values[1]); err != nil || r != (shard.Record{Name: "Ada", Email: "ada@example.org", Group: -5, Epoch: 3, LSN: 7}) {
+	ada := shard.Record{Name: "Ada", Email: "ada@example.org", Group: -5, Epoch: 3, LSN: 7}
+	if r, err := decodeValue(values[1]); err != nil || r != ada {
 		t.Errorf("a value is read as %+v, %v", r, err)
 	}
 	last := len(keys) - 1
 	golden(t, "meta-bucket", append(append(bytes.Clone(keys[last-1]), ' '), values[last-1]...))
 	golden(t, "meta-epoch", append(append(bytes.Clone(keys[last]), ' '), values[last]...))
 	golden(t, "wipe-part", wipePart(5, 9).Bytes)
-	golden(t, "records-part", recordsPart(testLayout, 5, 9, []shard.Record{{ID: "a", Name: "Ada", Email: "e", Group: 7, Epoch: 3, LSN: 7}}, &buckets{}).Bytes)
-	whole := wholePart(5, 9, &shard.Effect{LSN: 10, History: []shard.Position{{Epoch: 3, LSN: 7}}, Entries: entries}, counts)
+	records := []shard.Record{{ID: "a", Name: "Ada", Email: "e", Group: 7, Epoch: 3, LSN: 7}}
+	golden(t, "records-part", recordsPart(testLayout, 5, 9, records, &buckets{}).Bytes)
+	whole := wholePart(5, 9, &shard.Effect{LSN: 10, History: []shard.Position{{Epoch: 3, LSN: 7}}, Entries: entries},
+		counts)
 	_, values = splitRecords(t, whole.Bytes)
 	window := values[len(values)-1]
 	golden(t, "meta-window", append([]byte(metaWindow+" "), window...))
 	if read, err := readWindow(window); err != nil || !reflect.DeepEqual(read, entries) {
 		t.Errorf("a window is read as %+v, %v", read, err)
 	}
-	golden(t, "raft-part", buildFacts(7, []shard.Fact{{Key: "e\x00\x01", Value: []byte("entry")}, {Key: "e\x00\x02", Delete: true}}, nil).Bytes)
-	facts := Facts{Format: storeFormat, Cluster: "tandem", Node: "db-0", Ring: "db-0,db-1,db-2", Shards: 24, Store: "2f0c5b5e-7a4c-4a52-9d0a-0123456789ab"}
+	golden(t, "raft-part", buildFacts(7, []shard.Fact{{Key: "e\x00\x01", Value: []byte("entry")},
+		{Key: "e\x00\x02", Delete: true}}, nil).Bytes)
+	facts := Facts{Format: storeFormat, Cluster: "tandem", Node: "db-0", Ring: "db-0,db-1,db-2", Shards: 24,
+		Store: "2f0c5b5e-7a4c-4a52-9d0a-0123456789ab"}
 	text, err := json.Marshal(facts)
 	if err != nil {
 		t.Fatal(err)
@@ -102,7 +109,8 @@ func TestHeadersOfOtherVersionsAreRefused(t *testing.T) {
 	_, n := binary.Uvarint(part.Bytes[1:])
 	for _, version := range []byte{0, headVersion - 1, headVersion + 1, 255} {
 		part.Bytes[1+n] = version
-		if _, err := readBatch(joinParts(nil, []Part{part}), nil); !errors.Is(err, ErrBatch) || !strings.Contains(err.Error(), "expected version 3") {
+		if _, err := readBatch(joinParts(nil, []Part{part}), nil); !errors.Is(err, ErrBatch) ||
+			!strings.Contains(err.Error(), "expected version 3") {
 			t.Errorf("version %d: %v", version, err)
 		}
 	}

@@ -8,8 +8,8 @@ import (
 	"tandem/wire"
 )
 
-// origin is the cluster that this node's store belongs to: the member ids by node that it was born with, and its incarnation; both are empty until
-// they are known, when Known is closed. They never change after that.
+// origin is the cluster that this node's store belongs to: the member ids by node that it was born with, and its
+// incarnation; both are empty until they are known, when Known is closed. They never change after that.
 type origin struct {
 	Born        []uint64
 	Incarnation [16]byte
@@ -35,7 +35,8 @@ func noteOrigin(cell chan origin, b shard.Book) {
 	cell <- at
 }
 
-// endWhen ends a connection at over, unless it is gone before: who has greeted without saying what is known by then is to greet again.
+// endWhen ends a connection at over, unless it is gone before: who has greeted without saying what is known by then is
+// to greet again.
 func endWhen(over, gone <-chan struct{}, raw net.Conn) {
 	select {
 	case <-over:
@@ -65,13 +66,17 @@ func firstGreeting(c Config, l shard.Layout, members []Member) shard.Greeting {
 
 // sayGreeting makes the wire's greeting of the core's.
 func sayGreeting(g shard.Greeting) wire.Greeting {
-	return wire.Greeting{Least: g.Least, Most: g.Most, Cluster: g.Cluster, Role: g.Role, Name: g.Name, Build: g.Build, Incarnation: g.Incarnation, Ring: g.Ring,
-		Shards: g.Shards, Lease: g.Lease, Grace: g.Grace, Store: g.Member, Start: wire.StoreStart{Number: g.Start, Nonce: g.Nonce}}
+	return wire.Greeting{Least: g.Least, Most: g.Most, Cluster: g.Cluster, Role: g.Role, Name: g.Name, Build: g.Build,
+		Incarnation: g.Incarnation, Ring: g.Ring,
+		Shards: g.Shards, Lease: g.Lease, Grace: g.Grace, Store: g.Member,
+		Start: wire.StoreStart{Number: g.Start, Nonce: g.Nonce}}
 }
 
 // hearGreeting makes the core's greeting of the one in a frame, which is hello or welcome.
 func hearGreeting(m *wire.Message) shard.Greeting {
 	g := &m.Greeting
-	return shard.Greeting{Least: g.Least, Most: g.Most, Cluster: g.Cluster, Role: g.Role, Name: g.Name, Build: g.Build, Incarnation: g.Incarnation, Ring: g.Ring,
-		Shards: g.Shards, Lease: g.Lease, Grace: g.Grace, Member: g.Store, Start: g.Start.Number, Nonce: g.Start.Nonce, Born: m.Born}
+	return shard.Greeting{Least: g.Least, Most: g.Most, Cluster: g.Cluster, Role: g.Role, Name: g.Name, Build: g.Build,
+		Incarnation: g.Incarnation, Ring: g.Ring,
+		Shards: g.Shards, Lease: g.Lease, Grace: g.Grace, Member: g.Store, Start: g.Start.Number, Nonce: g.Start.Nonce,
+		Born: m.Born}
 }

@@ -2,10 +2,13 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,18 +16,21 @@ import (
 	"tandem/wire/proc"
 )
 
-// readiness is what READY answers, and a part of STATUS: whether the node takes its part, and each thing that it needs for it.
+// readiness is what READY answers, and a part of STATUS: whether the node takes its part, and each thing that it needs
+// for it.
 type readiness struct {
 	Node   string        `json:"node"`
 	Ready  bool          `json:"ready"`
 	Checks []shard.Check `json:"checks"`
 }
 
-// partOf gathers what the node knows of the part that it takes: how its replicas are, how its council is, and who is refused.
+// partOf gathers what the node knows of the part that it takes: how its replicas are, how its council is, and who is
+// refused.
 func partOf(room *Room, held []Held, c CouncilState) shard.NodePart {
 	refused := make(chan map[string]string, 1)
 	room.Refusals <- refused
-	p := shard.NodePart{Leader: c.Lead != 0, Silent: c.Sick, Refused: <-refused}
+	p := shard.NodePart{Leader: c.Lead != 0, Joins: !slices.Contains(c.Book.Members, room.Member), Silent: c.Sick,
+		Refused: <-refused}
 	for _, why := range p.Refused {
 		if text, replaced := strings.CutPrefix(why, string(shard.OtherStore)+": "); replaced {
 			p.Replaced = text
@@ -33,8 +39,10 @@ func partOf(room *Room, held []Held, c CouncilState) shard.NodePart {
 	for _, h := range held {
 		p.Learnt = p.Learnt || h.state.Known
 		p.Barred = append(p.Barred, shard.Barred(&h.state, h.now))
-		if h.state.Lost != "" && h.state.Known && h.Role == roles[true] && !h.InSync {
-			p.Damaged = append(p.Damaged, h.Shard)
+		if r := &h.state; r.Lost != "" && r.Known {
+			leads := r.View.Leader == room.Self
+			p.Damaged = append(p.Damaged, shard.DamagedCopy{Shard: h.Shard, Peer: r.Peer, PeerUp: r.Stream != 0,
+				Leads: leads, InSync: r.View.InSync, For: h.now - r.LostAt})
 		}
 	}
 	return p
@@ -43,8 +51,8 @@ func partOf(room *Room, held []Held, c CouncilState) shard.NodePart {
 // healthEvery is how often a node looks whether it takes its part.
 const healthEvery = 500 * time.Millisecond
 
-// runHealth is the loop that looks whether the node takes its part, says so in the log when that changes, and keeps the newest word in a cell for whoever
-// answers pings.
+// runHealth is the loop that looks whether the node takes its part, says so in the log when that changes, and keeps the
+// newest word in a cell for whoever answers pings.
 func runHealth(room *Room) {
 	said, known := "", ""
 	ticks := time.NewTicker(healthEvery)
@@ -62,7 +70,12 @@ func runHealth(room *Room) {
 		room.Lacks <- lacks
 		switch settled := lacks == known; {
 		case settled && lacks != said && lacks != "":
-			room.Log.Warn("the node does not take its whole part", "ready", shard.Ready(checks), "reason", lacks)
+			level := slog.LevelWarn
+			if shard.AwaitsOperator(checks) {
+				level = slog.LevelError
+			}
+			room.Log.Log(context.Background(), level, "the node does not take its whole part", "ready",
+				shard.Ready(checks), "reason", lacks)
 			said = lacks
 		case settled && lacks != said:
 			room.Log.Info("the node takes its whole part")
@@ -90,8 +103,8 @@ func lineReady(room *Room, _ []string) any {
 	return readiness{room.Config.Name, shard.Ready(checks), checks}
 }
 
-// tellReady writes what is not as it should be in the answer to READY, and returns an exit code, 0 where the node takes its part: the health check of
-// containers.
+// tellReady writes what is not as it should be in the answer to READY, and returns an exit code, 0 where the node takes
+// its part: the health check of containers.
 func tellReady(answer readiness, err error, out io.Writer) int {
 	if err != nil {
 		fmt.Fprintln(out, "node: it cannot be asked:", err)

@@ -24,9 +24,10 @@ type command struct {
 
 // commands are all lines that a node answers; they only read. The table never changes.
 var commands = map[string]command{
-	"PING":   {"PING", "PONG once this node serves", 0, false, linePing},
-	"READY":  {"READY", "whether this node takes its part, and what it lacks for it", 0, false, lineReady},
-	"STATUS": {"STATUS", "this node: store, readiness, Raft, connections, what it has served (SHARDS has the replicas)", 0, false, lineStatus},
+	"PING":  {"PING", "PONG once this node serves", 0, false, linePing},
+	"READY": {"READY", "whether this node takes its part, and what it lacks for it", 0, false, lineReady},
+	"STATUS": {"STATUS", "this node: store, readiness, Raft, connections, what it has served (SHARDS has the replicas)",
+		0, false, lineStatus},
 	"VIEW":   {"VIEW", "leader and backup of every shard", 0, true, lineView},
 	"SHARDS": {"SHARDS", "the replicas held here: role, position, users", 0, true, lineShards},
 	"GET":    {"GET id", "a user as the replica held here has it", 1, false, lineGet},
@@ -93,7 +94,8 @@ func obey(room *Room, text string) (answer any, held bool) {
 	c, known := commands[name]
 	switch {
 	case !known:
-		return fault{fmt.Sprintf("unknown command %q", words[0]), "one of PING, READY, STATUS, VIEW, SHARDS, GET, COUNT, LIST, WAL, REPAIR, CONNS, DIGEST, HELP"}, false
+		return fault{fmt.Sprintf("unknown command %q", words[0]),
+			"one of PING, READY, STATUS, VIEW, SHARDS, GET, COUNT, LIST, WAL, REPAIR, CONNS, DIGEST, HELP"}, false
 	case len(args) != c.args:
 		return fault{fmt.Sprintf("%s takes %d arguments, found %d", name, c.args, len(args)), c.usage}, false
 	case !c.long:
@@ -105,7 +107,8 @@ func obey(room *Room, text string) (answer any, held bool) {
 	case room.Texts <- struct{}{}:
 		return c.run(room, args), true
 	case <-late.C:
-		return fault{fmt.Sprintf("%d other answers are being made or wait to be read", cap(room.Texts)), "the same line again, later"}, false
+		return fault{fmt.Sprintf("%d other answers are being made or wait to be read", cap(room.Texts)),
+			"the same line again, later"}, false
 	}
 }
 

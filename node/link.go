@@ -70,7 +70,8 @@ func runLink(room *Room, peer int, shards []int) {
 		if errors.Is(err, errNotYet) {
 			level = slog.LevelInfo
 		}
-		room.Log.Log(context.Background(), level, "the connection to a node broke", "peer", room.Members[peer].Name, "stream", stream, "error", err)
+		room.Log.Log(context.Background(), level, "the connection to a node broke", "peer", room.Members[peer].Name,
+			"stream", stream, "error", err)
 		room.Links[peer].Echoes <- echo{Kind: streamOver}
 		room.Council.Greets <- greeted{Node: peer}
 		if pact := room.Pacts[peer]; pact != nil {
@@ -86,7 +87,8 @@ func runLink(room *Room, peer int, shards []int) {
 	}
 }
 
-// greetCouncil tells the council that a connection to a peer stands, which knows that start of this store. What waits from before was made without that, and is dropped.
+// greetCouncil tells the council that a connection to a peer stands, which knows that start of this store. What waits
+// from before was made without that, and is dropped.
 func greetCouncil(room *Room, peer int, known shard.Start) {
 	for mail := room.Council.Out[peer]; len(mail) > 0; {
 		<-mail

@@ -38,7 +38,8 @@ func TestPauseIsNoSilence(t *testing.T) {
 		if alive != (err == nil) || err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("%d deadlines passed: %v", late, err)
 		}
-		if body, bad := wire.ReadFrame(c.in, nil); alive && (bad != nil || wire.NewCodec().Decode(&wire.Message{}, body) != nil) {
+		if body, bad := wire.ReadFrame(c.in, nil); alive &&
+			(bad != nil || wire.NewCodec().Decode(&wire.Message{}, body) != nil) {
 			t.Errorf("the frame after it: %v", bad)
 		}
 	}

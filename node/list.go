@@ -9,8 +9,9 @@ import (
 )
 
 const (
-	pageMost   = wire.PageBytes + 64<<10 // bytes of a page's frame: it is cut at wire.PageBytes, behind the user that goes beyond
-	takeWithin = time.Second             // for a page that is not the last one to leave
+	// bytes of a page's frame: it is cut at wire.PageBytes, behind the user that goes beyond
+	pageMost   = wire.PageBytes + 64<<10
+	takeWithin = time.Second // for a page that is not the last one to leave
 )
 
 // listPage answers a list from one moment of its shard, in as many pages as it takes. The next page is read when the

@@ -65,7 +65,8 @@ func TestAPageIsOfOneMoment(t *testing.T) {
 	handed = append(handed, write(shard.Created, all[30:35]...)...)
 	for _, stored := range []bool{false, true} {
 		opened := make(chan Moment, 1)
-		if events := showMoment(r, scanAsk{shard: 2, opened: opened, confirmed: make(chan shard.Reply, 1)}, nil); len(events) != 1 || events[0].Kind != shard.ScanDone {
+		ask := scanAsk{shard: 2, opened: opened, confirmed: make(chan shard.Reply, 1)}
+		if events := showMoment(r, ask, nil); len(events) != 1 || events[0].Kind != shard.ScanDone {
 			t.Fatalf("the replica is asked %v", events)
 		}
 		moment := <-opened
@@ -88,8 +89,10 @@ func TestAPageIsOfOneMoment(t *testing.T) {
 				more = at.most > 0
 			}
 			from := min(offset, len(want))
-			if err != nil || users != uint64(len(want)) || !slices.Equal(got, want[from:min(from+10, len(want))]) || offset == 0 && pages < 2 {
-				t.Errorf("stored %v, offset %d: %d users, %v in %d pages, expected %d, %v (%v)", stored, offset, users, got, pages, len(want), want[from:min(from+10, len(want))], err)
+			if err != nil || users != uint64(len(want)) || !slices.Equal(got, want[from:min(from+10, len(want))]) ||
+				offset == 0 && pages < 2 {
+				t.Errorf("stored %v, offset %d: %d users, %v in %d pages, expected %d, %v (%v)", stored, offset, users,
+					got, pages, len(want), want[from:min(from+10, len(want))], err)
 			}
 		}
 		closeScan(moment.Scan)
@@ -114,7 +117,8 @@ func TestAListInSeveralPages(t *testing.T) {
 		}
 	}
 	other := connect(t, lead)
-	page := c.ask(&wire.Message{Kind: wire.List, ID: 7, Shard: uint64(s), After: []byte{}, Limit: 1000}) // an empty place counts as none
+	// an empty place counts as none
+	page := c.ask(&wire.Message{Kind: wire.List, ID: 7, Shard: uint64(s), After: []byte{}, Limit: 1000})
 	for _, n := range []int{79, 0} {
 		if a := other.ask(big(n, wire.Delete)); a.Result != wire.Deleted {
 			t.Fatalf("%+v", a)
@@ -157,15 +161,20 @@ func TestADeafClientIsBounded(t *testing.T) {
 	_ = deaf.raw.(*net.TCPConn).SetReadBuffer(4096)
 	frames := []byte(nil)
 	for i := range maxInFlight {
-		frames = wire.NewCodec().AppendFrame(frames, &wire.Message{Kind: wire.List, ID: uint64(i + 2), Shard: uint64(s), Limit: 1000})
+		frames = wire.NewCodec().AppendFrame(frames, &wire.Message{Kind: wire.List, ID: uint64(i + 2), Shard: uint64(s),
+			Limit: 1000})
 	}
 	if _, err := deaf.raw.Write(frames); err != nil {
 		t.Fatal(err)
 	}
-	share, most := int(lead.Config.UnreadEachMB<<20/pageMost), 0
+	share, most, served := int(lead.Config.UnreadEachMB<<20/pageMost), 0, 0
 	for closed := 0; closed == 0; {
 		get := &wire.Message{Kind: wire.Get, ID: 5, Shard: uint64(s), Record: wire.Record{ID: ids[0]}}
-		if a := good.ask(get); a.Result != wire.Found {
+		switch a := good.ask(get); {
+		case a.Result == wire.Found:
+			served++
+		case a.Code != wire.Unavailable:
+			// where the whole machine stands still a lease runs out, which says nothing of the deaf client
 			t.Fatalf("another client: %+v", a)
 		}
 		most = max(most, len(lead.Pages))
@@ -173,8 +182,8 @@ func TestADeafClientIsBounded(t *testing.T) {
 		lead.Census <- counted
 		closed = (<-counted).deaf
 	}
-	if most != share {
-		t.Errorf("it held %d pages, expected %d", most, share)
+	if most != share || served == 0 {
+		t.Errorf("it held %d pages, expected %d; another client was served %d times", most, share, served)
 	}
 	for len(lead.Pages)+len(lead.Unread) > 0 { // or the test does not end
 		runtime.Gosched()
@@ -240,7 +249,8 @@ func TestAllThatIsUnreadIsBounded(t *testing.T) {
 // Only the loop of replicas reads by the column families of shards once the node has started: what else reads has a
 // view that the loop opened.
 func TestWhoReadsByAColumnFamily(t *testing.T) {
-	allowed := map[string][]string{"openScan(": {"rocks.go", "boot.go", "replica.go", "outbox.go", "accept.go"}, "getUser(": {"rocks.go", "replica.go"}, ".families": {"rocks.go", "accept.go"}}
+	allowed := map[string][]string{"openScan(": {"scan.go", "boot.go", "replica.go", "outbox.go", "accept.go"},
+		"getUser(": {"rocks.go", "replica.go"}, ".families": {"rocks.go", "scan.go", "accept.go"}}
 	for name, text := range sources(t) {
 		for what, files := range allowed {
 			if strings.Contains(text, what) && !slices.Contains(files, name) {

@@ -80,7 +80,8 @@ func runCensus(doors <-chan door, asks <-chan chan<- census, log *slog.Logger) {
 			default:
 				if deaf++; time.Since(said) > time.Second {
 					said = time.Now()
-					log.Warn("a connection is closed that does not read its answers", "remote", info.Remote, "caller", info.Caller, "reason", d.Deaf, "so far", deaf)
+					log.Warn("a connection is closed that does not read its answers", "remote", info.Remote, "caller",
+						info.Caller, "reason", d.Deaf, "so far", deaf)
 				}
 			}
 		case ask := <-asks:
@@ -93,7 +94,8 @@ func runCensus(doors <-chan door, asks <-chan chan<- census, log *slog.Logger) {
 	}
 }
 
-// judge checks the first frame of a connection, which was read with err. It returns an error frame that names what was expected, or nil if there is nothing to say.
+// judge checks the first frame of a connection, which was read with err. It returns an error frame that names what was
+// expected, or nil if there is nothing to say.
 func judge(room *Room, m *wire.Message, err error) *wire.Message {
 	if errors.Is(err, wire.ErrFrame) || errors.Is(err, wire.ErrChecksum) {
 		return &wire.Message{Kind: wire.Error, Code: wire.BadFrame, Text: err.Error()}
@@ -102,7 +104,8 @@ func judge(room *Room, m *wire.Message, err error) *wire.Message {
 		return nil
 	}
 	if m.Kind != wire.Hello {
-		return &wire.Message{Kind: wire.Error, ID: m.ID, Code: wire.BadRequest, Text: fmt.Sprintf("expected hello (kind %d) first, found kind %d", wire.Hello, m.Kind)}
+		return &wire.Message{Kind: wire.Error, ID: m.ID, Code: wire.BadRequest,
+			Text: fmt.Sprintf("expected hello (kind %d) first, found kind %d", wire.Hello, m.Kind)}
 	}
 	mine, theirs := greeting(room), hearGreeting(m)
 	if room.Ready && theirs.Role == shard.RoleNode {
@@ -113,5 +116,5 @@ func judge(room *Room, m *wire.Message, err error) *wire.Message {
 	if misfit == "" {
 		return nil
 	}
-	return &wire.Message{Kind: wire.Error, ID: m.ID, Code: misfits[misfit], Text: text}
+	return &wire.Message{Kind: wire.Error, ID: m.ID, Code: codeOf(misfit), Text: text}
 }

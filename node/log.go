@@ -26,8 +26,8 @@ type Logged struct {
 	Err      error // the log could not be read on
 }
 
-// streamLog reads the whole WAL, from the oldest record that is left, and gives the shards' shares away, with an error where something could not be
-// read, behind which it goes on. It ends with the log, or when quit is closed.
+// streamLog reads the whole WAL, from the oldest record that is left, and gives the shards' shares away, with an error
+// where something could not be read, behind which it goes on. It ends with the log, or when quit is closed.
 func streamLog(st Store, out chan<- Logged, quit <-chan struct{}) {
 	defer close(out)
 	log, err := openLog(st, 0)

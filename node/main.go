@@ -18,7 +18,8 @@ import (
 
 // nodeHelp says what the program is.
 const nodeHelp = "A database node of a Tandem cluster: holds shards of users and speaks the wire protocol. " +
-	"With accept-loss as its first argument it is the command by which an operator accepts that what only this node had is damaged; " +
+	"With accept-loss as its first argument it is the command by which an operator accepts that what only this node " +
+	"had is damaged; " +
 	"node accept-loss --help explains it."
 
 func main() {
@@ -40,7 +41,8 @@ func main() {
 	listener, err := net.Listen("tcp", config.Listen)
 	proc.StopIf(output, wrap(err, "cannot listen on "+config.Listen+" (is another process there?)"))
 	steps := make(chan opened, 1)
-	go prepare(newRoom(config, shard.Layout{Nodes: len(members), Shards: config.Shards}, members, self, output, log), steps)
+	go prepare(newRoom(config, shard.Layout{Nodes: len(members), Shards: config.Shards}, members, self, output, log),
+		steps)
 	unready := <-steps
 	stop, waited := make(chan os.Signal, 1), make(chan error, 1)
 	go awaitDisk(unready.room, nil, unready.err, waited)
@@ -56,7 +58,8 @@ func main() {
 		err = <-waited
 		proc.StopAs(output, err, exitCode(err))
 		room, again := all.room, ""
-		log.Info("serving", "listen", listener.Addr(), "data", config.Data, "store", room.Facts.Store, "member", room.Member)
+		log.Info("serving", "listen", listener.Addr(), "data", config.Data, "store", room.Facts.Store, "member",
+			room.Member)
 		select {
 		case why := <-stop:
 			log.Info("stopping", "signal", why.String())
@@ -99,7 +102,8 @@ const garbagePercent = 400
 // GOMEMLIMIT in the environment overrides it.
 const heapMost = 256 << 20
 
-// exitVersion is the exit code of a node whose binary does not fit the cluster's version: to start it again is of no use before it is another binary.
+// exitVersion is the exit code of a node whose binary does not fit the cluster's version: to start it again is of no
+// use before it is another binary.
 const exitVersion = 3
 
 // exitCode returns the exit code for what keeps a node from starting.

@@ -16,7 +16,8 @@ import (
 // welcomeAll is a node that welcomes whoever greets it, and no more.
 func welcomeAll(listener net.Listener) {
 	members := []Member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}}
-	greeting := sayGreeting(newRoom(Config{Name: "db-0", Lease: 100, Grace: 120}, testLayout, members, 0, proc.Output{}, nil).Mine)
+	greeting := sayGreeting(newRoom(Config{Name: "db-0", Lease: 100, Grace: 120}, testLayout, members, 0, proc.Output{},
+		nil).Mine)
 	for {
 		conn, err := listener.Accept()
 		if err != nil {
@@ -24,7 +25,8 @@ func welcomeAll(listener net.Listener) {
 		}
 		_, err = wire.ReadFrame(bufio.NewReader(conn), nil)
 		if err == nil {
-			_, _ = conn.Write(wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Welcome, ID: 1, Greeting: greeting}))
+			_, _ = conn.Write(wire.NewCodec().AppendFrame(nil,
+				&wire.Message{Kind: wire.Welcome, ID: 1, Greeting: greeting}))
 		}
 		conn.Close()
 	}
@@ -50,7 +52,8 @@ func TestAPeerIsFoundByItsName(t *testing.T) {
 	go welcomeAll(listener)
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
 	members := []Member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}}
-	room := newRoom(Config{Silent: 20 * time.Millisecond, Name: "db-1", Lease: 100, Grace: 120}, testLayout, members, 1, proc.Output{}, nil)
+	room := newRoom(Config{Silent: 20 * time.Millisecond, Name: "db-1", Lease: 100, Grace: 120}, testLayout, members, 1,
+		proc.Output{}, nil)
 	room.Names = []proc.Names{proc.NewNames("db-0.test:"+port, lookup)}
 	go proc.RunNames(room.Names[0])
 	try := func() error {

@@ -29,18 +29,20 @@ func connect(t testing.TB, room *Room) client {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { raw.Close() })
-	_ = raw.SetDeadline(time.Now().Add(20 * time.Second))
 	c := client{t, raw, bufio.NewReader(raw)}
 	g := greeting(room)
 	g.Role, g.Name = "gateway", "test"
-	if m := c.ask(&wire.Message{Kind: wire.Hello, ID: 1, Greeting: sayGreeting(g)}); m.Kind != wire.Welcome || m.Greeting.Name != room.Config.Name || m.Clock == 0 {
+	if m := c.ask(&wire.Message{Kind: wire.Hello, ID: 1, Greeting: sayGreeting(g)}); m.Kind != wire.Welcome ||
+		m.Greeting.Name != room.Config.Name || m.Clock == 0 {
 		t.Fatalf("no welcome: %+v", m)
 	}
 	return c
 }
 
+// ask sends a frame and returns the answer. Only an answer that does not come at all ends the test: each has its own time.
 func (c client) ask(m *wire.Message) *wire.Message {
 	c.t.Helper()
+	_ = c.raw.SetDeadline(time.Now().Add(time.Minute))
 	if _, err := c.raw.Write(wire.NewCodec().AppendFrame(nil, m)); err != nil {
 		c.t.Fatal(err)
 	}
@@ -195,6 +197,7 @@ func TestLinesOfText(t *testing.T) {
 		"ping":                                   "PONG",
 		"STATUS":                                 `"ready":true`,
 		"status":                                 `"leader":"db-`,
+		"status ":                                `"underReplicated":0`,
 		"VIEW":                                   `"leader":"db-`,
 		"SHARDS":                                 `"role":"backup"`,
 		"GET 13AE742":                            `"name":"name 1"`,
@@ -223,22 +226,28 @@ func TestBrokenFramesGetAnErrorAndNothingElseSuffers(t *testing.T) {
 	good := connect(t, rooms[0])
 	right := greeting(rooms[0])
 	right.Role, right.Name = shard.RoleGateway, "test"
-	hello := slices.Clip(wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Hello, ID: 1, Greeting: sayGreeting(right)}))
+	hello := slices.Clip(wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Hello, ID: 1,
+		Greeting: sayGreeting(right)}))
 	wrong := right
 	wrong.Cluster = "other"
 	for name, c := range map[string]struct {
 		bytes []byte
 		want  string
 	}{
-		"no frame":           {[]byte{0x00, 1, 2, 3, 4, 5}, "byte 0: expected 0xce"},
-		"too long":           {[]byte{0xce, 0x7f, 0, 0, 0}, "expected a length of at most"},
-		"claims 32 GiB":      {[]byte{0xce, 0, 0, 0, 6, 0x91, 0xdd, 0x7f, 0xff, 0xff, 0xff}, "bytes left"},
-		"no greeting":        {wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Ping}), "expected hello"},
-		"another cluster":    {wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Hello, Greeting: sayGreeting(wrong)}), `belongs to cluster "test", not "other"`},
-		"append by a client": {append(hello, wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Append, Shard: 2})...), "holds no replica of shard 2"},
-		"unheld shard":       {append(hello, wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Get, Shard: 1})...), "holds no replica of shard 1"},
-		"unknown shard":      {append(hello, wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Get, Shard: 1 << 60})...), "holds no replica"},
-		"an answer":          {append(hello, wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Page})...), "is no request"},
+		"no frame":      {[]byte{0x00, 1, 2, 3, 4, 5}, "byte 0: expected 0xce"},
+		"too long":      {[]byte{0xce, 0x7f, 0, 0, 0}, "expected a length of at most"},
+		"claims 32 GiB": {[]byte{0xce, 0, 0, 0, 6, 0x91, 0xdd, 0x7f, 0xff, 0xff, 0xff}, "bytes left"},
+		"no greeting":   {wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Ping}), "expected hello"},
+		"another cluster": {wire.NewCodec().AppendFrame(nil,
+			&wire.Message{Kind: wire.Hello, Greeting: sayGreeting(wrong)}), `belongs to cluster "test", not "other"`},
+		"append by a client": {append(hello, wire.NewCodec().AppendFrame(nil,
+			&wire.Message{Kind: wire.Append, Shard: 2})...), "holds no replica of shard 2"},
+		"unheld shard": {append(hello, wire.NewCodec().AppendFrame(nil,
+			&wire.Message{Kind: wire.Get, Shard: 1})...), "holds no replica of shard 1"},
+		"unknown shard": {append(hello, wire.NewCodec().AppendFrame(nil,
+			&wire.Message{Kind: wire.Get, Shard: 1 << 60})...), "holds no replica"},
+		"an answer": {append(hello, wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Page})...),
+			"is no request"},
 	} {
 		raw, err := net.Dial("tcp", rooms[0].Config.Listen)
 		if err != nil {
@@ -282,7 +291,8 @@ func TestFolderOfAnotherNodeIsRefused(t *testing.T) {
 	if again, err := claim(st, mine); err != nil || again != first {
 		t.Errorf("claimed again: %+v, %v", again, err)
 	}
-	for format, says := range map[int]string{storeFormat - 1: "no longer reads", storeFormat + 1: "too old to read"} { // it stays as it is
+	// it stays as it is
+	for format, says := range map[int]string{storeFormat - 1: "no longer reads", storeFormat + 1: "too old to read"} {
 		other := first
 		other.Format = format
 		value, err := json.Marshal(other)
@@ -300,8 +310,13 @@ func TestFolderOfAnotherNodeIsRefused(t *testing.T) {
 	if err = errors.Join(err, putFact(st, factsKey, value)); err != nil {
 		t.Fatal(err)
 	}
-	for _, other := range []Facts{{storeFormat, "else", "db-0", "db-0,db-1,db-2", 24, "", 0, 0}, {storeFormat, "test", "db-1", "db-0,db-1,db-2", 24, "", 0, 0}, {storeFormat, "test", "db-0", "db-0,db-1,db-2,db-3", 24, "", 0, 0}, {storeFormat, "test", "db-0", "db-1,db-0,db-2", 24, "", 0, 0}, {storeFormat, "test", "db-0", "db-0,db-1,db-2", 48, "", 0, 0}} {
-		if _, err := claim(st, other); err == nil || !strings.Contains(err.Error(), "was made as node db-0 of the nodes db-0,db-1,db-2 in this order") {
+	for _, other := range []Facts{{storeFormat, "else", "db-0", "db-0,db-1,db-2", 24, "", 0, 0},
+		{storeFormat, "test", "db-1", "db-0,db-1,db-2", 24, "", 0, 0},
+		{storeFormat, "test", "db-0", "db-0,db-1,db-2,db-3", 24, "", 0, 0},
+		{storeFormat, "test", "db-0", "db-1,db-0,db-2", 24, "", 0, 0},
+		{storeFormat, "test", "db-0", "db-0,db-1,db-2", 48, "", 0, 0}} {
+		if _, err := claim(st, other); err == nil || !strings.Contains(err.Error(),
+			"was made as node db-0 of the nodes db-0,db-1,db-2 in this order") {
 			t.Errorf("%+v: %v", other, err)
 		}
 	}

@@ -74,7 +74,8 @@ func fulfil(room *Room, peer int, conn *Conn, effects []shard.PactEffect) {
 		switch fx.Kind {
 		case shard.SendPing:
 			select {
-			case room.Links[peer].Urgent <- &wire.Message{Kind: wire.LeasePing, Life: fx.Life, At: fx.At, Lease: fx.Lease, State: wireState(fx), Vows: wireVows(fx.Vows), ShardEnds: wireEnds(fx.Ends)}:
+			case room.Links[peer].Urgent <- &wire.Message{Kind: wire.LeasePing, Life: fx.Life, At: fx.At,
+				Lease: fx.Lease, State: wireState(fx), Vows: wireVows(fx.Vows), ShardEnds: wireEnds(fx.Ends)}:
 			default:
 			}
 			continue
@@ -89,11 +90,13 @@ func fulfil(room *Room, peer int, conn *Conn, effects []shard.PactEffect) {
 			}
 			continue
 		case shard.TooLong:
-			room.Log.Warn("a node takes promises for longer than this one keeps them (--lease there, --grace here), so it is promised nothing",
+			room.Log.Warn("a node takes promises for longer than this one keeps them (--lease there, --grace here), "+
+				"so it is promised nothing",
 				"peer", room.Members[peer].Name, "lease", time.Duration(fx.Lease), "grace", room.Config.Grace)
 			continue
 		case shard.LogBehind:
-			room.Log.Error("this backup lacks writes that its leader has, so it does not take over: its data is older than what it acknowledged", "shard", fx.Shard, "leader", room.Members[peer].Name,
+			room.Log.Error("this backup lacks writes that its leader has, so it does not take over: its data is "+
+				"older than what it acknowledged", "shard", fx.Shard, "leader", room.Members[peer].Name,
 				"epoch", fx.End.At.Epoch, "lsn", fx.End.At.LSN)
 			continue
 		case shard.TellView:

@@ -18,7 +18,8 @@ var ErrUnreadable = errors.New("nothing in the data folder can be read")
 // asidePrefix begins the name of the folder, within the data folder, to which what cannot be used any more is moved.
 const asidePrefix = "set-aside-"
 
-// storeFiles are the beginnings and ends of the names of a database's own files. Where one of them is there, no new database is made.
+// storeFiles are the beginnings and ends of the names of a database's own files. Where one of them is there, no new
+// database is made.
 var storeFiles = [...]string{"CURRENT", "MANIFEST-", "IDENTITY", "OPTIONS-", ".sst", ".log"}
 
 // holdsStore tells from the names in a folder whether there is, or was, a database in it.
@@ -43,9 +44,9 @@ func namesIn(folder string) ([]string, error) {
 	return names, err
 }
 
-// openFolder opens the store of a data folder in the ways that shard.NextOpen names, one after another. What is damaged is noted in the folder before the
-// opening, which moves the log into files, can make it unseen. Errors: ErrUnreadable if a new store must take the place of this one, ErrStore,
-// ErrFolder, or of the file system.
+// openFolder opens the store of a data folder in the ways that shard.NextOpen names, one after another. What is damaged
+// is noted in the folder before the opening, which moves the log into files, can make it unseen. Errors: ErrUnreadable
+// if a new store must take the place of this one, ErrStore, ErrFolder, or of the file system.
 func openFolder(s starting) starting {
 	c, failed := s.room.Config, []shard.OpenFailure{}
 	for {
@@ -55,9 +56,10 @@ func openFolder(s starting) starting {
 			return s
 		}
 		if len(s.verdict.Lost) > 0 {
-			s.room.Log.Error("the write-ahead log is damaged: writes that were stored cannot be read", "shards", s.verdict.Lost)
+			s.room.Log.Error("the write-ahead log is damaged: writes that were stored cannot be read", "shards",
+				s.verdict.Lost)
 			for _, lost := range s.verdict.Lost {
-				s.marks[lost] = shard.Mark{Reason: "the write-ahead log is damaged"}
+				s.marks = addMark(s.marks, lost, shard.Mark{Reason: "the write-ahead log is damaged"})
 			}
 			if s.err = writeMarks(c.Data, s.marks); s.err != nil {
 				return s
@@ -77,16 +79,19 @@ func openFolder(s starting) starting {
 	}
 }
 
-// nameManifest writes CURRENT anew if it names no manifest that is there, and there is only one. It tells whether it has done so.
+// nameManifest writes CURRENT anew if it names no manifest that is there, and there is only one. It tells whether it
+// has done so.
 func nameManifest(folder string, names []string) bool {
 	path := filepath.Join(folder, "CURRENT")
 	text, err := os.ReadFile(path)
-	manifests := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !strings.HasPrefix(n, "MANIFEST-") })
-	if len(manifests) != 1 || err == nil && string(text) == manifests[0]+"\n" || err != nil && !errors.Is(err, os.ErrNotExist) {
+	isOther := func(n string) bool { return !strings.HasPrefix(n, "MANIFEST-") }
+	manifests := slices.DeleteFunc(slices.Clone(names), isOther)
+	unread := err != nil && !errors.Is(err, os.ErrNotExist)
+	if len(manifests) != 1 || unread || err == nil && string(text) == manifests[0]+"\n" {
 		return false
 	}
-	err = os.WriteFile(path+".dbtmp", []byte(manifests[0]+"\n"), 0o644)
-	return err == nil && os.Rename(path+".dbtmp", path) == nil && syncFolder(folder) == nil
+	err = writeWhole(path, []byte(manifests[0]+"\n"))
+	return err == nil && syncFolder(folder) == nil
 }
 
 // readFolder makes the data folder if it is missing, and notes which names and marks it holds.
@@ -107,8 +112,8 @@ func readFolder(s starting) starting {
 	return s
 }
 
-// settleMarks returns the marks that speak of what is there, each with its store and copy, and adds those of shards of which a file cannot be read. Marks
-// that were made before the store was open name neither.
+// settleMarks returns the marks that speak of what is there, each with its store and copy, and adds those of shards of
+// which a file cannot be read. Marks that were made before the store was open name neither.
 func settleMarks(marks map[int]shard.Mark, bad map[int]string, member uint64, copies []uint32) map[int]shard.Mark {
 	settled := map[int]shard.Mark{}
 	for s, m := range marks {
@@ -127,16 +132,18 @@ func settleMarks(marks map[int]shard.Mark, bad map[int]string, member uint64, co
 		}
 	}
 	for s, reason := range bad {
-		settled[s] = shard.Mark{Store: member, Copy: copies[s], Reason: reason}
+		settled = addMark(settled, s, shard.Mark{Store: member, Copy: copies[s], Reason: reason})
 	}
 	return settled
 }
 
-// mostAside is how many stores that could not be used are kept. With so many of them it is the disk that should be looked at.
+// mostAside is how many stores that could not be used are kept. With so many of them it is the disk that should be
+// looked at.
 const mostAside = 3
 
-// setAside moves all that is in a data folder into a folder within it, so that a new store can begin there, and returns that folder's name. Nothing
-// is deleted: it may be the only copy of something. Errors: ErrUnreadable when too many are there already, or of the file system.
+// setAside moves all that is in a data folder into a folder within it, so that a new store can begin there, and returns
+// that folder's name. Nothing is deleted: it may be the only copy of something. Errors: ErrUnreadable when too many are
+// there already, or of the file system.
 func setAside(folder string, now time.Time) (string, error) {
 	names, err := namesIn(folder)
 	if err != nil {
@@ -145,7 +152,8 @@ func setAside(folder string, now time.Time) (string, error) {
 	isAside := func(name string) bool { return strings.HasPrefix(name, asidePrefix) }
 	rest := slices.DeleteFunc(slices.Clone(names), isAside)
 	if len(names)-len(rest) >= mostAside {
-		return "", fmt.Errorf("%w, and %d stores were set aside in it before (%s…): look at the disk, keep what you need of them elsewhere, and remove them",
+		return "", fmt.Errorf("%w, and %d stores were set aside in it before (%s…): look at the disk, keep what you "+
+			"need of them elsewhere, and remove them",
 			ErrUnreadable, mostAside, asidePrefix)
 	}
 	aside := filepath.Join(folder, asidePrefix+now.UTC().Format("20060102T150405.000Z"))

@@ -71,20 +71,24 @@ func TestCurrentIsWrittenAnewForTheOnlyManifest(t *testing.T) {
 	}
 }
 
-// Marks that were made before the store was open speak of what is there; one of another store or of a copy that is gone says nothing.
+// Marks that were made before the store was open speak of what is there; one of another store or of a copy that is gone
+// says nothing.
 func TestMarksAreSettled(t *testing.T) {
 	member := shard.MemberID(0, [16]byte{7})
 	other := shard.MemberID(0, [16]byte{8})
-	marks := map[int]shard.Mark{0: {Reason: "the log"}, 1: {Store: member, Copy: 9, Reason: "block"}, 2: {Store: member, Copy: 4, Reason: "an older copy"},
+	marks := map[int]shard.Mark{0: {Reason: "the log"}, 1: {Store: member, Copy: 9, Reason: "block"},
+		2: {Store: member, Copy: 4, Reason: "an older copy"},
 		3: {Store: other, Copy: 6, Reason: "another store"}, shard.RaftPart: {Reason: "the log"}}
 	got := settleMarks(marks, map[int]string{4: "a file"}, member, []uint32{3, 9, 5, 6, 8})
-	want := map[int]shard.Mark{0: {Store: member, Copy: 3, Reason: "the log"}, 1: marks[1], 4: {Store: member, Copy: 8, Reason: "a file"}, shard.RaftPart: {Store: member, Reason: "the log"}}
+	want := map[int]shard.Mark{0: {Store: member, Copy: 3, Reason: "the log"}, 1: marks[1],
+		4: {Store: member, Copy: 8, Reason: "a file"}, shard.RaftPart: {Store: member, Reason: "the log"}}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("%+v, expected %+v", got, want)
 	}
 }
 
-// A store that cannot be used is moved aside whole, and nothing that was set aside is ever deleted: when there are many, a person must look.
+// A store that cannot be used is moved aside whole, and nothing that was set aside is ever deleted: when there are
+// many, a person must look.
 func TestStoresAreSetAside(t *testing.T) {
 	dir := t.TempDir()
 	for round := range mostAside + 1 {
@@ -107,15 +111,18 @@ func TestStoresAreSetAside(t *testing.T) {
 		if err != nil || len(names) != round+1 || holdsStore(names) {
 			t.Errorf("left: %v, %v", names, err)
 		}
-		if text, err := os.ReadFile(filepath.Join(aside, "000001.log")); err != nil || string(text) != fmt.Sprint(round) {
+		if text, err := os.ReadFile(filepath.Join(aside, "000001.log")); err != nil ||
+			string(text) != fmt.Sprint(round) {
 			t.Errorf("%s: %q, %v", aside, text, err)
 		}
 	}
 }
 
-// A folder that holds anything of a database is never taken for an empty one: a new database over an old one would hide all of it.
+// A folder that holds anything of a database is never taken for an empty one: a new database over an old one would hide
+// all of it.
 func TestAFolderThatHoldsSomethingIsNotNew(t *testing.T) {
-	for _, name := range []string{"CURRENT", "MANIFEST-000004", "000012.sst", "000013.log", "IDENTITY", "OPTIONS-000007"} {
+	for _, name := range []string{"CURRENT", "MANIFEST-000004", "000012.sst", "000013.log", "IDENTITY",
+		"OPTIONS-000007"} {
 		c := Config{Data: t.TempDir(), Shards: 3, CacheMB: 1}
 		if err := os.WriteFile(filepath.Join(c.Data, name), []byte("x"), 0o644); err != nil {
 			t.Fatal(err)

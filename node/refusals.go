@@ -9,13 +9,27 @@ import (
 	"tandem/wire"
 )
 
-// refusals are the misfits that the codes of error frames stand for, misfits the codes by misfit.
-var (
-	refusals = map[wire.Code]shard.Misfit{wire.WrongVersion: shard.OtherVersion, wire.WrongCluster: shard.OtherCluster, wire.WrongIncarnation: shard.OtherIncarnation,
-		wire.WrongRing: shard.OtherRing, wire.WrongShards: shard.OtherShards, wire.WrongLease: shard.OtherLease, wire.WrongName: shard.OtherName, wire.WrongStore: shard.OtherStore}
-	misfits = map[shard.Misfit]wire.Code{shard.OtherVersion: wire.WrongVersion, shard.OtherCluster: wire.WrongCluster, shard.OtherIncarnation: wire.WrongIncarnation,
-		shard.OtherRing: wire.WrongRing, shard.OtherShards: wire.WrongShards, shard.OtherLease: wire.WrongLease, shard.OtherName: wire.WrongName, shard.OtherStore: wire.WrongStore}
-)
+// refusals are the misfits that the codes of error frames stand for.
+var refusals = map[wire.Code]shard.Misfit{
+	wire.WrongVersion:     shard.OtherVersion,
+	wire.WrongCluster:     shard.OtherCluster,
+	wire.WrongIncarnation: shard.OtherIncarnation,
+	wire.WrongRing:        shard.OtherRing,
+	wire.WrongShards:      shard.OtherShards,
+	wire.WrongLease:       shard.OtherLease,
+	wire.WrongName:        shard.OtherName,
+	wire.WrongStore:       shard.OtherStore,
+}
+
+// codeOf returns the code of error frames for a misfit.
+func codeOf(misfit shard.Misfit) wire.Code {
+	for code, m := range refusals {
+		if m == misfit {
+			return code
+		}
+	}
+	return wire.BadRequest
+}
 
 const (
 	refusedFor  = 5 * time.Second // a refusal counts for so long: whoever is refused comes again and again
@@ -32,15 +46,16 @@ type refusal struct {
 	further int // of the same kind since it was said
 }
 
-// runRefusals is the loop that knows who was refused, and by whom this node was: it says so in the log, about each side every ten seconds at most, and tells
-// STATUS.
+// runRefusals is the loop that knows who was refused, and by whom this node was: it says so in the log, about each side
+// every ten seconds at most, and tells STATUS.
 func runRefusals(room *Room) {
 	known := map[string]refusal{}
 	for {
 		select {
 		case r := <-room.Refused:
 			now := time.Now()
-			maps.DeleteFunc(known, func(_ string, old refusal) bool { return now.Sub(old.at) > max(refusedFor, sayEvery) })
+			isOver := func(_ string, old refusal) bool { return now.Sub(old.at) > max(refusedFor, sayEvery) }
+			maps.DeleteFunc(known, isOver)
 			old, again := known[r.Peer]
 			if r.Misfit == "" {
 				if delete(known, r.Peer); again {
@@ -53,7 +68,8 @@ func runRefusals(room *Room) {
 			}
 			r.at, r.said, r.further = now, old.said, old.further+1
 			if r.Misfit != old.Misfit || now.Sub(old.said) > sayEvery {
-				room.Log.Warn("a connection is refused", "peer", r.Peer, "reason", r.Misfit, "detail", r.Text, "times", r.further)
+				room.Log.Warn("a connection is refused", "peer", r.Peer, "reason", r.Misfit, "detail", r.Text, "times",
+					r.further)
 				r.said, r.further = now, 0
 			}
 			known[r.Peer] = r

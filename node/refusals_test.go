@@ -17,12 +17,13 @@ type countedLines struct{ n *atomic.Int64 }
 
 func (c countedLines) Write(b []byte) (int, error) { c.n.Add(1); return len(b), nil }
 
-// TestRefusalsAreToldAndBounded: STATUS has each side that is refused with the reason until it fits, the log has each once in ten seconds and for each new
-// reason, and names without end take no memory without end.
+// TestRefusalsAreToldAndBounded: STATUS has each side that is refused with the reason until it fits, the log has each
+// once in ten seconds and for each new reason, and names without end take no memory without end.
 func TestRefusalsAreToldAndBounded(t *testing.T) {
 	lines := countedLines{&atomic.Int64{}}
 	members := []Member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}}
-	room := newRoom(Config{Name: "db-0"}, testLayout, members, 0, proc.Output{}, slog.New(slog.NewTextHandler(lines, nil)))
+	room := newRoom(Config{Name: "db-0"}, testLayout, members, 0, proc.Output{},
+		slog.New(slog.NewTextHandler(lines, nil)))
 	go runRefusals(room)
 	ask := func() map[string]string {
 		for len(room.Refused) > 0 {
@@ -36,7 +37,8 @@ func TestRefusalsAreToldAndBounded(t *testing.T) {
 		room.Refused <- refusal{Peer: "node db-1", Misfit: shard.OtherRing, Text: "another order"}
 	}
 	room.Refused <- refusal{Peer: "gateway x", Misfit: shard.OtherIncarnation, Text: "foreign"}
-	if got := ask(); len(got) != 2 || got["node db-1"] != "ring: another order" || got["gateway x"] != "incarnation: foreign" {
+	if got := ask(); len(got) != 2 || got["node db-1"] != "ring: another order" ||
+		got["gateway x"] != "incarnation: foreign" {
 		t.Errorf("%v", got)
 	}
 	if n := lines.n.Load(); n != 2 {
@@ -55,7 +57,8 @@ func TestRefusalsAreToldAndBounded(t *testing.T) {
 	}
 }
 
-// TestAStoreThatJoinsGreetsAgain: what was greeted while this node did not know its cluster yet ends when it does; its greeting says so from then on.
+// TestAStoreThatJoinsGreetsAgain: what was greeted while this node did not know its cluster yet ends when it does; its
+// greeting says so from then on.
 func TestAStoreThatJoinsGreetsAgain(t *testing.T) {
 	members := []Member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}}
 	room := newRoom(Config{Name: "db-0"}, testLayout, members, 0, proc.Output{}, nil)
@@ -70,12 +73,14 @@ func TestAStoreThatJoinsGreetsAgain(t *testing.T) {
 	book := shard.Book{Members: stores, Incarnation: shard.Incarnation(stores)}
 	noteOrigin(room.Origin, book)
 	<-early.Known
-	noteOrigin(room.Origin, shard.Book{Members: []uint64{9<<16 | 1, 9<<16 | 2, 9<<16 | 3}, Incarnation: [16]byte{9}}) // never another one
+	// never another one
+	noteOrigin(room.Origin, shard.Book{Members: []uint64{9<<16 | 1, 9<<16 | 2, 9<<16 | 3}, Incarnation: [16]byte{9}})
 	after := greeting(room)
 	if before.Incarnation != [16]byte{} || after.Incarnation != book.Incarnation || len(after.Born) != 3 {
 		t.Errorf("before %v, after %v", before.Incarnation, after.Incarnation)
 	}
-	if in, text := shard.Fits(before, after, ""); in != shard.OtherName { // all but the name, which is its own, fits who knows none
+	// all but the name, which is its own, fits who knows none
+	if in, text := shard.Fits(before, after, ""); in != shard.OtherName {
 		t.Error(in, text)
 	}
 }

@@ -37,7 +37,8 @@ func TestWhatIsPassedOn(t *testing.T) {
 	room, conn := relayRig(t)
 	link := room.Links[1]
 	asked := &shard.Event{Kind: shard.WriteAsked, Shard: 3, Caller: &caller{conn, 77}, Deadline: 1000, Change: shard.Change{Op: shard.Update, Request: [16]byte{9}, ID: "a", Name: "n", Email: "e",
-		Group: 4, Fields: shard.HasName, Match: shard.Condition{Kind: shard.OneOf, Versions: []shard.Position{{Epoch: 1, LSN: 2}}}, Unless: shard.Condition{Kind: shard.AnyVersion}}}
+		Group: 4, Fields: shard.HasName, Match: shard.Condition{Kind: shard.OneOf,
+			Versions: []shard.Position{{Epoch: 1, LSN: 2}}}, Unless: shard.Condition{Kind: shard.AnyVersion}}}
 	link.Relays <- relay{1, asked}
 	if m := told(t, conn); m.Kind != wire.Error || m.Code != wire.NotLeader || m.ID != 77 || len(link.Out) != 0 {
 		t.Fatalf("without a stream: %+v", m)
@@ -46,7 +47,8 @@ func TestWhatIsPassedOn(t *testing.T) {
 	link.Relays <- relay{1, asked}
 	sent := (<-link.Out)[0]
 	m := sent.Message
-	if sent.Stream != 1 || m.Kind != wire.Write || m.ID == 0 || m.Shard != 3 || m.Deadline != 6000 || m.Request != asked.Change.Request || !reflect.DeepEqual(takeChange(m), asked.Change) {
+	if sent.Stream != 1 || m.Kind != wire.Write || m.ID == 0 || m.Shard != 3 || m.Deadline != 6000 ||
+		m.Request != asked.Change.Request || !reflect.DeepEqual(takeChange(m), asked.Change) {
 		t.Fatalf("sent: %+v", sent)
 	}
 	link.Echoes <- echo{Kind: answerCame, Answer: &wire.Message{Kind: wire.Outcome, ID: m.ID + 1}} // nobody's
@@ -162,7 +164,8 @@ func TestWelcomesThatAreNone(t *testing.T) {
 				conn.Close()
 			}
 		}()
-		room, out := newRoom(Config{Silent: 10 * time.Second, Name: "db-1", Lease: 100, Grace: 120}, testLayout, members, 1, proc.Output{}, nil), make(chan call, 1)
+		room, out := newRoom(Config{Silent: 10 * time.Second, Name: "db-1", Lease: 100, Grace: 120}, testLayout,
+			members, 1, proc.Output{}, nil), make(chan call, 1)
 		room.Names = []proc.Names{proc.NewNames(listener.Addr().String(), nil)}
 		go dial(room, 0, out)
 		if c := <-out; c.err == nil {

@@ -114,7 +114,8 @@ func runReplicas(room *Room, desk *Desk, replicas []owned) {
 // noteLoss has it noted in the folder when a replica's data turns out to be damaged.
 func noteLoss(room *Room, r *owned, e *shard.Event) {
 	if e.Kind == shard.DataLost && r.state.Lost == "" {
-		room.Damage <- damageNote{shard: e.Shard, mark: shard.Mark{Store: room.Member, Copy: r.store.ids[e.Shard], Reason: e.Reason}}
+		room.Damage <- damageNote{shard: e.Shard, mark: shard.Mark{Store: room.Member, Copy: r.store.ids[e.Shard],
+			Reason: e.Reason}}
 	}
 }
 
@@ -138,9 +139,10 @@ func takeEvents(events []*shard.Event, in <-chan []*shard.Event) []*shard.Event 
 	return events
 }
 
-// storedEvents makes events of how far logs are stored, in own, which is overwritten. A replica whose copy was dropped with its files gets the column
-// family that holds the new one.
-func storedEvents(replicas []owned, at []int, own []shard.Event, events []*shard.Event, marks []mark) ([]owned, []shard.Event, []*shard.Event) {
+// storedEvents makes events of how far logs are stored, in own, which is overwritten. A replica whose copy was dropped
+// with its files gets the column family that holds the new one.
+func storedEvents(replicas []owned, at []int, own []shard.Event, events []*shard.Event, marks []mark) (
+	[]owned, []shard.Event, []*shard.Event) {
 	own = slices.Grow(own[:0], len(marks))[:len(marks)]
 	for i, m := range marks {
 		own[i] = shard.Event{Kind: shard.DiskStored, Shard: m.Shard, LSN: m.LSN}
@@ -235,7 +237,8 @@ func lookUp(room *Room, r *owned, e *shard.Event, before int64) (now int64, err 
 
 // showMoment opens a view of a shard, and asks the core whether what it shows may be given out, if that is asked.
 func showMoment(r *owned, ask scanAsk, events []*shard.Event) []*shard.Event {
-	ask.opened <- Moment{openScan(r.store, ask.shard), r.counts, shard.BucketsAhead(&r.state, (*[256]uint64)(&r.last)), r.state.View.Leader == r.state.Self}
+	ask.opened <- Moment{openScan(r.store, ask.shard), r.counts, shard.BucketsAhead(&r.state, (*[256]uint64)(&r.last)),
+		r.state.View.Leader == r.state.Self}
 	if ask.confirmed == nil {
 		return events
 	}

@@ -77,20 +77,26 @@ func databaseOptions(c Config) *grocksdb.Options {
 	return o
 }
 
-// logModes is how RocksDB reads its log, by how that ends. Its default cuts the log at the first bad place without a word.
+// logModes is how RocksDB reads its log, by how that ends. Its default cuts the log at the first bad place without a
+// word.
 var logModes = map[shard.LogEnd]grocksdb.WALRecoveryMode{
-	shard.CleanEnd: grocksdb.AbsoluteConsistencyRecovery, shard.TornEnd: grocksdb.PointInTimeRecovery, shard.DamagedEnd: grocksdb.SkipAnyCorruptedRecordsRecovery,
+	shard.CleanEnd: grocksdb.AbsoluteConsistencyRecovery, shard.TornEnd: grocksdb.PointInTimeRecovery,
+	shard.DamagedEnd: grocksdb.SkipAnyCorruptedRecordsRecovery,
 }
 
-// openOptions adds to o how the store is to be opened. Merges are off while something is damaged: to merge a damaged file ends all writing.
+// openOptions adds to o how the store is to be opened. Merges are off while something is damaged: to merge a damaged
+// file ends all writing.
 func openOptions(o *grocksdb.Options, try shard.OpenTry, merges bool) *grocksdb.Options {
 	o.SetWALRecoveryMode(logModes[try.Log])
 	o.SetParanoidChecks(!try.Lenient)
 	o.SetDisableAutoCompactions(!merges)
-	// A key's place in a memtable is looked for from where the last key with the same beginning went, and not in all of it: a bucket's record stands
-	// where it stood before, a user among those of the bucket. And the manifest notes which log files there are and how long those are that are no
-	// longer written to. The binding has no function for either.
-	full, err := grocksdb.GetOptionsFromString(o, fmt.Sprintf("memtable_insert_with_hint_prefix_extractor=capped:%d;track_and_verify_wals_in_manifest=%t", hintBytes, !try.Lenient))
+	// A key's place in a memtable is looked for from where the last key with the same beginning went, and not in all of
+	// it: a bucket's record stands where it stood before, a user among those of the bucket. And the manifest notes
+	// which log files there are and how long those are that are no longer written to. The binding has no function for
+	// either.
+	full, err := grocksdb.GetOptionsFromString(o,
+		fmt.Sprintf("memtable_insert_with_hint_prefix_extractor=capped:%d;track_and_verify_wals_in_manifest=%t",
+			hintBytes, !try.Lenient))
 	if err != nil {
 		panic("RocksDB refuses a setting that it has: " + err.Error())
 	}
@@ -109,6 +115,24 @@ func familyName(s int) string { return fmt.Sprintf(familyFormat, s) }
 func openStore(c Config, try shard.OpenTry, merges, fresh bool) (Store, error) {
 	base := databaseOptions(c)
 	base.SetCreateIfMissing(fresh)
+	return openAs(c, base, try, merges, fresh, grocksdb.OpenDbColumnFamilies)
+}
+
+// lookIntoStore opens a store as it is and changes nothing in its folder. Error: ErrStore.
+func lookIntoStore(c Config, try shard.OpenTry) (Store, error) {
+	read := func(o *grocksdb.Options, path string, names []string, options []*grocksdb.Options) (
+		*grocksdb.DB, []*grocksdb.ColumnFamilyHandle, error) {
+		return grocksdb.OpenDbForReadOnlyColumnFamilies(o, path, names, options, false)
+	}
+	return openAs(c, databaseOptions(c), try, false, false, read)
+}
+
+// opener is a way to open a database with all its column families.
+type opener func(o *grocksdb.Options, path string, names []string, options []*grocksdb.Options) (
+	*grocksdb.DB, []*grocksdb.ColumnFamilyHandle, error)
+
+// openAs opens the database in folder c.Data, in which there is none if it is fresh. Error: ErrStore.
+func openAs(c Config, base *grocksdb.Options, try shard.OpenTry, merges, fresh bool, open opener) (Store, error) {
 	o := openOptions(base, try, merges)
 	names, err := []string{"default"}, error(nil)
 	if !fresh {
@@ -117,11 +141,7 @@ func openStore(c Config, try shard.OpenTry, merges, fresh bool) (Store, error) {
 	if err != nil {
 		return Store{}, fmt.Errorf("%w: opening %s: %w", ErrStore, c.Data, err)
 	}
-	options := make([]*grocksdb.Options, len(names))
-	for i := range options {
-		options[i] = o
-	}
-	db, handles, err := grocksdb.OpenDbColumnFamilies(o, c.Data, names, options)
+	db, handles, err := open(o, c.Data, names, slices.Repeat([]*grocksdb.Options{o}, len(names)))
 	if err != nil {
 		return Store{}, fmt.Errorf("%w: opening %s: %w", ErrStore, c.Data, err)
 	}
@@ -129,7 +149,8 @@ func openStore(c Config, try shard.OpenTry, merges, fresh bool) (Store, error) {
 }
 
 // storeOf makes a store of a database's handles, which are those of the column families with these names.
-func storeOf(c Config, o *grocksdb.Options, db *grocksdb.DB, names []string, handles []*grocksdb.ColumnFamilyHandle) Store {
+func storeOf(c Config, o *grocksdb.Options, db *grocksdb.DB, names []string,
+	handles []*grocksdb.ColumnFamilyHandle) Store {
 	st := Store{db: db, families: make([]*grocksdb.ColumnFamilyHandle, c.Shards), ids: make([]uint32, c.Shards), options: o,
 		read: grocksdb.NewDefaultReadOptions(), scan: grocksdb.NewDefaultReadOptions(), sync: grocksdb.NewDefaultWriteOptions()}
 	st.sync.SetSync(true)
@@ -144,25 +165,6 @@ func storeOf(c Config, o *grocksdb.Options, db *grocksdb.DB, names []string, han
 		}
 	}
 	return st
-}
-
-// lookIntoStore opens a store as it is and changes nothing in its folder. Error: ErrStore.
-func lookIntoStore(c Config, try shard.OpenTry) (Store, error) {
-	base := databaseOptions(c)
-	o := openOptions(base, try, false)
-	names, err := grocksdb.ListColumnFamilies(o, c.Data)
-	if err != nil {
-		return Store{}, fmt.Errorf("%w: opening %s: %w", ErrStore, c.Data, err)
-	}
-	options := make([]*grocksdb.Options, len(names))
-	for i := range options {
-		options[i] = o
-	}
-	db, handles, err := grocksdb.OpenDbForReadOnlyColumnFamilies(o, c.Data, names, options, false)
-	if err != nil {
-		return Store{}, fmt.Errorf("%w: opening %s: %w", ErrStore, c.Data, err)
-	}
-	return storeOf(c, o, db, names, handles), nil
 }
 
 // addFamilies returns the store with a column family for the council and for each shard in held, making those that are missing.
@@ -188,8 +190,9 @@ func addFamilies(st Store, held []int) (Store, error) {
 	return st, nil
 }
 
-// renewFamily drops the column family of shard s with all its files, unread, and makes an empty one in its place. Nothing may be written meanwhile. The old
-// handle stays open for whoever reads by it, who closes it; until then the files stay. Error: ErrStore.
+// renewFamily drops the column family of shard s with all its files, unread, and makes an empty one in its place.
+// Nothing may be written meanwhile. The old handle stays open for whoever reads by it, who closes it; until then the
+// files stay. Error: ErrStore.
 func renewFamily(st Store, s int) (Store, error) {
 	name := st.families[s].Name()
 	if err := st.db.DropColumnFamily(st.families[s]); err != nil {
@@ -218,7 +221,8 @@ func renewRaft(st Store) (Store, error) {
 	return st, nil
 }
 
-// takeFamily returns st with the column family of shard s that another value of the store has, and closes the former one's handle.
+// takeFamily returns st with the column family of shard s that another value of the store has, and closes the former
+// one's handle.
 func takeFamily(st, renewed Store, s int) Store {
 	st.families[s].Destroy()
 	st.families, st.ids = slices.Clone(st.families), slices.Clone(st.ids)
@@ -226,8 +230,8 @@ func takeFamily(st, renewed Store, s int) Store {
 	return st
 }
 
-// badFiles looks into each file of the shards, and returns by shard why one of its files cannot be read. Only the beginning of a file and its index are read.
-// Error: of a disk that does not let it look.
+// badFiles looks into each file of the shards, and returns by shard why one of its files cannot be read. Only the
+// beginning of a file and its index are read. Error: of a disk that does not let it look.
 func badFiles(st Store) (map[int]string, error) {
 	bad, trouble := map[int]string{}, error(nil)
 	files := st.db.GetLiveFilesMetaData()
@@ -300,7 +304,8 @@ func writeBatch(st Store, data []byte) error {
 	return nil
 }
 
-// settleFacts moves what the default column family has in memory out of the write log, so that damage of the log does not touch it.
+// settleFacts moves what the default column family has in memory out of the write log, so that damage of the log does
+// not touch it.
 func settleFacts(st Store) error {
 	if err := st.db.Flush(grocksdb.NewDefaultFlushOptions()); err != nil {
 		return fmt.Errorf("%w: %w", ErrStore, err)
@@ -325,6 +330,18 @@ func putFact(st Store, key string, value []byte) error {
 	return nil
 }
 
+// dropFact deletes a key of the default column family for good: damage of the write log does not bring it back.
+func dropFact(st Store, key string) error {
+	value, err := getFact(st, key)
+	if err != nil || value == nil {
+		return err
+	}
+	if err = st.db.Delete(st.sync, []byte(key)); err != nil {
+		return fmt.Errorf("%w: deleting %s: %w", ErrStore, key, err)
+	}
+	return settleFacts(st)
+}
+
 // getUser returns a copy of one user's value in shard s, nil where there is none; key is as shard.AppendKey makes it.
 func getUser(st Store, s int, key []byte) ([]byte, error) {
 	value, err := st.db.GetCF(st.read, st.families[s], key)
@@ -340,47 +357,8 @@ func getUser(st Store, s int, key []byte) ([]byte, error) {
 
 // isDamage tells whether an error means that data on the disk fails its checksum, or that a file of it is missing.
 func isDamage(err error) bool {
-	return err != nil && (strings.Contains(err.Error(), "Corruption: ") || strings.Contains(err.Error(), "No such file or directory"))
-}
-
-// Scan is an open view of a shard as it was when it was opened, whatever becomes of the shard since. It must be closed.
-// One goroutine reads it at a time.
-type Scan struct{ it *grocksdb.Iterator }
-
-// openScan opens a view of shard s, which takes some microseconds.
-func openScan(st Store, s int) Scan { return Scan{st.db.NewIteratorCF(st.scan, st.families[s])} }
-
-func closeScan(scan Scan) { scan.it.Close() }
-
-// walkScan calls see with each key and value of a scan from start on but the first skip of them, both valid during the
-// call only, until see returns false.
-func walkScan(scan Scan, start []byte, skip uint64, see func(key, value []byte) bool) error {
-	for scan.it.Seek(start); skip > 0 && scan.it.Valid(); skip-- {
-		scan.it.Next()
-	}
-	for ; scan.it.Valid(); scan.it.Next() {
-		key, value := scan.it.Key(), scan.it.Value()
-		more := see(key.Data(), value.Data())
-		if !more {
-			return nil
-		}
-	}
-	if err := scan.it.Err(); err != nil {
-		return fmt.Errorf("%w: walking a shard: %w", ErrStore, err)
-	}
-	return nil
-}
-
-// getOf returns a copy of the value of a key that a view has; nil where there is none.
-func getOf(scan Scan, key []byte) ([]byte, error) {
-	scan.it.Seek(key)
-	if err := scan.it.Err(); err != nil {
-		return nil, fmt.Errorf("%w: reading a view: %w", ErrStore, err)
-	}
-	if !scan.it.Valid() || !bytes.Equal(scan.it.Key().Data(), key) {
-		return nil, nil
-	}
-	return bytes.Clone(scan.it.Value().Data()), nil
+	return err != nil && (strings.Contains(err.Error(), "Corruption: ") ||
+		strings.Contains(err.Error(), "No such file or directory"))
 }
 
 // readFacts returns the council's saved state in the order of its keys; none if the node was never in a cluster.

@@ -33,7 +33,8 @@ func closeLog(log LogScan) {
 func nextBatch(log LogScan, b []byte) ([]byte, error) {
 	if !log.it.Valid() {
 		err := log.it.Err()
-		if err == nil || strings.Contains(err.Error(), "Try again") { // it goes on in a file that is newer than this reading
+		// it goes on in a file that is newer than this reading
+		if err == nil || strings.Contains(err.Error(), "Try again") {
 			return nil, nil
 		}
 		return nil, fmt.Errorf("%w: reading the WAL: %w", ErrStore, err)

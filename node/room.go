@@ -11,37 +11,39 @@ import (
 
 // Room is how this node's loops are wired: settings, handles and channels, none of which changes after the start.
 type Room struct {
-	Config   Config
-	Layout   shard.Layout
-	Members  []Member
-	Self     int
-	Facts    Facts
-	Member   uint64         // member id of this node's store
-	Start    shard.Start    // this process
-	Former   []uint64       // nonces of the starts before it that the store remembers, the newest first
-	Mine     shard.Greeting // what this node says of itself, but for what changes; see greeting
-	Origin   chan origin    // a cell with the cluster that this store belongs to; see originIn
-	Ready    bool           // the loops run; until then only greetings are answered
-	Opened   chan struct{}  // closed when they do
-	Store    Store
-	Marks    map[int]shard.Mark // of damage, by shard, as they were at the start
-	Lenient  bool               // the store was opened past files that cannot be read, and is to be opened anew when these are gone
-	Damage   chan damageNote
-	Lacks    chan string          // a cell: what the node lacks to take its whole part; see lacks
-	Synced   chan shard.BatchHead // one place, the newest wins: the last batch that was synced
-	Disk     chan []Part
-	Pulse    chan beat
-	Index    chan indexNote
-	Lookups  chan indexAsk
-	Loops    []*Desk     // all loops of replicas
-	Desks    []*Desk     // by shard, the loop that owns its replica; nil where none is held
-	Links    []*Link     // by node; nil for this one
-	Pacts    []*PactDesk // by node; nil where no shard is shared with it
-	Council  *CouncilDesk
-	Watch    chan watcher
-	Scans    chan struct{}
-	Pages    chan struct{} // has an element for each list that has a place for a page
-	Unread   chan struct{} // has an element for each unreadUnit bytes of answers that wait for clients to read, beyond unreadOwn of each
+	Config  Config
+	Layout  shard.Layout
+	Members []Member
+	Self    int
+	Facts   Facts
+	Member  uint64         // member id of this node's store
+	Start   shard.Start    // this process
+	Former  []uint64       // nonces of the starts before it that the store remembers, the newest first
+	Mine    shard.Greeting // what this node says of itself, but for what changes; see greeting
+	Origin  chan origin    // a cell with the cluster that this store belongs to; see originIn
+	Ready   bool           // the loops run; until then only greetings are answered
+	Opened  chan struct{}  // closed when they do
+	Store   Store
+	Marks   map[int]shard.Mark // of damage, by shard, as they were at the start
+	// the store was opened past files that cannot be read, and is to be opened anew when these are gone
+	Lenient bool
+	Damage  chan damageNote
+	Lacks   chan string          // a cell: what the node lacks to take its whole part; see lacks
+	Synced  chan shard.BatchHead // one place, the newest wins: the last batch that was synced
+	Disk    chan []Part
+	Pulse   chan beat
+	Index   chan indexNote
+	Lookups chan indexAsk
+	Loops   []*Desk     // all loops of replicas
+	Desks   []*Desk     // by shard, the loop that owns its replica; nil where none is held
+	Links   []*Link     // by node; nil for this one
+	Pacts   []*PactDesk // by node; nil where no shard is shared with it
+	Council *CouncilDesk
+	Watch   chan watcher
+	Scans   chan struct{}
+	Pages   chan struct{} // has an element for each list that has a place for a page
+	// has an element for each unreadUnit bytes of answers that wait for clients to read, beyond unreadOwn of each
+	Unread   chan struct{}
 	Texts    chan struct{} // has an element for each line of text under way whose answer may be long
 	Census   chan chan<- census
 	Doors    chan door
@@ -68,16 +70,21 @@ func newRoom(c Config, l shard.Layout, members []Member, self int, output proc.O
 	lacking <- "data: it has not opened its data yet, or waits for the other nodes of a new cluster"
 	mine := firstGreeting(c, l, members)
 	mine.Ring, mine.Build = shard.RingHash(mine.Names), proc.Build()
-	return &Room{Mine: mine, Origin: cell, Refused: make(chan refusal, 64), Refusals: make(chan chan<- map[string]string), Config: c, Layout: l, Members: members, Self: self, Output: output, Log: log,
+	return &Room{Mine: mine, Origin: cell, Refused: make(chan refusal, 64),
+		Refusals: make(chan chan<- map[string]string), Config: c, Layout: l, Members: members, Self: self,
+		Output: output, Log: log,
 		Desks: make([]*Desk, l.Shards), Links: make([]*Link, l.Nodes), Pacts: make([]*PactDesk, l.Nodes),
 		Disk: make(chan []Part, 2*shard.MaxPending*l.Shards), Pulse: make(chan beat, 64), Index: make(chan indexNote, 1<<10), Lookups: make(chan indexAsk),
 		Watch: make(chan watcher, 64), Scans: make(chan struct{}, scansAtOnce),
-		Pages: make(chan struct{}, max(1, c.UnreadMB<<19/pageMost)), Unread: make(chan struct{}, max(1, c.UnreadMB<<19/unreadUnit)), Texts: make(chan struct{}, textsAtOnce), Census: make(chan chan<- census), Doors: make(chan door, 64), Again: make(chan string, 1), Synced: make(chan shard.BatchHead, 1),
+		Pages:  make(chan struct{}, max(1, c.UnreadMB<<19/pageMost)),
+		Unread: make(chan struct{}, max(1, c.UnreadMB<<19/unreadUnit)), Texts: make(chan struct{}, textsAtOnce),
+		Census: make(chan chan<- census), Doors: make(chan door, 64), Again: make(chan string, 1),
+		Synced: make(chan shard.BatchHead, 1),
 		Damage: make(chan damageNote, 64), Ends: make(chan ending, 1), Lacks: lacking, Opened: make(chan struct{})}
 }
 
-// ending is why this process may go on no more: its binary is of no use here (Halt: ErrVersion), or its store is an old copy (Old: ErrOldCopy), and another takes
-// its place.
+// ending is why this process may go on no more: its binary is of no use here (Halt: ErrVersion), or its store is an old
+// copy (Old: ErrOldCopy), and another takes its place.
 type ending struct {
 	Halt, Old error
 }

@@ -22,7 +22,8 @@ func benchStore(b *testing.B, users int) Store {
 	layout, counts, lsn := shard.Layout{Nodes: 3, Shards: 3}, buckets{}, uint64(0)
 	write := func(result shard.Result, id int) {
 		lsn++
-		n := shard.Entry{Result: result, ID: fmt.Sprint("user-", id), Name: "Ada Lovelace", Email: "ada@example.org", Epoch: 1, LSN: lsn}
+		n := shard.Entry{Result: result, ID: fmt.Sprint("user-", id), Name: "Ada Lovelace", Email: "ada@example.org",
+			Epoch: 1, LSN: lsn}
 		part := buildPart(layout, 0, store.ids[0], []shard.Entry{n}, lsn == 1, &counts, 1)
 		if err := writeBatch(store, joinParts(nil, []Part{part})); err != nil {
 			b.Fatal(err)
@@ -73,7 +74,11 @@ func BenchmarkOpenScan(b *testing.B) {
 			defer closeScan(scan)
 			for b.Loop() {
 				n := 0
-				_ = walkScan(scan, []byte("u\x70"), 0, func(key, value []byte) bool { n++; _, _ = decodeValue(value); return n < 100 })
+				_ = walkScan(scan, []byte("u\x70"), 0, func(_, value []byte) bool {
+					n++
+					_, _ = decodeValue(value)
+					return n < 100
+				})
 			}
 		})
 	}

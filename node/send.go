@@ -31,7 +31,8 @@ type batch struct {
 
 // newConn makes a connection that speaks frames. The requests that it may have under way, and the pages, are bounded.
 func newConn(room *Room, raw net.Conn, codec wire.Codec) *Conn {
-	return &Conn{Raw: raw, Codec: codec, Out: make(chan answers, maxInFlight+maxInFlight/4), Slots: make(chan struct{}, maxInFlight),
+	return &Conn{Raw: raw, Codec: codec, Out: make(chan answers, maxInFlight+maxInFlight/4),
+		Slots: make(chan struct{}, maxInFlight),
 		Pages: make(chan struct{}, max(1, room.Config.UnreadEachMB<<20/pageMost)), Gone: make(chan struct{})}
 }
 

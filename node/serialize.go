@@ -7,7 +7,8 @@ type serializer func(room *Room, r *owned, fx *shard.Effect, now int64) []Part
 
 // serializers are the effects that go to the disk. The table never changes.
 var serializers = map[shard.EffectKind]serializer{
-	shard.Persist: storeEntries, shard.Wipe: storeNothing, shard.Drop: dropCopy, shard.PersistRecords: storeRecords, shard.PersistHistory: storeWhole,
+	shard.Persist: storeEntries, shard.Wipe: storeNothing, shard.Drop: dropCopy, shard.PersistRecords: storeRecords,
+	shard.PersistHistory: storeWhole,
 }
 
 // storeEntries makes a part for each epoch of the entries.
@@ -36,13 +37,15 @@ func storeEntries(room *Room, r *owned, fx *shard.Effect, now int64) (parts []Pa
 
 // storeNothing drops all that is stored of the shard.
 func storeNothing(_ *Room, r *owned, _ *shard.Effect, _ int64) []Part {
-	r.counts, r.last, r.users, r.epoch = buckets{}, buckets{}, 0, 0 // until the disk reports it, every bucket is in doubt
+	// until the disk reports it, every bucket is in doubt
+	r.counts, r.last, r.users, r.epoch = buckets{}, buckets{}, 0, 0
 	return []Part{wipePart(r.state.Shard, r.store.ids[r.state.Shard])}
 }
 
 // dropCopy drops all that is stored of the shard, and its files.
 func dropCopy(_ *Room, r *owned, _ *shard.Effect, _ int64) []Part {
-	r.counts, r.last, r.users, r.epoch = buckets{}, buckets{}, 0, 0 // until the disk reports it, every bucket is in doubt
+	// until the disk reports it, every bucket is in doubt
+	r.counts, r.last, r.users, r.epoch = buckets{}, buckets{}, 0, 0
 	return []Part{{Shard: r.state.Shard, Wiped: true, Renewed: true}}
 }
 

@@ -128,7 +128,8 @@ func windowOf(state *shard.Replica) []shard.Entry {
 	entries := make([]shard.Entry, 0, len(state.Window))
 	for request, done := range state.Window {
 		r := &done.Reply.Record
-		entries = append(entries, shard.Entry{Request: request, Result: done.Reply.Result, ID: r.ID, Name: r.Name, Email: r.Email, Group: r.Group, Epoch: r.Epoch, LSN: done.LSN, Wall: done.Wall})
+		entries = append(entries, shard.Entry{Request: request, Result: done.Reply.Result, ID: r.ID, Name: r.Name,
+			Email: r.Email, Group: r.Group, Epoch: r.Epoch, LSN: done.LSN, Wall: done.Wall})
 	}
 	slices.SortFunc(entries, func(a, b shard.Entry) int { return cmp.Compare(a.LSN, b.LSN) })
 	return entries

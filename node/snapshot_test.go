@@ -73,7 +73,9 @@ func TestSnapshotsAreStored(t *testing.T) {
 	}
 	for _, s := range held[:2] {
 		users := 0
-		if err = walkScan(openScan(room.Store, s), []byte{shard.UserPrefix}, 0, func(_, _ []byte) bool { users++; return true }); err != nil || users != map[bool]int{true: 2}[s == held[0]] {
+		see := func(_, _ []byte) bool { users++; return true }
+		err = walkScan(openScan(room.Store, s), []byte{shard.UserPrefix}, 0, see)
+		if err != nil || users != map[bool]int{true: 2}[s == held[0]] {
 			t.Errorf("shard %d holds %d users, %v", s, users, err)
 		}
 	}

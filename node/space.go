@@ -14,11 +14,12 @@ import (
 // ErrFull is the class of a disk that has no room for another write.
 var ErrFull = errors.New("the disk refuses writes")
 
-// diskTroubles are what the system says of a disk that does not do what it is asked, which says nothing about the data: it may do it the next time. The
-// table never changes.
+// diskTroubles are what the system says of a disk that does not do what it is asked, which says nothing about the data:
+// it may do it the next time. The table never changes.
 var diskTroubles = [...]error{unix.EIO, unix.ENOSPC, unix.EDQUOT}
 
-// isTrouble tells whether an error is one of those. RocksDB hands on their texts only (strerror(3)), which begin with a capital letter.
+// isTrouble tells whether an error is one of those. RocksDB hands on their texts only (strerror(3)), which begin with a
+// capital letter.
 func isTrouble(err error) bool {
 	return err != nil && slices.ContainsFunc(diskTroubles[:], func(trouble error) bool {
 		return errors.Is(err, trouble) || strings.Contains(strings.ToLower(err.Error()), trouble.Error())

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,7 +38,8 @@ type starting struct {
 }
 
 // openingStages bring a node from its settings to a store that is its own, in which what is damaged is known.
-var openingStages = [...]func(starting) starting{readFolder, refuseVoid, judgeLog, openFolder, voidPromise, claimFolder, settleDamage, loadRaft}
+var openingStages = [...]func(starting) starting{readFolder, refuseVoid, judgeLog, openFolder, voidPromise, claimFolder,
+	settleDamage, loadRaft}
 
 // prepare opens the data folder and checks that it is this node's. The room is not ready: nothing but greetings is answered.
 func prepare(room *Room, out chan<- opened) {
@@ -50,7 +52,8 @@ func prepare(room *Room, out chan<- opened) {
 	if errors.Is(s.err, ErrUnreadable) && !isTrouble(s.err) {
 		aside, err := setAside(room.Config.Data, time.Now())
 		if err == nil {
-			room.Log.Error("the store cannot be used; it is set aside, and a new one begins", "reason", s.err, "aside", aside)
+			room.Log.Error("the store cannot be used; it is set aside, and a new one begins", "reason", s.err, "aside",
+				aside)
 			err = proc.StartAnew(room.Output)
 		}
 		s.err = fmt.Errorf("%w; a new store cannot begin: %w", s.err, err)
@@ -66,11 +69,12 @@ func prepare(room *Room, out chan<- opened) {
 	out <- opened{room: room, saved: s.saved, written: w, err: s.err}
 }
 
-// claimFolder checks that the store is this node's, gives it the column families that it lacks, and counts this start. A store that cannot say whose it is
-// cannot be used.
+// claimFolder checks that the store is this node's, gives it the column families that it lacks, and counts this start.
+// A store that cannot say whose it is cannot be used.
 func claimFolder(s starting) starting {
 	room, err := s.room, error(nil)
-	want := Facts{Format: storeFormat, Cluster: room.Config.Cluster, Node: room.Config.Name, Ring: strings.Join(room.Mine.Names, ","), Shards: room.Layout.Shards}
+	want := Facts{Format: storeFormat, Cluster: room.Config.Cluster, Node: room.Config.Name,
+		Ring: strings.Join(room.Mine.Names, ","), Shards: room.Layout.Shards}
 	room.Facts, err = claim(room.Store, want)
 	if err == nil {
 		room.Store, err = addFamilies(room.Store, s.held)
@@ -91,7 +95,8 @@ func claimFolder(s starting) starting {
 	return s
 }
 
-// settleDamage leaves the marks that speak of what is there, and looks into all files where some could not be read at the opening.
+// settleDamage leaves the marks that speak of what is there, and looks into all files where some could not be read at
+// the opening.
 func settleDamage(s starting) starting {
 	room, bad := s.room, map[int]string{}
 	if s.lenient {
@@ -100,15 +105,24 @@ func settleDamage(s starting) starting {
 	if s.err != nil {
 		return s
 	}
+	noted, err := getFact(room.Store, marksKey)
+	if s.err = err; err != nil {
+		return s
+	}
+	if noted != nil && !slices.Contains(s.names, damageName) {
+		room.Log.Error("the file that names the damaged shards is gone; all count as damaged", "file", damageName)
+		s.marks = markAll("is gone")
+	}
 	room.Marks = settleMarks(s.marks, bad, room.Member, room.Store.ids)
 	room.Lenient = s.lenient
-	if s.err = writeMarks(room.Config.Data, room.Marks); s.err == nil && len(room.Marks) == 0 {
+	if s.err = saveMarks(room.Store, room.Config.Data, room.Marks); s.err == nil && len(room.Marks) == 0 {
 		s.err = startMerges(room.Store)
 	}
 	return s
 }
 
-// loadRaft reads Raft's saved state. What is damaged of it is not voted with: the store joins Raft anew, with its data, in its next generation.
+// loadRaft reads Raft's saved state. What is damaged of it is not voted with: the store joins Raft anew, with its data,
+// in its next generation.
 func loadRaft(s starting) starting {
 	room, reason := s.room, s.room.Marks[shard.RaftPart].Reason
 	saved, err := readFacts(room.Store)
@@ -129,22 +143,23 @@ func loadRaft(s starting) starting {
 	if s.saved = saved; reason == "" {
 		return s
 	}
-	former := room.Facts.Generation
-	if former == shard.Displaces { // what an operator allowed was for once
-		former = room.Facts.Before
-	}
-	if former >= shard.Displaces-1 {
-		s.err = fmt.Errorf("%w: its part of Raft's state is damaged for the %dth time: %s", ErrUnreadable, former, reason)
+	next, ok := shard.NextGeneration(room.Facts.Generation, room.Facts.Before)
+	if !ok {
+		s.err = fmt.Errorf("%w: its part of Raft's state is damaged once more after %d times: %s", ErrUnreadable, next,
+			reason)
 		return s
 	}
 	room.Log.Error("Raft's saved state is damaged; the store does not vote with it, and joins anew", "reason", reason)
-	s.saved, room.Facts.Generation, room.Facts.Before = nil, former+1, former+1
+	s.saved, room.Facts.Generation, room.Facts.Before = nil, next, next
 	if s.err = keepFacts(room.Store, room.Facts); s.err == nil {
 		room.Store, s.err = renewRaft(room.Store)
 	}
 	if s.err == nil {
 		delete(room.Marks, shard.RaftPart)
-		s.err = writeMarks(room.Config.Data, room.Marks)
+		s.err = saveMarks(room.Store, room.Config.Data, room.Marks)
+	}
+	if s.err == nil && len(room.Marks) == 0 {
+		s.err = startMerges(room.Store)
 	}
 	if s.err == nil {
 		room.Member, s.err = memberID(room.Self, room.Facts)
@@ -155,9 +170,9 @@ func loadRaft(s starting) starting {
 // startAgainAfter is how long a start waits that its disk did not let go on.
 const startAgainAfter = time.Second
 
-// awaitDisk returns what went wrong at a start, nil if nothing did. A start that met damage begins anew, knowing of it. What the disk did not do is no
-// reason to end: the start begins anew in place, after a while, until the disk does it, or until this process is told to stop. Whoever watches sees a node that
-// is not ready.
+// awaitDisk returns what went wrong at a start, nil if nothing did. A start that met damage begins anew, knowing of it.
+// What the disk did not do is no reason to end: the start begins anew in place, after a while, until the disk does it,
+// or until this process is told to stop. Whoever watches sees a node that is not ready.
 func awaitDisk(room *Room, stop <-chan os.Signal, cause error, out chan<- error) {
 	if isDamage(cause) {
 		salvaged := make(chan struct{}, 1)
@@ -242,7 +257,8 @@ func start(all opened, done chan<- opened) {
 		loops = max(1, runtime.NumCPU()/2)
 	}
 	for range loops {
-		room.Loops = append(room.Loops, &Desk{In: make(chan []*shard.Event, deskQueue), Stored: make(chan []mark, 1), Sick: make(chan string, 1), Inspect: make(chan chan<- []Inspection), Opens: make(chan scanAsk)})
+		room.Loops = append(room.Loops, &Desk{In: make(chan []*shard.Event, deskQueue), Stored: make(chan []mark, 1),
+			Sick: make(chan string, 1), Inspect: make(chan chan<- []Inspection), Opens: make(chan scanAsk)})
 	}
 	shared, ends := make([][]int, room.Layout.Nodes), make([]shard.Position, room.Layout.Shards)
 	shares := make([][]owned, loops)
@@ -252,7 +268,9 @@ func start(all opened, done chan<- opened) {
 		shared[peer] = append(shared[peer], s)
 		at := &all.loaded[s]
 		state := shard.NewReplica(s, room.Self, room.Members[peer].Name, at.Last, at.History, at.Log, clock())
-		r := owned{state: state, store: room.Store, peer: peer, codec: wire.NewCodec(), counts: at.Counts, users: total(at.Counts), epoch: newestEpoch(at.History)}
+		state.StoredFor = int64(room.Config.Silent)
+		r := owned{state: state, store: room.Store, peer: peer, codec: wire.NewCodec(), counts: at.Counts,
+			users: total(at.Counts), epoch: newestEpoch(at.History)}
 		ends[s] = shard.Position{Epoch: r.epoch, LSN: at.Last}
 		shares[i%loops] = append(shares[i%loops], r)
 		if at.Damage != "" {
@@ -284,7 +302,8 @@ func start(all opened, done chan<- opened) {
 	}
 	for peer := range room.Members {
 		if room.Pacts[peer] != nil {
-			go runPact(room, peer, shard.NewPact(room.Layout, room.Self, peer, shared[peer], ends, 2*int64(room.Start.Number), clock(), timingOf(room.Config)))
+			go runPact(room, peer, shard.NewPact(room.Layout, room.Self, peer, shared[peer], ends,
+				2*int64(room.Start.Number), clock(), timingOf(room.Config)))
 		}
 		if peer != room.Self {
 			go runRelay(room, peer)
@@ -298,7 +317,8 @@ func start(all opened, done chan<- opened) {
 
 // processOf is this process as the council has it.
 func processOf(room *Room) shard.Process {
-	return shard.Process{Member: room.Member, Start: room.Start, Former: room.Former, Least: wire.Least, Most: wire.Most, Rules: shard.EntryRules}
+	return shard.Process{Member: room.Member, Start: room.Start, Former: room.Former, Least: wire.Least,
+		Most: wire.Most, Rules: shard.EntryRules}
 }
 
 // newestEpoch returns the last epoch of a history that has writes, 0 if none has.

@@ -17,7 +17,8 @@ import (
 	"tandem/wire/proc"
 )
 
-// configsOf makes the settings of three nodes with free ports, and the listeners there.
+// configsOf makes the settings of three nodes with free ports, and the listeners there. Its times are long: on a busy
+// machine the three, which share a process, would take each other for dead, and no test here is about that.
 func configsOf(t testing.TB) ([]Config, []net.Listener) {
 	configs, listeners, names := make([]Config, 3), make([]net.Listener, 3), make([]string, 3)
 	for i := range listeners {
@@ -34,8 +35,11 @@ func configsOf(t testing.TB) ([]Config, []net.Listener) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { os.RemoveAll(dir) })
-		configs[i] = Config{Name: fmt.Sprintf("db-%d", i), Listen: l.Addr().String(), Data: filepath.Join(dir, "data"), Nodes: strings.Join(names, ","), Cluster: "test", Shards: 24, CacheMB: 8, UnreadMB: 64, UnreadEachMB: 8,
-			WalKeepMB: 64, RepairMB: 16, Lease: 400 * time.Millisecond, Grace: 500 * time.Millisecond, Silent: 300 * time.Millisecond, SlowDisk: 250 * time.Millisecond, LeaveFor: time.Second, MaxConnections: 256}
+		configs[i] = Config{Name: fmt.Sprintf("db-%d", i), Listen: l.Addr().String(), Data: filepath.Join(dir, "data"),
+			Nodes: strings.Join(names, ","), Cluster: "test", Shards: 24, CacheMB: 8, UnreadMB: 64, UnreadEachMB: 8,
+			WalKeepMB: 64, RepairMB: 16, Lease: 2 * time.Second, Grace: 2200 * time.Millisecond,
+			Silent: 5 * time.Second, SlowDisk: 5 * time.Second,
+			LeaveFor: time.Second, MaxConnections: 256}
 	}
 	return configs, listeners
 }
@@ -73,7 +77,8 @@ func startNode(t testing.TB, c Config, l net.Listener) *Room {
 		return nil
 	}
 	steps := make(chan opened, 1)
-	go prepare(newRoom(c, shard.Layout{Nodes: len(members), Shards: c.Shards}, members, self, proc.Output{}, slog.New(slog.DiscardHandler)), steps)
+	go prepare(newRoom(c, shard.Layout{Nodes: len(members), Shards: c.Shards}, members, self, proc.Output{},
+		slog.New(slog.DiscardHandler)), steps)
 	unready := <-steps
 	if unready.err != nil {
 		t.Error(unready.err)

@@ -15,11 +15,15 @@ func TestWhatTheDiskDoesNotDoIsTrouble(t *testing.T) {
 		want bool
 	}{
 		{nil, false},
-		{fmt.Errorf("%w: damaged.json: %w", ErrFolder, &os.PathError{Op: "read", Path: "damaged.json", Err: syscall.EIO}), true},
-		{fmt.Errorf("%w: %w", ErrStore, errors.New("IO error: While fdatasync: db-1/000514.log: Input/output error")), true},
-		{errors.New("IO error: No space left on device: While appending to file: db-1/LOG: No space left on device"), true},
+		{fmt.Errorf("%w: damaged.json: %w", ErrFolder, &os.PathError{Op: "read", Path: "damaged.json",
+			Err: syscall.EIO}), true},
+		{fmt.Errorf("%w: %w", ErrStore, errors.New("IO error: While fdatasync: db-1/000514.log: Input/output error")),
+			true},
+		{errors.New("IO error: No space left on device: While appending to file: db-1/LOG: No space left on device"),
+			true},
 		{errors.New("IO error: While appending to file: db-1/LOG: Disk quota exceeded"), true},
-		{errors.New("IO error: While lock file: db-1/LOCK: Resource temporarily unavailable"), false}, // of another node here
+		// of another node here
+		{errors.New("IO error: While lock file: db-1/LOCK: Resource temporarily unavailable"), false},
 		{errors.New("IO error: While open a file for reading: db-1/000007.sst: Permission denied"), false},
 		{errors.New("Corruption: block checksum mismatch: stored = 1, computed = 2 in db-1/000007.sst"), false},
 		{fmt.Errorf("%w: it was made as another node", ErrFolder), false},
@@ -30,7 +34,8 @@ func TestWhatTheDiskDoesNotDoIsTrouble(t *testing.T) {
 	}
 }
 
-// A wrong setting ends a start with its reason; what the disk does not do lets it wait, and it can be stopped meanwhile.
+// A wrong setting ends a start with its reason; what the disk does not do lets it wait, and it can be stopped
+// meanwhile.
 func TestAStartThatIsNotTheDisksEndsAtOnce(t *testing.T) {
 	waited, stop := make(chan error, 1), make(chan os.Signal)
 	for _, cause := range []error{nil, ErrFolder, fmt.Errorf("%w: opening: Corruption: no CURRENT", ErrUnreadable)} {

@@ -26,8 +26,9 @@ const (
 	promiseEvery = time.Second
 )
 
-// promise notes that the log was synced up to a batch, and in which log file that lies, or one that is older than it by a second. The file stays in the folder or its archive until a
-// later note names another one; an opening of the store, which moves all of the log into files, makes the note void.
+// promise notes that the log was synced up to a batch, and in which log file that lies, or one that is older than it by
+// a second. The file stays in the folder or its archive until a later note names another one; an opening of the store,
+// which moves all of the log into files, makes the note void.
 type promise struct {
 	head shard.BatchHead // without counts
 	file uint64
@@ -84,7 +85,8 @@ func judgeLog(s starting) starting {
 		return s
 	}
 	p := readPromise(noted)
-	if _, err = os.Stat(filepath.Join(folder, "archive", logName(p.file))); err == nil { // its batches are in the store's files
+	// its batches are in the store's files
+	if _, err = os.Stat(filepath.Join(folder, "archive", logName(p.file))); err == nil {
 		p.head = shard.BatchHead{}
 	}
 	boot := thisBoot()
@@ -92,7 +94,8 @@ func judgeLog(s starting) starting {
 	return s
 }
 
-// voidPromise removes the note of how far the log was synced: the opening has moved all of the log into files. Error: of the file system.
+// voidPromise removes the note of how far the log was synced: the opening has moved all of the log into files. Error:
+// of the file system.
 func voidPromise(s starting) starting {
 	s.err = os.Remove(filepath.Join(s.room.Config.Data, promiseName))
 	if errors.Is(s.err, fs.ErrNotExist) {
@@ -111,7 +114,8 @@ func readPromise(file []byte) promise {
 		}
 		start, number := binary.BigEndian.Uint64(file), binary.BigEndian.Uint64(file[8:])
 		if start > newest.head.Start || start == newest.head.Start && number > newest.head.Number {
-			newest = promise{shard.BatchHead{Start: start, Number: number}, binary.BigEndian.Uint64(file[16:]), binary.BigEndian.Uint64(file[24:])}
+			newest = promise{shard.BatchHead{Start: start, Number: number}, binary.BigEndian.Uint64(file[16:]),
+				binary.BigEndian.Uint64(file[24:])}
 		}
 	}
 	return newest
@@ -127,16 +131,17 @@ func appendPromise(b []byte, p promise) []byte {
 	return append(append(b, note...), make([]byte, promiseSlot-len(note))...)
 }
 
-// runPromise is the loop that notes once a second how far the log has been synced, so that a log that has lost its end is known for what it is. A
-// note that cannot be written is no harm by itself, and comes again.
+// runPromise is the loop that notes once a second how far the log has been synced, so that a log that has lost its end
+// is known for what it is. A note that cannot be written is no harm by itself, and comes again.
 func runPromise(room *Room) {
 	path := filepath.Join(room.Config.Data, promiseName)
 	ticks := time.NewTicker(promiseEvery)
 	noted, turn, boot := shard.BatchHead{}, int64(0), thisBoot()
 	before, _ := logFiles(room.Config.Data) // else the first tick notes nothing
 	for range ticks.C {
-		// What was synced since the tick before lies in what was the newest file then, or in a later one. The newest now may be empty: RocksDB begins one
-		// by itself when there was no space for the one before, and has brought that to tables.
+		// What was synced since the tick before lies in what was the newest file then, or in a later one. The newest
+		// now may be empty: RocksDB begins one by itself when there was no space for the one before, and has brought
+		// that to tables.
 		now, err := logFiles(room.Config.Data)
 		numbers := before
 		before = now
@@ -145,7 +150,8 @@ func runPromise(room *Room) {
 		case head = <-room.Synced:
 		default:
 		}
-		if err != nil || head.Number == 0 || len(numbers) == 0 || head.Start == noted.Start && head.Number == noted.Number {
+		same := head.Start == noted.Start && head.Number == noted.Number
+		if err != nil || head.Number == 0 || len(numbers) == 0 || same {
 			continue
 		}
 		note := appendPromise(nil, promise{head, numbers[len(numbers)-1], boot})

@@ -10,8 +10,8 @@ import (
 	"tandem/shard"
 )
 
-// RocksDB's log format (db/log_format.h): blocks of 32 KiB, and in each of them fragments of records with a masked CRC32C, a length and a type. A
-// fragment never crosses a block; up to six bytes at a block's end are zero.
+// RocksDB's log format (db/log_format.h): blocks of 32 KiB, and in each of them fragments of records with a masked
+// CRC32C, a length and a type. A fragment never crosses a block; up to six bytes at a block's end are zero.
 const (
 	logBlock     = 32 << 10
 	fragmentHead = 7
@@ -23,7 +23,8 @@ const (
 	fragmentLast   = 4
 )
 
-// batchHeadMark is the first byte of the LogData record that begins each batch; it tells it from a shard's header, and is its version.
+// batchHeadMark is the first byte of the LogData record that begins each batch; it tells it from a shard's header, and
+// is its version.
 const batchHeadMark = 0x83
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -45,8 +46,8 @@ type logScan struct {
 	passed  bool // the store will pass over a fragment of it
 }
 
-// scanLog returns the records of a log file's bytes, in order. It sees what RocksDB applies at a start, and also what that passes over: behind a bad
-// place it drops the rest of the block.
+// scanLog returns the records of a log file's bytes, in order. It sees what RocksDB applies at a start, and also what
+// that passes over: behind a bad place it drops the rest of the block.
 func scanLog(file []byte) []logRecord {
 	scan := logScan{}
 	for start := 0; start < len(file); start += logBlock {
@@ -74,7 +75,8 @@ func scanLog(file []byte) []logRecord {
 	return scan.records
 }
 
-// fragmentSize returns the size of the fragment that b begins with, its head included, and 0 if it begins with none that is whole.
+// fragmentSize returns the size of the fragment that b begins with, its head included, and 0 if it begins with none
+// that is whole.
 func fragmentSize(b []byte) int {
 	kind, size := b[6], int(binary.LittleEndian.Uint16(b[4:]))
 	if kind < fragmentFull || kind > fragmentLast || size > len(b)-fragmentHead {
@@ -87,8 +89,8 @@ func fragmentSize(b []byte) int {
 	return fragmentHead + size
 }
 
-// takeFragment adds a fragment to the record that is being put together, and that to the records when it is whole. What goes on with a record
-// whose beginning is bad says nothing.
+// takeFragment adds a fragment to the record that is being put together, and that to the records when it is whole. What
+// goes on with a record whose beginning is bad says nothing.
 func takeFragment(scan logScan, fragment []byte, passed bool) logScan {
 	kind := fragment[6]
 	if kind == fragmentFull || kind == fragmentFirst {
@@ -114,7 +116,8 @@ func isCut(b []byte) bool {
 	return kind >= fragmentFull && kind <= fragmentLast && size > len(b)-fragmentHead
 }
 
-// noteBad notes a bad place, or that the file is cut off there, and before it that a record has begun whose end it is, if there is one.
+// noteBad notes a bad place, or that the file is cut off there, and before it that a record has begun whose end it is,
+// if there is one.
 func noteBad(scan logScan, cut bool) logScan {
 	if scan.open {
 		scan.records = append(scan.records, logRecord{begun: true})
@@ -124,7 +127,8 @@ func noteBad(scan logScan, cut bool) logScan {
 	return scan
 }
 
-// piecesOf tells the core what the records of a log are. A record without a head is none of a shard's or Raft's, and says nothing.
+// piecesOf tells the core what the records of a log are. A record without a head is none of a shard's or Raft's, and
+// says nothing.
 func piecesOf(records []logRecord) []shard.LogPiece {
 	pieces := []shard.LogPiece{}
 	for i := range records {
@@ -154,7 +158,8 @@ func piecesOf(records []logRecord) []shard.LogPiece {
 	return pieces
 }
 
-// appendBatchHead appends the LogData record of a head to b: start, number, and by shard how many parts the batch and the log hold, varints.
+// appendBatchHead appends the LogData record of a head to b: start, number, and by shard how many parts the batch and
+// the log hold, varints.
 func appendBatchHead(b []byte, h shard.BatchHead) []byte {
 	body := make([]byte, 0, 16+8*len(h.Counts))
 	body = binary.AppendUvarint(binary.AppendUvarint(append(body, batchHeadMark), h.Start), h.Number)
@@ -166,8 +171,8 @@ func appendBatchHead(b []byte, h shard.BatchHead) []byte {
 	return append(binary.AppendUvarint(append(b, tagLogData), uint64(len(body))), body...)
 }
 
-// readBatchHead reads the head of a batch, RocksDB's own head included. ours is false for a batch without one, as the first writes of a start are.
-// Error: ErrBatch.
+// readBatchHead reads the head of a batch, RocksDB's own head included. ours is false for a batch without one, as the
+// first writes of a start are. Error: ErrBatch.
 func readBatchHead(batch []byte) (h shard.BatchHead, ours bool, err error) {
 	if len(batch) <= batchHead || batch[batchHead] != tagLogData {
 		return h, false, nil

@@ -13,8 +13,8 @@ import (
 	"tandem/shard"
 )
 
-// loggedBatches makes a store whose log holds so many batches with parts of some shards and of Raft, and returns the folder, the log's bytes and what each
-// batch, from 1 on, holds.
+// loggedBatches makes a store whose log holds so many batches with parts of some shards and of Raft, and returns the
+// folder, the log's bytes and what each batch, from 1 on, holds.
 func loggedBatches(t *testing.T, batches int) (dir string, file []byte, parts map[uint64][]int) {
 	t.Helper()
 	room := councilRoom(t, t.TempDir(), testLayout, 0)
@@ -31,7 +31,8 @@ func loggedBatches(t *testing.T, batches int) (dir string, file []byte, parts ma
 		for range 1 + rng.IntN(3) {
 			s := held[rng.IntN(len(held))]
 			if rng.IntN(8) == 0 {
-				group = append(group, buildFacts(room.Store.raftID, []shard.Fact{{Key: "h", Value: []byte("hard")}}, nil))
+				group = append(group, buildFacts(room.Store.raftID, []shard.Fact{{Key: "h", Value: []byte("hard")}},
+					nil))
 				parts[w.number+1] = append(parts[w.number+1], shard.RaftPart)
 				continue
 			}
@@ -40,8 +41,10 @@ func loggedBatches(t *testing.T, batches int) (dir string, file []byte, parts ma
 			}
 			lsns[s]++
 			entry := loggedEntry(s, lsns[s], 1)
-			entry.Name = strings.Repeat("n", 1+rng.IntN(2000)*rng.IntN(20)*(rng.IntN(5)/4)) // some are longer than a block
-			group = append(group, buildPart(testLayout, s, room.Store.ids[s], []shard.Entry{entry}, lsns[s] == 1, counts[s], 1))
+			// some are longer than a block
+			entry.Name = strings.Repeat("n", 1+rng.IntN(2000)*rng.IntN(20)*(rng.IntN(5)/4))
+			group = append(group, buildPart(testLayout, s, room.Store.ids[s], []shard.Entry{entry}, lsns[s] == 1,
+				counts[s], 1))
 			parts[w.number+1] = append(parts[w.number+1], s)
 		}
 		w, group[0] = headPart(w, group[1:])
@@ -86,7 +89,8 @@ func TestACutLogIsNoDamage(t *testing.T) {
 			t.Fatalf("cut at %d of %d: %+v", size, len(file), v)
 		}
 		if n := len(applied(file[:size])); n < len(parts) && n > 0 {
-			v = shard.JudgeLog(pieces, heldBy(testLayout, 0), shard.LogKnown{Synced: shard.BatchHead{Start: 1, Number: uint64(n) + 1}})
+			v = shard.JudgeLog(pieces, heldBy(testLayout, 0),
+				shard.LogKnown{Synced: shard.BatchHead{Start: 1, Number: uint64(n) + 1}})
 			if v.End != shard.DamagedEnd || len(v.Lost) != len(heldBy(testLayout, 0))+1 {
 				t.Fatalf("cut at %d, behind batch %d, though the next one is known to be synced: %+v", size, n, v)
 			}
@@ -94,8 +98,9 @@ func TestACutLogIsNoDamage(t *testing.T) {
 	}
 }
 
-// Wherever a bit flips, each shard that lost a part with it is named, and Raft's part likewise; what is named without need is at most what no later batch
-// counts. Only the last batch, of which nobody can say whether it was stored, may be lost without a word.
+// Wherever a bit flips, each shard that lost a part with it is named, and Raft's part likewise; what is named without
+// need is at most what no later batch counts. Only the last batch, of which nobody can say whether it was stored, may
+// be lost without a word.
 func TestAFlippedBitInTheLogIsDamage(t *testing.T) {
 	_, file, parts := loggedBatches(t, 60)
 	held, last := heldBy(testLayout, 0), uint64(len(parts))
@@ -167,7 +172,8 @@ func TestRocksDBAppliesWhatTheJudgeSays(t *testing.T) {
 			err = walkScan(scan, []byte{shard.UserPrefix}, 0, func(_, _ []byte) bool { users++; return true })
 			closeScan(scan)
 			if err != nil || !slices.Contains(v.Lost, s) && v.End == shard.DamagedEnd && users != wants[s] {
-				t.Errorf("byte %d: shard %d has %d users of %d, and the verdict is %+v (%v)", at, s, users, wants[s], v, err)
+				t.Errorf("byte %d: shard %d has %d users of %d, and the verdict is %+v (%v)", at, s, users, wants[s], v,
+					err)
 			}
 		}
 	}

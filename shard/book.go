@@ -63,6 +63,18 @@ func MemberOf(member uint64, generation uint8) uint64 {
 // users' data then.
 const Displaces = 255
 
+// NextGeneration returns the generation in which a store joins anew, after one, or for one that was let take a lost
+// one's place after the one before that. ok is false when there is none left.
+func NextGeneration(generation, before uint8) (next uint8, ok bool) {
+	if generation == Displaces { // what an operator allowed was for once
+		generation = before
+	}
+	if generation >= Displaces-1 {
+		return generation, false
+	}
+	return generation + 1, true
+}
+
 // NodeOf returns the number of the node that a member's store belongs to; -1 if the id is none.
 func NodeOf(member uint64) int { return int(member&memberNodes) - 1 }
 

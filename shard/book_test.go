@@ -75,3 +75,17 @@ func TestCouncilRecordsRoundTrip(t *testing.T) {
 		t.Errorf("%x", id)
 	}
 }
+
+// A store joins anew 254 times at most: the generation behind those is the operator's, and is left for the one that
+// comes after the one before it.
+func TestNextGeneration(t *testing.T) {
+	for _, c := range []struct {
+		generation, before, next uint8
+		ok                       bool
+	}{{0, 0, 1, true}, {1, 1, 2, true}, {253, 253, 254, true}, {254, 254, 254, false}, {Displaces, 0, 1, true},
+		{Displaces, 7, 8, true}, {Displaces, 254, 254, false}} {
+		if next, ok := NextGeneration(c.generation, c.before); next != c.next || ok != c.ok {
+			t.Errorf("after %d (before it %d): %d, %v", c.generation, c.before, next, ok)
+		}
+	}
+}

@@ -23,9 +23,53 @@ type NodePart struct {
 	Leader   bool              // there is a Raft leader, as far as it knows
 	Silent   string            // why it promises nothing and takes no part in Raft; "" while it does
 	Barred   []string          // by replica: why it may not answer for its shard; "" if it may
-	Damaged  []int             // shards whose only whole copy is here and damaged
+	Joins    bool              // its store is no member of the cluster yet
+	Damaged  []DamagedCopy     // copies here that cannot be trusted, of shards whose views are known
 	Refused  map[string]string // by peer: why it and this node do not work together
 	Replaced string            // what a member says that knows this store for one that another took the place of, or for an old copy
+}
+
+// askOperator says what is left to do where no node can mend something.
+const askOperator = "an operator must decide (node accept-loss)"
+
+// DamagedCopy is a copy of a shard that is damaged here.
+type DamagedCopy struct {
+	Shard         int
+	Peer          string // the node that holds the other copy
+	PeerUp        bool   // a connection to it stands
+	Leads, InSync bool   // by the view: this node leads the shard; both copies have all writes
+	For           int64  // ns since the damage was found
+}
+
+// damagedCopies says which shards nobody can fill again. A copy that is not in sync is filled by the leader's, unless
+// it is the leader's own. A node whose copy is whole takes over, or goes on alone, long before StuckFor; what that has
+// not ended, the other copy cannot mend.
+func damagedCopies(copies []DamagedCopy) string {
+	only, down, both := []int{}, map[string][]int{}, map[string][]int{}
+	for _, c := range copies {
+		switch {
+		case c.Leads && !c.InSync:
+			only = append(only, c.Shard)
+		case c.InSync && !c.PeerUp:
+			down[c.Peer] = append(down[c.Peer], c.Shard)
+		case c.InSync && c.For > StuckFor:
+			both[c.Peer] = append(both[c.Peer], c.Shard)
+		}
+	}
+	reasons := []string{}
+	if len(only) > 0 {
+		reasons = append(reasons, fmt.Sprintf("the only whole copy of the shards %v is here and damaged; %s", only,
+			askOperator))
+	}
+	for _, peer := range sortedReasons(down) {
+		reasons = append(reasons, fmt.Sprintf("the shards %v are damaged here, and %s, which has the other copy, "+
+			"cannot be reached; if it is lost %s", down[peer], peer, askOperator))
+	}
+	for _, peer := range sortedReasons(both) {
+		reasons = append(reasons, fmt.Sprintf("the shards %v are damaged here, and %s does not serve them either; "+
+			"if its copy is damaged, too, %s", both[peer], peer, askOperator))
+	}
+	return strings.Join(reasons, "; ")
 }
 
 // NodeChecks tells whether a node takes its part: it has its data, a place in the cluster, a disk that is well, and serves some of its shards. A node that
@@ -37,6 +81,9 @@ func NodeChecks(p NodePart) []Check {
 		views = "it has not opened its data yet"
 	case p.Replaced != "":
 		views = p.Replaced
+	case p.Joins:
+		views = "its store is no member of the cluster yet; where the store before it led shards alone " +
+			askOperator
 	case !p.Learnt && !p.Leader:
 		views = "it has not learnt who leads the shards since it started, and knows no Raft leader"
 	case !p.Learnt:
@@ -54,16 +101,13 @@ func NodeChecks(p NodePart) []Check {
 		most := slices.MaxFunc(sortedReasons(reasons), func(a, b string) int { return cmp.Compare(reasons[a], reasons[b]) })
 		shards = fmt.Sprintf("it serves none of its %d shards: %s (%d)", len(p.Barred), most, reasons[most])
 	}
-	only := ""
-	if len(p.Damaged) > 0 {
-		only = fmt.Sprintf("the only whole copy of the shards %v is here and damaged; an operator must decide (node accept-loss)", p.Damaged)
-	}
 	peers := []string{}
 	for _, peer := range sortedReasons(p.Refused) {
 		peers = append(peers, peer+": "+p.Refused[peer])
 	}
 	checks := make([]Check, len(NodeCheckNames))
-	for i, reason := range [len(NodeCheckNames)]string{p.Waiting, views, p.Silent, shards, only, strings.Join(peers, "; ")} {
+	for i, reason := range [len(NodeCheckNames)]string{p.Waiting, views, p.Silent, shards, damagedCopies(p.Damaged),
+		strings.Join(peers, "; ")} {
 		checks[i] = Check{NodeCheckNames[i], reason}
 	}
 	return checks
@@ -104,6 +148,22 @@ func GatewayChecks(p GatewayPart, names []string, leaderless int) []Check {
 		}
 	}
 	return []Check{{"cluster", p.Unknown}, {"shards", shards}, {"peers", strings.Join(refused, "; ")}, {"nodes", strings.Join(lacks, "; ")}}
+}
+
+// AwaitsOperator tells whether a node's damage waits until an operator decides.
+func AwaitsOperator(checks []Check) bool {
+	return slices.ContainsFunc(checks, func(c Check) bool { return c.Name == "copies" && c.Reason != "" })
+}
+
+// UnderReplicated counts the shards that a node leads without a backup in sync: to lose the node would lose them.
+func UnderReplicated(views []View, node int) int {
+	n := 0
+	for _, v := range views {
+		if v.Leader == node && !v.InSync {
+			n++
+		}
+	}
+	return n
 }
 
 // sortedReasons returns the keys of a map in order.

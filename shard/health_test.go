@@ -5,6 +5,15 @@ import (
 	"testing"
 )
 
+// copiesOf gives shards a damaged copy, whose other one is at db-1.
+func copiesOf(c DamagedCopy, shards ...int) (all []DamagedCopy) {
+	c.Peer = "db-1"
+	for _, c.Shard = range shards {
+		all = append(all, c)
+	}
+	return all
+}
+
 func TestNodeChecks(t *testing.T) {
 	well := NodePart{Learnt: true, Leader: true, Barred: []string{"", "this replica is not in sync"}}
 	for _, c := range []struct {
@@ -20,18 +29,37 @@ func TestNodeChecks(t *testing.T) {
 		{"replaced", func(p *NodePart) { p.Learnt, p.Replaced = false, "another store has taken its place" }, "views", "another store", false},
 		{"serves nothing", func(p *NodePart) { p.Barred[0] = "no lease from db-1" }, "shards", "none of its 2 shards", false},
 		{"a sick disk", func(p *NodePart) { p.Silent = "no space left" }, "disk", "no space left", false},
-		{"the only copy", func(p *NodePart) { p.Damaged = []int{3, 9} }, "copies", "[3 9] is here and damaged", true},
+		{"no member yet", func(p *NodePart) { p.Learnt, p.Joins = false, true }, "views",
+			"no member of the cluster yet", false},
+		{"the only copy", func(p *NodePart) { p.Damaged = copiesOf(DamagedCopy{Leads: true}, 3, 9) }, "copies",
+			"[3 9] is here and damaged", true},
+		{"filled by the leader", func(p *NodePart) { p.Damaged = copiesOf(DamagedCopy{For: 1 << 60}, 3) }, "copies", "",
+			true},
+		{"taken over by the backup", func(p *NodePart) {
+			p.Damaged = copiesOf(DamagedCopy{Leads: true, InSync: true, PeerUp: true, For: StuckFor}, 3)
+		}, "copies", "", true},
+		{"the peer is down", func(p *NodePart) { p.Damaged = copiesOf(DamagedCopy{Leads: true, InSync: true}, 3) },
+			"copies", "[3] are damaged here, and db-1, which", true},
+		{"the leader is down", func(p *NodePart) { p.Damaged = copiesOf(DamagedCopy{InSync: true}, 3) }, "copies",
+			"cannot be reached", true},
+		{"damaged on both", func(p *NodePart) {
+			p.Damaged = copiesOf(DamagedCopy{InSync: true, PeerUp: true, For: StuckFor + 1}, 3)
+		}, "copies", "db-1 does not serve them either", true},
 		{"a peer that is refused", func(p *NodePart) { p.Refused = map[string]string{"node db-1": "ring: another order"} }, "peers", "node db-1: ring", true},
 	} {
 		p := well
 		p.Barred = append([]string(nil), well.Barred...)
 		c.strike(&p)
 		checks := NodeChecks(p)
+		if waits := c.check == "copies" && c.reason != ""; AwaitsOperator(checks) != waits {
+			t.Errorf("%s: waits for an operator: %v", c.name, !waits)
+		}
 		if Ready(checks) != c.ready {
 			t.Errorf("%s: ready is %v: %+v", c.name, !c.ready, checks)
 		}
 		for _, check := range checks {
-			if said := check.Reason != ""; check.Name == c.check && !strings.Contains(check.Reason, c.reason) || said && c.check == "" {
+			if said := check.Reason != ""; check.Name == c.check && !strings.Contains(check.Reason, c.reason) || said &&
+				c.reason == "" {
 				t.Errorf("%s: %+v, expected %q", c.name, check, c.reason)
 			}
 		}
@@ -55,6 +83,9 @@ func TestGatewayChecks(t *testing.T) {
 	p.Unknown = "no node has told"
 	if checks = GatewayChecks(p, names, 0); Ready(checks) {
 		t.Errorf("no cluster is known: %+v", checks)
+	}
+	if n := UnderReplicated([]View{{Leader: 1}, {Leader: 1, InSync: true}, {Leader: 0}}, 1); n != 1 {
+		t.Errorf("%d shards without a backup in sync", n)
 	}
 	if n := Leaderless([]View{{Leader: 0}, {Leader: 1}, {Leader: 1}}, []bool{true, false}); n != 2 {
 		t.Errorf("%d shards without a leader", n)

@@ -83,7 +83,8 @@ func takeJoin(c Council, e *CouncilEvent, out []CouncilEffect) (Council, []Counc
 	why := ""
 	for s, v := range c.Book.Views {
 		if v.Leader == node && !v.InSync && e.Member>>memberStore != c.Book.Members[node]>>memberStore && e.Member>>memberGeneration&memberNodes != Displaces {
-			why = fmt.Sprintf("the node's lost store led shard %d alone, so only it had all writes; an operator must decide", s)
+			why = fmt.Sprintf("the node's lost store led shard %d alone, so only it had all writes; %s, on that node",
+				s, askOperator)
 		}
 	}
 	if slices.Contains(c.Book.Gone, e.Member) {

@@ -148,6 +148,7 @@ type Replica struct {
 	Whole       int64  // ns since when this node's disk has held all that was ever acknowledged; what was read before may lack some
 	Gone        bool   // the node is about to stop
 	Lost        string // why this node's data of the shard cannot be trusted; "" if it can
+	LostAt      int64  // ns since when that is known
 	LostIn      uint64 // the epoch in which that was found, 0 while none is known; a wish of that epoch that this replica be in sync may still be granted
 
 	Applied uint64     // last LSN in this node's RocksDB, synced
@@ -165,6 +166,7 @@ type Replica struct {
 	Sent       uint64 // last LSN sent on this stream
 	PeerStored uint64 // last LSN that the backup has stored
 	Told       uint64 // last applied LSN that the backup was told
+	StoredFor  int64  // ns that the backup may owe it, before the leader goes on alone
 	LateFrom   int64  // ns since when the backup has owed a "stored", pauses of this process left out; 0 if it owes none
 	LookedAt   int64  // ns of the event before; while something is owed a tick is one
 	Alarm      bool   // a tick is under way
@@ -200,7 +202,7 @@ const (
 	TellEvery   = 10 * 1000 * 1000  // ns between two notes of the applied LSN
 	AskEvery    = 40 * 1000 * 1000  // ns between two questions where the backup's log ends
 	WishEvery   = 20 * 1000 * 1000  // ns between two wishes that a backup be in sync
-	StoredFor   = 80 * 1000 * 1000  // ns that a backup may take to store, before the leader goes on alone
+	StoredFor   = 80 * 1000 * 1000  // ns, the StoredFor of a replica that is told no other
 	StallFor    = 500 * 1000 * 1000 // ns without progress of a repair, after which its stream begins anew
 	HoldFor     = 400 * 1000 * 1000 // ns, the least Hold; the greatest is HoldTimes as long
 	HoldTimes   = 8
@@ -214,7 +216,7 @@ const (
 // NewReplica returns a replica whose log ends at last, with the history of its epochs. log has the entries of the request-id window, oldest first.
 // It knows no view yet.
 func NewReplica(shard, self int, peer string, last uint64, history []Position, log []Entry, now int64) Replica {
-	r := Replica{Shard: shard, Self: self, Peer: peer, Applied: last, Handed: last, Next: last, History: history, HoldLeast: HoldFor, Window: map[RequestID]Done{}}
+	r := Replica{Shard: shard, Self: self, Peer: peer, Applied: last, Handed: last, Next: last, History: history, HoldLeast: HoldFor, StoredFor: StoredFor, Window: map[RequestID]Done{}}
 	for i := range log {
 		n := &log[i]
 		r.Window[n.Request] = Done{n.LSN, Reply{Result: n.Result, Touched: 2, Record: Record{n.ID, n.Name, n.Email, n.Group, n.Epoch, n.LSN}}, n.Wall}

@@ -104,6 +104,9 @@ func turnAway(r *Replica, e *Event, reason string) *Effect {
 	elsewhere := r.Known && r.View.Leader != r.Self && (e.Kind == WriteAsked || e.Kind == ReadDone)
 	reply := Reply{Reason: reason}
 	switch {
+	case elsewhere && e.Kind == WriteAsked && !e.Relayed && e.Now > e.Deadline:
+		// once it is passed on, nobody knows whether it was done
+		reply.Refusal, reply.Reason = Overdue, "the deadline had passed before the write was passed on"
 	case elsewhere && r.Stream != 0 && !e.Relayed:
 		return &Effect{Kind: Relay, Stream: r.Stream, Asked: e}
 	case elsewhere && r.Stream == 0 && stuck:
@@ -186,7 +189,7 @@ func finish(r Replica, now int64, out []Effect) (Replica, []Effect) {
 		r.LateFrom = now
 	case gap > PactGap: // this process was paused: the backup's word may have been waiting here
 		r.LateFrom = min(now, r.LateFrom+gap)
-	case now-r.LateFrom > StoredFor:
+	case now-r.LateFrom > r.StoredFor:
 		out = append(out, Effect{Kind: Complain, Epoch: r.View.Epoch})
 	}
 	if comparing && (r.AskedAt == 0 || now-r.AskedAt >= AskEvery) {
@@ -239,6 +242,7 @@ func noteStored(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 func noteSick(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 	if e.Kind == DataLost {
 		if r.Lost == "" {
+			r.LostAt = e.Now
 			out = append(out, Effect{Kind: Damaged, Epoch: r.View.Epoch})
 		}
 		r.Lost, r.Upstream = e.Reason, nil // nothing is added to what is damaged

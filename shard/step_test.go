@@ -129,6 +129,18 @@ func TestBackupPassesRequestsOn(t *testing.T) {
 	}
 }
 
+// An overdue write is not passed on: once it is, the client may be told that nobody knows whether it was done.
+func TestBackupRefusesWhatIsOverdue(t *testing.T) {
+	r := replicaAt(1, inSync, 1000)
+	r, _ = drive(r, Event{Kind: StreamUp, Stream: 5})
+	for now, want := range map[int64]EffectKind{100: Relay, 101: Answer} {
+		_, effects := Step(r, &Event{Kind: WriteAsked, Caller: "who", Deadline: 100, Now: now}, nil)
+		if len(effects) != 1 || effects[0].Kind != want || want == Answer && effects[0].Reply.Refusal != Overdue {
+			t.Errorf("at %d: %+v", now, effects)
+		}
+	}
+}
+
 // A replica that has been barred for a while says that trying again is of no use: a leader without a lease, a backup that neither reaches its
 // leader nor may take over. One that could answer a moment ago, or hears of it only now, does not.
 func TestStuckReplicasSaySo(t *testing.T) {

@@ -10,7 +10,8 @@ func hot() map[string]*Message {
 	r := Record{"0198c0de-7a11-7000-8000-0123456789ab", "Ada Lovelace", "ada.lovelace@example.org", 7, 3, 123456}
 	batch := &Message{Kind: Append, Shard: 5, Epoch: 3, LSN: 123441, Applied: 123440}
 	for i := range uint64(16) {
-		batch.Entries = append(batch.Entries, Entry{RequestID{byte(i)}, Updated, r.ID, r.Name, r.Email, r.Group, 3, 123441 + i, 1790000000000})
+		batch.Entries = append(batch.Entries, Entry{RequestID{byte(i)}, Updated, r.ID, r.Name, r.Email, r.Group, 3,
+			123441 + i, 1790000000000})
 	}
 	return map[string]*Message{
 		"get":       {Kind: Get, ID: 70000, Shard: 5, Record: Record{ID: r.ID}},

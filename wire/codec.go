@@ -9,7 +9,8 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 )
 
-// field is one element of a body: its name in errors and in the frame table, how it is written and read, and the versions that have it.
+// field is one element of a body: its name in errors and in the frame table, how it is written and read, and the
+// versions that have it.
 type field struct {
 	name  string
 	put   func(*msgpack.Encoder, *Message) error
@@ -18,18 +19,20 @@ type field struct {
 	until uint64 // the last one, 0 while there is none
 }
 
-// Codec writes and reads frames as one version of the protocol has them. It is a value that never changes, so any goroutine may use it.
+// Codec writes and reads frames as one version of the protocol has them. It is a value that never changes, so any
+// goroutine may use it.
 type Codec struct {
 	least, most uint64    // what this side speaks
 	version     uint64    // as which frames are written and read
 	layouts     [][]field // by kind, of all versions
 }
 
-// NewCodec is for a connection that has not greeted yet. Hello, the greeting in welcome and error are the same in every version, but that a later
-// one may have more at the end of the greeting.
+// NewCodec is for a connection that has not greeted yet. Hello, the greeting in welcome and error are the same in every
+// version, but that a later one may have more at the end of the greeting.
 func NewCodec() Codec { return Codec{Least, Most, Most, layouts} }
 
-// Agree returns the codec for a connection to who greets so: of the versions that both sides speak the latest. False if there is none.
+// Agree returns the codec for a connection to who greets so: of the versions that both sides speak the latest. False if
+// there is none.
 func (c Codec) Agree(g Greeting) (Codec, bool) {
 	return Codec{c.least, c.most, min(c.most, g.Most), c.layouts}, g.Least <= c.most && g.Most >= c.least
 }
@@ -87,39 +90,41 @@ const (
 )
 
 var (
-	shard     = number("shard", func(m *Message) *uint64 { return &m.Shard })
-	epoch     = number("epoch", func(m *Message) *uint64 { return &m.Epoch })
-	lsn       = number("lsn", func(m *Message) *uint64 { return &m.LSN })
-	applied   = number("applied", func(m *Message) *uint64 { return &m.Applied })
-	ends      = number("ends", func(m *Message) *uint64 { return &m.Ends })
-	touched   = number("touched", func(m *Message) *uint64 { return &m.Touched })
-	offset    = number("offset", func(m *Message) *uint64 { return &m.Offset })
-	limit     = number("limit", func(m *Message) *uint64 { return &m.Limit })
-	users     = number("users", func(m *Message) *uint64 { return &m.Users })
-	clock     = instant("clock", func(m *Message) *int64 { return &m.Clock })
-	deadline  = instant("deadline", func(m *Message) *int64 { return &m.Deadline })
-	lease     = span("lease", func(m *Message) *int64 { return &m.Lease })
-	life      = instant("life", func(m *Message) *int64 { return &m.Life })
-	at        = instant("at", func(m *Message) *int64 { return &m.At })
-	code      = small("code", func(m *Message) *uint8 { return (*uint8)(&m.Code) })
-	op        = small("op", func(m *Message) *uint8 { return &m.Op })
-	fields    = small("fields", func(m *Message) *uint8 { return &m.Fields })
-	state     = small("state", func(m *Message) *uint8 { return &m.State })
-	result    = small("result", func(m *Message) *uint8 { return &m.Result })
-	text      = words("text", func(m *Message) *string { return &m.Text })
-	userID    = words("id", func(m *Message) *string { return &m.Record.ID })
-	request   = plain("request", putRequest, getRequest)
-	after     = bytesOf("after", func(m *Message) *[]byte { return &m.After })
-	data      = bytesOf("data", func(m *Message) *[]byte { return &m.Data })
-	more      = plain("more", putMore, getMore)
-	known     = plain("known", putKnown, getKnown)
-	greeting  = greets(greetingParts, Least, Most)
-	record    = plain("record", putRecord, getRecord)
-	match     = condition("match", func(m *Message) *Condition { return &m.Match })
-	unless    = condition("unless", func(m *Message) *Condition { return &m.Unless })
-	history   = pairs("history", "epoch and lsn", maxHistory, func(m *Message) *[]Place { return &m.History }, splitPlace, joinPlace)
-	vows      = pairs("vows", "shard and epoch", maxVows, func(m *Message) *[]Vow { return &m.Vows }, splitVow, joinVow)
-	counts    = pairs("counts", "shard and users", maxSet, func(m *Message) *[]ShardCount { return &m.Counts }, splitCount, joinCount)
+	shard    = number("shard", func(m *Message) *uint64 { return &m.Shard })
+	epoch    = number("epoch", func(m *Message) *uint64 { return &m.Epoch })
+	lsn      = number("lsn", func(m *Message) *uint64 { return &m.LSN })
+	applied  = number("applied", func(m *Message) *uint64 { return &m.Applied })
+	ends     = number("ends", func(m *Message) *uint64 { return &m.Ends })
+	touched  = number("touched", func(m *Message) *uint64 { return &m.Touched })
+	offset   = number("offset", func(m *Message) *uint64 { return &m.Offset })
+	limit    = number("limit", func(m *Message) *uint64 { return &m.Limit })
+	users    = number("users", func(m *Message) *uint64 { return &m.Users })
+	clock    = instant("clock", func(m *Message) *int64 { return &m.Clock })
+	deadline = instant("deadline", func(m *Message) *int64 { return &m.Deadline })
+	lease    = span("lease", func(m *Message) *int64 { return &m.Lease })
+	life     = instant("life", func(m *Message) *int64 { return &m.Life })
+	at       = instant("at", func(m *Message) *int64 { return &m.At })
+	code     = small("code", func(m *Message) *uint8 { return (*uint8)(&m.Code) })
+	op       = small("op", func(m *Message) *uint8 { return &m.Op })
+	fields   = small("fields", func(m *Message) *uint8 { return &m.Fields })
+	state    = small("state", func(m *Message) *uint8 { return &m.State })
+	result   = small("result", func(m *Message) *uint8 { return &m.Result })
+	text     = words("text", func(m *Message) *string { return &m.Text })
+	userID   = words("id", func(m *Message) *string { return &m.Record.ID })
+	request  = plain("request", putRequest, getRequest)
+	after    = bytesOf("after", func(m *Message) *[]byte { return &m.After })
+	data     = bytesOf("data", func(m *Message) *[]byte { return &m.Data })
+	more     = plain("more", putMore, getMore)
+	known    = plain("known", putKnown, getKnown)
+	greeting = greets(greetingParts, Least, Most)
+	record   = plain("record", putRecord, getRecord)
+	match    = condition("match", func(m *Message) *Condition { return &m.Match })
+	unless   = condition("unless", func(m *Message) *Condition { return &m.Unless })
+	history  = pairs("history", "epoch and lsn", maxHistory, func(m *Message) *[]Place { return &m.History },
+		splitPlace, joinPlace)
+	vows   = pairs("vows", "shard and epoch", maxVows, func(m *Message) *[]Vow { return &m.Vows }, splitVow, joinVow)
+	counts = pairs("counts", "shard and users", maxSet, func(m *Message) *[]ShardCount { return &m.Counts },
+		splitCount, joinCount)
 	set       = numbers("shards", maxSet, func(m *Message) *[]uint64 { return &m.Set })
 	born      = numbers("born", maxBorn, func(m *Message) *[]uint64 { return &m.Born })
 	views     = plain("views", putViews, getViews)

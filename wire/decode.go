@@ -10,12 +10,13 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 )
 
-// Decode reads one body as ReadFrame returned it into m, whatever was there. Strings and bytes of the message are copies; the list of entries is the
-// one that m had, so that who hands it on copies it. Errors are of class ErrFrame, with the byte or the field that was wrong and what was
-// expected, or ErrChecksum; after either the connection is of no use.
+// Decode reads one body as ReadFrame returned it into m, whatever was there. Strings and bytes of the message are
+// copies; the list of entries is the one that m had, so that who hands it on copies it. Errors are of class ErrFrame,
+// with the byte or the field that was wrong and what was expected, or ErrChecksum; after either the connection is of no
+// use.
 //
-// What follows the greeting of a welcome is of the version that its sender and this side agree on; of a greeting that does not meet this side's
-// versions nothing else is known, so the rest is left alone.
+// What follows the greeting of a welcome is of the version that its sender and this side agree on; of a greeting that
+// does not meet this side's versions nothing else is known, so the rest is left alone.
 func (c Codec) Decode(m *Message, body []byte) error {
 	if err := Check(body); err != nil {
 		return err
@@ -77,7 +78,8 @@ func (c Codec) Decode(m *Message, body []byte) error {
 	return checkSum(body, len(body)-in.Len())
 }
 
-// checkSum looks whether the last element of a body, from byte at on, is the CRC32C over all before it. Errors: ErrFrame, ErrChecksum.
+// checkSum looks whether the last element of a body, from byte at on, is the CRC32C over all before it. Errors:
+// ErrFrame, ErrChecksum.
 func checkSum(body []byte, at int) error {
 	data, sum := body[:at], body[at:]
 	if len(sum) != checksumSize || sum[0] != Mark {

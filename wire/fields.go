@@ -54,7 +54,8 @@ func condition(name string, at func(*Message) *Condition) field {
 			case kind != AnyVersion && kind != OneOf:
 				return fmt.Errorf("kind: expected 1 or 2, found %d", kind)
 			case kind == AnyVersion && n != 1 || n%2 == 0:
-				return fmt.Errorf("expected nothing behind kind 1 and pairs of epoch and lsn behind kind 2, found kind %d and %d elements", kind, n-1)
+				return fmt.Errorf("expected nothing behind kind 1 and pairs of epoch and lsn behind kind 2, found "+
+					"kind %d and %d elements", kind, n-1)
 			}
 			c := at(m)
 			for c.Kind = uint8(kind); err == nil && n > 1; n -= 2 {
@@ -148,7 +149,8 @@ func putEntries(e *msgpack.Encoder, m *Message) error {
 	for i := range m.Entries {
 		n := &m.Entries[i]
 		r := Record{n.ID, n.Name, n.Email, n.Group, n.Epoch, n.LSN}
-		err = errors.Join(err, e.EncodeBytes(n.Request[:]), e.EncodeUint(uint64(n.Result)), encodeRecord(e, &r), e.EncodeInt(n.Wall))
+		err = errors.Join(err, e.EncodeBytes(n.Request[:]), e.EncodeUint(uint64(n.Result)), encodeRecord(e, &r),
+			e.EncodeInt(n.Wall))
 	}
 	return err
 }
@@ -164,7 +166,8 @@ func getEntries(d *msgpack.Decoder, m *Message) error {
 		result, badResult := unsigned(d, math.MaxUint8)
 		badRecord := decodeRecord(d, &r)
 		wall, badWall := signed(d)
-		entry := Entry{Result: uint8(result), ID: r.ID, Name: r.Name, Email: r.Email, Group: r.Group, Epoch: r.Epoch, LSN: r.LSN, Wall: wall}
+		entry := Entry{Result: uint8(result), ID: r.ID, Name: r.Name, Email: r.Email, Group: r.Group, Epoch: r.Epoch,
+			LSN: r.LSN, Wall: wall}
 		if badRequest == nil && len(b) != len(entry.Request) {
 			badRequest = fmt.Errorf("expected a request id of %d bytes, found %d", len(entry.Request), len(b))
 		}

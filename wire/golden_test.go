@@ -17,7 +17,7 @@ import (
 var update = flag.Bool("update", false, "write the golden bytes instead of comparing with them")
 
 // row matches one line of the frame table in doc.go: kind, name, crc, direction, fields. Columns are two spaces apart.
-var row = regexp.MustCompile(`(?m)^//\t(\d+) {2,}(\w+) {2,}(crc|-) {2,}(\S+(?: \S+)*) {2,}(\S+(?: \S+)*) {2,}\S`)
+var row = regexp.MustCompile(`(?m)^//\t(\d+) {2,}(\w+) {2,}(crc|-) {2,}(\S+(?: \S+)*) {2,}(\S+(?: \S+)*)$`)
 
 // names gives the kinds their names as the frame table has them.
 func names(t *testing.T) []string {
@@ -62,7 +62,9 @@ func TestLimitsInDoc(t *testing.T) {
 		fmt.Sprintf("MiB (%d)", MaxFrame), fmt.Sprintf("MaxDepth (%d)", MaxDepth),
 		fmt.Sprintf("at most %d pairs, for a user", maxMatch), fmt.Sprintf("[shard shard …], at most %d\n", maxSet),
 		fmt.Sprintf("[shard users shard users …], at most %d pairs\n", maxSet), fmt.Sprintf("[shard epoch shard epoch …], at most %d pairs\n", maxVows),
-		fmt.Sprintf("at most %d pairs: from which LSN", maxHistory), fmt.Sprintf("at most %d fours; insync", maxViews), fmt.Sprintf("at most %d fours: of each shard", maxShardEnds), fmt.Sprintf("at most %d: what the cluster was", maxBorn),
+		fmt.Sprintf("at most %d pairs: from which LSN", maxHistory), fmt.Sprintf("at most %d fours; insync", maxViews),
+		fmt.Sprintf("at most %d fours: of each shard", maxShardEnds),
+		fmt.Sprintf("at most %d: what the cluster was", maxBorn),
 		fmt.Sprintf("at most %d\n", maxRecords), fmt.Sprintf("at most %d fours; wall", maxEntries),
 	} {
 		if !strings.Contains(source(t), want) {
@@ -93,7 +95,8 @@ func TestExamplesInDocAreFrames(t *testing.T) {
 	}
 }
 
-// TestGoldenBytes compares each kind's frame with the bytes in testdata/golden, a folder for each version: what one build writes, others read.
+// TestGoldenBytes compares each kind's frame with the bytes in testdata/golden, a folder for each version: what one
+// build writes, others read.
 func TestGoldenBytes(t *testing.T) {
 	all := names(t)
 	for i, m := range samples() {

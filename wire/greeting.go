@@ -9,8 +9,8 @@ import (
 // greetingMost is how many elements a greeting has at most, in any version.
 const greetingMost = 32
 
-// greetingParts are the elements of a greeting, in order. The first two stay what they are for ever, so that any version can be refused by name, and
-// a later version has further ones behind the others only.
+// greetingParts are the elements of a greeting, in order. The first two stay what they are for ever, so that any
+// version can be refused by name, and a later version has further ones behind the others only.
 var greetingParts = []field{
 	number("least", func(m *Message) *uint64 { return &m.Greeting.Least }),
 	number("most", func(m *Message) *uint64 { return &m.Greeting.Most }),
@@ -31,10 +31,11 @@ var greetingParts = []field{
 // rangeParts is how many parts say which versions the sender speaks.
 const rangeParts = 2
 
-// greets is the greeting of who speaks the versions from least to most, with the parts of all of them. Who greets writes the parts of the latest
-// version that it speaks itself, for it does not know the other side yet; who reads takes those that it knows, and passes over what a version that it
-// does not know has behind them. What follows a range that does not meet its own it passes over, too, so that who speaks it is refused for that and
-// not for a malformed frame.
+// greets is the greeting of who speaks the versions from least to most, with the parts of all of them. Who greets
+// writes the parts of the latest version that it speaks itself, for it does not know the other side yet; who reads
+// takes those that it knows, and passes over what a version that it does not know has behind them. What follows a range
+// that does not meet its own it passes over, too, so that who speaks it is refused for that and not for a malformed
+// frame.
 func greets(parts []field, least, most uint64) field {
 	put := func(e *msgpack.Encoder, m *Message) error {
 		n := min(rangeParts, len(parts)) // the range is of every version, of those that nobody speaks any more, too

@@ -55,7 +55,8 @@ const (
 	Busy                             // too many requests are waiting
 	Disk                             // this node's disk refuses writes
 	Stuck                            // as Unavailable, and that for so long that another try at this node is of no use
-	Lost                             // the request was passed on to the leader, whose answer was lost: a write may yet be done
+	// the request was passed on to the leader, whose answer was lost: a write may yet be done
+	Lost
 )
 
 // Op says what a write does.
@@ -137,7 +138,8 @@ type ShardCount struct{ Shard, Users uint64 }
 // Vow names a lease, asked for or granted: a shard in an epoch.
 type Vow struct{ Shard, Epoch uint64 }
 
-// ShardEnd is where the log of a shard ends at a leader that has restarted: at LSN, in the epoch Ends. It may not serve in the view of the epoch Epoch.
+// ShardEnd is where the log of a shard ends at a leader that has restarted: at LSN, in the epoch Ends. It may not serve
+// in the view of the epoch Epoch.
 type ShardEnd struct{ Shard, Epoch, Ends, LSN uint64 }
 
 // View says who leads and who backs a shard, by number in the ring, and whether the backup is in sync.
@@ -146,7 +148,8 @@ type View struct {
 	InSync                bool
 }
 
-// Greeting is what hello and welcome say about the sender. Of a greeting whose range of versions does not meet ours only that range is known.
+// Greeting is what hello and welcome say about the sender. Of a greeting whose range of versions does not meet ours
+// only that range is known.
 type Greeting struct {
 	Least, Most uint64 // the range of protocol versions that it speaks
 	Cluster     string

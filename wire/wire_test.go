@@ -18,7 +18,8 @@ func TestPreconditions(t *testing.T) {
 	for _, match := range shapes {
 		for _, unless := range shapes {
 			m := &Message{Kind: Write, Op: Delete, Match: match, Unless: unless}
-			if got, err := decoded(NewCodec().AppendFrame(nil, m)[HeadSize:]); err != nil || !reflect.DeepEqual(got, m) {
+			if got, err := decoded(NewCodec().AppendFrame(nil, m)[HeadSize:]); err != nil ||
+				!reflect.DeepEqual(got, m) {
 				t.Errorf("%+v: %v", got, err)
 			}
 		}
@@ -28,16 +29,20 @@ func TestPreconditions(t *testing.T) {
 // samples has one message of every kind with every field of its layout set.
 func samples() []*Message {
 	r := Record{"13AE742", "Ada", "ada@example.org", -7, 1, 42}
-	g := Greeting{Least: Least, Most: Most, Cluster: "tandem", Role: "node", Name: "db-0", Build: "v1.0.0", Incarnation: [16]byte{0xa1, 15: 0x0f}, Ring: 1 << 63, Shards: 24,
+	g := Greeting{Least: Least, Most: Most, Cluster: "tandem", Role: "node", Name: "db-0", Build: "v1.0.0",
+		Incarnation: [16]byte{0xa1, 15: 0x0f}, Ring: 1 << 63, Shards: 24,
 		Lease: 100e6, Grace: 120e6, Store: 1 << 40, Start: StoreStart{1 << 60, 1 << 50}}
 	return []*Message{
 		{Kind: Error, ID: 1, Code: NotLeader, Text: "db-1 leads"},
 		{Kind: Hello, ID: 1, Greeting: g},
-		{Kind: Welcome, ID: 1, Greeting: g, Clock: 1 << 40, Born: []uint64{1 << 40, 7, 9}, Known: StoreStart{1 << 60, 3}},
+		{Kind: Welcome, ID: 1, Greeting: g, Clock: 1 << 40, Born: []uint64{1 << 40, 7, 9},
+			Known: StoreStart{1 << 60, 3}},
 		{Kind: Ping, ID: 2},
 		{Kind: Pong, ID: 2, Clock: 5},
 		{Kind: Get, ID: 3, Shard: 23, Record: Record{ID: "13AE742"}},
-		{Kind: Write, ID: 4, Shard: 1, Deadline: 1 << 50, Request: RequestID{1, 2, 15: 9}, Op: Update, Fields: HasName | HasGroup, Record: r, Match: Condition{OneOf, []Place{{1, 2}, {3, 4}}}, Unless: Condition{Kind: AnyVersion}},
+		{Kind: Write, ID: 4, Shard: 1, Deadline: 1 << 50, Request: RequestID{1, 2, 15: 9}, Op: Update,
+			Fields: HasName | HasGroup, Record: r, Match: Condition{OneOf, []Place{{1, 2}, {3, 4}}},
+			Unless: Condition{Kind: AnyVersion}},
 		{Kind: Outcome, ID: 4, Result: Updated, Touched: 2, Record: r},
 		{Kind: Count, ID: 5, Set: []uint64{0, 7, 23}},
 		{Kind: Counts, ID: 5, Counts: []ShardCount{{0, 12}, {7, 1 << 33}}},
@@ -45,14 +50,18 @@ func samples() []*Message {
 		{Kind: Page, ID: 6, Shard: 2, Users: 1000, More: true, Records: []Record{r, r}},
 		{Kind: Ask, Shard: 1, Epoch: 2},
 		{Kind: Position, Shard: 1, Epoch: 2, LSN: 3, Ends: 1},
-		{Kind: Append, Shard: 1, Epoch: 2, LSN: 3, Applied: 2, Entries: []Entry{{RequestID{5}, Created, "a", "n", "e", 4, 2, 3, 1790000000123}, {RequestID{6}, Deleted, "a", "", "", 0, 2, 4, -1}}},
+		{Kind: Append, Shard: 1, Epoch: 2, LSN: 3, Applied: 2,
+			Entries: []Entry{{RequestID{5}, Created, "a", "n", "e", 4, 2, 3, 1790000000123},
+				{RequestID{6}, Deleted, "a", "", "", 0, 2, 4, -1}}},
 		{Kind: Stored, Shard: 1, Epoch: 2, LSN: 3},
 		{Kind: Applied, Shard: 1, Epoch: 2, LSN: 3},
 		{Kind: Trouble, Shard: 1, Epoch: 2, Code: Disk, Text: "no space left on device"},
 		{Kind: SnapBegin, Shard: 1, Epoch: 2, LSN: 3},
 		{Kind: SnapData, Shard: 1, Epoch: 2, Records: []Record{r, {ID: "b", Epoch: 1, LSN: 2}}},
-		{Kind: SnapEnd, Shard: 1, Epoch: 2, LSN: 3, History: []Place{{1, 1}, {2, 3}}, Entries: []Entry{{RequestID{5}, Created, "a", "n", "e", 4, 2, 3, 1790000000123}}},
-		{Kind: LeasePing, Life: 5, At: 1 << 50, Lease: 100e6, State: IsSick | IsLeaving, Vows: []Vow{{0, 1}, {23, 1 << 40}}, ShardEnds: []ShardEnd{{3, 7, 6, 1 << 33}}},
+		{Kind: SnapEnd, Shard: 1, Epoch: 2, LSN: 3, History: []Place{{1, 1}, {2, 3}},
+			Entries: []Entry{{RequestID{5}, Created, "a", "n", "e", 4, 2, 3, 1790000000123}}},
+		{Kind: LeasePing, Life: 5, At: 1 << 50, Lease: 100e6, State: IsSick | IsLeaving,
+			Vows: []Vow{{0, 1}, {23, 1 << 40}}, ShardEnds: []ShardEnd{{3, 7, 6, 1 << 33}}},
 		{Kind: LeasePong, At: 1 << 50, Vows: []Vow{{23, 1 << 40}}},
 		{Kind: Raft, Data: []byte{8, 1, 16, 2, 0xff}},
 		{Kind: Views, Views: []View{{1, 0, 1, true}, {7, 2, 1, false}}},

@@ -54,7 +54,8 @@ func TestAKnownAddressWaitsForNoLookUp(t *testing.T) {
 	})
 	go RunNames(names)
 	for range 5 {
-		if at, err := names.Next(time.Millisecond); !errors.Is(err, ErrName) || !strings.Contains(err.Error(), "db-0.test") {
+		if at, err := names.Next(time.Millisecond); !errors.Is(err, ErrName) ||
+			!strings.Contains(err.Error(), "db-0.test") {
 			t.Fatalf("%s, %v", at, err)
 		}
 	}

@@ -6,8 +6,8 @@ import (
 	"net/netip"
 )
 
-// Reach returns the address by which a process on this machine reaches one that listens at an address: the same, or loopback where it listens
-// on all addresses. Error: when it is no host and port.
+// Reach returns the address by which a process on this machine reaches one that listens at an address: the same, or
+// loopback where it listens on all addresses. Error: when it is no host and port.
 func Reach(listen string) (string, error) {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {

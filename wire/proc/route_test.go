@@ -51,15 +51,21 @@ func TestWhichAddressIsDialled(t *testing.T) {
 	}{
 		{"nothing is known", lookedUp(route{}, away), []string{"none"}},
 		{"several addresses are dialled in turn", one, []string{"::1", "127.0.0.1", "::1", "127.0.0.1"}},
-		{"one address twice is one", lookedUp(route{}, nil, "::ffff:10.0.0.1", "10.0.0.1"), []string{"10.0.0.1", "10.0.0.1"}},
+		{"one address twice is one", lookedUp(route{}, nil, "::ffff:10.0.0.1", "10.0.0.1"),
+			[]string{"10.0.0.1", "10.0.0.1"}},
 		{"where it was reached comes first", reached, []string{"127.0.0.1", "::1", "127.0.0.1"}},
-		{"so it does in another order", lookedUp(reached, nil, "::1", "127.0.0.1"), []string{"127.0.0.1", "::1", "127.0.0.1"}},
+		{"so it does in another order", lookedUp(reached, nil, "::1", "127.0.0.1"),
+			[]string{"127.0.0.1", "::1", "127.0.0.1"}},
 		{"a name server that is away changes nothing", lookedUp(home, away), []string{"10.0.0.1", "10.0.0.1"}},
 		{"nor does an answer without addresses", lookedUp(home, nil), []string{"10.0.0.1", "10.0.0.1"}},
-		{"another address comes first, then both in turn", moved, []string{"10.0.0.2", "10.0.0.1", "10.0.0.2", "10.0.0.1"}},
-		{"another address is dialled at once", lookedUp(down, nil, "10.0.0.2"), []string{"10.0.0.2", "10.0.0.1", "10.0.0.2"}},
-		{"a later one at once, too", lookedUp(lookedUp(down, nil, "10.0.0.2"), nil, "10.0.0.3"), []string{"10.0.0.3", "10.0.0.1", "10.0.0.3"}},
-		{"where it is reached anew counts, not where it was", noteDial(moved, addrs("10.0.0.2")[0], nil), []string{"10.0.0.2", "10.0.0.2"}},
+		{"another address comes first, then both in turn", moved,
+			[]string{"10.0.0.2", "10.0.0.1", "10.0.0.2", "10.0.0.1"}},
+		{"another address is dialled at once", lookedUp(down, nil, "10.0.0.2"),
+			[]string{"10.0.0.2", "10.0.0.1", "10.0.0.2"}},
+		{"a later one at once, too", lookedUp(lookedUp(down, nil, "10.0.0.2"), nil, "10.0.0.3"),
+			[]string{"10.0.0.3", "10.0.0.1", "10.0.0.3"}},
+		{"where it is reached anew counts, not where it was", noteDial(moved, addrs("10.0.0.2")[0], nil),
+			[]string{"10.0.0.2", "10.0.0.2"}},
 	}
 	for _, c := range cases {
 		if got, _ := failures(c.r, len(c.want)); !slices.Equal(got, c.want) {

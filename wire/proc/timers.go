@@ -28,7 +28,8 @@ func CoarseTimers() {
 	runtime.LockOSThread() // the slack is a thread's
 	defer runtime.UnlockOSThread()
 	files := unix.Rlimit{}
-	err := errors.Join(unix.Getrlimit(unix.RLIMIT_NOFILE, &files), unix.Prctl(unix.PR_SET_TIMERSLACK, timerSlack, 0, 0, 0), os.Setenv(slackMark, "1"))
+	err := errors.Join(unix.Getrlimit(unix.RLIMIT_NOFILE, &files),
+		unix.Prctl(unix.PR_SET_TIMERSLACK, timerSlack, 0, 0, 0), os.Setenv(slackMark, "1"))
 	if err != nil {
 		return
 	}

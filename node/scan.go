@@ -1,0 +1,48 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/linxGnu/grocksdb"
+)
+
+// Scan is an open view of a shard as it was when it was opened, whatever becomes of the shard since. It must be closed.
+// One goroutine reads it at a time.
+type Scan struct{ it *grocksdb.Iterator }
+
+// openScan opens a view of shard s, which takes some microseconds.
+func openScan(st Store, s int) Scan { return Scan{st.db.NewIteratorCF(st.scan, st.families[s])} }
+
+func closeScan(scan Scan) { scan.it.Close() }
+
+// walkScan calls see with each key and value of a scan from start on but the first skip of them, both valid during the
+// call only, until see returns false.
+func walkScan(scan Scan, start []byte, skip uint64, see func(key, value []byte) bool) error {
+	for scan.it.Seek(start); skip > 0 && scan.it.Valid(); skip-- {
+		scan.it.Next()
+	}
+	for ; scan.it.Valid(); scan.it.Next() {
+		key, value := scan.it.Key(), scan.it.Value()
+		more := see(key.Data(), value.Data())
+		if !more {
+			return nil
+		}
+	}
+	if err := scan.it.Err(); err != nil {
+		return fmt.Errorf("%w: walking a shard: %w", ErrStore, err)
+	}
+	return nil
+}
+
+// getOf returns a copy of the value of a key that a view has; nil where there is none.
+func getOf(scan Scan, key []byte) ([]byte, error) {
+	scan.it.Seek(key)
+	if err := scan.it.Err(); err != nil {
+		return nil, fmt.Errorf("%w: reading a view: %w", ErrStore, err)
+	}
+	if !scan.it.Valid() || !bytes.Equal(scan.it.Key().Data(), key) {
+		return nil, nil
+	}
+	return bytes.Clone(scan.it.Value().Data()), nil
+}
