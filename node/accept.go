@@ -42,6 +42,7 @@ const acceptedJump = 1 << 20
 type accepting struct {
 	told   AcceptLoss
 	out    io.Writer
+	log    starting // what a start would learn of the log
 	store  Store
 	facts  Facts
 	marks  map[int]shard.Mark
@@ -55,8 +56,21 @@ type accepting struct {
 }
 
 // acceptStages are what the command does, one after another.
-var acceptStages = [...]func(accepting) accepting{lookAtLog, openToAccept, knowViews, chooseShards, acceptShards,
-	acceptStore}
+var acceptStages = [...]func(accepting) accepting{onLog(judgeLog), refuseDamagedLog, openToAccept, knowViews, chooseShards,
+	acceptShards, acceptStore}
+
+// onLog makes a stage of a start, which looks at the log, one of the command.
+func onLog(stage func(starting) starting) func(accepting) accepting {
+	return func(a accepting) accepting {
+		a.log.room = &Room{Config: Config{Data: a.told.Data}}
+		for i := range shard.MaxShards {
+			a.log.held = append(a.log.held, i)
+		}
+		a.log = stage(a.log)
+		a.err = a.log.err
+		return a
+	}
+}
 
 // runAccept is what "node accept-loss" with these arguments runs.
 func runAccept(args []string) {
@@ -82,14 +96,9 @@ func acceptLoss(told AcceptLoss, out io.Writer) error {
 	return a.err
 }
 
-// lookAtLog refuses a log with damage that no start has met yet.
-func lookAtLog(a accepting) accepting {
-	s := starting{room: &Room{Config: Config{Data: a.told.Data}}}
-	for i := range shard.MaxShards {
-		s.held = append(s.held, i)
-	}
-	s = judgeLog(s)
-	if a.err = s.err; a.err == nil && s.verdict.End == shard.DamagedEnd {
+// refuseDamagedLog refuses a log with damage that no start has met yet.
+func refuseDamagedLog(a accepting) accepting {
+	if a.log.verdict.End == shard.DamagedEnd {
 		a.err = fmt.Errorf("%w: its log is damaged, and it is not known yet which shards that is about: start the "+
 			"node once, and look at its STATUS", ErrFolder)
 	}

@@ -332,14 +332,20 @@ func putFact(st Store, key string, value []byte) error {
 
 // dropFact deletes a key of the default column family for good: damage of the write log does not bring it back.
 func dropFact(st Store, key string) error {
-	value, err := getFact(st, key)
-	if err != nil || value == nil {
-		return err
+	value, err := st.db.GetBytes(st.read, []byte(key))
+	if err != nil {
+		return fmt.Errorf("%w: reading %s: %w", ErrStore, key, err)
+	}
+	if value == nil {
+		return nil
 	}
 	if err = st.db.Delete(st.sync, []byte(key)); err != nil {
 		return fmt.Errorf("%w: deleting %s: %w", ErrStore, key, err)
 	}
-	return settleFacts(st)
+	if err = st.db.Flush(grocksdb.NewDefaultFlushOptions()); err != nil {
+		return fmt.Errorf("%w: deleting %s: %w", ErrStore, key, err)
+	}
+	return nil
 }
 
 // getUser returns a copy of one user's value in shard s, nil where there is none; key is as shard.AppendKey makes it.

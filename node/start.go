@@ -257,8 +257,7 @@ func start(all opened, done chan<- opened) {
 		loops = max(1, runtime.NumCPU()/2)
 	}
 	for range loops {
-		room.Loops = append(room.Loops, &Desk{In: make(chan []*shard.Event, deskQueue), Stored: make(chan []mark, 1),
-			Sick: make(chan string, 1), Inspect: make(chan chan<- []Inspection), Opens: make(chan scanAsk)})
+		room.Loops = append(room.Loops, newDesk())
 	}
 	shared, ends := make([][]int, room.Layout.Nodes), make([]shard.Position, room.Layout.Shards)
 	shares := make([][]owned, loops)
@@ -281,11 +280,9 @@ func start(all opened, done chan<- opened) {
 		if peer == room.Self {
 			continue
 		}
-		room.Links[peer] = &Link{Out: make(chan []letter, linkQueue), Urgent: make(chan *wire.Message, urgentQueue), Break: make(chan uint64, 1), Feeds: make(chan feed, feedQueue), Turn: make(chan struct{}, 1),
-			Relays: make(chan relay, relayMost), Echoes: make(chan echo, relayMost)}
+		room.Links[peer] = newLink()
 		if shared[peer] != nil {
-			room.Pacts[peer] = &PactDesk{In: make(chan pactNote, pactQueue), Wants: make(chan []shard.PactEvent, pactQueue), Sick: make(chan bool, 1), Orders: make(chan shard.PactKind, 4), Asks: make(chan chan<- bool),
-				Books: room.Council.Books[peer], Elected: room.Council.Elected[peer]}
+			room.Pacts[peer] = newPactDesk(room.Council, peer)
 		}
 	}
 	go runDisk(room, all.written)
@@ -313,6 +310,26 @@ func start(all opened, done chan<- opened) {
 	}
 	go runCouncil(room, room.Council)
 	done <- all
+}
+
+// newDesk makes what a loop of replicas shares with others.
+func newDesk() *Desk {
+	return &Desk{In: make(chan []*shard.Event, deskQueue), Stored: make(chan []mark, 1), Sick: make(chan string, 1),
+		Inspect: make(chan chan<- []Inspection), Opens: make(chan scanAsk)}
+}
+
+// newLink makes what the loops of a link share.
+func newLink() *Link {
+	return &Link{Out: make(chan []letter, linkQueue), Urgent: make(chan *wire.Message, urgentQueue),
+		Break: make(chan uint64, 1), Feeds: make(chan feed, feedQueue), Turn: make(chan struct{}, 1),
+		Relays: make(chan relay, relayMost), Echoes: make(chan echo, relayMost)}
+}
+
+// newPactDesk makes what the loop of the promises between this node and a peer shares with others.
+func newPactDesk(council *CouncilDesk, peer int) *PactDesk {
+	return &PactDesk{In: make(chan pactNote, pactQueue), Wants: make(chan []shard.PactEvent, pactQueue),
+		Sick: make(chan bool, 1), Orders: make(chan shard.PactKind, 4), Asks: make(chan chan<- bool),
+		Books: council.Books[peer], Elected: council.Elected[peer]}
 }
 
 // processOf is this process as the council has it.

@@ -172,34 +172,28 @@ type CouncilEffect struct {
 // Raft hands out what it wants stored, sent and applied. Answers that promise something, and requests for votes, leave only after
 // what they rest on is stored; heartbeats and appends do not wait for this node's own disk, whose other trouble is told by CouncilSick.
 func StepCouncil(c Council, e *CouncilEvent, out []CouncilEffect) (Council, []CouncilEffect) {
-	snapshot, why := (*raftpb.Snapshot)(nil), error(nil) // why this binary may take no part
+	snapshot, due, why := (*raftpb.Snapshot)(nil), false, error(nil) // why: this binary may take no part
 	if c.Over {
 		return c, out
 	}
 	switch c.turn = turnOf(c); e.Kind {
 	case CouncilTick:
-		c = keepTime(c, e.Now)
-		c, out = promote(c, e.Now, out)
-		entry := []byte(nil)
-		if c.spoken > 0 {
-			entry = packNumbers(entryNumbers(EntryVersion, c.Book.Version+1))
+		c, out = promote(keepTime(c, e.Now), e.Now, out)
+		if c, due = raise(c, e.Now); due {
+			_ = c.Raft.Propose(packNumbers(entryNumbers(EntryVersion, c.Book.Version+1)))
 		}
-		c = raise(c, e.Now, entry)
 	case CouncilMail:
 		m := openMail(c, e.Data)
 		if m.GetType() == raftpb.MsgSnap {
 			_, why = readBook(m.GetSnapshot().GetData(), c.Layout)
 		}
-		m = readable(c, m, why)
-		c = stepMail(c, m, e.Now)
+		c = stepMail(c, readable(c, m, why), e.Now)
 	case CouncilAsked:
 		views := proposalNumbers(e.Proposals)
 		m := asking(c.Self, e, packNumbers(entryNumbers(EntryViews, views...)))
-		m = readable(c, m, nil)
-		c = stepMail(c, m, e.Now)
+		c = stepMail(c, readable(c, m, nil), e.Now)
 	case CouncilJoin, CouncilGreeted, CouncilParted:
-		c = greet(c, e)
-		c, out = takeJoin(c, e, out)
+		c, out = takeJoin(greet(c, e), e, out)
 	case CouncilSick:
 		c.Sick, c.heard, c.ticked = e.Sick, e.Now, e.Now
 	case CouncilSaved:

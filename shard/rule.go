@@ -155,8 +155,8 @@ func readable(c Council, m *raftpb.Message, bad error) *raftpb.Message {
 	return m
 }
 
-// raise has Raft's leader propose the next version (entry) once all members have spoken it for so long that nobody is thought to want an older binary back.
-func raise(c Council, now int64, entry []byte) Council {
+// raise tells when it is due that Raft's leader proposes the next version: once all members have spoken it for so long that nobody is thought to want an older binary back.
+func raise(c Council, now int64) (_ Council, due bool) {
 	next := c.Book.Version + 1
 	leads := c.Raft.BasicStatus().RaftState == raft.StateLeader
 	switch {
@@ -166,9 +166,9 @@ func raise(c Council, now int64, entry []byte) Council {
 		c.spoken = max(now, 1)
 	case now-c.spoken >= c.Timing.RaiseAfter:
 		c.spoken = now - c.Timing.RaiseAfter + changeEvery
-		_ = c.Raft.Propose(entry)
+		return c, true
 	}
-	return c
+	return c, false
 }
 
 // greet notes the start with which a member's store says hello, and what a node that is greeted knows of this store's: nothing is sent to it before (rule R23).
