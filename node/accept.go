@@ -115,12 +115,12 @@ func openToAccept(a accepting) accepting {
 		a.marks, err = readMarks(a.told.Data)
 	}
 	if err == nil {
-		open := func(c Config, try shard.OpenTry) (Store, error) { return openStore(c, try, false, false) }
+		open := opener(openToWrite)
 		if a.told.DryRun {
-			open = lookIntoStore
+			open = openReadOnly
 		}
-		a.store, err = open(Config{Data: a.told.Data, Shards: shard.MaxShards, CacheMB: 64},
-			shard.OpenTry{Log: shard.DamagedEnd, Lenient: true})
+		a.store, err = openStore(Config{Data: a.told.Data, Shards: shard.MaxShards, CacheMB: 64},
+			shard.OpenTry{Log: shard.DamagedEnd, Lenient: true}, false, false, open)
 	}
 	value := []byte(nil)
 	if err == nil {

@@ -34,8 +34,7 @@ func serveFrames(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struc
 		err = codec.Decode(m, scratch)
 	}
 	if refusal := judge(room, m, err); refusal != nil {
-		// the first thing that is sent, so that it needs no deadline
-		_, err = raw.Write(codec.AppendFrame(nil, refusal))
+		_, err = raw.Write(codec.AppendFrame(nil, refusal)) // the first thing that is sent: it needs no deadline
 		err = cmp.Or(err, ErrPeer)
 	}
 	if err != nil {

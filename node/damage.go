@@ -93,18 +93,22 @@ func addMark(marks map[int]shard.Mark, s int, m shard.Mark) map[int]shard.Mark {
 	return marks
 }
 
-// writeMarks puts the file in its place as a whole, synced, and the folder with it. Error: of the file system.
-func writeMarks(folder string, marks map[int]shard.Mark) error {
-	path := filepath.Join(folder, damageName)
+// markText is what the file of marks has: the marks and a checksum over them.
+func markText(marks map[int]shard.Mark) ([]byte, error) {
 	inner, err := json.Marshal(marks)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	text, err := json.Marshal(markFile{inner, crc32.Checksum(inner, castagnoli)})
+	return json.Marshal(markFile{inner, crc32.Checksum(inner, castagnoli)})
+}
+
+// writeMarks puts the file in its place as a whole, synced, and the folder with it. Error: of the file system.
+func writeMarks(folder string, marks map[int]shard.Mark) error {
+	text, err := markText(marks)
 	if err != nil {
 		return err
 	}
-	return errors.Join(writeWhole(path, text), syncFolder(folder))
+	return errors.Join(writeWhole(filepath.Join(folder, damageName), text), syncFolder(folder))
 }
 
 // marksKey is the key that says that there is a file of marks.
@@ -114,21 +118,22 @@ const marksKey = "marks"
 // deleted before it, so that a store that says so and has no file has lost it. A store that takes no write keeps a file
 // without marks. Error: of the file system.
 func saveMarks(st Store, folder string, marks map[int]shard.Mark) error {
-	if len(marks) > 0 {
-		err := writeMarks(folder, marks)
-		if err == nil {
-			_ = putFact(st, marksKey, []byte{1}) // of a store that has failed the next start writes it
+	path := filepath.Join(folder, damageName)
+	if len(marks) == 0 && dropFact(st, marksKey) == nil {
+		err := os.Remove(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
 		}
-		return err
+		return errors.Join(err, syncFolder(folder))
 	}
-	if err := dropFact(st, marksKey); err != nil {
-		return writeMarks(folder, marks)
+	text, err := markText(marks)
+	if err == nil {
+		err = errors.Join(writeWhole(path, text), syncFolder(folder))
 	}
-	err := os.Remove(filepath.Join(folder, damageName))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	if err == nil && len(marks) > 0 {
+		_ = putFact(st, marksKey, []byte{1}) // of a store that has failed the next start writes it
 	}
-	return errors.Join(err, syncFolder(folder))
+	return err
 }
 
 // writeWhole puts a file in its place as a whole, synced; the names in its folder are not. Error: of the file system.

@@ -33,8 +33,7 @@ func main() {
 		answer, err := askReady(config.Listen)
 		os.Exit(tellReady(answer, err, os.Stderr))
 	}
-	proc.CoarseTimers()
-	limitMemory(config)
+	tuneRuntime(config)
 	log := slog.Default().With("node", config.Name)
 	members, self, err := check(config)
 	proc.StopIf(output, err)
@@ -84,8 +83,9 @@ func main() {
 	proc.Exit(output, 0)
 }
 
-// limitMemory sets when garbage is collected, unless the environment does.
-func limitMemory(config Config) {
+// tuneRuntime makes the runtime's timers coarse, and sets when garbage is collected, unless the environment does.
+func tuneRuntime(config Config) {
+	proc.CoarseTimers()
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbagePercent)
 	}

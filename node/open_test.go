@@ -18,7 +18,7 @@ func openForTest(c Config) (Store, error) {
 	if err != nil {
 		return Store{}, err
 	}
-	return openStore(c, shard.OpenTry{}, true, !holdsStore(names))
+	return openStore(c, shard.OpenTry{}, true, !holdsStore(names), openToWrite)
 }
 
 // unwritten is what a start has written that has written nothing.
@@ -56,7 +56,7 @@ func TestTheCountOfStartsOutlivesTheLog(t *testing.T) {
 		}
 	}
 	if st, err = openStore(Config{Data: lost, Shards: 1, CacheMB: 1},
-		shard.OpenTry{Log: shard.DamagedEnd, Lenient: true}, false, false); err != nil {
+		shard.OpenTry{Log: shard.DamagedEnd, Lenient: true}, false, false, openToWrite); err != nil {
 		t.Fatal(err)
 	}
 	start, former, err := countStart(st, 200)

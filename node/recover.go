@@ -66,7 +66,8 @@ func openFolder(s starting) starting {
 			}
 		}
 		s.lenient = try.Lenient
-		s.room.Store, s.err = openStore(c, try, len(s.marks) == 0 && !try.Lenient, !holdsStore(s.names))
+		s.room.Store, s.err = openStore(c, try, len(s.marks) == 0 && !try.Lenient, !holdsStore(s.names),
+			openToWrite)
 		if !isDamage(s.err) {
 			return s
 		}

@@ -131,7 +131,7 @@ func TestAFolderThatHoldsSomethingIsNotNew(t *testing.T) {
 		if err != nil || !holdsStore(names) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if _, err := openStore(c, shard.OpenTry{}, true, !holdsStore(names)); err == nil {
+		if _, err := openStore(c, shard.OpenTry{}, true, !holdsStore(names), openToWrite); err == nil {
 			t.Errorf("a folder with %s was opened as if it were whole", name)
 		}
 	}

@@ -111,28 +111,26 @@ const familyFormat = "shard-%02d"
 
 func familyName(s int) string { return fmt.Sprintf(familyFormat, s) }
 
-// openStore opens the database in folder c.Data, or makes one where fresh says that there is none. Error: ErrStore.
-func openStore(c Config, try shard.OpenTry, merges, fresh bool) (Store, error) {
-	base := databaseOptions(c)
-	base.SetCreateIfMissing(fresh)
-	return openAs(c, base, try, merges, fresh, grocksdb.OpenDbColumnFamilies)
-}
-
-// lookIntoStore opens a store as it is and changes nothing in its folder. Error: ErrStore.
-func lookIntoStore(c Config, try shard.OpenTry) (Store, error) {
-	read := func(o *grocksdb.Options, path string, names []string, options []*grocksdb.Options) (
-		*grocksdb.DB, []*grocksdb.ColumnFamilyHandle, error) {
-		return grocksdb.OpenDbForReadOnlyColumnFamilies(o, path, names, options, false)
-	}
-	return openAs(c, databaseOptions(c), try, false, false, read)
-}
-
 // opener is a way to open a database with all its column families.
 type opener func(o *grocksdb.Options, path string, names []string, options []*grocksdb.Options) (
 	*grocksdb.DB, []*grocksdb.ColumnFamilyHandle, error)
 
-// openAs opens the database in folder c.Data, in which there is none if it is fresh. Error: ErrStore.
-func openAs(c Config, base *grocksdb.Options, try shard.OpenTry, merges, fresh bool, open opener) (Store, error) {
+// openToWrite is how a node opens its database.
+func openToWrite(o *grocksdb.Options, path string, names []string, options []*grocksdb.Options) (
+	*grocksdb.DB, []*grocksdb.ColumnFamilyHandle, error) {
+	return grocksdb.OpenDbColumnFamilies(o, path, names, options)
+}
+
+// openReadOnly is an opener that changes nothing in the folder.
+func openReadOnly(o *grocksdb.Options, path string, names []string, options []*grocksdb.Options) (
+	*grocksdb.DB, []*grocksdb.ColumnFamilyHandle, error) {
+	return grocksdb.OpenDbForReadOnlyColumnFamilies(o, path, names, options, false)
+}
+
+// openStore opens the database in folder c.Data, or makes one where fresh says that there is none. Error: ErrStore.
+func openStore(c Config, try shard.OpenTry, merges, fresh bool, open opener) (Store, error) {
+	base := databaseOptions(c)
+	base.SetCreateIfMissing(fresh)
 	o := openOptions(base, try, merges)
 	names, err := []string{"default"}, error(nil)
 	if !fresh {

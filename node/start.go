@@ -277,10 +277,9 @@ func start(all opened, done chan<- opened) {
 		}
 	}
 	for peer := range room.Members {
-		if peer == room.Self {
-			continue
+		if peer != room.Self {
+			room.Links[peer] = newLink()
 		}
-		room.Links[peer] = newLink()
 		if shared[peer] != nil {
 			room.Pacts[peer] = newPactDesk(room.Council, peer)
 		}

@@ -162,7 +162,7 @@ func TestRocksDBAppliesWhatTheJudgeSays(t *testing.T) {
 			t.Fatal(err)
 		}
 		v := shard.JudgeLog(piecesOf(scanLog(bad)), held, shard.LogKnown{})
-		st, err := openStore(c, shard.OpenTry{Log: v.End}, false, false)
+		st, err := openStore(c, shard.OpenTry{Log: v.End}, false, false, openToWrite)
 		if err != nil {
 			t.Fatalf("byte %d: %+v: %v", at, v, err)
 		}
