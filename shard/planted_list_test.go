@@ -88,7 +88,7 @@ var plantedBugs = []planted{
 		{"promise.go", "s.Fresh = v.Leader == p.Self && (!s.Known || s.Fresh && v.InSync)", "s.Fresh = false"}}},
 	{rule: "R8", name: "a restarted leader that is alone keeps its epoch", seed: 30, slow: true, edits: []edit{
 		{"promise.go", "s.Fresh = v.Leader == p.Self && (!s.Known || s.Fresh && v.InSync)", "s.Fresh = v.Leader == p.Self && v.InSync && (!s.Known || s.Fresh)"}}},
-	{rule: "R8", name: "the views on its own disk are trusted", seed: 854, slow: true, edits: []edit{
+	{rule: "R8", name: "the views on its own disk are trusted", seed: 2650, slow: true, edits: []edit{
 		{"birth.go", "Fresh: true,", ""}}},
 	{rule: "R9", name: "a restarted leader asks for leases, and its backup promises on", seed: 1, single: true, edits: []edit{
 		{"promise.go", "s.Orphan = s.View.InSync", "s.Orphan = false"},
@@ -105,7 +105,7 @@ var plantedBugs = []planted{
 		{"leader.go", "			r.History = append(r.History, Position{n.Epoch, n.LSN})\n", ""}}},
 	{rule: "R12", name: "a node with a sick disk goes on promising", seed: 40009, single: true, edits: []edit{
 		{"pact.go", "p.Sick, p.LastPing = e.Sick, 0", "p.LastPing = 0"}}},
-	{rule: "R13", name: "a wiped store keeps its roles", seed: 160, slow: true, edits: []edit{
+	{rule: "R13", name: "a wiped store keeps its roles", unreached: "not met in some thousand seeds since a store is not heard before the greetings are compared: its peer has taken over by the time at which it takes its place; TestCouncilWipedNodeJoins holds it", edits: []edit{
 		{"member.go", "c.Book.Views[s] = View{v.Epoch + 1, v.Backup, v.Leader, false}", "c.Book.Views[s] = View{v.Epoch + 1, v.Leader, v.Backup, v.InSync}"},
 		{"member.go", "case v.Backup == node:\n				c.Book.Views[s] = View{v.Epoch + 1, v.Leader, v.Backup, false}", "case v.Backup == node:\n				c.Book.Views[s] = View{v.Epoch + 1, v.Leader, v.Backup, v.InSync}"}}},
 	{rule: "R13", name: "pings of another store count", unreached: "not met in some thousand seeds: a store that is no member knows no view and lists no shard, and frames of a dead store seldom outlive its place; TestAnotherStoreIsNotHeard holds it", edits: []edit{
@@ -129,7 +129,7 @@ var plantedBugs = []planted{
 		{"repair.go", "if m.Owed || r.PeerStored < m.Fed {", "if r.PeerStored < m.Fed {"}}},
 	{rule: "R15", name: "a snapshot that was broken off is taken for whole", unreached: "the log of a leader that had to send a snapshot does not reach back, so that another snapshot follows, which wipes", edits: []edit{
 		{"backup.go", "		r.Filling, r.Filled, r.Wiping = false, nil, r.Wiping+1\n		out = append(out, Effect{Kind: Wipe})\n	}\n	return r, out", "		r.Filling, r.Filled = false, nil\n	}\n	return r, out"}}},
-	{rule: "R16", name: "entries are not checked against the history", seed: 682, slow: true, edits: []edit{
+	{rule: "R16", name: "entries are not checked against the history", seed: 4670, slow: true, edits: []edit{
 		{"repair.go", "return n.LSN == want && n.Epoch == epoch", "return n.LSN == want && epoch > 0"}}},
 	{rule: "R16", name: "the first LSN that is read is not checked", seed: 4, edits: []edit{
 		{"sim_disk_test.go", "if n := &s.wal[i]; Follows(history, first, n) {", "if n := &s.wal[i]; Follows(history, first, n) || len(list) == 0 && n.LSN > first && n.LSN <= last {"},
@@ -187,9 +187,9 @@ var plantedBugs = []planted{
 		{"step.go", "	case gap > PactGap:", "	case gap < 0:"}}},
 	{rule: "stop", name: "good-bye is said while requests are still served", unreached: "not met in some thousand seeds: the leaver's last lease ends within 20 ms of its peer going on alone; the order is the shell's", edits: []edit{
 		{"sim_faults_test.go", "			w.step(n, &Event{Kind: Retired, Shard: s})\n", "			_ = s\n"}}},
-	{rule: "stop", name: "a leader that hands over serves on", seed: 2916, slow: true, edits: []edit{
+	{rule: "stop", name: "a leader that hands over serves on", seed: 9318, slow: true, edits: []edit{
 		{"step.go", "	case leads && r.Draining:\n", "	case leads && r.Draining && now < 0:\n"}}},
-	{rule: "stop", name: "a leadership is handed over with writes pending", seed: 3958, slow: true, edits: []edit{
+	{rule: "stop", name: "a leadership is handed over with writes pending", seed: 11782, slow: true, edits: []edit{
 		{"step.go", "if r.Draining && len(r.Pending) == 0 && r.Applied == r.Next && r.Agreed && r.PeerStored >= r.Next {", "if r.Draining {"},
 		{"step.go", "	case leads && r.Draining:\n", "	case leads && r.Draining && now < 0:\n"}}},
 	{rule: "pause", name: "a leader that was paused goes on alone at once", seed: 17291, slow: true, single: true, edits: []edit{
