@@ -44,9 +44,7 @@ const heapMost = 192 << 20
 func main() {
 	config := Config{}
 	output := proc.Start("gateway")
-	kong.Parse(&config, kong.Name("gateway"), kong.DefaultEnvars("TANDEM"), kong.Writers(os.Stdout, output),
-		kong.Exit(func(code int) { proc.Exit(output, code) }),
-		kong.Description("The gateway of a Tandem cluster: serves users over REST and keeps no data."))
+	kong.Parse(&config, flags(os.Stdout, output, func(code int) { proc.Exit(output, code) })...)
 	if config.Health {
 		r, err := askHealth(config.Listen)
 		os.Exit(tellHealth(r, err, os.Stderr))

@@ -1,14 +1,19 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/alecthomas/kong"
 
 	"tandem/shard"
 	"tandem/wire"
+	"tandem/wire/proc"
 )
 
 const needed = wire.HasName | wire.HasEmail | wire.HasGroup
@@ -142,9 +147,38 @@ func TestSettings(t *testing.T) {
 			t.Errorf("%q: %v, expected %q", nodes, err, says)
 		}
 	}
-	c := good
-	c.Shards = 2
-	if _, _, err := check(c); !errors.Is(err, ErrConfig) {
-		t.Errorf("2 shards: %v", err)
+	for says, change := range map[string]func(*Config){
+		"shards":          func(c *Config) { c.Shards = 2 },
+		"--links":         func(c *Config) { c.Links = 65 },
+		"--try":           func(c *Config) { c.Try = 0 },
+		"--incarnation":   func(c *Config) { c.Incarnation = "db-0" },
+		"--deadline":      func(c *Config) { c.Deadline = 9*time.Second + 1 }, // nodes forget the request id of a write soon after
+		"--unread-mb":     func(c *Config) { c.UnreadMB = minUnreadMB - 1 },
+		"greater than 0":  func(c *Config) { c.Deadline = 0 },
+		"--lists from 1 ": func(c *Config) { c.Lists = 0 },
+		"--slow-kb from":  func(c *Config) { c.SlowKB = 0 },
+	} {
+		c := good
+		change(&c)
+		if _, _, err := check(c); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v, expected %q", err, says)
+		}
+	}
+	good.Deadline = 9 * time.Second
+	if _, _, err := check(good); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestVersion: the program says which one it is, as its greeting does, and ends.
+func TestVersion(t *testing.T) {
+	out, wrong, codes := bytes.Buffer{}, bytes.Buffer{}, []int{}
+	parser, err := kong.New(&Config{}, flags(&out, &wrong, func(code int) { codes = append(codes, code) })...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = parser.Parse([]string{"--version"})
+	if want := "gateway " + proc.Build() + "\n"; err != nil || out.String() != want || wrong.Len() > 0 || !slices.Equal(codes, []int{0}) {
+		t.Errorf("%q, expected %q; %q, %v, %v", out.String(), want, wrong.String(), codes, err)
 	}
 }
