@@ -22,8 +22,8 @@
 // (unread.go): lists of at most 256 KiB have a quarter of --unread-mb, longer ones the rest, first come, first served;
 // who finds no room before the deadline gets 503 with Retry-After. A client that takes nothing for a second, or less
 // than --slow-kb KiB a second, is cut off, so that the room is there again soon. Other answers are small: the system
-// takes them at once. Requests are bounded by --max-connections, 16 KiB of headers and of body each, and 10 seconds to
-// arrive.
+// takes them at once. Requests are bounded by --max-connections, 16 KiB of headers and 128 KiB of body each, and 10 seconds
+// to arrive. At most 128 bodies of more than 16 KiB are read at once.
 //
 // # Which cluster
 //
@@ -63,6 +63,9 @@
 // A connection that says nothing for --silence (80 ms) although an answer is due is given up and dialled again, with pauses of at most 50 ms (rule R19). A view that changes nudges the
 // connections to the two nodes concerned: one that is up has to answer a ping, one that waits to be dialled is dialled at once.
 //
+// The log says once that there is no connection to a node, for all connections to it and all dials that fail until it is
+// back; a node that is refused is named again every 10 s, for an operator must act (trouble.go).
+//
 // A 503 says that a write may have been done, unless every try was refused before it could be: no connection, a full queue, a deadline that had passed.
 //
 // # Files
@@ -87,6 +90,7 @@
 //	cluster.go   which cluster is served
 //	greeting.go  what the gateway says of itself
 //	link.go      one connection's loop
+//	trouble.go   which nodes the log says there is no connection to
 //	health.go    /livez, /readyz, /healthz and the probe of containers
 //	metrics.go   /metrics
 //	clock.go     the boot-time clock

@@ -21,9 +21,7 @@ const (
 	dialTimeout  = 100 * time.Millisecond // for a connection, and again for the welcome: a lost SYN is repeated after a second only
 	redialLeast  = 5 * time.Millisecond
 	redialMost   = 50 * time.Millisecond
-	logEvery     = time.Second             // at most one line about a connection's trouble, and the life after which it counts as whole
 	goneAfter    = 1500 * time.Millisecond // without a connection, after which requests that can be served nowhere else are given up at once
-	refusedEvery = 10 * time.Second        // a refusal that lasts is said again so often
 	keepFor      = time.Second             // a connection that carries no request is kept for so long
 	writeTimeout = 80 * time.Millisecond
 	linkQueue    = 1024 // requests that wait to be written
@@ -57,12 +55,12 @@ type session struct {
 
 // runLink keeps one connection to a node, and fails at once what is asked while there is none.
 func runLink(room *Room, node int, link *Link) {
-	member, began := room.Members[node], time.Now()
+	member := room.Members[node]
 	unreachable := func(err error) error {
 		return fmt.Errorf("%w: %w: %s (%s) cannot be reached: %w", ErrLink, errNotSent, member.Name, member.Address, err)
 	}
 	up, misfits := room.Metrics.LinksUp.WithLabelValues(member.Name), room.Metrics.Refused.MustCurryWith(prometheus.Labels{"node": member.Name})
-	pause, said, logged, reason, since := redialLeast, "", time.Time{}, unreachable(errors.New("it is being dialled")), began
+	pause, reason, since := redialLeast, unreachable(errors.New("it is being dialled")), time.Now()
 	was, asks := refused{}, false // asks: whoever is refused for its cluster hears of the node's only if it does not say its own, which it does every other time
 	for {
 		s := meet(room, node, link, reason, asks)
@@ -75,6 +73,7 @@ func runLink(room *Room, node int, link *Link) {
 			misfits.WithLabelValues(string(now.in)).Inc()
 		}
 		was, asks = now, now.in == shard.OtherIncarnation && !asks
+		stood := time.Duration(0)
 		if s.err == nil {
 			began, ended := time.Now(), make(chan error, 1)
 			up.Inc()
@@ -83,20 +82,15 @@ func runLink(room *Room, node int, link *Link) {
 			up.Dec()
 			s.raw.Close()
 			since = time.Now()
-			if since.Sub(began) > logEvery { // one that welcomes and closes at once is dialled as slowly as one that is down
-				pause, said = redialLeast, ""
+			if stood = since.Sub(began); stood > logEvery { // one that welcomes and closes at once is dialled as slowly as one that is down
+				pause = redialLeast
 			}
 		}
 		reason = unreachable(s.err)
 		if time.Since(since) > goneAfter {
 			reason = fmt.Errorf("%w, %w", reason, errGone)
 		}
-		again := now.in != "" && time.Since(logged) > refusedEvery
-		news := causeOf(s.err) != said && time.Since(logged) > logEvery && (s.barred == nil || time.Since(began) > chooseAfter)
-		if again || news {
-			room.Log.Warn("no connection to a node; dialling on", "peer", member.Name, "error", s.err)
-			said, logged = causeOf(s.err), time.Now()
-		}
+		room.Troubles <- trouble{node, kindOf(s), s.err, stood, time.Now()}
 		refuseUntil(link, reason, time.After(pause), link.Nudge)
 		pause = min(2*pause, redialMost)
 	}
@@ -137,15 +131,6 @@ func readAway(s session, gone chan<- error) {
 	gone <- err
 }
 
-// causeOf returns what went wrong with a connection, without the addresses, which may be others at each dial.
-func causeOf(err error) string {
-	var at *net.OpError
-	if errors.As(err, &at) {
-		return at.Op + ": " + at.Err.Error()
-	}
-	return err.Error()
-}
-
 // refuseUntil fails whatever is asked, and answers for the state, until there is something to receive, and returns that; or until a nudge.
 func refuseUntil[T any](link *Link, reason error, over <-chan T, nudge <-chan struct{}) (what T) {
 	for {
@@ -153,9 +138,11 @@ func refuseUntil[T any](link *Link, reason error, over <-chan T, nudge <-chan st
 		case r := <-link.In:
 			r.reply <- reply{err: reason, try: r.try}
 		case ask := <-link.State:
-			misfit := refused{}
-			errors.As(reason, &misfit)
-			ask <- LinkState{Reason: reason.Error(), Refused: misfit.in}
+			state, misfit := LinkState{Reason: reason.Error()}, refused{}
+			if errors.As(reason, &misfit) { // which says all by itself
+				state = LinkState{Reason: misfit.text, Refused: misfit.in}
+			}
+			ask <- state
 		case what = <-over:
 			return what
 		case <-nudge:

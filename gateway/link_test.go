@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -183,9 +182,11 @@ func loneRoom(address string, log slog.Handler) (*Room, *Link) {
 	room := &Room{Mine: mine, Names: []proc.Names{names},
 		Config: Config{Cluster: "tandem"}, Layout: shard.Layout{Nodes: 3, Shards: 24}, Members: []Member{{"db-0", address}},
 		Links: [][]*Link{{link}}, Views: make(chan outlook, 1), Said: make(chan said, 1), Told: make(chan told, 1),
-		Metrics: newMetrics(), Log: slog.New(log)}
+		Troubles: make(chan trouble, 1),
+		Metrics:  newMetrics(), Log: slog.New(log)}
 	room.Views <- outlook{Changed: make(chan struct{})}
 	go learnViews(room)
+	go tellTroubles(room, time.Now())
 	return room, link
 }
 
@@ -213,37 +214,5 @@ func TestADialBlocksNoRequest(t *testing.T) {
 		if s := <-state; s.Up || s.Reason == "" {
 			t.Errorf("%+v", s)
 		}
-	}
-}
-
-// lineCount counts the lines of a log.
-type lineCount struct{ n *atomic.Int64 }
-
-func (c lineCount) Write(b []byte) (int, error) { c.n.Add(1); return len(b), nil }
-
-// TestANodeThatFlapsLogsLittle: it welcomes and closes at once, and is dialled on and on.
-func TestANodeThatFlapsLogsLittle(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	began, lines := time.Now(), lineCount{&atomic.Int64{}}
-	room, link := loneRoom(listener.Addr().String(), slog.NewTextHandler(lines, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	go runLink(room, 0, link)
-	for range 12 {
-		conn, err := listener.Accept()
-		if err != nil {
-			t.Fatal(err)
-		}
-		hello := readOne(t, bufio.NewReader(conn))
-		welcome := &wire.Message{Kind: wire.Welcome, ID: hello.ID, Greeting: fakeGreeting("db-0")}
-		if _, err = conn.Write(wire.NewCodec().AppendFrame(nil, welcome)); err != nil {
-			t.Fatal(err)
-		}
-		conn.Close()
-	}
-	if most := 1 + int64(time.Since(began)/logEvery); lines.n.Load() > most {
-		t.Errorf("%d lines, at most %d are expected", lines.n.Load(), most)
 	}
 }

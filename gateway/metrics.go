@@ -7,7 +7,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"tandem/shard"
-
 	"tandem/wire/proc"
 )
 
@@ -73,8 +72,13 @@ func countDropped(m Metrics, o proc.Output) {
 	m.Registry.MustRegister(prometheus.NewCounterFunc(dropped, func() float64 { return float64(o.Dropped()) }))
 }
 
-// tellNode shows what a node says that it lacks to take its whole part.
+// tellNode shows what a node says that it lacks to take its whole part. Of one to which there is no connection that is
+// not known, and nothing is shown.
 func (m Metrics) tellNode(name string, n nodeHealth) {
+	if !n.Up {
+		m.Lacks.DeletePartialMatch(prometheus.Labels{"node": name})
+		return
+	}
 	for _, check := range shard.NodeCheckNames {
 		value := 0.0
 		if strings.HasPrefix(n.Lacks, check+": ") || strings.Contains(n.Lacks, "; "+check+": ") {
