@@ -75,20 +75,24 @@ func check(c Config) ([]Member, shard.Layout, error) {
 		return nil, layout, fmt.Errorf("%w: expected 1 to 64 --links, and --deadline, --try, --silence and --max-connections greater than 0", ErrConfig)
 	}
 	if _, err := uuid.Parse(c.Incarnation); err != nil && c.Incarnation != "" {
-		return nil, layout, fmt.Errorf("%w: --incarnation: expected a UUID, as STATUS of a node names it, found %q: %w", ErrConfig, c.Incarnation, err)
+		return nil, layout, fmt.Errorf("%w: --incarnation: expected a UUID, as STATUS of a node names it, found %q: %w",
+			ErrConfig, c.Incarnation, err)
 	}
 	if c.Deadline > deadlineMost {
-		return nil, layout, fmt.Errorf("%w: --deadline: expected at most %v, as nodes know a write by its request id for %v only, found %v",
-			ErrConfig, deadlineMost, time.Duration(shard.RememberFor), c.Deadline)
+		return nil, layout, fmt.Errorf("%w: --deadline: expected at most %v, as nodes know a write by its request id"+
+			" for %v only, found %v", ErrConfig, deadlineMost, time.Duration(shard.RememberFor), c.Deadline)
 	}
-	if c.Lists < 1 || c.Lists > maxLists || c.UnreadMB < minUnreadMB || c.UnreadMB > maxUnreadMB || c.SlowKB < 1 || c.SlowKB > maxSlowKB {
-		return nil, layout, fmt.Errorf("%w: expected --lists from 1 to %d, --unread-mb from %d to %d, --slow-kb from 1 to %d; found %d, %d, %d",
-			ErrConfig, maxLists, minUnreadMB, maxUnreadMB, maxSlowKB, c.Lists, c.UnreadMB, c.SlowKB)
+	if c.Lists < 1 || c.Lists > maxLists || c.UnreadMB < minUnreadMB || c.UnreadMB > maxUnreadMB ||
+		c.SlowKB < 1 || c.SlowKB > maxSlowKB {
+		return nil, layout, fmt.Errorf("%w: expected --lists from 1 to %d, --unread-mb from %d to %d,"+
+			" --slow-kb from 1 to %d; found %d, %d, %d", ErrConfig,
+			maxLists, minUnreadMB, maxUnreadMB, maxSlowKB, c.Lists, c.UnreadMB, c.SlowKB)
 	}
 	return members, layout, nil
 }
 
-// flags is how settings are read from arguments and the environment. What is asked for goes to out, what is wrong to log.
+// flags is how settings are read from arguments and the environment. What is asked for goes to out, what is wrong
+// to log.
 func flags(out, log io.Writer, exit func(int)) []kong.Option {
 	return []kong.Option{kong.Name("gateway"), kong.DefaultEnvars("TANDEM"), kong.Writers(out, log), kong.Exit(exit),
 		kong.Vars{"version": "gateway " + proc.Build()},

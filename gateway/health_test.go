@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"tandem/shard"
 )
 
@@ -24,7 +26,8 @@ func TestARefusalSaysOnceWhy(t *testing.T) {
 	r := newRig(t, ample, ample/2)
 	r.nodes[1].belong([16]byte{9})
 	r.refusedAs(1, shard.OtherIncarnation)
-	barred := "it belongs to another cluster of that name, with the incarnation 09000000-0000-0000-0000-000000000000 instead of 01000000-0000-0000-0000-000000000000"
+	barred := "it belongs to another cluster of that name, with the incarnation " +
+		uuid.UUID([16]byte{9}).String() + " instead of " + uuid.UUID([16]byte{1}).String()
 	told := map[string]bool{"it refuses this gateway: another incarnation": true, barred: true} // in turn
 	all, text := r.readyz()
 	peers := ""
@@ -72,7 +75,8 @@ func TestWhatANodeLacksIsShownWhileItIsConnected(t *testing.T) {
 	r.nodes[1].stop()
 	r.await(1, false)
 	text := r.must(200, "GET", "/metrics", "").body
-	if strings.Contains(text, disk) || strings.Contains(text, views) || !strings.Contains(text, `tandem_node_lacks{check="disk",node="db-0"} 0`) {
+	if strings.Contains(text, disk) || strings.Contains(text, views) ||
+		!strings.Contains(text, `tandem_node_lacks{check="disk",node="db-0"} 0`) {
 		t.Errorf("the series of a node that is down, and only they, are to go:\n%s", text)
 	}
 	lack("")

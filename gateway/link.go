@@ -59,9 +59,12 @@ func runLink(room *Room, node int, link *Link) {
 	unreachable := func(err error) error {
 		return fmt.Errorf("%w: %w: %s (%s) cannot be reached: %w", ErrLink, errNotSent, member.Name, member.Address, err)
 	}
-	up, misfits := room.Metrics.LinksUp.WithLabelValues(member.Name), room.Metrics.Refused.MustCurryWith(prometheus.Labels{"node": member.Name})
+	up, misfits := room.Metrics.LinksUp.WithLabelValues(member.Name),
+		room.Metrics.Refused.MustCurryWith(prometheus.Labels{"node": member.Name})
 	pause, reason, since := redialLeast, unreachable(errors.New("it is being dialled")), time.Now()
-	was, asks := refused{}, false // asks: whoever is refused for its cluster hears of the node's only if it does not say its own, which it does every other time
+	// asks: whoever is refused for its cluster hears of the node's only if it does not say its own, which it does every
+	// other time
+	was, asks := refused{}, false
 	for {
 		s := meet(room, node, link, reason, asks)
 		now := refused{}
@@ -82,7 +85,8 @@ func runLink(room *Room, node int, link *Link) {
 			up.Dec()
 			s.raw.Close()
 			since = time.Now()
-			if stood = since.Sub(began); stood > logEvery { // one that welcomes and closes at once is dialled as slowly as one that is down
+			// one that welcomes and closes at once is dialled as slowly as one that is down
+			if stood = since.Sub(began); stood > logEvery {
 				pause = redialLeast
 			}
 		}
@@ -96,8 +100,9 @@ func runLink(room *Room, node int, link *Link) {
 	}
 }
 
-// meet dials a node, tells the loop that chooses the cluster what it says of its own, and returns the connection once it may carry requests, or why it may
-// not. One to a node of which that is not known yet is kept for a while, for the node closes it when it knows.
+// meet dials a node, tells the loop that chooses the cluster what it says of its own, and returns the connection once
+// it may carry requests, or why it may not. One to a node of which that is not known yet is kept for a while, for the
+// node closes it when it knows.
 func meet(room *Room, node int, link *Link, reason error, asks bool) session {
 	dialled, taken, gone := make(chan session, 1), make(chan struct{}, 1), make(chan error, 1)
 	go dial(room, node, asks, dialled)
@@ -153,7 +158,8 @@ func refuseUntil[T any](link *Link, reason error, over <-chan T, nudge <-chan st
 
 // dial opens a connection, greets, and hands the outcome over.
 //
-// Of a gateway that asks for the node's cluster the greeting does not name the one that it serves, which a node of another one would refuse.
+// Of a gateway that asks for the node's cluster the greeting does not name the one that it serves, which a node of
+// another one would refuse.
 func dial(room *Room, node int, asks bool, out chan<- session) {
 	names := room.Names[node]
 	address, err := names.Next(dialTimeout)
@@ -240,7 +246,8 @@ func serveLink(link *Link, s session, ended chan<- error) {
 				frames, pinged, asked = s.codec.AppendFrame(frames, &wire.Message{Kind: wire.Ping}), 0, 1
 			}
 		}
-		if s.look = lookAgain(s.views, s.look); err == nil && s.look.Cluster != s.incarnation { // what is about to be sent goes to no other cluster either
+		// what is about to be sent goes to no other cluster either
+		if s.look = lookAgain(s.views, s.look); err == nil && s.look.Cluster != s.incarnation {
 			err = errors.New("another cluster is served now")
 		}
 		if len(frames) > 0 && err == nil {
@@ -255,8 +262,8 @@ func serveLink(link *Link, s session, ended chan<- error) {
 	ended <- err
 }
 
-// giveAnswers gives answers to those who wait for them, and returns the session with what the newest pong says: how far the node's clock is ahead, and why
-// it takes no part.
+// giveAnswers gives answers to those who wait for them, and returns the session with what the newest pong says: how far
+// the node's clock is ahead, and why it takes no part.
 func giveAnswers(pending map[uint64]request, batch []*wire.Message, s session) session {
 	for _, m := range batch {
 		if m.Kind == wire.Pong {

@@ -175,7 +175,8 @@ func TestASilentNodeIsDialledAgain(t *testing.T) {
 // loneRoom has one connection, to an address.
 func loneRoom(address string, log slog.Handler) (*Room, *Link) {
 	link := newLink()
-	mine := greeting(Config{Cluster: "tandem"}, shard.Layout{Nodes: 3, Shards: 24}, []Member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}})
+	mine := greeting(Config{Cluster: "tandem"}, shard.Layout{Nodes: 3, Shards: 24},
+		[]Member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}})
 	mine.Ring = shard.RingHash(mine.Names)
 	names := proc.NewNames(address, proc.AskNameServer)
 	go proc.RunNames(names)

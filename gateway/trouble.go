@@ -57,7 +57,8 @@ func worthALine(t, said trouble, started time.Time) bool {
 	return t.kind != lost && t.kind != unknown && t.kind != unnamed && since > refusedEvery
 }
 
-// tellTroubles is the loop that writes to the log which nodes the gateway has no connection to. It knows what was said of each.
+// tellTroubles is the loop that writes to the log which nodes the gateway has no connection to. It knows what was said
+// of each.
 func tellTroubles(room *Room, started time.Time) {
 	said := make([]trouble, len(room.Members))
 	for t := range room.Troubles {

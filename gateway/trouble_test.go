@@ -56,8 +56,9 @@ func TestOneLossIsOneLine(t *testing.T) {
 		{at(5*minute, 2, unknown, "of no cluster yet", 0), false},
 	}
 	want, log := []string{}, bytes.Buffer{}
-	room := &Room{Members: []Member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}}, Troubles: make(chan trouble, len(all)),
-		Log: slog.New(slog.NewTextHandler(&log, nil))}
+	room := &Room{Members: []Member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}},
+		Troubles: make(chan trouble, len(all)),
+		Log:      slog.New(slog.NewTextHandler(&log, nil))}
 	for _, c := range all {
 		room.Troubles <- c.t
 		if c.said {
@@ -77,7 +78,8 @@ func TestTheKindOfATrouble(t *testing.T) {
 	for kind, errs := range map[string][]error{
 		unnamed:                   {fmt.Errorf("%w: no such host", proc.ErrName)},
 		string(shard.OtherShards): {fmt.Errorf("%w", refused{shard.OtherShards, "24, not 12"})},
-		lost: {errors.New("the connection broke"), &net.OpError{Op: "dial", Addr: &net.TCPAddr{Port: 1}, Err: errors.New("refused")},
+		lost: {errors.New("the connection broke"),
+			&net.OpError{Op: "dial", Addr: &net.TCPAddr{Port: 1}, Err: errors.New("refused")},
 			&net.OpError{Op: "dial", Addr: &net.TCPAddr{Port: 2}, Err: errors.New("timeout")}},
 	} {
 		for _, err := range errs {
@@ -92,12 +94,13 @@ func TestTheKindOfATrouble(t *testing.T) {
 	}
 }
 
-// TestALossOfAllConnectionsIsOneLine: a gateway has two to each node. When db-2's line is there, both losses of db-1 have
-// been judged.
+// TestALossOfAllConnectionsIsOneLine: a gateway has two to each node. When db-2's line is there, both losses of db-1
+// have been judged.
 func TestALossOfAllConnectionsIsOneLine(t *testing.T) {
 	r := newRig(t, ample, ample/2)
 	log := make(lines, 1000)
-	r.room = open(r.room.Config, r.room.Members, r.room.Layout, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	r.room = open(r.room.Config, r.room.Members, r.room.Layout,
+		slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	for node := range r.nodes {
 		r.await(node, true)
 	}
@@ -119,8 +122,8 @@ func TestALossOfAllConnectionsIsOneLine(t *testing.T) {
 	}
 }
 
-// TestANodeThatFlapsHasOneTrouble: it welcomes and closes at once, and is dialled on and on. How little of that is logged
-// TestOneLossIsOneLine says.
+// TestANodeThatFlapsHasOneTrouble: it welcomes and closes at once, and is dialled on and on. How little of that is
+// logged TestOneLossIsOneLine says.
 func TestANodeThatFlapsHasOneTrouble(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
