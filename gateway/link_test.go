@@ -20,6 +20,34 @@ func newLink() *Link {
 	return &Link{"db-0", 20 * time.Millisecond, make(chan request, linkQueue), make(chan chan<- LinkState), make(chan struct{}, 1), make(chan told, 1)}
 }
 
+// connect runs a connection's loop, and returns the node's end of it, which is closed when the loop has ended. The
+// system takes what is written, as of a node: through a pipe a test that is slow would be a node that reads nothing.
+func connect(t *testing.T, link *Link, offset int64) (theirs net.Conn, ended <-chan error) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	ours, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err = listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { theirs.Close() })
+	over, told := make(chan error, 1), make(chan error, 1)
+	go serveLink(link, session{raw: ours, codec: wire.NewCodec(), in: bufio.NewReader(ours), offset: offset}, over)
+	go func() {
+		err := <-over
+		ours.Close()
+		told <- err
+	}()
+	return theirs, told
+}
+
 // readOne reads the next frame that is no ping.
 func readOne(t *testing.T, in *bufio.Reader) *wire.Message {
 	t.Helper()
@@ -41,10 +69,9 @@ func readOne(t *testing.T, in *bufio.Reader) *wire.Message {
 
 // TestTheNewestPongSetsTheClock, be it ahead of the older one or behind, and no answer but a pong does; a deadline is never late by it.
 func TestTheNewestPongSetsTheClock(t *testing.T) {
-	ours, theirs := net.Pipe()
-	defer theirs.Close()
-	link, ended := newLink(), make(chan error, 1)
-	go serveLink(link, session{raw: ours, codec: wire.NewCodec(), in: bufio.NewReader(ours), offset: aheadBy}, ended)
+	link := newLink()
+	link.Beat = time.Hour // it is never silent
+	theirs, ended := connect(t, link, aheadBy)
 	in, shared := bufio.NewReader(theirs), &wire.Message{Kind: wire.Write, Op: wire.Delete, Record: wire.Record{ID: "a"}, Deadline: 1000}
 	for _, ahead := range []int64{aheadBy, 3 * aheadBy, -aheadBy, 2 * aheadBy} {
 		r := request{message: shared, reply: make(chan reply, 1)}
@@ -74,10 +101,9 @@ func TestTheNewestPongSetsTheClock(t *testing.T) {
 
 // TestAPingAsksForTheClockAgainAndAgain, whatever else travels.
 func TestAPingAsksForTheClockAgainAndAgain(t *testing.T) {
-	ours, theirs := net.Pipe()
-	defer theirs.Close()
-	ended := make(chan error, 1)
-	go serveLink(newLink(), session{raw: ours, codec: wire.NewCodec(), in: bufio.NewReader(ours)}, ended)
+	link := newLink()
+	link.Beat = 100 * time.Millisecond // three of them are silence, which this test is to break
+	theirs, ended := connect(t, link, 0)
 	in := bufio.NewReader(theirs)
 	for range 2 {
 		body, err := wire.ReadFrame(in, nil)
@@ -101,9 +127,8 @@ func TestAPingAsksForTheClockAgainAndAgain(t *testing.T) {
 }
 
 func TestRequestsOfABrokenConnectionFail(t *testing.T) {
-	ours, theirs := net.Pipe()
-	link, ended := newLink(), make(chan error, 1)
-	go serveLink(link, session{raw: ours, codec: wire.NewCodec(), in: bufio.NewReader(ours)}, ended)
+	link := newLink()
+	theirs, ended := connect(t, link, 0)
 	r := request{message: &wire.Message{Kind: wire.Get, Record: wire.Record{ID: "a"}}, reply: make(chan reply, 1)}
 	link.In <- r
 	readOne(t, bufio.NewReader(theirs))
@@ -116,10 +141,8 @@ func TestRequestsOfABrokenConnectionFail(t *testing.T) {
 
 // TestASilentConnectionIsGivenUp, with all that waits for it, when a ping has brought nothing.
 func TestASilentConnectionIsGivenUp(t *testing.T) {
-	ours, theirs := net.Pipe()
-	defer theirs.Close()
-	link, ended := newLink(), make(chan error, 1)
-	go serveLink(link, session{raw: ours, codec: wire.NewCodec(), in: bufio.NewReader(ours)}, ended)
+	link := newLink()
+	theirs, ended := connect(t, link, 0)
 	replies := make(chan reply, 3)
 	for range cap(replies) {
 		link.In <- request{message: &wire.Message{Kind: wire.Get, Record: wire.Record{ID: "a"}}, reply: replies}
@@ -137,11 +160,10 @@ func TestASilentConnectionIsGivenUp(t *testing.T) {
 
 // TestANudgeIsAnsweredByAPing: a connection that has nothing to do shows whether it works when a view has changed.
 func TestANudgeIsAnsweredByAPing(t *testing.T) {
-	ours, theirs := net.Pipe()
-	defer theirs.Close()
-	link, ended := newLink(), make(chan error, 1)
+	link := newLink()
+	link.Beat = time.Hour // no ping comes by itself
 	link.Nudge <- struct{}{}
-	go serveLink(link, session{raw: ours, codec: wire.NewCodec(), in: bufio.NewReader(ours)}, ended)
+	theirs, _ := connect(t, link, 0)
 	body, err := wire.ReadFrame(bufio.NewReader(theirs), nil)
 	if err != nil {
 		t.Fatal(err)
