@@ -13,8 +13,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// What net/http writes, in one piece, behind the status line of an answer that it gives without asking a handler; no handler writes these headers. Only
-// the answer to an unknown Expect looks otherwise.
+// What net/http writes, in one piece, behind the status line of an answer that it gives without asking a handler; no
+// handler writes these headers. Only the answer to an unknown Expect looks otherwise.
 const cannedHeaders = "\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
 
 // canned tells whether bytes that are written to a client are such an answer, and what it says.
@@ -42,7 +42,8 @@ func canned(b []byte) (status int, detail string, is bool) {
 	return status, text, is
 }
 
-// plainSpeaker is a connection of a client on which what net/http answers by itself is said as everything else is: as a problem, with a request id.
+// plainSpeaker is a connection of a client on which what net/http answers by itself is said as everything else is: as a
+// problem, with a request id.
 type plainSpeaker struct {
 	net.Conn
 	metrics Metrics
@@ -55,8 +56,10 @@ func (c plainSpeaker) Write(b []byte) (int, error) {
 	}
 	c.metrics.Requests.WithLabelValues("unparsed", strconv.Itoa(status)).Inc()
 	p := problem(status, detail, nil)
-	answer := http.Response{StatusCode: status, ProtoMajor: 1, ProtoMinor: 1, Close: true, ContentLength: int64(len(p.body)), Body: io.NopCloser(bytes.NewReader(p.body)),
-		Header: http.Header{"Content-Type": problemType, "X-Request-Id": {uuid.NewString()}, "Tandem-Nodes-Touched": {"0"}, "Date": {time.Now().UTC().Format(http.TimeFormat)}}}
+	answer := http.Response{StatusCode: status, ProtoMajor: 1, ProtoMinor: 1, Close: true,
+		ContentLength: int64(len(p.body)), Body: io.NopCloser(bytes.NewReader(p.body)),
+		Header: http.Header{"Content-Type": problemType, "X-Request-Id": {uuid.NewString()}, "Tandem-Nodes-Touched": {"0"},
+			"Date": {time.Now().UTC().Format(http.TimeFormat)}}}
 	out := bytes.Buffer{}
 	if err := answer.Write(&out); err != nil {
 		return 0, err

@@ -12,7 +12,8 @@ import (
 	"tandem/shard"
 )
 
-// chooseAfter is how long a gateway that has just started waits for a majority of the nodes to say of which cluster they are.
+// chooseAfter is how long a gateway that has just started waits for a majority of the nodes to say of which cluster
+// they are.
 const chooseAfter = time.Second
 
 // said is what a node says of its cluster in its welcome; done gets an element when it is taken into account.
@@ -30,8 +31,8 @@ type refused struct {
 
 func (r refused) Error() string { return r.text }
 
-// elect puts another cluster into the cell if what the nodes have said calls for it, and returns whether it did. The views of a cluster that was served
-// before say nothing about the new one.
+// elect puts another cluster into the cell if what the nodes have said calls for it, and returns whether it did. The
+// views of a cluster that was served before say nothing about the new one.
 func elect(room *Room, by [][16]byte, waited bool) bool {
 	old := <-room.Views
 	look := old
@@ -55,10 +56,12 @@ func elect(room *Room, by [][16]byte, waited bool) bool {
 	}
 	switch {
 	case chosen && old.Cluster != [16]byte{}:
-		room.Log.Warn("the nodes belong to another cluster now, which this gateway serves from now on", "incarnation", uuid.UUID(look.Cluster), "before", uuid.UUID(old.Cluster), "nodes", look.Said)
+		room.Log.Warn("the nodes belong to another cluster now, which this gateway serves from now on",
+			"incarnation", uuid.UUID(look.Cluster), "before", uuid.UUID(old.Cluster), "nodes", look.Said)
 	case chosen:
 		room.Log.Info("serving a cluster", "incarnation", uuid.UUID(look.Cluster), "nodes", look.Said)
-	case waited && look.Cluster == [16]byte{} && look.Said != old.Said && slices.ContainsFunc(by, func(id [16]byte) bool { return id != [16]byte{} }):
+	case waited && look.Cluster == [16]byte{} && look.Said != old.Said &&
+		slices.ContainsFunc(by, func(id [16]byte) bool { return id != [16]byte{} }):
 		room.Log.Warn("it is not known which cluster to serve; --incarnation can say so", "nodes", look.Said)
 	}
 	return chosen
@@ -85,9 +88,12 @@ func barred(look outlook, incarnation [16]byte) error {
 	case look.Cluster == [16]byte{} && !look.Late:
 		return errors.New("it is not known yet which cluster to serve")
 	case look.Cluster == [16]byte{}:
-		return refused{shard.OtherIncarnation, "it is not known which cluster to serve; the nodes name as theirs: " + look.Said}
+		return refused{shard.OtherIncarnation,
+			"it is not known which cluster to serve; the nodes name as theirs: " + look.Said}
 	case look.Cluster != incarnation:
-		return refused{shard.OtherIncarnation, fmt.Sprintf("it belongs to another cluster of that name, with the incarnation %s instead of %s", uuid.UUID(incarnation), uuid.UUID(look.Cluster))}
+		return refused{shard.OtherIncarnation,
+			fmt.Sprintf("it belongs to another cluster of that name, with the incarnation %s instead of %s",
+				uuid.UUID(incarnation), uuid.UUID(look.Cluster))}
 	}
 	return nil
 }

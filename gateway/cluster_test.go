@@ -43,8 +43,8 @@ func (r *rig) refusedAs(node int, want shard.Misfit) LinkState {
 	}
 }
 
-// TestANodeOfAnotherClusterGetsNoRequest, though its settings are all the same and its views the newest; it is named in health and metrics, and served again
-// when it is one of the cluster.
+// TestANodeOfAnotherClusterGetsNoRequest, though its settings are all the same and its views the newest; it is named in
+// health and metrics, and served again when it is one of the cluster.
 func TestANodeOfAnotherClusterGetsNoRequest(t *testing.T) {
 	r := newRig(t, 240*time.Millisecond, 50*time.Millisecond)
 	foreign := frameOf(viewsIn(r.room.Views).Views)
@@ -64,7 +64,8 @@ func TestANodeOfAnotherClusterGetsNoRequest(t *testing.T) {
 	r.nodes[1].set(nil)
 	for s := range 24 {
 		id := r.idLedBy(s%3, "x")
-		if got := r.ask("GET", "/api/user/"+id, ""); got.status != http.StatusNotFound && got.status != http.StatusServiceUnavailable {
+		got := r.ask("GET", "/api/user/"+id, "")
+		if got.status != http.StatusNotFound && got.status != http.StatusServiceUnavailable {
 			t.Errorf("%s: %+v", id, got)
 		}
 	}
@@ -74,7 +75,9 @@ func TestANodeOfAnotherClusterGetsNoRequest(t *testing.T) {
 	if !slices.Equal(viewsIn(r.room.Views).Views, before) {
 		t.Error("the views of another cluster were believed")
 	}
-	for path, want := range map[string]string{"/metrics": `tandem_links_refused{node="db-1",reason="incarnation"} 2`, "/healthz": `"refused":"incarnation"`} {
+	for path, want := range map[string]string{
+		"/metrics": `tandem_links_refused{node="db-1",reason="incarnation"} 2`, "/healthz": `"refused":"incarnation"`,
+	} {
 		if got := string(r.ask("GET", path, "").body); !strings.Contains(got, want) {
 			t.Errorf("%s does not have %s: %s", path, want, got)
 		}
@@ -82,13 +85,14 @@ func TestANodeOfAnotherClusterGetsNoRequest(t *testing.T) {
 	r.nodes[1].tell(nil)
 	r.nodes[1].belong([16]byte{1})
 	r.await(1, true)
-	if got := string(r.ask("GET", "/metrics", "").body); !strings.Contains(got, `tandem_links_refused{node="db-1",reason="incarnation"} 0`) {
+	got := r.ask("GET", "/metrics", "").body
+	if !strings.Contains(got, `tandem_links_refused{node="db-1",reason="incarnation"} 0`) {
 		t.Error("it still counts as refused")
 	}
 }
 
-// TestAClusterMadeAnewIsFollowed: when more than half of the nodes belong to another cluster, it is the one that is served, and nothing that was known of
-// the former one's views counts.
+// TestAClusterMadeAnewIsFollowed: when more than half of the nodes belong to another cluster, it is the one that is
+// served, and nothing that was known of the former one's views counts.
 func TestAClusterMadeAnewIsFollowed(t *testing.T) {
 	r := newRig(t, ample, 50*time.Millisecond)
 	r.elect(swapped)
@@ -134,7 +138,8 @@ func TestNoClusterIsGuessed(t *testing.T) {
 	pinned.refusedAs(2, shard.OtherIncarnation)
 }
 
-// TestAClusterThatIsBeingBornGetsNoRequest: nodes that belong to no cluster yet are kept, and served as soon as they do.
+// TestAClusterThatIsBeingBornGetsNoRequest: nodes that belong to no cluster yet are kept, and served as soon as
+// they do.
 func TestAClusterThatIsBeingBornGetsNoRequest(t *testing.T) {
 	r := newRig(t, ample, 50*time.Millisecond)
 	for _, n := range r.nodes {
@@ -161,7 +166,8 @@ func TestAClusterThatIsBeingBornGetsNoRequest(t *testing.T) {
 	}
 }
 
-// TestViewsOfAnotherClusterAreLeftOut, whenever they come in: what was read of a connection before another cluster was chosen may lie here.
+// TestViewsOfAnotherClusterAreLeftOut, whenever they come in: what was read of a connection before another cluster was
+// chosen may lie here.
 func TestViewsOfAnotherClusterAreLeftOut(t *testing.T) {
 	r := newRig(t, ample, 50*time.Millisecond)
 	foreign := frameOf(viewsIn(r.room.Views).Views)

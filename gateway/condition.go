@@ -12,8 +12,9 @@ import (
 // preconditions are those of a request: If-Match and If-None-Match.
 type preconditions struct{ match, unless shard.Condition }
 
-// readConditions reads the preconditions of a request, each of which names at most so many versions, or says what is wrong with them. Nothing here has
-// a modification date, so If-Modified-Since and If-Unmodified-Since are passed over (RFC 9110, sections 13.1.3 and 13.1.4).
+// readConditions reads the preconditions of a request, each of which names at most so many versions, or says what is
+// wrong with them. Nothing here has a modification date, so If-Modified-Since and If-Unmodified-Since are passed over
+// (RFC 9110, sections 13.1.3 and 13.1.4).
 func readConditions(h http.Header, most int) (p preconditions, refused *response) {
 	for _, name := range [...]string{"If-Match", "If-None-Match"} {
 		lines := h[name]
@@ -61,8 +62,8 @@ func unmetDetail(unmet shard.Unmet, current shard.Record) string {
 	return "If-Match does not name the version of the user, which the ETag header has"
 }
 
-// conditional makes of a resource's answer to a GET or a HEAD what its preconditions want: 412 or 304. They count for what is there, and for a user that is
-// not; any other failure comes before them (RFC 9110, section 13.2.1).
+// conditional makes of a resource's answer to a GET or a HEAD what its preconditions want: 412 or 304. They count for
+// what is there, and for a user that is not; any other failure comes before them (RFC 9110, section 13.2.1).
 func conditional(p preconditions, a response) response {
 	current := shard.Record{ID: "there", Epoch: a.version.Epoch, LSN: a.version.LSN}
 	if a.status == http.StatusNotFound {

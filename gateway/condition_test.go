@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestPreconditions: the table of docs/rest.md, on a user that is there and on one that is not. A name of a header stands before each value.
+// TestPreconditions: the table of docs/rest.md, on a user that is there and on one that is not. A name of a header
+// stands before each value.
 func TestPreconditions(t *testing.T) {
 	const m, n = "If-Match", "If-None-Match"
 	for _, k := range []struct {
@@ -59,7 +60,8 @@ func TestPreconditions(t *testing.T) {
 			if path == "" {
 				there, missing = "/api/user/"+id, "/api/user/nobody"+id
 			}
-			want := map[string][2]int{"GET": {k.get, k.missGet}, "HEAD": {k.get, k.missGet}, "PUT": {k.put, k.missPut}, "POST": {k.post, k.missPost}, "DELETE": {k.drop, k.missDrop}}[method]
+			want := map[string][2]int{"GET": {k.get, k.missGet}, "HEAD": {k.get, k.missGet}, "PUT": {k.put, k.missPut},
+				"POST": {k.post, k.missPost}, "DELETE": {k.drop, k.missDrop}}[method]
 			t.Logf("%s %q", method, headers())
 			got := r.must(want[0], method, there, body(id), headers()...)
 			if got.status == 412 || got.status == 304 {
@@ -70,7 +72,8 @@ func TestPreconditions(t *testing.T) {
 					t.Errorf("%s was refused, and done", method)
 				}
 			}
-			if got := r.must(want[1], method, missing, body("nobody"+id), headers()...); got.status == 412 && got.header.Get("ETag") != "" {
+			if got := r.must(want[1], method, missing, body("nobody"+id), headers()...); got.status == 412 &&
+				got.header.Get("ETag") != "" {
 				t.Errorf("%s of nobody: %v", method, got.header)
 			}
 			if want[1] == 412 {

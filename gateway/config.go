@@ -3,32 +3,36 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/google/uuid"
 
 	"tandem/shard"
+	"tandem/wire/proc"
 )
 
 // Config is what a gateway is told by flags, or by TANDEM_… in its environment.
 type Config struct {
-	Listen         string        `help:"Address for REST." default:"127.0.0.1:8080"`
-	Nodes          string        `help:"All nodes in ring order, name=host:port, separated by commas; as the nodes have it." placeholder:"db-0=host:port,…"`
-	Cluster        string        `help:"Name of the cluster." default:"tandem"`
-	Shards         int           `help:"Number of shards, as the nodes have it." default:"24"`
-	Incarnation    string        `help:"The one cluster of that name to serve, as STATUS of its nodes names it; by default the one that most nodes belong to." placeholder:"UUID"`
-	Links          int           `help:"Connections to each node." default:"2"`
-	Deadline       time.Duration `help:"Within which every request is answered." default:"240ms"`
-	Try            time.Duration `help:"After which a try without an answer is repeated at the shard's other replica." default:"50ms"`
-	Silence        time.Duration `help:"After which a connection to a node that says nothing, though an answer is due, is closed and dialled again." default:"80ms"`
-	MaxConnections int           `name:"max-connections" help:"Connections of clients that are open at once; more wait to be accepted." default:"16384"`
-	Lists          int           `help:"Lists that are read from the nodes at once, and so the memory they take: up to 1,000 users each." default:"32"`
-	UnreadMB       int           `name:"unread-mb" help:"How much of lists is kept for clients that read them slowly, MiB; a quarter of it for lists of at most 256 KiB." default:"64"`
-	SlowKB         int           `name:"slow-kb" help:"A client that takes less of a list than so many KiB a second, after the first second, is cut off." default:"1024"`
-	Health         bool          `help:"Ask the gateway at --listen whether it takes its part (/readyz), and exit with 0 or 1." env:"-"`
+	Listen         string           `help:"Address for REST." default:"127.0.0.1:8080"`
+	Nodes          string           `help:"All nodes in ring order, name=host:port, separated by commas; as the nodes have it." placeholder:"db-0=host:port,…"`
+	Cluster        string           `help:"Name of the cluster." default:"tandem"`
+	Shards         int              `help:"Number of shards, as the nodes have it." default:"24"`
+	Incarnation    string           `help:"The one cluster of that name to serve, as STATUS of its nodes names it; by default the one that most nodes belong to." placeholder:"UUID"`
+	Links          int              `help:"Connections to each node." default:"2"`
+	Deadline       time.Duration    `help:"Within which every request is answered; at most 9s." default:"240ms"`
+	Try            time.Duration    `help:"After which a try without an answer is repeated at the shard's other replica." default:"50ms"`
+	Silence        time.Duration    `help:"After which a connection to a node that says nothing, though an answer is due, is closed and dialled again." default:"80ms"`
+	MaxConnections int              `name:"max-connections" help:"Connections of clients that are open at once; more wait to be accepted." default:"16384"`
+	Lists          int              `help:"Lists that are read from the nodes at once, and so the memory they take: up to 1,000 users each." default:"32"`
+	UnreadMB       int              `name:"unread-mb" help:"How much of lists is kept for clients that read them slowly, MiB; a quarter of it for lists of at most 256 KiB." default:"64"`
+	SlowKB         int              `name:"slow-kb" help:"A client that takes less of a list than so many KiB a second, after the first second, is cut off." default:"1024"`
+	Health         bool             `help:"Ask the gateway at --listen whether it takes its part (/readyz), and exit with 0 or 1." env:"-"`
+	Version        kong.VersionFlag `help:"Say which program this is, and exit." env:"-"`
 }
 
 // The limits of settings.
@@ -37,6 +41,8 @@ const (
 	minUnreadMB = 24 // a page of the longest users is to fit what is for long lists
 	maxUnreadMB = 1 << 20
 	maxSlowKB   = 1 << 20
+
+	deadlineMost = time.Duration(shard.RememberFor / 10 * 9) // a request id must be known for longer than it is in use
 )
 
 // longMost returns how many bytes of lists that are not small may wait for clients: three quarters of all.
@@ -69,14 +75,26 @@ func check(c Config) ([]Member, shard.Layout, error) {
 		return nil, layout, fmt.Errorf("%w: expected 1 to 64 --links, and --deadline, --try, --silence and --max-connections greater than 0", ErrConfig)
 	}
 	if _, err := uuid.Parse(c.Incarnation); err != nil && c.Incarnation != "" {
-		return nil, layout, fmt.Errorf("%w: --incarnation: expected a UUID, as STATUS of a node names it, found %q: %w", ErrConfig, c.Incarnation, err)
+		return nil, layout, fmt.Errorf("%w: --incarnation: expected a UUID, as STATUS of a node names it, found %q: %w",
+			ErrConfig, c.Incarnation, err)
 	}
-	if most := time.Duration(shard.RememberFor / 10 * 9); c.Deadline > most {
-		return nil, layout, fmt.Errorf("%w: --deadline: expected at most %v, as nodes know a write by its request id for %v only, found %v", ErrConfig, most, time.Duration(shard.RememberFor), c.Deadline)
+	if c.Deadline > deadlineMost {
+		return nil, layout, fmt.Errorf("%w: --deadline: expected at most %v, as nodes know a write by its request id"+
+			" for %v only, found %v", ErrConfig, deadlineMost, time.Duration(shard.RememberFor), c.Deadline)
 	}
-	if c.Lists < 1 || c.Lists > maxLists || c.UnreadMB < minUnreadMB || c.UnreadMB > maxUnreadMB || c.SlowKB < 1 || c.SlowKB > maxSlowKB {
-		return nil, layout, fmt.Errorf("%w: expected --lists from 1 to %d, --unread-mb from %d to %d, --slow-kb from 1 to %d; found %d, %d, %d",
-			ErrConfig, maxLists, minUnreadMB, maxUnreadMB, maxSlowKB, c.Lists, c.UnreadMB, c.SlowKB)
+	if c.Lists < 1 || c.Lists > maxLists || c.UnreadMB < minUnreadMB || c.UnreadMB > maxUnreadMB ||
+		c.SlowKB < 1 || c.SlowKB > maxSlowKB {
+		return nil, layout, fmt.Errorf("%w: expected --lists from 1 to %d, --unread-mb from %d to %d,"+
+			" --slow-kb from 1 to %d; found %d, %d, %d", ErrConfig,
+			maxLists, minUnreadMB, maxUnreadMB, maxSlowKB, c.Lists, c.UnreadMB, c.SlowKB)
 	}
 	return members, layout, nil
+}
+
+// flags is how settings are read from arguments and the environment. What is asked for goes to out, what is wrong
+// to log.
+func flags(out, log io.Writer, exit func(int)) []kong.Option {
+	return []kong.Option{kong.Name("gateway"), kong.DefaultEnvars("TANDEM"), kong.Writers(out, log), kong.Exit(exit),
+		kong.Vars{"version": "gateway " + proc.Build()},
+		kong.Description("The gateway of a Tandem cluster: serves users over REST and keeps no data.")}
 }

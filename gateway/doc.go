@@ -3,7 +3,8 @@
 // # How a PUT travels
 //
 //  1. routes.go gives the call its request id and its handler.
-//  2. handlers.go reads the body, and only then does the deadline begin; user.go checks it against the schema, condition.go reads the preconditions.
+//  2. handlers.go reads the body, and only then does the deadline begin; user.go checks it against the schema,
+//     condition.go reads the preconditions.
 //  3. shard.Place says which shard the user belongs to, the views who leads it.
 //  4. call.go sends the write to one of the leader's links and waits. After a broken connection, a try without an answer or a refusal that may
 //     pass, it sends the same request id again, until the deadline: at the replica that try.go says. An outcome of any of the tries
@@ -22,17 +23,19 @@
 // (unread.go): lists of at most 256 KiB have a quarter of --unread-mb, longer ones the rest, first come, first served;
 // who finds no room before the deadline gets 503 with Retry-After. A client that takes nothing for a second, or less
 // than --slow-kb KiB a second, is cut off, so that the room is there again soon. Other answers are small: the system
-// takes them at once. Requests are bounded by --max-connections, 16 KiB of headers and of body each, and 10 seconds to
-// arrive.
+// takes them at once. Requests are bounded by --max-connections, 16 KiB of headers and 128 KiB of body each, and 10
+// seconds to arrive. At most 128 bodies of more than 16 KiB are read at once.
 //
 // # Which cluster
 //
-// A name and settings do not tell two clusters apart, and an address may come to belong to a node of another one. So every node says in its welcome to
-// which incarnation of its cluster it belongs, and shard.ChooseCluster decides by what all of them have said (cluster.go): what more than half
-// say is served; before that nothing, for a second, and then what the most of those say that were heard, if it is the only such. A choice stays until more than half say
-// something else: then the cluster was made anew, and the views of the former one are forgotten. --incarnation decides instead. A connection to a node
-// of any other incarnation carries no request, none of its views is believed, and it is dialled on and named as refused, here and there. So that a node which
-// refuses this gateway can still be heard, every second greeting does not name the incarnation that is served.
+// A name and settings do not tell two clusters apart, and an address may come to belong to a node of another one. So
+// every node says in its welcome to which incarnation of its cluster it belongs, and shard.ChooseCluster decides by
+// what all of them have said (cluster.go): what more than half say is served; before that nothing, for a second, and
+// then what the most of those say that were heard, if it is the only such. A choice stays until more than half say
+// something else: then the cluster was made anew, and the views of the former one are forgotten. --incarnation decides
+// instead. A connection to a node of any other incarnation carries no request, none of its views is believed, and it is
+// dialled on and named as refused, here and there. So that a node which refuses this gateway can still be heard, every
+// second greeting does not name the incarnation that is served.
 //
 // # Views, and what becomes of a request when a node dies
 //
@@ -63,6 +66,9 @@
 // A connection that says nothing for --silence (80 ms) although an answer is due is given up and dialled again, with pauses of at most 50 ms (rule R19). A view that changes nudges the
 // connections to the two nodes concerned: one that is up has to answer a ping, one that waits to be dialled is dialled at once.
 //
+// The log says once that there is no connection to a node, for all connections to it and all dials that fail until it
+// is back; a node that is refused is named again every 10 s, for an operator must act (trouble.go).
+//
 // A 503 says that a write may have been done, unless every try was refused before it could be: no connection, a full queue, a deadline that had passed.
 //
 // # Files
@@ -87,6 +93,7 @@
 //	cluster.go   which cluster is served
 //	greeting.go  what the gateway says of itself
 //	link.go      one connection's loop
+//	trouble.go   which nodes the log says there is no connection to
 //	health.go    /livez, /readyz, /healthz and the probe of containers
 //	metrics.go   /metrics
 //	clock.go     the boot-time clock

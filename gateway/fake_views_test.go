@@ -58,7 +58,8 @@ func (n *fakeNode) tell(views []wire.View) {
 	defer n.lock.Unlock()
 	n.tells = slices.Clone(views)
 	for _, conn := range n.open {
-		_, _ = conn.Write(wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Views, Views: views})) // some have been closed
+		// some have been closed
+		_, _ = conn.Write(wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Views, Views: views}))
 	}
 }
 

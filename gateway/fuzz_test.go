@@ -94,7 +94,8 @@ func FuzzTags(f *testing.F) {
 		switch {
 		case err != nil && (!errors.Is(err, ErrTag) || c.Kind != 0 || c.Versions != nil):
 			t.Fatalf("%v %v", c, err)
-		case err == nil && (c.Kind != shard.OneOf && c.Kind != shard.AnyVersion || c.Kind == shard.AnyVersion && c.Versions != nil):
+		case err == nil && (c.Kind != shard.OneOf && c.Kind != shard.AnyVersion ||
+			c.Kind == shard.AnyVersion && c.Versions != nil):
 			t.Fatalf("%q gives %v", text, c)
 		}
 		for _, v := range c.Versions {
@@ -103,7 +104,8 @@ func FuzzTags(f *testing.F) {
 			}
 		}
 		more, failed := parseTags(text+`,"7-8"`, weak)
-		if c.Kind == shard.OneOf && (failed != nil || len(more.Versions) < len(c.Versions) || !slices.Contains(more.Versions, shard.Position{Epoch: 7, LSN: 8})) {
+		if c.Kind == shard.OneOf && (failed != nil || len(more.Versions) < len(c.Versions) ||
+			!slices.Contains(more.Versions, shard.Position{Epoch: 7, LSN: 8})) {
 			t.Fatalf("%q and one more: %v %v", text, more, failed)
 		}
 	})

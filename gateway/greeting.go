@@ -6,8 +6,16 @@ import (
 )
 
 // refusals are the misfits that the codes of error frames stand for.
-var refusals = map[wire.Code]shard.Misfit{wire.WrongVersion: shard.OtherVersion, wire.WrongCluster: shard.OtherCluster, wire.WrongIncarnation: shard.OtherIncarnation,
-	wire.WrongRing: shard.OtherRing, wire.WrongShards: shard.OtherShards, wire.WrongLease: shard.OtherLease, wire.WrongName: shard.OtherName, wire.WrongStore: shard.OtherStore}
+var refusals = map[wire.Code]shard.Misfit{
+	wire.WrongVersion:     shard.OtherVersion,
+	wire.WrongCluster:     shard.OtherCluster,
+	wire.WrongIncarnation: shard.OtherIncarnation,
+	wire.WrongRing:        shard.OtherRing,
+	wire.WrongShards:      shard.OtherShards,
+	wire.WrongLease:       shard.OtherLease,
+	wire.WrongName:        shard.OtherName,
+	wire.WrongStore:       shard.OtherStore,
+}
 
 // greeting is what this gateway says of itself, but for its cluster's incarnation, Ring and Build.
 func greeting(c Config, l shard.Layout, members []Member) shard.Greeting {
@@ -21,11 +29,13 @@ func greeting(c Config, l shard.Layout, members []Member) shard.Greeting {
 
 // sayGreeting makes the wire's greeting of the core's.
 func sayGreeting(g shard.Greeting) wire.Greeting {
-	return wire.Greeting{Least: g.Least, Most: g.Most, Cluster: g.Cluster, Role: g.Role, Name: g.Name, Build: g.Build, Incarnation: g.Incarnation, Ring: g.Ring, Shards: g.Shards}
+	return wire.Greeting{Least: g.Least, Most: g.Most, Cluster: g.Cluster, Role: g.Role, Name: g.Name, Build: g.Build,
+		Incarnation: g.Incarnation, Ring: g.Ring, Shards: g.Shards}
 }
 
 // hearGreeting makes the core's greeting of a node's.
 func hearGreeting(g wire.Greeting) shard.Greeting {
-	return shard.Greeting{Least: g.Least, Most: g.Most, Cluster: g.Cluster, Role: g.Role, Name: g.Name, Build: g.Build, Incarnation: g.Incarnation, Ring: g.Ring, Shards: g.Shards,
-		Lease: g.Lease, Grace: g.Grace, Member: g.Store, Start: g.Start.Number, Nonce: g.Start.Nonce}
+	return shard.Greeting{Least: g.Least, Most: g.Most, Cluster: g.Cluster, Role: g.Role, Name: g.Name, Build: g.Build,
+		Incarnation: g.Incarnation, Ring: g.Ring, Shards: g.Shards, Lease: g.Lease, Grace: g.Grace,
+		Member: g.Store, Start: g.Start.Number, Nonce: g.Start.Nonce}
 }

@@ -24,7 +24,8 @@ const (
 	countMethods = "GET, HEAD, OPTIONS"
 )
 
-// readBody returns the body of a JSON request, or the problem with it. Few large ones are read at once, and none is given more memory than has arrived.
+// readBody returns the body of a JSON request, or the problem with it. Few large ones are read at once, and none is
+// given more memory than has arrived.
 func readBody(room *Room, r *http.Request) ([]byte, *response) {
 	refused := func(status int, detail string) ([]byte, *response) {
 		a := problem(status, detail, nil)
@@ -43,7 +44,8 @@ func readBody(room *Room, r *http.Request) ([]byte, *response) {
 	case encoding != "" && encoding != "identity":
 		return refused(http.StatusUnsupportedMediaType, fmt.Sprintf("expected no Content-Encoding, found %q", encoding))
 	case r.ContentLength > maxBody:
-		return refused(http.StatusRequestEntityTooLarge, fmt.Sprintf("expected a body of at most %d bytes, found %d", maxBody, r.ContentLength))
+		return refused(http.StatusRequestEntityTooLarge,
+			fmt.Sprintf("expected a body of at most %d bytes, found %d", maxBody, r.ContentLength))
 	}
 	body := bytes.NewBuffer(make([]byte, 0, min(max(r.ContentLength, 0), smallBody)+bytes.MinRead))
 	_, err = body.ReadFrom(io.LimitReader(r.Body, smallBody+1))
@@ -53,12 +55,14 @@ func readBody(room *Room, r *http.Request) ([]byte, *response) {
 			_, err = body.ReadFrom(io.LimitReader(r.Body, maxBody-smallBody))
 			<-room.Bodies
 		default:
-			return refused(http.StatusServiceUnavailable, fmt.Sprintf("%d other bodies of more than %d bytes are being read", cap(room.Bodies), smallBody))
+			return refused(http.StatusServiceUnavailable,
+				fmt.Sprintf("%d other bodies of more than %d bytes are being read", cap(room.Bodies), smallBody))
 		}
 	}
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return refused(http.StatusRequestTimeout, fmt.Sprintf("the request did not arrive whole in its time; %d bytes of its body came", body.Len()))
+		return refused(http.StatusRequestTimeout,
+			fmt.Sprintf("the request did not arrive whole in its time; %d bytes of its body came", body.Len()))
 	case err != nil:
 		return refused(http.StatusBadRequest, "the body could not be read: "+err.Error())
 	case body.Len() > maxBody:
@@ -107,7 +111,8 @@ func conclude(id string, p preconditions, m *wire.Message, sent bool, err error,
 			a.etag = string(appendTag(nil, current.Epoch, current.LSN))
 		}
 	case wire.Oversized:
-		a = problem(http.StatusUnprocessableEntity, "the user would be too large", []FieldError{{"name", tooLong}, {"email", tooLong}})
+		a = problem(http.StatusUnprocessableEntity, "the user would be too large",
+			[]FieldError{{"name", tooLong}, {"email", tooLong}})
 	case wire.Deleted:
 		a.status = http.StatusNoContent
 	default:
@@ -120,7 +125,8 @@ func conclude(id string, p preconditions, m *wire.Message, sent bool, err error,
 	return a
 }
 
-// reference names a user relative to the URL of all users, which ends in a slash or does not (RFC 3986, section 4.2): so it holds behind any prefix.
+// reference names a user relative to the URL of all users, which ends in a slash or does not (RFC 3986, section 4.2):
+// so it holds behind any prefix.
 func reference(r *http.Request, id string) string {
 	if strings.HasSuffix(r.URL.Path, "/") {
 		return id
@@ -171,8 +177,8 @@ func updateUser(room *Room, c *call) response {
 		return *refused
 	}
 	s, _ := shard.Place(room.Layout, user.ID)
-	m := &wire.Message{Kind: wire.Write, Shard: uint64(s), Request: c.request, Op: wire.Update, Fields: have &^ hasID, Record: user,
-		Match: wireCondition(p.match), Unless: wireCondition(p.unless)}
+	m := &wire.Message{Kind: wire.Write, Shard: uint64(s), Request: c.request, Op: wire.Update, Fields: have &^ hasID,
+		Record: user, Match: wireCondition(p.match), Unless: wireCondition(p.unless)}
 	answer, sent, err := askLeader(room, m, until)
 	a := conclude(user.ID, p, answer, sent, err, http.StatusOK)
 	if a.status == http.StatusOK {
@@ -190,8 +196,8 @@ func deleteUser(room *Room, c *call) response {
 		return *refused
 	}
 	s, _ := shard.Place(room.Layout, c.id)
-	m := &wire.Message{Kind: wire.Write, Shard: uint64(s), Request: c.request, Op: wire.Delete, Record: wire.Record{ID: c.id},
-		Match: wireCondition(p.match), Unless: wireCondition(p.unless)}
+	m := &wire.Message{Kind: wire.Write, Shard: uint64(s), Request: c.request, Op: wire.Delete,
+		Record: wire.Record{ID: c.id}, Match: wireCondition(p.match), Unless: wireCondition(p.unless)}
 	answer, sent, err := askLeader(room, m, c.until)
 	return conclude(c.id, p, answer, sent, err, http.StatusNoContent)
 }

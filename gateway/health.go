@@ -53,8 +53,9 @@ func askLinks(room *Room) []nodeHealth {
 	return nodes
 }
 
-// health answers GET /readyz and /healthz: 200 while the gateway takes its part: it knows its cluster, and the leader of every shard can be reached, as far as the
-// views are known here. With verbose each check is listed, else those that do not hold. A node that is refused, or that lacks something, is always named.
+// health answers GET /readyz and /healthz: 200 while the gateway takes its part: it knows its cluster, and the leader
+// of every shard can be reached, as far as the views are known here. With verbose each check is listed, else those that
+// do not hold. A node that is refused, or that lacks something, is always named.
 func health(room *Room, c *call) response {
 	part, names := shard.GatewayPart{}, []string{}
 	r := readiness{Nodes: map[string]nodeHealth{}}
@@ -101,7 +102,8 @@ func askHealth(listen string) (readiness, error) {
 	if err != nil {
 		return r, err
 	}
-	client := http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}} // asked directly, whatever proxy is set
+	// asked directly, whatever proxy is set
+	client := http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	answer, err := client.Get("http://" + address + "/readyz")
 	if err != nil {
 		return r, err
@@ -111,7 +113,8 @@ func askHealth(listen string) (readiness, error) {
 	return r, err
 }
 
-// tellHealth writes what is not as it should be, and returns an exit code, 0 where the gateway takes its part: the health check of containers.
+// tellHealth writes what is not as it should be, and returns an exit code, 0 where the gateway takes its part: the
+// health check of containers.
 func tellHealth(r readiness, err error, out io.Writer) int {
 	if err != nil {
 		fmt.Fprintln(out, "gateway: it cannot be asked:", err)

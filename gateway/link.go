@@ -21,9 +21,7 @@ const (
 	dialTimeout  = 100 * time.Millisecond // for a connection, and again for the welcome: a lost SYN is repeated after a second only
 	redialLeast  = 5 * time.Millisecond
 	redialMost   = 50 * time.Millisecond
-	logEvery     = time.Second             // at most one line about a connection's trouble, and the life after which it counts as whole
 	goneAfter    = 1500 * time.Millisecond // without a connection, after which requests that can be served nowhere else are given up at once
-	refusedEvery = 10 * time.Second        // a refusal that lasts is said again so often
 	keepFor      = time.Second             // a connection that carries no request is kept for so long
 	writeTimeout = 80 * time.Millisecond
 	linkQueue    = 1024 // requests that wait to be written
@@ -57,13 +55,16 @@ type session struct {
 
 // runLink keeps one connection to a node, and fails at once what is asked while there is none.
 func runLink(room *Room, node int, link *Link) {
-	member, began := room.Members[node], time.Now()
+	member := room.Members[node]
 	unreachable := func(err error) error {
 		return fmt.Errorf("%w: %w: %s (%s) cannot be reached: %w", ErrLink, errNotSent, member.Name, member.Address, err)
 	}
-	up, misfits := room.Metrics.LinksUp.WithLabelValues(member.Name), room.Metrics.Refused.MustCurryWith(prometheus.Labels{"node": member.Name})
-	pause, said, logged, reason, since := redialLeast, "", time.Time{}, unreachable(errors.New("it is being dialled")), began
-	was, asks := refused{}, false // asks: whoever is refused for its cluster hears of the node's only if it does not say its own, which it does every other time
+	up, misfits := room.Metrics.LinksUp.WithLabelValues(member.Name),
+		room.Metrics.Refused.MustCurryWith(prometheus.Labels{"node": member.Name})
+	pause, reason, since := redialLeast, unreachable(errors.New("it is being dialled")), time.Now()
+	// asks: whoever is refused for its cluster hears of the node's only if it does not say its own, which it does every
+	// other time
+	was, asks := refused{}, false
 	for {
 		s := meet(room, node, link, reason, asks)
 		now := refused{}
@@ -75,6 +76,7 @@ func runLink(room *Room, node int, link *Link) {
 			misfits.WithLabelValues(string(now.in)).Inc()
 		}
 		was, asks = now, now.in == shard.OtherIncarnation && !asks
+		stood := time.Duration(0)
 		if s.err == nil {
 			began, ended := time.Now(), make(chan error, 1)
 			up.Inc()
@@ -83,27 +85,24 @@ func runLink(room *Room, node int, link *Link) {
 			up.Dec()
 			s.raw.Close()
 			since = time.Now()
-			if since.Sub(began) > logEvery { // one that welcomes and closes at once is dialled as slowly as one that is down
-				pause, said = redialLeast, ""
+			// one that welcomes and closes at once is dialled as slowly as one that is down
+			if stood = since.Sub(began); stood > logEvery {
+				pause = redialLeast
 			}
 		}
 		reason = unreachable(s.err)
 		if time.Since(since) > goneAfter {
 			reason = fmt.Errorf("%w, %w", reason, errGone)
 		}
-		again := now.in != "" && time.Since(logged) > refusedEvery
-		news := causeOf(s.err) != said && time.Since(logged) > logEvery && (s.barred == nil || time.Since(began) > chooseAfter)
-		if again || news {
-			room.Log.Warn("no connection to a node; dialling on", "peer", member.Name, "error", s.err)
-			said, logged = causeOf(s.err), time.Now()
-		}
+		room.Troubles <- trouble{node, kindOf(s), s.err, stood, time.Now()}
 		refuseUntil(link, reason, time.After(pause), link.Nudge)
 		pause = min(2*pause, redialMost)
 	}
 }
 
-// meet dials a node, tells the loop that chooses the cluster what it says of its own, and returns the connection once it may carry requests, or why it may
-// not. One to a node of which that is not known yet is kept for a while, for the node closes it when it knows.
+// meet dials a node, tells the loop that chooses the cluster what it says of its own, and returns the connection once
+// it may carry requests, or why it may not. One to a node of which that is not known yet is kept for a while, for the
+// node closes it when it knows.
 func meet(room *Room, node int, link *Link, reason error, asks bool) session {
 	dialled, taken, gone := make(chan session, 1), make(chan struct{}, 1), make(chan error, 1)
 	go dial(room, node, asks, dialled)
@@ -137,15 +136,6 @@ func readAway(s session, gone chan<- error) {
 	gone <- err
 }
 
-// causeOf returns what went wrong with a connection, without the addresses, which may be others at each dial.
-func causeOf(err error) string {
-	var at *net.OpError
-	if errors.As(err, &at) {
-		return at.Op + ": " + at.Err.Error()
-	}
-	return err.Error()
-}
-
 // refuseUntil fails whatever is asked, and answers for the state, until there is something to receive, and returns that; or until a nudge.
 func refuseUntil[T any](link *Link, reason error, over <-chan T, nudge <-chan struct{}) (what T) {
 	for {
@@ -153,9 +143,11 @@ func refuseUntil[T any](link *Link, reason error, over <-chan T, nudge <-chan st
 		case r := <-link.In:
 			r.reply <- reply{err: reason, try: r.try}
 		case ask := <-link.State:
-			misfit := refused{}
-			errors.As(reason, &misfit)
-			ask <- LinkState{Reason: reason.Error(), Refused: misfit.in}
+			state, misfit := LinkState{Reason: reason.Error()}, refused{}
+			if errors.As(reason, &misfit) { // which says all by itself
+				state = LinkState{Reason: misfit.text, Refused: misfit.in}
+			}
+			ask <- state
 		case what = <-over:
 			return what
 		case <-nudge:
@@ -166,7 +158,8 @@ func refuseUntil[T any](link *Link, reason error, over <-chan T, nudge <-chan st
 
 // dial opens a connection, greets, and hands the outcome over.
 //
-// Of a gateway that asks for the node's cluster the greeting does not name the one that it serves, which a node of another one would refuse.
+// Of a gateway that asks for the node's cluster the greeting does not name the one that it serves, which a node of
+// another one would refuse.
 func dial(room *Room, node int, asks bool, out chan<- session) {
 	names := room.Names[node]
 	address, err := names.Next(dialTimeout)
@@ -253,7 +246,8 @@ func serveLink(link *Link, s session, ended chan<- error) {
 				frames, pinged, asked = s.codec.AppendFrame(frames, &wire.Message{Kind: wire.Ping}), 0, 1
 			}
 		}
-		if s.look = lookAgain(s.views, s.look); err == nil && s.look.Cluster != s.incarnation { // what is about to be sent goes to no other cluster either
+		// what is about to be sent goes to no other cluster either
+		if s.look = lookAgain(s.views, s.look); err == nil && s.look.Cluster != s.incarnation {
 			err = errors.New("another cluster is served now")
 		}
 		if len(frames) > 0 && err == nil {
@@ -268,8 +262,8 @@ func serveLink(link *Link, s session, ended chan<- error) {
 	ended <- err
 }
 
-// giveAnswers gives answers to those who wait for them, and returns the session with what the newest pong says: how far the node's clock is ahead, and why
-// it takes no part.
+// giveAnswers gives answers to those who wait for them, and returns the session with what the newest pong says: how far
+// the node's clock is ahead, and why it takes no part.
 func giveAnswers(pending map[uint64]request, batch []*wire.Message, s session) session {
 	for _, m := range batch {
 		if m.Kind == wire.Pong {

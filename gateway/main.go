@@ -44,9 +44,7 @@ const heapMost = 192 << 20
 func main() {
 	config := Config{}
 	output := proc.Start("gateway")
-	kong.Parse(&config, kong.Name("gateway"), kong.DefaultEnvars("TANDEM"), kong.Writers(os.Stdout, output),
-		kong.Exit(func(code int) { proc.Exit(output, code) }),
-		kong.Description("The gateway of a Tandem cluster: serves users over REST and keeps no data."))
+	kong.Parse(&config, flags(os.Stdout, output, func(code int) { proc.Exit(output, code) })...)
 	if config.Health {
 		r, err := askHealth(config.Listen)
 		os.Exit(tellHealth(r, err, os.Stderr))
@@ -94,8 +92,10 @@ func main() {
 func open(config Config, members []Member, layout shard.Layout, log *slog.Logger) *Room {
 	mine := greeting(config, layout, members)
 	mine.Ring, mine.Build = shard.RingHash(mine.Names), proc.Build()
-	room := &Room{Config: config, Layout: layout, Members: members, Mine: mine, Views: make(chan outlook, 1), Told: make(chan told, len(members)), Said: make(chan said, len(members)),
-		Links: make([][]*Link, len(members)), Lists: make(chan struct{}, config.Lists), Bodies: make(chan struct{}, maxBodies), Metrics: newMetrics(), Log: log}
+	room := &Room{Config: config, Layout: layout, Members: members, Mine: mine,
+		Views: make(chan outlook, 1), Told: make(chan told, len(members)), Said: make(chan said, len(members)),
+		Troubles: make(chan trouble, len(members)), Links: make([][]*Link, len(members)),
+		Lists: make(chan struct{}, config.Lists), Bodies: make(chan struct{}, maxBodies), Metrics: newMetrics(), Log: log}
 	notes, long, small := make(chan unreadNote, 64), longMost(config), config.UnreadMB<<20-longMost(config)
 	room.Unread = notes
 	room.Metrics.UnreadMost.WithLabelValues("small").Set(float64(small))
@@ -112,11 +112,13 @@ func open(config Config, members []Member, layout shard.Layout, log *slog.Logger
 		room.Names = append(room.Names, names)
 		go proc.RunNames(names)
 		for range config.Links {
-			link := &Link{member.Name, max(config.Silence/silenceBeats, time.Millisecond), make(chan request, linkQueue), make(chan chan<- LinkState), make(chan struct{}, 1), room.Told}
+			link := &Link{member.Name, max(config.Silence/silenceBeats, time.Millisecond), make(chan request, linkQueue),
+				make(chan chan<- LinkState), make(chan struct{}, 1), room.Told}
 			room.Links[node] = append(room.Links[node], link)
 		}
 	}
 	go learnViews(room)
+	go tellTroubles(room, time.Now())
 	for node, links := range room.Links {
 		for _, link := range links {
 			go runLink(room, node, link)
@@ -128,5 +130,6 @@ func open(config Config, members []Member, layout shard.Layout, log *slog.Logger
 // newServer makes the server, with a limit on everything that a client can make it wait for.
 func newServer(handler http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{Handler: handler, ReadHeaderTimeout: readFor, ReadTimeout: readFor, WriteTimeout: writeFor, IdleTimeout: idleFor,
-		MaxHeaderBytes: maxHeaders, DisableGeneralOptionsHandler: true, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+		MaxHeaderBytes: maxHeaders, DisableGeneralOptionsHandler: true,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 }

@@ -7,7 +7,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"tandem/shard"
-
 	"tandem/wire/proc"
 )
 
@@ -46,21 +45,27 @@ func newMetrics() Metrics {
 			Buckets: []float64{1, 2, 3, 5, 10, 20, 50}}),
 		Retries: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tandem_retries_total",
 			Help: "Tries beyond the first one, by what became of the one before."}, []string{"reason"}),
-		Unread: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "tandem_unread_bytes", Help: "Bytes of lists that clients have not taken yet, by size of list."}, []string{"size"}),
+		Unread: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "tandem_unread_bytes",
+			Help: "Bytes of lists that clients have not taken yet, by size of list."}, []string{"size"}),
 		UnreadMost: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "tandem_unread_most_bytes",
 			Help: "How many bytes of lists may wait for clients, by size of list (--unread-mb)."}, []string{"size"}),
-		Crowded:     prometheus.NewCounter(prometheus.CounterOpts{Name: "tandem_lists_crowded_total", Help: "Lists refused because others wait for slow clients to read them."}),
-		SlowClients: prometheus.NewCounter(prometheus.CounterOpts{Name: "tandem_slow_clients_total", Help: "Lists that their client did not take, or not fast enough (--slow-kb)."}),
+		Crowded: prometheus.NewCounter(prometheus.CounterOpts{Name: "tandem_lists_crowded_total",
+			Help: "Lists refused because others wait for slow clients to read them."}),
+		SlowClients: prometheus.NewCounter(prometheus.CounterOpts{Name: "tandem_slow_clients_total",
+			Help: "Lists that their client did not take, or not fast enough (--slow-kb)."}),
 		ViewChanges: prometheus.NewCounter(prometheus.CounterOpts{Name: "tandem_view_changes_total", Help: "Views of shards that were learnt from nodes."}),
 		Lacks: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "tandem_node_lacks",
-			Help: "1 where a node lacks something to take its whole part, by node and check (/readyz?verbose has the reasons)."}, []string{"node", "check"}),
+			Help: "1 where a node lacks something to take its whole part, by node and check (/readyz?verbose has the reasons)."},
+			[]string{"node", "check"}),
 		Under: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "tandem_shards_under_replicated",
 			Help: "Shards that a node leads without a backup in sync, by node: to lose it would lose them."},
 			[]string{"node"}),
-		LinksUp: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "tandem_links_up", Help: "Connections that are up, by node."}, []string{"node"}),
+		LinksUp: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "tandem_links_up",
+			Help: "Connections that are up, by node."}, []string{"node"}),
 		Refused: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "tandem_links_refused",
 			Help: "Connections whose two sides do not fit, by node and by what does not."}, []string{"node", "reason"}),
-		Panics: prometheus.NewCounter(prometheus.CounterOpts{Name: "tandem_panics_total", Help: "Handlers that panicked: bugs of the gateway."}),
+		Panics: prometheus.NewCounter(prometheus.CounterOpts{Name: "tandem_panics_total",
+			Help: "Handlers that panicked: bugs of the gateway."}),
 	}
 	m.Registry.MustRegister(m.Requests, m.Durations, m.Touched, m.Tries, m.Retries, m.ViewChanges, m.Panics, m.Unread,
 		m.UnreadMost, m.Crowded, m.SlowClients, m.LinksUp, m.Lacks, m.Under, m.Refused, collectors.NewGoCollector(),
@@ -79,8 +84,13 @@ func countDropped(m Metrics, o proc.Output) {
 }
 
 // tellNode shows what a node says that it lacks to take its whole part, and how many shards it leads without a backup
-// in sync.
+// in sync. Of one to which there is no connection that is not known, and nothing is shown.
 func (m Metrics) tellNode(name string, n nodeHealth, underReplicated int) {
+	if !n.Up {
+		m.Lacks.DeletePartialMatch(prometheus.Labels{"node": name})
+		m.Under.DeleteLabelValues(name)
+		return
+	}
 	m.Under.WithLabelValues(name).Set(float64(underReplicated))
 	for _, check := range shard.NodeCheckNames {
 		value := 0.0

@@ -14,22 +14,6 @@ import (
 	"tandem/wire/proc"
 )
 
-// TestACauseIsTheSameAtEveryAddress: a node that is down at several addresses, dialled in turn, is written to the log once.
-func TestACauseIsTheSameAtEveryAddress(t *testing.T) {
-	causes := map[string]bool{}
-	for _, address := range []string{"127.0.0.1:1", "127.0.0.2:1"} {
-		_, err := net.DialTimeout("tcp", address, patience)
-		if err == nil {
-			t.Fatal("somebody listens at " + address)
-		}
-		causes[causeOf(err)] = true
-	}
-	causes[causeOf(errors.New("it refuses this gateway"))] = true
-	if len(causes) != 2 || !causes["it refuses this gateway"] {
-		t.Error(causes)
-	}
-}
-
 // TestANodeIsFoundByItsName: a name server that takes longer than a dial is waited for; without one a node that stands
 // where it stood is found again; one that has moved is found where its name has come to point.
 func TestANodeIsFoundByItsName(t *testing.T) {

@@ -1,14 +1,19 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/alecthomas/kong"
 
 	"tandem/shard"
 	"tandem/wire"
+	"tandem/wire/proc"
 )
 
 const needed = wire.HasName | wire.HasEmail | wire.HasGroup
@@ -78,9 +83,11 @@ func TestTextSurvives(t *testing.T) {
 
 func TestParameters(t *testing.T) {
 	for text, want := range map[string]string{
-		"": "", "offset=0": "", "limit=1": "", "limit=1000": "", "after=": "", "after=" + cursor("13AE742"): "", "offset=9223372036854775807": "", "other=1": "other",
+		"": "", "offset=0": "", "limit=1": "", "limit=1000": "", "after=": "", "after=" + cursor("13AE742"): "",
+		"offset=9223372036854775807": "", "other=1": "other",
 		"offset=": "offset", "offset=-1": "offset", "offset=+1": "offset", "offset=x": "offset", "offset=1.5": "offset", "offset=18446744073709551616": "offset",
-		"limit=": "limit", "limit=0": "limit", "limit=1001": "limit", "limit=x": "limit", "limit=0&offset=x": "offset limit", "offset=1&offset=1": "offset", "limit=1&limit=2": "limit", "b=&a=1&limit=0": "a b",
+		"limit=": "limit", "limit=0": "limit", "limit=1001": "limit", "limit=x": "limit", "limit=0&offset=x": "offset limit",
+		"offset=1&offset=1": "offset", "limit=1&limit=2": "limit", "b=&a=1&limit=0": "a b",
 		"after=nonsense": "after", "after=%25": "after", "after=" + cursor("a/b"): "after", "after=" + cursor(""): "after", "after=" + cursor("count"): "after",
 		"after=" + cursor("a") + "=": "after", "offset=1&after=": "after", "after=&after=": "after",
 	} {
@@ -109,8 +116,10 @@ func TestTags(t *testing.T) {
 	}
 	one, other := shard.Position{Epoch: 1, LSN: 2}, shard.Position{Epoch: 3, LSN: 4}
 	for text, want := range map[string][]shard.Position{
-		`"1-2"`: {one}, ` "1-2" `: {one}, `"1-2","1-2"`: {one}, `, "1-2" ,,`: {one}, `W/"1-2"`: {}, `"1-2-3"`: {}, `"1"`: {}, `""`: {}, `"+1-2"`: {}, `"01-2"`: {}, `"1-2",W/"3-4"`: {one},
-		`"a,b"`: {}, `"a,b","1-2"`: {one}, `"3-4","1-2"`: {other, one}, `"-"`: {}, `"18446744073709551616-1"`: {}, `"0-0"`: {}, `"1-0"`: {}, `"*"`: {}, "\"\xff\"": {},
+		`"1-2"`: {one}, ` "1-2" `: {one}, `"1-2","1-2"`: {one}, `, "1-2" ,,`: {one}, `W/"1-2"`: {}, `"1-2-3"`: {}, `"1"`: {},
+		`""`: {}, `"+1-2"`: {}, `"01-2"`: {}, `"1-2",W/"3-4"`: {one},
+		`"a,b"`: {}, `"a,b","1-2"`: {one}, `"3-4","1-2"`: {other, one}, `"-"`: {}, `"18446744073709551616-1"`: {},
+		`"0-0"`: {}, `"1-0"`: {}, `"*"`: {}, "\"\xff\"": {},
 	} {
 		if c, err := parseTags(text, false); err != nil || c.Kind != shard.OneOf || !slices.Equal(c.Versions, want) {
 			t.Errorf("%s: %v %v, expected %v", text, c, err, want)
@@ -122,7 +131,8 @@ func TestTags(t *testing.T) {
 	if c, err := parseTags(" * ", false); err != nil || c.Kind != shard.AnyVersion {
 		t.Errorf("star: %v %v", c, err)
 	}
-	for _, text := range []string{",", "1-2", `"1-2`, `1-2"`, `w/"1-2"`, `"1-2" "1-2"`, `*, "1-2"`, `"1-2", *`, `"a"b"`, "\"a\x01\"", "", `**`, `W/*`} {
+	for _, text := range []string{",", "1-2", `"1-2`, `1-2"`, `w/"1-2"`, `"1-2" "1-2"`, `*, "1-2"`, `"1-2", *`, `"a"b"`,
+		"\"a\x01\"", "", `**`, `W/*`} {
 		if c, err := parseTags(text, false); !errors.Is(err, ErrTag) {
 			t.Errorf("%s: %v %v, expected an error", text, c, err)
 		}
@@ -130,7 +140,8 @@ func TestTags(t *testing.T) {
 }
 
 func TestSettings(t *testing.T) {
-	good := Config{Nodes: "a=h:1,b=h:2,c=h:3", Shards: 24, Links: 2, Deadline: 1, Try: 1, Silence: 1, MaxConnections: 1, Lists: 1, UnreadMB: 24, SlowKB: 1}
+	good := Config{Nodes: "a=h:1,b=h:2,c=h:3", Shards: 24, Links: 2, Deadline: 1, Try: 1, Silence: 1, MaxConnections: 1,
+		Lists: 1, UnreadMB: 24, SlowKB: 1}
 	if members, layout, err := check(good); err != nil || len(members) != 3 || layout.Nodes != 3 || members[2] != (Member{"c", "h:3"}) {
 		t.Errorf("%v %v %v", members, layout, err)
 	}
@@ -142,9 +153,40 @@ func TestSettings(t *testing.T) {
 			t.Errorf("%q: %v, expected %q", nodes, err, says)
 		}
 	}
-	c := good
-	c.Shards = 2
-	if _, _, err := check(c); !errors.Is(err, ErrConfig) {
-		t.Errorf("2 shards: %v", err)
+	for says, change := range map[string]func(*Config){
+		"shards":        func(c *Config) { c.Shards = 2 },
+		"--links":       func(c *Config) { c.Links = 65 },
+		"--try":         func(c *Config) { c.Try = 0 },
+		"--incarnation": func(c *Config) { c.Incarnation = "db-0" },
+		// above it nodes may have forgotten the request id of a write that is tried again
+		"--deadline":      func(c *Config) { c.Deadline = 9*time.Second + 1 },
+		"--unread-mb":     func(c *Config) { c.UnreadMB = minUnreadMB - 1 },
+		"greater than 0":  func(c *Config) { c.Deadline = 0 },
+		"--lists from 1 ": func(c *Config) { c.Lists = 0 },
+		"--slow-kb from":  func(c *Config) { c.SlowKB = 0 },
+	} {
+		c := good
+		change(&c)
+		if _, _, err := check(c); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v, expected %q", err, says)
+		}
+	}
+	good.Deadline = 9 * time.Second
+	if _, _, err := check(good); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestVersion: the program says which one it is, as its greeting does, and ends.
+func TestVersion(t *testing.T) {
+	out, wrong, codes := bytes.Buffer{}, bytes.Buffer{}, []int{}
+	parser, err := kong.New(&Config{}, flags(&out, &wrong, func(code int) { codes = append(codes, code) })...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = parser.Parse([]string{"--version"})
+	if want := "gateway " + proc.Build() + "\n"; err != nil || out.String() != want || wrong.Len() > 0 ||
+		!slices.Equal(codes, []int{0}) {
+		t.Errorf("%q, expected %q; %q, %v, %v", out.String(), want, wrong.String(), codes, err)
 	}
 }

@@ -61,7 +61,8 @@ var (
 // write sends an answer, but for a body for which room was taken: that one is left to writeBody.
 func write(w http.ResponseWriter, id string, a *response) {
 	h := w.Header()
-	names := [...]string{"X-Request-Id", "Tandem-Nodes-Touched", "Etag", "Location", "Content-Location", "Link", "X-Total-Count", "Allow"}
+	names := [...]string{"X-Request-Id", "Tandem-Nodes-Touched", "Etag", "Location", "Content-Location", "Link",
+		"X-Total-Count", "Allow"}
 	values := &[...]string{id, strconv.Itoa(a.touched), a.etag, a.location, a.about, a.link, a.total, a.allow, ""}
 	for i, name := range names {
 		if values[i] != "" {

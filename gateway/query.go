@@ -24,7 +24,8 @@ const (
 	cursorMark   = 'c' // first byte of a cursor: the version of its format
 )
 
-// checkQuery reads a query of which these parameters are known, each at most once but for lists, name[], or says what is wrong with it.
+// checkQuery reads a query of which these parameters are known, each at most once but for lists, name[], or says what
+// is wrong with it.
 func checkQuery(raw string, known []string) (url.Values, *response) {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
@@ -90,9 +91,10 @@ func cursor(id string) string {
 	return base64.RawURLEncoding.EncodeToString(append([]byte{cursorMark}, id...))
 }
 
-// link makes the value of the Link header (RFC 8288) of a page with its number of users, last being the id of its last one. more tells that
-// shards with users lie behind those that a walk has read, so that it goes on although the page is not full. A reference that is a query only keeps
-// the path that the client asked, whatever it was (RFC 3986, section 5.2.2).
+// link makes the value of the Link header (RFC 8288) of a page with its number of users, last being the id of its last
+// one. more tells that shards with users lie behind those that a walk has read, so that it goes on although the page is
+// not full. A reference that is a query only keeps the path that the client asked, whatever it was (RFC 3986, section
+// 5.2.2).
 func link(q Query, total, users uint64, last string, more bool) string {
 	limit := strconv.FormatUint(q.Limit, 10)
 	at := func(offset uint64, rel string) string {

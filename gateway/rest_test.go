@@ -71,7 +71,8 @@ func TestConditions(t *testing.T) {
 	for i := range maxTags + 1 {
 		tooMany += string(appendTag(nil, 5, uint64(i+5))) + ","
 	}
-	for value, status := range map[string]int{`"9-9"`: 412, `W/"1-1"`: 412, `"foreign"`: 412, `"0-0"`: 412, `"01-1"`: 412, `x`: 400, `"1-1`: 400, `""1-1""`: 400, many: 412, tooMany: 400} {
+	for value, status := range map[string]int{`"9-9"`: 412, `W/"1-1"`: 412, `"foreign"`: 412, `"0-0"`: 412, `"01-1"`: 412,
+		`x`: 400, `"1-1`: 400, `""1-1""`: 400, many: 412, tooMany: 400} {
 		got := r.must(status, "PUT", "/api/user/", `{"id":"13AE742","group":8}`, "If-Match", value)
 		if status == 400 && !strings.Contains(got.body, "If-Match") {
 			t.Errorf("%s: %s does not name the header", value, got.body)

@@ -11,20 +11,21 @@ import (
 
 // Room is how the gateway's loops and handlers are wired: settings and channels, none of which changes after the start.
 type Room struct {
-	Config  Config
-	Layout  shard.Layout
-	Members []Member
-	Mine    shard.Greeting // what this gateway says of itself, but for its cluster's incarnation
-	Views   chan outlook   // a cell with the views; see viewsIn
-	Told    chan told      // what nodes say the views are
-	Said    chan said      // and of which cluster they are
-	Links   [][]*Link      // by node: its connections
-	Lists   chan struct{}  // has an element for each list under way
-	Unread  chan<- unreadNote
-	Bodies  chan struct{} // has an element for each large body that is being read
-	Metrics Metrics
-	Names   []proc.Names // by node: where it is dialled
-	Log     *slog.Logger
+	Config   Config
+	Layout   shard.Layout
+	Members  []Member
+	Mine     shard.Greeting // what this gateway says of itself, but for its cluster's incarnation
+	Views    chan outlook   // a cell with the views; see viewsIn
+	Told     chan told      // what nodes say the views are
+	Said     chan said      // and of which cluster they are
+	Troubles chan trouble   // why there is no connection to them
+	Links    [][]*Link      // by node: its connections
+	Lists    chan struct{}  // has an element for each list under way
+	Unread   chan<- unreadNote
+	Bodies   chan struct{} // has an element for each large body that is being read
+	Metrics  Metrics
+	Names    []proc.Names // by node: where it is dialled
+	Log      *slog.Logger
 }
 
 // Link is where one connection's loop is reached, and where it hands over what its node says the views are.

@@ -68,7 +68,8 @@ func routes(room *Room) http.Handler {
 	}
 	misspelt := unrouted("none", notFound)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.Contains(strings.ToLower(r.URL.RawPath), "%2f") { // data, and no delimiter (RFC 3986, section 2.2), but the router sees it decoded
+		// data, and no delimiter (RFC 3986, section 2.2), but the router sees it decoded
+		if strings.Contains(strings.ToLower(r.URL.RawPath), "%2f") {
 			misspelt.ServeHTTP(w, r)
 			return
 		}
@@ -79,8 +80,9 @@ func routes(room *Room) http.Handler {
 // statuses are those that handlers answer with; their counters are made once.
 var statuses = [...]int{200, 201, 204, 304, 400, 404, 405, 408, 409, 412, 413, 415, 422, 500, 503}
 
-// wrap makes a route of a handler: it gives the call its deadline, its ids and its parameters, of which these are known, weighs the preconditions of
-// reads, writes the answer and counts it. Who handles no resource is not asked about parameters.
+// wrap makes a route of a handler: it gives the call its deadline, its ids and its parameters, of which these are
+// known, weighs the preconditions of reads, writes the answer and counts it. Who handles no resource is not asked about
+// parameters.
 func wrap(room *Room, operation string, h handler, parameters ...string) httprouter.Handle {
 	readsBody, anything := operation == "create" || operation == "update", operation == "none" || operation == "options"
 	durations := room.Metrics.Durations.WithLabelValues(operation)
@@ -110,7 +112,8 @@ func wrap(room *Room, operation string, h handler, parameters ...string) httprou
 		if reads {
 			a = conditional(p, a)
 		}
-		a.hangUp = a.hangUp || r.ContentLength != 0 && (!readsBody || refused != nil) // else the answer would wait for a body that nobody reads
+		// else the answer would wait for a body that nobody reads
+		a.hangUp = a.hangUp || r.ContentLength != 0 && (!readsBody || refused != nil)
 		write(w, requestID(r, request), &a)
 		if a.unread != nil {
 			defer func() { room.Unread <- *a.unread }()

@@ -23,8 +23,9 @@ func appendTag(b []byte, epoch, lsn uint64) []byte {
 	return append(b, '"')
 }
 
-// parseTags reads the value of If-Match, or of If-None-Match if weak is set: a user of any version for *, else of one of the versions that it names. A
-// tag that no version has names none, nor does a weak one where it does not count (RFC 9110, section 8.8.3.2). Error: ErrTag.
+// parseTags reads the value of If-Match, or of If-None-Match if weak is set: a user of any version for *, else of one
+// of the versions that it names. A tag that no version has names none, nor does a weak one where it does not count (RFC
+// 9110, section 8.8.3.2). Error: ErrTag.
 func parseTags(text string, weak bool) (shard.Condition, error) {
 	if strings.Trim(text, " \t") == "*" {
 		return shard.Condition{Kind: shard.AnyVersion}, nil
@@ -44,7 +45,8 @@ func parseTags(text string, weak bool) (shard.Condition, error) {
 		left, right, _ := strings.Cut(tag, "-")
 		epoch, _ := strconv.ParseUint(left, 10, 64)
 		lsn, _ := strconv.ParseUint(right, 10, 64)
-		spelt := strconv.FormatUint(epoch, 10) + "-" + strconv.FormatUint(lsn, 10) // a version has one spelling only, and none is 0
+		// a version has one spelling only, and none is 0
+		spelt := strconv.FormatUint(epoch, 10) + "-" + strconv.FormatUint(lsn, 10)
 		at := shard.Position{Epoch: epoch, LSN: lsn}
 		if spelt == tag && lsn > 0 && (weak || !isWeak) && !slices.Contains(c.Versions, at) {
 			c.Versions = append(c.Versions, at)

@@ -111,7 +111,8 @@ func TestNoRoomForLongLists(t *testing.T) {
 		t.Fatal(refused)
 	}
 	got := r.must(503, "GET", "/api/user?limit=1000", "")
-	if !strings.Contains(got.body, "--unread-mb") || got.header.Get("Retry-After") == "" || r.metric("tandem_lists_crowded_total ") != 1 {
+	if !strings.Contains(got.body, "--unread-mb") || got.header.Get("Retry-After") == "" ||
+		r.metric("tandem_lists_crowded_total ") != 1 {
 		t.Errorf("%s %v", got.body, got.header)
 	}
 	r.must(200, "GET", "/api/user?limit=2", "")
@@ -147,7 +148,8 @@ func TestUnreadPool(t *testing.T) {
 func TestAPageThatIsTooLong(t *testing.T) {
 	room := &Room{Config: Config{UnreadMB: 24}}
 	_, refused := takeUnread(room, 19<<20, clock()+int64(ample))
-	if refused == nil || refused.status != http.StatusBadRequest || !json.Valid(refused.body) || !strings.Contains(string(refused.body), "expected a smaller one") {
+	if refused == nil || refused.status != http.StatusBadRequest || !json.Valid(refused.body) ||
+		!strings.Contains(string(refused.body), "expected a smaller one") {
 		t.Errorf("%+v", refused)
 	}
 }

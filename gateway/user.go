@@ -13,8 +13,9 @@ import (
 	"tandem/wire"
 )
 
-// maxBody is the greatest size of a request body in bytes. JSON can spell a byte of text with six (\u0000), and an id, too: so every user that can be
-// stored fits, however it is spelt, with a quarter left for names of fields, the group and white space.
+// maxBody is the greatest size of a request body in bytes. JSON can spell a byte of text with six (\u0000), and an id,
+// too: so every user that can be stored fits, however it is spelt, with a quarter left for names of fields, the group
+// and white space.
 const maxBody = 128 << 10
 
 // smallBody is how much of a body is read without a place among the large ones.
@@ -100,7 +101,8 @@ func decodeUser(body []byte, required uint8) (wire.Record, uint8, []FieldError, 
 // tooLong says what is wrong with name and email when they are.
 var tooLong = fmt.Sprintf("expected at most %d bytes of UTF-8 in name and email together", shard.MaxText)
 
-// lacking has an error for each of the fields that are required and missing, and for those of name and email that are there and too long together.
+// lacking has an error for each of the fields that are required and missing, and for those of name and email that are
+// there and too long together.
 func lacking(unfit error, have, required uint8) (bad []FieldError) {
 	for _, name := range names {
 		bit := bits[name]

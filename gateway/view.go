@@ -20,8 +20,8 @@ type told struct {
 	views       []wire.View
 }
 
-// outlook is the views by shard as they are known, of the cluster that is served, and a channel that is closed as soon as there is another outlook. The
-// slice itself never changes.
+// outlook is the views by shard as they are known, of the cluster that is served, and a channel that is closed as soon
+// as there is another outlook. The slice itself never changes.
 type outlook struct {
 	Views   []shard.View
 	Cluster [16]byte // its incarnation; zero while none is chosen
@@ -48,8 +48,8 @@ func lookAgain(cell chan outlook, look outlook) outlook {
 	return look
 }
 
-// learnViews takes in what the nodes say, changes the cluster and the views in the cell, and nudges the connections to the nodes concerned (rule R19).
-// Views of any other cluster are left out.
+// learnViews takes in what the nodes say, changes the cluster and the views in the cell, and nudges the connections to
+// the nodes concerned (rule R19). Views of any other cluster are left out.
 func learnViews(room *Room) {
 	logged, waited := time.Time{}, time.NewTimer(chooseAfter)
 	by, late := make([][16]byte, len(room.Members)), false

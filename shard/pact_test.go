@@ -44,12 +44,16 @@ func TestGoodbyeFreesThePeer(t *testing.T) {
 	if bye.Life != 2 {
 		t.Fatalf("%+v", out)
 	}
-	_, out = stepPacts(leaver, append(ticksOf(1005*ms, 1300*ms), PactEvent{Kind: PingCame, Store: 7, Life: 1, At: 1, Lease: 100 * ms, Vows: []Vow{{0, 1}}, Now: 1300 * ms})...)
+	_, out = stepPacts(leaver, append(ticksOf(1005*ms, 1300*ms),
+		PactEvent{Kind: PingCame, Store: 7, Life: 1, At: 1, Lease: 100 * ms, Vows: []Vow{{0, 1}}, Now: 1300 * ms})...)
 	if len(out) != 0 {
 		t.Errorf("after good-bye: %+v", out)
 	}
-	stayer, _ := stepPacts(pactAt(0, inSync, 1000*ms), PactEvent{Kind: PingCame, Store: 7, Life: 1, At: 1, Lease: 100 * ms, Vows: []Vow{{0, 1}}, Now: 1000 * ms})
-	_, out = stepPacts(stayer, PactEvent{Kind: PingCame, Store: 7, Life: bye.Life, At: 2, Lease: bye.Lease, Now: 1001 * ms}, PactEvent{Kind: ViewsCame, Store: 7, Now: 1002 * ms, Views: []View{alone, {}, {}}})
+	stayer, _ := stepPacts(pactAt(0, inSync, 1000*ms),
+		PactEvent{Kind: PingCame, Store: 7, Life: 1, At: 1, Lease: 100 * ms, Vows: []Vow{{0, 1}}, Now: 1000 * ms})
+	_, out = stepPacts(stayer,
+		PactEvent{Kind: PingCame, Store: 7, Life: bye.Life, At: 2, Lease: bye.Lease, Now: 1001 * ms},
+		PactEvent{Kind: ViewsCame, Store: 7, Now: 1002 * ms, Views: []View{alone, {}, {}}})
 	if n, told := countPact(out, TellView); n != 1 || told.FreeFrom > 1002*ms {
 		t.Errorf("the leader that stays is free from %d: %+v", told.FreeFrom, out)
 	}
@@ -57,8 +61,11 @@ func TestGoodbyeFreesThePeer(t *testing.T) {
 
 // A backup whose leader says that its former life is over takes the shard at once (rule R9).
 func TestBackupOfARestartedLeader(t *testing.T) {
-	p, _ := stepPacts(pactAt(1, inSync, 1000*ms), PactEvent{Kind: PingCame, Store: 7, Life: 1, At: 1, Lease: 100 * ms, Vows: []Vow{{0, 1}}, Now: 1000 * ms})
-	_, out := stepPacts(p, PactEvent{Kind: PingCame, Store: 7, Life: 2, At: 2, Lease: 100 * ms, Vows: []Vow{{0, 1}}, Now: 1001 * ms}, PactEvent{Kind: PactTick, Now: 1002 * ms})
+	p, _ := stepPacts(pactAt(1, inSync, 1000*ms),
+		PactEvent{Kind: PingCame, Store: 7, Life: 1, At: 1, Lease: 100 * ms, Vows: []Vow{{0, 1}}, Now: 1000 * ms})
+	_, out := stepPacts(p,
+		PactEvent{Kind: PingCame, Store: 7, Life: 2, At: 2, Lease: 100 * ms, Vows: []Vow{{0, 1}}, Now: 1001 * ms},
+		PactEvent{Kind: PactTick, Now: 1002 * ms})
 	_, pong := countPact(out, SendPong)
 	n, asked := countPact(out, Propose)
 	if len(pong.Vows) != 0 || n != 1 || asked.Proposals[0].View != (View{2, 1, 0, false}) {
@@ -157,7 +164,8 @@ func TestStartIsTakenForAPromise(t *testing.T) {
 	}
 }
 
-// A process that is older than a grace when it learns its views has heeded no ping before: it gives the leader a grace to be heard (rule R24).
+// A process that is older than a grace when it learns its views has heeded no ping before: it gives the leader a grace
+// to be heard (rule R24).
 func TestViewsThatComeLateGiveTheLeaderTime(t *testing.T) {
 	p := NewPact(Layout{3, 3}, 1, 0, []int{0}, []Position{{1, 9}, {}, {}}, 2, 500*ms, DefaultPactTiming())
 	p, _ = stepPacts(p, ticksOf(505*ms, 895*ms)...)
@@ -169,14 +177,18 @@ func TestViewsThatComeLateGiveTheLeaderTime(t *testing.T) {
 			t.Fatalf("it takes over at %d ms, though its leader is there", now/ms)
 		}
 		if now >= 920*ms && now%(10*ms) == 0 {
-			p, _ = stepPacts(p, PactEvent{Kind: PingCame, Store: 7, Life: 4, At: now, Lease: 100 * ms, Ends: []ShardEnd{{0, 1, Position{1, 10}}}, Now: now})
+			p, _ = stepPacts(p, PactEvent{Kind: PingCame, Store: 7, Life: 4, At: now, Lease: 100 * ms,
+				Ends: []ShardEnd{{0, 1, Position{1, 10}}}, Now: now})
 		}
 	}
 }
 
 // Pings and answers of another store are dropped (rule R13).
 func TestAnotherStoreIsNotHeard(t *testing.T) {
-	for _, e := range []PactEvent{{Kind: PingCame, Store: 8, Life: 1, At: 1, Lease: 100 * ms, Vows: []Vow{{0, 1}}, Now: 1001 * ms}, {Kind: PongCame, Store: 8, At: 1000 * ms, Vows: []Vow{{0, 1}}, Now: 1001 * ms}} {
+	for _, e := range []PactEvent{
+		{Kind: PingCame, Store: 8, Life: 1, At: 1, Lease: 100 * ms, Vows: []Vow{{0, 1}}, Now: 1001 * ms},
+		{Kind: PongCame, Store: 8, At: 1000 * ms, Vows: []Vow{{0, 1}}, Now: 1001 * ms},
+	} {
 		p, _ := stepPacts(pactAt(0, inSync, 1000*ms), PactEvent{Kind: PactTick, Now: 1000 * ms})
 		if next, out := stepPacts(p, e); len(out) != 0 || next.LastHeard != p.LastHeard {
 			t.Errorf("%+v is answered: %+v", e, out)
@@ -187,7 +199,8 @@ func TestAnotherStoreIsNotHeard(t *testing.T) {
 // A node whose disk is sick neither asks nor promises, but says how it is; two that are sick together, as when they share a disk, go on as if they were
 // well, since nobody could take over from them (rule R12).
 func TestSickNodesTogether(t *testing.T) {
-	ping := PactEvent{Kind: PingCame, Store: 7, Life: 1, At: 1000 * ms, Lease: 100 * ms, Vows: []Vow{{0, 1}}, Now: 1000 * ms}
+	ping := PactEvent{Kind: PingCame, Store: 7, Life: 1, At: 1000 * ms, Lease: 100 * ms, Vows: []Vow{{0, 1}},
+		Now: 1000 * ms}
 	p, out := stepPacts(pactAt(0, inSync, 1000*ms), PactEvent{Kind: DiskIs, Sick: true, Now: 1000 * ms}, ping)
 	if n, fx := countPact(out, SendPing); n != 1 || !fx.Sick || len(fx.Vows) > 0 {
 		t.Fatalf("it turns sick: %+v", out)
@@ -227,7 +240,8 @@ func TestNothingIsHandedToWhoLeaves(t *testing.T) {
 	} {
 		p := pactAt(1, led, 1000*ms)
 		pong := PactEvent{Kind: PongCame, Store: 7, At: 1000 * ms, Vows: []Vow{{0, 2}}, Now: 1000 * ms}
-		ping := PactEvent{Kind: PingCame, Store: 7, Life: 1, At: 1000 * ms, Lease: 100 * ms, Leaving: c.peerLeaves, Now: 1000 * ms}
+		ping := PactEvent{Kind: PingCame, Store: 7, Life: 1, At: 1000 * ms, Lease: 100 * ms, Leaving: c.peerLeaves,
+			Now: 1000 * ms}
 		p, _ = stepPacts(p, pong, ping)
 		if c.leaves {
 			p, _ = stepPacts(p, PactEvent{Kind: LeaveAsked, Now: 1000 * ms})
@@ -240,18 +254,22 @@ func TestNothingIsHandedToWhoLeaves(t *testing.T) {
 	}
 }
 
-// TestALeaseThatTheGraceDoesNotCover is not promised, and that is said once; one that it covers is. Who restarts with other times is judged by these.
+// TestALeaseThatTheGraceDoesNotCover is not promised, and that is said once; one that it covers is. Who restarts with
+// other times is judged by these.
 func TestALeaseThatTheGraceDoesNotCover(t *testing.T) {
 	p, noted := pactAt(1, View{1, 0, 1, true}, 1000*ms), 0
 	for i, c := range []struct {
 		life, lease int64
 		promised    bool
 		notes       int // so far
-	}{{1, 100 * ms, true, 0}, {1, 109 * ms, true, 0}, {1, 110 * ms, false, 1}, {1, 110 * ms, false, 1}, {2, 1000 * ms, false, 2}, {2, 0, false, 3}, {2, 1<<63 - 1, false, 4}, {3, 100 * ms, true, 4}, {3, 110 * ms, false, 5}} {
+	}{{1, 100 * ms, true, 0}, {1, 109 * ms, true, 0}, {1, 110 * ms, false, 1}, {1, 110 * ms, false, 1},
+		{2, 1000 * ms, false, 2}, {2, 0, false, 3}, {2, 1<<63 - 1, false, 4}, {3, 100 * ms, true, 4},
+		{3, 110 * ms, false, 5}} {
 		p.Shares[0].Orphan = false // what a new life of the leader means is another rule's
 		now := 1000*ms + int64(i+1)*ms
 		var out []PactEffect
-		p, out = StepPact(p, &PactEvent{Kind: PingCame, Store: 7, Life: c.life, At: now, Lease: c.lease, Vows: []Vow{{0, 1}}, Now: now}, nil)
+		p, out = StepPact(p, &PactEvent{Kind: PingCame, Store: 7, Life: c.life, At: now, Lease: c.lease, Vows: []Vow{{0, 1}},
+			Now: now}, nil)
 		vows, answered := 0, p.Shares[0].Answered == now
 		for _, fx := range out {
 			if fx.Kind == TooLong {
@@ -261,8 +279,10 @@ func TestALeaseThatTheGraceDoesNotCover(t *testing.T) {
 				vows += len(fx.Vows)
 			}
 		}
-		if c.life == 1 && (vows == 1) != c.promised || vows > 0 && !c.promised || answered != (vows == 1) || noted != c.notes {
-			t.Errorf("lease %d of life %d: %d promises, answered %v, %d notes; want %+v", c.lease, c.life, vows, answered, noted, c)
+		if c.life == 1 && (vows == 1) != c.promised || vows > 0 && !c.promised || answered != (vows == 1) ||
+			noted != c.notes {
+			t.Errorf("lease %d of life %d: %d promises, answered %v, %d notes; want %+v",
+				c.lease, c.life, vows, answered, noted, c)
 		}
 	}
 }
@@ -273,99 +293,5 @@ func TestWhatAFormerProcessPromisedIsWaitedOut(t *testing.T) {
 		if got := WaitOut(c[0], c[1]); got != c[2] {
 			t.Errorf("former %d, now %d: %d, want %d", c[0], c[1], got, c[2])
 		}
-	}
-}
-
-// A backup that has restarted together with its leader does not take over with a log that ends before the leader's, however long the leader asks for no lease; one
-// whose log has all of it does, once it has been told. Who has not restarted needs no word (rule R24).
-func TestBackupsThatRestartAskTheLeader(t *testing.T) {
-	ping := func(at int64, ends ...ShardEnd) PactEvent {
-		return PactEvent{Kind: PingCame, Store: 7, Life: 4, At: at, Lease: 100 * ms, Ends: ends, Now: at}
-	}
-	end := func(epoch, lsn uint64) ShardEnd { return ShardEnd{0, 1, Position{epoch, lsn}} }
-	views := PactEvent{Kind: ViewsCame, Store: 7, Now: 510 * ms, Views: []View{inSync, {}, {}}}
-	cases := []struct {
-		name     string
-		end      *ShardEnd // what the leader tells from 700 ms on; nil: nothing
-		silent   bool      // the leader says nothing at all
-		compared bool      // the leader has compared the logs in this life
-		by       int64     // ms: proposed by then, and not before the word
-	}{
-		{"level", &ShardEnd{0, 1, Position{1, 9}}, false, false, 710},
-		{"the leader has less", &ShardEnd{0, 1, Position{1, 8}}, false, false, 710},
-		{"behind in LSN", &ShardEnd{0, 1, Position{1, 10}}, false, false, 0},
-		{"behind in epoch", &ShardEnd{0, 1, Position{2, 9}}, false, false, 0},
-		{"told of another view", &ShardEnd{0, 2, Position{1, 9}}, false, false, 1520},
-		{"never told", nil, false, false, 1520},
-		{"no leader is there", nil, true, false, 640},
-		{"compared before", nil, false, true, 630},
-	}
-	for _, c := range cases {
-		p := NewPact(Layout{3, 3}, 1, 0, []int{0}, []Position{{1, 9}, {}, {}}, 2, 500*ms, DefaultPactTiming())
-		p, _ = stepPacts(p, views)
-		if c.compared {
-			p, _ = stepPacts(p, PactEvent{Kind: LeaderWants, Effect: Compared, Epoch: 1, Now: 511 * ms})
-		}
-		first, lacks := int64(0), 0
-		for now := 515 * ms; now < 3000*ms && first == 0; now += 5 * ms {
-			events := []PactEvent{{Kind: PactTick, Now: now}}
-			switch {
-			case c.silent || now%(10*ms) != 0:
-			case c.end != nil && now >= 700*ms:
-				events = append(events, ping(now, *c.end))
-			default:
-				events = append(events, ping(now))
-			}
-			var out []PactEffect
-			p, out = stepPacts(p, events...)
-			if n, _ := countPact(out, Propose); n > 0 {
-				first = now / ms
-			}
-			n, _ := countPact(out, LogBehind)
-			lacks += n
-		}
-		told := c.end != nil && c.by > 0 && c.by < 1000 && first < 700
-		if (first > 0) != (c.by > 0) || first > c.by || told || (lacks > 0) != (c.by == 0) || lacks > 1 {
-			t.Errorf("%s: proposed at %d ms, expected by %d; says %d times what it lacks", c.name, first, c.by, lacks)
-		}
-	}
-	p, _ := stepPacts(pactAt(1, inSync, 1000*ms), PactEvent{Kind: PingCame, Store: 7, Life: 1, At: 1, Lease: 100 * ms, Now: 1000 * ms}) // learnt, and then backup all along
-	p.Shares[0].Doubtful = false
-	if _, out := stepPacts(p, PactEvent{Kind: PingCame, Store: 7, Life: 2, At: 2, Lease: 100 * ms, Ends: []ShardEnd{end(5, 99)}, Now: 1001 * ms}, PactEvent{Kind: PactTick, Now: 1002 * ms}); len(out) == 0 {
-		t.Error("it says nothing")
-	} else if n, _ := countPact(out, Propose); n != 1 {
-		t.Errorf("who has not restarted waits for a word: %+v", out)
-	}
-}
-
-// A proposal that was made before the leader was heard is repeated no more once the leader has said what is lacking, and nothing is promised either.
-func TestProposalsOfABackupThatLacksWrites(t *testing.T) {
-	p := NewPact(Layout{3, 3}, 1, 0, []int{0}, []Position{{1, 9}, {}, {}}, 2, 500*ms, DefaultPactTiming())
-	p, _ = stepPacts(p, PactEvent{Kind: ViewsCame, Store: 7, Now: 510 * ms, Views: []View{inSync, {}, {}}})
-	p, out := stepPacts(p, ticksOf(515*ms, 700*ms)...)
-	if n, _ := countPact(out, Propose); n < 2 {
-		t.Fatalf("%+v", out)
-	}
-	ping := PactEvent{Kind: PingCame, Store: 7, Life: 4, At: 1, Ends: []ShardEnd{{0, 1, Position{1, 10}}}, Vows: []Vow{{0, 1}}, Now: 701 * ms}
-	_, out = stepPacts(p, append(append([]PactEvent{ping}, ticksOf(705*ms, 1000*ms)...), PactEvent{Kind: RaftLeads, Now: 1001 * ms})...)
-	if n, _ := countPact(out, Propose); n > 0 {
-		t.Errorf("it proposes on: %+v", out)
-	}
-	if n, pong := countPact(out, SendPong); n != 1 || len(pong.Vows) > 0 {
-		t.Errorf("it promises: %+v", out)
-	}
-}
-
-// A leader that has restarted says where its logs end until it learns another view.
-func TestRestartedLeaderTellsItsLogsEnd(t *testing.T) {
-	p := NewPact(Layout{3, 3}, 0, 1, []int{0}, []Position{{1, 9}, {}, {}}, 2, 500*ms, DefaultPactTiming())
-	p, _ = stepPacts(p, PactEvent{Kind: ViewsCame, Store: 7, Now: 510 * ms, Views: []View{inSync, {}, {}}})
-	p, out := stepPacts(p, ticksOf(515*ms, 545*ms)...)
-	if n, fx := countPact(out, SendPing); n == 0 || len(fx.Ends) != 1 || fx.Ends[0] != (ShardEnd{0, 1, Position{1, 9}}) || len(fx.Vows) > 0 {
-		t.Errorf("%+v", out)
-	}
-	_, out = stepPacts(p, append([]PactEvent{{Kind: ViewsCame, Store: 7, Now: 550 * ms, Views: []View{{2, 1, 0, false}, {}, {}}}}, ticksOf(570*ms, 580*ms)...)...)
-	if n, fx := countPact(out, SendPing); n == 0 || len(fx.Ends) != 0 {
-		t.Errorf("in another view: %+v", out)
 	}
 }

@@ -186,7 +186,7 @@ var plantedBugs = []planted{
 	{rule: "pause", name: "a leader that was paused blames its backup", seed: 20197, single: true, slow: true, edits: []edit{
 		{"step.go", "	case gap > PactGap:", "	case gap < 0:"}}},
 	{rule: "stop", name: "good-bye is said while requests are still served", unreached: "not met in some thousand seeds: the leaver's last lease ends within 20 ms of its peer going on alone; the order is the shell's", edits: []edit{
-		{"sim_faults_test.go", "			w.step(n, &Event{Kind: Retired, Shard: s})\n", "			_ = s\n"}}},
+		{"sim_deeds_test.go", "			w.step(n, &Event{Kind: Retired, Shard: s})\n", "			_ = s\n"}}},
 	{rule: "stop", name: "a leader that hands over serves on", seed: 9318, slow: true, edits: []edit{
 		{"step.go", "	case leads && r.Draining:\n", "	case leads && r.Draining && now < 0:\n"}}},
 	{rule: "stop", name: "a leadership is handed over with writes pending", seed: 11782, slow: true, edits: []edit{

@@ -133,7 +133,8 @@ func TestDamagedReplicaBeginsAnew(t *testing.T) {
 	if count(effects, Damaged) == 0 || count(effects, Answer) != 1 || effects[len(effects)-1].Reply.Refusal != Unavailable {
 		t.Fatalf("in sync: %+v", effects)
 	}
-	if r, effects = drive(r, Event{Kind: ViewLearnt, View: alone}); count(effects, Drop) != 1 || count(effects, Mended) != 1 || r.Handed != 0 || r.Wiping != 1 {
+	r, effects = drive(r, Event{Kind: ViewLearnt, View: alone})
+	if count(effects, Drop) != 1 || count(effects, Mended) != 1 || r.Handed != 0 || r.Wiping != 1 {
 		t.Errorf("out of sync in a later epoch: %+v", effects)
 	}
 	r = replicaAt(1, alone, 0)
@@ -146,7 +147,8 @@ func TestDamagedReplicaBeginsAnew(t *testing.T) {
 		t.Errorf("the wish of that epoch was granted: %+v", effects)
 	}
 	again := NewReplica(0, 1, "db-0", 7, []Position{{1, 1}}, nil, 0)
-	if again, effects = drive(again, Event{Kind: DataLost, Reason: "block 5"}, Event{Kind: ViewLearnt, View: alone}); count(effects, Drop) != 0 || again.LostIn != 2 {
+	again, effects = drive(again, Event{Kind: DataLost, Reason: "block 5"}, Event{Kind: ViewLearnt, View: alone})
+	if count(effects, Drop) != 0 || again.LostIn != 2 {
 		t.Errorf("found before a view was known: %+v", effects)
 	}
 }
@@ -154,8 +156,11 @@ func TestDamagedReplicaBeginsAnew(t *testing.T) {
 // A backup in sync that comes back with less than it has said to be stored is found out, applied here or not.
 func TestBackupThatComesBackWithLess(t *testing.T) {
 	r := replicaAt(0, inSync, 1000)
-	write := Event{Kind: WriteAsked, Caller: "x", Change: Change{Op: Create, ID: "a", Request: RequestID{1}}, Deadline: 1 << 40}
-	r, effects := drive(r, Event{Kind: StreamUp, Stream: 1}, Event{Kind: PeerPosition, Stream: 1, Epoch: 1, LSN: 7, Ends: 1}, write, Event{Kind: PeerStored, Stream: 1, Epoch: 1, LSN: 8})
+	write := Event{Kind: WriteAsked, Caller: "x", Change: Change{Op: Create, ID: "a", Request: RequestID{1}},
+		Deadline: 1 << 40}
+	r, effects := drive(r, Event{Kind: StreamUp, Stream: 1},
+		Event{Kind: PeerPosition, Stream: 1, Epoch: 1, LSN: 7, Ends: 1}, write,
+		Event{Kind: PeerStored, Stream: 1, Epoch: 1, LSN: 8})
 	if count(effects, Persist) != 1 {
 		t.Fatalf("%+v", effects)
 	}
@@ -163,7 +168,8 @@ func TestBackupThatComesBackWithLess(t *testing.T) {
 	for lsn, complains := range map[uint64]int{6: 1, 7: 1, 8: 0} {
 		next := r
 		next.Window, next.Waiting = map[RequestID]Done{}, nil
-		if next, effects = drive(next, Event{Kind: PeerPosition, Stream: 2, Epoch: 1, LSN: lsn, Ends: 1}); count(effects, Complain) != complains || next.Agreed == (complains == 1) {
+		next, effects = drive(next, Event{Kind: PeerPosition, Stream: 2, Epoch: 1, LSN: lsn, Ends: 1})
+		if count(effects, Complain) != complains || next.Agreed == (complains == 1) {
 			t.Errorf("its log ends at %d: %+v", lsn, effects)
 		}
 	}
@@ -191,7 +197,8 @@ func TestHandingOver(t *testing.T) {
 		t.Errorf("it hands over to a backup whose log it has not compared since that came back: %+v", effects)
 	}
 	r = replicaAt(0, inSync, 1000)
-	r, effects := drive(r, Event{Kind: StreamUp, Stream: 1}, Event{Kind: PeerPosition, Stream: 1, Epoch: 1, LSN: 7, Ends: 1}, Event{Kind: DrainAsked, Epoch: 1}, get)
+	r, effects := drive(r, Event{Kind: StreamUp, Stream: 1},
+		Event{Kind: PeerPosition, Stream: 1, Epoch: 1, LSN: 7, Ends: 1}, Event{Kind: DrainAsked, Epoch: 1}, get)
 	if count(effects, Drained) == 0 || count(effects, Answer) != 1 {
 		t.Fatalf("%+v", effects)
 	}
