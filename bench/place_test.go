@@ -122,13 +122,21 @@ func TestPickBit(t *testing.T) {
 func TestWhatMustBeMet(t *testing.T) {
 	for _, c := range []struct {
 		s        step
+		name     string
 		at, size int64
 		want     bool
-	}{{step{File: fileLog}, 100, 40_000, true}, {step{File: fileLog}, 33_000, 40_000, false}, {step{File: fileLog},
-		100, 30_000, false}, {step{File: fileOptions}, 5, 1000, false},
-		{step{File: fileTable, Part: partFilter}, 5, 1000, false}, {step{File: fileTable, Part: partIndex}, 5, 1000,
-			true}, {step{File: fileManifest}, 5, 1000, true}, {step{File: fileCurrent}, 5, 16, true}} {
-		if got := mustBeMet(c.s, c.at, c.size); got != c.want {
+	}{
+		{step{File: fileLog}, "000042.log", 100, 40_000, true},
+		{step{File: fileLog}, "archive/000042.log", 100, 40_000, false},
+		{step{File: fileLog}, "000042.log", 33_000, 40_000, false},
+		{step{File: fileLog}, "000042.log", 100, 30_000, false},
+		{step{File: fileOptions}, "OPTIONS-000007", 5, 1000, false},
+		{step{File: fileTable, Part: partFilter}, "000041.sst", 5, 1000, false},
+		{step{File: fileTable, Part: partIndex}, "000041.sst", 5, 1000, true},
+		{step{File: fileManifest}, "MANIFEST-000005", 5, 1000, true},
+		{step{File: fileCurrent}, "CURRENT", 5, 16, true},
+	} {
+		if got := mustBeMet(c.s, c.name, c.at, c.size); got != c.want {
 			t.Errorf("%+v", c)
 		}
 	}
