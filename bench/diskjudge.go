@@ -25,6 +25,7 @@ type found struct {
 	False  string        `json:"false,omitempty"`  // the first line of its log that tells of damage where none was done
 	Whole  time.Duration `json:"whole,omitempty"`  // from the last step until all was in sync
 	Unsync string        `json:"unsync,omitempty"` // why it was not in the end
+	Abort  string        `json:"abort,omitempty"`  // the assertion of RocksDB that has ended the node
 	Wrong  []string      `json:"wrong,omitempty"`
 }
 
@@ -79,18 +80,33 @@ func falseIn(log []byte, kind string) string {
 	return ""
 }
 
+// refusing are the kinds in which the disk refuses writes or syncs. Debian builds RocksDB with its assertions, one of which
+// fails where a write of the OPTIONS file is refused: no program can bear that, and a supervisor starts it anew.
+var refusing = []string{trialWriteError, trialSyncError, trialShort, trialFull}
+
+// abortIn returns the assertion of RocksDB with which a node's log ends a process, "" if there is none.
+func abortIn(log []byte) string {
+	for line := range bytes.Lines(log) {
+		if bytes.Contains(line, []byte("rocksdb::")) && bytes.Contains(line, []byte("Assertion `")) {
+			return string(bytes.TrimSpace(line))
+		}
+	}
+	return ""
+}
+
 // judgeDisk lists what is wrong with what a trial of a disk has shown. Where both copies may be hit, a lone leader's
 // that is, the cluster need not be in sync if the node tells why. Whether all that was answered can be right the
 // histories say.
 func judgeDisk(kind string, f found) []string {
 	wrong := []string{}
-	if f.Ended > 0 {
+	aborted := f.Abort != "" && slices.Contains(refusing, kind)
+	if f.Ended > 0 && !aborted {
 		wrong = append(wrong, "the node ended by itself")
 	}
 	if f.False != "" {
 		wrong = append(wrong, "the node tells of damage that nobody has done: "+f.False)
 	}
-	if f.Must && f.Named == "" {
+	if f.Must && f.Named == "" && !aborted {
 		wrong = append(wrong, "the node does not say what it found")
 	}
 	if f.Unsync != "" && (!isLone(kind) || kind == trialLoneTorn || f.Named == "") {
@@ -238,7 +254,7 @@ func endDiskFault(t trial, at site, f found, flip flipped, from int64, failed er
 		_ = putByte(path, flip.At, flip.Was) // the file may be gone by now
 	}
 	said := logSince(at.Plan, t.Node, from)
-	f.Named, f.False = namedIn(said, t.Kind), falseIn(said, t.Kind)
+	f.Named, f.False, f.Abort = namedIn(said, t.Kind), falseIn(said, t.Kind), abortIn(said)
 	if f.Wrong = judgeDisk(t.Kind, f); failed != nil {
 		f.Wrong = append(f.Wrong, failed.Error())
 	}

@@ -124,11 +124,25 @@ func TestJudgeDisk(t *testing.T) {
 		{trialLoneTorn, found{Named: "level=ERROR", Unsync: "not in sync"}, 1},
 		{trialLoneCopy, found{Must: true}, 1},
 		{trialReadError, found{Must: true, Named: "level=ERROR", Ended: 1}, 1},
+		{trialReadError, found{Must: true, Named: "level=ERROR", Ended: 1, Abort: "rocksdb::"}, 1},
+		{trialWriteError, found{Must: true, Named: "level=ERROR", Ended: 1}, 1},
+		{trialWriteError, found{Must: true, Ended: 1, Abort: "rocksdb::"}, 0},
 		{trialFull, found{Must: true, Named: "level=ERROR", False: "level=ERROR"}, 1},
 	} {
 		if got := judgeDisk(c.kind, c.f); len(got) != c.want {
 			t.Errorf("%s %+v: %v", c.kind, c.f, got)
 		}
+	}
+}
+
+func TestAbortIn(t *testing.T) {
+	abort := "node: ./file/writable_file_writer.h:312: rocksdb::IOStatus rocksdb::WritableFileWriter::" +
+		"AssertFalseAndGetStatusForPrevError(): Assertion `sync_without_flush_called_' failed."
+	if got := abortIn([]byte("level=INFO\n" + abort + "\nSIGABRT: abort\n")); got != abort {
+		t.Errorf("found %q", got)
+	}
+	if got := abortIn([]byte("level=ERROR msg=\"rocksdb::\"\npanic: Assertion `x' failed\n")); got != "" {
+		t.Errorf("found %q", got)
 	}
 }
 
