@@ -32,6 +32,18 @@ func runBench(t *testing.T, args ...string) (int, string) {
 	return 0, string(out)
 }
 
+func TestProgramsSayWhichTheyAre(t *testing.T) {
+	if err := buildAll(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"node", "gateway", "bench"} {
+		out, err := exec.Command(filepath.Join(binaries, name), "--version").Output()
+		if err != nil || !strings.HasPrefix(string(out), name+" ") || len(out) <= len(name)+2 {
+			t.Errorf("%s: %q, %v", name, out, err)
+		}
+	}
+}
+
 func TestExitCodesOfUsage(t *testing.T) {
 	for _, args := range [][]string{{"run", "--rate", "often"}, {"run", "--mix", "z"}, {"dance"}, {"run", "--fault", "kill db-1 at 1s"}, {"verify", "--nodes", "x"},
 		{"run", "--target", "http://127.0.0.1:1", "--settle", "1ms", "--out", t.TempDir()}} {

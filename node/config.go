@@ -8,31 +8,34 @@ import (
 	"strings"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	"tandem/shard"
 )
 
 // Config is what a node is told by flags, or by TANDEM_… in its environment.
 type Config struct {
-	Name           string        `help:"Name of this node; one of those in --nodes." placeholder:"db-0"`
-	Listen         string        `help:"Address for the wire protocol and lines of text." default:"127.0.0.1:7400"`
-	Data           string        `help:"Folder of this node's data; made if it is missing." default:"data"`
-	Nodes          string        `help:"All nodes in ring order, name=host:port, separated by commas; the same on every node." placeholder:"db-0=host:port,…"`
-	Cluster        string        `help:"Name of the cluster; kept in the data folder and checked on every connection." default:"tandem"`
-	Shards         int           `help:"Number of shards; fixed when the cluster is first started." default:"24"`
-	CacheMB        uint64        `name:"cache-mb" help:"Block cache of RocksDB, MiB." default:"128"`
-	WalKeepMB      uint64        `name:"wal-keep-mb" help:"How much of its write log a node keeps for a peer that has been away, MiB; less than 1024 counts as 1024." default:"1024"`
-	RepairMB       uint64        `name:"repair-mb" help:"How much a repair sends to one node, MiB a second at most; requests go first." default:"16"`
-	Lease          time.Duration `help:"For how long a node may serve after it asked its neighbour; less than --grace by more than clocks drift apart in it." default:"100ms"`
-	Grace          time.Duration `help:"For how long a node keeps to what it promised its neighbour; at most 10s." default:"120ms"`
-	Silent         time.Duration `help:"Without an answer of its backup for so long, or with a write that it has not stored for so long, a leader goes on alone." default:"80ms"`
-	SlowDisk       time.Duration `name:"slow-disk" help:"A node whose disk takes longer for a write asks and promises nothing, so that its neighbours take over, unless they are slow, too." default:"70ms"`
-	LeaveFor       time.Duration `name:"leave-for" help:"How long a node that is stopped may take to hand its leaderships over." default:"20s"`
-	Pace           time.Duration `help:"Under load, the least time between two synced writes: more requests share each." default:"1ms"`
-	Loops          int           `help:"Loops that share this node's replicas; 0 is one for two processors." default:"0"`
-	MaxConnections int           `name:"max-connections" help:"Connections that are open at once; more wait to be accepted." default:"16384"`
-	UnreadMB       uint64        `name:"unread-mb" help:"How much of its answers a node keeps for clients that read slowly, MiB, of all connections together: half of it pages." default:"256"`
-	UnreadEachMB   uint64        `name:"unread-each-mb" help:"And how much for one connection, MiB; one that leaves more unread is closed." default:"8"`
-	Health         bool          `help:"Ask the node at --listen whether it takes its part (READY), and exit with 0 or 1." env:"-"`
+	Name           string           `help:"Name of this node; one of those in --nodes." placeholder:"db-0"`
+	Listen         string           `help:"Address for the wire protocol and lines of text." default:"127.0.0.1:7400"`
+	Data           string           `help:"Folder of this node's data; made if it is missing." default:"data"`
+	Nodes          string           `help:"All nodes in ring order, name=host:port, separated by commas; the same on every node." placeholder:"db-0=host:port,…"`
+	Cluster        string           `help:"Name of the cluster; kept in the data folder and checked on every connection." default:"tandem"`
+	Shards         int              `help:"Number of shards; fixed when the cluster is first started." default:"24"`
+	CacheMB        uint64           `name:"cache-mb" help:"Block cache of RocksDB, MiB." default:"128"`
+	WalKeepMB      uint64           `name:"wal-keep-mb" help:"How much of its write log a node keeps for a peer that has been away, MiB; less than 1024 counts as 1024." default:"1024"`
+	RepairMB       uint64           `name:"repair-mb" help:"How much a repair sends to one node, MiB a second at most; requests go first." default:"16"`
+	Lease          time.Duration    `help:"For how long a node may serve after it asked its neighbour; less than --grace by more than clocks drift apart in it." default:"100ms"`
+	Grace          time.Duration    `help:"For how long a node keeps to what it promised its neighbour; at most 10s." default:"120ms"`
+	Silent         time.Duration    `help:"Without an answer of its backup for so long, or with a write that it has not stored for so long, a leader goes on alone." default:"80ms"`
+	SlowDisk       time.Duration    `name:"slow-disk" help:"A node whose disk takes longer for a write asks and promises nothing, so that its neighbours take over, unless they are slow, too." default:"70ms"`
+	LeaveFor       time.Duration    `name:"leave-for" help:"How long a node that is stopped may take to hand its leaderships over." default:"20s"`
+	Pace           time.Duration    `help:"Under load, the least time between two synced writes: more requests share each." default:"1ms"`
+	Loops          int              `help:"Loops that share this node's replicas; 0 is one for two processors." default:"0"`
+	MaxConnections int              `name:"max-connections" help:"Connections that are open at once; more wait to be accepted." default:"16384"`
+	UnreadMB       uint64           `name:"unread-mb" help:"How much of its answers a node keeps for clients that read slowly, MiB, of all connections together: half of it pages." default:"256"`
+	UnreadEachMB   uint64           `name:"unread-each-mb" help:"And how much for one connection, MiB; one that leaves more unread is closed." default:"8"`
+	Version        kong.VersionFlag `help:"Say which program this is, and exit." env:"-"`
+	Health         bool             `help:"Ask the node at --listen whether it takes its part (READY), and exit with 0 or 1." env:"-"`
 }
 
 // maxUnreadMB is the greatest --unread-mb: 1 TiB.

@@ -118,7 +118,7 @@ func exitCode(err error) int {
 func settings(output proc.Output, exit func(code int)) Config {
 	config := Config{}
 	kong.Parse(&config, kong.Name("node"), kong.DefaultEnvars("TANDEM"), kong.Writers(os.Stdout, output),
-		kong.Exit(exit),
+		kong.Exit(exit), kong.Vars{"version": "node " + proc.Build()},
 		kong.Description(nodeHelp))
 	return config
 }
