@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -42,6 +43,7 @@ const (
 	maxUnreadMB = 1 << 20
 	maxSlowKB   = 1 << 20
 
+	timeLeast    = time.Millisecond
 	deadlineMost = time.Duration(shard.RememberFor / 10 * 9) // a request id must be known for longer than it is in use
 )
 
@@ -59,8 +61,13 @@ func check(c Config) ([]Member, shard.Layout, error) {
 	members := []Member{}
 	for part := range strings.SplitSeq(c.Nodes, ",") {
 		name, address, ok := strings.Cut(strings.TrimSpace(part), "=")
-		if _, _, err := net.SplitHostPort(address); !ok || name == "" || err != nil {
-			return nil, shard.Layout{}, fmt.Errorf("%w: --nodes: expected name=host:port,name=host:port,…, found %q", ErrConfig, part)
+		_, port, err := net.SplitHostPort(address)
+		if n, bad := strconv.ParseUint(port, 10, 16); !ok || err != nil || bad != nil || n == 0 {
+			return nil, shard.Layout{}, fmt.Errorf("%w: --nodes: expected name=host:port,name=host:port,… with ports "+
+				"from 1 to 65535, found %q", ErrConfig, part)
+		}
+		if err = shard.CheckName("--nodes", name); err != nil {
+			return nil, shard.Layout{}, fmt.Errorf("%w: %w", ErrConfig, err)
 		}
 		if slices.ContainsFunc(members, func(m Member) bool { return m.Name == name || m.Address == address }) {
 			return nil, shard.Layout{}, fmt.Errorf("%w: --nodes: %q repeats a name or an address", ErrConfig, part)
@@ -71,16 +78,25 @@ func check(c Config) ([]Member, shard.Layout, error) {
 	if err := shard.CheckLayout(layout); err != nil {
 		return nil, layout, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	if c.Links < 1 || c.Links > 64 || c.Deadline <= 0 || c.Try <= 0 || c.Silence <= 0 || c.MaxConnections < 1 {
-		return nil, layout, fmt.Errorf("%w: expected 1 to 64 --links, and --deadline, --try, --silence and --max-connections greater than 0", ErrConfig)
+	if err := shard.CheckName("--cluster", c.Cluster); err != nil {
+		return nil, layout, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	if c.Links < 1 || c.Links > 64 || c.MaxConnections < 1 {
+		return nil, layout, fmt.Errorf("%w: expected 1 to 64 --links, and --max-connections greater than 0", ErrConfig)
+	}
+	for _, t := range []struct {
+		flag        string
+		found, most time.Duration
+	}{{"--deadline", c.Deadline, deadlineMost}, {"--try", c.Try, c.Deadline / 2}, {"--silence", c.Silence, deadlineMost}} {
+		if t.found < timeLeast || t.found > t.most {
+			return nil, layout, fmt.Errorf("%w: %s: expected %v to %v (nodes know a write by its request id for %v, and "+
+				"half a deadline is the longest try with a second one), found %v", ErrConfig, t.flag, timeLeast, t.most,
+				time.Duration(shard.RememberFor), t.found)
+		}
 	}
 	if _, err := uuid.Parse(c.Incarnation); err != nil && c.Incarnation != "" {
 		return nil, layout, fmt.Errorf("%w: --incarnation: expected a UUID, as STATUS of a node names it, found %q: %w",
 			ErrConfig, c.Incarnation, err)
-	}
-	if c.Deadline > deadlineMost {
-		return nil, layout, fmt.Errorf("%w: --deadline: expected at most %v, as nodes know a write by its request id"+
-			" for %v only, found %v", ErrConfig, deadlineMost, time.Duration(shard.RememberFor), c.Deadline)
 	}
 	if c.Lists < 1 || c.Lists > maxLists || c.UnreadMB < minUnreadMB || c.UnreadMB > maxUnreadMB ||
 		c.SlowKB < 1 || c.SlowKB > maxSlowKB {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -38,9 +39,6 @@ type Config struct {
 	Health         bool             `help:"Ask the node at --listen whether it takes its part (READY), and exit with 0 or 1." env:"-"`
 }
 
-// maxUnreadMB is the greatest --unread-mb: 1 TiB.
-const maxUnreadMB = 1 << 20
-
 // maxGrace is the greatest --grace: a start with a shorter one waits for the former one to be over, and a shard whose
 // leader is lost waits for it, too.
 const maxGrace = 10 * time.Second
@@ -56,8 +54,13 @@ func parseNodes(text string) ([]Member, error) {
 	members := []Member{}
 	for part := range strings.SplitSeq(text, ",") {
 		name, address, ok := strings.Cut(strings.TrimSpace(part), "=")
-		if _, _, err := net.SplitHostPort(address); !ok || name == "" || err != nil {
-			return nil, fmt.Errorf("%w: --nodes: expected name=host:port,name=host:port,…, found %q", ErrConfig, part)
+		_, port, err := net.SplitHostPort(address)
+		if n, bad := strconv.ParseUint(port, 10, 16); !ok || err != nil || bad != nil || n == 0 {
+			return nil, fmt.Errorf("%w: --nodes: expected name=host:port,name=host:port,… with ports from 1 to 65535, "+
+				"found %q", ErrConfig, part)
+		}
+		if err = shard.CheckName("--nodes", name); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 		}
 		if slices.ContainsFunc(members, func(m Member) bool { return m.Name == name || m.Address == address }) {
 			return nil, fmt.Errorf("%w: --nodes: %q repeats a name or an address", ErrConfig, part)
@@ -65,6 +68,38 @@ func parseNodes(text string) ([]Member, error) {
 		members = append(members, Member{name, address})
 	}
 	return members, nil
+}
+
+// limit is what a number of the settings may be, and timeLimit what a time of them may be.
+type (
+	limit struct {
+		flag        string
+		found       uint64
+		least, most uint64
+	}
+	timeLimit struct {
+		flag               string
+		found, least, most time.Duration
+	}
+)
+
+// maxMB is the greatest size in MiB among the settings, 1 TiB.
+const maxMB = 1 << 20
+
+// limitsOf lists the numbers among the settings. A negative one counts as far too great.
+func limitsOf(c Config) []limit {
+	return []limit{{"--cache-mb", c.CacheMB, 1, maxMB}, {"--wal-keep-mb", c.WalKeepMB, 0, maxMB},
+		{"--repair-mb", c.RepairMB, 1, maxMB}, {"--loops", uint64(c.Loops), 0, shard.MaxShards},
+		{"--max-connections", uint64(c.MaxConnections), 1, 1 << 20}}
+}
+
+// timesOf lists the times among the settings.
+func timesOf(c Config) []timeLimit {
+	return []timeLimit{{"--lease", c.Lease, 10 * time.Millisecond, maxGrace},
+		{"--grace, which is to be a tenth longer than --lease", c.Grace, c.Lease + c.Lease/10, maxGrace},
+		{"--silent", c.Silent, 20 * time.Millisecond, maxGrace},
+		{"--slow-disk", c.SlowDisk, 10 * time.Millisecond, maxGrace},
+		{"--leave-for", c.LeaveFor, 0, time.Hour}, {"--pace", c.Pace, 0, c.SlowDisk / 2}}
 }
 
 // check returns the ring and this node's number in it.
@@ -76,20 +111,23 @@ func check(c Config) ([]Member, int, error) {
 	if err = shard.CheckLayout(shard.Layout{Nodes: len(members), Shards: c.Shards}); err != nil {
 		return nil, 0, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	if c.RepairMB < 1 || c.Lease < 10*time.Millisecond || c.Grace < c.Lease+c.Lease/10 || c.Silent < 20*time.Millisecond || c.SlowDisk < 10*time.Millisecond {
-		return nil, 0, fmt.Errorf("%w: expected --repair-mb from 1 on, --lease from 10ms on, --grace a tenth longer than --lease, --silent from 20ms and --slow-disk from 10ms on; found %d, %v, %v, %v, %v",
-			ErrConfig, c.RepairMB, c.Lease, c.Grace, c.Silent, c.SlowDisk)
+	if err = shard.CheckName("--cluster", c.Cluster); err != nil {
+		return nil, 0, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	if c.Grace > maxGrace {
-		return nil, 0, fmt.Errorf("%w: expected --grace up to %v, found %v", ErrConfig, maxGrace, c.Grace)
+	for _, l := range limitsOf(c) {
+		if l.found < l.least || l.found > l.most {
+			return nil, 0, fmt.Errorf("%w: %s: expected %v to %v, found %v", ErrConfig, l.flag, l.least, l.most, l.found)
+		}
 	}
-	if c.UnreadEachMB < 1 || c.UnreadMB < 2*c.UnreadEachMB || c.UnreadMB > maxUnreadMB {
+	for _, l := range timesOf(c) {
+		if l.found < l.least || l.found > l.most {
+			return nil, 0, fmt.Errorf("%w: %s: expected %v to %v, found %v", ErrConfig, l.flag, l.least, l.most, l.found)
+		}
+	}
+	if c.UnreadEachMB < 1 || c.UnreadMB < 2*c.UnreadEachMB || c.UnreadMB > maxMB {
 		return nil, 0, fmt.Errorf("%w: expected --unread-each-mb from 1 on and --unread-mb from twice that to %d; "+
 			"found %d and %d",
-			ErrConfig, maxUnreadMB, c.UnreadEachMB, c.UnreadMB)
-	}
-	if c.MaxConnections < 1 {
-		return nil, 0, fmt.Errorf("%w: expected --max-connections from 1 on, found %d", ErrConfig, c.MaxConnections)
+			ErrConfig, maxMB, c.UnreadEachMB, c.UnreadMB)
 	}
 	self := slices.IndexFunc(members, func(m Member) bool { return m.Name == c.Name })
 	if self < 0 {

@@ -194,9 +194,12 @@ func beginReading(room *Room, aheads []readahead, wanted []bool, asked int) (Log
 		if wanted[s] {
 			from = min(from, places[s])
 		}
-		aheads[s] = readahead{next: aheads[s].next, asked: aheads[s].asked, whole: wanted[s]}
 	}
-	return openLog(room.Store, from)
+	log, err := openLog(room.Store, from)
+	for s := range aheads { // of a log that cannot be opened nothing is read
+		aheads[s] = readahead{next: aheads[s].next, asked: aheads[s].asked, whole: wanted[s] && err == nil}
+	}
+	return log, err
 }
 
 // keepAhead adds to what was read ahead. Of a shard other than the one that is asked for and that does not keep up something is passed over, so that the
