@@ -59,9 +59,6 @@ func parseNodes(text string) ([]Member, error) {
 			return nil, fmt.Errorf("%w: --nodes: expected name=host:port,name=host:port,… with ports from 1 to 65535, "+
 				"found %q", ErrConfig, part)
 		}
-		if err = shard.CheckName("--nodes", name); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrConfig, err)
-		}
 		if slices.ContainsFunc(members, func(m Member) bool { return m.Name == name || m.Address == address }) {
 			return nil, fmt.Errorf("%w: --nodes: %q repeats a name or an address", ErrConfig, part)
 		}
@@ -107,6 +104,11 @@ func check(c Config) ([]Member, int, error) {
 	members, err := parseNodes(c.Nodes)
 	if err != nil {
 		return nil, 0, err
+	}
+	for _, m := range members {
+		if err = shard.CheckName("--nodes", m.Name); err != nil {
+			return nil, 0, fmt.Errorf("%w: %w", ErrConfig, err)
+		}
 	}
 	if err = shard.CheckLayout(shard.Layout{Nodes: len(members), Shards: c.Shards}); err != nil {
 		return nil, 0, fmt.Errorf("%w: %w", ErrConfig, err)

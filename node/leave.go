@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"time"
 
 	"tandem/shard"
@@ -32,7 +33,24 @@ func leave(room *Room, left chan<- struct{}) {
 	}
 	order(room, shard.GoodbyeAsked)
 	time.Sleep(20 * time.Millisecond) // for what is written to be sent
+	if kept := ledShards(inspectAll(room), room.Self); len(kept) > 0 {
+		room.Log.Warn("this node still leads shards, as their other node cannot be reached, is leaving or did not catch "+
+			"up in time: they are not served until this node is started again", "shards", kept)
+		return
+	}
 	room.Log.Info("the leaderships are handed over")
+}
+
+// ledShards lists the shards that a node leads by what its replicas know.
+func ledShards(list []Inspection, self int) []int {
+	led := []int{}
+	for _, i := range list {
+		if i.State.Known && i.State.View.Leader == self {
+			led = append(led, i.State.Shard)
+		}
+	}
+	slices.Sort(led)
+	return led
 }
 
 // order tells all pacts what to do.

@@ -163,13 +163,13 @@ func TestReaderGoesOnInNewFiles(t *testing.T) {
 
 // A log that cannot be opened leaves nothing to be read of any shard: each that is asked for next is told so.
 func TestReaderOfALogThatCannotBeOpened(t *testing.T) {
-	room := logRoom(t, 60)
+	room := *logRoom(t, 60)
 	behind := indexNote{latest(room.Store) + 100, []mark{{Shard: 2, LSN: 800}, {Shard: 5, LSN: 800}}}
 	room.Lookups = make(chan indexAsk) // an index that names batches that the log does not have
-	go runIndex(room, addPlaces(make([][]place, room.Layout.Shards), behind))
+	go runIndex(&room, addPlaces(make([][]place, room.Layout.Shards), behind))
 	asks := make(chan logAsk, 4)
 	t.Cleanup(func() { close(asks) })
-	go runReader(room, asks)
+	go runReader(&room, asks)
 	asks <- logAsk{shard: 5, first: 900}
 	for _, s := range []int{2, 5, 2} {
 		found := make(chan logAnswer, 1)

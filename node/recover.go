@@ -99,6 +99,9 @@ func nameManifest(folder string, names []string) bool {
 func readFolder(s starting) starting {
 	folder := s.room.Config.Data
 	if s.err = os.MkdirAll(folder, 0o755); s.err == nil {
+		s.err = errors.Join(inUse(folder), roomToOpen(folder))
+	}
+	if s.err == nil {
 		s.names, s.err = namesIn(folder)
 	}
 	if s.err == nil {

@@ -30,6 +30,41 @@ func isTrouble(err error) bool {
 // disk, because a write log that failed once may not be written again, and its files need room to be merged.
 const reserveMost = 32 << 20
 
+// openingRoom is how many bytes must be free for a store to be opened, but never more than a sixteenth of the file system,
+// which is less than what is kept in reserve: a log, a manifest and a file of options are written. An assertion of
+// RocksDB ends the process where the disk does not take them.
+const openingRoom = 4 << 20
+
+// roomToOpen returns an error of class ErrFull unless the file system of a folder has the room to open a store.
+func roomToOpen(dir string) error {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrFull, dir, err)
+	}
+	unit := uint64(fs.Bsize)
+	needed := min(openingRoom, fs.Blocks*unit/16)
+	if free := fs.Bavail * unit; free < needed {
+		return fmt.Errorf("%w: no space left: %d KiB are free in %s, and a start needs %d", ErrFull, free>>10, dir,
+			needed>>10)
+	}
+	return nil
+}
+
+// inUse returns an error of class ErrFolder if another process has the database in a folder open: RocksDB holds a record
+// lock on the file LOCK (fcntl(2)).
+func inUse(folder string) error {
+	file, err := os.OpenFile(filepath.Join(folder, "LOCK"), os.O_RDWR, 0)
+	if err != nil {
+		return nil // a folder without the file is in nobody's use
+	}
+	defer file.Close()
+	lock := unix.Flock_t{Type: unix.F_WRLCK}
+	if err = unix.FcntlFlock(file.Fd(), unix.F_GETLK, &lock); err == nil && lock.Type != unix.F_UNLCK {
+		return fmt.Errorf("%w: %s is in use by process %d: stop that node first", ErrFolder, folder, lock.Pid)
+	}
+	return nil
+}
+
 // spare returns an error of class ErrFull unless the file system of a folder has more than the reserve free.
 func spare(dir string) error {
 	var fs unix.Statfs_t

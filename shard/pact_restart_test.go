@@ -25,7 +25,7 @@ func TestBackupsThatRestartAskTheLeader(t *testing.T) {
 		{"told of another view", &ShardEnd{0, 2, Position{1, 9}}, false, false, 1520},
 		{"never told", nil, false, false, 1520},
 		{"no leader is there", nil, true, false, 640},
-		{"compared before", nil, false, true, 630},
+		{"compared before", nil, false, true, 640},
 	}
 	for _, c := range cases {
 		p := NewPact(Layout{3, 3}, 1, 0, []int{0}, []Position{{1, 9}, {}, {}}, 2, 500*ms, DefaultPactTiming())

@@ -95,6 +95,29 @@ func TestHandingOverIsCalledOff(t *testing.T) {
 	}
 }
 
+// Who has handed a leadership over does not take it back before the new leader has had the time to ask for a promise, and
+// not at all while it is leaving.
+func TestWhatIsHandedOverIsNotTakenBack(t *testing.T) {
+	handed := View{Epoch: 2, Leader: 1, Backup: 0, InSync: true}
+	for _, leaves := range []bool{false, true} {
+		p, _ := stepPacts(pactAt(0, inSync, 1000*ms), ticksOf(1005*ms, 1040*ms)...)
+		p, _ = stepPacts(p, PactEvent{Kind: PongCame, Store: 7, At: 1040 * ms, Vows: []Vow{{0, 1}}, Now: 1041 * ms})
+		p.LastTick, p.Shares[0].Doubtful = 1499*ms, false
+		learnt := []PactEvent{{Kind: ViewsCame, Store: 7, Now: 1500 * ms, Views: []View{handed, {}, {}}}}
+		if leaves {
+			learnt = append(learnt, PactEvent{Kind: LeaveAsked, Now: 1500 * ms})
+		}
+		p, out := stepPacts(p, append(learnt, ticksOf(1501*ms, 1615*ms)...)...)
+		if n, _ := countPact(out, Propose); n != 0 {
+			t.Errorf("leaves %v: taken back at once", leaves)
+		}
+		_, out = stepPacts(p, ticksOf(1620*ms, 3000*ms)...)
+		if n, _ := countPact(out, Propose); leaves != (n == 0) {
+			t.Errorf("leaves %v: proposed %d times after a grace in which the new leader said nothing", leaves, n)
+		}
+	}
+}
+
 // A leader that goes on after a pause waits for answers before it takes its backup for silent; one that was not paused does not.
 func TestPauseIsNoSilence(t *testing.T) {
 	p := pactAt(0, inSync, 1000*ms)

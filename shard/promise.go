@@ -151,7 +151,7 @@ func hearAnew(p Pact, now int64) Pact {
 }
 
 // watch proposes what silence and time call for. A leader proposes itself alone when its backup no longer promises, a fresh one what it needs to serve again. A
-// backup proposes itself when its promise has run out, but not at once after a pause, since the leader's pings may be waiting here. One that has restarted does
+// backup proposes itself when its promise has run out, but not at once after a pause, since the leader's pings may be waiting here, nor while it is leaving. One that has restarted does
 // not while its leader is there and has not compared the logs, nor if its log is behind the leader's (rule R24). A damaged backup that is not in sync proposes a new
 // epoch, so that no wish of this one can be granted once it has begun with nothing. And watch hands over what placement wants elsewhere.
 func watch(p Pact, now int64, out []PactEffect) (Pact, []PactEffect) {
@@ -172,8 +172,8 @@ func watch(p Pact, now int64, out []PactEffect) (Pact, []PactEffect) {
 			due = !s.View.InSync || now-s.Since > p.Timing.FreshFor
 		case leads:
 			due = wanted && silent
-		case s.View.InSync:
-			due = s.Orphan || now > max(s.Answered+p.Timing.Grace, p.Woken+p.Timing.Silent/4)
+		case s.View.InSync && !p.Leaving: // in a view that was just learnt the leader may have had no reason yet to ask for a promise
+			due = s.Orphan || now > max(max(s.Answered, s.Since)+p.Timing.Grace, p.Woken+p.Timing.Silent/4)
 			there := now-max(p.Pinged, s.Since) <= p.Timing.Grace && now-s.Since <= p.Timing.FreshFor // to be asked where its log ends
 			if s.Doubtful {
 				due = due && !s.Behind && (s.Told || !there)
