@@ -194,6 +194,8 @@ var plantedBugs = []planted{
 		{"step.go", "	case leads && r.Draining:\n", "	case leads && r.Draining && now < 0:\n"}}},
 	{rule: "pause", name: "a leader that was paused goes on alone at once", seed: 17291, slow: true, single: true, edits: []edit{
 		{"pact.go", "if e.Now-p.LastTick > PactGap {", "if p.LastTick < 0 {"}}},
+	{rule: "stop", name: "what was handed over is taken back at once", unreached: "it costs a change of views and no write; TestWhatIsHandedOverIsNotTakenBack holds it", edits: []edit{
+		{"promise.go", "max(max(s.Answered, s.Since)+p.Timing.Grace,", "max(s.Answered+p.Timing.Grace,"}}},
 	{rule: "damage", name: "a damaged replica serves on", seed: 33, single: true, edits: []edit{
 		{"step.go", "	case r.Lost != \"\":\n		return", "	case r.Lost != \"\" && now < 0:\n		return"}}},
 	{rule: "damage", name: "batches that are missing in the log are not noticed", seed: 88, edits: []edit{
