@@ -114,7 +114,7 @@ func conclude(id string, p preconditions, m *wire.Message, doers int, err error,
 		a = problem(http.StatusConflict, "a user has the id "+id+" already", nil)
 	case wire.Mismatch:
 		unmet := shard.Weigh(p.match, p.unless, current)
-		a = problem(http.StatusPreconditionFailed, unmetDetail(unmet, current), nil)
+		a = problem(http.StatusPreconditionFailed, unmetDetail(unmet, p.unless, current), nil)
 		if current.ID != "" {
 			a.etag = string(appendTag(nil, current.Epoch, current.LSN))
 		}
@@ -243,8 +243,8 @@ func countUsers(room *Room, c *call) response {
 // it is done again; a walk that found its shards emptied since the count goes on behind them.
 func listUsers(room *Room, c *call) response {
 	q, bad := parseQuery(c.query)
-	if len(bad) > 0 {
-		return problem(http.StatusBadRequest, "parameters that are wrong", bad)
+	if refused := refuseParameters(append(c.bad, bad...)); refused != nil {
+		return *refused
 	}
 	late := time.NewTimer(time.Duration(c.until - clock()))
 	defer late.Stop()
