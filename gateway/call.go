@@ -29,9 +29,9 @@ var errUnasked = errors.New("no node was asked")
 
 // askLeader sends a get or a write to the leader of its shard until it is answered: again with the same request id after a broken connection,
 // a try without an answer and a refusal that may pass, at the replica that steer says. Every try is listened to until the end, so an outcome
-// counts that comes after its try was given up. until is in ns on the boot-time clock. doers is how many tries there were, if one of them may have
-// done a write although err is not nil, else 0. The message belongs to the links from then on. Errors: ErrLate and ErrUnavailable with the last
-// reason that tells something, ErrNode.
+// counts that comes after its try was given up. until is in ns on the boot-time clock. doers is how many tries there
+// were, if one of them may have done a write although err is not nil, else 0. The message belongs to the links from then
+// on. Errors: ErrLate and ErrUnavailable with the last reason that tells something, ErrNode.
 func askLeader(room *Room, m *wire.Message, until int64) (answer *wire.Message, doers int, err error) {
 	look := viewsIn(room.Views)
 	view := look.Views[m.Shard]

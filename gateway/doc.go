@@ -54,8 +54,8 @@
 //	152                        answers                 the outcome, under the request id of the first try
 //	240                                                the deadline: 503 with Retry-After, and the last reason that tells something
 //
-// When both replicas say that they could not answer for 1.5 s, or there has been no connection to them for as long, the 503 comes at once,
-// and does not speak of the deadline.
+// When both replicas say that they could not answer for 1.5 s, or there has been no connection to them for as long,
+// the 503 comes at once, and does not speak of the deadline.
 //
 // At most two tries of a request are under way at a node, so a node that hangs is not sent ever more. A count or a list leaves a node out that has
 // failed it or has said nothing for a third of its time, and asks another cover; when there is none, it waits for newer views, unless those that are

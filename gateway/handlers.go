@@ -93,7 +93,8 @@ func whatOfIt(doers int) string {
 	case 1:
 		return "; the write may have been done or may still be"
 	}
-	return fmt.Sprintf("; that was one of %d tries, and the write may have been done or may still be by any of them", doers)
+	const ofAll = "; that was one of %d tries, and the write may have been done or may still be by any of them"
+	return fmt.Sprintf(ofAll, doers)
 }
 
 // conclude makes the answer about the user with an id of what a leader said about a get, or a write with preconditions.

@@ -124,7 +124,8 @@ func TestTheHealthCheckSaysWhatIsWrong(t *testing.T) {
 // TestEachCheckSaysWhetherItHolds, all with verbose, else those that do not.
 func TestEachCheckSaysWhetherItHolds(t *testing.T) {
 	r := newRig(t, ample, ample/2)
-	const good = `{"name":"cluster","ok":true},{"name":"shards","ok":true},{"name":"peers","ok":true},{"name":"nodes","ok":true}`
+	const good = `{"name":"cluster","ok":true},{"name":"shards","ok":true},` +
+		`{"name":"peers","ok":true},{"name":"nodes","ok":true}`
 	if got := r.must(200, "GET", "/readyz?verbose", "").body; !strings.Contains(got, `"checks":[`+good+`]`) {
 		t.Error(got)
 	}
