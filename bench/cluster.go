@@ -16,6 +16,9 @@ import (
 // errLost is the class of a cluster that has lost processes.
 var errLost = errors.New("the cluster is lost")
 
+// errStop is the class of a local cluster that cannot be stopped as asked.
+var errStop = errors.New("cannot stop the cluster")
+
 // stopGrace is how long a process may take to stop before it is killed.
 const stopGrace = 15 * time.Second
 
@@ -146,7 +149,7 @@ func living(dir string) []foreign {
 func stopCluster(dir string, grace time.Duration) error {
 	dir, err := filepath.EvalSymlinks(dir)
 	if err != nil {
-		return fmt.Errorf("%w: no cluster was started from here: %w", errPlan, err)
+		return fmt.Errorf("%w: none was started in this folder: %w", errStop, err)
 	}
 	for _, gateways := range []bool{true, false} {
 		other := func(f foreign) bool { return (f.name == "gateway") != gateways }
@@ -172,7 +175,7 @@ func stopCluster(dir string, grace time.Duration) error {
 	files, _ := filepath.Glob(filepath.Join(dir, "*.pid"))
 	for _, file := range files {
 		if err = os.Remove(file); err != nil {
-			return fmt.Errorf("%w: the pid file of a stopped process: %w", errPlan, err)
+			return fmt.Errorf("%w: the pid file of a stopped process: %w", errStop, err)
 		}
 	}
 	return nil

@@ -4,6 +4,8 @@
 #
 #   bench/compare.sh
 #
+# It needs wrk, etcd and curl. With INSTALL=1 it installs what is missing of them, with apt-get, after it has said what.
+#
 # Settings, in the environment: DURATION (10s) of each run, CONNECTIONS (64), THREADS (2), USERS (20000) that are there before,
 # FILL (20s: time to make them), ROUNDS (1), PORT (7500: the first of the ports that are used).
 set -eu
@@ -24,9 +26,14 @@ command -v etcd >/dev/null || missing="$missing etcd-server"
 command -v curl >/dev/null || missing="$missing curl"
 if [ -n "$missing" ]; then
     sudo=
-    [ "$(id -u)" = 0 ] || sudo=sudo
-    # shellcheck disable=SC2086 # several packages
-    $sudo apt-get install -y --no-install-recommends $missing
+    [ "$(id -u)" = 0 ] || sudo="sudo "
+    install="${sudo}apt-get install -y --no-install-recommends$missing"
+    if [ "${INSTALL:-}" != 1 ]; then
+        echo "compare: missing:$missing. Run this, or set INSTALL=1 to have it run: $install" >&2
+        exit 1
+    fi
+    echo "compare: installing:$missing ($install)" >&2
+    $install
 fi
 
 dir=$(mktemp -d)

@@ -40,9 +40,10 @@ type total struct {
 	Err   error
 }
 
-// settledCount asks for the count until it is answered, or until a time. Behind a path that leads nowhere it never is.
+// settledCount asks for the count until it is answered, or until a time, and says when that does not come at once. Behind
+// a path that leads nowhere it never does.
 func settledCount(c client, until time.Time, out chan<- total) {
-	for {
+	for told := false; ; time.Sleep(retryPause) {
 		s := ask(c, operation{Kind: opCount}, "", 0)
 		if !s.Failed && s.Wrong == "" {
 			out <- total{Count: s.Count}
@@ -61,7 +62,11 @@ func settledCount(c client, until time.Time, out chan<- total) {
 			out <- total{Err: fmt.Errorf("%w: GET %s/api/user/count: %s", class, c.target, why)}
 			return
 		}
-		time.Sleep(retryPause)
+		if !told {
+			told = true
+			tell("bench: no good answer at %s (%s); trying on for %v (--settle)\n", c.target, s.Err+s.Wrong,
+				time.Until(until).Round(time.Second))
+		}
 	}
 }
 

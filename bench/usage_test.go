@@ -112,6 +112,7 @@ func TestSettingsAreRefusedByName(t *testing.T) {
 		{"cluster --dir " + out + " --http 127.0.0.1:7401", []string{"--http", "--port"}},
 		{"cluster --dir " + file, []string{file}},
 		{"stop --dir " + dir + " --grace=-1s", []string{"--grace"}},
+		{"stop --dir " + out + "/gone", []string{"cannot stop the cluster", "gone"}},
 		{"dance", []string{"dance"}},
 	}
 	for _, c := range cases {
@@ -137,6 +138,17 @@ func TestSettingsAreRefusedByName(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(out, "cluster")); err == nil {
 		t.Error("a cluster was made for settings that are refused")
+	}
+}
+
+// A target that does not answer is tried again for --settle, and that is said at once.
+func TestATargetThatDoesNotAnswerIsNamedAtOnce(t *testing.T) {
+	args := []string{"run", "--target", "http://127.0.0.1:1", "--settle", "1200ms", "--out", t.TempDir()}
+	code, text := runBench(t, args...)
+	first, rest, _ := strings.Cut(text, "\n")
+	if code != exitUsage || !strings.Contains(first, "no good answer at http://127.0.0.1:1 (dial: ") ||
+		!strings.Contains(first, "trying on for 1s (--settle)") || strings.Contains(rest, "trying on") {
+		t.Errorf("code %d: %s", code, text)
 	}
 }
 

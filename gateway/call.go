@@ -9,8 +9,11 @@ import (
 	"tandem/wire"
 )
 
-// ErrUnavailable is the class of a request that could not be answered within its deadline.
-var ErrUnavailable = errors.New("no answer within the deadline")
+// ErrLate is the class of a request that was not answered within its deadline.
+var ErrLate = errors.New("no answer within the deadline")
+
+// ErrUnavailable is the class of a request that was given up before its deadline, as nobody can answer it.
+var ErrUnavailable = errors.New("it cannot be answered now")
 
 // ErrNode is the class of a request that a node refused for good.
 var ErrNode = errors.New("a node refused the request")
@@ -21,19 +24,15 @@ const tryMargin = 2 * time.Millisecond
 // triesAtNode bounds the tries of one request that wait for an answer of the same node: one on each of two connections.
 const triesAtNode = 2
 
-// The marks of a try whose frame certainly did not leave, of one of these to a node that has been away for long, and of one that got no answer in its time.
-var (
-	errUnasked = errors.New("no node was asked")
-	errNotSent = errors.New("not sent")
-	errGone    = errors.New("and that for long")
-	errLate    = errors.New("the node has not answered in time")
-)
+// errUnasked is the reason of a request for which there was no time.
+var errUnasked = errors.New("no node was asked")
 
 // askLeader sends a get or a write to the leader of its shard until it is answered: again with the same request id after a broken connection,
 // a try without an answer and a refusal that may pass, at the replica that steer says. Every try is listened to until the end, so an outcome
-// counts that comes after its try was given up. until is in ns on the boot-time clock. sent tells whether a write may have been done although
-// err is not nil. The message belongs to the links from then on. Errors: ErrUnavailable with the last reason that tells something, ErrNode.
-func askLeader(room *Room, m *wire.Message, until int64) (answer *wire.Message, sent bool, err error) {
+// counts that comes after its try was given up. until is in ns on the boot-time clock. doers is how many tries there
+// were, if one of them may have done a write although err is not nil, else 0. The message belongs to the links from then
+// on. Errors: ErrLate and ErrUnavailable with the last reason that tells something, ErrNode.
+func askLeader(room *Room, m *wire.Message, until int64) (answer *wire.Message, doers int, err error) {
 	look := viewsIn(room.Views)
 	view := look.Views[m.Shard]
 	c := course{view: view, node: view.Leader, due: clock()}
@@ -66,7 +65,7 @@ func askLeader(room *Room, m *wire.Message, until int64) (answer *wire.Message, 
 		late.Reset(time.Duration(min(c.due, until) - now))
 		got, from := await(replies, late.C, look.Changed)
 		if open, believed = settle(open, got, m.Kind == wire.Write); believed {
-			return got.message, true, nil
+			return got.message, 0, nil
 		}
 		now = clock()
 		what, why := none, error(nil)
@@ -75,10 +74,10 @@ func askLeader(room *Room, m *wire.Message, until int64) (answer *wire.Message, 
 			what, why = judge(got, room.Members[nodes[from]].Name)
 			owed[from], doubt = owed[from]-1, doubt || !harmless[what]
 			if what == none {
-				return nil, m.Kind == wire.Write && (doubt || owed[0]+owed[1] > 0), fmt.Errorf("%w: %w", ErrNode, why)
+				return nil, mayHaveDone(m, doubt, owed, given), fmt.Errorf("%w: %w", ErrNode, why)
 			}
 		case c.waits && (now >= c.due || now >= until && !telling): // that the deadline cut a try short tells less than what came before
-			what, why, from = silence, fmt.Errorf("%w: %s: %w", ErrLink, room.Members[c.node].Name, errLate), side
+			what, why, from = silence, isSilent(room.Members[c.node].Name), side
 		}
 		if why != nil && (what != notLeader || !telling) {
 			reason, telling = why, what != notLeader
@@ -91,7 +90,25 @@ func askLeader(room *Room, m *wire.Message, until int64) (answer *wire.Message, 
 			break
 		}
 	}
-	return nil, m.Kind == wire.Write && (doubt || owed[0]+owed[1] > 0), fmt.Errorf("%w: %w", ErrUnavailable, reason)
+	return nil, mayHaveDone(m, doubt, owed, given), unanswered(clock() >= until, reason)
+}
+
+// mayHaveDone is how many tries there were, if one of them may have done a write: one that is owed an answer, or of which
+// there is doubt. Else it is 0.
+func mayHaveDone(m *wire.Message, doubt bool, owed, given [2]int) int {
+	if m.Kind == wire.Write && (doubt || owed[0]+owed[1] > 0) {
+		return given[0] + given[1]
+	}
+	return 0
+}
+
+// unanswered is the error of a request that got no answer, with the reason: that its deadline has passed it says only if
+// it has.
+func unanswered(late bool, reason error) error {
+	if late {
+		return fmt.Errorf("%w: %w", ErrLate, reason)
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, reason)
 }
 
 // settle takes a reply off the list of the tries that a node may have begun, or may yet begin, and tells whether it is to be believed: an outcome is,
@@ -134,7 +151,7 @@ func give(link *Link, m *wire.Message, replies chan reply, at try) {
 	select {
 	case link.In <- request{message: m, reply: replies, try: at}:
 	default:
-		replies <- reply{err: fmt.Errorf("%w: %w: too many requests wait for %s", ErrLink, errNotSent, link.Name), try: at}
+		replies <- reply{err: queueFull(link.Name), try: at}
 	}
 }
 

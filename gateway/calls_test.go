@@ -103,7 +103,9 @@ func TestWhatA503SaysOfAWrite(t *testing.T) {
 	r := newRig(t, 500*time.Millisecond, 200*time.Millisecond)
 	id := r.idLedBy(0, "w")
 	r.nodes[0].set(func(*wire.Message) (verdict, *wire.Message) { return silent, nil })
-	if got := r.must(503, "DELETE", "/api/user/"+id, ""); !strings.Contains(got.body, "may have been done") || !strings.Contains(got.body, "db-0") {
+	got := r.must(503, "DELETE", "/api/user/"+id, "")
+	if !strings.Contains(got.body, "may have been done") || !strings.Contains(got.body, "db-0") ||
+		!strings.Contains(got.body, ErrLate.Error()) {
 		t.Errorf("a write that was sent: %s", got.body)
 	}
 	if got := r.must(503, "GET", "/api/user/"+id, ""); strings.Contains(got.body, "may have been done") {
@@ -115,7 +117,7 @@ func TestWhatA503SaysOfAWrite(t *testing.T) {
 		r.nodes[i].stop()
 		r.await(i, false)
 	}
-	got := r.must(503, "DELETE", "/api/user/"+id, "")
+	got = r.must(503, "DELETE", "/api/user/"+id, "")
 	named := strings.Contains(got.body, "db-0 ("+r.room.Members[0].Address+")") || strings.Contains(got.body, r.room.Members[other].Address)
 	if !named || !strings.Contains(got.body, "cannot be reached") || strings.Contains(got.body, "may have been done") {
 		t.Errorf("a write that was never sent: %s", got.body)

@@ -47,11 +47,14 @@ func wireCondition(c shard.Condition) wire.Condition {
 	return w
 }
 
-// unmetDetail says which precondition is not met by a user, by none (an empty id), or by what has no version.
-func unmetDetail(unmet shard.Unmet, current shard.Record) string {
+// unmetDetail says which precondition is not met by a user, by none (an empty id), or by what has no version. unless is
+// If-None-Match.
+func unmetDetail(unmet shard.Unmet, unless shard.Condition, current shard.Record) string {
 	switch {
 	case unmet == shard.UnlessUnmet && current.LSN == 0:
 		return "If-None-Match: something is there"
+	case unmet == shard.UnlessUnmet && unless.Kind == shard.AnyVersion:
+		return "If-None-Match: * wants no such user, but there is one; the ETag header has its version"
 	case unmet == shard.UnlessUnmet:
 		return "If-None-Match names the version of the user, which the ETag header has"
 	case current.ID == "":
@@ -73,7 +76,7 @@ func conditional(p preconditions, a response) response {
 	}
 	unmet := shard.Weigh(p.match, p.unless, current)
 	if unmet == shard.MatchUnmet {
-		b := problem(http.StatusPreconditionFailed, unmetDetail(unmet, current), nil)
+		b := problem(http.StatusPreconditionFailed, unmetDetail(unmet, p.unless, current), nil)
 		b.etag, b.touched = a.etag, a.touched
 		return b
 	}

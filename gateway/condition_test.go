@@ -100,7 +100,7 @@ func TestUnmetPreconditionsAreNamed(t *testing.T) {
 	for _, k := range []struct{ method, path, body, header, value, says string }{
 		{"PUT", "/api/user", ada, "If-Match", `"9-9"`, "If-Match does not name the version"},
 		{"DELETE", "/api/user/13AE742", "", "If-None-Match", tag, "If-None-Match names the version"},
-		{"POST", "/api/user", ada, "If-None-Match", "*", "If-None-Match names the version"},
+		{"POST", "/api/user", ada, "If-None-Match", "*", "If-None-Match: * wants no such user, but there is one"},
 		{"DELETE", "/api/user/nobody", "", "If-Match", "*", "no such user"},
 		{"GET", "/api/user/nobody", "", "If-Match", "*", "no such user"},
 		{"GET", "/api/user/13AE742", "", "If-Match", `"9-9"`, "If-Match does not name the version"},

@@ -26,7 +26,7 @@ func askAll(room *Room, frames []routed, within, most time.Duration) (answers []
 		select {
 		case links[len(links)-1].In <- requests[i]:
 		default:
-			requests[i].reply <- reply{err: fmt.Errorf("%w: too many requests wait for %s", ErrLink, room.Members[f.node].Name)}
+			requests[i].reply <- reply{err: queueFull(room.Members[f.node].Name)}
 		}
 	}
 	late, over := time.NewTimer(within), time.NewTimer(most)
@@ -41,15 +41,15 @@ func askAll(room *Room, frames []routed, within, most time.Duration) (answers []
 				open = true
 				late.Reset(within)
 			case <-late.C:
-				got.err = fmt.Errorf("%w: %s has not answered in time", ErrLink, room.Members[f.node].Name)
+				got.err = isSilent(room.Members[f.node].Name)
 			case <-over.C:
-				got.err = fmt.Errorf("%w: %s has not answered in time", ErrLink, room.Members[f.node].Name)
+				got.err = isSilent(room.Members[f.node].Name)
 			}
 		}
 		if got.err == nil && got.message.Kind == wire.Error {
 			got.err = fmt.Errorf("%s: %s", room.Members[f.node].Name, got.message.Text)
 			if got.message.Code == wire.Stuck {
-				got.err = fmt.Errorf("%w, %w", got.err, errGone)
+				got.err = marked{got.err, []error{errGone}}
 			}
 		}
 		if got.err != nil {
@@ -138,7 +138,7 @@ func countAll(room *Room, gone absent, turn int, until int64) (census, error) {
 		room.Metrics.Retries.WithLabelValues(string(uncovered)).Inc()
 		gone.down[failed], gone.mute[failed], gone.lost[failed], reason = true, errors.Is(err, ErrLink), errors.Is(err, errGone), err
 	}
-	return census{}, fmt.Errorf("%w: %w", ErrUnavailable, reason)
+	return census{}, unanswered(clock() >= until, reason)
 }
 
 // wanting adds to the nodes that are down those whose replica of some shard is not in sync: a cover without them asks the fewest nodes.

@@ -54,7 +54,8 @@
 //	152                        answers                 the outcome, under the request id of the first try
 //	240                                                the deadline: 503 with Retry-After, and the last reason that tells something
 //
-// When both replicas say that they could not answer for 1.5 s, or there has been no connection to them for as long, the 503 comes at once.
+// When both replicas say that they could not answer for 1.5 s, or there has been no connection to them for as long,
+// the 503 comes at once, and does not speak of the deadline.
 //
 // At most two tries of a request are under way at a node, so a node that hangs is not sent ever more. A count or a list leaves a node out that has
 // failed it or has said nothing for a third of its time, and asks another cover; when there is none, it waits for newer views, unless those that are
@@ -70,6 +71,7 @@
 // is back; a node that is refused is named again every 10 s, for an operator must act (trouble.go).
 //
 // A 503 says that a write may have been done, unless every try was refused before it could be: no connection, a full queue, a deadline that had passed.
+// That is said of all tries, the reason is of one.
 //
 // # Files
 //
@@ -85,6 +87,7 @@
 //	problem.go   responses and problems
 //	canned.go    what net/http answers by itself, said as a problem
 //	call.go      asking the leader of a shard, until the deadline
+//	reason.go    why a try brought no answer: the text and its classes, pure
 //	try.go       which replica is asked next, and when, pure
 //	count.go     asking a cover of nodes
 //	list.go      pages

@@ -127,7 +127,7 @@ func TestTheProbeAsksWhereItIsListenedAt(t *testing.T) {
 		}
 		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/readyz" {
-				fmt.Fprint(w, `{"ready":true,"checks":[{"name":"peers","reason":"db-1 is another"}]}`)
+				fmt.Fprint(w, `{"ready":true,"checks":[{"name":"peers","reason":"db-1 is another"}],"nodes":{"db-1":{}}}`)
 			}
 		})}
 		go server.Serve(listener)

@@ -85,17 +85,26 @@ func refuseUser(method string, bad []FieldError, err error) *response {
 	return &a
 }
 
+// whatOfIt says of a write whether one of its tries may have done it, whatever the reason that a single one failed.
+func whatOfIt(doers int) string {
+	switch doers {
+	case 0:
+		return ""
+	case 1:
+		return "; the write may have been done or may still be"
+	}
+	const ofAll = "; that was one of %d tries, and the write may have been done or may still be by any of them"
+	return fmt.Sprintf(ofAll, doers)
+}
+
 // conclude makes the answer about the user with an id of what a leader said about a get, or a write with preconditions.
-func conclude(id string, p preconditions, m *wire.Message, sent bool, err error, success int) response {
+func conclude(id string, p preconditions, m *wire.Message, doers int, err error, success int) response {
 	if err != nil {
-		status, detail := http.StatusInternalServerError, err.Error()
-		if errors.Is(err, ErrUnavailable) {
-			status = http.StatusServiceUnavailable
+		status := http.StatusServiceUnavailable
+		if errors.Is(err, ErrNode) {
+			status = http.StatusInternalServerError
 		}
-		if sent {
-			detail += "; the write may have been done or may still be"
-		}
-		return problem(status, detail, nil)
+		return problem(status, err.Error()+whatOfIt(doers), nil)
 	}
 	a := response{}
 	current := shard.Record{ID: m.Record.ID, Epoch: m.Record.Epoch, LSN: m.Record.LSN}
@@ -106,7 +115,7 @@ func conclude(id string, p preconditions, m *wire.Message, sent bool, err error,
 		a = problem(http.StatusConflict, "a user has the id "+id+" already", nil)
 	case wire.Mismatch:
 		unmet := shard.Weigh(p.match, p.unless, current)
-		a = problem(http.StatusPreconditionFailed, unmetDetail(unmet, current), nil)
+		a = problem(http.StatusPreconditionFailed, unmetDetail(unmet, p.unless, current), nil)
 		if current.ID != "" {
 			a.etag = string(appendTag(nil, current.Epoch, current.LSN))
 		}
@@ -154,8 +163,8 @@ func createUser(room *Room, c *call) response {
 	s, _ := shard.Place(room.Layout, user.ID)
 	m := &wire.Message{Kind: wire.Write, Shard: uint64(s), Request: c.request, Op: wire.Create, Record: user,
 		Match: wireCondition(p.match), Unless: wireCondition(p.unless)}
-	answer, sent, err := askLeader(room, m, until)
-	a := conclude(user.ID, p, answer, sent, err, http.StatusCreated)
+	answer, doers, err := askLeader(room, m, until)
+	a := conclude(user.ID, p, answer, doers, err, http.StatusCreated)
 	if a.status == http.StatusCreated {
 		a.location = reference(c.http, user.ID)
 	}
@@ -179,8 +188,8 @@ func updateUser(room *Room, c *call) response {
 	s, _ := shard.Place(room.Layout, user.ID)
 	m := &wire.Message{Kind: wire.Write, Shard: uint64(s), Request: c.request, Op: wire.Update, Fields: have &^ hasID,
 		Record: user, Match: wireCondition(p.match), Unless: wireCondition(p.unless)}
-	answer, sent, err := askLeader(room, m, until)
-	a := conclude(user.ID, p, answer, sent, err, http.StatusOK)
+	answer, doers, err := askLeader(room, m, until)
+	a := conclude(user.ID, p, answer, doers, err, http.StatusOK)
 	if a.status == http.StatusOK {
 		a.about = reference(c.http, user.ID)
 	}
@@ -198,8 +207,8 @@ func deleteUser(room *Room, c *call) response {
 	s, _ := shard.Place(room.Layout, c.id)
 	m := &wire.Message{Kind: wire.Write, Shard: uint64(s), Request: c.request, Op: wire.Delete,
 		Record: wire.Record{ID: c.id}, Match: wireCondition(p.match), Unless: wireCondition(p.unless)}
-	answer, sent, err := askLeader(room, m, c.until)
-	return conclude(c.id, p, answer, sent, err, http.StatusNoContent)
+	answer, doers, err := askLeader(room, m, c.until)
+	return conclude(c.id, p, answer, doers, err, http.StatusNoContent)
 }
 
 func getUser(room *Room, c *call) response {
@@ -208,8 +217,8 @@ func getUser(room *Room, c *call) response {
 	}
 	s, _ := shard.Place(room.Layout, c.id)
 	m := &wire.Message{Kind: wire.Get, Shard: uint64(s), Record: wire.Record{ID: c.id}}
-	answer, sent, err := askLeader(room, m, c.until)
-	return conclude(c.id, preconditions{}, answer, sent, err, http.StatusOK)
+	answer, doers, err := askLeader(room, m, c.until)
+	return conclude(c.id, preconditions{}, answer, doers, err, http.StatusOK)
 }
 
 // keepCount answers a DELETE of the count.
@@ -235,8 +244,8 @@ func countUsers(room *Room, c *call) response {
 // it is done again; a walk that found its shards emptied since the count goes on behind them.
 func listUsers(room *Room, c *call) response {
 	q, bad := parseQuery(c.query)
-	if len(bad) > 0 {
-		return problem(http.StatusBadRequest, "parameters that are wrong", bad)
+	if refused := refuseParameters(append(c.bad, bad...)); refused != nil {
+		return *refused
 	}
 	late := time.NewTimer(time.Duration(c.until - clock()))
 	defer late.Stop()
@@ -244,7 +253,7 @@ func listUsers(room *Room, c *call) response {
 	case room.Lists <- struct{}{}:
 		defer func() { <-room.Lists }()
 	case <-late.C:
-		return unavailable(fmt.Errorf("%w: %d other lists are under way", ErrUnavailable, cap(room.Lists)))
+		return unavailable(fmt.Errorf("%w: %d other lists are under way", ErrLate, cap(room.Lists)))
 	}
 	reason, first := errors.New("its shards were emptied again and again"), 0
 	gone := nobody(room.Layout)
@@ -286,5 +295,5 @@ func listUsers(room *Room, c *call) response {
 		return response{status: http.StatusOK, body: body, unread: unread, touched: census.touched,
 			total: strconv.FormatUint(total, 10), link: link(q, total, uint64(len(users)), last, more)}
 	}
-	return unavailable(fmt.Errorf("%w: %w", ErrUnavailable, reason))
+	return unavailable(unanswered(true, reason))
 }

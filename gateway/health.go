@@ -12,6 +12,9 @@ import (
 	"tandem/wire/proc"
 )
 
+// answerMost is how many bytes of an answer are read to a question about health.
+const answerMost = 1 << 20
+
 // nodeHealth is how one node looks from here.
 type nodeHealth struct {
 	Up      bool         `json:"up"`
@@ -20,10 +23,17 @@ type nodeHealth struct {
 	Lacks   string       `json:"lacks,omitempty"`   // what the node says that it lacks to take its whole part
 }
 
+// shownCheck is a check and whether it holds, or else why not.
+type shownCheck struct {
+	Name   string `json:"name"`
+	OK     bool   `json:"ok"`
+	Reason string `json:"reason,omitempty"`
+}
+
 // readiness is what the health check answers.
 type readiness struct {
 	Ready      bool                  `json:"ready"`
-	Checks     []shard.Check         `json:"checks,omitempty"`
+	Checks     []shownCheck          `json:"checks,omitempty"`
 	Nodes      map[string]nodeHealth `json:"nodes"`
 	Leaderless int                   `json:"shards_without_leader"`
 }
@@ -79,7 +89,7 @@ func health(room *Room, c *call) response {
 	r.Ready = shard.Ready(checks)
 	for _, check := range checks {
 		if _, verbose := c.query["verbose"]; verbose || check.Reason != "" {
-			r.Checks = append(r.Checks, check)
+			r.Checks = append(r.Checks, shownCheck{check.Name, check.Reason == "", check.Reason})
 		}
 	}
 	status := http.StatusOK
@@ -109,8 +119,13 @@ func askHealth(listen string) (readiness, error) {
 		return r, err
 	}
 	defer answer.Body.Close()
-	err = json.NewDecoder(answer.Body).Decode(&r)
-	return r, err
+	err = json.NewDecoder(io.LimitReader(answer.Body, answerMost)).Decode(&r)
+	known := answer.StatusCode == http.StatusOK || answer.StatusCode == http.StatusServiceUnavailable
+	if err != nil || !known || len(r.Nodes) == 0 { // a gateway always names its nodes
+		return readiness{}, fmt.Errorf("what answers at %s is no gateway: /readyz brings %s and not what a gateway says",
+			address, answer.Status)
+	}
+	return r, nil
 }
 
 // tellHealth writes what is not as it should be, and returns an exit code, 0 where the gateway takes its part: the

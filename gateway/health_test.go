@@ -1,7 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -83,4 +87,57 @@ func TestWhatANodeLacksIsShownWhileItIsConnected(t *testing.T) {
 	r.nodes[1].listen(t, address)
 	r.await(1, true)
 	shows(true, disk+"0", views+"0")
+}
+
+// TestTheHealthCheckSaysWhatIsWrong: whatever answers at the port, an exit code that is not 0 comes with a reason.
+func TestTheHealthCheckSaysWhatIsWrong(t *testing.T) {
+	for name, c := range map[string]struct {
+		status     int
+		body, says string
+		code       int
+	}{
+		"a gateway":             {200, `{"ready":true,"nodes":{"db-0":{"up":true}}}`, "", 0},
+		"one that is not ready": {503, `{"checks":[{"name":"shards","reason":"away"}],"nodes":{"a":{}}}`, "shards: away", 1},
+		"another server":        {404, `{"status":404}`, "is no gateway: /readyz brings 404 Not Found", 1},
+		"one that is ready":     {200, `{"ready":true}`, "is no gateway: /readyz brings 200 OK", 1},
+		"a page":                {200, `<html>`, "is no gateway", 1},
+		"nothing":               {200, ``, "is no gateway", 1},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(c.status)
+			fmt.Fprint(w, c.body)
+		}))
+		out, address := bytes.Buffer{}, server.Listener.Addr().String()
+		r, err := askHealth(address)
+		code := tellHealth(r, err, &out)
+		server.Close()
+		if code != c.code || !strings.Contains(out.String(), c.says) || (out.Len() > 0) != (code > 0) {
+			t.Errorf("%s: code %d and %q, expected %d and %q", name, code, out.String(), c.code, c.says)
+		}
+		r, err = askHealth(address)
+		if code = tellHealth(r, err, &out); code != 1 || !strings.Contains(out.String(), "it cannot be asked") {
+			t.Errorf("nothing listens: code %d and %q", code, out.String())
+		}
+	}
+}
+
+// TestEachCheckSaysWhetherItHolds, all with verbose, else those that do not.
+func TestEachCheckSaysWhetherItHolds(t *testing.T) {
+	r := newRig(t, ample, ample/2)
+	const good = `{"name":"cluster","ok":true},{"name":"shards","ok":true},` +
+		`{"name":"peers","ok":true},{"name":"nodes","ok":true}`
+	if got := r.must(200, "GET", "/readyz?verbose", "").body; !strings.Contains(got, `"checks":[`+good+`]`) {
+		t.Error(got)
+	}
+	if got := r.must(200, "GET", "/readyz", "").body; strings.Contains(got, "checks") {
+		t.Error(got)
+	}
+	r.nodes[1].stop()
+	r.await(1, false)
+	for _, path := range []string{"/readyz", "/readyz?verbose"} {
+		got := r.ask("GET", path, "").body
+		if !strings.Contains(got, `{"name":"shards","ok":false,"reason":"the leader of `) {
+			t.Error(path, got)
+		}
+	}
 }

@@ -14,9 +14,6 @@ import (
 	"tandem/wire"
 )
 
-// ErrLink is the class of a request that got no answer because of its connection.
-var ErrLink = errors.New("no answer")
-
 const (
 	dialTimeout  = 100 * time.Millisecond // for a connection, and again for the welcome: a lost SYN is repeated after a second only
 	redialLeast  = 5 * time.Millisecond
@@ -57,7 +54,7 @@ type session struct {
 func runLink(room *Room, node int, link *Link) {
 	member := room.Members[node]
 	unreachable := func(err error) error {
-		return fmt.Errorf("%w: %w: %s (%s) cannot be reached: %w", ErrLink, errNotSent, member.Name, member.Address, err)
+		return notReached(member, "cannot be reached", err, ErrLink, errNotSent)
 	}
 	up, misfits := room.Metrics.LinksUp.WithLabelValues(member.Name),
 		room.Metrics.Refused.MustCurryWith(prometheus.Labels{"node": member.Name})
@@ -92,7 +89,7 @@ func runLink(room *Room, node int, link *Link) {
 		}
 		reason = unreachable(s.err)
 		if time.Since(since) > goneAfter {
-			reason = fmt.Errorf("%w, %w", reason, errGone)
+			reason = notReached(member, goneText, s.err, ErrLink, errNotSent, errGone)
 		}
 		room.Troubles <- trouble{node, kindOf(s), s.err, stood, time.Now()}
 		refuseUntil(link, reason, time.After(pause), link.Nudge)
@@ -118,7 +115,7 @@ func meet(room *Room, node int, link *Link, reason error, asks bool) session {
 	}
 	if s.look.Cluster == [16]byte{} || s.incarnation == [16]byte{} {
 		go readAway(s, gone)
-		reason = fmt.Errorf("%w: %w: %s: %w", ErrLink, errNotSent, link.Name, s.barred)
+		reason = marked{fmt.Errorf("%s: %w", link.Name, s.barred), []error{ErrLink, errNotSent}}
 		refuseUntil(link, reason, gone, link.Nudge)
 	}
 	s.raw.Close()
@@ -257,7 +254,7 @@ func serveLink(link *Link, s session, ended chan<- error) {
 	}
 	close(quit)
 	for _, r := range pending {
-		r.reply <- reply{err: fmt.Errorf("%w: %s: %w", ErrLink, link.Name, err), try: r.try}
+		r.reply <- reply{err: marked{fmt.Errorf("%s: %w", link.Name, err), []error{ErrLink}}, try: r.try}
 	}
 	ended <- err
 }
@@ -311,7 +308,7 @@ func takeRequests(link *Link, s session, first request, frames []byte, pending m
 			scratch.ID, scratch.Deadline = last, r.try.until+s.offset // only a write's frame bears it
 			frames = s.codec.AppendFrame(frames, scratch)
 		} else {
-			r.reply <- reply{err: fmt.Errorf("%w: %w: too many requests wait for %s", ErrLink, errNotSent, link.Name), try: r.try}
+			r.reply <- reply{err: queueFull(link.Name), try: r.try}
 		}
 		if len(frames) > wire.PageBytes {
 			return frames, last

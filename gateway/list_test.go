@@ -198,7 +198,7 @@ func TestASlowListKeepsTheDeadline(t *testing.T) {
 	r := newRig(t, 150*time.Millisecond, 50*time.Millisecond)
 	r.fill(1000)
 	r.store.pageMost, r.store.pause = 1, 20*time.Millisecond // 40 users or so in a shard, one at a time
-	if got := r.must(503, "GET", "/api/user?limit=1000", ""); !strings.Contains(got.body, "has not answered in time") {
+	if got := r.must(503, "GET", "/api/user?limit=1000", ""); !strings.Contains(got.body, "no answer within the deadline: db-") {
 		t.Errorf("%s", got.body)
 	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -87,25 +86,42 @@ func TestParameters(t *testing.T) {
 		"offset=9223372036854775807": "", "other=1": "other",
 		"offset=": "offset", "offset=-1": "offset", "offset=+1": "offset", "offset=x": "offset", "offset=1.5": "offset", "offset=18446744073709551616": "offset",
 		"limit=": "limit", "limit=0": "limit", "limit=1001": "limit", "limit=x": "limit", "limit=0&offset=x": "offset limit",
-		"offset=1&offset=1": "offset", "limit=1&limit=2": "limit", "b=&a=1&limit=0": "a b",
+		"offset=1&offset=1": "offset", "limit=1&limit=2": "limit", "b=&a=1&limit=0": "a b limit",
 		"after=nonsense": "after", "after=%25": "after", "after=" + cursor("a/b"): "after", "after=" + cursor(""): "after", "after=" + cursor("count"): "after",
 		"after=" + cursor("a") + "=": "after", "offset=1&after=": "after", "after=&after=": "after",
 	} {
-		values, refused := checkQuery(text, []string{"offset", "limit", "after"})
+		values, odd, refused := checkQuery(text, []string{"offset", "limit", "after"})
 		q, bad := parseQuery(values)
 		if refused != nil {
-			var p struct{ Errors []FieldError }
-			if err := json.Unmarshal(refused.body, &p); err != nil || refused.status != 400 {
-				t.Fatal(refused.status, err)
-			}
-			bad = p.Errors
+			t.Fatalf("%q: %s", text, refused.body)
 		}
 		got := []string{}
-		for _, f := range bad {
+		for _, f := range append(odd, bad...) {
 			got = append(got, f.Field)
 		}
 		if strings.Join(got, " ") != want || want == "" && (q.Limit < 1 || q.Limit > 1000) {
 			t.Errorf("%q: %+v names %q, expected %q", text, q, got, want)
+		}
+	}
+}
+
+// TestEveryWrongParameterIsNamed: unknown ones, repeated ones, and those of a list that are no numbers, in one answer.
+func TestEveryWrongParameterIsNamed(t *testing.T) {
+	r := newRig(t, ample, ample/2)
+	for path, says := range map[string][]string{
+		"/api/user?offset=-1&limit=abc&foo=1":    {`"field":"foo"`, `"field":"offset"`, `"field":"limit"`},
+		"/api/user?limit=0&offset=1&offset=2":    {`"field":"offset","detail":"repeated`, `"field":"limit"`},
+		"/api/user?foo=1":                        {"expected one of [offset limit after]"},
+		"/api/user/count?foo=1":                  {`"field":"foo"`, "takes none"},
+		"/livez?verbose":                         {`"field":"verbose"`, "takes none"},
+		"/readyz?verbose&foo":                    {`"field":"foo"`, "expected one of [verbose]"},
+		"/metrics?foo=1&name%5B%5D=tandem_build": {`"field":"foo"`, "expected one of [name[]]"},
+	} {
+		got := r.must(400, "GET", path, "").body
+		for _, text := range says {
+			if !strings.Contains(got, text) {
+				t.Errorf("%s: %s, expected %q", path, got, text)
+			}
 		}
 	}
 }

@@ -24,28 +24,36 @@ const (
 	cursorMark   = 'c' // first byte of a cursor: the version of its format
 )
 
-// checkQuery reads a query of which these parameters are known, each at most once but for lists, name[], or says what
-// is wrong with it.
-func checkQuery(raw string, known []string) (url.Values, *response) {
+// checkQuery reads a query of which these parameters are known, each at most once but for lists, name[], and names those
+// that are not as they should be. A query that is malformed is refused.
+func checkQuery(raw string, known []string) (values url.Values, bad []FieldError, refused *response) {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
 		a := problem(http.StatusBadRequest, "the query is malformed: "+err.Error(), nil)
-		return nil, &a
+		return nil, nil, &a
 	}
-	bad := []FieldError{}
+	unknown := "unknown parameter; expected one of [" + strings.Join(known, " ") + "]"
+	if len(known) == 0 {
+		unknown = "unknown parameter; this resource takes none"
+	}
 	for name, given := range values {
 		if !slices.Contains(known, name) {
-			bad = append(bad, FieldError{name, "unknown parameter; expected one of [" + strings.Join(known, " ") + "]"})
+			bad = append(bad, FieldError{name, unknown})
 		} else if len(given) > 1 && !strings.HasSuffix(name, "[]") {
 			bad = append(bad, FieldError{name, "repeated parameter"})
 		}
 	}
-	if len(bad) == 0 {
-		return values, nil
-	}
 	slices.SortFunc(bad, func(a, b FieldError) int { return strings.Compare(a.Field, b.Field) })
+	return values, bad, nil
+}
+
+// refuseParameters is the problem with parameters, nil if there is none.
+func refuseParameters(bad []FieldError) *response {
+	if len(bad) == 0 {
+		return nil
+	}
 	a := problem(http.StatusBadRequest, "parameters that are wrong", bad)
-	return nil, &a
+	return &a
 }
 
 // parseQuery reads the parameters of a list, and every one that is wrong.

@@ -22,7 +22,8 @@ import (
 // call is a request on its way through a handler.
 type call struct {
 	http    *http.Request
-	query   url.Values     // of parameters that the resource has, each once
+	query   url.Values     // of parameters that the resource has, each once, but for a list's
+	bad     []FieldError   // parameters of a list that it does not have, or more than once: it names what else is wrong
 	id      string         // of the user, from the path
 	request wire.RequestID // of the write
 	until   int64          // the deadline of a call without a body, in ns on the boot-time clock
@@ -94,11 +95,14 @@ func wrap(room *Room, operation string, h handler, parameters ...string) httprou
 	return func(w http.ResponseWriter, r *http.Request, params httprouter.Params) {
 		began := clock()
 		request := uuid.New()
-		c := call{r, nil, params.ByName("id"), request, began + int64(room.Config.Deadline)}
+		c := call{http: r, id: params.ByName("id"), request: request, until: began + int64(room.Config.Deadline)}
 		p, refused := preconditions{}, (*response)(nil)
 		reads := (r.Method == http.MethodGet || r.Method == http.MethodHead) && !anything
 		if r.URL.RawQuery != "" && !anything {
-			c.query, refused = checkQuery(r.URL.RawQuery, parameters)
+			c.query, c.bad, refused = checkQuery(r.URL.RawQuery, parameters)
+		}
+		if operation != "list" && refused == nil {
+			refused = refuseParameters(c.bad)
 		}
 		if reads && refused == nil && len(r.Header["If-Match"])+len(r.Header["If-None-Match"]) > 0 {
 			p, refused = readConditions(r.Header, http.DefaultMaxHeaderBytes)
@@ -136,10 +140,10 @@ func showMetrics(room *Room) httprouter.Handle {
 			under := shard.UnderReplicated(views, i)
 			room.Metrics.tellNode(room.Members[i].Name, n, under)
 		}
-		_, refused := checkQuery(r.URL.RawQuery, []string{"name[]"})
+		_, bad, refused := checkQuery(r.URL.RawQuery, []string{"name[]"})
 		p, malformed := readConditions(r.Header, http.DefaultMaxHeaderBytes)
 		a, id := conditional(p, response{status: http.StatusOK}), requestID(r, uuid.New())
-		if refused = cmp.Or(refused, malformed); refused != nil {
+		if refused = cmp.Or(refused, refuseParameters(bad), malformed); refused != nil {
 			a = *refused
 		}
 		if a.hangUp = r.ContentLength != 0; a.status != http.StatusOK {

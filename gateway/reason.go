@@ -1,0 +1,49 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+)
+
+// ErrLink is the class of a request that got no answer because of its connection.
+var ErrLink = errors.New("no answer of a connection")
+
+// The marks of a try whose frame certainly did not leave, and of one at a node that has been away, or stuck, for long.
+var (
+	errNotSent = errors.New("not sent")
+	errGone    = errors.New("for long")
+)
+
+// goneText says that a node has been away for goneAfter.
+var goneText = fmt.Sprintf("has not been reached for more than %v", goneAfter)
+
+// marked is why a try brought no answer, as people read it, and the classes that it belongs to, which the text leaves out.
+type marked struct {
+	error
+	as []error
+}
+
+// Is tells whether an error is of a class.
+func (m marked) Is(class error) bool { return slices.Contains(m.as, class) }
+
+// Unwrap returns what was marked.
+func (m marked) Unwrap() error { return m.error }
+
+// notReached says what there is of a connection to a node, and why. The address is said once.
+func notReached(member Member, what string, why error, as ...error) error {
+	dial := &net.OpError{}
+	if errors.As(why, &dial) && dial.Addr != nil && dial.Addr.String() == member.Address {
+		why = dial.Err
+	}
+	return marked{fmt.Errorf("%s (%s) %s: %w", member.Name, member.Address, what, why), as}
+}
+
+// queueFull says that a request found no room on its way to a node.
+func queueFull(node string) error {
+	return marked{errors.New("too many requests wait for " + node), []error{ErrLink, errNotSent}}
+}
+
+// isSilent says that a node has not answered a try in its time.
+func isSilent(node string) error { return marked{errors.New(node + " is silent"), []error{ErrLink}} }
