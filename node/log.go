@@ -122,6 +122,9 @@ func runReader(room *Room, asks <-chan logAsk) {
 			if more && err == nil {
 				parts, err = readBatch(batch, wanted)
 			}
+			if isTrouble(err) { // the next try may do
+				room.Log.Warn("the disk does not let the write log be read", "error", err)
+			}
 			switch {
 			case more && err == nil:
 				keepAhead(aheads, wanted, parts, ask.shard)
