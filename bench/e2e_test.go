@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -38,6 +39,9 @@ const watchdog = `cat; for p in /proc/[0-9]*; do
 done; rm -rf "$1"`
 
 func TestMain(m *testing.M) {
+	if signal.Ignored(syscall.SIGHUP) { // as under nohup: what is caught here is not ignored by the processes of the tests
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	}
 	dir, err := os.MkdirTemp("", "tandem-bin-")
 	if err == nil {
 		dir, err = filepath.EvalSymlinks(dir)
