@@ -87,10 +87,10 @@ func check(c Config) ([]Member, shard.Layout, error) {
 	for _, t := range []struct {
 		flag        string
 		found, most time.Duration
-	}{{"--deadline", c.Deadline, deadlineMost}, {"--try", c.Try, c.Deadline / 2}, {"--silence", c.Silence, deadlineMost}} {
+	}{{"--deadline", c.Deadline, deadlineMost}, {"--try", c.Try, c.Deadline}, {"--silence", c.Silence, deadlineMost}} {
 		if t.found < timeLeast || t.found > t.most {
-			return nil, layout, fmt.Errorf("%w: %s: expected %v to %v (nodes know a write by its request id for %v, and "+
-				"half a deadline is the longest try with a second one), found %v", ErrConfig, t.flag, timeLeast, t.most,
+			return nil, layout, fmt.Errorf("%w: %s: expected %v to %v (nodes know a write by its request id for %v, "+
+				"and no try is longer than --deadline), found %v", ErrConfig, t.flag, timeLeast, t.most,
 				time.Duration(shard.RememberFor), t.found)
 		}
 	}

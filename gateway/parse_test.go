@@ -174,7 +174,7 @@ func TestSettings(t *testing.T) {
 		"shards":        func(c *Config) { c.Shards = 2 },
 		"--links":       func(c *Config) { c.Links = 65 },
 		"--try: ":       func(c *Config) { c.Try = 0 },
-		"--try":         func(c *Config) { c.Try = c.Deadline },
+		"--try":         func(c *Config) { c.Try = c.Deadline + 1 },
 		"--silence":     func(c *Config) { c.Silence = time.Hour },
 		"--cluster":     func(c *Config) { c.Cluster = "" },
 		"--incarnation": func(c *Config) { c.Incarnation = "db-0" },

@@ -47,9 +47,10 @@ type accepting struct {
 	shards []int // whose loss is accepted
 	shard  int   // of them, the one that is under way
 	left   leftover
-	joined bool   // the store has a part in Raft
-	alone  []bool // by shard, that this node led it alone in the last that it knows; nil if it knows nothing
-	passed int    // damaged shards that are left alone
+	bad    map[int]string // by shard, why one of its files cannot be opened
+	joined bool           // the store has a part in Raft
+	alone  []bool         // by shard, that this node led it alone in the last that it knows; nil if it knows nothing
+	passed int            // damaged shards that are left alone
 	err    error
 }
 
@@ -125,6 +126,9 @@ func openToAccept(a accepting) accepting {
 			shard.OpenTry{Log: shard.DamagedEnd, Lenient: true}, false, false, open)
 	}
 	value := []byte(nil)
+	if err == nil {
+		a.bad, err = badFiles(a.store)
+	}
 	if err == nil {
 		value, err = getFact(a.store, factsKey)
 	}

@@ -41,7 +41,11 @@ func readShard(a accepting) accepting {
 		}
 		return a
 	}
-	left, scan := leftover{}, openScan(a.store, a.shard)
+	open := openScan
+	if a.bad[a.shard] != "" {
+		open = openPastWipes
+	}
+	left, scan := leftover{}, open(a.store, a.shard)
 	defer func() { closeScan(scan) }()
 	for bucket := range 256 {
 		begin := []byte{shard.UserPrefix, byte(bucket)}
@@ -62,7 +66,7 @@ func readShard(a accepting) accepting {
 		if err != nil { // an iterator that has failed once says so for ever
 			left.Unread++
 			closeScan(scan)
-			scan = openScan(a.store, a.shard)
+			scan = open(a.store, a.shard)
 		}
 	}
 	begun := false

@@ -46,12 +46,14 @@ func loadReplicas(room *Room, w written, out chan<- opened) {
 			}
 			return true
 		}
-		scan := openScan(st, s)
-		err := walkScan(scan, []byte{0}, 0, see)
-		closeScan(scan)
 		m, marked := room.Marks[s]
-		if marked && err == nil {
+		err := error(nil)
+		if marked { // and not to be read (badFiles)
 			err = errors.New(m.Reason)
+		} else {
+			scan := openScan(st, s)
+			err = walkScan(scan, []byte{0}, 0, see)
+			closeScan(scan)
 		}
 		if marked || isDamage(err) { // whether it may be dropped the views will say: it may be the only copy
 			room.Log.Error("the data of a shard is damaged", "shard", s, "error", err)

@@ -237,7 +237,11 @@ func lookUp(room *Room, r *owned, e *shard.Event, before int64) (now int64, err 
 
 // showMoment opens a view of a shard, and asks the core whether what it shows may be given out, if that is asked.
 func showMoment(r *owned, ask scanAsk, events []*shard.Event) []*shard.Event {
-	ask.opened <- Moment{openScan(r.store, ask.shard), r.counts, shard.BucketsAhead(&r.state, (*[256]uint64)(&r.last)),
+	open := openScan
+	if r.state.Lost != "" { // nothing of it is given out, and a file of it may not be one to read (badFiles)
+		open = openPastWipes
+	}
+	ask.opened <- Moment{open(r.store, ask.shard), r.counts, shard.BucketsAhead(&r.state, (*[256]uint64)(&r.last)),
 		r.state.View.Leader == r.state.Self}
 	if ask.confirmed == nil {
 		return events
