@@ -132,7 +132,8 @@ func conclude(k keeping, p pace, wrong, unproven []string, mostStall time.Durati
 	if p.MaxLag > mostStall {
 		lagged = append(lagged, fmt.Sprintf("a request was sent %v after its time, more than %v", short(p.MaxLag), mostStall))
 	}
-	if excused := p.Explained + p.Struck; uint64(excused)*mostExcused > k.Requests {
+	excused := p.Explained + p.Struck
+	if uint64(excused)*mostExcused > k.Requests && excused >= k.Beyond { // more that nothing excuses are a miss by themselves
 		lagged = append(lagged, fmt.Sprintf("%d of %d requests were late while the generator or the disk stood still, more than one in %d", excused, k.Requests, mostExcused))
 	}
 	missed := []string{}

@@ -347,7 +347,11 @@ func TestLateRequestsAreSortedByWhoseFaultTheyAre(t *testing.T) {
 	if v := conclude(k, p, nil, nil, time.Hour); v.Code != exitLagged {
 		t.Errorf("expected that nothing is judged when 3 of 7 requests are explained, found %+v", v)
 	}
-	k.Requests = 700
+	k.Beyond = 4
+	if v := conclude(k, p, nil, nil, time.Hour); v.Code != exitBudget {
+		t.Errorf("expected a miss where more requests are late than are explained, found %+v", v)
+	}
+	k.Beyond, k.Requests = 3, 700
 	for _, c := range []struct {
 		limit           time.Duration
 		wrong, unproven []string
