@@ -1,13 +1,9 @@
 package main
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"io"
-	"net"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -51,58 +47,36 @@ const (
 func longMost(c Config) int { return c.UnreadMB << 20 / 4 * 3 }
 
 // ErrConfig is the class of settings that cannot be.
-var ErrConfig = errors.New("bad settings")
+var ErrConfig = proc.ErrSettings
 
 // Member is a node of the ring.
-type Member struct{ Name, Address string }
+type Member = proc.Member
 
 // check returns the ring and the layout that the settings name. Error: ErrConfig.
 func check(c Config) ([]Member, shard.Layout, error) {
-	members := []Member{}
-	for part := range strings.SplitSeq(c.Nodes, ",") {
-		name, address, ok := strings.Cut(strings.TrimSpace(part), "=")
-		_, port, err := net.SplitHostPort(address)
-		if n, bad := strconv.ParseUint(port, 10, 16); !ok || err != nil || bad != nil || n == 0 {
-			return nil, shard.Layout{}, fmt.Errorf("%w: --nodes: expected name=host:port,name=host:port,… with ports "+
-				"from 1 to 65535, found %q", ErrConfig, part)
-		}
-		if err = shard.CheckName("--nodes", name); err != nil {
-			return nil, shard.Layout{}, fmt.Errorf("%w: %w", ErrConfig, err)
-		}
-		if slices.ContainsFunc(members, func(m Member) bool { return m.Name == name || m.Address == address }) {
-			return nil, shard.Layout{}, fmt.Errorf("%w: --nodes: %q repeats a name or an address", ErrConfig, part)
-		}
-		members = append(members, Member{name, address})
+	members, err := proc.ParseNodes(c.Nodes)
+	if err != nil {
+		return nil, shard.Layout{}, err
 	}
 	layout := shard.Layout{Nodes: len(members), Shards: c.Shards}
-	if err := shard.CheckLayout(layout); err != nil {
+	if err = shard.CheckLayout(layout); err != nil {
 		return nil, layout, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	if err := shard.CheckName("--cluster", c.Cluster); err != nil {
-		return nil, layout, fmt.Errorf("%w: %w", ErrConfig, err)
+	err = cmp.Or(proc.CheckName("--cluster", c.Cluster),
+		proc.Within("--links", c.Links, 1, 64),
+		proc.Within("--max-connections", c.MaxConnections, 1, proc.MaxConnections),
+		proc.Within("--lists", c.Lists, 1, maxLists),
+		proc.Within("--unread-mb", c.UnreadMB, minUnreadMB, maxUnreadMB),
+		proc.Within("--slow-kb", c.SlowKB, 1, maxSlowKB),
+		proc.Within("--deadline", c.Deadline, timeLeast, deadlineMost),
+		proc.Within("--try, the --deadline at most", c.Try, timeLeast, c.Deadline),
+		proc.Within("--silence", c.Silence, timeLeast, deadlineMost))
+	if err != nil {
+		return nil, layout, err
 	}
-	if c.Links < 1 || c.Links > 64 || c.MaxConnections < 1 {
-		return nil, layout, fmt.Errorf("%w: expected 1 to 64 --links, and --max-connections greater than 0", ErrConfig)
-	}
-	for _, t := range []struct {
-		flag        string
-		found, most time.Duration
-	}{{"--deadline", c.Deadline, deadlineMost}, {"--try", c.Try, c.Deadline}, {"--silence", c.Silence, deadlineMost}} {
-		if t.found < timeLeast || t.found > t.most {
-			return nil, layout, fmt.Errorf("%w: %s: expected %v to %v (nodes know a write by its request id for %v, "+
-				"and no try is longer than --deadline), found %v", ErrConfig, t.flag, timeLeast, t.most,
-				time.Duration(shard.RememberFor), t.found)
-		}
-	}
-	if _, err := uuid.Parse(c.Incarnation); err != nil && c.Incarnation != "" {
+	if _, err = uuid.Parse(c.Incarnation); err != nil && c.Incarnation != "" {
 		return nil, layout, fmt.Errorf("%w: --incarnation: expected a UUID, as STATUS of a node names it, found %q: %w",
 			ErrConfig, c.Incarnation, err)
-	}
-	if c.Lists < 1 || c.Lists > maxLists || c.UnreadMB < minUnreadMB || c.UnreadMB > maxUnreadMB ||
-		c.SlowKB < 1 || c.SlowKB > maxSlowKB {
-		return nil, layout, fmt.Errorf("%w: expected --lists from 1 to %d, --unread-mb from %d to %d,"+
-			" --slow-kb from 1 to %d; found %d, %d, %d", ErrConfig,
-			maxLists, minUnreadMB, maxUnreadMB, maxSlowKB, c.Lists, c.UnreadMB, c.SlowKB)
 	}
 	return members, layout, nil
 }

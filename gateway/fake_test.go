@@ -78,7 +78,7 @@ func newNervousRig(t testing.TB, deadline, try, silence time.Duration) *rig {
 		n := &fakeNode{name: "db-" + strconv.Itoa(i), store: store, is: [16]byte{1}}
 		n.listen(t, "127.0.0.1:0")
 		r.nodes = append(r.nodes, n)
-		members = append(members, Member{n.name, n.listener.Addr().String()})
+		members = append(members, Member{Name: n.name, Address: n.listener.Addr().String()})
 	}
 	config := Config{Listen: "test", Cluster: "tandem", Shards: layout.Shards, Links: 2, Deadline: deadline, Try: try,
 		Silence: silence, MaxConnections: 100, Lists: 32, UnreadMB: 64, SlowKB: 1024}

@@ -203,7 +203,7 @@ func loneRoom(address string, log slog.Handler) (*Room, *Link) {
 	names := proc.NewNames(address, proc.AskNameServer)
 	go proc.RunNames(names)
 	room := &Room{Mine: mine, Names: []proc.Names{names},
-		Config: Config{Cluster: "tandem"}, Layout: shard.Layout{Nodes: 3, Shards: 24}, Members: []Member{{"db-0", address}},
+		Config: Config{Cluster: "tandem"}, Layout: shard.Layout{Nodes: 3, Shards: 24}, Members: []Member{{Name: "db-0", Address: address}},
 		Links: [][]*Link{{link}}, Views: make(chan outlook, 1), Said: make(chan said, 1), Told: make(chan told, 1),
 		Troubles: make(chan trouble, 1),
 		Metrics:  newMetrics(), Log: slog.New(log)}

@@ -158,7 +158,7 @@ func TestTags(t *testing.T) {
 func TestSettings(t *testing.T) {
 	good := Config{Nodes: "a=h:1,b=h:2,c=h:3", Shards: 24, Cluster: "test", Links: 2, MaxConnections: 1, Lists: 1,
 		Deadline: 2 * time.Millisecond, Try: time.Millisecond, Silence: time.Millisecond, UnreadMB: 24, SlowKB: 1}
-	if members, layout, err := check(good); err != nil || len(members) != 3 || layout.Nodes != 3 || members[2] != (Member{"c", "h:3"}) {
+	if members, layout, err := check(good); err != nil || len(members) != 3 || layout.Nodes != 3 || members[2] != (Member{Name: "c", Address: "h:3"}) {
 		t.Errorf("%v %v %v", members, layout, err)
 	}
 	for nodes, says := range map[string]string{"": "name=host:port", "a=h:1,b=h:2": "at least 3", "a=h:1,b=h:2,c": "name=host:port", "a=h:1,b=h:2,=h:3": "letters",
@@ -173,17 +173,17 @@ func TestSettings(t *testing.T) {
 	for says, change := range map[string]func(*Config){
 		"shards":        func(c *Config) { c.Shards = 2 },
 		"--links":       func(c *Config) { c.Links = 65 },
-		"--try: ":       func(c *Config) { c.Try = 0 },
+		"found 0s":      func(c *Config) { c.Try = 0 },
 		"--try":         func(c *Config) { c.Try = c.Deadline + 1 },
 		"--silence":     func(c *Config) { c.Silence = time.Hour },
 		"--cluster":     func(c *Config) { c.Cluster = "" },
 		"--incarnation": func(c *Config) { c.Incarnation = "db-0" },
 		// above it nodes may have forgotten the request id of a write that is tried again
-		"--deadline":      func(c *Config) { c.Deadline = 9*time.Second + 1 },
-		"--unread-mb":     func(c *Config) { c.UnreadMB = minUnreadMB - 1 },
-		"--deadline: ":    func(c *Config) { c.Deadline = 0 },
-		"--lists from 1 ": func(c *Config) { c.Lists = 0 },
-		"--slow-kb from":  func(c *Config) { c.SlowKB = 0 },
+		"--deadline":              func(c *Config) { c.Deadline = 9*time.Second + 1 },
+		"--unread-mb":             func(c *Config) { c.UnreadMB = minUnreadMB - 1 },
+		"--deadline: ":            func(c *Config) { c.Deadline = 0 },
+		"--lists: expected 1 to ": func(c *Config) { c.Lists = 0 },
+		"--slow-kb: expected":     func(c *Config) { c.SlowKB = 0 },
 	} {
 		c := good
 		change(&c)

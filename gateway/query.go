@@ -32,14 +32,13 @@ func checkQuery(raw string, known []string) (values url.Values, bad []FieldError
 		a := problem(http.StatusBadRequest, "the query is malformed: "+err.Error(), nil)
 		return nil, nil, &a
 	}
-	unknown := "unknown parameter; expected one of [" + strings.Join(known, " ") + "]"
-	if len(known) == 0 {
-		unknown = "unknown parameter; this resource takes none"
-	}
 	for name, given := range values {
-		if !slices.Contains(known, name) {
-			bad = append(bad, FieldError{name, unknown})
-		} else if len(given) > 1 && !strings.HasSuffix(name, "[]") {
+		switch {
+		case len(known) == 0:
+			bad = append(bad, FieldError{name, "unknown parameter; this resource takes none"})
+		case !slices.Contains(known, name):
+			bad = append(bad, FieldError{name, "unknown parameter; expected one of [" + strings.Join(known, " ") + "]"})
+		case len(given) > 1 && !strings.HasSuffix(name, "[]"):
 			bad = append(bad, FieldError{name, "repeated parameter"})
 		}
 	}

@@ -1,17 +1,15 @@
 package main
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
-	"net"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
 
 	"tandem/shard"
+	"tandem/wire/proc"
 )
 
 // Config is what a node is told by flags, or by TANDEM_… in its environment.
@@ -44,87 +42,37 @@ type Config struct {
 const maxGrace = 10 * time.Second
 
 // ErrConfig is the class of settings that cannot be.
-var ErrConfig = errors.New("bad settings")
+var ErrConfig = proc.ErrSettings
 
 // Member is a node of the ring.
-type Member struct{ Name, Address string }
-
-// parseNodes reads name=host:port,… in ring order.
-func parseNodes(text string) ([]Member, error) {
-	members := []Member{}
-	for part := range strings.SplitSeq(text, ",") {
-		name, address, ok := strings.Cut(strings.TrimSpace(part), "=")
-		_, port, err := net.SplitHostPort(address)
-		if n, bad := strconv.ParseUint(port, 10, 16); !ok || err != nil || bad != nil || n == 0 {
-			return nil, fmt.Errorf("%w: --nodes: expected name=host:port,name=host:port,… with ports from 1 to 65535, "+
-				"found %q", ErrConfig, part)
-		}
-		if slices.ContainsFunc(members, func(m Member) bool { return m.Name == name || m.Address == address }) {
-			return nil, fmt.Errorf("%w: --nodes: %q repeats a name or an address", ErrConfig, part)
-		}
-		members = append(members, Member{name, address})
-	}
-	return members, nil
-}
-
-// limit is what a number of the settings may be, and timeLimit what a time of them may be.
-type (
-	limit struct {
-		flag        string
-		found       uint64
-		least, most uint64
-	}
-	timeLimit struct {
-		flag               string
-		found, least, most time.Duration
-	}
-)
+type Member = proc.Member
 
 // maxMB is the greatest size in MiB among the settings, 1 TiB.
 const maxMB = 1 << 20
 
-// limitsOf lists the numbers among the settings. A negative one counts as far too great.
-func limitsOf(c Config) []limit {
-	return []limit{{"--cache-mb", c.CacheMB, 1, maxMB}, {"--wal-keep-mb", c.WalKeepMB, 0, maxMB},
-		{"--repair-mb", c.RepairMB, 1, maxMB}, {"--loops", uint64(c.Loops), 0, shard.MaxShards},
-		{"--max-connections", uint64(c.MaxConnections), 1, 1 << 20}}
-}
-
-// timesOf lists the times among the settings.
-func timesOf(c Config) []timeLimit {
-	return []timeLimit{{"--lease", c.Lease, 10 * time.Millisecond, maxGrace},
-		{"--grace, which is to be a tenth longer than --lease", c.Grace, c.Lease + c.Lease/10, maxGrace},
-		{"--silent", c.Silent, 20 * time.Millisecond, maxGrace},
-		{"--slow-disk", c.SlowDisk, 10 * time.Millisecond, maxGrace},
-		{"--leave-for", c.LeaveFor, 0, time.Hour}, {"--pace", c.Pace, 0, c.SlowDisk / 2}}
-}
-
 // check returns the ring and this node's number in it.
 func check(c Config) ([]Member, int, error) {
-	members, err := parseNodes(c.Nodes)
+	members, err := proc.ParseNodes(c.Nodes)
 	if err != nil {
 		return nil, 0, err
-	}
-	for _, m := range members {
-		if err = shard.CheckName("--nodes", m.Name); err != nil {
-			return nil, 0, fmt.Errorf("%w: %w", ErrConfig, err)
-		}
 	}
 	if err = shard.CheckLayout(shard.Layout{Nodes: len(members), Shards: c.Shards}); err != nil {
 		return nil, 0, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	if err = shard.CheckName("--cluster", c.Cluster); err != nil {
-		return nil, 0, fmt.Errorf("%w: %w", ErrConfig, err)
-	}
-	for _, l := range limitsOf(c) {
-		if l.found < l.least || l.found > l.most {
-			return nil, 0, fmt.Errorf("%w: %s: expected %v to %v, found %v", ErrConfig, l.flag, l.least, l.most, l.found)
-		}
-	}
-	for _, l := range timesOf(c) {
-		if l.found < l.least || l.found > l.most {
-			return nil, 0, fmt.Errorf("%w: %s: expected %v to %v, found %v", ErrConfig, l.flag, l.least, l.most, l.found)
-		}
+	err = cmp.Or(proc.CheckName("--cluster", c.Cluster),
+		proc.Within("--cache-mb", c.CacheMB, 1, maxMB),
+		proc.Within("--wal-keep-mb", c.WalKeepMB, 0, maxMB),
+		proc.Within("--repair-mb", c.RepairMB, 1, maxMB),
+		proc.Within("--loops", c.Loops, 0, shard.MaxShards),
+		proc.Within("--max-connections", c.MaxConnections, 1, proc.MaxConnections),
+		proc.Within("--lease", c.Lease, 10*time.Millisecond, maxGrace),
+		proc.Within("--grace, a tenth longer than --lease at least", c.Grace, c.Lease+c.Lease/10, maxGrace),
+		proc.Within("--silent", c.Silent, 20*time.Millisecond, maxGrace),
+		proc.Within("--slow-disk", c.SlowDisk, 10*time.Millisecond, maxGrace),
+		proc.Within("--leave-for", c.LeaveFor, 0, time.Hour),
+		proc.Within("--pace, half of --slow-disk at most", c.Pace, 0, c.SlowDisk/2))
+	if err != nil {
+		return nil, 0, err
 	}
 	if c.UnreadEachMB < 1 || c.UnreadMB < 2*c.UnreadEachMB || c.UnreadMB > maxMB {
 		return nil, 0, fmt.Errorf("%w: expected --unread-each-mb from 1 on and --unread-mb from twice that to %d; "+

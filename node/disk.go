@@ -104,12 +104,12 @@ func gather(first []Part, more <-chan []Part, group []Part) []Part {
 
 // awaitSpace returns when the disk has room; until then every replica is told why it has not.
 func awaitSpace(room *Room) {
-	err := spare(room.Config.Data)
+	err := spare(room.Config.Data, reserve)
 	if err == nil {
 		return
 	}
 	room.Log.Error("writes wait for space on the disk", "error", err)
-	for ; err != nil; err = spare(room.Config.Data) {
+	for ; err != nil; err = spare(room.Config.Data, reserve) {
 		spread(room, err.Error())
 		time.Sleep(retryDisk)
 	}
@@ -132,7 +132,7 @@ func reopen(room *Room, store Store, cause error) {
 	for err := cause; err != nil; {
 		spread(room, fmt.Sprintf("%v: %v", ErrFull, cause))
 		time.Sleep(retryDisk)
-		if err = spare(room.Config.Data); err == nil {
+		if err = spare(room.Config.Data, reserve); err == nil {
 			err = tryDisk(room.Config.Data)
 		}
 	}

@@ -99,7 +99,7 @@ func nameManifest(folder string, names []string) bool {
 func readFolder(s starting) starting {
 	folder := s.room.Config.Data
 	if s.err = os.MkdirAll(folder, 0o755); s.err == nil {
-		s.err = errors.Join(inUse(folder), roomToOpen(folder))
+		s.err = errors.Join(inUse(folder), spare(folder, opening))
 	}
 	if s.err == nil {
 		s.names, s.err = namesIn(folder)

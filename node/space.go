@@ -26,32 +26,39 @@ func isTrouble(err error) bool {
 	})
 }
 
-// reserveMost is how many bytes of the data folder's file system are kept free, but never more than an eighth of it: RocksDB must not meet a full
-// disk, because a write log that failed once may not be written again, and its files need room to be merged.
-const reserveMost = 32 << 20
+// wanted is how many bytes of a file system are to be free: most, but never more than its share-th part.
+type wanted struct {
+	most, share uint64
+	what        string // what for
+}
 
-// openingRoom is how many bytes must be free for a store to be opened, but never more than a sixteenth of the file system,
-// which is less than what is kept in reserve: a log, a manifest and a file of options are written. An assertion of
-// RocksDB ends the process where the disk does not take them.
-const openingRoom = 4 << 20
+// What is wanted. The table never changes.
+var (
+	// RocksDB must not meet a full disk, because a write log that failed once may not be written again, and its files
+	// need room to be merged.
+	reserve = wanted{32 << 20, 8, "are kept in reserve"}
+	// For a store to be opened a log, a manifest and a file of options are written. An assertion of RocksDB ends the
+	// process where the disk does not take them. It is less than the reserve.
+	opening = wanted{4 << 20, 16, "are wanted for a start"}
+)
 
-// roomToOpen returns an error of class ErrFull unless the file system of a folder has the room to open a store.
-func roomToOpen(dir string) error {
+// spare returns an error of class ErrFull unless the file system of a folder has that much free.
+func spare(dir string, w wanted) error {
 	var fs unix.Statfs_t
 	if err := unix.Statfs(dir, &fs); err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrFull, dir, err)
 	}
 	unit := uint64(fs.Bsize)
-	needed := min(openingRoom, fs.Blocks*unit/16)
-	if free := fs.Bavail * unit; free < needed {
-		return fmt.Errorf("%w: no space left: %d KiB are free in %s, and a start needs %d", ErrFull, free>>10, dir,
-			needed>>10)
+	least := min(w.most, fs.Blocks*unit/w.share)
+	if free := fs.Bavail * unit; free < least {
+		return fmt.Errorf("%w: no space left: %d KiB are free in %s and %d %s", ErrFull, free>>10, dir, least>>10, w.what)
 	}
 	return nil
 }
 
 // inUse returns an error of class ErrFolder if another process has the database in a folder open: RocksDB holds a record
-// lock on the file LOCK (fcntl(2)).
+// lock on the file LOCK (fcntl(2)). Who has the database open must not ask: closing the file gives up a process's own
+// lock.
 func inUse(folder string) error {
 	file, err := os.OpenFile(filepath.Join(folder, "LOCK"), os.O_RDWR, 0)
 	if err != nil {
@@ -61,20 +68,6 @@ func inUse(folder string) error {
 	lock := unix.Flock_t{Type: unix.F_WRLCK}
 	if err = unix.FcntlFlock(file.Fd(), unix.F_GETLK, &lock); err == nil && lock.Type != unix.F_UNLCK {
 		return fmt.Errorf("%w: %s is in use by process %d: stop that node first", ErrFolder, folder, lock.Pid)
-	}
-	return nil
-}
-
-// spare returns an error of class ErrFull unless the file system of a folder has more than the reserve free.
-func spare(dir string) error {
-	var fs unix.Statfs_t
-	if err := unix.Statfs(dir, &fs); err != nil {
-		return fmt.Errorf("%w: %s: %w", ErrFull, dir, err)
-	}
-	unit := uint64(fs.Bsize)
-	reserve := min(reserveMost, fs.Blocks*unit/8)
-	if free := fs.Bavail * unit; free < reserve {
-		return fmt.Errorf("%w: no space left: %d KiB are free in %s and %d are kept in reserve", ErrFull, free>>10, dir, reserve>>10)
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
-	"strings"
 
 	"github.com/cespare/xxhash/v2"
 )
@@ -34,21 +33,6 @@ func CheckLayout(l Layout) error {
 	}
 	if l.Shards < l.Nodes || l.Shards > MaxShards {
 		return fmt.Errorf("%w: %d shards for %d nodes, expected %d to %d, so that each pair of neighbours has one", ErrLayout, l.Shards, l.Nodes, l.Nodes, MaxShards)
-	}
-	return nil
-}
-
-// NameMost is how many bytes the name of a node or a cluster has at most.
-const NameMost = 64
-
-// CheckName returns an error of class ErrLayout unless name is one for a node or a cluster, as what says.
-func CheckName(what, name string) error {
-	odd := func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.')
-	}
-	if name == "" || len(name) > NameMost || strings.ContainsFunc(name, odd) {
-		return fmt.Errorf("%w: %s: expected a name of 1 to %d letters, digits, '-', '_' and '.', found %.80q", ErrLayout,
-			what, NameMost, name)
 	}
 	return nil
 }

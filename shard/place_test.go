@@ -170,16 +170,3 @@ func TestUsersSpreadOverShardsAndBuckets(t *testing.T) {
 		}
 	}
 }
-
-func TestNamesAreChecked(t *testing.T) {
-	for _, name := range []string{"a", "db-0", "Tandem_2.test", strings.Repeat("n", NameMost)} {
-		if err := CheckName("--cluster", name); err != nil {
-			t.Error(err)
-		}
-	}
-	for _, name := range []string{"", "a b", "a\n", "ä", "a,b", "a=b", strings.Repeat("n", NameMost+1)} {
-		if err := CheckName("--cluster", name); !errors.Is(err, ErrLayout) || !strings.Contains(err.Error(), "--cluster") {
-			t.Errorf("%.80q: %v", name, err)
-		}
-	}
-}

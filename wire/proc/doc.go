@@ -12,4 +12,5 @@
 //	reach.go    where a process that listens is reached
 //	restart.go  starting anew in place, and ending
 //	build.go    which program this is
+//	settings.go settings that both have, checked
 package proc
