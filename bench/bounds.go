@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// checkCounts holds every count and every total of a list between what was acknowledged before it and what may have happened by its end.
-// base is how many users there were before. It returns what is wrong, at most ten of it, and how many counts were checked.
+// checkCounts holds every count and every total of a list between what was acknowledged before it and what may have
+// happened by its end. base is how many users there were before. It returns what is wrong, at most ten of it, and how
+// many counts were checked.
 func checkCounts(samples []sample, base uint64) (wrong []string, checked int) {
 	var madeFor, madeMaybe, gone, goneMaybe []time.Duration // ends of what is sure, begins of what may be
 	for _, s := range samples {

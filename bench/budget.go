@@ -57,7 +57,8 @@ type keeping struct {
 	Failed   int           `json:"failed"`
 }
 
-// explained says that a late request would have kept the budget but for own, the time in which the generator itself did not run.
+// explained says that a late request would have kept the budget but for own, the time in which the generator itself did
+// not run.
 func explained(s sample, own, budget time.Duration) bool {
 	return (!s.Failed || s.Timeout) && s.Done-s.Intended-own <= budget
 }

@@ -144,7 +144,8 @@ func chaosVerdict(r chaosReport, strict bool, wanted int) verdict {
 	return verdict{Word: "PASS: nothing acknowledged was lost, and every history is linearizable"}
 }
 
-// chaosRound loads the cluster while some faults happen, reads everything back, judges the histories and adds it all to a report.
+// chaosRound loads the cluster while some faults happen, reads everything back, judges the histories and adds it all to
+// a report.
 func chaosRound(c ChaosCommand, l lease, w workload, part []trial, r chaosReport, early <-chan struct{},
 	out chan<- chaosReport) {
 	j := jobOf(c.LoadFlags, w, "http://"+l.Plan.HTTP, c.Rate, 0)

@@ -121,8 +121,9 @@ type foreign struct {
 	pid  int
 }
 
-// living returns the processes of the pid files in a folder that are running. A pid may long belong to a stranger: it is ours
-// only if its output goes to the log of that name. A process that has ended, though not yet waited for, has no output any more.
+// living returns the processes of the pid files in a folder that are running. A pid may long belong to a stranger: it
+// is ours only if its output goes to the log of that name. A process that has ended, though not yet waited for, has no
+// output any more.
 func living(dir string) []foreign {
 	files, _ := filepath.Glob(filepath.Join(dir, "*.pid")) // the pattern is well-formed
 	found := []foreign{}

@@ -31,7 +31,8 @@ func gone(t *testing.T, p clusterPlan) {
 	}
 }
 
-// coarse checks that the timers of a process may ring late, all of its threads': what the kernel shows of the slack is root's to read.
+// coarse checks that the timers of a process may ring late, all of its threads': what the kernel shows of the slack is
+// root's to read.
 func coarse(t *testing.T, name string, pid int) {
 	t.Helper()
 	environ, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "environ"))

@@ -10,8 +10,8 @@ import (
 	"tandem/shard"
 )
 
-// cells are how the users are parted when it is judged how long a part of them was not answered: as a cluster with the settings of the
-// defaults has its shards. Operations about no single user are a cell of their own.
+// cells are how the users are parted when it is judged how long a part of them was not answered: as a cluster with the
+// settings of the defaults has its shards. Operations about no single user are a cell of their own.
 var cells = shard.Layout{Nodes: 3, Shards: 24}
 
 // cellOf returns the cell of an operation.
@@ -81,7 +81,8 @@ const showEvery = time.Second
 // pileSize is how many samples lie together, some hundred KiB.
 const pileSize = 1 << 10
 
-// pile adds a sample to piles of them. One slice of all would be moved whenever it grows: hundreds of MiB, for which this process stands still.
+// pile adds a sample to piles of them. One slice of all would be moved whenever it grows: hundreds of MiB, for which
+// this process stands still.
 func pile(piles [][]sample, s sample) [][]sample {
 	if n := len(piles); n == 0 || len(piles[n-1]) == pileSize {
 		piles = append(piles, make([]sample, 0, pileSize))
@@ -91,8 +92,8 @@ func pile(piles [][]sample, s sample) [][]sample {
 	return piles
 }
 
-// collect counts what comes until the samples end, shows how it stands every second, and sends what it has. It keeps the samples
-// themselves only if keep is set.
+// collect counts what comes until the samples end, shows how it stands every second, and sends what it has. It keeps
+// the samples themselves only if keep is set.
 func collect(in inbox, t tally, keep bool, begin time.Time, show chan<- snapshot, out chan<- outcome) {
 	o := outcome{Tally: t, Seconds: map[string]float64{}}
 	look := time.NewTicker(showEvery)

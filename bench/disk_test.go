@@ -17,7 +17,8 @@ import (
 // smallDisk is the size of the file system that the node fills.
 const smallDisk = "size=48m"
 
-// startOnSmallDisk starts a cluster in which db-1 has its data on a small file system of its own, seen by that process alone.
+// startOnSmallDisk starts a cluster in which db-1 has its data on a small file system of its own, seen by that process
+// alone.
 func startOnSmallDisk(t *testing.T) *testCluster {
 	t.Helper()
 	if out, err := exec.Command("unshare", "-rm", "true").CombinedOutput(); err != nil {

@@ -92,9 +92,9 @@ func flipBit(folder string, s step, out chan<- noted) {
 	}
 }
 
-// mustBeMet tells whether a node that starts and has all its users read must meet a flipped bit. At the end of a log
-// it is like a write that power loss has torn; what follows in another block of the log shows that it is none. OPTIONS
-// is not read, a filter that cannot be read is left out, and a log in the archive is read only for a peer that was away.
+// mustBeMet tells whether a node that starts and has all its users read must meet a flipped bit. At the end of a log it
+// is like a write that power loss has torn; what follows in another block of the log shows that it is none. OPTIONS is
+// not read, a filter that cannot be read is left out, and a log in the archive is read only for a peer that was away.
 func mustBeMet(s step, name string, at, size int64) bool {
 	switch s.File {
 	case fileLog:

@@ -80,8 +80,8 @@ func falseIn(log []byte, kind string) string {
 	return ""
 }
 
-// refusing are the kinds in which the disk refuses writes or syncs. Debian builds RocksDB with its assertions, one of which
-// fails where a write of the OPTIONS file is refused: no program can bear that, and a supervisor starts it anew.
+// refusing are the kinds in which the disk refuses writes or syncs. Debian builds RocksDB with its assertions, one of
+// which fails where a write of the OPTIONS file is refused: no program can bear that, and a supervisor starts it anew.
 var refusing = []string{trialWriteError, trialSyncError, trialShort, trialFull}
 
 // abortIn returns the assertion of RocksDB with which a node's log ends a process, "" if there is none.

@@ -1,5 +1,5 @@
-// Command bench runs and measures Tandem from the outside: it starts clusters of real processes, loads them through REST on a schedule
-// that waits for nobody, lets their nodes fail, and judges time and truth of what was answered.
+// Command bench runs and measures Tandem from the outside: it starts clusters of real processes, loads them through
+// REST on a schedule that waits for nobody, lets their nodes fail, and judges time and truth of what was answered.
 //
 //	bench run       loads a cluster and judges it: budget, faults, wrong answers
 //	bench chaos     the same for a cluster of its own, whose nodes and disks are made to fail again and again
@@ -11,9 +11,10 @@
 //	bench fill      creates users through REST
 //	bench pages     measures LIST at offset 0 and near the end
 //
-// How a run goes: drive starts operations at their time and shoot does each in a goroutine of its own; collect counts what comes back; watch
-// notes when this process itself stood still, and probe when the disk of the nodes did; a script lets faults happen. Then everything is read back, the histories are judged, and a
-// report is made. docs/bench.md says what the figures mean and what they do not.
+// How a run goes: drive starts operations at their time and shoot does each in a goroutine of its own; collect counts
+// what comes back; watch notes when this process itself stood still, and probe when the disk of the nodes did; a script
+// lets faults happen. Then everything is read back, the histories are judged, and a report is made. docs/bench.md says
+// what the figures mean and what they do not.
 //
 // The rooms, commands and what is shared by them first:
 //
@@ -87,5 +88,6 @@
 //	live.go      progress
 //	compare.sh   wrk against Tandem and against etcd in one run; its requests are in lua/
 //
-// The tests in this folder start real processes; house_test.go holds the rules of style that all of the project's code keeps.
+// The tests in this folder start real processes; house_test.go holds the rules of style that all of the project's code
+// keeps.
 package main

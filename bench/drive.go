@@ -16,8 +16,8 @@ type phase struct {
 // stopEvery is how often a schedule that waits looks whether it is to end.
 const stopEvery = 250 * time.Millisecond
 
-// drive starts the operations of a phase on schedule, whatever the answers do, until all are started or stop is closed, waits until
-// all are answered, and sends how many users were created by them. Each answer goes to samples.
+// drive starts the operations of a phase on schedule, whatever the answers do, until all are started or stop is closed,
+// waits until all are answered, and sends how many users were created by them. Each answer goes to samples.
 func drive(c client, b beat, p phase, samples chan<- sample, stop <-chan struct{}, done chan<- uint64) {
 	places := make(chan struct{}, p.Closed)
 	made, held := uint64(0), false

@@ -32,8 +32,8 @@ const patience = 60 * time.Second
 // binaries is the folder that TestMain makes for buildAll.
 var binaries string
 
-// watchdog ends every process whose binary is in a folder, and the folder, when its input ends: also when a test is killed or runs
-// into its time limit and no cleanup is done.
+// watchdog ends every process whose binary is in a folder, and the folder, when its input ends: also when a test is
+// killed or runs into its time limit and no cleanup is done.
 const watchdog = `cat; for p in /proc/[0-9]*; do
 	case $(readlink "$p/exe") in "$1"/*) kill -9 "${p#/proc/}";; esac
 done; rm -rf "$1"`
@@ -125,8 +125,8 @@ func startTest(t *testing.T, nodes int) *testCluster {
 	return adopt(t, plan, processes, err)
 }
 
-// startPatient is startTest with a gateway that waits long and asks once: for tests of what is answered, which must not hang on how
-// busy the machine is, and where a second try would be counted.
+// startPatient is startTest with a gateway that waits long and asks once: for tests of what is answered, which must not
+// hang on how busy the machine is, and where a second try would be counted.
 func startPatient(t *testing.T, nodes int) *testCluster {
 	t.Helper()
 	t.Setenv("TANDEM_DEADLINE", "8s")

@@ -172,7 +172,8 @@ func parseStep(words []string) (s, back step, err error) {
 // than twice so long after another.
 const leastFault = 20 * time.Millisecond
 
-// drawFaults reads "random at T" or "random every T": a process is killed and started, ended and started, or paused and resumed.
+// drawFaults reads "random at T" or "random every T": a process is killed and started, ended and started, or paused and
+// resumed.
 func drawFaults(words []string, chance *rand.Rand, names []string, length time.Duration) ([]step, error) {
 	if len(words) != 3 || words[1] != "at" && words[1] != "every" || len(names) == 0 {
 		return nil, fmt.Errorf("%w: %q: expected 'random at' or 'random every' and a time, and nodes that are known", errFault, strings.Join(words, " "))

@@ -81,7 +81,8 @@ func fillUsers(c client, seed, first, users uint64, connections int) error {
 	return fmt.Errorf("%w: %s", class, strings.Join(reasons, "; "))
 }
 
-// createUsers creates the users whose numbers come, one after the other, and sends an empty outcome for each, or why it failed.
+// createUsers creates the users whose numbers come, one after the other, and sends an empty outcome for each, or why it
+// failed.
 func createUsers(client *http.Client, target string, seed uint64, numbers <-chan uint64, outcomes chan<- string) {
 	for i := range numbers {
 		why, again := createUser(client, target, makeUser(seed, i))

@@ -236,8 +236,8 @@ func TestAStallShowsAsLongAsItIs(t *testing.T) {
 	if r.Verdict.Code != exitBudget {
 		t.Errorf("a stall of 1 s comes to %+v", r.Verdict)
 	}
-	// What was to start in the first three quarters of the stall took more than a quarter of a second, though only the few that were under
-	// way took so long from their send.
+	// What was to start in the first three quarters of the stall took more than a quarter of a second, though only the
+	// few that were under way took so long from their send.
 	if r.Budget.Max < 900*time.Millisecond || r.Budget.Beyond < 200 || r.Generator.Held < 200 {
 		t.Errorf("a stall of 1 s shows as %+v, %+v", r.Budget, r.Generator)
 	}
@@ -289,7 +289,8 @@ func TestWrongAnswersAreFound(t *testing.T) {
 	}
 }
 
-// TestNoAnswerIsNoWrongAnswer holds that a write that was answered 503 may have been done or not; it counts against the budget only.
+// TestNoAnswerIsNoWrongAnswer holds that a write that was answered 503 may have been done or not; it counts against the
+// budget only.
 func TestNoAnswerIsNoWrongAnswer(t *testing.T) {
 	spoil := func(f *fakeStore, n int, r *http.Request) string {
 		if f.writes++; r.Method == "GET" || n < 150 || f.writes%4 > 0 {
@@ -303,7 +304,8 @@ func TestNoAnswerIsNoWrongAnswer(t *testing.T) {
 	}
 }
 
-// TestAGeneratorThatLagsSaysSo gives the generator a time that stands still once: the pause is its own, not the server's.
+// TestAGeneratorThatLagsSaysSo gives the generator a time that stands still once: the pause is its own, not the
+// server's.
 func TestAGeneratorThatLagsSaysSo(t *testing.T) {
 	slept := make(chan int, 1)
 	slept <- 0

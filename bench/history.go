@@ -59,8 +59,9 @@ func histories(samples []sample) map[string][]porcupine.Operation {
 	return all
 }
 
-// tighten makes a history quicker to judge without judging it otherwise: a write without an answer whose mark was read was done before that
-// read ended; the others are told apart. They may be left out, since they may never have been done: if the rest is linearizable so is all.
+// tighten makes a history quicker to judge without judging it otherwise: a write without an answer whose mark was read
+// was done before that read ended; the others are told apart. They may be left out, since they may never have been
+// done: if the rest is linearizable so is all.
 func tighten(history []porcupine.Operation) (seen, unseen []porcupine.Operation) {
 	for _, o := range history {
 		in := o.Input.(input)
@@ -164,7 +165,8 @@ func checkHistories(samples []sample, initial believed, limit time.Duration, dra
 	out <- r
 }
 
-// draw writes a page that shows a history and how far it can be explained. Operations that overlap are drawn as those of different clients.
+// draw writes a page that shows a history and how far it can be explained. Operations that overlap are drawn as those
+// of different clients.
 func draw(s suspect, initial believed, limit time.Duration, path string) error {
 	history, free := slices.Clone(s.History), []int64{}
 	slices.SortFunc(history, func(a, b porcupine.Operation) int { return cmp.Compare(a.Call, b.Call) })

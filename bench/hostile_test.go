@@ -37,10 +37,12 @@ func resident(t *testing.T, p process) int {
 	return n
 }
 
-// service is what a client has met: requests that worked, of them those that were asked again after a 503, and that failed.
+// service is what a client has met: requests that worked, of them those that were asked again after a 503, and that
+// failed.
 type service struct{ worked, again, failed int }
 
-// goodClient does CRUD until told to stop. A 503 is asked again, as Retry-After says; what it asked for may then be done already.
+// goodClient does CRUD until told to stop. A 503 is asked again, as Retry-After says; what it asked for may then be
+// done already.
 func goodClient(c *testCluster, stop <-chan struct{}, done chan<- service) {
 	var s service
 	for i := uint64(0); ; i++ {
@@ -76,7 +78,8 @@ func goodClient(c *testCluster, stop <-chan struct{}, done chan<- service) {
 	}
 }
 
-// whileServing runs an attack beside a good client, which must not suffer, and holds that the attacked stay alive and small.
+// whileServing runs an attack beside a good client, which must not suffer, and holds that the attacked stay alive and
+// small.
 func (c *testCluster) whileServing(t *testing.T, attack func()) {
 	t.Helper()
 	before := make([]int, len(c.processes))
@@ -106,8 +109,8 @@ func (c *testCluster) whileServing(t *testing.T, attack func()) {
 	}
 }
 
-// throw sends bytes over a new connection and returns all that comes back until the other side closes, or half is told to: then
-// the sender closes its half first.
+// throw sends bytes over a new connection and returns all that comes back until the other side closes, or half is told
+// to: then the sender closes its half first.
 func throw(t *testing.T, addr string, data []byte, half bool) []byte {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
@@ -161,8 +164,8 @@ func TestHostileClients(t *testing.T) {
 	t.Run("idle", func(t *testing.T) { c.whileServing(t, func() { c.idleClients(t) }) })
 }
 
-// hostileFrames are frames that would make a careless decoder allocate or recurse without bound. Each is answered by an error frame
-// that says at which byte and what was expected, and then the connection is closed.
+// hostileFrames are frames that would make a careless decoder allocate or recurse without bound. Each is answered by an
+// error frame that says at which byte and what was expected, and then the connection is closed.
 func (c *testCluster) hostileFrames(t *testing.T) {
 	deep := bytes.Repeat([]byte{0x91}, wire.MaxFrame)
 	bad := map[string][]byte{
@@ -306,7 +309,8 @@ func (c *testCluster) slowClients(t *testing.T) {
 	}
 }
 
-// idleClients open many connections that say nothing, to a node and to the gateway, and then a client asks each of them.
+// idleClients open many connections that say nothing, to a node and to the gateway, and then a client asks each of
+// them.
 func (c *testCluster) idleClients(t *testing.T) {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {

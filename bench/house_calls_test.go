@@ -10,11 +10,12 @@ import (
 )
 
 // maxChain is how many of our own functions may call one another in a row, the first one included. A leaf, which calls
-// none of ours, is not counted where it is called by its name and the compiler inlines it: it adds no frame to the stack.
+// none of ours, is not counted where it is called by its name and the compiler inlines it: it adds no frame to the
+// stack.
 const maxChain = 3
 
-// place is a node of the call graph: a function of ours, or something nameless that starts a chain (a literal behind go, the
-// initialiser of a package-level variable).
+// place is a node of the call graph: a function of ours, or something nameless that starts a chain (a literal behind
+// go, the initialiser of a package-level variable).
 type place struct {
 	name    string
 	pos     token.Position
@@ -32,8 +33,8 @@ type graph struct {
 	callers map[types.Object]int
 }
 
-// callee returns the function of ours that an expression in call position names, or nil; through says that it is a method of
-// an interface.
+// callee returns the function of ours that an expression in call position names, or nil; through says that it is a
+// method of an interface.
 func callee(info *types.Info, e ast.Expr) (f *types.Func, through bool) {
 	switch x := ast.Unparen(e).(type) {
 	case *ast.Ident:
@@ -110,8 +111,9 @@ func walk(g *graph, p housePackage, n ast.Node, at *place) {
 	})
 }
 
-// startLiterals begins a chain at each function literal among some expressions: what is returned, kept in a value or made a handler
-// by a conversion runs when the function around it is long over. seen notes them, so that they are not walked again.
+// startLiterals begins a chain at each function literal among some expressions: what is returned, kept in a value or
+// made a handler by a conversion runs when the function around it is long over. seen notes them, so that they are not
+// walked again.
 func startLiterals(g *graph, p housePackage, at *place, seen map[ast.Expr]bool, among []ast.Expr) {
 	for _, e := range among {
 		if pair, ok := e.(*ast.KeyValueExpr); ok {
@@ -168,7 +170,8 @@ func callGraph(packages []housePackage) *graph {
 	return g
 }
 
-// follow walks a chain and notes for each function the longest chain that reaches it; a function that meets itself is a breach.
+// follow walks a chain and notes for each function the longest chain that reaches it; a function that meets itself is a
+// breach.
 func follow(g *graph, at *place, chain []*place, longest map[*place][]*place, loops map[*place]string) {
 	if i := slices.Index(chain, at); i >= 0 {
 		names := []string{}
@@ -190,8 +193,8 @@ func follow(g *graph, at *place, chain []*place, longest map[*place][]*place, lo
 	}
 }
 
-// checkChains holds how long a chain of our own functions may be, from main, the start of a goroutine, or a function that is
-// used as a value. What nothing calls starts a chain too.
+// checkChains holds how long a chain of our own functions may be, from main, the start of a goroutine, or a function
+// that is used as a value. What nothing calls starts a chain too.
 func checkChains(packages []housePackage) []breach {
 	g := callGraph(packages)
 	longest, loops := map[*place][]*place{}, map[*place]string{}

@@ -18,8 +18,8 @@ import (
 	"testing"
 )
 
-// The rules are checked on typed syntax: identifiers are resolved by go/types, so that shadowing, methods and function values
-// are told apart exactly.
+// The rules are checked on typed syntax: identifiers are resolved by go/types, so that shadowing, methods and function
+// values are told apart exactly.
 
 // modulePath is the path that our own packages are imported by.
 const modulePath = "tandem"
@@ -66,7 +66,8 @@ func (h houseImporter) Import(path string) (*types.Package, error) {
 	return h.others.Import(path)
 }
 
-// newHouse returns an importer of everything that our packages depend on, and of a few that the tests of the checker use.
+// newHouse returns an importer of everything that our packages depend on, and of a few that the tests of the checker
+// use.
 func newHouse(t *testing.T, fset *token.FileSet) houseImporter {
 	t.Helper()
 	args := []string{"list", "-e", "-export", "-deps", "-f", "{{.ImportPath}}={{.Export}}"}

@@ -151,8 +151,8 @@ func changes(info *types.Info, n ast.Node) []change {
 	return nil
 }
 
-// checkState holds that state lives in local variables: no methods that change their receiver, no init, no package-level
-// variable that changes.
+// checkState holds that state lives in local variables: no methods that change their receiver, no init, no
+// package-level variable that changes.
 func checkState(p housePackage) []breach {
 	found := []breach{}
 	for _, file := range p.files {
@@ -193,7 +193,8 @@ func checkState(p housePackage) []breach {
 	return found
 }
 
-// nestedCalls returns how many calls an expression nests. Conversions and builtins do not count; a function literal starts anew.
+// nestedCalls returns how many calls an expression nests. Conversions and builtins do not count; a function literal
+// starts anew.
 func nestedCalls(info *types.Info, n ast.Node) int {
 	deepest := 0
 	ast.Inspect(n, func(inner ast.Node) bool {

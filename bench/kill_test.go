@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// record is what a writer knows of one of its users: the states that it may be in. After an acknowledged write that is one; a write
-// without an answer leaves two, and the writer leaves that user alone from then on.
+// record is what a writer knows of one of its users: the states that it may be in. After an acknowledged write that is
+// one; a write without an answer leaves two, and the writer leaves that user alone from then on.
 type record struct {
 	id    string
 	maybe []user // an empty id: no such user

@@ -31,8 +31,8 @@ const (
 	kneeNarrow = 1.1 // the search ends when what fails is less than so many times what holds
 )
 
-// searchKnee looks for the highest rate at which a target keeps the budget: it doubles the rate until a short run fails, and halves the way
-// between what holds and what fails until they are near.
+// searchKnee looks for the highest rate at which a target keeps the budget: it doubles the rate until a short run
+// fails, and halves the way between what holds and what fails until they are near.
 func searchKnee(j job, mostStall time.Duration, out chan<- search) {
 	tries, good, bad := []knee{}, 0.0, 0.0
 	var failed error
@@ -69,8 +69,8 @@ func searchKnee(j job, mostStall time.Duration, out chan<- search) {
 	out <- search{tries, failed}
 }
 
-// judgeKnee returns the highest rate that held, and the verdict of a search: wrong answers count first, then a search that was broken off, then a generator that
-// could not do more.
+// judgeKnee returns the highest rate that held, and the verdict of a search: wrong answers count first, then a search
+// that was broken off, then a generator that could not do more.
 func judgeKnee(s search) (best knee, v verdict) {
 	lowest := knee{} // that did not hold
 	for _, k := range s.Tries {

@@ -11,7 +11,8 @@ import (
 	"strconv"
 )
 
-// lease is a cluster that bench has started for a run of its own; End stops it. Its data stays for who wants to look, until the next run in the same folder.
+// lease is a cluster that bench has started for a run of its own; End stops it. Its data stays for who wants to look,
+// until the next run in the same folder.
 type lease struct {
 	Plan   clusterPlan
 	Orders chan order
@@ -79,10 +80,12 @@ func openFaulty(nodes int, bin, dir string, disks bool, e ending, out chan<- lea
 	}
 }
 
-// ownMark is a file that says that a folder's contents are those of a cluster that bench made for a run of its own, so that the next one may remove them.
+// ownMark is a file that says that a folder's contents are those of a cluster that bench made for a run of its own, so
+// that the next one may remove them.
 const ownMark = ".made-by-bench"
 
-// emptyOwn makes an empty folder, in the place of what an own cluster left there. Other people's data is not touched, nor that of a cluster that runs.
+// emptyOwn makes an empty folder, in the place of what an own cluster left there. Other people's data is not touched,
+// nor that of a cluster that runs.
 func emptyOwn(dir string) error {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -107,8 +110,8 @@ func emptyOwn(dir string) error {
 	return err
 }
 
-// freeAddresses returns addresses of this machine at which nobody listens. Their ports lie below those that the system gives to outgoing
-// connections, one of which might take a port before its process has started, or while it is down.
+// freeAddresses returns addresses of this machine at which nobody listens. Their ports lie below those that the system
+// gives to outgoing connections, one of which might take a port before its process has started, or while it is down.
 func freeAddresses(n int) ([]string, error) {
 	found := []string{}
 	for range 200 * n {

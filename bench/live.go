@@ -43,7 +43,8 @@ func showPlain(out io.Writer) func(shown <-chan snapshot, ended chan<- struct{})
 	}
 }
 
-// showBars shows a run's state as a bar for each phase; faults go by above them. totals are how many requests a phase has.
+// showBars shows a run's state as a bar for each phase; faults go by above them. totals are how many requests a phase
+// has.
 func showBars(totals map[string]int64) func(shown <-chan snapshot, ended chan<- struct{}) {
 	return func(shown <-chan snapshot, ended chan<- struct{}) {
 		bars, phase := mpb.New(mpb.WithWidth(40), mpb.WithOutput(os.Stderr)), ""

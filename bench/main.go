@@ -10,7 +10,8 @@ import (
 	"tandem/wire/proc"
 )
 
-// settings are the command line. Each flag can also be given in the environment, as TANDEM_BENCH_, the command and its name.
+// settings are the command line. Each flag can also be given in the environment, as TANDEM_BENCH_, the command and its
+// name.
 type settings struct {
 	Run     RunCommand       `cmd:"" help:"Load a cluster on a schedule and judge it: budget, faults, wrong answers."`
 	Chaos   ChaosCommand     `cmd:"" help:"Load a cluster of its own while its nodes are killed, paused and cut off, and judge what it answered."`

@@ -85,7 +85,8 @@ func loadOperation(w workload, i, _ uint64) (operation, uint64) {
 	return operation{Number: w.First + i, Kind: opCreate, Key: i, User: newUser(w, makeUser(w.Users, i), w.First+i)}, 0
 }
 
-// runOperation returns operation i of the run phase, and how many users the operations up to it have created, given how many were before it.
+// runOperation returns operation i of the run phase, and how many users the operations up to it have created, given how
+// many were before it.
 func runOperation(w workload, i, made uint64) (operation, uint64) {
 	base := mix(w.Seed*golden64+i+1) + w.First*golden64
 	dice := mix(base+golden64) % 100

@@ -20,8 +20,8 @@ type output struct {
 	Tag    string
 }
 
-// believed is what is known of a user at one moment of a linearization. It begins with nothing known when the users were made by an
-// earlier run.
+// believed is what is known of a user at one moment of a linearization. It begins with nothing known when the users
+// were made by an earlier run.
 type believed struct {
 	Known   bool // whether it is there
 	Present bool
@@ -30,7 +30,8 @@ type believed struct {
 	Tag     string // "" if it is not known, as after a write without an answer
 }
 
-// userModel is what the answers about one user must agree with: a register that is created, updated in part and deleted.
+// userModel is what the answers about one user must agree with: a register that is created, updated in part and
+// deleted.
 func userModel(initial believed) porcupine.Model {
 	return porcupine.Model{
 		Init: func() any { return initial },

@@ -18,8 +18,8 @@ type order struct {
 	Done chan error
 }
 
-// operate owns the processes of a cluster that bench has started, and does to them what is ordered; when the orders end it lets all go on,
-// opens all lanes and gives the processes back.
+// operate owns the processes of a cluster that bench has started, and does to them what is ordered; when the orders end
+// it lets all go on, opens all lanes and gives the processes back.
 func operate(p clusterPlan, processes []process, lanes []lane, orders <-chan order, back chan<- []process) {
 	names := append(slices.Clone(p.Names), "gateway")
 	addrs := append(slices.Clone(p.Addrs), p.HTTP)
@@ -146,8 +146,8 @@ func performWith(templates map[string]string) perform {
 	}
 }
 
-// timeline makes a script of steps at fixed times; one that takes long delays only those of the same node. What fails is reported, and fails the run. When the load
-// ends, what would have taken a fault back is done at once.
+// timeline makes a script of steps at fixed times; one that takes long delays only those of the same node. What fails
+// is reported, and fails the run. When the load ends, what would have taken a fault back is done at once.
 func timeline(steps []step, do perform) script {
 	return func(begin, from time.Time, events chan<- event, quit <-chan struct{}, ended chan<- error) {
 		results, busy, over := make(chan event, len(steps)), map[string]bool{}, false

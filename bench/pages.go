@@ -39,8 +39,8 @@ type PagesCommand struct {
 	Limit   int    `help:"Users a page." default:"100"`
 }
 
-// Run takes the latency of LIST at offset 0 and near the end, in turn so that both meet the same machine, and of a walk by
-// cursor over the last pages, and prints them.
+// Run takes the latency of LIST at offset 0 and near the end, in turn so that both meet the same machine, and of a walk
+// by cursor over the last pages, and prints them.
 func (c PagesCommand) Run(e ending) error {
 	samples, limit := c.Samples, c.Limit
 	target, wrong := parseTarget(c.Target)

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// A load is there to make users: one whose create failed is created again, and may turn out to have been created at the first try.
+// A load is there to make users: one whose create failed is created again, and may turn out to have been created at the
+// first try.
 func TestLoadIsTriedAgain(t *testing.T) {
 	creates := 0
 	store := &fakeStore{spoil: func(_ *fakeStore, _ int, r *http.Request) string {

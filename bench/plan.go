@@ -17,8 +17,9 @@ import (
 // errPlan is the class of a local cluster that cannot be started as asked.
 var errPlan = errors.New("cannot start the cluster")
 
-// clusterPlan is a local cluster on paper. settle fills in the names and addresses of its nodes. Lists, if it is not empty, has the list of
-// nodes that each process is given, the nodes in order and then the gateway: who reaches whom where.
+// clusterPlan is a local cluster on paper. settle fills in the names and addresses of its nodes. Lists, if it is not
+// empty, has the list of nodes that each process is given, the nodes in order and then the gateway: who reaches whom
+// where.
 type clusterPlan struct {
 	Dir, Bin, HTTP string
 	Nodes, Port    int
@@ -29,8 +30,8 @@ type clusterPlan struct {
 	Early          <-chan struct{} // is closed when its start is to end before all serve
 }
 
-// settle checks a plan and fills in what it leaves open: the folder of the binaries, the nodes' names and addresses, and
-// absolute paths without symbolic links, because a process is known again by the path of its log.
+// settle checks a plan and fills in what it leaves open: the folder of the binaries, the nodes' names and addresses,
+// and absolute paths without symbolic links, because a process is known again by the path of its log.
 func settle(p clusterPlan) (clusterPlan, error) {
 	if err := shard.CheckLayout(shard.Layout{Nodes: p.Nodes, Shards: p.Shards}); err != nil {
 		return p, fmt.Errorf("%w: %w", errPlan, err)

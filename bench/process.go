@@ -35,12 +35,12 @@ type process struct {
 	gone chan struct{}
 }
 
-// sharers is how many processes share the processors at least: three nodes and a gateway. With more threads each they would spend their time on
-// waking each other; GOMAXPROCS in the environment overrides it.
+// sharers is how many processes share the processors at least: three nodes and a gateway. With more threads each they
+// would spend their time on waking each other; GOMAXPROCS in the environment overrides it.
 const sharers = 4
 
-// launch starts a child in its own session, so that Ctrl-C at the terminal reaches only bench. Its output is appended to
-// dir/NAME.log, its pid is in dir/NAME.pid.
+// launch starts a child in its own session, so that Ctrl-C at the terminal reaches only bench. Its output is appended
+// to dir/NAME.log, its pid is in dir/NAME.pid.
 func launch(dir, name string, argv []string) (process, error) {
 	p := process{name: name, log: filepath.Join(dir, name+".log"), cmd: exec.Command(argv[0], argv[1:]...), gone: make(chan struct{})}
 	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)

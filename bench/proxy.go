@@ -18,7 +18,8 @@ type lane struct {
 	Short    chan<- error // what this machine lacks for its connections; what nobody has taken yet is enough
 }
 
-// gates are what a lane lets through. Bytes that meet a closed gate are held, as a network that is cut holds them, and go on when it opens.
+// gates are what a lane lets through. Bytes that meet a closed gate are held, as a network that is cut holds them, and
+// go on when it opens.
 type gates struct {
 	There, Back bool // from the one who opened the connection, and to it
 	Refuse      bool // connections are closed, and new ones too
@@ -40,7 +41,8 @@ func setLane(l lane, g gates) {
 // wholeLane lets everything through.
 var wholeLane = gates{There: true, Back: true}
 
-// throughProxies returns a plan in which every connection between two processes goes through a lane of its own, and the lanes.
+// throughProxies returns a plan in which every connection between two processes goes through a lane of its own, and the
+// lanes.
 func throughProxies(p clusterPlan, short chan<- error) (clusterPlan, []lane, error) {
 	lanes := []lane{}
 	names := append(slices.Clone(p.Names), "gateway")

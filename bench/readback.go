@@ -40,8 +40,8 @@ type total struct {
 	Err   error
 }
 
-// settledCount asks for the count until it is answered, or until a time, and says when that does not come at once. Behind
-// a path that leads nowhere it never does.
+// settledCount asks for the count until it is answered, or until a time, and says when that does not come at once.
+// Behind a path that leads nowhere it never does.
 func settledCount(c client, until time.Time, out chan<- total) {
 	for told := false; ; time.Sleep(retryPause) {
 		s := ask(c, operation{Kind: opCount}, "", 0)
@@ -70,7 +70,8 @@ func settledCount(c client, until time.Time, out chan<- total) {
 	}
 }
 
-// readBack reads every user of a run, again if it must until the time to settle is over, then asks for their count and lists them all.
+// readBack reads every user of a run, again if it must until the time to settle is over, then asks for their count and
+// lists them all.
 func readBack(c client, j job, w workload, made, base uint64, samples chan<- sample, out chan<- returned) {
 	until, keys := time.Now().Add(j.Settle), numbers(w.Records+made)
 	r := returned{Read: true, Users: map[string]user{}}
@@ -116,8 +117,8 @@ func readBack(c client, j job, w workload, made, base uint64, samples chan<- sam
 	out <- r
 }
 
-// checkPages lists pages at some offsets while nothing is written, and sends what is wrong with them: a page is as long as it can be, and its users are those
-// that were read.
+// checkPages lists pages at some offsets while nothing is written, and sends what is wrong with them: a page is as long
+// as it can be, and its users are those that were read.
 func checkPages(c client, users map[string]user, all uint64, out chan<- string) {
 	const limit = 100
 	for _, offset := range []uint64{0, all / 3, all - min(all, limit/2), all} {
@@ -145,7 +146,8 @@ func checkPages(c client, users map[string]user, all uint64, out chan<- string) 
 	out <- ""
 }
 
-// walkUsers lists all users by cursor and sends how that differs from the users that must be there, and others of which there are so many.
+// walkUsers lists all users by cursor and sends how that differs from the users that must be there, and others of which
+// there are so many.
 func walkUsers(c client, users map[string]user, others uint64, out chan<- string) {
 	met, strangers, differ := map[string]bool{}, uint64(0), 0
 	for url, tries := c.target+"/api/user?after=&limit=1000", 0; url != ""; {

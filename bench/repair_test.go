@@ -62,7 +62,8 @@ func digestOf(t *testing.T, c *testCluster, node, s int) string {
 	return digest
 }
 
-// A node whose folder is lost comes back under its name with an empty one, takes the place of the lost store, and is filled again.
+// A node whose folder is lost comes back under its name with an empty one, takes the place of the lost store, and is
+// filled again.
 func TestAWipedNodeIsFilledAgain(t *testing.T) {
 	c := startTest(t, 3)
 	users := createMany(t, c, 0, 300)

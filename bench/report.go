@@ -11,7 +11,8 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// report is what a run has shown, as it is kept in JSON. Times are in nanoseconds, moments are since the begin of the run phase.
+// report is what a run has shown, as it is kept in JSON. Times are in nanoseconds, moments are since the begin of the
+// run phase.
 type report struct {
 	Title      string                 `json:"title"`
 	Began      time.Time              `json:"began"`
@@ -138,8 +139,9 @@ func curveOf(groups map[groupKey]group) []percentile {
 	return list
 }
 
-// faultsOf judges each fault by what was answered from then until the next fault. What nothing has ended goes on to the last request. A spell in which no
-// request failed after the fault was over by then: the cell was only not asked again sooner.
+// faultsOf judges each fault by what was answered from then until the next fault. What nothing has ended goes on to the
+// last request. A spell in which no request failed after the fault was over by then: the cell was only not asked again
+// sooner.
 func faultsOf(o outcome) []faultReport {
 	list := []faultReport{}
 	spells, gaps := slices.Clone(o.Tally.Spells), slices.Clone(o.Tally.Gaps)
@@ -207,7 +209,8 @@ func makeReport(o outcome, began time.Time, histories checked, wrong, unproven [
 	out <- r
 }
 
-// inTheEnd says what reading everything back has shown; nothing of what was not asked, as COUNT is not where others write too.
+// inTheEnd says what reading everything back has shown; nothing of what was not asked, as COUNT is not where others
+// write too.
 func inTheEnd(b returned) string {
 	switch {
 	case !b.Read:

@@ -19,7 +19,8 @@ type viewed struct {
 	InSync bool
 }
 
-// askSync asks a node for its view of all shards and for trouble with its replicas; why says what is not yet as it should be.
+// askSync asks a node for its view of all shards and for trouble with its replicas; why says what is not yet as it
+// should be.
 func askSync(addr string) (views []viewed, why string) {
 	line, err := askLine(addr, "VIEW")
 	if err == nil {
@@ -51,7 +52,8 @@ func askSync(addr string) (views []viewed, why string) {
 	return views, ""
 }
 
-// awaitSync waits until all nodes agree on the view of every shard and every backup is in sync, and sends nil, or what was not so in time.
+// awaitSync waits until all nodes agree on the view of every shard and every backup is in sync, and sends nil, or what
+// was not so in time.
 func awaitSync(addrs []string, limit time.Duration, out chan<- error) {
 	why := ""
 	for end := time.Now().Add(limit); ; time.Sleep(20 * time.Millisecond) {

@@ -35,8 +35,8 @@ type slot struct {
 // groupKey names a group.
 type groupKey struct{ Phase, Kind string }
 
-// spell is a time in which a cell gave no good answer: from the intended start of its first request that failed to the next good answer. Last is when the last
-// request failed in it.
+// spell is a time in which a cell gave no good answer: from the intended start of its first request that failed to the
+// next good answer. Last is when the last request failed in it.
 type spell struct{ From, Last, To time.Duration }
 
 // tally is all that is counted of a run; the loop that collects owns it.

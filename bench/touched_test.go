@@ -16,8 +16,8 @@ func (c *testCluster) served() []map[string]uint64 {
 	return all
 }
 
-// TestNodesTouched holds what is the point of the placement: a request needs few nodes whatever N is. The answer's header says so,
-// and the nodes' own counters bear it out.
+// TestNodesTouched holds what is the point of the placement: a request needs few nodes whatever N is. The answer's
+// header says so, and the nodes' own counters bear it out.
 func TestNodesTouched(t *testing.T) {
 	for _, nodes := range []int{3, 5, 9} {
 		t.Run(fmt.Sprintf("N=%d", nodes), func(t *testing.T) {

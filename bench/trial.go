@@ -89,7 +89,8 @@ func stepsOf(t trial, names []string) (begin, end []step) {
 	return begin, end
 }
 
-// trials makes a script of trials, one after the other: each waits until the cluster is in sync again after the one before.
+// trials makes a script of trials, one after the other: each waits until the cluster is in sync again after the one
+// before.
 func trials(list []trial, at site) script {
 	return func(begin, _ time.Time, events chan<- event, quit <-chan struct{}, ended chan<- error) {
 		for _, t := range list {

@@ -111,8 +111,8 @@ func holders(addrs []string) (map[int][]string, error) {
 	return by, nil
 }
 
-// compareDigests compares the digests of every shard on all nodes that hold it, again until they are at the same position or the time to wait
-// is over.
+// compareDigests compares the digests of every shard on all nodes that hold it, again until they are at the same
+// position or the time to wait is over.
 func compareDigests(addrs []string, wait time.Duration, out chan<- digests) {
 	began := time.Now()
 	by, err := holders(addrs)

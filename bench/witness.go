@@ -10,7 +10,8 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// version reads an ETag as two numbers in order of writing, as Tandem's are: "epoch-lsn". One that says nothing is the last.
+// version reads an ETag as two numbers in order of writing, as Tandem's are: "epoch-lsn". One that says nothing is the
+// last.
 func version(tag string) [2]uint64 {
 	left, right, two := strings.Cut(strings.Trim(tag, `"`), "-")
 	if !two {
@@ -24,9 +25,9 @@ func version(tag string) [2]uint64 {
 	return [2]uint64{epoch, lsn}
 }
 
-// witness looks for an order of a history, which is in order of calls, in which every answer is right, by the versions that the answers bear:
-// true is a proof that it is linearizable, false says nothing. It is quick where a search among all orders is not: when many ask for
-// one user at once.
+// witness looks for an order of a history, which is in order of calls, in which every answer is right, by the versions
+// that the answers bear: true is a proof that it is linearizable, false says nothing. It is quick where a search among
+// all orders is not: when many ask for one user at once.
 func witness(history []porcupine.Operation, versions [][2]uint64, model porcupine.Model) bool {
 	tagged := []int{} // answered operations with a version, the oldest first
 	for i, o := range history {

@@ -10,7 +10,8 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// crowded makes a history of one user at which many write and read at once, some without an answer, and which is linearizable.
+// crowded makes a history of one user at which many write and read at once, some without an answer, and which is
+// linearizable.
 func crowded(seed uint64, operations int) []porcupine.Operation {
 	chance, now := rand.New(rand.NewPCG(seed, 1)), user{"a", "n0", "e0", 1}
 	history := []porcupine.Operation{op(opCreate, 0, 1, now, 201, now, `"1-0"`)}

@@ -5,8 +5,8 @@ import "math"
 // theta is the skew that YCSB has by default.
 const theta = 0.99
 
-// zipf is a zipfian distribution over the ranks 0 to n-1, prepared after Gray et al., "Quickly generating billion-record synthetic
-// databases" (SIGMOD 1994), as YCSB does it.
+// zipf is a zipfian distribution over the ranks 0 to n-1, prepared after Gray et al., "Quickly generating
+// billion-record synthetic databases" (SIGMOD 1994), as YCSB does it.
 type zipf struct{ n, zeta, alpha, eta, half float64 }
 
 // newZipf prepares the distribution over n ranks.

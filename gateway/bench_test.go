@@ -39,7 +39,8 @@ func (s *sink) Header() http.Header         { return s.header }
 func (s *sink) Write(b []byte) (int, error) { return len(b), nil }
 func (s *sink) WriteHeader(status int)      { s.status = status }
 
-// BenchmarkGet takes a read through the whole handler and over loopback; the fake node's own work, in the same process, is counted too.
+// BenchmarkGet takes a read through the whole handler and over loopback; the fake node's own work, in the same process,
+// is counted too.
 func BenchmarkGet(b *testing.B) {
 	r := newRig(b, ample, ample/2)
 	r.fill(10)

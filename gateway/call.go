@@ -27,11 +27,12 @@ const triesAtNode = 2
 // errUnasked is the reason of a request for which there was no time.
 var errUnasked = errors.New("no node was asked")
 
-// askLeader sends a get or a write to the leader of its shard until it is answered: again with the same request id after a broken connection,
-// a try without an answer and a refusal that may pass, at the replica that steer says. Every try is listened to until the end, so an outcome
-// counts that comes after its try was given up. until is in ns on the boot-time clock. doers is how many tries there
-// were, if one of them may have done a write although err is not nil, else 0. The message belongs to the links from then
-// on. Errors: ErrLate and ErrUnavailable with the last reason that tells something, ErrNode.
+// askLeader sends a get or a write to the leader of its shard until it is answered: again with the same request id
+// after a broken connection, a try without an answer and a refusal that may pass, at the replica that steer says. Every
+// try is listened to until the end, so an outcome counts that comes after its try was given up. until is in ns on the
+// boot-time clock. doers is how many tries there were, if one of them may have done a write although err is not nil,
+// else 0. The message belongs to the links from then on. Errors: ErrLate and ErrUnavailable with the last reason that
+// tells something, ErrNode.
 func askLeader(room *Room, m *wire.Message, until int64) (answer *wire.Message, doers int, err error) {
 	look := viewsIn(room.Views)
 	view := look.Views[m.Shard]
@@ -93,8 +94,8 @@ func askLeader(room *Room, m *wire.Message, until int64) (answer *wire.Message, 
 	return nil, mayHaveDone(m, doubt, owed, given), unanswered(clock() >= until, reason)
 }
 
-// mayHaveDone is how many tries there were, if one of them may have done a write: one that is owed an answer, or of which
-// there is doubt. Else it is 0.
+// mayHaveDone is how many tries there were, if one of them may have done a write: one that is owed an answer, or of
+// which there is doubt. Else it is 0.
 func mayHaveDone(m *wire.Message, doubt bool, owed, given [2]int) int {
 	if m.Kind == wire.Write && (doubt || owed[0]+owed[1] > 0) {
 		return given[0] + given[1]
@@ -102,8 +103,8 @@ func mayHaveDone(m *wire.Message, doubt bool, owed, given [2]int) int {
 	return 0
 }
 
-// unanswered is the error of a request that got no answer, with the reason: that its deadline has passed it says only if
-// it has.
+// unanswered is the error of a request that got no answer, with the reason: that its deadline has passed it says only
+// if it has.
 func unanswered(late bool, reason error) error {
 	if late {
 		return fmt.Errorf("%w: %w", ErrLate, reason)
@@ -111,9 +112,9 @@ func unanswered(late bool, reason error) error {
 	return fmt.Errorf("%w: %w", ErrUnavailable, reason)
 }
 
-// settle takes a reply off the list of the tries that a node may have begun, or may yet begin, and tells whether it is to be believed: an outcome is,
-// but for the refusal of a write while an earlier try may still be done after it (rule R20). A try whose connection broke, or whose answer a node
-// lost, stays on the list.
+// settle takes a reply off the list of the tries that a node may have begun, or may yet begin, and tells whether it is
+// to be believed: an outcome is, but for the refusal of a write while an earlier try may still be done after it (rule
+// R20). A try whose connection broke, or whose answer a node lost, stays on the list.
 func settle(open []try, got reply, write bool) ([]try, bool) {
 	outcome := got.err == nil && got.message != nil && got.message.Kind == wire.Outcome
 	rest, believed := open[:0], outcome

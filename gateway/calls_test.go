@@ -36,7 +36,8 @@ func once(v verdict, applied func(m *wire.Message)) hook {
 	}
 }
 
-// TestAWriteIsRepeatedUnderItsRequestID: whatever becomes of the first try, done or not, the second is the same request.
+// TestAWriteIsRepeatedUnderItsRequestID: whatever becomes of the first try, done or not, the second is the same
+// request.
 func TestAWriteIsRepeatedUnderItsRequestID(t *testing.T) {
 	for name, c := range map[string]struct {
 		what verdict
@@ -64,7 +65,8 @@ func TestAWriteIsRepeatedUnderItsRequestID(t *testing.T) {
 	}
 }
 
-// TestDeadlinesAreInTheNodesClock: translated on each connection, and never later than when the gateway gives the try up.
+// TestDeadlinesAreInTheNodesClock: translated on each connection, and never later than when the gateway gives the try
+// up.
 func TestDeadlinesAreInTheNodesClock(t *testing.T) {
 	r := newRig(t, ample, ample/2)
 	before := clock()
@@ -225,7 +227,8 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// TestARefusalIsBelievedOnlyWhenNoEarlierTryCanFollow: else the client would be told 409 for a write that is done a moment later (rule R20).
+// TestARefusalIsBelievedOnlyWhenNoEarlierTryCanFollow: else the client would be told 409 for a write that is done a
+// moment later (rule R20).
 func TestARefusalIsBelievedOnlyWhenNoEarlierTryCanFollow(t *testing.T) {
 	early, late := try{sent: 10, until: 60}, try{sent: 61, until: 110}
 	answer := func(result wire.Result, at try) reply {

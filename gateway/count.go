@@ -60,7 +60,8 @@ func askAll(room *Room, frames []routed, within, most time.Duration) (answers []
 	return answers, -1, nil
 }
 
-// roundTime is how long a round of reads waits: a third of what is left, so that a node that stalls leaves time to ask others twice.
+// roundTime is how long a round of reads waits: a third of what is left, so that a node that stalls leaves time to ask
+// others twice.
 func roundTime(try time.Duration, left int64) time.Duration {
 	return min(time.Duration(left), max(time.Duration(left/3), try))
 }
@@ -73,8 +74,8 @@ type census struct {
 	total   uint64
 }
 
-// absent has the nodes that are left out of a count or a list: down of those that have failed it, mute of those among them that said nothing, lost
-// of those for which waiting is of no use.
+// absent has the nodes that are left out of a count or a list: down of those that have failed it, mute of those among
+// them that said nothing, lost of those for which waiting is of no use.
 type absent struct{ down, mute, lost []bool }
 
 // nobody leaves no node out.
@@ -82,8 +83,9 @@ func nobody(l shard.Layout) absent {
 	return absent{make([]bool, l.Nodes), make([]bool, l.Nodes), make([]bool, l.Nodes)}
 }
 
-// countAll asks a cover of nodes for the counts of all shards. gone has the nodes that failed before, and grows. When they leave a shard without
-// a replica in sync, those that refused are asked again after a pause, for views may have changed, and the mute ones too when that does not help.
+// countAll asks a cover of nodes for the counts of all shards. gone has the nodes that failed before, and grows. When
+// they leave a shard without a replica in sync, those that refused are asked again after a pause, for views may have
+// changed, and the mute ones too when that does not help.
 func countAll(room *Room, gone absent, turn int, until int64) (census, error) {
 	reason, known := errUnasked, viewsIn(room.Views).Views
 	for try := 0; clock() < until; try++ {
@@ -141,7 +143,8 @@ func countAll(room *Room, gone absent, turn int, until int64) (census, error) {
 	return census{}, unanswered(clock() >= until, reason)
 }
 
-// wanting adds to the nodes that are down those whose replica of some shard is not in sync: a cover without them asks the fewest nodes.
+// wanting adds to the nodes that are down those whose replica of some shard is not in sync: a cover without them asks
+// the fewest nodes.
 func wanting(views []shard.View, down []bool) []bool {
 	all := slices.Clone(down)
 	for _, v := range views {
@@ -164,7 +167,8 @@ func inSync(views []shard.View, cover []int, down []bool) ([]int, error) {
 	return cover, nil
 }
 
-// tally fills a census with the answers to frames. failed is a node that did not answer for each shard exactly once, with err.
+// tally fills a census with the answers to frames. failed is a node that did not answer for each shard exactly once,
+// with err.
 func tally(room *Room, frames []routed, answers []*wire.Message, c census) (filled census, failed int, err error) {
 	seen := make([]bool, len(c.counts))
 	for i, a := range answers {

@@ -12,7 +12,8 @@ import (
 	"tandem/wire"
 )
 
-// TestCountsAvoidWhatIsNotInSync: after a failover that was told of, the node that has died is not asked at all, by whichever node a walk begins.
+// TestCountsAvoidWhatIsNotInSync: after a failover that was told of, the node that has died is not asked at all, by
+// whichever node a walk begins.
 func TestCountsAvoidWhatIsNotInSync(t *testing.T) {
 	for dead := range 3 {
 		r := newRig(t, ample, ample/4)
@@ -34,7 +35,8 @@ func TestCountsAvoidWhatIsNotInSync(t *testing.T) {
 	}
 }
 
-// TestCountsOfAFailoverThatNobodyToldOf: the node that has died is silent or gone, its neighbours lead alone, and the gateway has the views of before.
+// TestCountsOfAFailoverThatNobodyToldOf: the node that has died is silent or gone, its neighbours lead alone, and the
+// gateway has the views of before.
 func TestCountsOfAFailoverThatNobodyToldOf(t *testing.T) {
 	for _, how := range []string{"deaf", "silent", "gone"} {
 		for dead := range 3 {
@@ -62,7 +64,8 @@ func TestCountsOfAFailoverThatNobodyToldOf(t *testing.T) {
 	}
 }
 
-// TestACountWaitsForTheFailover: neighbours refuse until they have taken over, and are asked again with the views that are told then.
+// TestACountWaitsForTheFailover: neighbours refuse until they have taken over, and are asked again with the views that
+// are told then.
 func TestACountWaitsForTheFailover(t *testing.T) {
 	r := newNervousRig(t, ample, 20*time.Millisecond, 80*time.Millisecond)
 	r.fill(100)

@@ -1,4 +1,5 @@
-// Command gateway serves users over REST and speaks the wire protocol to the nodes. It keeps no data; several may run at once.
+// Command gateway serves users over REST and speaks the wire protocol to the nodes. It keeps no data; several may run
+// at once.
 //
 // # How a PUT travels
 //
@@ -39,10 +40,11 @@
 //
 // # Views, and what becomes of a request when a node dies
 //
-// The gateway begins with the views that a cluster is born with. Each node tells it the views after its welcome and whenever one has changed; of
-// each shard the one with the highest epoch counts (view.go). They are in a cell, a channel of one element, which readers take out and put back.
-// Nothing rests on their being new: a replica that does not lead a shard passes the request on to the one that does, or says that it cannot, and then the
-// shard's other replica is asked. So a gateway that is cut off from a leader is served all the same, by way of its backup.
+// The gateway begins with the views that a cluster is born with. Each node tells it the views after its welcome and
+// whenever one has changed; of each shard the one with the highest epoch counts (view.go). They are in a cell, a
+// channel of one element, which readers take out and put back. Nothing rests on their being new: a replica that does
+// not lead a shard passes the request on to the one that does, or says that it cannot, and then the shard's other
+// replica is asked. So a gateway that is cut off from a leader is served all the same, by way of its backup.
 //
 // A leader that dies is replaced in some 150 ms, within the deadline of the requests that were waiting for it:
 //
@@ -57,21 +59,22 @@
 // When both replicas say that they could not answer for 1.5 s, or there has been no connection to them for as long,
 // the 503 comes at once, and does not speak of the deadline.
 //
-// At most two tries of a request are under way at a node, so a node that hangs is not sent ever more. A count or a list leaves a node out that has
-// failed it or has said nothing for a third of its time, and asks another cover; when there is none, it waits for newer views, unless those that are
-// missing have been away or stuck for 1.5 s.
+// At most two tries of a request are under way at a node, so a node that hangs is not sent ever more. A count or a list
+// leaves a node out that has failed it or has said nothing for a third of its time, and asks another cover; when there
+// is none, it waits for newer views, unless those that are missing have been away or stuck for 1.5 s.
 //
 // Names of nodes are looked up in the background, and a node is dialled where it was reached last while its name is not
 // known to stand for another address; package wire/proc has that, and keeps the log from holding anybody up.
 //
-// A connection that says nothing for --silence (80 ms) although an answer is due is given up and dialled again, with pauses of at most 50 ms (rule R19). A view that changes nudges the
-// connections to the two nodes concerned: one that is up has to answer a ping, one that waits to be dialled is dialled at once.
+// A connection that says nothing for --silence (80 ms) although an answer is due is given up and dialled again, with
+// pauses of at most 50 ms (rule R19). A view that changes nudges the connections to the two nodes concerned: one that
+// is up has to answer a ping, one that waits to be dialled is dialled at once.
 //
 // The log says once that there is no connection to a node, for all connections to it and all dials that fail until it
 // is back; a node that is refused is named again every 10 s, for an operator must act (trouble.go).
 //
-// A 503 says that a write may have been done, unless every try was refused before it could be: no connection, a full queue, a deadline that had passed.
-// That is said of all tries, the reason is of one.
+// A 503 says that a write may have been done, unless every try was refused before it could be: no connection, a full
+// queue, a deadline that had passed. That is said of all tries, the reason is of one.
 //
 // # Files
 //

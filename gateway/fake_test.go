@@ -58,7 +58,8 @@ type rig struct {
 	nodes []*fakeNode
 }
 
-// newRig starts three fake nodes and a gateway that is connected to all of them. A slow machine makes no connection seem silent.
+// newRig starts three fake nodes and a gateway that is connected to all of them. A slow machine makes no connection
+// seem silent.
 func newRig(t testing.TB, deadline, try time.Duration) *rig {
 	t.Helper()
 	return newNervousRig(t, deadline, try, ample)

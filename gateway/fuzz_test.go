@@ -13,7 +13,8 @@ import (
 	"tandem/wire"
 )
 
-// FuzzUser: whatever the body, the decoder agrees with encoding/json on what is JSON, and what it accepts is written and read back alike.
+// FuzzUser: whatever the body, the decoder agrees with encoding/json on what is JSON, and what it accepts is written
+// and read back alike.
 func FuzzUser(f *testing.F) {
 	for _, body := range []string{`{"id":"13AE742","name":"Ada","email":"ada@example.org","group":7}`, `{}`, `{"name":null,"name":1}`, `{"group":1e400}`, `[{"id":[]}]`, "{\"name\":\"\xff\"}", `{"name":"\ud83d\ude00"} x`} {
 		f.Add([]byte(body), true)
@@ -83,7 +84,8 @@ func FuzzQuery(f *testing.F) {
 	})
 }
 
-// FuzzTags: the tag of a version is read back as that version, and what is read is spelt as it is written or never matches.
+// FuzzTags: the tag of a version is read back as that version, and what is read is spelt as it is written or never
+// matches.
 func FuzzTags(f *testing.F) {
 	for _, text := range []string{`"1-2"`, `*`, `W/"1-2"`, `"a,b" , ,"1-2"`, `"01-2"`, `"1-2" "3-4"`, `"`, `W/`, "\t\"18446744073709551615-1\""} {
 		f.Add(text, true)

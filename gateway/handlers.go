@@ -240,8 +240,8 @@ func countUsers(room *Room, c *call) response {
 	return response{status: http.StatusOK, body: append(body, "}\n"...), touched: census.touched}
 }
 
-// listUsers counts, plans the page, and reads it from the nodes that it counted on. A node that fails on the way is left out and all of
-// it is done again; a walk that found its shards emptied since the count goes on behind them.
+// listUsers counts, plans the page, and reads it from the nodes that it counted on. A node that fails on the way is
+// left out and all of it is done again; a walk that found its shards emptied since the count goes on behind them.
 func listUsers(room *Room, c *call) response {
 	q, bad := parseQuery(c.query)
 	if refused := refuseParameters(append(c.bad, bad...)); refused != nil {

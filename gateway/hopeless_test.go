@@ -11,8 +11,8 @@ import (
 	"tandem/wire"
 )
 
-// TestHopelessRequestsAreGivenUpAtOnce: two nodes are down for long. Neither replica can serve: one says so, or there is no connection to it. Each is asked
-// once, although the deadline is far, and the answer has the reason.
+// TestHopelessRequestsAreGivenUpAtOnce: two nodes are down for long. Neither replica can serve: one says so, or there
+// is no connection to it. Each is asked once, although the deadline is far, and the answer has the reason.
 func TestHopelessRequestsAreGivenUpAtOnce(t *testing.T) {
 	stuckHere := func(*wire.Message) (verdict, *wire.Message) {
 		return refuse, &wire.Message{Kind: wire.Error, Code: wire.Stuck, Text: "no lease from db-9"}

@@ -25,9 +25,10 @@ const (
 	linkPending  = 1000 // requests that wait for an answer; the node reads no more than 1,024
 )
 
-// The beats of a connection, of which silenceBeats make up the setting --silence: by default one that says nothing is given up 80 to 100 ms after an
-// answer was due, so that TCP's own retransmission, which begins at 200 ms, does not eat up the deadline (rule R19). Silence is counted in beats that
-// were taken, not in time, so that a pause of this process is none.
+// The beats of a connection, of which silenceBeats make up the setting --silence: by default one that says nothing is
+// given up 80 to 100 ms after an answer was due, so that TCP's own retransmission, which begins at 200 ms, does not eat
+// up the deadline (rule R19). Silence is counted in beats that were taken, not in time, so that a pause of this process
+// is none.
 const (
 	pingBeats    = 10 // a ping is sent so often, for the node's clock
 	quietBeats   = 2  // and when an answer is due and nothing was heard for so long
@@ -133,7 +134,8 @@ func readAway(s session, gone chan<- error) {
 	gone <- err
 }
 
-// refuseUntil fails whatever is asked, and answers for the state, until there is something to receive, and returns that; or until a nudge.
+// refuseUntil fails whatever is asked, and answers for the state, until there is something to receive, and returns
+// that; or until a nudge.
 func refuseUntil[T any](link *Link, reason error, over <-chan T, nudge <-chan struct{}) (what T) {
 	for {
 		select {
@@ -203,8 +205,8 @@ func dial(room *Room, node int, asks bool, out chan<- session) {
 	out <- s
 }
 
-// serveLink is a connection's loop: it owns the requests that wait for an answer, writes all that is waiting in one system call, and
-// says why the connection ended, when every request has been failed.
+// serveLink is a connection's loop: it owns the requests that wait for an answer, writes all that is waiting in one
+// system call, and says why the connection ended, when every request has been failed.
 func serveLink(link *Link, s session, ended chan<- error) {
 	var err error
 	pending, frames, last, scratch := map[uint64]request{}, []byte(nil), uint64(0), &wire.Message{}
@@ -297,8 +299,8 @@ func gather(r *request, m *wire.Message) (answer *wire.Message, whole bool) {
 	return m, !m.More || uint64(len(m.Records)) > r.message.Limit
 }
 
-// takeRequests appends the frames of first and of what else is waiting, and notes who waits for the answers. scratch is overwritten: the
-// messages themselves are shared and stay as they are.
+// takeRequests appends the frames of first and of what else is waiting, and notes who waits for the answers. scratch is
+// overwritten: the messages themselves are shared and stay as they are.
 func takeRequests(link *Link, s session, first request, frames []byte, pending map[uint64]request, last uint64, scratch *wire.Message) ([]byte, uint64) {
 	for r := first; ; {
 		if len(pending) < linkPending {
@@ -321,9 +323,9 @@ func takeRequests(link *Link, s session, first request, frames []byte, pending m
 	}
 }
 
-// readLink reads answers and hands over all that have arrived at a time. The clock in a pong it turns at once into how far the node's clock
-// is ahead of ours: the way here makes that too small by itself, never too large, so no deadline ends up later than it is (rule R18).
-// Views go to the loop that merges them, which waits for nobody.
+// readLink reads answers and hands over all that have arrived at a time. The clock in a pong it turns at once into how
+// far the node's clock is ahead of ours: the way here makes that too small by itself, never too large, so no deadline
+// ends up later than it is (rule R18). Views go to the loop that merges them, which waits for nobody.
 func readLink(link *Link, s session, out chan<- []*wire.Message, quit <-chan struct{}) {
 	defer close(out)
 	var scratch []byte

@@ -67,7 +67,8 @@ func readOne(t *testing.T, in *bufio.Reader) *wire.Message {
 	}
 }
 
-// TestTheNewestPongSetsTheClock, be it ahead of the older one or behind, and no answer but a pong does; a deadline is never late by it.
+// TestTheNewestPongSetsTheClock, be it ahead of the older one or behind, and no answer but a pong does; a deadline is
+// never late by it.
 func TestTheNewestPongSetsTheClock(t *testing.T) {
 	link := newLink()
 	link.Beat = time.Hour // it is never silent
@@ -213,7 +214,8 @@ func loneRoom(address string, log slog.Handler) (*Room, *Link) {
 	return room, link
 }
 
-// TestADialBlocksNoRequest: the node accepts and never welcomes; what is asked meanwhile is refused, and the state told.
+// TestADialBlocksNoRequest: the node accepts and never welcomes; what is asked meanwhile is refused, and the state
+// told.
 func TestADialBlocksNoRequest(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -59,7 +59,8 @@ func (r *rig) everyone() []string {
 	return all
 }
 
-// TestEveryWalkMeetsEachUserOnce, whatever the size of the page and wherever the nodes cut theirs; a walk by cursor may end with one empty page.
+// TestEveryWalkMeetsEachUserOnce, whatever the size of the page and wherever the nodes cut theirs; a walk by cursor may
+// end with one empty page.
 func TestEveryWalkMeetsEachUserOnce(t *testing.T) {
 	r := newRig(t, ample, ample/4)
 	r.fill(1200)
@@ -128,7 +129,8 @@ func TestAWalkGoesOnBehindAUserThatIsGone(t *testing.T) {
 	}
 }
 
-// TestOneNodeDown: count and list find every user on the two nodes that are left, and a node that says nothing costs a third of the deadline at most.
+// TestOneNodeDown: count and list find every user on the two nodes that are left, and a node that says nothing costs a
+// third of the deadline at most.
 func TestOneNodeDown(t *testing.T) {
 	for i := range 3 {
 		for _, how := range []string{"gone", "silent", "refuses"} {
@@ -162,7 +164,8 @@ func TestOneNodeDown(t *testing.T) {
 	}
 }
 
-// TestTwoNodesDown: there is no cover; the answer comes at the deadline and says who is missing, unless one comes back before.
+// TestTwoNodesDown: there is no cover; the answer comes at the deadline and says who is missing, unless one comes back
+// before.
 func TestTwoNodesDown(t *testing.T) {
 	r := newRig(t, 400*time.Millisecond, 50*time.Millisecond)
 	for _, i := range []int{0, 1} {

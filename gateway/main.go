@@ -33,8 +33,8 @@ const maxBodies = 128
 // maxHeaders bounds the header of a request in bytes; the library adds 4 KiB.
 const maxHeaders = 16 << 10
 
-// garbagePercent is how much garbage may gather, in percent of the live heap, which is small: collecting less often costs a few MiB. GOGC in the
-// environment overrides it.
+// garbagePercent is how much garbage may gather, in percent of the live heap, which is small: collecting less often
+// costs a few MiB. GOGC in the environment overrides it.
 const garbagePercent = 400
 
 // heapMost is the heap in bytes, beside what --unread-mb allows, from which on garbage is collected as it comes.

@@ -26,8 +26,8 @@ type response struct {
 	hangUp   bool        // the connection is closed after it: the request has not been read whole
 }
 
-// problem makes an answer of application/problem+json (RFC 9457) with every field that is wrong. Its type is the default, about:blank: the
-// status says what kind of problem it is.
+// problem makes an answer of application/problem+json (RFC 9457) with every field that is wrong. Its type is the
+// default, about:blank: the status says what kind of problem it is.
 func problem(status int, detail string, fields []FieldError) response {
 	b := append([]byte(nil), `{"type":"about:blank","title":`...)
 	b, _ = jsontext.AppendQuote(b, http.StatusText(status))

@@ -24,8 +24,8 @@ const (
 	cursorMark   = 'c' // first byte of a cursor: the version of its format
 )
 
-// checkQuery reads a query of which these parameters are known, each at most once but for lists, name[], and names those
-// that are not as they should be. A query that is malformed is refused.
+// checkQuery reads a query of which these parameters are known, each at most once but for lists, name[], and names
+// those that are not as they should be. A query that is malformed is refused.
 func checkQuery(raw string, known []string) (values url.Values, bad []FieldError, refused *response) {
 	values, err := url.ParseQuery(raw)
 	if err != nil {

@@ -19,7 +19,8 @@ var (
 // goneText says that a node has been away for goneAfter.
 var goneText = fmt.Sprintf("has not been reached for more than %v", goneAfter)
 
-// marked is why a try brought no answer, as people read it, and the classes that it belongs to, which the text leaves out.
+// marked is why a try brought no answer, as people read it, and the classes that it belongs to, which the text leaves
+// out.
 type marked struct {
 	error
 	as []error

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// TestWhatA503Says, of the deadline, of the reason and of a write: nothing twice, and nothing that is true of one try only.
+// TestWhatA503Says, of the deadline, of the reason and of a write: nothing twice, and nothing that is true of one try
+// only.
 func TestWhatA503Says(t *testing.T) {
 	at := Member{Name: "db-2", Address: "127.0.0.1:7402"}
 	why := &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 7402},

@@ -46,8 +46,8 @@ type LinkState struct {
 	Lacks   string       // why the node takes no part, as it says itself; "" if it does
 }
 
-// request is a frame to send, and where its answer goes; reply has room for the one answer, so the loop never waits. Several tries
-// may share a message: nobody changes it. Its deadline is in ns on this machine's boot-time clock.
+// request is a frame to send, and where its answer goes; reply has room for the one answer, so the loop never waits.
+// Several tries may share a message: nobody changes it. Its deadline is in ns on this machine's boot-time clock.
 type request struct {
 	message *wire.Message
 	reply   chan reply

@@ -32,7 +32,8 @@ type call struct {
 // handler answers one kind of call.
 type handler func(room *Room, c *call) response
 
-// routes is the table of what is served. Both spellings of a path, with and without the trailing slash, are the same resource.
+// routes is the table of what is served. Both spellings of a path, with and without the trailing slash, are the same
+// resource.
 func routes(room *Room) http.Handler {
 	router := httprouter.New()
 	router.RedirectTrailingSlash, router.RedirectFixedPath = false, false
@@ -189,7 +190,8 @@ func notFound(_ *Room, c *call) response {
 	return problem(http.StatusNotFound, fmt.Sprintf("nothing is served at %s; users are at /api/user/", c.http.URL.Path), nil)
 }
 
-// notAllowed answers a method that the resource does not have; the router has set Allow, but for the count takes it for a user.
+// notAllowed answers a method that the resource does not have; the router has set Allow, but for the count takes it for
+// a user.
 func notAllowed(_ *Room, c *call) response {
 	a := problem(http.StatusMethodNotAllowed, fmt.Sprintf("%s is not allowed at %s; the Allow header names what is", c.http.Method, c.http.URL.Path), nil)
 	if strings.TrimSuffix(c.http.URL.Path, "/") == countPath {

@@ -32,11 +32,12 @@ const (
 var mishaps = map[wire.Code]mishap{wire.NotLeader: notLeader, wire.Unavailable: notNow, wire.Overdue: overdue, wire.Busy: busy,
 	wire.Disk: sickDisk, wire.NotHere: notHere, wire.Stuck: stuck, wire.Lost: broken}
 
-// harmless tells the mishaps after which the try's write has certainly not been done. A leader that is replaced refuses what it had
-// sequenced, and the new one may have stored it.
+// harmless tells the mishaps after which the try's write has certainly not been done. A leader that is replaced refuses
+// what it had sequenced, and the new one may have stored it.
 var harmless = map[mishap]bool{none: true, unsent: true, gone: true, overdue: true, busy: true, notHere: true}
 
-// hopeless tells the mishaps that will not pass within a deadline. When both replicas have one, the request is given up at once.
+// hopeless tells the mishaps that will not pass within a deadline. When both replicas have one, the request is given up
+// at once.
 var hopeless = map[mishap]bool{stuck: true, gone: true}
 
 const (
@@ -46,8 +47,8 @@ const (
 	againAfter  = 15 * time.Millisecond // how long a node is waited for that has left an earlier try unanswered
 )
 
-// course is where the tries of a request have got to. It asks the leader, and while it gets no answer both replicas in turn: either the leader is
-// well and the connection was not, or the other one is about to take over.
+// course is where the tries of a request have got to. It asks the leader, and while it gets no answer both replicas in
+// turn: either the leader is well and the connection was not, or the other one is about to take over.
 type course struct {
 	view   shard.View // the newest one seen
 	node   int        // asked last if waits is set, else the next to be asked
@@ -58,7 +59,8 @@ type course struct {
 	lost   int    // tries one after the other that were hopeless, each at the other replica
 }
 
-// steer returns the course after what became of the try under way, none if it goes on, with the view of the shard as it is now.
+// steer returns the course after what became of the try under way, none if it goes on, with the view of the shard as it
+// is now.
 func steer(c course, view shard.View, what mishap, now int64) course {
 	newer := view.Epoch > c.view.Epoch
 	moved := newer && view.Leader != c.node

@@ -36,8 +36,8 @@ var bits = map[string]uint8{"id": hasID, "name": wire.HasName, "email": wire.Has
 // names of the fields in the order in which missing ones are reported.
 var names = [...]string{"id", "name", "email", "group"}
 
-// decodeUser reads a user from a JSON body: the fields that are there, as bits, and every field that is wrong; required has the bits
-// of those that must be there. Error: ErrJSON, with the byte.
+// decodeUser reads a user from a JSON body: the fields that are there, as bits, and every field that is wrong; required
+// has the bits of those that must be there. Error: ErrJSON, with the byte.
 func decodeUser(body []byte, required uint8) (wire.Record, uint8, []FieldError, error) {
 	user, have, bad := wire.Record{}, uint8(0), []FieldError(nil)
 	dec := jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true))

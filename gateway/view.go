@@ -111,8 +111,8 @@ func nudge(links []*Link) {
 	}
 }
 
-// mergeViews returns the views with those that have a higher epoch in what a node says, and which shards they are of. Nodes learn of changes at
-// different times, so what is older is no fault. Error: ErrViews; then nothing has changed.
+// mergeViews returns the views with those that have a higher epoch in what a node says, and which shards they are of.
+// Nodes learn of changes at different times, so what is older is no fault. Error: ErrViews; then nothing has changed.
 func mergeViews(l shard.Layout, old []shard.View, news []wire.View) (views []shard.View, changed []int, err error) {
 	if len(news) != l.Shards {
 		return old, nil, fmt.Errorf("%w: expected those of %d shards, found %d", ErrViews, l.Shards, len(news))

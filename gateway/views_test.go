@@ -87,8 +87,8 @@ func TestNotLeaderLeadsToTheOtherReplica(t *testing.T) {
 	}
 }
 
-// TestALeaderThatFallsSilent: its backup answers the same request once it has taken over, be the leader cut off, broken or gone, and be the
-// gateway told or not.
+// TestALeaderThatFallsSilent: its backup answers the same request once it has taken over, be the leader cut off, broken
+// or gone, and be the gateway told or not.
 func TestALeaderThatFallsSilent(t *testing.T) {
 	for _, how := range []string{"deaf", "silent", "broken", "gone"} {
 		for _, isTold := range []bool{true, false} {

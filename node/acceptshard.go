@@ -87,8 +87,8 @@ func readShard(a accepting) accepting {
 	return a
 }
 
-// readKept reads the file with what was left of a shard; found is false where there is none. Errors: of the file system,
-// or of what is in it.
+// readKept reads the file with what was left of a shard; found is false where there is none. Errors: of the file
+// system, or of what is in it.
 func readKept(path string) (left leftover, found bool, err error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {

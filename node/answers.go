@@ -296,7 +296,8 @@ func momentOf(room *Room, s int) Moment {
 	return <-opened
 }
 
-// lineDigest hashes keys and values of all users of a shard in order. Both replicas store equal bytes at equal positions.
+// lineDigest hashes keys and values of all users of a shard in order. Both replicas store equal bytes at equal
+// positions.
 func lineDigest(room *Room, args []string) any {
 	s, err := strconv.Atoi(args[0])
 	if err != nil || s < 0 || s >= len(room.Desks) || room.Desks[s] == nil {

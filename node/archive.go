@@ -14,8 +14,9 @@ const (
 	pruneAfter = 30 * time.Second // a file of the write log is kept for so long in any case: the request ids in it are read at a start
 )
 
-// runArchive is the loop that removes files of the write log that nobody can need: those that are no longer written to, while every backup of a shard
-// held here is in sync. While one is not, they are kept up to --wal-keep-mb, for its repair (rule R17). Who reads one at that moment has it open.
+// runArchive is the loop that removes files of the write log that nobody can need: those that are no longer written to,
+// while every backup of a shard held here is in sync. While one is not, they are kept up to --wal-keep-mb, for its
+// repair (rule R17). Who reads one at that moment has it open.
 func runArchive(room *Room, books <-chan shard.Book) {
 	held := heldBy(room.Layout, room.Self)
 	level := false // every backup is in sync

@@ -11,8 +11,8 @@ import (
 // ErrBatch is the class of a WAL record that this version did not write.
 var ErrBatch = errors.New("unknown WAL record")
 
-// The record tags of RocksDB's write batch format (db/dbformat.h, db/write_batch.cc): a batch is a fixed64 sequence and a fixed32
-// count, then tagged records with varint lengths.
+// The record tags of RocksDB's write batch format (db/dbformat.h, db/write_batch.cc): a batch is a fixed64 sequence and
+// a fixed32 count, then tagged records with varint lengths.
 const (
 	tagDelete       = 0x00
 	tagPut          = 0x01
@@ -61,9 +61,9 @@ func appendBytes(b, value []byte) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(value))), value...)
 }
 
-// buildPart serializes entries of one shard and one epoch: the LogData header, the puts and deletes of the users, then the meta: count and last LSN
-// of the buckets that changed, of which the highest LSN is the shard's position, and the beginning of the epoch if these are its first entries (rule
-// R11). It brings the counts up to date.
+// buildPart serializes entries of one shard and one epoch: the LogData header, the puts and deletes of the users, then
+// the meta: count and last LSN of the buckets that changed, of which the highest LSN is the shard's position, and the
+// beginning of the epoch if these are its first entries (rule R11). It brings the counts up to date.
 func buildPart(l shard.Layout, s int, family uint32, entries []shard.Entry, begins bool, counts *buckets, now int64) Part {
 	last := &entries[len(entries)-1]
 	head := append(make([]byte, 0, partHead+partEntry*len(entries)), headVersion)
@@ -191,9 +191,9 @@ func cutBytes(b []byte) (value, rest []byte, err error) {
 	return b[n : n+int(size)], b[n+int(size):], nil
 }
 
-// readBatch reads the shares of the shards that are wanted (by shard; nil: all) back from a batch of the WAL. RocksDB may have merged batches, so a
-// record belongs to the LogData header before it. Records of other column families are passed over wherever they stand: no key of theirs is a
-// user's. Error: ErrBatch.
+// readBatch reads the shares of the shards that are wanted (by shard; nil: all) back from a batch of the WAL. RocksDB
+// may have merged batches, so a record belongs to the LogData header before it. Records of other column families are
+// passed over wherever they stand: no key of theirs is a user's. Error: ErrBatch.
 func readBatch(b []byte, wanted []bool) ([]Logged, error) {
 	if len(b) < batchHead {
 		return nil, fmt.Errorf("%w: %d bytes", ErrBatch, len(b))

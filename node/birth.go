@@ -30,10 +30,11 @@ type heardGreeting struct {
 	Greeting shard.Greeting
 }
 
-// awaitBirth is what a node does whose folder has no council's state: it waits until the greetings of the others say that a cluster is born
-// with it or was born without it (rules R13, R14), and hands over the saved state to start from, stored, which is none for a store that
-// has yet to join. A node that was stopped in between begins anew here. Greetings come again and again, the newest of a node counts;
-// once this has handed facts over, this node's own greeting is to say so.
+// awaitBirth is what a node does whose folder has no council's state: it waits until the greetings of the others say
+// that a cluster is born with it or was born without it (rules R13, R14), and hands over the saved state to start from,
+// stored, which is none for a store that has yet to join. A node that was stopped in between begins anew here.
+// Greetings come again and again, the newest of a node counts; once this has handed facts over, this node's own
+// greeting is to say so.
 func awaitBirth(room *Room, w written, heard <-chan heardGreeting, out chan<- opened) {
 	l, log := room.Layout, room.Log
 	greetings := make([]shard.Greeting, l.Nodes)

@@ -17,8 +17,8 @@ type Loaded struct {
 	Damage  string        // why its data cannot be trusted; "" if it can
 }
 
-// loadReplicas reads the meta of the shards held, for the next step of the start. A shard without a position is new, or its snapshot was broken off: what it
-// holds is dropped.
+// loadReplicas reads the meta of the shards held, for the next step of the start. A shard without a position is new, or
+// its snapshot was broken off: what it holds is dropped.
 func loadReplicas(room *Room, w written, out chan<- opened) {
 	st, loaded := room.Store, make([]Loaded, room.Layout.Shards)
 	for _, s := range heldBy(room.Layout, room.Self) {
@@ -75,8 +75,9 @@ func loadReplicas(room *Room, w written, out chan<- opened) {
 	out <- opened{room: room, loaded: loaded, written: w}
 }
 
-// loadWindows reads the WAL for the request ids that a gateway may still send again (rule R18), and for where each shard's entries stand in
-// it. Stamps after now were made before the machine restarted, when every deadline of then was over.
+// loadWindows reads the WAL for the request ids that a gateway may still send again (rule R18), and for where each
+// shard's entries stand in it. Stamps after now were made before the machine restarted, when every deadline of then was
+// over.
 func loadWindows(all opened, now int64, out chan<- opened) {
 	all.places = make([][]place, len(all.loaded))
 	if latest(all.room.Store) == 0 {

@@ -167,7 +167,8 @@ func welcome(room *Room, conn *Conn, peer int, hello *wire.Message) func() {
 	return func() { room.Watch <- watcher{conn, true} }
 }
 
-// passOn gives the pact and the council what a node says that dialled: peer, with its store. What does not fit is dropped, and comes again.
+// passOn gives the pact and the council what a node says that dialled: peer, with its store. What does not fit is
+// dropped, and comes again.
 func passOn(room *Room, conn *Conn, peer int, store uint64, m *wire.Message) {
 	switch {
 	case m.Kind == wire.Ping && room.Ready: // the council looks whether it is a new store
@@ -191,7 +192,8 @@ func passOn(room *Room, conn *Conn, peer int, store uint64, m *wire.Message) {
 	}
 }
 
-// dispatch makes an event of a request for the loop that answers it, or answers it, or gives it its refusal. peer is the node that sent it, -1 if none did.
+// dispatch makes an event of a request for the loop that answers it, or answers it, or gives it its refusal. peer is
+// the node that sent it, -1 if none did.
 func dispatch(room *Room, conn *Conn, peer int, m, refusal *wire.Message) *shard.Event {
 	isRequest := m.Kind == wire.Get || m.Kind == wire.Write || m.Kind == wire.Count || m.Kind == wire.List
 	if isRequest {
@@ -242,8 +244,9 @@ func dispatch(room *Room, conn *Conn, peer int, m, refusal *wire.Message) *shard
 	return e
 }
 
-// refuse checks what the core need not, of a frame from node peer (-1: a gateway): that the request is one, that the shard is held here and that values are allowed. It returns
-// an error frame that names what was wrong and what is expected, or nil.
+// refuse checks what the core need not, of a frame from node peer (-1: a gateway): that the request is one, that the
+// shard is held here and that values are allowed. It returns an error frame that names what was wrong and what is
+// expected, or nil.
 func refuse(room *Room, peer int, m *wire.Message) *wire.Message {
 	code, text := wire.BadRequest, ""
 	ofStream := m.Kind >= wire.Ask && m.Kind <= wire.SnapEnd && m.Kind != wire.Position && m.Kind != wire.Stored && m.Kind != wire.Trouble

@@ -12,8 +12,8 @@ const (
 	mailQueue   = 1 << 10 // messages of councils that wait, in and out
 )
 
-// CouncilDesk is where the loop of the council is reached. Whoever gives it something never waits: what does not fit is dropped, and
-// comes again, since councils repeat their messages, and askers their proposals and greetings.
+// CouncilDesk is where the loop of the council is reached. Whoever gives it something never waits: what does not fit is
+// dropped, and comes again, since councils repeat their messages, and askers their proposals and greetings.
 type CouncilDesk struct {
 	In    chan []byte           // messages of other nodes' councils
 	Asks  chan []shard.Proposal // repeated every 20 ms, and when Elected says so, until the book shows the outcome
@@ -75,8 +75,9 @@ func nodeName(room *Room, node int) string {
 	return room.Members[node].Name
 }
 
-// runCouncil is the loop that owns this node's part in the agreement on the views. It hands what is to be stored to the disk's loop, whose
-// queue has room for it, and never waits for anybody else. While the disk is sick the node takes no part (rule R12).
+// runCouncil is the loop that owns this node's part in the agreement on the views. It hands what is to be stored to the
+// disk's loop, whose queue has room for it, and never waits for anybody else. While the disk is sick the node takes no
+// part (rule R12).
 func runCouncil(room *Room, d *CouncilDesk) {
 	c := d.state
 	var out []shard.CouncilEffect
@@ -121,7 +122,8 @@ func runCouncil(room *Room, d *CouncilDesk) {
 	}
 }
 
-// carry does what else the council wants. Nobody is waited for: mail that does not fit is dropped, and of books only the newest counts.
+// carry does what else the council wants. Nobody is waited for: mail that does not fit is dropped, and of books only
+// the newest counts.
 func carry(room *Room, d *CouncilDesk, effects []shard.CouncilEffect) {
 	for i := range effects {
 		switch e := &effects[i]; e.Kind {

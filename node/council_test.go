@@ -62,8 +62,8 @@ func TestFactsAreReadBackInOrder(t *testing.T) {
 	}
 }
 
-// TestCouncilLoopsAgree runs three councils on real disks: they are born, elect, decide, go on without a leader whose disk is sick, and what
-// they stored is enough to start from.
+// TestCouncilLoopsAgree runs three councils on real disks: they are born, elect, decide, go on without a leader whose
+// disk is sick, and what they stored is enough to start from.
 func TestCouncilLoopsAgree(t *testing.T) {
 	l := shard.Layout{Nodes: 3, Shards: 6}
 	rooms, desks, members := make([]*Room, 3), make([]*CouncilDesk, 3), make([]uint64, 3)

@@ -19,7 +19,8 @@ import (
 // which takes no write any more once it has met damage while merging files; while it is there nothing is merged.
 const damageName = "damaged.json"
 
-// salvage lets a start that met damage begin anew, without merges and knowing of it. It is done if that is not what went wrong.
+// salvage lets a start that met damage begin anew, without merges and knowing of it. It is done if that is not what
+// went wrong.
 func salvage(room *Room, cause error, done chan<- struct{}) {
 	defer func() { done <- struct{}{} }()
 	found := suspects(room.Store, room.Member, cause)

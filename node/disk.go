@@ -117,9 +117,9 @@ func awaitSpace(room *Room) {
 	spread(room, "")
 }
 
-// reopen ends the writing of a database whose write failed: its write log may not be touched again, what it took of the failed write is
-// not known, and nothing of it was acknowledged. Reads go on. Once the disk takes writes again the process starts anew in place,
-// which replays the log.
+// reopen ends the writing of a database whose write failed: its write log may not be touched again, what it took of the
+// failed write is not known, and nothing of it was acknowledged. Reads go on. Once the disk takes writes again the
+// process starts anew in place, which replays the log.
 func reopen(room *Room, store Store, cause error) {
 	room.Log.Error("a write failed; this node serves reads until the disk takes writes again, then starts anew", "error", cause)
 	for s, mark := range suspects(store, room.Member, cause) {
@@ -140,7 +140,8 @@ func reopen(room *Room, store Store, cause error) {
 	proc.StopIf(room.Output, proc.StartAnew(room.Output))
 }
 
-// spread tells every replica how the disk is: why it refuses writes, or "" when it is well. The node falls silent meanwhile.
+// spread tells every replica how the disk is: why it refuses writes, or "" when it is well. The node falls silent
+// meanwhile.
 func spread(room *Room, reason string) {
 	room.Pulse <- beat{Told: true, Full: reason}
 	for _, d := range room.Loops {
@@ -152,8 +153,8 @@ func spread(room *Room, reason string) {
 	}
 }
 
-// tellStored tells a loop how far the logs of its replicas are stored. The loop needs the newest marks only, so they take the place of those
-// that it has not taken yet, and the disk never waits for it.
+// tellStored tells a loop how far the logs of its replicas are stored. The loop needs the newest marks only, so they
+// take the place of those that it has not taken yet, and the disk never waits for it.
 func tellStored(room *Room, desk *Desk, group []Part, store *Store) {
 	var marks []mark
 	select {

@@ -21,8 +21,9 @@ type feed struct {
 	fx    shard.Effect
 }
 
-// runFeeds is the loop that feeds the backups at a node from the write log, each shard in turn, and rests for as long as it worked and as the setting
-// wants, so that it gives way to requests (rule R17). What a leader that has flipped holds back its new writes for (rule R7) waits for no turn.
+// runFeeds is the loop that feeds the backups at a node from the write log, each shard in turn, and rests for as long
+// as it worked and as the setting wants, so that it gives way to requests (rule R17). What a leader that has flipped
+// holds back its new writes for (rule R7) waits for no turn.
 func runFeeds(room *Room, peer int) {
 	link, rest := room.Links[peer], time.NewTimer(feedIdle)
 	var waiting []feed
@@ -69,8 +70,8 @@ func runFeeds(room *Room, peer int) {
 	}
 }
 
-// feedShard sends a backup the next of what it lacks of the log, from fx.LSN up to at most fx.Applied, and reports how far it came. It returns how
-// many bytes that were.
+// feedShard sends a backup the next of what it lacks of the log, from fx.LSN up to at most fx.Applied, and reports how
+// far it came. It returns how many bytes that were.
 func feedShard(room *Room, link *Link, asks chan<- logAsk, f feed) (size int) {
 	report, found := &shard.Event{Kind: shard.FeedFailed, Shard: f.shard, Stream: f.fx.Stream, Epoch: f.fx.Epoch}, make(chan logAnswer, 1)
 	asks <- logAsk{f.shard, f.fx.History, f.fx.LSN, f.fx.Applied, feedBatch, found}
@@ -90,8 +91,8 @@ func feedShard(room *Room, link *Link, asks chan<- logAsk, f feed) (size int) {
 	return size
 }
 
-// post sends a frame of a repair, and returns about how many bytes it has; 0 if the receiver does not read: the link is broken or about to be, and the next
-// stream begins with a comparison.
+// post sends a frame of a repair, and returns about how many bytes it has; 0 if the receiver does not read: the link is
+// broken or about to be, and the next stream begins with a comparison.
 func post(link *Link, stream uint64, m *wire.Message) (size int) {
 	select {
 	case link.Out <- []letter{{Stream: stream, Message: m}}:

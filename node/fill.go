@@ -10,14 +10,15 @@ import (
 	"tandem/shard"
 )
 
-// wipePart serializes the dropping of all data of one shard. Its first key begins as none that is put does: RocksDB 7.8 keeps one list of hints (hintBytes)
-// for keys and for ranges, which lie in different memtables.
+// wipePart serializes the dropping of all data of one shard. Its first key begins as none that is put does: RocksDB 7.8
+// keeps one list of hints (hintBytes) for keys and for ranges, which lie in different memtables.
 func wipePart(s int, family uint32) Part {
 	b := binary.AppendUvarint([]byte{tagFamilyRange}, uint64(family))
 	return Part{Shard: s, Records: 1, Bytes: appendBytes(appendBytes(b, []byte{0}), []byte{0xff}), Wiped: true}
 }
 
-// recordsPart serializes users of a snapshot, and adds them to the counts. It bears no LogData header: they are not entries of the log.
+// recordsPart serializes users of a snapshot, and adds them to the counts. It bears no LogData header: they are not
+// entries of the log.
 func recordsPart(l shard.Layout, s int, family uint32, records []shard.Record, counts *buckets) Part {
 	p := Part{Shard: s, Records: uint32(len(records))}
 	put := binary.AppendUvarint([]byte{tagFamilyPut}, uint64(family))
@@ -33,8 +34,8 @@ func recordsPart(l shard.Layout, s int, family uint32, records []shard.Record, c
 	return p
 }
 
-// wholePart serializes the meta of a shard whose snapshot is whole: history, the request-id window, and the counts with the position, which says that
-// it is whole.
+// wholePart serializes the meta of a shard whose snapshot is whole: history, the request-id window, and the counts with
+// the position, which says that it is whole.
 func wholePart(s int, family uint32, fx *shard.Effect, counts buckets) Part {
 	p := Part{Shard: s, Last: fx.LSN}
 	put := binary.AppendUvarint([]byte{tagFamilyPut}, uint64(family))

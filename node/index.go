@@ -24,8 +24,9 @@ type indexAsk struct {
 // place is a mark of the index: all entries of the shard with a greater LSN stand behind the sequence.
 type place struct{ lsn, sequence uint64 }
 
-// runIndex is the loop that knows where in the WAL the entries of each shard stand, roughly: searching the log from its beginning for every
-// repair would cost more than the repair. places are by shard, in order, as they were found at the start.
+// runIndex is the loop that knows where in the WAL the entries of each shard stand, roughly: searching the log from its
+// beginning for every repair would cost more than the repair. places are by shard, in order, as they were found at the
+// start.
 func runIndex(room *Room, places [][]place) {
 	for {
 		select {

@@ -7,8 +7,9 @@ import (
 	"tandem/shard"
 )
 
-// leave stops a node as an operator wants it stopped: it hands its leaderships over to backups that are in sync, waits for those that can be reached
-// and are not, unless their node is leaving, too, then answers nothing any more and frees its neighbours from what they promised it, so that nobody has to wait for it.
+// leave stops a node as an operator wants it stopped: it hands its leaderships over to backups that are in sync, waits
+// for those that can be reached and are not, unless their node is leaving, too, then answers nothing any more and frees
+// its neighbours from what they promised it, so that nobody has to wait for it.
 func leave(room *Room, left chan<- struct{}) {
 	defer close(left)
 	order(room, shard.LeaveAsked)

@@ -31,11 +31,12 @@ const (
 	urgentQueue = 256
 )
 
-// silence is how long a connection between nodes may be without a byte before it is given up and dialled anew: TCP would send again only after
-// a time that eats the budget (rule R19). Who reads waits for it in two parts (awaitFrame).
+// silence is how long a connection between nodes may be without a byte before it is given up and dialled anew: TCP
+// would send again only after a time that eats the budget (rule R19). Who reads waits for it in two parts (awaitFrame).
 func silence(c Config) time.Duration { return c.Silent * 5 / 4 }
 
-// runLink keeps a connection to another node, and tells the replicas that are shared with it, and the pact, of each stream that begins or ends.
+// runLink keeps a connection to another node, and tells the replicas that are shared with it, and the pact, of each
+// stream that begins or ends.
 func runLink(room *Room, peer int, shards []int) {
 	pause, said := redialLeast, time.Time{}
 	for stream := uint64(1); ; stream++ {
@@ -173,8 +174,8 @@ func dial(room *Room, peer int, out chan<- call) {
 	out <- c
 }
 
-// writeLink sends the letters of a stream, all that are waiting in one system call, until the stream ends; then it says why. Pings and Raft's
-// messages go first.
+// writeLink sends the letters of a stream, all that are waiting in one system call, until the stream ends; then it says
+// why. Pings and Raft's messages go first.
 func writeLink(room *Room, peer int, c call, stream uint64, gone <-chan error, ended chan<- error) {
 	link, mail := room.Links[peer], room.Council.Out[peer]
 	ping := time.NewTicker(pingEvery)
@@ -228,7 +229,8 @@ func addUrgent(codec wire.Codec, frames []byte, urgent <-chan *wire.Message, mai
 	}
 }
 
-// addLetters appends the frames of first and of what else is waiting for the stream, up to about one frame's greatest size.
+// addLetters appends the frames of first and of what else is waiting for the stream, up to about one frame's greatest
+// size.
 func addLetters(codec wire.Codec, frames []byte, first []letter, more <-chan []letter, stream uint64) []byte {
 	for letters := first; ; {
 		for _, l := range letters {
@@ -258,8 +260,9 @@ func breakLink(link *Link, stream uint64) {
 	}
 }
 
-// awaitFrame returns when a frame begins to come in, with when the deadline for it was set. The deadline may pass while this process, or the whole machine,
-// stands still: then what came meanwhile is waiting, and who was paused along needs a moment. So there is a second, short one.
+// awaitFrame returns when a frame begins to come in, with when the deadline for it was set. The deadline may pass while
+// this process, or the whole machine, stands still: then what came meanwhile is waiting, and who was paused along needs
+// a moment. So there is a second, short one.
 func awaitFrame(c call, armed time.Time, silent time.Duration) (time.Time, error) {
 	now := time.Now()
 	if now.Sub(armed) > pingEvery {

@@ -27,7 +27,8 @@ func (c lateConn) Read(b []byte) (int, error) {
 	return copy(b, c.data), nil
 }
 
-// A deadline that passed while this process stood still does not end a connection by which a frame has come; silence does.
+// A deadline that passed while this process stood still does not end a connection by which a frame has come; silence
+// does.
 func TestPauseIsNoSilence(t *testing.T) {
 	frame := wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Pong, Clock: 7})
 	for late, alive := range []bool{true, true, false} {

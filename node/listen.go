@@ -20,8 +20,8 @@ const (
 	readBuffer = 32 << 10
 )
 
-// accept takes connections until the listener is closed; at most as many as seats has places are open at once. rooms has one place, with the room
-// that a connection is served in.
+// accept takes connections until the listener is closed; at most as many as seats has places are open at once. rooms
+// has one place, with the room that a connection is served in.
 func accept(rooms chan *Room, listener net.Listener, seats chan struct{}) {
 	for {
 		seats <- struct{}{}
@@ -41,8 +41,8 @@ func accept(rooms chan *Room, listener net.Listener, seats chan struct{}) {
 	}
 }
 
-// greet tells by the first byte what a connection speaks: a letter begins a line of text, 0xce a frame. Until then it costs one
-// small goroutine and no buffer.
+// greet tells by the first byte what a connection speaks: a letter begins a line of text, 0xce a frame. Until then it
+// costs one small goroutine and no buffer.
 func greet(room *Room, raw net.Conn, seats <-chan struct{}) {
 	room.Doors <- door{Raw: raw, Info: ConnInfo{Remote: raw.RemoteAddr().String(), Speaks: "nothing yet"}}
 	first := make([]byte, 1)

@@ -65,8 +65,8 @@ func streamLog(st Store, out chan<- Logged, quit <-chan struct{}) {
 	}
 }
 
-// logAsk asks a reader for up to most entries of a shard, from LSN first on and none after last, in order. Without a place for the reply it only
-// announces that the shard will be asked for, from there on.
+// logAsk asks a reader for up to most entries of a shard, from LSN first on and none after last, in order. Without a
+// place for the reply it only announces that the shard will be asked for, from there on.
 type logAsk struct {
 	shard       int
 	history     []shard.Position
@@ -90,8 +90,8 @@ type readahead struct {
 	entries []shard.Entry
 }
 
-// runReader is the loop that reads the WAL for some shards. It goes through the log once for all of them, and keeps what it meets of each
-// until that is asked for: most of a log is of other shards. It ends when no more asks come.
+// runReader is the loop that reads the WAL for some shards. It goes through the log once for all of them, and keeps
+// what it meets of each until that is asked for: most of a log is of other shards. It ends when no more asks come.
 func runReader(room *Room, asks <-chan logAsk) {
 	var log LogScan
 	var batch []byte
@@ -159,9 +159,10 @@ func missing(ask logAsk, entries []shard.Entry) uint64 {
 	return min(ask.last-next+1, uint64(ask.most-len(entries)))
 }
 
-// pickEntries moves the entries that are due from what was read ahead. RocksDB reads on silently behind what was purged, and its log may hold entries
-// of a former incarnation: each entry must have the LSN that is due and the epoch that the history gives it (rule R16). What does not follow
-// is dropped; but more is false when an entry of this history shows that those before it are missing.
+// pickEntries moves the entries that are due from what was read ahead. RocksDB reads on silently behind what was
+// purged, and its log may hold entries of a former incarnation: each entry must have the LSN that is due and the epoch
+// that the history gives it (rule R16). What does not follow is dropped; but more is false when an entry of this
+// history shows that those before it are missing.
 func pickEntries(entries []shard.Entry, p readahead, ask logAsk) (taken []shard.Entry, rest readahead, more bool) {
 	for i := range p.entries {
 		n := &p.entries[i]
@@ -180,7 +181,8 @@ func pickEntries(entries []shard.Entry, p readahead, ask logAsk) (taken []shard.
 	return entries, p, true
 }
 
-// beginReading opens the WAL where a shard needs it, or where others need it that were asked for lately and lie little before. What was read of them before begins anew.
+// beginReading opens the WAL where a shard needs it, or where others need it that were asked for lately and lie little
+// before. What was read of them before begins anew.
 func beginReading(room *Room, aheads []readahead, wanted []bool, asked int) (LogScan, error) {
 	places, now := make([]uint64, len(aheads)), clock()
 	for s := range aheads {
@@ -205,8 +207,8 @@ func beginReading(room *Room, aheads []readahead, wanted []bool, asked int) (Log
 	return log, err
 }
 
-// keepAhead adds to what was read ahead. Of a shard other than the one that is asked for and that does not keep up something is passed over, so that the
-// reading begins anew when its turn comes.
+// keepAhead adds to what was read ahead. Of a shard other than the one that is asked for and that does not keep up
+// something is passed over, so that the reading begins anew when its turn comes.
 func keepAhead(aheads []readahead, wanted []bool, parts []Logged, asked int) {
 	for i := range parts {
 		s := parts[i].Shard

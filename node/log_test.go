@@ -71,7 +71,8 @@ func askLog(t *testing.T, asks chan<- logAsk, s int, first, most, last uint64) {
 	}
 }
 
-// One pass over the log serves several shards, in any order of asking and from wherever each is; the end of the log is no end.
+// One pass over the log serves several shards, in any order of asking and from wherever each is; the end of the log is
+// no end.
 func TestReaderServesShardsInTurn(t *testing.T) {
 	_, asks := startReader(t, 3000)
 	asks <- logAsk{shard: 5, first: 400}
@@ -133,7 +134,8 @@ func TestReaderFindsNoOtherHistory(t *testing.T) {
 	}
 }
 
-// A reader that has been open while the log moved on to another file goes on there, and takes the end of its own files for no end.
+// A reader that has been open while the log moved on to another file goes on there, and takes the end of its own files
+// for no end.
 func TestReaderGoesOnInNewFiles(t *testing.T) {
 	room, asks := startReader(t, 100)
 	askLog(t, asks, 2, 1, 50, 50)

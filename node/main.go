@@ -77,7 +77,7 @@ func main() {
 		}
 	}
 	listener.Close()
-	// Every acknowledged write is synced, so nothing is lost by leaving at once; RocksDB is not closed under loops that use it.
+	// Every acknowledged write is synced: nothing is lost by leaving at once, with RocksDB open under its loops.
 	proc.StopIf(output, flush(unready.room.Store))
 	log.Info("stopped")
 	proc.Exit(output, 0)
@@ -94,8 +94,8 @@ func tuneRuntime(config Config) {
 	}
 }
 
-// garbagePercent is how much garbage may gather, in percent of the live heap, which is small: collecting less often costs a few MiB. GOGC in the
-// environment overrides it.
+// garbagePercent is how much garbage may gather, in percent of the live heap, which is small: collecting less often
+// costs a few MiB. GOGC in the environment overrides it.
 const garbagePercent = 400
 
 // heapMost is the heap in bytes, beside what --unread-mb allows, from which on garbage is collected as it comes.

@@ -39,7 +39,8 @@ func connect(t testing.TB, room *Room) client {
 	return c
 }
 
-// ask sends a frame and returns the answer. Only an answer that does not come at all ends the test: each has its own time.
+// ask sends a frame and returns the answer. Only an answer that does not come at all ends the test: each has its own
+// time.
 func (c client) ask(m *wire.Message) *wire.Message {
 	c.t.Helper()
 	_ = c.raw.SetDeadline(time.Now().Add(time.Minute))
@@ -322,7 +323,8 @@ func TestFolderOfAnotherNodeIsRefused(t *testing.T) {
 	}
 }
 
-// A value that does not decode is an error for who asks for it, with every other user served as before, on each try anew.
+// A value that does not decode is an error for who asks for it, with every other user served as before, on each try
+// anew.
 func TestDamagedUserIsRefusedAndTheNodeGoesOn(t *testing.T) {
 	rooms := startCluster(t)
 	lead := rooms[leaderOf("13AE742")]

@@ -7,7 +7,8 @@ import (
 	"tandem/wire"
 )
 
-// fill puts the frame of what an effect sends into the outbox. A goroutine that collects the replies of several shards gets its reply at once.
+// fill puts the frame of what an effect sends into the outbox. A goroutine that collects the replies of several shards
+// gets its reply at once.
 func fill(box outbox, r *owned, fx *shard.Effect) outbox {
 	m := box.scratch
 	*m = wire.Message{Shard: uint64(r.state.Shard), Epoch: fx.Epoch, LSN: fx.LSN}
@@ -103,8 +104,8 @@ func peerOf(l shard.Layout, s, self int) int {
 	return first + (first+1)%l.Nodes - self
 }
 
-// empty sends what the outbox holds. A link whose queue is full has a peer that does not read, and is broken. What a busy pact does not take is
-// kept for the next time.
+// empty sends what the outbox holds. A link whose queue is full has a peer that does not read, and is broken. What a
+// busy pact does not take is kept for the next time.
 func empty(room *Room, box outbox) outbox {
 	if len(box.parts) > 0 {
 		room.Disk <- box.parts

@@ -29,8 +29,9 @@ type pactNote struct {
 	Conn  *Conn
 }
 
-// runPact is the loop that owns the pact with a neighbour: what the two promise each other, and what this node proposes. The replicas learn
-// views and leases from it alone, so that what it has promised is known before they act (rules R3, R5).
+// runPact is the loop that owns the pact with a neighbour: what the two promise each other, and what this node
+// proposes. The replicas learn views and leases from it alone, so that what it has promised is known before they act
+// (rules R3, R5).
 func runPact(room *Room, peer int, p shard.Pact) {
 	desk := room.Pacts[peer]
 	ticks := time.NewTicker(pactTick)
@@ -64,8 +65,8 @@ func runPact(room *Room, peer int, p shard.Pact) {
 	}
 }
 
-// fulfil does what a pact wants. It waits only for loops of replicas, which never wait for it; pings and proposals that do not fit are
-// dropped, and come again.
+// fulfil does what a pact wants. It waits only for loops of replicas, which never wait for it; pings and proposals that
+// do not fit are dropped, and come again.
 func fulfil(room *Room, peer int, conn *Conn, effects []shard.PactEffect) {
 	var events []*shard.Event
 	for i := range effects {

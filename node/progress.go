@@ -21,7 +21,8 @@ type repairing struct {
 	Left   float64 // seconds
 }
 
-// runProgress is the loop that writes to the log how the repairs go on which this node feeds, and when a backup has been brought in sync again.
+// runProgress is the loop that writes to the log how the repairs go on which this node feeds, and when a backup has
+// been brought in sync again.
 func runProgress(room *Room) {
 	under := map[string]repairing{} // by backup
 	ticks := time.NewTicker(progressEvery)

@@ -14,8 +14,9 @@ type beat struct {
 	Full  string
 }
 
-// runPulse is the loop that looks how long writes take. A node whose disk is slow or full asks for no lease, promises none and takes
-// no part in Raft until the disk has been quick for a while, and says so in its pings; two neighbours that are sick together go on (rule R12).
+// runPulse is the loop that looks how long writes take. A node whose disk is slow or full asks for no lease, promises
+// none and takes no part in Raft until the disk has been quick for a while, and says so in its pings; two neighbours
+// that are sick together go on (rule R12).
 func runPulse(room *Room) {
 	ticks := time.NewTicker(shard.PulseEvery)
 	pulse := shard.Pulse{Most: int64(room.Config.SlowDisk), LookedAt: clock()}

@@ -8,7 +8,8 @@ import (
 	"tandem/wire"
 )
 
-// answerWithin is how long a count or a list waits for the replicas: a backup's answer may have to wait for its leader (rule R2).
+// answerWithin is how long a count or a list waits for the replicas: a backup's answer may have to wait for its leader
+// (rule R2).
 const answerWithin = 200 * time.Millisecond
 
 // countShards asks the replicas of the shards in m.Set and answers with their counts.

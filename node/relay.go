@@ -7,8 +7,8 @@ import (
 	"tandem/wire"
 )
 
-// relayMost bounds the requests passed on to a peer that wait for its answer: fewer than it takes from one connection, so that the frames of the
-// replicas behind them are always read.
+// relayMost bounds the requests passed on to a peer that wait for its answer: fewer than it takes from one connection,
+// so that the frames of the replicas behind them are always read.
 const relayMost = maxInFlight / 2
 
 // relay is a request for a shard that the peer leads, to be passed on by a stream.
@@ -28,7 +28,8 @@ const (
 	leadsHere  // this node has become the leader of Shard
 )
 
-// echo is what becomes of requests that are passed on. Offset is how many ns the peer's clock is at least ahead of ours.
+// echo is what becomes of requests that are passed on. Offset is how many ns the peer's clock is at least ahead of
+// ours.
 type echo struct {
 	Kind   echoKind
 	Stream uint64
@@ -37,7 +38,8 @@ type echo struct {
 	Shard  int
 }
 
-// runRelay passes requests on to the leader that a peer is, and its answers back (rule R21). It owns the list of those that wait.
+// runRelay passes requests on to the leader that a peer is, and its answers back (rule R21). It owns the list of those
+// that wait.
 func runRelay(room *Room, peer int) {
 	link, name := room.Links[peer], room.Members[peer].Name
 	waiting, stream, offset, last := map[uint64]relay{}, uint64(0), int64(0), uint64(0)
@@ -99,7 +101,8 @@ func give(r relay, m *wire.Message) {
 	deliver(to.conn, answers{Message: m})
 }
 
-// relayed makes the frame of a request that is passed on. Its deadline becomes one on the leader's clock, never later than it was (rule R18).
+// relayed makes the frame of a request that is passed on. Its deadline becomes one on the leader's clock, never later
+// than it was (rule R18).
 func relayed(e *shard.Event, id uint64, offset int64) *wire.Message {
 	m := &wire.Message{Kind: wire.Get, ID: id, Shard: uint64(e.Shard), Record: wire.Record{ID: e.Change.ID}}
 	if e.Kind == shard.WriteAsked {
@@ -117,8 +120,9 @@ func relayed(e *shard.Event, id uint64, offset int64) *wire.Message {
 	return m
 }
 
-// takeLost takes the writes whose deadline was before over off the list, and everything when the connection is over: a write may have left, and the leader
-// may have done it or yet do it. A leader that hangs would keep them for ever otherwise.
+// takeLost takes the writes whose deadline was before over off the list, and everything when the connection is over: a
+// write may have left, and the leader may have done it or yet do it. A leader that hangs would keep them for ever
+// otherwise.
 func takeLost(waiting map[uint64]relay, over int64) (lost []relay) {
 	if over == 0 {
 		return nil
@@ -132,8 +136,8 @@ func takeLost(waiting map[uint64]relay, over int64) (lost []relay) {
 	return lost
 }
 
-// takeBack takes the requests for a shard that is led here now off the list. What the former leader has sequenced is known here, too, by its request id
-// (rules R10, R18).
+// takeBack takes the requests for a shard that is led here now off the list. What the former leader has sequenced is
+// known here, too, by its request id (rules R10, R18).
 func takeBack(waiting map[uint64]relay, s int) (events []*shard.Event) {
 	for id, r := range waiting {
 		if r.Asked.Shard == s {

@@ -32,7 +32,8 @@ func told(t *testing.T, conn *Conn) *wire.Message {
 	}
 }
 
-// TestWhatIsPassedOn: the leader gets the request under an id of the link and with a deadline on its own clock, the asker its answer under its own id.
+// TestWhatIsPassedOn: the leader gets the request under an id of the link and with a deadline on its own clock, the
+// asker its answer under its own id.
 func TestWhatIsPassedOn(t *testing.T) {
 	room, conn := relayRig(t)
 	link := room.Links[1]
@@ -58,7 +59,8 @@ func TestWhatIsPassedOn(t *testing.T) {
 	}
 }
 
-// TestWhatIsLostOnTheWay: when the connection breaks, a write may have left. The asker is told so, not that it was refused.
+// TestWhatIsLostOnTheWay: when the connection breaks, a write may have left. The asker is told so, not that it was
+// refused.
 func TestWhatIsLostOnTheWay(t *testing.T) {
 	room, conn := relayRig(t)
 	link := room.Links[1]
@@ -98,8 +100,8 @@ func TestNotTooMuchIsPassedOn(t *testing.T) {
 	}
 }
 
-// TestWhatALeaderThatHangsKeeps: a write's answer is given up when its deadline is over, on the next word of the peer's clock; a late clock of a stream
-// that is over begins nothing.
+// TestWhatALeaderThatHangsKeeps: a write's answer is given up when its deadline is over, on the next word of the peer's
+// clock; a late clock of a stream that is over begins nothing.
 func TestWhatALeaderThatHangsKeeps(t *testing.T) {
 	room, conn := relayRig(t)
 	link := room.Links[1]

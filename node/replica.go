@@ -215,7 +215,8 @@ func note(r *owned, e *shard.Event) (served Served, codec wire.Codec) {
 	return served, codec
 }
 
-// lookUp reads the user that a get or a write is about, where this node leads, and returns the time after it (rule R1); else before.
+// lookUp reads the user that a get or a write is about, where this node leads, and returns the time after it (rule R1);
+// else before.
 func lookUp(room *Room, r *owned, e *shard.Event, before int64) (now int64, err error) {
 	asks := e.Kind == shard.WriteAsked || e.Kind == shard.ReadDone
 	if !asks || r.state.View.Leader != room.Self {
@@ -249,7 +250,8 @@ func showMoment(r *owned, ask scanAsk, events []*shard.Event) []*shard.Event {
 	return append(events, &shard.Event{Kind: shard.ScanDone, Shard: ask.shard, Caller: ask.confirmed})
 }
 
-// deliver queues what goes out by a connection. One that does not read, so that its queue is full, is closed: nobody waits for it.
+// deliver queues what goes out by a connection. One that does not read, so that its queue is full, is closed: nobody
+// waits for it.
 func deliver(conn *Conn, a answers) {
 	select {
 	case conn.Out <- a:

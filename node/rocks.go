@@ -32,8 +32,8 @@ type Store struct {
 // walFileMB is the size at which the memtables of a full WAL file are flushed.
 const walFileMB = 16
 
-// The shards of a node share a WAL file, so a memtable seldom becomes larger than this before its file is full. RocksDB reserves disk for the WAL in steps
-// of about this size.
+// The shards of a node share a WAL file, so a memtable seldom becomes larger than this before its file is full. RocksDB
+// reserves disk for the WAL in steps of about this size.
 const (
 	memtableMB = 4
 	memtables  = 16 // of a shard that may wait to be flushed
@@ -42,7 +42,8 @@ const (
 // memtableFilter is the share of a memtable that its Bloom filter takes.
 const memtableFilter = 0.02
 
-// hintBytes is how many bytes a key has before what follows the bucket. No range may be deleted that begins with those of a key (wipePart).
+// hintBytes is how many bytes a key has before what follows the bucket. No range may be deleted that begins with those
+// of a key (wipePart).
 const hintBytes = 3
 
 // databaseOptions returns the options of the database, and those of each column family, which are the same.
@@ -62,8 +63,8 @@ func databaseOptions(c Config) *grocksdb.Options {
 	o.SetDbWriteBufferSize(64 << 20)
 	o.SetManifestPreallocationSize(64 << 10) // the default reserves 4 MiB
 	o.SetMaxTotalWalSize(walFileMB << 20)
-	// The archive is limited as a number of files of the largest size, so a limit below some files would keep none; the TTL
-	// stays at 0 because a clock that is set back would wipe it.
+	// The archive is limited as a number of files of the largest size, so a limit below some files would keep none; the
+	// TTL stays at 0 because a clock that is set back would wipe it.
 	o.SetWalSizeLimitMb(max(c.WalKeepMB, 64*walFileMB))
 	o.SetRecycleLogFileNum(0)
 	o.SetAllowConcurrentMemtableWrites(false) // there is one writer
@@ -168,7 +169,8 @@ func storeOf(c Config, o *grocksdb.Options, db *grocksdb.DB, names []string,
 	return st
 }
 
-// addFamilies returns the store with a column family for the council and for each shard in held, making those that are missing.
+// addFamilies returns the store with a column family for the council and for each shard in held, making those that are
+// missing.
 func addFamilies(st Store, held []int) (Store, error) {
 	st.families, st.ids = slices.Clone(st.families), slices.Clone(st.ids)
 	if st.raft == nil {
@@ -236,7 +238,8 @@ func takeFamily(st, renewed Store, s int) Store {
 //
 // It looks past deletions of ranges, as a snapshot's wipe makes them: an iterator of RocksDB 7.8 that heeds them loses
 // the error of a file that cannot be opened and goes on in silence, or frees what it never made when it is closed. So
-// whatever may meet such a file reads like this; the shards that badFiles names are read by nothing else. Error: of a disk that does not let it look.
+// whatever may meet such a file reads like this; the shards that badFiles names are read by nothing else. Error: of a
+// disk that does not let it look.
 func badFiles(st Store) (map[int]string, error) {
 	bad, trouble := map[int]string{}, error(nil)
 	files := st.db.GetLiveFilesMetaData()

@@ -10,7 +10,8 @@ import (
 	"tandem/shard"
 )
 
-// RocksDB reserves disk ahead of what it writes. A store with little in it may reserve little: what a few users take is not to be a multiple of their JSON.
+// RocksDB reserves disk ahead of what it writes. A store with little in it may reserve little: what a few users take is
+// not to be a multiple of their JSON.
 func TestAStoreReservesLittle(t *testing.T) {
 	c := Config{Data: t.TempDir(), Shards: 3, CacheMB: 8}
 	store, err := openForTest(c)
@@ -40,7 +41,8 @@ func TestAStoreReservesLittle(t *testing.T) {
 	}
 }
 
-// BenchmarkWriteBatch stores group commits of 16 creates, each in a shard of its own, without a sync: what RocksDB itself costs.
+// BenchmarkWriteBatch stores group commits of 16 creates, each in a shard of its own, without a sync: what RocksDB
+// itself costs.
 func BenchmarkWriteBatch(b *testing.B) {
 	c := Config{Data: b.TempDir(), Shards: 16, CacheMB: 8}
 	store, err := openForTest(c)

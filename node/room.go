@@ -157,8 +157,8 @@ type letter struct {
 	Frames  []byte
 }
 
-// Conn is an accepted connection that speaks frames. Out has a place for every answer that Slots admits, so whoever answers
-// never waits for a slow client.
+// Conn is an accepted connection that speaks frames. Out has a place for every answer that Slots admits, so whoever
+// answers never waits for a slow client.
 type Conn struct {
 	Raw   net.Conn
 	Codec wire.Codec // of the version that was agreed on

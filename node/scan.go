@@ -14,8 +14,8 @@ type Scan struct{ it *grocksdb.Iterator }
 // openScan opens a view of shard s, which takes some microseconds.
 func openScan(st Store, s int) Scan { return Scan{st.db.NewIteratorCF(st.scan, st.families[s])} }
 
-// openPastWipes opens a view of shard s, of which a file cannot be opened, as badFiles says. What was deleted as a whole
-// shows, if a file that can be read still has it.
+// openPastWipes opens a view of shard s, of which a file cannot be opened, as badFiles says. What was deleted as a
+// whole shows, if a file that can be read still has it.
 func openPastWipes(st Store, s int) Scan { return Scan{st.db.NewIteratorCF(st.look, st.families[s])} }
 
 func closeScan(scan Scan) { scan.it.Close() }

@@ -22,8 +22,8 @@ type snapshot struct {
 	history []shard.Position
 }
 
-// feedSnapshot sends a backup the whole shard as the scan has it, with the request ids up to there, and reports its LSN. The scan was opened by the
-// replica's loop, so that it is no older than what the core knows to be applied.
+// feedSnapshot sends a backup the whole shard as the scan has it, with the request ids up to there, and reports its
+// LSN. The scan was opened by the replica's loop, so that it is no older than what the core knows to be applied.
 func feedSnapshot(room *Room, s int, fx shard.Effect, scan Scan, window []shard.Entry) {
 	defer closeScan(scan)
 	link := room.Links[peerOf(room.Layout, s, room.Self)]
@@ -99,7 +99,8 @@ func noteMeta(s snapshot, key, value []byte) snapshot {
 	return s
 }
 
-// endFrames makes the last frames of a snapshot: those with LSN 0 bring parts of the request-id window, the last one says that it is whole.
+// endFrames makes the last frames of a snapshot: those with LSN 0 bring parts of the request-id window, the last one
+// says that it is whole.
 func endFrames(s int, epoch, last uint64, history []shard.Position, window []shard.Entry) []*wire.Message {
 	frames := []*wire.Message{}
 	var m *wire.Message

@@ -37,7 +37,8 @@ func TestEndFramesFit(t *testing.T) {
 	}
 }
 
-// What a snapshot stores is read back at the next start: counts, history and the request-id window; one that was broken off is dropped.
+// What a snapshot stores is read back at the next start: counts, history and the request-id window; one that was broken
+// off is dropped.
 func TestSnapshotsAreStored(t *testing.T) {
 	room := councilRoom(t, t.TempDir(), testLayout, 0)
 	held := heldBy(testLayout, 0)

@@ -56,9 +56,9 @@ func spare(dir string, w wanted) error {
 	return nil
 }
 
-// inUse returns an error of class ErrFolder if another process has the database in a folder open: RocksDB holds a record
-// lock on the file LOCK (fcntl(2)). Who has the database open must not ask: closing the file gives up a process's own
-// lock.
+// inUse returns an error of class ErrFolder if another process has the database in a folder open: RocksDB holds a
+// record lock on the file LOCK (fcntl(2)). Who has the database open must not ask: closing the file gives up a
+// process's own lock.
 func inUse(folder string) error {
 	file, err := os.OpenFile(filepath.Join(folder, "LOCK"), os.O_RDWR, 0)
 	if err != nil {

@@ -41,7 +41,8 @@ type starting struct {
 var openingStages = [...]func(starting) starting{readFolder, refuseVoid, judgeLog, openFolder, voidPromise, claimFolder,
 	settleDamage, loadRaft}
 
-// prepare opens the data folder and checks that it is this node's. The room is not ready: nothing but greetings is answered.
+// prepare opens the data folder and checks that it is this node's. The room is not ready: nothing but greetings is
+// answered.
 func prepare(room *Room, out chan<- opened) {
 	s := starting{room: room, held: heldBy(room.Layout, room.Self)}
 	for _, stage := range openingStages {
@@ -193,8 +194,8 @@ func awaitDisk(room *Room, stop <-chan os.Signal, cause error, out chan<- error)
 	}
 }
 
-// serve lets a node answer: first, while the cluster is not born as far as this store knows, with greetings only, then with everything. It
-// hands the room over once all loops run.
+// serve lets a node answer: first, while the cluster is not born as far as this store knows, with greetings only, then
+// with everything. It hands the room over once all loops run.
 func serve(begun opened, listener net.Listener, out chan<- opened) {
 	unready, rooms, steps := begun.room, make(chan *Room, 1), make(chan opened, 1)
 	rooms <- unready
@@ -228,8 +229,9 @@ func serve(begun opened, listener net.Listener, out chan<- opened) {
 	out <- all
 }
 
-// open makes the room that all loops share, with everything loaded that they start from; saved is the council's state, which is none of a store that
-// is to join. The loops that are told of the views are one for each node, one for the gateways and one for the write log.
+// open makes the room that all loops share, with everything loaded that they start from; saved is the council's state,
+// which is none of a store that is to join. The loops that are told of the views are one for each node, one for the
+// gateways and one for the write log.
 func open(unready *Room, saved []shard.Fact, w written, out chan<- opened) {
 	room, steps := *unready, make(chan opened, 1)
 	council, err := shard.LoadCouncil(processOf(&room), room.Layout, shard.DefaultTiming, saved, clock())

@@ -2,9 +2,9 @@ package shard
 
 import "fmt"
 
-// noteAsk begins a stream of the leader's; what still comes in by an older one no longer counts (rule R15). A stream of an epoch that is not known
-// here yet waits until it is; one of an older epoch is passed over, as its leader will learn, and so is a
-// question that was asked twice. A snapshot that was broken off is dropped.
+// noteAsk begins a stream of the leader's; what still comes in by an older one no longer counts (rule R15). A stream of
+// an epoch that is not known here yet waits until it is; one of an older epoch is passed over, as its leader will
+// learn, and so is a question that was asked twice. A snapshot that was broken off is dropped.
 func noteAsk(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 	switch {
 	case !r.Known || e.Epoch > r.View.Epoch:
@@ -21,8 +21,8 @@ func noteAsk(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 	return r, out
 }
 
-// takeEntries hands what the leader appends to this node's disk, and notes what the leader has applied. Entries that are here already are
-// passed over; a gap is refused.
+// takeEntries hands what the leader appends to this node's disk, and notes what the leader has applied. Entries that
+// are here already are passed over; a gap is refused.
 func takeEntries(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 	trouble := Reply{Refusal: Unavailable}
 	switch {
@@ -69,8 +69,9 @@ func takeEntries(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 	return r, out
 }
 
-// fill takes a snapshot of the whole shard from the leader: what was here is dropped, the records are stored as they come, and the position
-// is written only with the last of them, so that a snapshot that was broken off is known for what it is.
+// fill takes a snapshot of the whole shard from the leader: what was here is dropped, the records are stored as they
+// come, and the position is written only with the last of them, so that a snapshot that was broken off is known for
+// what it is.
 func fill(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 	if e.Caller != r.Upstream || e.Epoch < r.UpstreamEpoch || !r.Known || r.View.Leader == r.Self || r.View.InSync || e.Kind != SnapshotBegun && !r.Filling {
 		return r, out

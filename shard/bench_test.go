@@ -6,7 +6,8 @@ import (
 	"unsafe"
 )
 
-// BenchmarkWrite takes a write through the decisions of both replicas: sequenced and sent, stored at the backup, stored at the leader and answered.
+// BenchmarkWrite takes a write through the decisions of both replicas: sequenced and sent, stored at the backup, stored
+// at the leader and answered.
 func BenchmarkWrite(b *testing.B) {
 	leader, backup := replicaAt(0, inSync, 1<<62), replicaAt(1, inSync, 1<<62)
 	leader, _ = drive(leader, Event{Kind: StreamUp, Stream: 1}, Event{Kind: PeerPosition, Stream: 1, Epoch: 1, LSN: 7, Ends: 1})

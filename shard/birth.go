@@ -12,8 +12,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Born returns the saved state that a cluster begins with: a snapshot with the birth view of every shard and members, by node, as
-// voters. It is the same on every node, so each makes it by itself.
+// Born returns the saved state that a cluster begins with: a snapshot with the birth view of every shard and members,
+// by node, as voters. It is the same on every node, so each makes it by itself.
 func Born(l Layout, members []uint64) []Fact {
 	book := Book{Index: 1, Version: BirthVersion, Incarnation: Incarnation(members), Members: slices.Clone(members),
 		Starts: make([]Start, len(members)), Speaks: make([]uint64, len(members)), Views: make([]View, l.Shards)}
@@ -28,16 +28,16 @@ func Born(l Layout, members []uint64) []Fact {
 	return []Fact{{Key: keySnapshot, Value: snapshot}, {Key: keyHard, Value: hard}}
 }
 
-// Birth is what a store without a council's state is to do: be born with Members by node, join a cluster that was born without it, or
-// wait if it is neither; Reason says what for.
+// Birth is what a store without a council's state is to do: be born with Members by node, join a cluster that was born
+// without it, or wait if it is neither; Reason says what for.
 type Birth struct {
 	Members []uint64
 	Join    bool
 	Reason  string
 }
 
-// BornWith returns the member ids by node that the cluster of a book was born with, which a founder that missed its birth needs. It
-// returns none for an empty book.
+// BornWith returns the member ids by node that the cluster of a book was born with, which a founder that missed its
+// birth needs. It returns none for an empty book.
 func BornWith(b Book) []uint64 {
 	members := slices.Clone(b.Members)
 	for _, id := range slices.Backward(b.Gone) { // the first store of each node counts
@@ -46,9 +46,9 @@ func BornWith(b Book) []uint64 {
 	return members
 }
 
-// DecideBirth decides for the store self without a council's state, given the greetings by node (rule R14). All stores must have
-// answered, none of them born; then node 0 alone decides who is there, so that two nodes never take different stores for the founders,
-// and the others follow it.
+// DecideBirth decides for the store self without a council's state, given the greetings by node (rule R14). All stores
+// must have answered, none of them born; then node 0 alone decides who is there, so that two nodes never take different
+// stores for the founders, and the others follow it.
 func DecideBirth(l Layout, self uint64, heard []Greeting) Birth {
 	members, missing := make([]uint64, l.Nodes), []int{}
 	for node, g := range heard {
@@ -81,9 +81,9 @@ func DecideBirth(l Layout, self uint64, heard []Greeting) Birth {
 	return Birth{Members: members}
 }
 
-// LoadCouncil rebuilds the council of a store from its saved state, whose facts are in any order, for a process of it. Without facts it is the council
-// of a new store: it takes what it is sent and neither votes nor stands until it is a member. Errors: ErrCouncil, ErrBook; ErrVersion if this binary cannot
-// read what was decided, or what is in force.
+// LoadCouncil rebuilds the council of a store from its saved state, whose facts are in any order, for a process of it.
+// Without facts it is the council of a new store: it takes what it is sent and neither votes nor stands until it is a
+// member. Errors: ErrCouncil, ErrBook; ErrVersion if this binary cannot read what was decided, or what is in force.
 func LoadCouncil(mine Process, l Layout, t Timing, facts []Fact, now int64) (Council, error) {
 	c := Council{Self: mine.Member, Mine: mine, Node: int(mine.Member&memberNodes) - 1, Layout: l, Timing: t, Log: raft.NewMemoryStorage(), Conf: &raftpb.ConfState{}, last: -1, heard: now, ticked: now, Fresh: true,
 		seen: make([]int64, l.Nodes), greeted: make([]bool, l.Nodes), Heard: make([]Start, l.Nodes)}
@@ -134,8 +134,8 @@ func LoadCouncil(mine Process, l Layout, t Timing, facts []Fact, now int64) (Cou
 	return c, err
 }
 
-// LedAlone returns which shards a member led alone in the last that its saved state of Raft tells: in what it knows to be decided, and in what may have been since.
-// Errors: ErrCouncil, ErrBook, ErrVersion.
+// LedAlone returns which shards a member led alone in the last that its saved state of Raft tells: in what it knows to
+// be decided, and in what may have been since. Errors: ErrCouncil, ErrBook, ErrVersion.
 func LedAlone(facts []Fact, l Layout, node int, rules map[uint64]EntryRule) ([]bool, error) {
 	alone, book := make([]bool, l.Shards), Book{}
 	snapshot, hard, entries, err := openFacts(facts)

@@ -10,8 +10,8 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 )
 
-// Book is what the nodes agree on: the view of each shard and the store that each node has. It is the state of the Raft log
-// after the entry Index; equal indexes mean equal books on all nodes. A Book that was given away never changes.
+// Book is what the nodes agree on: the view of each shard and the store that each node has. It is the state of the Raft
+// log after the entry Index; equal indexes mean equal books on all nodes. A Book that was given away never changes.
 type Book struct {
 	Index       uint64
 	Version     uint64   // in force: what nodes write, to each other and to their disks
@@ -23,8 +23,8 @@ type Book struct {
 	Gone        []uint64 // member ids that another took the place of, oldest first; they never come back
 }
 
-// Proposal asks for a new view of one shard. It is done if the shard's epoch is still Epoch when its turn comes, and else it is
-// void (compare and set).
+// Proposal asks for a new view of one shard. It is done if the shard's epoch is still Epoch when its turn comes, and
+// else it is void (compare and set).
 type Proposal struct {
 	Shard int
 	Epoch uint64
@@ -37,14 +37,16 @@ var ErrBook = errors.New("unknown council record")
 // bookFormat is the version of a packed book.
 const bookFormat = 2
 
-// A member id holds the start of the store id, then, a byte each, how often the store has joined Raft anew and the node's number plus one.
+// A member id holds the start of the store id, then, a byte each, how often the store has joined Raft anew and the
+// node's number plus one.
 const (
 	memberNodes      = 1<<8 - 1
 	memberGeneration = 8  // bits before it
 	memberStore      = 16 // bits before the store id
 )
 
-// MemberID returns the Raft id of a node's store: the first 48 bits of the store id and the node's number. It is never 0.
+// MemberID returns the Raft id of a node's store: the first 48 bits of the store id and the node's number. It is never
+// 0.
 func MemberID(node int, store [16]byte) uint64 {
 	id := uint64(0)
 	for _, b := range store[:6] {
@@ -53,14 +55,14 @@ func MemberID(node int, store [16]byte) uint64 {
 	return id<<16 | uint64(node+1)
 }
 
-// MemberOf returns the member id that a store has in a generation, of the one that it was made with. Members of one store have the same bits from
-// memberStore on: a later one has the data of those before.
+// MemberOf returns the member id that a store has in a generation, of the one that it was made with. Members of one
+// store have the same bits from memberStore on: a later one has the data of those before.
 func MemberOf(member uint64, generation uint8) uint64 {
 	return member + uint64(generation)<<memberGeneration
 }
 
-// Displaces is the generation of a new store that an operator lets take the place of a lost one, even of what that led alone: the other copies are the
-// users' data then.
+// Displaces is the generation of a new store that an operator lets take the place of a lost one, even of what that led
+// alone: the other copies are the users' data then.
 const Displaces = 255
 
 // NextGeneration returns the generation in which a store joins anew, after one, or for one that was let take a lost
@@ -78,8 +80,9 @@ func NextGeneration(generation, before uint8) (next uint8, ok bool) {
 // NodeOf returns the number of the node that a member's store belongs to; -1 if the id is none.
 func NodeOf(member uint64) int { return int(member&memberNodes) - 1 }
 
-// Decide returns the views after some proposals, each of which succeeds or fails by itself: the epoch must be the one it was made
-// for, the two nodes stay the same, and a replica that is not in sync never becomes leader. The views that went in are not changed.
+// Decide returns the views after some proposals, each of which succeeds or fails by itself: the epoch must be the one
+// it was made for, the two nodes stay the same, and a replica that is not in sync never becomes leader. The views that
+// went in are not changed.
 func Decide(views []View, proposals []Proposal) []View {
 	views = slices.Clone(views)
 	for _, p := range proposals {
@@ -136,8 +139,8 @@ func proposalsOf(numbers []uint64) ([]Proposal, error) {
 	return proposals, nil
 }
 
-// bookNumbers is a book as numbers: format, index, version, the halves of the incarnation, how many members, views and gone; then members, the starts'
-// numbers and nonces in turn, what is spoken, gone, and the views.
+// bookNumbers is a book as numbers: format, index, version, the halves of the incarnation, how many members, views and
+// gone; then members, the starts' numbers and nonces in turn, what is spoken, gone, and the views.
 func bookNumbers(b Book) []uint64 {
 	numbers := []uint64{bookFormat, b.Index, b.Version, binary.BigEndian.Uint64(b.Incarnation[:8]), binary.BigEndian.Uint64(b.Incarnation[8:]),
 		uint64(len(b.Members)), uint64(len(b.Views)), uint64(len(b.Gone))}
@@ -156,7 +159,8 @@ func bookNumbers(b Book) []uint64 {
 	return numbers
 }
 
-// readBook reads a book that was packed as its numbers, for a cluster of layout l. Errors: ErrBook; ErrVersion besides it for a book of a later format.
+// readBook reads a book that was packed as its numbers, for a cluster of layout l. Errors: ErrBook; ErrVersion besides
+// it for a book of a later format.
 func readBook(data []byte, l Layout) (Book, error) {
 	const head = 8
 	numbers, behind := []uint64{}, bytes.NewReader(data)

@@ -11,7 +11,8 @@ const (
 	OneOf                               // a user of one of the versions; none need be named
 )
 
-// Condition names users by their version: If-Match, or with the contrary sense If-None-Match (RFC 9110, sections 13.1.1 and 13.1.2).
+// Condition names users by their version: If-Match, or with the contrary sense If-None-Match (RFC 9110, sections 13.1.1
+// and 13.1.2).
 type Condition struct {
 	Kind     ConditionKind
 	Versions []Position
@@ -26,7 +27,8 @@ const (
 	UnlessUnmet
 )
 
-// Weigh returns the first precondition that a record does not meet, in the order of RFC 9110, section 13.2.2. An empty id stands for no user.
+// Weigh returns the first precondition that a record does not meet, in the order of RFC 9110, section 13.2.2. An empty
+// id stands for no user.
 func Weigh(match, unless Condition, current Record) Unmet {
 	at := Position{current.Epoch, current.LSN}
 	for unmet, c := range [...]Condition{MatchUnmet: match, UnlessUnmet: unless} {

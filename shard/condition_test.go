@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestPreconditionsOfWrites is RFC 9110, sections 13.1.1, 13.1.2 and 13.2.2, for each kind of write on a user of version 1-2 and on none.
+// TestPreconditionsOfWrites is RFC 9110, sections 13.1.1, 13.1.2 and 13.2.2, for each kind of write on a user of
+// version 1-2 and on none.
 func TestPreconditionsOfWrites(t *testing.T) {
 	none, any, foreign := Condition{}, Condition{Kind: AnyVersion}, Condition{Kind: OneOf}
 	own, other := Condition{OneOf, []Position{{9, 9}, {1, 2}}}, Condition{OneOf, []Position{{2, 2}, {1, 1}}}

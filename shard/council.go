@@ -8,8 +8,8 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 )
 
-// Timing holds the times of the agreement in ns. Raft's own election timeouts are random and too long for the budget of a
-// request, so raft is not ticked unless it leads, and silence is counted here.
+// Timing holds the times of the agreement in ns. Raft's own election timeouts are random and too long for the budget of
+// a request, so raft is not ticked unless it leads, and silence is counted here.
 type Timing struct {
 	Forget     int64 // silence of the leader after which this node may vote for another
 	Campaign   int64 // silence after which the first node in rank stands for leader
@@ -25,8 +25,8 @@ var DefaultTiming = Timing{Forget: 50e6, Campaign: 60e6, Rank: 25e6, Absent: 500
 // ErrCouncil is the class of saved state that a council cannot start from.
 var ErrCouncil = errors.New("damaged council state")
 
-// Fact is one change of the saved state: Key gets Value, or is deleted. Keys: "s" the snapshot, "h" the hard state, "e" and 8 bytes
-// big-endian the log entry of that index.
+// Fact is one change of the saved state: Key gets Value, or is deleted. Keys: "s" the snapshot, "h" the hard state, "e"
+// and 8 bytes big-endian the log entry of that index.
 type Fact struct {
 	Key    string
 	Value  []byte
@@ -58,8 +58,8 @@ type waiting struct {
 	then  []*raftpb.Message
 }
 
-// Process is a process of a node's store, as it says of itself, and what its binary can do: it speaks the versions Least to Most of the cluster, and knows the
-// kinds of entry in Rules.
+// Process is a process of a node's store, as it says of itself, and what its binary can do: it speaks the versions
+// Least to Most of the cluster, and knows the kinds of entry in Rules.
 type Process struct {
 	Member      uint64
 	Start       Start
@@ -68,8 +68,8 @@ type Process struct {
 	Rules       map[uint64]EntryRule
 }
 
-// Council is one node's part in the agreement on the book. It is a value that StepCouncil takes and returns, with handles into
-// raft inside it: a state that went in is spent.
+// Council is one node's part in the agreement on the book. It is a value that StepCouncil takes and returns, with
+// handles into raft inside it: a state that went in is spent.
 type Council struct {
 	Self   uint64 // member id of this node's store
 	Mine   Process
@@ -167,10 +167,12 @@ type CouncilEffect struct {
 	Text   string
 }
 
-// StepCouncil brings a council forward by an event; the effects are appended to out. Equal states and events give equal effects.
+// StepCouncil brings a council forward by an event; the effects are appended to out. Equal states and events give equal
+// effects.
 //
-// Raft hands out what it wants stored, sent and applied. Answers that promise something, and requests for votes, leave only after
-// what they rest on is stored; heartbeats and appends do not wait for this node's own disk, whose other trouble is told by CouncilSick.
+// Raft hands out what it wants stored, sent and applied. Answers that promise something, and requests for votes, leave
+// only after what they rest on is stored; heartbeats and appends do not wait for this node's own disk, whose other
+// trouble is told by CouncilSick.
 func StepCouncil(c Council, e *CouncilEvent, out []CouncilEffect) (Council, []CouncilEffect) {
 	snapshot, due, why := (*raftpb.Snapshot)(nil), false, error(nil) // why: this binary may take no part
 	if c.Over {
@@ -232,8 +234,9 @@ func StepCouncil(c Council, e *CouncilEvent, out []CouncilEffect) (Council, []Co
 	return announce(c, out)
 }
 
-// announce gives out the newest book, once that has all that was decided before this process began, and says when there is a leader. For the
-// former this process's own start is put into the log: what stands before it is older than the process (rule R8).
+// announce gives out the newest book, once that has all that was decided before this process began, and says when there
+// is a leader. For the former this process's own start is put into the log: what stands before it is older than the
+// process (rule R8).
 func announce(c Council, out []CouncilEffect) (Council, []CouncilEffect) {
 	member := c.Node < len(c.Book.Members) && c.Book.Members[c.Node] == c.Self
 	switch {
@@ -257,9 +260,10 @@ func announce(c Council, out []CouncilEffect) (Council, []CouncilEffect) {
 	return c, out
 }
 
-// judge ends this council's part when this binary cannot read what was decided (why) or does not speak the version in force (rule R22), or when its store shows
-// to be an old copy of itself (rule R23): other processes may have promised in its name what is not in it. The process's own start in the book shows that the
-// book has all that was decided before it (rule R8).
+// judge ends this council's part when this binary cannot read what was decided (why) or does not speak the version in
+// force (rule R22), or when its store shows to be an old copy of itself (rule R23): other processes may have promised
+// in its name what is not in it. The process's own start in the book shows that the book has all that was decided
+// before it (rule R8).
 func judge(c Council, why error, out []CouncilEffect) (Council, []CouncilEffect) {
 	mine, known := c.Mine, Start{}
 	if c.Node < len(c.Book.Members) && c.Book.Members[c.Node] == c.Self {

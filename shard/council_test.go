@@ -18,8 +18,8 @@ func TestCouncilIsBornAlikeEverywhere(t *testing.T) {
 	}
 }
 
-// TestCouncilLeaderKilled kills the Raft leader again and again and takes the time until a change that a surviving node asks for is
-// known to all survivors.
+// TestCouncilLeaderKilled kills the Raft leader again and again and takes the time until a change that a surviving node
+// asks for is known to all survivors.
 func TestCouncilLeaderKilled(t *testing.T) {
 	for _, nodes := range []int{3, 5} {
 		t.Run(fmt.Sprint(nodes), func(t *testing.T) {
@@ -275,7 +275,8 @@ func TestCouncilRefusesDamage(t *testing.T) {
 	}
 }
 
-// Two nodes that stand within a vote's time of each other may split the votes of those that are left, and then nobody leads for as long again.
+// Two nodes that stand within a vote's time of each other may split the votes of those that are left, and then nobody
+// leads for as long again.
 func TestTurnsLieApart(t *testing.T) {
 	for _, nodes := range []int{3, 5, 9} {
 		c := Council{Layout: Layout{Nodes: nodes, Shards: nodes}, Timing: DefaultTiming, last: 1}

@@ -1,5 +1,5 @@
-// Package shard decides: where a user belongs, who leads a shard, and what a replica does next. It has no clock, no disk, no
-// network and no goroutine; time comes in with events. Gateway and node act on what it says.
+// Package shard decides: where a user belongs, who leads a shard, and what a replica does next. It has no clock, no
+// disk, no network and no goroutine; time comes in with events. Gateway and node act on what it says.
 //
 // # Files
 //
@@ -33,8 +33,8 @@
 // # The protocol
 //
 // A shard is a log of writes, each with an LSN, kept by two replicas: a leader and a backup (primary and backup as in
-// PacificA, Lin et al., MSR-TR-2008-25). A view says who is which, and whether the backup is in sync; each view of a shard has
-// an epoch, and a position in the log is an epoch and an LSN.
+// PacificA, Lin et al., MSR-TR-2008-25). A view says who is which, and whether the backup is in sync; each view of a
+// shard has an epoch, and a position in the log is an epoch and an LSN.
 //
 //	client      leader                         backup
 //	  | write ->  |  sequence: LSN 7             |
@@ -44,16 +44,17 @@
 //	  |           |  store (apply), synced       |
 //	  | <- done   |                              |
 //
-// While the backup is in sync neither can act without the other for longer than a lease: the leader serves as long as its backup
-// promises not to replace it, and the other way round. When that ends, the first proposal to the council wins: the leader goes on
-// alone, or the backup does. Who is alone waits until what it promised has run out (a grace), and then needs nobody. A replica
-// that comes back is fed until it has all, and let in again by another view.
+// While the backup is in sync neither can act without the other for longer than a lease: the leader serves as long as
+// its backup promises not to replace it, and the other way round. When that ends, the first proposal to the council
+// wins: the leader goes on alone, or the backup does. Who is alone waits until what it promised has run out (a grace),
+// and then needs nobody. A replica that comes back is fed until it has all, and let in again by another view.
 //
-// What the nodes agree on is the book: the views, the members, the newest start of each member's store, and the version in force. An entry of the log that
-// changes it says of what format and kind it is; a node that cannot read one stops. A store that was put back to an older state shows by its start, or by
-// what it lacks.
+// What the nodes agree on is the book: the views, the members, the newest start of each member's store, and the version
+// in force. An entry of the log that changes it says of what format and kind it is; a node that cannot read one stops.
+// A store that was put back to an older state shows by its start, or by what it lacks.
 //
-// Invariants, by number; docs/protocol.md has them all, with the rules that the code cites (R1 and on), and what holds each:
+// Invariants, by number; docs/protocol.md has them all, with the rules that the code cites (R1 and on), and what holds
+// each:
 //
 //	I1  Backup first. The leader hands a write to its disk only after the backup has stored it, and answers only after its own
 //	    disk has. So the leader's RocksDB holds nothing but committed writes, and a backup in sync has all that was acknowledged.
@@ -65,6 +66,6 @@
 //
 // # State is a value
 //
-// Step, StepPact and StepCouncil take a state and return the next one. Slices and maps are handed along with it: the value that
-// went in is spent. That keeps a step as cheap as a mutation while nothing outside can hold on to the state.
+// Step, StepPact and StepCouncil take a state and return the next one. Slices and maps are handed along with it: the
+// value that went in is spent. That keeps a step as cheap as a mutation while nothing outside can hold on to the state.
 package shard

@@ -34,7 +34,8 @@ const (
 	Ticked                             // an alarm that was asked for has rung
 )
 
-// Event is something that happened, with the time of it in ns on the node's clock. Step only reads it, but keeps what it points to.
+// Event is something that happened, with the time of it in ns on the node's clock. Step only reads it, but keeps what
+// it points to.
 type Event struct {
 	Kind     EventKind
 	Shard    int // of the replica it is for; Step leaves that to the shell

@@ -10,8 +10,8 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// Greeting is what a process says of itself when a connection begins. Of a store that has not answered yet Member is 0; Born has, if it belongs to a
-// cluster that was born, the member ids by node that it was born with.
+// Greeting is what a process says of itself when a connection begins. Of a store that has not answered yet Member is 0;
+// Born has, if it belongs to a cluster that was born, the member ids by node that it was born with.
 type Greeting struct {
 	Least, Most  uint64 // the versions of the protocol that it speaks
 	Cluster      string
@@ -53,19 +53,22 @@ const (
 // Drift is the share of a lease by which clocks may drift apart in it: one in so many.
 const Drift = 10
 
-// Covers tells whether a promise that is kept for grace ns covers a lease of so many, by whatever clocks the two are counted (rule R3).
+// Covers tells whether a promise that is kept for grace ns covers a lease of so many, by whatever clocks the two are
+// counted (rule R3).
 func Covers(grace, lease int64) bool {
 	return lease >= 0 && grace >= lease && grace-lease >= lease/Drift
 }
 
-// RingHash is what a greeting says of the nodes: xxhash64 of their names in ring order, joined by ",", which no name has.
+// RingHash is what a greeting says of the nodes: xxhash64 of their names in ring order, joined by ",", which no name
+// has.
 func RingHash(names []string) uint64 { return xxhash.Sum64String(strings.Join(names, ",")) }
 
-// incarnations is the name space of the UUIDs that Incarnation makes, 6f0d6a1c-2a52-4b7e-9b0e-5d1f6e0c7a34; it never changes.
+// incarnations is the name space of the UUIDs that Incarnation makes, 6f0d6a1c-2a52-4b7e-9b0e-5d1f6e0c7a34; it never
+// changes.
 var incarnations = [16]byte{0x6f, 0x0d, 0x6a, 0x1c, 0x2a, 0x52, 0x4b, 0x7e, 0x9b, 0x0e, 0x5d, 0x1f, 0x6e, 0x0c, 0x7a, 0x34}
 
-// Incarnation names a cluster for good: a UUID of version 5 (RFC 9562 section 5.5) over the member ids, by node, of the stores that it was born with.
-// It is zero for none.
+// Incarnation names a cluster for good: a UUID of version 5 (RFC 9562 section 5.5) over the member ids, by node, of the
+// stores that it was born with. It is zero for none.
 func Incarnation(born []uint64) (id [16]byte) {
 	if len(born) == 0 {
 		return id
@@ -80,10 +83,12 @@ func Incarnation(born []uint64) (id [16]byte) {
 	return id
 }
 
-// Fits decides whether two processes may work together, by what they say of themselves: mine by this one, theirs by the other. expected is the name that
-// the settings give to whom this process has dialled; "" for who answers. Text names what both sides have; it is "" if they fit.
+// Fits decides whether two processes may work together, by what they say of themselves: mine by this one, theirs by the
+// other. expected is the name that the settings give to whom this process has dialled; "" for who answers. Text names
+// what both sides have; it is "" if they fit.
 //
-// Who knows no incarnation fits any. Of two nodes each must keep what it promises for longer than the other takes it, by what clocks drift apart.
+// Who knows no incarnation fits any. Of two nodes each must keep what it promises for longer than the other takes it,
+// by what clocks drift apart.
 func Fits(mine, theirs Greeting, expected string) (in Misfit, text string) {
 	ms := func(ns int64) float64 { return float64(ns) / 1e6 }
 	unknown := [16]byte{}

@@ -72,8 +72,8 @@ func damagedCopies(copies []DamagedCopy) string {
 	return strings.Join(reasons, "; ")
 }
 
-// NodeChecks tells whether a node takes its part: it has its data, a place in the cluster, a disk that is well, and serves some of its shards. A node that
-// waits to be fed serves none, and is not ready until it is.
+// NodeChecks tells whether a node takes its part: it has its data, a place in the cluster, a disk that is well, and
+// serves some of its shards. A node that waits to be fed serves none, and is not ready until it is.
 func NodeChecks(p NodePart) []Check {
 	views := ""
 	switch {
@@ -132,8 +132,8 @@ func Leaderless(views []View, up []bool) int {
 	return n
 }
 
-// GatewayChecks tells whether a gateway takes its part: it knows its cluster, and reaches the leader of every shard. What nodes lack, and who is refused, it names
-// by the nodes' names.
+// GatewayChecks tells whether a gateway takes its part: it knows its cluster, and reaches the leader of every shard.
+// What nodes lack, and who is refused, it names by the nodes' names.
 func GatewayChecks(p GatewayPart, names []string, leaderless int) []Check {
 	shards, refused, lacks := "", []string{}, []string{}
 	if leaderless > 0 {
@@ -176,8 +176,8 @@ func sortedReasons[V any](m map[string]V) []string {
 	return keys
 }
 
-// warnings are the checks that only warn: a peer that is refused, a node that lacks something, or a copy that only an operator can give up, does not keep the
-// rest from being served.
+// warnings are the checks that only warn: a peer that is refused, a node that lacks something, or a copy that only an
+// operator can give up, does not keep the rest from being served.
 var warnings = map[string]bool{"peers": true, "copies": true, "nodes": true}
 
 // Ready tells whether every check but those that only warn holds.

@@ -31,8 +31,9 @@ func CheckText(name, email string) error {
 	return nil
 }
 
-// CheckID returns an error of class ErrID unless id is 1 to 128 characters of [A-Za-z0-9._~-] that a URL can carry as a path's last segment: not "."
-// and "..", which clients resolve (RFC 3986, section 5.2.4), and not "count" and "changes", which are paths of their own.
+// CheckID returns an error of class ErrID unless id is 1 to 128 characters of [A-Za-z0-9._~-] that a URL can carry as a
+// path's last segment: not "." and "..", which clients resolve (RFC 3986, section 5.2.4), and not "count" and
+// "changes", which are paths of their own.
 func CheckID(id string) error {
 	if len(id) == 0 || len(id) > MaxID {
 		return fmt.Errorf("%w: expected 1 to %d characters, found %d", ErrID, MaxID, len(id))
@@ -65,7 +66,8 @@ const (
 // UserPrefix is the first byte of every user's key.
 const UserPrefix = 'u'
 
-// AppendKey appends the RocksDB key of a user to b: 'u', its bucket, and its id, a canonical lower-case UUID as 16 bytes.
+// AppendKey appends the RocksDB key of a user to b: 'u', its bucket, and its id, a canonical lower-case UUID as 16
+// bytes.
 func AppendKey(b []byte, bucket byte, id string) []byte {
 	b = append(b, UserPrefix, bucket)
 	if len(id) == 36 {

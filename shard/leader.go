@@ -1,7 +1,8 @@
 package shard
 
-// newest returns the newest sequenced state of the user that a write is about, pending writes first and then RocksDB, with an empty
-// id if there is no such user; at is the LSN of the pending write that it is taken from, 0 if from RocksDB.
+// newest returns the newest sequenced state of the user that a write is about, pending writes first and then RocksDB,
+// with an empty id if there is no such user; at is the LSN of the pending write that it is taken from, 0 if from
+// RocksDB.
 func newest(r *Replica, e *Event) (current Record, at uint64) {
 	for i := len(r.Pending) - 1; i >= 0; i-- {
 		n := &r.Pending[i].Entry
@@ -19,8 +20,9 @@ func newest(r *Replica, e *Event) (current Record, at uint64) {
 	return e.Current, 0
 }
 
-// decide says what a write does to the current record (an empty id: there is none): the result, and the record after it, or for a
-// refused write the record that refuses it. Position is not set yet. A precondition that is unmet comes first (RFC 9110, section 13.2.1).
+// decide says what a write does to the current record (an empty id: there is none): the result, and the record after
+// it, or for a refused write the record that refuses it. Position is not set yet. A precondition that is unmet comes
+// first (RFC 9110, section 13.2.1).
 func decide(c *Change, current Record, unmet Unmet) (Result, Record) {
 	exists := current.ID != ""
 	switch {
@@ -52,8 +54,9 @@ func decide(c *Change, current Record, unmet Unmet) (Result, Record) {
 	return Created + c.Op - Create, next
 }
 
-// sequence gives a change the next LSN, or refuses it. A write that was done before is answered as it was then (rule R18); a
-// refusal that rests on a pending write waits until that one is committed. away is what becomes of a write that this replica may not decide, or nil.
+// sequence gives a change the next LSN, or refuses it. A write that was done before is answered as it was then (rule
+// R18); a refusal that rests on a pending write waits until that one is committed. away is what becomes of a write that
+// this replica may not decide, or nil.
 func sequence(r Replica, e *Event, away *Effect, result Result, record Record, at uint64, out []Effect) (Replica, []Effect) {
 	done, again := r.Window[e.Change.Request]
 	refused := Reply{Touched: 1}
@@ -107,8 +110,9 @@ func send(r Replica, out []Effect) (Replica, []Effect) {
 	return r, out
 }
 
-// hand gives the leader's disk what may be applied: while the backup is in sync what it has stored (backup first), from the flip on that and what
-// was sequenced before the flip (rule R7), and alone everything, once the former promises have run out (rule R5).
+// hand gives the leader's disk what may be applied: while the backup is in sync what it has stored (backup first), from
+// the flip on that and what was sequenced before the flip (rule R7), and alone everything, once the former promises
+// have run out (rule R5).
 func hand(r Replica, now int64, out []Effect) (Replica, []Effect) {
 	stored := uint64(0)
 	if r.Agreed {
@@ -142,8 +146,8 @@ func hand(r Replica, now int64, out []Effect) (Replica, []Effect) {
 	return r, append(out, Effect{Kind: Persist, Entries: entries})
 }
 
-// noteStream begins or ends a stream to the peer. Pending writes stay: a sequenced write is never abandoned. A leader that has flipped stays
-// so: its wish may have been granted without its knowing (rule R7).
+// noteStream begins or ends a stream to the peer. Pending writes stay: a sequenced write is never abandoned. A leader
+// that has flipped stays so: its wish may have been granted without its knowing (rule R7).
 func noteStream(r Replica, e *Event) Replica {
 	r.Agreed, r.Told, r.AskedAt, r.Stream = false, 0, 0, e.Stream
 	r.Repair = Repair{Demand: r.Repair.Demand, Flip: r.Repair.Flip}
@@ -153,8 +157,8 @@ func noteStream(r Replica, e *Event) Replica {
 	return r
 }
 
-// notePeer takes the backup's word for its log up to LSN, or for what keeps it from storing. A word of an epoch before the question where its
-// log ends does not count (rule R15). A stream with a gap begins anew.
+// notePeer takes the backup's word for its log up to LSN, or for what keeps it from storing. A word of an epoch before
+// the question where its log ends does not count (rule R15). A stream with a gap begins anew.
 func notePeer(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 	switch {
 	case e.Stream != r.Stream || r.View.Leader != r.Self || e.Epoch < r.AskedIn:

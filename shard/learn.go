@@ -1,7 +1,8 @@
 package shard
 
-// learn takes a later view. A lease counts for its epoch only. Who stays leader keeps what is pending; who was replaced drops what its disk was not
-// given, and whoever asked tries again at the new leader. Who becomes leader goes on from all that its disk was given (rule R10).
+// learn takes a later view. A lease counts for its epoch only. Who stays leader keeps what is pending; who was replaced
+// drops what its disk was not given, and whoever asked tries again at the new leader. Who becomes leader goes on from
+// all that its disk was given (rule R10).
 func learn(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 	v := e.View
 	if r.Known && v.Epoch <= r.View.Epoch {

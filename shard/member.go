@@ -13,10 +13,11 @@ import (
 // mostNumber bounds terms and indexes that come from outside, so that raft can count on from them.
 const mostNumber = 1 << 62
 
-// openMail reads a message from another council; nil if it is garbled, for another store, from a store that is gone, or none that raft
-// sends to its peers: raft itself trusts what it is given and stops the process when that cannot be.
+// openMail reads a message from another council; nil if it is garbled, for another store, from a store that is gone, or
+// none that raft sends to its peers: raft itself trusts what it is given and stops the process when that cannot be.
 //
-// A leader and who stands for leader may be a member that this node has not heard of yet, if it was away when that one came.
+// A leader and who stands for leader may be a member that this node has not heard of yet, if it was away when that one
+// came.
 func openMail(c Council, data []byte) *raftpb.Message {
 	m := &raftpb.Message{}
 	if proto.Unmarshal(data, m) != nil {
@@ -73,8 +74,8 @@ func openMail(c Council, data []byte) *raftpb.Message {
 	return m
 }
 
-// takeJoin is the Raft leader's answer to a store that is no member: it becomes a learner, unless its node's own store is there, or
-// was the only one that had all writes of a shard (rule R13). Whoever says hello repeats it.
+// takeJoin is the Raft leader's answer to a store that is no member: it becomes a learner, unless its node's own store
+// is there, or was the only one that had all writes of a shard (rule R13). Whoever says hello repeats it.
 func takeJoin(c Council, e *CouncilEvent, out []CouncilEffect) (Council, []CouncilEffect) {
 	node := int(e.Member&memberNodes) - 1
 	if e.Kind != CouncilJoin || c.Sick || c.Raft.BasicStatus().RaftState != raft.StateLeader || node < 0 || node >= c.Layout.Nodes || node >= len(c.Book.Members) || c.Book.Members[node] == e.Member {
@@ -140,11 +141,12 @@ func promote(c Council, now int64, out []CouncilEffect) (Council, []CouncilEffec
 	return c, out
 }
 
-// applyEntry brings the book to an entry of the log: to views, or by a change of membership. Of these only the four kinds that takeJoin,
-// promote and raft itself propose are done, and only where they fit; all others are void, on every node alike. In the step in which
-// a new store takes the old one's place it is out of sync everywhere: what the old one had promised no longer counts (rule R13). A store that
-// has joined anew with its data goes on leading what it led alone. next is the book as follow has it, bad its error, which is returned for an entry that is
-// neither empty nor a change of membership; nothing of such an entry, nor of what comes after it, is done.
+// applyEntry brings the book to an entry of the log: to views, or by a change of membership. Of these only the four
+// kinds that takeJoin, promote and raft itself propose are done, and only where they fit; all others are void, on every
+// node alike. In the step in which a new store takes the old one's place it is out of sync everywhere: what the old one
+// had promised no longer counts (rule R13). A store that has joined anew with its data goes on leading what it led
+// alone. next is the book as follow has it, bad its error, which is returned for an entry that is neither empty nor a
+// change of membership; nothing of such an entry, nor of what comes after it, is done.
 func applyEntry(c Council, entry *raftpb.Entry, next Book, bad error, out []CouncilEffect) (Council, []CouncilEffect, error) {
 	normal := entry.GetType() == raftpb.EntryNormal
 	switch { // an empty entry is Raft's own

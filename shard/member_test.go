@@ -103,7 +103,8 @@ func TestCouncilWipedNodeJoins(t *testing.T) {
 	}
 }
 
-// A change of membership that is over is over after a start of all nodes, too, whatever else is stored since or not: in the midst of it the lost store's vote counts.
+// A change of membership that is over is over after a start of all nodes, too, whatever else is stored since or not: in
+// the midst of it the lost store's vote counts.
 func TestCouncilKeepsThatAChangeIsOver(t *testing.T) {
 	n := newCouncilNet(t, 3, 31)
 	n.mustLead()

@@ -1,7 +1,8 @@
 package shard
 
-// Pact is what two neighbours promise each other: leases of the shards that they share, and who proposes a change of their views. One
-// loop a neighbour owns it, so that answering a lease and proposing are never done by two minds (rule R3).
+// Pact is what two neighbours promise each other: leases of the shards that they share, and who proposes a change of
+// their views. One loop a neighbour owns it, so that answering a lease and proposing are never done by two minds (rule
+// R3).
 type Pact struct {
 	Self, Peer int
 	Store      uint64 // member id of the peer's store; what comes from another store is dropped (rule R13)
@@ -53,7 +54,8 @@ type Vow struct {
 	Epoch uint64
 }
 
-// ShardEnd is where the log of a shard ends at a leader that has restarted, which may not serve in the view of an epoch.
+// ShardEnd is where the log of a shard ends at a leader that has restarted, which may not serve in the view of an
+// epoch.
 type ShardEnd struct {
 	Shard int
 	Epoch uint64
@@ -78,8 +80,9 @@ func DefaultPactTiming() PactTiming {
 	return PactTiming{PingEvery: 10 * ms, Lease: 100 * ms, Grace: 120 * ms, Silent: 80 * ms, AskEvery: 20 * ms, FreshFor: 1000 * ms, DrainFor: 50 * ms, SteadyFor: 1000 * ms}
 }
 
-// WaitOut returns how many ns a process that keeps its promises for grace waits before it says anything, by what its store's former process kept its
-// promises for: a neighbour may have taken one of them for as long (rule R25). Both count from the start of a process, so only a longer one is waited out.
+// WaitOut returns how many ns a process that keeps its promises for grace waits before it says anything, by what its
+// store's former process kept its promises for: a neighbour may have taken one of them for as long (rule R25). Both
+// count from the start of a process, so only a longer one is waited out.
 func WaitOut(former, grace int64) int64 {
 	if former > grace {
 		return former
@@ -159,8 +162,8 @@ type PactEffect struct {
 	Proposals []Proposal
 }
 
-// NewPact returns the pact of a process that began at now, in life life of its store, with a neighbour with which it shares shards, whose logs end here as ends has
-// it, by shard; nil: all are empty.
+// NewPact returns the pact of a process that began at now, in life life of its store, with a neighbour with which it
+// shares shards, whose logs end here as ends has it, by shard; nil: all are empty.
 func NewPact(l Layout, self, peer int, shards []int, ends []Position, life, now int64, timing PactTiming) Pact {
 	p := Pact{Self: self, Peer: peer, Life: life, LastHeard: now, Timing: timing}
 	for _, s := range shards {
@@ -174,7 +177,8 @@ func NewPact(l Layout, self, peer int, shards []int, ends []Position, life, now 
 	return p
 }
 
-// StepPact takes a pact and an event and returns the pact after it, with the effects appended to out. A pact that went in is spent.
+// StepPact takes a pact and an event and returns the pact after it, with the effects appended to out. A pact that went
+// in is spent.
 func StepPact(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
 	switch e.Kind {
 	case PingCame:

@@ -37,7 +37,8 @@ func countPact(effects []PactEffect, kind PactEffectKind) (n int, last PactEffec
 	return n, last
 }
 
-// Good-bye is a ping of the next life: nothing is promised or asked for after it, and what the peer had promised is free at once.
+// Good-bye is a ping of the next life: nothing is promised or asked for after it, and what the peer had promised is
+// free at once.
 func TestGoodbyeFreesThePeer(t *testing.T) {
 	leaver, out := stepPacts(pactAt(1, inSync, 1000*ms), PactEvent{Kind: GoodbyeAsked, Now: 1000 * ms})
 	_, bye := countPact(out, SendPing)
@@ -95,8 +96,8 @@ func TestHandingOverIsCalledOff(t *testing.T) {
 	}
 }
 
-// Who has handed a leadership over does not take it back before the new leader has had the time to ask for a promise, and
-// not at all while it is leaving.
+// Who has handed a leadership over does not take it back before the new leader has had the time to ask for a promise,
+// and not at all while it is leaving.
 func TestWhatIsHandedOverIsNotTakenBack(t *testing.T) {
 	handed := View{Epoch: 2, Leader: 1, Backup: 0, InSync: true}
 	for _, leaves := range []bool{false, true} {
@@ -118,7 +119,8 @@ func TestWhatIsHandedOverIsNotTakenBack(t *testing.T) {
 	}
 }
 
-// A leader that goes on after a pause waits for answers before it takes its backup for silent; one that was not paused does not.
+// A leader that goes on after a pause waits for answers before it takes its backup for silent; one that was not paused
+// does not.
 func TestPauseIsNoSilence(t *testing.T) {
 	p := pactAt(0, inSync, 1000*ms)
 	p, _ = stepPacts(p, PactEvent{Kind: PongCame, Store: 7, At: 1000 * ms, Vows: []Vow{{0, 1}}, Now: 1001 * ms}, PactEvent{Kind: PactTick, Now: 1001 * ms})
@@ -136,7 +138,8 @@ func TestPauseIsNoSilence(t *testing.T) {
 	}
 }
 
-// A backup that goes on after a pause gives the leader's pings a moment before it takes the shard; a leader that says nothing loses it.
+// A backup that goes on after a pause gives the leader's pings a moment before it takes the shard; a leader that says
+// nothing loses it.
 func TestBackupAfterAPause(t *testing.T) {
 	ping := func(now int64) PactEvent {
 		return PactEvent{Kind: PingCame, Store: 7, Life: 1, At: now, Lease: 100 * ms, Vows: []Vow{{0, 1}}, Now: now}
@@ -170,7 +173,8 @@ func TestDamagedBackupAsksForAnEpoch(t *testing.T) {
 	}
 }
 
-// A process promises nothing that its former life may have promised otherwise: its first view is free a grace after its start (rule R5).
+// A process promises nothing that its former life may have promised otherwise: its first view is free a grace after its
+// start (rule R5).
 func TestStartIsTakenForAPromise(t *testing.T) {
 	p := NewPact(Layout{3, 3}, 1, 0, []int{0}, nil, 2, 500*ms, DefaultPactTiming())
 	p, out := stepPacts(p, PactEvent{Kind: ViewsCame, Store: 7, Now: 510 * ms, Views: []View{inSync, {}, {}}})
@@ -219,8 +223,8 @@ func TestAnotherStoreIsNotHeard(t *testing.T) {
 	}
 }
 
-// A node whose disk is sick neither asks nor promises, but says how it is; two that are sick together, as when they share a disk, go on as if they were
-// well, since nobody could take over from them (rule R12).
+// A node whose disk is sick neither asks nor promises, but says how it is; two that are sick together, as when they
+// share a disk, go on as if they were well, since nobody could take over from them (rule R12).
 func TestSickNodesTogether(t *testing.T) {
 	ping := PactEvent{Kind: PingCame, Store: 7, Life: 1, At: 1000 * ms, Lease: 100 * ms, Vows: []Vow{{0, 1}},
 		Now: 1000 * ms}
@@ -255,7 +259,8 @@ func TestSickNodesTogether(t *testing.T) {
 	}
 }
 
-// Nothing is handed to a neighbour that is about to stop, neither by a node that is leaving too nor because placement wants it there.
+// Nothing is handed to a neighbour that is about to stop, neither by a node that is leaving too nor because placement
+// wants it there.
 func TestNothingIsHandedToWhoLeaves(t *testing.T) {
 	led := View{Epoch: 2, Leader: 1, Backup: 0, InSync: true} // placement wants node 0
 	for name, c := range map[string]struct{ leaves, peerLeaves, handed bool }{

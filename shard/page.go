@@ -43,8 +43,8 @@ type Segment struct {
 	Offset, Limit uint64
 }
 
-// PlanOffset cuts the page of limit users at offset in the global order (shard, bucket, id) into segments, a shard each.
-// counts has the number of users of each shard. Whole shards before the offset are skipped by their counts.
+// PlanOffset cuts the page of limit users at offset in the global order (shard, bucket, id) into segments, a shard
+// each. counts has the number of users of each shard. Whole shards before the offset are skipped by their counts.
 func PlanOffset(counts []uint64, offset, limit uint64) []Segment {
 	plan := []Segment{}
 	for s, users := range counts {

@@ -8,13 +8,15 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// Layout is the fixed shape of a cluster: how many nodes stand in the ring and how many shards the hash space is cut into.
+// Layout is the fixed shape of a cluster: how many nodes stand in the ring and how many shards the hash space is cut
+// into.
 type Layout struct{ Nodes, Shards int }
 
 // MinNodes is the least number of nodes: with two, a pair would have no third node to hold the view against a split.
 const MinNodes = 3
 
-// MaxNodes is the greatest number of nodes; a member id has a byte for it, and a greeting names so many founders at most.
+// MaxNodes is the greatest number of nodes; a member id has a byte for it, and a greeting names so many founders at
+// most.
 const MaxNodes = 64
 
 // MaxShards bounds the number of column families on a node.
@@ -37,8 +39,8 @@ func CheckLayout(l Layout) error {
 	return nil
 }
 
-// Place returns the shard of a user id, 0 to l.Shards-1, and its bucket within the shard: the hash space is cut into equal
-// ranges, and each range into 256 again.
+// Place returns the shard of a user id, 0 to l.Shards-1, and its bucket within the shard: the hash space is cut into
+// equal ranges, and each range into 256 again.
 func Place(l Layout, id string) (shard int, bucket byte) {
 	high, low := bits.Mul64(xxhash.Sum64String(id), uint64(l.Shards))
 	return int(high), byte(low >> 56)

@@ -37,8 +37,8 @@ type planted struct {
 
 var plantedFailure = regexp.MustCompile(`(?m)seed (\d+) at ([\d.]+) ms: (.*)$`)
 
-// TestPlanted plants one bug after another in a copy of the sources, and has the simulator run until it fails. A bug that is not caught, that
-// does not compile, or that only makes the process panic, fails the test.
+// TestPlanted plants one bug after another in a copy of the sources, and has the simulator run until it fails. A bug
+// that is not caught, that does not compile, or that only makes the process panic, fails the test.
 func TestPlanted(t *testing.T) {
 	for _, bug := range plantedBugs {
 		if *plantedShort && bug.slow || bug.unreached != "" || !strings.Contains(bug.rule+" "+bug.name, *plantedOnly) {

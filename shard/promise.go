@@ -1,9 +1,10 @@
 package shard
 
-// answerPing promises leases for the shards on whose epoch both agree, but not for one that is proposed to be taken from the peer. A
-// leader promises only to a backup that it takes for in sync, a backup to its leader in any case (rule R3). A ping of a later life of the
-// peer frees this node from what it promised to the former one. Nothing is promised to a peer that would take it for longer than this
-// node keeps to it, less by what clocks may drift apart (rule R25). A sick node does not answer, unless the peer is sick, too (rule R12).
+// answerPing promises leases for the shards on whose epoch both agree, but not for one that is proposed to be taken
+// from the peer. A leader promises only to a backup that it takes for in sync, a backup to its leader in any case (rule
+// R3). A ping of a later life of the peer frees this node from what it promised to the former one. Nothing is promised
+// to a peer that would take it for longer than this node keeps to it, less by what clocks may drift apart (rule R25). A
+// sick node does not answer, unless the peer is sick, too (rule R12).
 func answerPing(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
 	if e.Store != p.Store || e.Life < p.PeerLife || p.Gone {
 		return p, out
@@ -46,8 +47,9 @@ func answerPing(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
 	return p, append(out, PactEffect{Kind: SendPong, At: e.At, Vows: vows})
 }
 
-// noteEnds takes from a leader's ping where its log ends, if it has restarted, as a backup that has restarted too must know: all that was ever acknowledged in
-// the view is in the leader's log, so one that ends before it is not what this node once said it was (rule R24).
+// noteEnds takes from a leader's ping where its log ends, if it has restarted, as a backup that has restarted too must
+// know: all that was ever acknowledged in the view is in the leader's log, so one that ends before it is not what this
+// node once said it was (rule R24).
 func noteEnds(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
 	if e.Store != p.Store || e.Life != p.PeerLife || p.Gone {
 		return p, out
@@ -67,7 +69,8 @@ func noteEnds(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
 	return p, out
 }
 
-// takePong takes the leases that the peer promised: they run from the sending of the ping (Gray and Cheriton, SOSP 1989).
+// takePong takes the leases that the peer promised: they run from the sending of the ping (Gray and Cheriton, SOSP
+// 1989).
 func takePong(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
 	if e.Store != p.Store || p.Gone {
 		return p, out
@@ -89,8 +92,8 @@ func takePong(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
 	return p, out
 }
 
-// takeViews learns later views. Whoever led before this process began, or was told of no other view since, is fresh: it may not serve
-// in the view that it remembers (rules R8, R9).
+// takeViews learns later views. Whoever led before this process began, or was told of no other view since, is fresh: it
+// may not serve in the view that it remembers (rules R8, R9).
 func takeViews(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
 	if e.Store != p.Store { // the lives of another store are counted anew
 		p.Store, p.PeerLife = e.Store, 0
@@ -150,10 +153,12 @@ func hearAnew(p Pact, now int64) Pact {
 	return p
 }
 
-// watch proposes what silence and time call for. A leader proposes itself alone when its backup no longer promises, a fresh one what it needs to serve again. A
-// backup proposes itself when its promise has run out, but not at once after a pause, since the leader's pings may be waiting here, nor while it is leaving. One that has restarted does
-// not while its leader is there and has not compared the logs, nor if its log is behind the leader's (rule R24). A damaged backup that is not in sync proposes a new
-// epoch, so that no wish of this one can be granted once it has begun with nothing. And watch hands over what placement wants elsewhere.
+// watch proposes what silence and time call for. A leader proposes itself alone when its backup no longer promises, a
+// fresh one what it needs to serve again. A backup proposes itself when its promise has run out, but not at once after
+// a pause, since the leader's pings may be waiting here, nor while it is leaving. One that has restarted does not while
+// its leader is there and has not compared the logs, nor if its log is behind the leader's (rule R24). A damaged backup
+// that is not in sync proposes a new epoch, so that no wish of this one can be granted once it has begun with nothing.
+// And watch hands over what placement wants elsewhere.
 func watch(p Pact, now int64, out []PactEffect) (Pact, []PactEffect) {
 	if p.Sick || p.Gone {
 		return p, out
@@ -196,8 +201,9 @@ func watch(p Pact, now int64, out []PactEffect) (Pact, []PactEffect) {
 	return p, out
 }
 
-// ping asks the peer for leases: of every shard that is led here, so that a leader has one when it flips, and of those that are backed in sync. A sick
-// node asks for none, unless the peer is sick, too, and says how it is. A leader that has restarted says where its logs end.
+// ping asks the peer for leases: of every shard that is led here, so that a leader has one when it flips, and of those
+// that are backed in sync. A sick node asks for none, unless the peer is sick, too, and says how it is. A leader that
+// has restarted says where its logs end.
 func ping(p Pact, now int64, out []PactEffect) (Pact, []PactEffect) {
 	if p.Gone || now-p.LastPing < p.Timing.PingEvery {
 		return p, out
@@ -216,8 +222,9 @@ func ping(p Pact, now int64, out []PactEffect) (Pact, []PactEffect) {
 	return p, append(out, PactEffect{Kind: SendPing, Life: p.Life, At: now, Lease: p.Timing.Lease, Sick: p.Sick, Leaving: p.Leaving, Vows: vows, Ends: ends})
 }
 
-// propose repeats every open proposal until its outcome is learnt (rule R6), all shards in one. A backup that has heard since that its log is behind repeats its own
-// no more. It still promises nothing to others, as the proposal may have been granted.
+// propose repeats every open proposal until its outcome is learnt (rule R6), all shards in one. A backup that has heard
+// since that its log is behind repeats its own no more. It still promises nothing to others, as the proposal may have
+// been granted.
 func propose(p Pact, now int64, out []PactEffect) (Pact, []PactEffect) {
 	if p.Sick || p.Gone {
 		return p, out

@@ -2,8 +2,8 @@ package shard
 
 import "testing"
 
-// feel looks at a disk every PulseEvery from from to to, while a write that began at write is under way (0: none), and returns when it became sick
-// and well: -1 if it did not.
+// feel looks at a disk every PulseEvery from from to to, while a write that began at write is under way (0: none), and
+// returns when it became sick and well: -1 if it did not.
 func feel(p Pulse, write, from, to int64) (after Pulse, sickAt, wellAt int64) {
 	sickAt, wellAt = -1, -1
 	for now := from; now <= to; now += PulseEvery {
@@ -19,7 +19,8 @@ func feel(p Pulse, write, from, to int64) (after Pulse, sickAt, wellAt int64) {
 	return p, sickAt, wellAt
 }
 
-// A write that takes too long makes the disk sick; then it has to be quick for a while, and for longer each time that it is slow again.
+// A write that takes too long makes the disk sick; then it has to be quick for a while, and for longer each time that
+// it is slow again.
 func TestSlowDiskIsTrustedEverLater(t *testing.T) {
 	p, now := Pulse{Most: 80 * ms, LookedAt: 1000 * ms}, int64(1000*ms)
 	trust := int64(trustLeast)
@@ -49,7 +50,8 @@ func TestSlowDiskIsTrustedEverLater(t *testing.T) {
 	}
 }
 
-// Short writes, one right after the other, are no slow one, and neither is a pause of the process while a write is under way.
+// Short writes, one right after the other, are no slow one, and neither is a pause of the process while a write is
+// under way.
 func TestWhatIsNoSlowDisk(t *testing.T) {
 	p := Pulse{Most: 80 * ms, LookedAt: 1000 * ms}
 	now := int64(1000 * ms)

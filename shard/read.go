@@ -1,7 +1,7 @@
 package shard
 
-// answerRead answers a get from what was read before the call: RocksDB of a leader holds only committed writes (rule R1). A request that is turned away
-// throws away what was read.
+// answerRead answers a get from what was read before the call: RocksDB of a leader holds only committed writes (rule
+// R1). A request that is turned away throws away what was read.
 func answerRead(e *Event, away *Effect, out []Effect) []Effect {
 	reply := Reply{Result: Found, Record: e.Current, Touched: 1}
 	switch {
@@ -22,8 +22,8 @@ func holdCount(r Replica, e *Event, away *Effect, out []Effect) (Replica, []Effe
 	return r, out
 }
 
-// aged refuses what was read before this replica took its part in the view, unless a reason is known already: it may lack acknowledged writes that
-// the replica was given since.
+// aged refuses what was read before this replica took its part in the view, unless a reason is known already: it may
+// lack acknowledged writes that the replica was given since.
 func aged(r *Replica, e *Event, reason string) string {
 	if reason == "" && e.Began > 0 && e.Began < r.Whole {
 		return "what was read is older than this replica's part in the view"

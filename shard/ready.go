@@ -10,9 +10,9 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// keepTime ticks raft if it leads; else it counts the leader's silence: first the leader is forgotten, so that this node may vote for
-// another, then the node stands itself when its rank's turn comes. Ranks go round the ring from the silent leader on, so that two
-// nodes seldom stand at once; PreVote makes it harmless.
+// keepTime ticks raft if it leads; else it counts the leader's silence: first the leader is forgotten, so that this
+// node may vote for another, then the node stands itself when its rank's turn comes. Ranks go round the ring from the
+// silent leader on, so that two nodes seldom stand at once; PreVote makes it harmless.
 func keepTime(c Council, now int64) Council {
 	paused := now-c.ticked > c.Timing.Gap
 	c.ticked = now
@@ -59,8 +59,8 @@ func keepTime(c Council, now int64) Council {
 	return c
 }
 
-// turnOf returns after how long a silence a node stands for leader. Two that stand within a vote's time of each other may split the votes of an even
-// number of nodes between them, so the turns of the first ranks lie far apart.
+// turnOf returns after how long a silence a node stands for leader. Two that stand within a vote's time of each other
+// may split the votes of an even number of nodes between them, so the turns of the first ranks lie far apart.
 func turnOf(c Council) int64 {
 	rank := int64((c.Node - c.last - 1 + c.Layout.Nodes) % c.Layout.Nodes)
 	return c.Timing.Campaign + c.Timing.Rank*min(rank, 3) + c.Timing.Rank/2*max(0, rank-3)
@@ -97,8 +97,8 @@ func stepMail(c Council, m *raftpb.Message, now int64) Council {
 	return c
 }
 
-// takeReady takes over what raft has to do: messages are sent, or held until what they rest on is stored; what is to be stored is
-// queued; what is to be applied is returned, nil if nothing is.
+// takeReady takes over what raft has to do: messages are sent, or held until what they rest on is stored; what is to be
+// stored is queued; what is to be applied is returned, nil if nothing is.
 func takeReady(c Council, out []CouncilEffect) (Council, *raftpb.Message, []CouncilEffect) {
 	var apply *raftpb.Message
 	var held []*raftpb.Message
@@ -126,8 +126,9 @@ func takeReady(c Council, out []CouncilEffect) (Council, *raftpb.Message, []Coun
 	return c, apply, out
 }
 
-// gather makes of all that waits the changes of the saved state, and of book, if its time has come, a snapshot; it returns none if
-// nothing must be stored. A commit index by itself is not: raft tells it again; but for one behind a change of membership.
+// gather makes of all that waits the changes of the saved state, and of book, if its time has come, a snapshot; it
+// returns none if nothing must be stored. A commit index by itself is not: raft tells it again; but for one behind a
+// change of membership.
 func gather(c Council, book []byte) (Council, []Fact) {
 	var facts []Fact
 	installed := false
@@ -183,7 +184,8 @@ func gather(c Council, book []byte) (Council, []Fact) {
 	return c, append(facts, Fact{Key: keyHard, Value: data})
 }
 
-// noteSaved takes the disk's word: raft learns of it, and what waited for it is sent. A snapshot that came is returned, to be read.
+// noteSaved takes the disk's word: raft learns of it, and what waited for it is sent. A snapshot that came is returned,
+// to be read.
 func noteSaved(c Council, out []CouncilEffect) (Council, *raftpb.Snapshot, []CouncilEffect) {
 	var snapshot *raftpb.Snapshot
 	for _, w := range c.queue[:c.under] {

@@ -8,15 +8,16 @@ const RaftPart = MaxShards
 // CountedShards is how many shards a batch counts at most besides those that it has parts of.
 const CountedShards = 32
 
-// PartCount says how many parts of a shard a batch of the write-ahead log holds, and how many the log has had of it since the process
-// started, this batch included.
+// PartCount says how many parts of a shard a batch of the write-ahead log holds, and how many the log has had of it
+// since the process started, this batch included.
 type PartCount struct {
 	Shard       int // or RaftPart
 	Held, Total uint64
 }
 
-// BatchHead begins each batch of the log: in which start of the store it was written, its number in that start, from 1 on, and counts
-// of the shards that it holds parts of and of some others in turn. So every batch tells what those before it held.
+// BatchHead begins each batch of the log: in which start of the store it was written, its number in that start, from 1
+// on, and counts of the shards that it holds parts of and of some others in turn. So every batch tells what those
+// before it held.
 type BatchHead struct {
 	Start, Number uint64
 	Counts        []PartCount
@@ -40,8 +41,8 @@ type LogPiece struct {
 	Head BatchHead
 }
 
-// LogKnown is what is known of a log from elsewhere: up to which batch it was synced when that was last noted, Number 0 if that is not known; and that only the
-// process has ended since then, and not the machine.
+// LogKnown is what is known of a log from elsewhere: up to which batch it was synced when that was last noted, Number 0
+// if that is not known; and that only the process has ended since then, and not the machine.
 type LogKnown struct {
 	Synced   BatchHead // without counts
 	SameBoot bool
@@ -57,19 +58,21 @@ const (
 	DamagedEnd               // batches that were stored cannot be read
 )
 
-// LogVerdict is what recovery comes to: how the log ends, and of which shards parts are missing or may be, RaftPart among them, in order.
+// LogVerdict is what recovery comes to: how the log ends, and of which shards parts are missing or may be, RaftPart
+// among them, in order.
 type LogVerdict struct {
 	End  LogEnd
 	Lost []int
 }
 
-// JudgeLog tells a torn tail from damage. pieces are those of the log in order, held the shards of which the store holds replicas.
+// JudgeLog tells a torn tail from damage. pieces are those of the log in order, held the shards of which the store
+// holds replicas.
 //
-// One batch is written at a time, and the next one only when it is synced. So what fails its checksum was being written when the machine went down
-// if no other batch begins behind it, and else it was stored once. A process that ends alone leaves what it has written, so that its last batch may be cut
-// off, but not garbled. What a start wrote, the next one has moved out of the log before it
-// wrote anything: a batch of a later start makes everything before it void. The counts tell which shards a missing batch held;
-// a shard that no later batch counts may be among them.
+// One batch is written at a time, and the next one only when it is synced. So what fails its checksum was being written
+// when the machine went down if no other batch begins behind it, and else it was stored once. A process that ends alone
+// leaves what it has written, so that its last batch may be cut off, but not garbled. What a start wrote, the next one
+// has moved out of the log before it wrote anything: a batch of a later start makes everything before it void. The
+// counts tell which shards a missing batch held; a shard that no later batch counts may be among them.
 func JudgeLog(pieces []LogPiece, held []int, known LogKnown) LogVerdict {
 	all := append(slices.Clone(held), RaftPart)
 	last, bad, begun, behind, garbled := BatchHead{}, false, false, false, false
@@ -130,8 +133,8 @@ func JudgeLog(pieces []LogPiece, held []int, known LogKnown) LogVerdict {
 	return v
 }
 
-// CountParts returns the head of the next batch, which holds a part of each shard in parts, and counts besides it some of held in turn. totals,
-// by shard up to RaftPart, is brought up to date.
+// CountParts returns the head of the next batch, which holds a part of each shard in parts, and counts besides it some
+// of held in turn. totals, by shard up to RaftPart, is brought up to date.
 func CountParts(start, number uint64, parts, held []int, totals []uint64) BatchHead {
 	h := BatchHead{Start: start, Number: number}
 	for _, s := range parts {
@@ -155,18 +158,19 @@ func CountParts(start, number uint64, parts, held []int, totals []uint64) BatchH
 	return h
 }
 
-// Mark notes in a store's folder that its data of a shard is damaged: of which store's which copy of the shard that was found, and why. A copy
-// gets a number when it is made that no other of the store has.
+// Mark notes in a store's folder that its data of a shard is damaged: of which store's which copy of the shard that was
+// found, and why. A copy gets a number when it is made that no other of the store has.
 type Mark struct {
 	Store  uint64 `json:"store"` // member id, of any generation
 	Copy   uint32 `json:"copy"`
 	Reason string `json:"reason"`
-	// Accepting tells that an operator has accepted the loss, and that the copy is being replaced by what is left of it. Such a mark holds for any copy.
+	// Accepting tells that an operator has accepted the loss, and that the copy is being replaced by what is left of
+	// it. Such a mark holds for any copy.
 	Accepting bool `json:"accepting,omitempty"`
 }
 
-// MarkHolds tells whether a mark speaks of the data that is there: a copy of store self with number at. A mark of another store, as from a
-// folder that was put back, or of a copy that was dropped says nothing.
+// MarkHolds tells whether a mark speaks of the data that is there: a copy of store self with number at. A mark of
+// another store, as from a folder that was put back, or of a copy that was dropped says nothing.
 func MarkHolds(m Mark, self uint64, at uint32) bool {
 	return m.Store>>memberStore == self>>memberStore && (m.Copy == at || m.Accepting) && m.Reason != ""
 }
@@ -180,14 +184,15 @@ type OpenTry struct {
 // OpenFailure is what became of a try to open a store.
 type OpenFailure uint8
 
-// The failures. Any other, as a folder that another process has open or a disk that does not answer, says nothing of the data.
+// The failures. Any other, as a folder that another process has open or a disk that does not answer, says nothing of
+// the data.
 const (
 	OpenDamaged OpenFailure = iota + 1 // a file is missing or fails its checksum
 	OpenLogGone                        // a file of the log is missing
 )
 
-// NextOpen returns the next way to open a store whose log ends as v says, after some that have failed, and v as it is after these. ok is false if
-// nothing of the store can be read: a new one must take its place.
+// NextOpen returns the next way to open a store whose log ends as v says, after some that have failed, and v as it is
+// after these. ok is false if nothing of the store can be read: a new one must take its place.
 func NextOpen(v LogVerdict, held []int, failed []OpenFailure) (try OpenTry, then LogVerdict, ok bool) {
 	if slices.Contains(failed, OpenLogGone) {
 		v = LogVerdict{DamagedEnd, append(slices.Clone(held), RaftPart)}

@@ -67,7 +67,8 @@ func TestALaterStartMakesWhatWasBeforeVoid(t *testing.T) {
 	}
 }
 
-// With more shards than a batch counts, those that no batch behind a bad place counts are held for damaged, and no others.
+// With more shards than a batch counts, those that no batch behind a bad place counts are held for damaged, and no
+// others.
 func TestManyShardsAreCountedInTurn(t *testing.T) {
 	held, totals, pieces := []int{}, make([]uint64, RaftPart+1), []LogPiece{}
 	for s := range 5 * CountedShards {

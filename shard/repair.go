@@ -1,8 +1,8 @@
 package shard
 
-// compareLogs learns where the backup's log ends. While it is in sync it ends between what is applied here, and what it has said before to be stored, and what
-// is sequenced here; it is told at once that this fits. One
-// that is not in sync is fed from there if its end lies on this log, ahead counts as off; else it is given the whole shard.
+// compareLogs learns where the backup's log ends. While it is in sync it ends between what is applied here, and what it
+// has said before to be stored, and what is sequenced here; it is told at once that this fits. One that is not in sync
+// is fed from there if its end lies on this log, ahead counts as off; else it is given the whole shard.
 func compareLogs(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 	if e.Stream != r.Stream || e.Epoch != r.View.Epoch || r.View.Leader != r.Self || r.Agreed || r.Repair.Compared {
 		return r, out
@@ -48,9 +48,9 @@ func noteFeed(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 	return r, out
 }
 
-// mend brings a backup that is not in sync forward: it feeds what is applied; near the end the leader flips (rule R7: from now on it
-// demands "stored" for every new write and a lease for every read), feeds what was sequenced before, lets new writes follow, and
-// wishes that the backup be in sync once it has stored all of the former.
+// mend brings a backup that is not in sync forward: it feeds what is applied; near the end the leader flips (rule R7:
+// from now on it demands "stored" for every new write and a lease for every read), feeds what was sequenced before,
+// lets new writes follow, and wishes that the backup be in sync once it has stored all of the former.
 func mend(r Replica, now int64, out []Effect) (Replica, []Effect) {
 	m := &r.Repair
 	if !r.Known || r.View.Leader != r.Self || r.View.InSync || !m.Compared || m.Busy || r.Fresh || now < r.FreeFrom {
@@ -86,8 +86,9 @@ func mend(r Replica, now int64, out []Effect) (Replica, []Effect) {
 	return r, out
 }
 
-// Follows tells whether an entry read from a WAL is the one that is wanted next: it has that LSN, and the epoch that the history gives it. Other
-// entries of the WAL are of a former incarnation of the shard, or were written again after a torn tail (rule R16).
+// Follows tells whether an entry read from a WAL is the one that is wanted next: it has that LSN, and the epoch that
+// the history gives it. Other entries of the WAL are of a former incarnation of the shard, or were written again after
+// a torn tail (rule R16).
 func Follows(history []Position, want uint64, n *Entry) bool {
 	epoch := uint64(0)
 	for _, h := range history {

@@ -6,7 +6,8 @@ import (
 
 var alone = View{Epoch: 2, Leader: 0, Backup: 1}
 
-// leaderAlone returns the leader of shard 0, alone in epoch 2, with a stream to its backup on which it has asked where the backup's log ends.
+// leaderAlone returns the leader of shard 0, alone in epoch 2, with a stream to its backup on which it has asked where
+// the backup's log ends.
 func leaderAlone(lease int64) Replica {
 	r := replicaAt(0, alone, lease)
 	r, _ = drive(r, Event{Kind: StreamUp, Stream: 1})
@@ -34,7 +35,8 @@ func TestWhereFeedingBegins(t *testing.T) {
 	}
 }
 
-// A backup that says it has a snapshot may still have what it had before: only its "stored" ends that, be the shard empty or not.
+// A backup that says it has a snapshot may still have what it had before: only its "stored" ends that, be the shard
+// empty or not.
 func TestSnapshotIsOwedUntilStored(t *testing.T) {
 	r := NewReplica(0, 0, "db-1", 0, nil, nil, 0)
 	r, _ = drive(r, Event{Kind: ViewLearnt, View: alone}, Event{Kind: LeaseCame, Epoch: 2, Until: 1000}, Event{Kind: StreamUp, Stream: 1})
@@ -96,7 +98,8 @@ func TestStreamOfALaterEpochWaits(t *testing.T) {
 	}
 }
 
-// A backup that comes and goes is let in later each time; after a calm time in sync the waiting begins with the least again.
+// A backup that comes and goes is let in later each time; after a calm time in sync the waiting begins with the least
+// again.
 func TestFlappingBackupWaitsLonger(t *testing.T) {
 	r, now, epoch := replicaAt(0, inSync, 1), int64(1), uint64(1)
 	var holds []int64
@@ -126,8 +129,8 @@ func TestFlappingBackupWaitsLonger(t *testing.T) {
 	}
 }
 
-// A damaged replica serves nothing. It begins with nothing once it is out of sync, but not in the epoch in which the damage was found: in that
-// one it may have said that it has all.
+// A damaged replica serves nothing. It begins with nothing once it is out of sync, but not in the epoch in which the
+// damage was found: in that one it may have said that it has all.
 func TestDamagedReplicaBeginsAnew(t *testing.T) {
 	r, effects := drive(replicaAt(1, inSync, 1000), Event{Kind: DataLost, Reason: "block 5"}, Event{Kind: CountAsked, Caller: "x"})
 	if count(effects, Damaged) == 0 || count(effects, Answer) != 1 || effects[len(effects)-1].Reply.Refusal != Unavailable {
@@ -212,7 +215,8 @@ func TestHandingOver(t *testing.T) {
 	}
 }
 
-// What is said on another stream than the present one, or of an older epoch than its question, does not count (rule R15).
+// What is said on another stream than the present one, or of an older epoch than its question, does not count (rule
+// R15).
 func TestStoredOfAnotherStream(t *testing.T) {
 	r := leaderAlone(0)
 	r.Applied, r.Handed, r.Next = 200, 200, 200

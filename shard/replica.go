@@ -68,8 +68,8 @@ type Entry struct {
 	Wall            int64 // ms since 1970 on the leader's wall clock, when it was sequenced; nothing is decided by it
 }
 
-// Change is a write as it was asked for. An update changes the fields whose bits are set in Fields. It is done only if the user is
-// among those that Match names, and not among those that Unless names.
+// Change is a write as it was asked for. An update changes the fields whose bits are set in Fields. It is done only if
+// the user is among those that Match names, and not among those that Unless names.
 type Change struct {
 	Request         RequestID
 	Op              Op
@@ -134,8 +134,8 @@ type Repair struct {
 	Since    int64  // ns since when it goes on
 }
 
-// Replica is the state of one shard's replica on one node. It is a value that Step takes and returns; the slices and the map
-// in it belong to the newest value alone.
+// Replica is the state of one shard's replica on one node. It is a value that Step takes and returns; the slices and
+// the map in it belong to the newest value alone.
 type Replica struct {
 	Shard, Self int
 	Peer        string // name of the other replica's node, for reasons
@@ -213,8 +213,8 @@ const (
 	RememberFor = 10 * 1000 * 1000 * 1000 // ns that a request id stays in the window: far longer than any deadline
 )
 
-// NewReplica returns a replica whose log ends at last, with the history of its epochs. log has the entries of the request-id window, oldest first.
-// It knows no view yet.
+// NewReplica returns a replica whose log ends at last, with the history of its epochs. log has the entries of the
+// request-id window, oldest first. It knows no view yet.
 func NewReplica(shard, self int, peer string, last uint64, history []Position, log []Entry, now int64) Replica {
 	r := Replica{Shard: shard, Self: self, Peer: peer, Applied: last, Handed: last, Next: last, History: history, HoldLeast: HoldFor, StoredFor: StoredFor, Window: map[RequestID]Done{}}
 	for i := range log {

@@ -15,11 +15,12 @@ import (
 // BirthVersion is the version of the cluster that is in force when it is born. Versions are those of the wire protocol.
 const BirthVersion = 3
 
-// ErrVersion is the class of a cluster that this binary may take no part in, since it does not speak its version or cannot read what its log says.
+// ErrVersion is the class of a cluster that this binary may take no part in, since it does not speak its version or
+// cannot read what its log says.
 var ErrVersion = errors.New("this binary does not fit the cluster's version")
 
-// entryFormat is the version of how an entry of Raft's log is packed: a msgpack array of format, kind and the numbers of that kind. An empty entry, and a change
-// of membership, are Raft's own.
+// entryFormat is the version of how an entry of Raft's log is packed: a msgpack array of format, kind and the numbers
+// of that kind. An empty entry, and a change of membership, are Raft's own.
 const entryFormat = 1
 
 // The kinds of entry in Raft's log, with their numbers.
@@ -29,8 +30,9 @@ const (
 	EntryVersion                   // the version that is to be in force
 )
 
-// EntryRule is what a kind of entry needs and does: it may be proposed from the version Since on, and Apply returns the book after it. What does not fit the
-// book is void: the same book is returned. Numbers that are none of the kind are ErrBook. The book that went in is not changed.
+// EntryRule is what a kind of entry needs and does: it may be proposed from the version Since on, and Apply returns the
+// book after it. What does not fit the book is void: the same book is returned. Numbers that are none of the kind are
+// ErrBook. The book that went in is not changed.
 type EntryRule struct {
 	Since uint64
 	Apply func(b Book, numbers []uint64) (Book, error)
@@ -41,15 +43,18 @@ var EntryRules = map[uint64]EntryRule{
 	EntryViews: {BirthVersion, applyViews}, EntryStart: {BirthVersion, applyStart}, EntryVersion: {BirthVersion, applyVersion},
 }
 
-// Start names a process of a store: the number of the store's start, which grows with each, and a random number of the process's own. The zero value is none.
-// A store remembers the nonces of its last starts. Where a start is known that it does not remember, the store is an old copy of itself: starts of a copy do not
-// become later ones by being many. One that is older than all that are remembered may have been the store's own; it counts as an old copy's all the same.
+// Start names a process of a store: the number of the store's start, which grows with each, and a random number of the
+// process's own. The zero value is none. A store remembers the nonces of its last starts. Where a start is known that
+// it does not remember, the store is an old copy of itself: starts of a copy do not become later ones by being many.
+// One that is older than all that are remembered may have been the store's own; it counts as an old copy's all the
+// same.
 type Start struct{ Number, Nonce uint64 }
 
 // FormerStarts is how many starts before the present one a store remembers.
 const FormerStarts = 512
 
-// ownStarts returns the starts that a store remembers, this one first: former has the nonces of those before it, the newest first.
+// ownStarts returns the starts that a store remembers, this one first: former has the nonces of those before it, the
+// newest first.
 func ownStarts(start Start, former []uint64) []Start {
 	own := append(make([]Start, 0, len(former)+1), start)
 	for i, nonce := range former {
@@ -58,7 +63,8 @@ func ownStarts(start Start, former []uint64) []Start {
 	return own
 }
 
-// isOldCopy tells whether a store that remembers its own starts is an old copy of the one whose start is known: it does not remember that one (rule R23).
+// isOldCopy tells whether a store that remembers its own starts is an old copy of the one whose start is known: it does
+// not remember that one (rule R23).
 func isOldCopy(own []Start, known Start) bool {
 	return known.Number > 0 && !slices.Contains(own, known)
 }
@@ -71,8 +77,8 @@ func applyViews(b Book, numbers []uint64) (Book, error) {
 	return b, err
 }
 
-// applyStart notes the start of a member's store, unless one is known that is not among those that the store remembers: then the process that says so runs on an
-// old copy of it.
+// applyStart notes the start of a member's store, unless one is known that is not among those that the store remembers:
+// then the process that says so runs on an old copy of it.
 func applyStart(b Book, numbers []uint64) (Book, error) {
 	if len(numbers) < 4 || len(numbers) > 4+FormerStarts {
 		return b, fmt.Errorf("%w: a start of %d numbers, expected member, start, nonce, version and up to %d nonces", ErrBook, len(numbers), FormerStarts)
@@ -103,8 +109,8 @@ func entryNumbers(kind uint64, numbers ...uint64) []uint64 {
 	return append([]uint64{entryFormat, kind}, numbers...)
 }
 
-// follow returns the book after an entry of Raft's log that is not empty. Error: ErrVersion for an entry of a kind or a format that is not known here, or
-// that does not parse: other binaries may read it, so it must not be passed over.
+// follow returns the book after an entry of Raft's log that is not empty. Error: ErrVersion for an entry of a kind or a
+// format that is not known here, or that does not parse: other binaries may read it, so it must not be passed over.
 func follow(rules map[uint64]EntryRule, b Book, data []byte) (Book, error) {
 	numbers, rest := []uint64{}, bytes.NewReader(data)
 	err := msgpack.NewDecoder(rest).Decode(&numbers)
@@ -132,8 +138,9 @@ func asking(self uint64, e *CouncilEvent, views []byte) *raftpb.Message {
 	return &raftpb.Message{Type: raftpb.MsgProp.Enum(), From: proto.Uint64(self), Entries: []*raftpb.Entry{{Data: views}}}
 }
 
-// readable returns a message, or nil if it proposes an entry that some member may not read while the version is in force that is: such an entry would stop that
-// node, and one that nobody can read all of them. A snapshot with a book that cannot be read (bad) is nothing either.
+// readable returns a message, or nil if it proposes an entry that some member may not read while the version is in
+// force that is: such an entry would stop that node, and one that nobody can read all of them. A snapshot with a book
+// that cannot be read (bad) is nothing either.
 func readable(c Council, m *raftpb.Message, bad error) *raftpb.Message {
 	kind := m.GetType()
 	if kind == raftpb.MsgSnap && bad != nil {
@@ -155,7 +162,8 @@ func readable(c Council, m *raftpb.Message, bad error) *raftpb.Message {
 	return m
 }
 
-// raise tells when it is due that Raft's leader proposes the next version: once all members have spoken it for so long that nobody is thought to want an older binary back.
+// raise tells when it is due that Raft's leader proposes the next version: once all members have spoken it for so long
+// that nobody is thought to want an older binary back.
 func raise(c Council, now int64) (_ Council, due bool) {
 	next := c.Book.Version + 1
 	leads := c.Raft.BasicStatus().RaftState == raft.StateLeader
@@ -171,7 +179,8 @@ func raise(c Council, now int64) (_ Council, due bool) {
 	return c, false
 }
 
-// greet notes the start with which a member's store says hello, and what a node that is greeted knows of this store's: nothing is sent to it before (rule R23).
+// greet notes the start with which a member's store says hello, and what a node that is greeted knows of this store's:
+// nothing is sent to it before (rule R23).
 func greet(c Council, e *CouncilEvent) Council {
 	node := int(e.Member&memberNodes) - 1
 	switch {
@@ -188,8 +197,8 @@ func greet(c Council, e *CouncilEvent) Council {
 	return c
 }
 
-// KnownStart returns the newest start of a member's store that a council knows: from the book, or because it has said hello since this process began; zero for
-// a store that is no member.
+// KnownStart returns the newest start of a member's store that a council knows: from the book, or because it has said
+// hello since this process began; zero for a store that is no member.
 func KnownStart(c Council, member uint64) Start {
 	node := NodeOf(member)
 	if node < 0 || node >= len(c.Book.Members) || c.Book.Members[node] != member {

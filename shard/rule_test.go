@@ -17,7 +17,8 @@ import (
 
 var update = flag.Bool("update", false, "write the golden bytes instead of comparing with them")
 
-// TestGoldenBytes holds how each kind of entry, the book and the birth are packed: what one version writes, others read.
+// TestGoldenBytes holds how each kind of entry, the book and the birth are packed: what one version writes, others
+// read.
 func TestGoldenBytes(t *testing.T) {
 	members := []uint64{MemberID(0, [16]byte{1, 2, 3}), MemberID(1, [16]byte{4, 5, 6}), MemberID(2, [16]byte{7, 8, 9})}
 	entry, _ := proto.MarshalOptions{Deterministic: true}.Marshal(&raftpb.Entry{Index: proto.Uint64(7), Term: proto.Uint64(3), Data: packNumbers(entryNumbers(EntryVersion, BirthVersion+1))})
@@ -105,8 +106,8 @@ func (n *councilNet) commit(data []byte) {
 	}
 }
 
-// A node that meets an entry that it cannot read stops, and does nothing of it nor of what follows. Started again it is no better, and says so before it says
-// anything else.
+// A node that meets an entry that it cannot read stops, and does nothing of it nor of what follows. Started again it is
+// no better, and says so before it says anything else.
 func TestUnknownEntriesStopANode(t *testing.T) {
 	for name, data := range map[string][]byte{"kind": packNumbers([]uint64{entryFormat, 99}), "format": packNumbers([]uint64{entryFormat + 1, EntryViews}), "garbage": []byte("garbage")} {
 		n := newCouncilNet(t, 3, 21)
@@ -172,7 +173,8 @@ func TestUnreadableProposalsAreRefused(t *testing.T) {
 	}
 }
 
-// A store that comes back as it was before is told so by whoever knows a later start of it, before it has said anything; and by its own start, which is void.
+// A store that comes back as it was before is told so by whoever knows a later start of it, before it has said
+// anything; and by its own start, which is void.
 func TestOldCopiesAreFoundOut(t *testing.T) {
 	for _, told := range []bool{true, false} {
 		n := newCouncilNet(t, 3, 23)
@@ -255,7 +257,8 @@ func TestNothingIsSaidBeforeTheGreeting(t *testing.T) {
 	}
 }
 
-// A copy that was made while its process ran shows by Raft's log, which is shorter than what the leader knows to be stored there.
+// A copy that was made while its process ran shows by Raft's log, which is shorter than what the leader knows to be
+// stored there.
 func TestCouncilLostItsLog(t *testing.T) {
 	n := newCouncilNet(t, 3, 24)
 	n.same()

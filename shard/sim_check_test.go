@@ -48,7 +48,8 @@ func (w *simWorld) checkBounds(n *simNode, r *Replica) {
 	}
 }
 
-// orphaned tells whether the only whole copy of a shard is damaged, or both are: that is one fault more than is promised to be survived.
+// orphaned tells whether the only whole copy of a shard is damaged, or both are: that is one fault more than is
+// promised to be survived.
 func (w *simWorld) orphaned(s int) bool {
 	lost := 0
 	for _, n := range w.nodes {
@@ -98,7 +99,8 @@ func (w *simWorld) verify() {
 	w.checkHistories()
 }
 
-// replay checks that both replicas are equal, and returns the shard's state after each LSN, and where each request was done.
+// replay checks that both replicas are equal, and returns the shard's state after each LSN, and where each request was
+// done.
 func (w *simWorld) replay(s int) ([]map[string]Record, map[RequestID]uint64) {
 	first, second := Pair(w.plan.layout, s)
 	a, b := w.nodes[first].disk.shards[s], w.nodes[second].disk.shards[s]
@@ -143,8 +145,8 @@ func (w *simWorld) replay(s int) ([]map[string]Record, map[RequestID]uint64) {
 	return states, byRequest
 }
 
-// judge checks one answer: a write's against its place in the log, any other against the states between its call and its answer. It returns the
-// first LSN that explains the answer: whoever asks later must see as much.
+// judge checks one answer: a write's against its place in the log, any other against the states between its call and
+// its answer. It returns the first LSN that explains the answer: whoever asks later must see as much.
 func (w *simWorld) judge(op *simOp, states []map[string]Record, byRequest map[RequestID]uint64) uint64 {
 	at := op.reply.Record.LSN
 	if op.kind == opWrite && op.reply.Result <= Deleted {

@@ -164,7 +164,8 @@ func (w *simWorld) other(op *simOp, node int) int {
 	return first + second - node
 }
 
-// again tries elsewhere after a pause: at the leader that is known by then, or at the other replica if that has just refused.
+// again tries elsewhere after a pause: at the leader that is known by then, or at the other replica if that has just
+// refused.
 func (w *simWorld) again(t *simTry, pause int64) {
 	t.done = true
 	w.after(w.delay(pause), func() {
@@ -268,7 +269,8 @@ func (w *simWorld) answer(n *simNode, caller Caller, reply Reply) {
 	}
 }
 
-// ask is what a connection's loop does with a request. What a read answers is read before its event is made, and the clock is sampled after it.
+// ask is what a connection's loop does with a request. What a read answers is read before its event is made, and the
+// clock is sampled after it.
 func (w *simWorld) ask(n *simNode, t *simTry, caller Caller, deadline int64) {
 	op := t.op
 	disk := n.disk.shards[op.shard]

@@ -42,8 +42,8 @@ func (w *simWorld) noteShown(op *simOp) {
 	}
 }
 
-// mayMeet tells whether a state may meet a write's preconditions, and whether it surely does. What a write left that was not answered has a version
-// that nobody knows.
+// mayMeet tells whether a state may meet a write's preconditions, and whether it surely does. What a write left that
+// was not answered has a version that nobody knows.
 func mayMeet(c *Change, s known) (may, surely bool) {
 	may, surely = true, true
 	for i, cond := range []Condition{c.Match, c.Unless} {

@@ -1,6 +1,7 @@
 package shard
 
-// kill ends a process: what was not synced is lost, but for the write that was under way, which may have reached the disk.
+// kill ends a process: what was not synced is lost, but for the write that was under way, which may have reached the
+// disk.
 func (w *simWorld) kill(n *simNode, down int64) {
 	if !n.up {
 		return
@@ -133,7 +134,8 @@ func (w *simWorld) wipe(n *simNode, down int64) {
 	w.newStore(n)
 }
 
-// rot damages a replica's data: whatever is read of it fails its checksum. It does so while all is well, or to a replica on which nothing rests.
+// rot damages a replica's data: whatever is read of it fails its checksum. It does so while all is well, or to a
+// replica on which nothing rests.
 func (w *simWorld) rot(n *simNode) {
 	held := []int{}
 	for s, r := range n.replicas {

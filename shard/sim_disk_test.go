@@ -27,7 +27,8 @@ type simDisk struct {
 	wants     []int64 // by peer: when the last word of a replica arrives at its pact
 }
 
-// simShard is what the disk holds of a shard: the users, the meta, and the WAL with whatever was written before the last wipe.
+// simShard is what the disk holds of a shard: the users, the meta, and the WAL with whatever was written before the
+// last wipe.
 type simShard struct {
 	records map[string]Record
 	last    uint64
@@ -78,7 +79,8 @@ func (s *simShard) lookUp(id string) (Record, bool) {
 	return r, exists
 }
 
-// window has the entries whose request ids are remembered: of this incarnation all that the log still has, and what the snapshot brought.
+// window has the entries whose request ids are remembered: of this incarnation all that the log still has, and what the
+// snapshot brought.
 func (s *simShard) window() []Entry {
 	list := append([]Entry(nil), s.filled...)
 	want := uint64(1)
@@ -182,7 +184,8 @@ func (w *simWorld) flush(n *simNode) {
 	w.after(min(takes, 5*ms), try)
 }
 
-// feelPulse looks how long writes take: a node whose disk is slow falls silent, until the disk has been quick for a while (rule R12).
+// feelPulse looks how long writes take: a node whose disk is slow falls silent, until the disk has been quick for a
+// while (rule R12).
 func (w *simWorld) feelPulse(n *simNode) {
 	write := int64(0)
 	if n.disk.writing {

@@ -33,7 +33,8 @@ const (
 
 var allFaults = []fault{crash, shortCrash, pause, justTooLong, isolate, cutPair, cutOneWay, cutGate, breakLink, slowLink, stall, fullDisk, purge, term, wipe, rot, logRot, killAll, standstill, sharedStall, oldStore, oldAll, oldVote}
 
-// singleFaults are those of which any one may happen without a request missing its budget. Nodes that share a machine or a disk stand still together.
+// singleFaults are those of which any one may happen without a request missing its budget. Nodes that share a machine
+// or a disk stand still together.
 var singleFaults = []fault{crash, shortCrash, pause, justTooLong, isolate, cutPair, cutOneWay, cutGate, breakLink, stall, fullDisk, term, rot, standstill, sharedStall}
 
 // aim is a moment in which a fault is likely, as seeds at random seldom hit it.

@@ -11,8 +11,8 @@ func (w *simWorld) drawTiming(n *simNode) PactTiming {
 	return t
 }
 
-// waitsOut draws the lease times of a process that is about to start. If its store's former process kept its promises for longer it is started later, and
-// true is returned.
+// waitsOut draws the lease times of a process that is about to start. If its store's former process kept its promises
+// for longer it is started later, and true is returned.
 func (w *simWorld) waitsOut(n *simNode) bool {
 	n.timing = w.drawTiming(n)
 	wait, life := WaitOut(n.disk.grace, n.timing.Grace), n.life
@@ -30,8 +30,9 @@ func (w *simWorld) waitsOut(n *simNode) bool {
 	return true
 }
 
-// shorten cuts a node off from all nodes but not from the gateways, just when a neighbour keeps its promises for less long than that node takes them: from now
-// on, as it restarts with the times of the settings, or all along. It comes again and again while the load lasts.
+// shorten cuts a node off from all nodes but not from the gateways, just when a neighbour keeps its promises for less
+// long than that node takes them: from now on, as it restarts with the times of the settings, or all along. It comes
+// again and again while the load lasts.
 func (w *simWorld) shorten() {
 	if w.calm {
 		return
@@ -57,7 +58,8 @@ func (w *simWorld) shorten() {
 	}
 }
 
-// fit tells whether the lease times of two nodes go together, as their greetings say; blind runs have them connected all the same, as if the greetings did not.
+// fit tells whether the lease times of two nodes go together, as their greetings say; blind runs have them connected
+// all the same, as if the greetings did not.
 func (w *simWorld) fit(n, p *simNode) bool {
 	says := func(n *simNode) Greeting {
 		return Greeting{Role: RoleNode, Name: string(rune('a' + n.number)), Names: []string{"a", "b", "c", "d", "e"}, Lease: n.timing.Lease, Grace: n.timing.Grace}

@@ -13,7 +13,8 @@ type simBatch struct {
 	parts []simPart
 }
 
-// simLog is a node's write-ahead log as the next start will find it: on what it rests, what is in it, and what has become of it.
+// simLog is a node's write-ahead log as the next start will find it: on what it rests, what is in it, and what has
+// become of it.
 type simLog struct {
 	shards []*simShard       // as the start found them, and what has been moved out of the log since
 	facts  map[string][]byte // likewise
@@ -126,8 +127,8 @@ func (s *simShard) take(fx *Effect) {
 	}
 }
 
-// damageLog makes a batch of a node's log unreadable, or cuts its end off, while the process is down. The log of a node on which alone
-// something rests is damaged only where that can be known.
+// damageLog makes a batch of a node's log unreadable, or cuts its end off, while the process is down. The log of a node
+// on which alone something rests is damaged only where that can be known.
 func (w *simWorld) damageLog(n *simNode, down int64) {
 	l, spare := &n.disk.ahead, w.quiet()
 	if len(l.log) == 0 {

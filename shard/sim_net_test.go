@@ -57,7 +57,8 @@ func (w *simWorld) streamEvent(n *simNode, peer int, kind EventKind, number uint
 	}
 }
 
-// sever breaks a connection. What is on its way to the acceptor still arrives, and now and then what is on its way to the dialler.
+// sever breaks a connection. What is on its way to the acceptor still arrives, and now and then what is on its way to
+// the dialler.
 func (w *simWorld) sever(s *simStream) {
 	if s.broken {
 		return
@@ -78,7 +79,8 @@ func (w *simWorld) sever(s *simStream) {
 	})
 }
 
-// carry delivers something over a stream: direction 0 to the acceptor, 1 to the dialler. While the direction is cut it is held back.
+// carry delivers something over a stream: direction 0 to the acceptor, 1 to the dialler. While the direction is cut it
+// is held back.
 func (w *simWorld) carry(s *simStream, direction int, run func()) {
 	ends := [2]*simNode{s.from, s.to}
 	sender, receiver := ends[direction], ends[1-direction]

@@ -60,7 +60,8 @@ func (w *simWorld) newStore(n *simNode) {
 // clock is the node's own: it starts anywhere and runs a little fast or slow.
 func (w *simWorld) clock(n *simNode) int64 { return n.skew + int64(float64(w.now)*n.rate) }
 
-// on runs something on a node after a while, unless the node's process is another one by then. A paused node does it when it goes on.
+// on runs something on a node after a while, unless the node's process is another one by then. A paused node does it
+// when it goes on.
 func (w *simWorld) on(n *simNode, d int64, run func()) {
 	life := n.life
 	w.after(d, func() {

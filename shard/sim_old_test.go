@@ -27,8 +27,8 @@ func (w *simWorld) backUp(n *simNode) {
 	n.copies = append(n.copies[max(0, len(n.copies)-2):], simCopy{n.member, copyDisk(&n.disk)})
 }
 
-// frail tells whether an old copy runs somewhere that its start does not tell, as the store has not started since it was made, and that has not been found out yet:
-// a further fault is then more than is promised to be survived.
+// frail tells whether an old copy runs somewhere that its start does not tell, as the store has not started since it
+// was made, and that has not been found out yet: a further fault is then more than is promised to be survived.
 func (w *simWorld) frail() bool {
 	if w.now < w.hush {
 		return true
@@ -43,7 +43,8 @@ func (w *simWorld) frail() bool {
 	return false
 }
 
-// copyOf picks a copy of a node's folder that its start tells, or one that it does not; nil if there is none. All other nodes know the node's newest start, and all is well.
+// copyOf picks a copy of a node's folder that its start tells, or one that it does not; nil if there is none. All other
+// nodes know the node's newest start, and all is well.
 func (w *simWorld) copyOf(n *simNode, running bool) *simCopy {
 	if !w.allMembers() {
 		return nil
@@ -74,7 +75,8 @@ func (w *simWorld) rollBack(n *simNode, c *simCopy, down int64) {
 	n.disk, n.rolled, n.doomed = copyDisk(&c.disk), true, true
 }
 
-// restore strikes with an old copy: of one node; with all nodes killed too; or while one node has missed what this one and a third decided, which goes away.
+// restore strikes with an old copy: of one node; with all nodes killed too; or while one node has missed what this one
+// and a third decided, which goes away.
 func (w *simWorld) restore(f fault, n, other *simNode, lasts int64) {
 	var c *simCopy
 	if !w.quiet() && w.chance(60) { // until all is well
@@ -132,7 +134,8 @@ func (w *simWorld) setAside(n *simNode, why string) {
 	w.on(n, 0, func() { w.wipe(n, w.delay(20*ms)) })
 }
 
-// overtakes notes that an old copy which its start does not tell is about to lead, without the other replica being there to be asked: then both copies are hit.
+// overtakes notes that an old copy which its start does not tell is about to lead, without the other replica being
+// there to be asked: then both copies are hit.
 func (w *simWorld) overtakes(n *simNode, peer int, proposals []Proposal) {
 	t := DefaultPactTiming()
 	for _, p := range proposals {
@@ -147,7 +150,8 @@ func (w *simWorld) overtakes(n *simNode, peer int, proposals []Proposal) {
 	}
 }
 
-// entryRenew is a kind of entry of the next version, which only the simulator knows: a shard's view gets the next epoch, if it is still of this one.
+// entryRenew is a kind of entry of the next version, which only the simulator knows: a shard's view gets the next
+// epoch, if it is still of this one.
 const entryRenew = 50
 
 func applyRenew(b Book, numbers []uint64) (Book, error) {
@@ -162,7 +166,8 @@ func applyRenew(b Book, numbers []uint64) (Book, error) {
 	return b, nil
 }
 
-// load makes a node's council, with the binary that the node has now. An operator who is told that the binary is too old brings the newer one.
+// load makes a node's council, with the binary that the node has now. An operator who is told that the binary is too
+// old brings the newer one.
 func (w *simWorld) load(n *simNode) {
 	if w.plan.raise > 0 && w.chance(60) && !w.calm {
 		n.most = BirthVersion + min(uint64(w.rng.IntN(4)), 1)

@@ -8,7 +8,8 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// known is what the model knows of a key: whether there is a user, of what content, and of which version if an answer has shown it.
+// known is what the model knows of a key: whether there is a user, of what content, and of which version if an answer
+// has shown it.
 type known struct {
 	exists bool
 	text   string
@@ -62,8 +63,8 @@ func splitText(text string) [3]string {
 	return parts
 }
 
-// stepModel tells whether an operation may happen in a state, and the state after it. An operation that was never answered may
-// have done what it asks, or nothing.
+// stepModel tells whether an operation may happen in a state, and the state after it. An operation that was never
+// answered may have done what it asks, or nothing.
 func stepModel(state, input, _ any) (bool, any) {
 	s, a := state.(known), input.(asked)
 	done := known{exists: true, at: a.at}
@@ -96,7 +97,8 @@ func stepModel(state, input, _ any) (bool, any) {
 	return able, done
 }
 
-// checkHistories has porcupine look for an order of all requests of each user that explains every answer (Herlihy and Wing, TOPLAS 1990).
+// checkHistories has porcupine look for an order of all requests of each user that explains every answer (Herlihy and
+// Wing, TOPLAS 1990).
 func (w *simWorld) checkHistories() {
 	model := porcupine.Model{Init: func() any { return known{} }, Step: stepModel}
 	history := map[string][]porcupine.Operation{}

@@ -7,10 +7,10 @@ import (
 	"math/rand/v2"
 )
 
-// The simulator drives the real Step, StepPact and StepCouncil of a whole cluster in virtual time: nodes with their own clocks, disks that
-// lose what was not synced, connections that break, hang or lose one direction, gateways that retry, and clients. Same seed, same run.
-// An even seed draws many faults, and only the answers that came must be right; an odd one draws a single fault, and every request must be
-// answered within its budget too.
+// The simulator drives the real Step, StepPact and StepCouncil of a whole cluster in virtual time: nodes with their own
+// clocks, disks that lose what was not synced, connections that break, hang or lose one direction, gateways that retry,
+// and clients. Same seed, same run. An even seed draws many faults, and only the answers that came must be right; an
+// odd one draws a single fault, and every request must be answered within its budget too.
 
 const ms = int64(1000 * 1000)
 

@@ -1,11 +1,11 @@
 package shard
 
-// Step is the replication protocol: it takes a replica's state and an event and returns the state after it, with the effects
-// appended to out. It has no clock, no disk and no network; a state that went in is spent.
+// Step is the replication protocol: it takes a replica's state and an event and returns the state after it, with the
+// effects appended to out. It has no clock, no disk and no network; a state that went in is spent.
 //
-// Each event only notes what happened. Then, whatever happened, the same steps bring the replica forward: a backup that is not in sync is
-// fed, what is sequenced is sent to the backup, what the backup has stored is handed to the disk, what is applied is answered, and who
-// asked is told.
+// Each event only notes what happened. Then, whatever happened, the same steps bring the replica forward: a backup that
+// is not in sync is fed, what is sequenced is sent to the backup, what the backup has stored is handed to the disk,
+// what is applied is answered, and who asked is told.
 func Step(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 	switch e.Kind {
 	case WriteAsked:
@@ -65,8 +65,8 @@ func Step(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 	return finish(r, e.Now, out)
 }
 
-// Barred says why a replica may not answer for its shard at now, and "" if it may. It is asked after what was read (rule R1), with a time that was
-// sampled after it.
+// Barred says why a replica may not answer for its shard at now, and "" if it may. It is asked after what was read
+// (rule R1), with a time that was sampled after it.
 func Barred(r *Replica, now int64) string {
 	leads := r.View.Leader == r.Self
 	switch {
@@ -97,8 +97,9 @@ func Barred(r *Replica, now int64) string {
 	return ""
 }
 
-// turnAway returns what becomes of a request that this replica may not answer, for a reason or because its peer leads the shard; nil if it may. A get
-// or a write for the leader is passed on to it, once, so that who cannot reach the leader is served all the same (rule R21).
+// turnAway returns what becomes of a request that this replica may not answer, for a reason or because its peer leads
+// the shard; nil if it may. A get or a write for the leader is passed on to it, once, so that who cannot reach the
+// leader is served all the same (rule R21).
 func turnAway(r *Replica, e *Event, reason string) *Effect {
 	stuck := r.BarredAt > 0 && e.Now-r.BarredAt > StuckFor
 	elsewhere := r.Known && r.View.Leader != r.Self && (e.Kind == WriteAsked || e.Kind == ReadDone)
@@ -123,8 +124,8 @@ func turnAway(r *Replica, e *Event, reason string) *Effect {
 	return &Effect{Kind: Answer, Caller: e.Caller, Reply: reply}
 }
 
-// release answers what is applied: the leader's own writes in LSN order, and whatever waited for them if the replica may answer (free). A
-// backup goes by what its leader has applied: its own log may run ahead of it (rule R2).
+// release answers what is applied: the leader's own writes in LSN order, and whatever waited for them if the replica
+// may answer (free). A backup goes by what its leader has applied: its own log may run ahead of it (rule R2).
 func release(r Replica, now int64, free bool, out []Effect) (Replica, []Effect) {
 	horizon := r.LeaderApplied
 	if r.View.Leader == r.Self {
@@ -155,8 +156,8 @@ func release(r Replica, now int64, free bool, out []Effect) (Replica, []Effect) 
 	return r, out
 }
 
-// finish tells the end of the log to a stream that asked once all of it is stored, asks where the backup's log ends, says that the backup
-// has owed a "stored" for too long, and asks for a tick while more of that may be due.
+// finish tells the end of the log to a stream that asked once all of it is stored, asks where the backup's log ends,
+// says that the backup has owed a "stored" for too long, and asks for a tick while more of that may be due.
 func finish(r Replica, now int64, out []Effect) (Replica, []Effect) {
 	leads := r.Known && r.View.Leader == r.Self
 	if r.Lost != "" && r.Known && r.LostIn == 0 {
@@ -218,7 +219,8 @@ func forget(r Replica, now int64) Replica {
 	return r
 }
 
-// noteStored takes the disk's word for its log up to LSN. A backup says so to its leader, by the stream on which it was compared (rule R15).
+// noteStored takes the disk's word for its log up to LSN. A backup says so to its leader, by the stream on which it was
+// compared (rule R15).
 func noteStored(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 	switch {
 	case e.Kind == DiskWiped:
@@ -237,8 +239,8 @@ func noteStored(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 	return r, out
 }
 
-// noteSick keeps the disk's trouble. A backup tells its leader, which would otherwise sequence writes that nobody can store. A replica whose data
-// is damaged serves nothing until it has been filled again.
+// noteSick keeps the disk's trouble. A backup tells its leader, which would otherwise sequence writes that nobody can
+// store. A replica whose data is damaged serves nothing until it has been filled again.
 func noteSick(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 	if e.Kind == DataLost {
 		if r.Lost == "" {

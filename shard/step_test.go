@@ -29,8 +29,8 @@ func replicaAt(self int, view View, until int64) Replica {
 	return r
 }
 
-// A backup that restarts knows nothing of what its leader has applied, and its counts and lists wait for it: every stream must tell it
-// anew, without a write.
+// A backup that restarts knows nothing of what its leader has applied, and its counts and lists wait for it: every
+// stream must tell it anew, without a write.
 func TestEveryStreamTellsTheBackupWhatIsApplied(t *testing.T) {
 	r := replicaAt(0, inSync, 1000)
 	for stream := uint64(1); stream <= 2; stream++ {
@@ -43,8 +43,8 @@ func TestEveryStreamTellsTheBackupWhatIsApplied(t *testing.T) {
 	}
 }
 
-// A backup answers a count once its leader has applied what was counted (rule R2) and while it has a lease, and refuses it when nobody
-// waits any more.
+// A backup answers a count once its leader has applied what was counted (rule R2) and while it has a lease, and refuses
+// it when nobody waits any more.
 func TestCountOfABackupWaitsForItsLeader(t *testing.T) {
 	stream := new(int)
 	r := replicaAt(1, inSync, 100+WaitFor)
@@ -76,7 +76,8 @@ func TestCountOfABackupWaitsForItsLeader(t *testing.T) {
 	}
 }
 
-// Entries that repeat what is here are answered "stored"; a gap is refused and breaks the stream; what comes by an older stream is dropped.
+// Entries that repeat what is here are answered "stored"; a gap is refused and breaks the stream; what comes by an
+// older stream is dropped.
 func TestBackupRefusesGaps(t *testing.T) {
 	stream := new(int)
 	r := replicaAt(1, inSync, 1000)
@@ -98,8 +99,8 @@ func TestBackupRefusesGaps(t *testing.T) {
 	}
 }
 
-// Who cannot reach the leader is served by way of the backup (rule R21): it passes gets and writes on, but for those that came from the leader's node, and
-// without a connection it refuses them.
+// Who cannot reach the leader is served by way of the backup (rule R21): it passes gets and writes on, but for those
+// that came from the leader's node, and without a connection it refuses them.
 func TestBackupPassesRequestsOn(t *testing.T) {
 	for name, c := range map[string]struct {
 		stream  uint64
@@ -141,8 +142,9 @@ func TestBackupRefusesWhatIsOverdue(t *testing.T) {
 	}
 }
 
-// A replica that has been barred for a while says that trying again is of no use: a leader without a lease, a backup that neither reaches its
-// leader nor may take over. One that could answer a moment ago, or hears of it only now, does not.
+// A replica that has been barred for a while says that trying again is of no use: a leader without a lease, a backup
+// that neither reaches its leader nor may take over. One that could answer a moment ago, or hears of it only now, does
+// not.
 func TestStuckReplicasSaySo(t *testing.T) {
 	for self := range 2 {
 		r := replicaAt(self, inSync, 1000)
@@ -165,8 +167,8 @@ func TestStuckReplicasSaySo(t *testing.T) {
 	}
 }
 
-// After a pause of its process a leader does not blame its backup: what that has stored may have been waiting to be heard. If nothing comes, it
-// complains as late as ever.
+// After a pause of its process a leader does not blame its backup: what that has stored may have been waiting to be
+// heard. If nothing comes, it complains as late as ever.
 func TestPausedLeaderDoesNotBlameItsBackup(t *testing.T) {
 	const tick = TellEvery
 	r := replicaAt(0, inSync, 1<<40)

@@ -22,16 +22,17 @@ const (
 	array16, array32                 = 0xdc, 0xdd
 )
 
-// sizes gives the number of payload bytes behind each format byte from 0xc0 to 0xdf; of a format with a length field it is
-// the size of that field.
+// sizes gives the number of payload bytes behind each format byte from 0xc0 to 0xdf; of a format with a length field it
+// is the size of that field.
 var sizes = [32]int{
 	0, 0, 0, 0, 1, 2, 4, 1, 2, 4, 4, 8, 1, 2, 4, 8,
 	1, 2, 4, 8, 2, 3, 5, 9, 17, 1, 2, 4, 2, 4, 2, 4,
 }
 
-// Check is the pre-pass over a body before anything is decoded: one msgpack array, nested at most MaxDepth deep, every length
-// within the bytes that are left, nothing trailing, no maps and no extension types. It is one loop without recursion and
-// allocates nothing. The error is of class ErrFrame and names the byte (counted from the start of the body) and what was expected.
+// Check is the pre-pass over a body before anything is decoded: one msgpack array, nested at most MaxDepth deep, every
+// length within the bytes that are left, nothing trailing, no maps and no extension types. It is one loop without
+// recursion and allocates nothing. The error is of class ErrFrame and names the byte (counted from the start of the
+// body) and what was expected.
 func Check(body []byte) error {
 	var left [MaxDepth + 1]int // elements still to come, a level each
 	depth, at := 0, 0

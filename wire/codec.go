@@ -232,8 +232,8 @@ func pairs[T any](name, parts string, most int, at func(*Message) *[]T, split fu
 		})
 }
 
-// The readers below look at the format byte first: the library takes nil for 0 and for "", wraps negative numbers into huge
-// unsigned ones, cuts 257 down to 1, and takes bytes for text. None of that may pass for a value.
+// The readers below look at the format byte first: the library takes nil for 0 and for "", wraps negative numbers into
+// huge unsigned ones, cuts 257 down to 1, and takes bytes for text. None of that may pass for a value.
 
 // unsigned reads a whole number from 0 to most, in any of msgpack's integer formats.
 func unsigned(d *msgpack.Decoder, most uint64) (uint64, error) {

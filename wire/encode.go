@@ -15,8 +15,8 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // checksumSize is the length of the element that holds the checksum: 0xce and four bytes.
 const checksumSize = 5
 
-// AppendFrame appends m to b as one frame, head included, and returns the longer slice. It panics when the body would be longer
-// than MaxFrame: the sender cuts lists at PageBytes, so a longer one is a broken invariant.
+// AppendFrame appends m to b as one frame, head included, and returns the longer slice. It panics when the body would
+// be longer than MaxFrame: the sender cuts lists at PageBytes, so a longer one is a broken invariant.
 func (c Codec) AppendFrame(b []byte, m *Message) []byte {
 	start := len(b)
 	out := bytes.NewBuffer(append(b, Mark, 0, 0, 0, 0))

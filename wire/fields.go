@@ -110,8 +110,8 @@ func decodeRecord(d *msgpack.Decoder, r *Record) error {
 	return first(errs[:], "id name email group epoch lsn")
 }
 
-// first returns the first of errs with the name of its part. A part that was refused is not consumed, so the later errors
-// are about the same bytes and say nothing new.
+// first returns the first of errs with the name of its part. A part that was refused is not consumed, so the later
+// errors are about the same bytes and say nothing new.
 func first(errs []error, names string) error {
 	for i, err := range errs {
 		if err != nil {

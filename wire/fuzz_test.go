@@ -42,7 +42,8 @@ func FuzzCheck(f *testing.F) {
 	})
 }
 
-// walk is the same check written for reading rather than for speed: it returns what follows the value that b starts with.
+// walk is the same check written for reading rather than for speed: it returns what follows the value that b starts
+// with.
 func walk(b []byte, depth int) ([]byte, bool) {
 	if len(b) == 0 {
 		return nil, false
@@ -123,8 +124,8 @@ func mended(body []byte) []byte {
 	return binary.BigEndian.AppendUint32(append(data, Mark), crc32.Checksum(data, castagnoli))
 }
 
-// FuzzReadFrame: whatever the bytes and however they arrive, each frame read is the next one of the stream, and the buffer
-// stays within what has arrived.
+// FuzzReadFrame: whatever the bytes and however they arrive, each frame read is the next one of the stream, and the
+// buffer stays within what has arrived.
 func FuzzReadFrame(f *testing.F) {
 	var stream []byte
 	for _, m := range samples() {
