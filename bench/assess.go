@@ -15,18 +15,22 @@ const violationPage = "violation.html"
 func wrongOf(o outcome, j job, h checked, counts []string) (wrong, unproven []string) {
 	for i, s := range o.Tally.Wrong {
 		if i < 5 {
-			wrong = append(wrong, fmt.Sprintf("%s %s of %s at %v: %s", s.Phase, s.Op.Kind, s.Op.User.ID, short(s.Sent-o.From), s.Wrong))
+			wrong = append(wrong, fmt.Sprintf("%s %s of %s at %v: %s", s.Phase, s.Op.Kind, s.Op.User.ID,
+				short(s.Sent-o.From), s.Wrong))
 		}
 	}
 	if n := len(o.Tally.Wrong); n > 5 {
 		wrong = append(wrong, fmt.Sprintf("%d more answers that cannot be", n-5))
 	}
 	if h.Illegal > 0 {
-		wrong = append(wrong, fmt.Sprintf("the histories of %d users are not linearizable; the first is %s, drawn in %s", h.Illegal, h.First, h.Page))
+		wrong = append(wrong,
+			fmt.Sprintf("the histories of %d users are not linearizable; the first is %s, drawn in %s", h.Illegal,
+				h.First, h.Page))
 	}
 	wrong = append(wrong, counts...)
 	if h.Unknown > 0 {
-		unproven = append(unproven, fmt.Sprintf("the histories of %d users could not be decided in time (--check-timeout)", h.Unknown))
+		unproven = append(unproven,
+			fmt.Sprintf("the histories of %d users could not be decided in time (--check-timeout)", h.Unknown))
 	}
 	b := o.Back
 	if b.Read && b.Unread > 0 && !j.Partial {
@@ -37,7 +41,8 @@ func wrongOf(o outcome, j job, h checked, counts []string) (wrong, unproven []st
 	}
 	if b.Counted && j.Load {
 		if b.Count != o.Base+b.Present {
-			wrong = append(wrong, fmt.Sprintf("in the end COUNT says %d; %d users of this run are there and %d others", b.Count, b.Present, o.Base))
+			wrong = append(wrong, fmt.Sprintf("in the end COUNT says %d; %d users of this run are there and %d others",
+				b.Count, b.Present, o.Base))
 		}
 		if b.Listed != "" {
 			wrong = append(wrong, b.Listed)

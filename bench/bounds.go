@@ -34,7 +34,8 @@ func checkCounts(samples []sample, base uint64) (wrong []string, checked int) {
 		low := int(base) + upTo(madeFor, s.Sent) - upTo(goneMaybe, s.Done)
 		high := int(base) + upTo(madeMaybe, s.Done) - upTo(gone, s.Sent)
 		if n := int(s.Count); (n < low || n > high) && len(wrong) < 10 {
-			wrong = append(wrong, fmt.Sprintf("at %v a %s said %d users; %d to %d were there", s.Sent.Round(time.Millisecond), s.Op.Kind, n, low, high))
+			wrong = append(wrong, fmt.Sprintf("at %v a %s said %d users; %d to %d were there",
+				s.Sent.Round(time.Millisecond), s.Op.Kind, n, low, high))
 		}
 	}
 	return wrong, checked

@@ -30,7 +30,8 @@ type verdict struct {
 func (v verdict) Error() string { return v.Word }
 
 // words are the verdicts by their exit codes. The table never changes.
-var words = map[int]string{exitPass: "PASS", exitBudget: "FAIL: the budget was missed", exitWrong: "FAIL: wrong answers",
+var words = map[int]string{exitPass: "PASS", exitBudget: "FAIL: the budget was missed",
+	exitWrong:  "FAIL: wrong answers",
 	exitLagged: "NOT JUDGED: the generator could not keep its schedule"}
 
 // pace is how well the generator kept its schedule.
@@ -134,12 +135,17 @@ func conclude(k keeping, p pace, wrong, unproven []string, mostStall time.Durati
 		lagged = append(lagged, fmt.Sprintf("a request was sent %v after its time, more than %v", short(p.MaxLag), mostStall))
 	}
 	excused := p.Explained + p.Struck
-	if uint64(excused)*mostExcused > k.Requests && excused >= k.Beyond { // more that nothing excuses are a miss by themselves
-		lagged = append(lagged, fmt.Sprintf("%d of %d requests were late while the generator or the disk stood still, more than one in %d", excused, k.Requests, mostExcused))
+	// more that nothing excuses are a miss by themselves
+	if uint64(excused)*mostExcused > k.Requests && excused >= k.Beyond {
+		lagged = append(lagged,
+			fmt.Sprintf("%d of %d requests were late while the generator or the disk stood still, more than one in %d",
+				excused, k.Requests, mostExcused))
 	}
 	missed := []string{}
 	if k.Beyond > 0 {
-		missed = append(missed, fmt.Sprintf("%d of %d requests took longer than %v or failed (%d failed); the longest took %v", k.Beyond, k.Requests, k.Budget, k.Failed, short(k.Max)))
+		missed = append(missed,
+			fmt.Sprintf("%d of %d requests took longer than %v or failed (%d failed); the longest took %v", k.Beyond,
+				k.Requests, k.Budget, k.Failed, short(k.Max)))
 	}
 	v.Reasons = slices.Concat(v.Reasons, lagged, missed)
 	switch {

@@ -88,7 +88,8 @@ func drawChart(c chart) template.HTML {
 		}
 		return plotFoot - plotHigh*(v-low)/(high-low)
 	}
-	fmt.Fprintf(&b, `<figure><figcaption>%s</figcaption><svg viewBox="0 0 %g %g" role="img" aria-label="%s">`, html.EscapeString(c.Title), chartWide, chartHigh, html.EscapeString(c.Title))
+	fmt.Fprintf(&b, `<figure><figcaption>%s</figcaption><svg viewBox="0 0 %g %g" role="img" aria-label="%s">`,
+		html.EscapeString(c.Title), chartWide, chartHigh, html.EscapeString(c.Title))
 	for _, band := range c.Bands {
 		fmt.Fprintf(&b, `<rect class="stall" x="%.1f" y="%g" width="%.1f" height="%g"><title>the generator itself stalled</title></rect>`, x(band[0]), marginTop, max(1, x(band[1])-x(band[0])), plotHigh)
 	}
@@ -100,7 +101,8 @@ func drawChart(c chart) template.HTML {
 		fmt.Fprintf(&b, `<text class="below" x="%.1f" y="%g">%s</text>`, x(t.At), plotFoot+18, html.EscapeString(t.Text))
 	}
 	if c.Limit > 0 {
-		fmt.Fprintf(&b, `<line class="limit" x1="%g" x2="%g" y1="%.1f" y2="%.1f"/>`, marginLeft, chartWide-marginRight, y(c.Limit), y(c.Limit))
+		fmt.Fprintf(&b, `<line class="limit" x1="%g" x2="%g" y1="%.1f" y2="%.1f"/>`, marginLeft, chartWide-marginRight,
+			y(c.Limit), y(c.Limit))
 	}
 	for i, m := range c.Marks {
 		fmt.Fprintf(&b, `<g class="mark"><line x1="%.1f" x2="%.1f" y1="%g" y2="%g"/><text x="%.1f" y="%g">%s</text></g>`,
@@ -111,7 +113,8 @@ func drawChart(c chart) template.HTML {
 		for k := range s.X {
 			fmt.Fprintf(&path, "%.1f,%.1f ", x(s.X[k]), y(s.Y[k]))
 		}
-		fmt.Fprintf(&b, `<polyline class="%s" points="%s"/><text class="name %s" x="%g" y="16">%s</text>`, s.Class, path.String(), s.Class, marginLeft+float64(i)*150, html.EscapeString(s.Name))
+		fmt.Fprintf(&b, `<polyline class="%s" points="%s"/><text class="name %s" x="%g" y="16">%s</text>`, s.Class,
+			path.String(), s.Class, marginLeft+float64(i)*150, html.EscapeString(s.Name))
 	}
 	b.WriteString(`</svg></figure>`)
 	return template.HTML(b.String()) // every text in it is escaped above

@@ -89,9 +89,11 @@ func checkTogether(c RunCommand) error {
 		what string
 	}{
 		{c.Cluster && c.Target != "", "--cluster and --target: the run is against one of the two"},
-		{c.Cluster && len(c.FaultCommand) > 0, "--cluster and --fault-command: bench itself does the faults of its own cluster"},
+		{c.Cluster && len(c.FaultCommand) > 0,
+			"--cluster and --fault-command: bench itself does the faults of its own cluster"},
 		{c.Cluster && len(c.FaultNodes) > 0, "--cluster and --fault-nodes: the nodes of the own cluster are known"},
-		{c.Cluster && c.Phases == phaseRun, "--cluster and --phases run: there are no users in a cluster that was just started"},
+		{c.Cluster && c.Phases == phaseRun,
+			"--cluster and --phases run: there are no users in a cluster that was just started"},
 		{c.Cluster && c.Shared, "--cluster and --shared: nobody else knows the own cluster"},
 		{!c.Cluster && c.Nodes != 0, "--nodes without --cluster"},
 		{!c.Cluster && c.Bin != "", "--bin without --cluster"},

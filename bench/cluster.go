@@ -26,7 +26,8 @@ const stopGrace = 15 * time.Second
 // ended early. On an error the processes that were launched are still returned: the caller ends them.
 func startCluster(p clusterPlan) ([]process, error) {
 	if old := living(p.Dir); len(old) > 0 {
-		return nil, fmt.Errorf("%w: %s of an earlier start is still running (bench stop --dir %s ends it)", errPlan, old[0].name, p.Dir)
+		return nil, fmt.Errorf("%w: %s of an earlier start is still running (bench stop --dir %s ends it)", errPlan,
+			old[0].name, p.Dir)
 	}
 	names := append(slices.Clone(p.Names), "gateway")
 	for i, addr := range append(slices.Clone(p.Addrs), p.HTTP) {

@@ -17,7 +17,8 @@ import (
 
 // benchCluster returns the command line of bench cluster for a plan.
 func benchCluster(p clusterPlan, more ...string) *exec.Cmd {
-	args := append([]string{"cluster", "--dir", p.Dir, "--nodes", strconv.Itoa(p.Nodes), "--http", p.HTTP, "--port", strconv.Itoa(p.Port)}, more...)
+	args := append([]string{"cluster", "--dir", p.Dir, "--nodes", strconv.Itoa(p.Nodes), "--http", p.HTTP, "--port",
+		strconv.Itoa(p.Port)}, more...)
 	return exec.Command(filepath.Join(binaries, "bench"), args...)
 }
 
@@ -43,7 +44,8 @@ func coarse(t *testing.T, name string, pid int) {
 	for _, thread := range threads {
 		slack, err := os.ReadFile(filepath.Join("/proc", filepath.Base(thread), "timerslack_ns"))
 		if err == nil && strings.TrimSpace(string(slack)) != "1000000" {
-			t.Errorf("thread %s of %s has timers with %s ns of slack", filepath.Base(thread), name, strings.TrimSpace(string(slack)))
+			t.Errorf("thread %s of %s has timers with %s ns of slack", filepath.Base(thread), name,
+				strings.TrimSpace(string(slack)))
 		}
 	}
 }
@@ -68,7 +70,8 @@ func TestBenchCluster(t *testing.T) {
 		if err == nil || !strings.Contains(string(out), "still running") || len(living(plan.Dir)) != 4 {
 			t.Errorf("a second start: %v: %s", err, out)
 		}
-		if out, err = exec.Command(filepath.Join(binaries, "bench"), "stop", "--dir", plan.Dir).CombinedOutput(); err != nil || len(living(plan.Dir)) != 0 {
+		if out, err = exec.Command(filepath.Join(binaries, "bench"), "stop", "--dir",
+			plan.Dir).CombinedOutput(); err != nil || len(living(plan.Dir)) != 0 {
 			t.Errorf("stop: %v: %s, running: %v", err, out, living(plan.Dir))
 		}
 	})
@@ -115,13 +118,15 @@ func TestBenchCluster(t *testing.T) {
 		}
 		defer taken.Close()
 		out, err := benchCluster(plan).CombinedOutput()
-		if err == nil || !strings.Contains(string(out), plan.Addrs[2]) || !strings.Contains(string(out), "db-2") || len(living(plan.Dir)) != 0 {
+		if err == nil || !strings.Contains(string(out), plan.Addrs[2]) || !strings.Contains(string(out), "db-2") ||
+			len(living(plan.Dir)) != 0 {
 			t.Errorf("%v: %s, running: %v", err, out, living(plan.Dir))
 		}
 	})
 	t.Run("another layout than the data's", func(t *testing.T) {
 		out, err := benchCluster(plan, "--shards", "30").CombinedOutput()
-		if err == nil || !strings.Contains(string(out), "24") || !strings.Contains(string(out), "30") || len(living(plan.Dir)) != 0 {
+		if err == nil || !strings.Contains(string(out), "24") || !strings.Contains(string(out), "30") ||
+			len(living(plan.Dir)) != 0 {
 			t.Errorf("%v: %s, running: %v", err, out, living(plan.Dir))
 		}
 	})
@@ -142,7 +147,8 @@ func TestAStrangersPidIsLeftAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _, _ = sleeper.Process.Kill(), sleeper.Wait() }()
-	if err := os.WriteFile(filepath.Join(dir, "db-0.pid"), []byte(strconv.Itoa(sleeper.Process.Pid)+"\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "db-0.pid"), []byte(strconv.Itoa(sleeper.Process.Pid)+"\n"),
+		0o644); err != nil {
 		t.Fatal(err)
 	}
 	if err := stopCluster(dir, 0); err != nil {

@@ -133,7 +133,8 @@ func collect(in inbox, t tally, keep bool, begin time.Time, show chan<- snapshot
 			o.Syncs = append(o.Syncs, l)
 		case <-look.C:
 			now.At, now.Rate = time.Since(begin), float64(recent.TotalCount())/showEvery.Seconds()
-			now.P50, now.P99, now.Max = microseconds(recent.ValueAtQuantile(50)), microseconds(recent.ValueAtQuantile(99)), microseconds(recent.Max())
+			now.P50, now.P99, now.Max = microseconds(recent.ValueAtQuantile(50)),
+				microseconds(recent.ValueAtQuantile(99)), microseconds(recent.Max())
 			recent.Reset()
 			select {
 			case show <- now:

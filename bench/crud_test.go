@@ -56,7 +56,8 @@ func (c *testCluster) readUsers(t *testing.T) {
 	}
 	c.must(200, "GET", "/api/user/13AE742", "", "If-None-Match", `"another"`)
 	checkProblem(t, c.must(404, "GET", "/api/user/13ae742", ""))
-	if head := c.must(200, "HEAD", "/api/user/13AE742", ""); head.body != "" || head.header.Get("ETag") != got.header.Get("ETag") {
+	if head := c.must(200, "HEAD", "/api/user/13AE742", ""); head.body != "" ||
+		head.header.Get("ETag") != got.header.Get("ETag") {
 		t.Errorf("HEAD: %q, %v", head.body, head.header)
 	}
 }
@@ -73,7 +74,8 @@ func (c *testCluster) updateUsers(t *testing.T) {
 	checkProblem(t, c.must(412, "PUT", "/api/user/", `{"id":"13AE742","group":9}`, "If-Match", before.header.Get("ETag")))
 	matched := c.must(200, "PUT", "/api/user", `{"id":"13AE742","group":9}`, "If-Match", after.header.Get("ETag"))
 	want := user{"13AE742", "Ada King", "ada@example.org", 9}
-	if read := c.must(200, "GET", "/api/user/13AE742", ""); matched.user(t) != want || read.user(t) != want || read.header.Get("ETag") != matched.header.Get("ETag") {
+	if read := c.must(200, "GET", "/api/user/13AE742", ""); matched.user(t) != want || read.user(t) != want ||
+		read.header.Get("ETag") != matched.header.Get("ETag") {
 		t.Errorf("updated to %s, read %s", matched.body, read.body)
 	}
 	checkProblem(t, c.must(404, "PUT", "/api/user/", `{"id":"nobody","name":"x"}`))
@@ -83,7 +85,8 @@ func (c *testCluster) updateUsers(t *testing.T) {
 func checkProblem(t *testing.T, r reply) map[string]any {
 	t.Helper()
 	got := map[string]any{}
-	if err := json.Unmarshal([]byte(r.body), &got); err != nil || !strings.HasPrefix(r.header.Get("Content-Type"), "application/problem+json") {
+	if err := json.Unmarshal([]byte(r.body), &got); err != nil || !strings.HasPrefix(r.header.Get("Content-Type"),
+		"application/problem+json") {
 		t.Errorf("no problem: %v, %s, %q", err, r.header.Get("Content-Type"), r.body)
 	}
 	if got["status"] != float64(r.status) || got["title"] == nil || r.header.Get("X-Request-Id") == "" || r.touched() < 0 {
@@ -163,7 +166,8 @@ func (c *testCluster) deleteUsers(t *testing.T) {
 
 // strangeIDs are all ids of the alphabet's edges; upper and lower case are different users.
 func (c *testCluster) strangeIDs(t *testing.T) {
-	ids := []string{"a", "A", "~", ".hidden", "-", "_", "Count", "counts", strings.Repeat("x", 128), "6ba7b810-9dad-11d1-80b4-00c04fd430c8", "6BA7B810-9DAD-11D1-80B4-00C04FD430C8"}
+	ids := []string{"a", "A", "~", ".hidden", "-", "_", "Count", "counts", strings.Repeat("x", 128),
+		"6ba7b810-9dad-11d1-80b4-00c04fd430c8", "6BA7B810-9DAD-11D1-80B4-00C04FD430C8"}
 	before := c.count()
 	for i, id := range ids {
 		c.must(201, "POST", "/api/user/", userJSON(user{id, "n" + strconv.Itoa(i), "e", int64(i)}))

@@ -295,7 +295,8 @@ func TestALoneLeadersLogIsDamaged(t *testing.T) {
 	if len(served) == 0 || !strings.Contains(strings.Join(refused, ""), "is damaged") {
 		t.Errorf("%d users are served, the others are refused so: %q", len(served), refused)
 	}
-	inUse, err := exec.Command(filepath.Join(c.plan.Bin, "node"), "accept-loss", "--dry-run", "--data", dir).CombinedOutput()
+	inUse, err := exec.Command(filepath.Join(c.plan.Bin, "node"), "accept-loss", "--dry-run", "--data",
+		dir).CombinedOutput()
 	if err == nil || !strings.Contains(string(inUse), "in use by process") {
 		t.Errorf("accept-loss on the folder of a node that runs: %v: %s", err, inUse)
 	}

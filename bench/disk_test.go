@@ -113,7 +113,8 @@ func TestFullDisk(t *testing.T) {
 		}
 		return status.Raft.Silent
 	}
-	for end := time.Now().Add(patience); silent() == ""; next++ { // its log may have room set aside: write until it is used up
+	// its log may have room set aside: write until it is used up
+	for end := time.Now().Add(patience); silent() == ""; next++ {
 		create(next)
 		if time.Now().After(end) {
 			t.Fatalf("after %d writes db-1 does not say that its disk is full", next)

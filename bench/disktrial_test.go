@@ -166,7 +166,8 @@ level=ERROR msg="the store cannot be used; it is set aside" reason="the store is
 			t.Errorf("not told by %q", line)
 		}
 	}
-	for _, line := range []string{`a user cannot be read" error="IO error"`, "a node cannot be reached", "the disk refuses writes"} {
+	for _, line := range []string{`a user cannot be read" error="IO error"`, "a node cannot be reached",
+		"the disk refuses writes"} {
 		if got := namedIn([]byte(line+"\n"), trialFlipLog); got != "" {
 			t.Errorf("told by %q", got)
 		}

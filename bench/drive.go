@@ -64,7 +64,8 @@ func shoot(c client, op operation, p phase, due time.Time, held bool, samples ch
 	if modify && s.Status == 200 {
 		op.Kind = opUpdate
 		second := ask(c, op, s.Tag, p.Workload.Records)
-		second.Phase, second.Cell, second.Intended = p.Name, s.Cell, second.Sent // it could not start before the answer to the first
+		// it could not start before the answer to the first
+		second.Phase, second.Cell, second.Intended = p.Name, s.Cell, second.Sent
 		samples <- second
 	}
 	<-places

@@ -68,7 +68,8 @@ func TestMain(m *testing.M) {
 
 // buildAll makes the three binaries, once for all tests.
 var buildAll = sync.OnceValue(func() error {
-	out, err := exec.Command("go", "build", "-o", binaries, "tandem/node", "tandem/gateway", "tandem/bench").CombinedOutput()
+	out, err := exec.Command("go", "build", "-o", binaries, "tandem/node", "tandem/gateway",
+		"tandem/bench").CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, out)
 	}
@@ -142,7 +143,8 @@ func startPatient(t *testing.T, nodes int) *testCluster {
 // adopt ends the processes of a plan with the test.
 func adopt(t *testing.T, plan clusterPlan, processes []process, err error) *testCluster {
 	t.Helper()
-	c := &testCluster{t, plan, processes, &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
+	c := &testCluster{t, plan, processes, &http.Client{Timeout: 10 * time.Second,
+		Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
 	t.Cleanup(func() {
 		c.client.CloseIdleConnections()
 		stopProcesses(c.processes, stopGrace)
@@ -281,7 +283,8 @@ func (c *testCluster) must(want int, method, path, body string, headers ...strin
 		c.t.Fatalf("%s %s: %v", method, path, err)
 	}
 	if got.status != want {
-		c.t.Fatalf("%s %s %s: status %d, expected %d: %s", method, path, body[:min(len(body), 200)], got.status, want, got.body)
+		c.t.Fatalf("%s %s %s: status %d, expected %d: %s", method, path, body[:min(len(body), 200)], got.status, want,
+			got.body)
 	}
 	return got
 }

@@ -71,7 +71,8 @@ const faultHelp = "Faults on the timeline, such as 'kill db-1 at 10s; start db-1
 	"'cut db-0 from db-1 at 5s for 2s' (both ways; also peers, gateway), 'cut db-0 to db-1 at 5s' (one way), 'refuse db-0 from gateway at 5s', 'heal at 9s', 'random at 5s', 'random every 10s'."
 
 // undo is what takes a fault back.
-var undo = map[string]string{faultKill: faultStart, faultTerm: faultStart, faultPause: faultResume, faultCut: faultHeal, faultRefuse: faultHeal}
+var undo = map[string]string{faultKill: faultStart, faultTerm: faultStart, faultPause: faultResume, faultCut: faultHeal,
+	faultRefuse: faultHeal}
 
 // parseFaults reads a timeline of a run of a length. Steps at random hang on the seed alone.
 func parseFaults(text string, seed uint64, names []string, length time.Duration) ([]step, error) {
@@ -97,7 +98,8 @@ func parseFaults(text string, seed uint64, names []string, length time.Duration)
 		sides := append(slices.Clone(known), "peers", "all")
 		switch {
 		case len(names) > 0 && !slices.Contains(known, s.Node):
-			return nil, fmt.Errorf("%w: %q: no node is called %s (there are %v)", errFault, strings.TrimSpace(part), s.Node, names)
+			return nil, fmt.Errorf("%w: %q: no node is called %s (there are %v)", errFault, strings.TrimSpace(part),
+				s.Node, names)
 		case len(names) > 0 && !slices.Contains(sides, s.Other) || s.Other != "" && s.Other == s.Node:
 			return nil, fmt.Errorf("%w: %q: expected another node, gateway, peers or all as the other side, "+
 				"found %s (there are %v)", errFault, strings.TrimSpace(part), s.Other, names)
@@ -176,7 +178,8 @@ const leastFault = 20 * time.Millisecond
 // resumed.
 func drawFaults(words []string, chance *rand.Rand, names []string, length time.Duration) ([]step, error) {
 	if len(words) != 3 || words[1] != "at" && words[1] != "every" || len(names) == 0 {
-		return nil, fmt.Errorf("%w: %q: expected 'random at' or 'random every' and a time, and nodes that are known", errFault, strings.Join(words, " "))
+		return nil, fmt.Errorf("%w: %q: expected 'random at' or 'random every' and a time, and nodes that are known",
+			errFault, strings.Join(words, " "))
 	}
 	at, err := time.ParseDuration(words[2])
 	if err != nil || at <= 0 {

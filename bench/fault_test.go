@@ -11,34 +11,42 @@ func TestOutagesBelongToOneFault(t *testing.T) {
 	tl := newTally(250*time.Millisecond, time.Second)
 	for ms := 0; ms < 10_000; ms += 10 {
 		at := time.Duration(ms) * time.Millisecond
-		s := sample{Phase: phaseRun, Op: operation{Kind: opGet}, Cell: ms / 10 % 4, Intended: at, Sent: at, Done: at + time.Millisecond, Status: 200}
+		s := sample{Phase: phaseRun, Op: operation{Kind: opGet}, Cell: ms / 10 % 4, Intended: at, Sent: at,
+			Done: at + time.Millisecond, Status: 200}
 		if s.Failed = ms >= 5000 || ms >= 2000 && ms < 3000; s.Failed {
 			s.Status, s.Err, s.Done = 503, "status 503", at+300*time.Millisecond
 		}
 		tl = count(tl, s)
 	}
-	events := []event{{At: time.Second, Kind: faultPause}, {At: 2 * time.Second, Kind: faultKill}, {At: 4 * time.Second, Kind: faultStart, Heal: true}, {At: 5 * time.Second, Kind: faultKill}}
+	events := []event{{At: time.Second, Kind: faultPause}, {At: 2 * time.Second, Kind: faultKill},
+		{At: 4 * time.Second, Kind: faultStart, Heal: true}, {At: 5 * time.Second, Kind: faultKill}}
 	list := faultsOf(outcome{Tally: tl, Events: events})
 	for i, want := range []struct{ gap, beyond int }{{0, 0}, {1000, 100}, {0, 0}, {5300, 500}} {
 		gap, outage := list[i].Gap.Milliseconds(), list[i].Outage.Milliseconds()
-		if gap < int64(want.gap)-50 || gap > int64(want.gap)+50 || outage < int64(want.gap)-50 || outage > int64(want.gap)+350 || list[i].Beyond != want.beyond {
-			t.Errorf("fault %d: no answer for %d ms, a part for %d ms, %d beyond; expected about %+v", i, gap, outage, list[i].Beyond, want)
+		if gap < int64(want.gap)-50 || gap > int64(want.gap)+50 || outage < int64(want.gap)-50 ||
+			outage > int64(want.gap)+350 || list[i].Beyond != want.beyond {
+			t.Errorf("fault %d: no answer for %d ms, a part for %d ms, %d beyond; expected about %+v", i, gap, outage,
+				list[i].Beyond, want)
 		}
 	}
 }
 
 // A cell that failed before a fault and is asked again only long after it says nothing about that fault.
 func TestSpellsBeginWithTheirOwnFault(t *testing.T) {
-	tl, at := newTally(250*time.Millisecond, time.Second), func(s int) time.Duration { return time.Duration(s) * time.Second }
+	tl, at := newTally(250*time.Millisecond, time.Second),
+		func(s int) time.Duration { return time.Duration(s) * time.Second }
 	for _, s := range []sample{
-		{Phase: phaseRun, Op: operation{Kind: opGet}, Cell: 1, Intended: at(1), Sent: at(1), Done: at(2), Failed: true, Err: "status 503"},
-		{Phase: phaseRun, Op: operation{Kind: opGet}, Cell: 2, Intended: at(5), Sent: at(5), Done: at(6), Failed: true, Err: "status 503"},
+		{Phase: phaseRun, Op: operation{Kind: opGet}, Cell: 1, Intended: at(1), Sent: at(1), Done: at(2), Failed: true,
+			Err: "status 503"},
+		{Phase: phaseRun, Op: operation{Kind: opGet}, Cell: 2, Intended: at(5), Sent: at(5), Done: at(6), Failed: true,
+			Err: "status 503"},
 		{Phase: phaseRun, Op: operation{Kind: opGet}, Cell: 2, Intended: at(6), Sent: at(6), Done: at(7), Status: 200},
 		{Phase: phaseRun, Op: operation{Kind: opGet}, Cell: 1, Intended: at(9), Sent: at(9), Done: at(9), Status: 200},
 	} {
 		tl = count(tl, s)
 	}
-	list := faultsOf(outcome{Tally: tl, Events: []event{{At: at(1), Kind: faultKill}, {At: at(4), Kind: faultCut}, {At: at(8), Kind: faultPause}}})
+	list := faultsOf(outcome{Tally: tl, Events: []event{{At: at(1), Kind: faultKill}, {At: at(4), Kind: faultCut},
+		{At: at(8), Kind: faultPause}}})
 	for i, want := range []time.Duration{at(3), at(2), 0} {
 		if list[i].Outage != want {
 			t.Errorf("fault %d: a part of the users without a good answer for %v, expected %v", i, list[i].Outage, want)
@@ -48,7 +56,8 @@ func TestSpellsBeginWithTheirOwnFault(t *testing.T) {
 
 // Steps of one node wait for each other; when the load ends, what was done is taken back, and nothing else.
 func TestTimelineTakesBack(t *testing.T) {
-	all, err := parseFaults("term db-1 at 0s for 1ms; pause db-0 at 0s for 1h; kill db-2 at 1h for 1h", 1, nil, 3*time.Hour)
+	all, err := parseFaults("term db-1 at 0s for 1ms; pause db-0 at 0s for 1h; kill db-2 at 1h for 1h", 1, nil,
+		3*time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -66,7 +66,8 @@ func fillUsers(c client, seed, first, users uint64, connections int) error {
 		}
 	}
 	spent := time.Since(begin)
-	fmt.Printf("%d users in %v: %.0f users/s, %d errors\n", users-failed, spent.Round(time.Millisecond), float64(users)/spent.Seconds(), failed)
+	fmt.Printf("%d users in %v: %.0f users/s, %d errors\n", users-failed, spent.Round(time.Millisecond),
+		float64(users)/spent.Seconds(), failed)
 	if failed == 0 {
 		return nil
 	}

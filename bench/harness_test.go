@@ -151,7 +151,8 @@ func against(t *testing.T, f *fakeStore, change func(*job)) report {
 	t.Helper()
 	target := f.serve(t)
 	f.users["stranger"], f.order = user{"stranger", "n", "e", 1}, []string{"stranger"} // of an earlier run
-	flags := LoadFlags{Records: 100, Seed: 3, Connections: 512, KeepAlive: true, Timeout: 3 * time.Second, Budget: 250 * time.Millisecond,
+	flags := LoadFlags{Records: 100, Seed: 3, Connections: 512, KeepAlive: true, Timeout: 3 * time.Second,
+		Budget:    250 * time.Millisecond,
 		MostStall: time.Hour, Settle: 2 * time.Second, CheckTimeout: 10 * time.Second, Out: t.TempDir(), Quiet: true}
 	j := jobOf(flags, workloadOf(flags, "crud"), target, 400, time.Second)
 	j.Show, j.Beat = showTo(true, nil), beat{}
@@ -193,7 +194,8 @@ func checkReports(t *testing.T, r report, dir string) {
 		t.Errorf("publishing gives the code %d, expected %d", v.Code, r.Verdict.Code)
 	}
 	page, err := os.ReadFile(filepath.Join(dir, "report.html"))
-	if text := string(page); err != nil || strings.Count(text, "<svg") != 3 || strings.Contains(text, "src=") || strings.Contains(text, "href=") || !strings.Contains(text, r.Verdict.Word) {
+	if text := string(page); err != nil || strings.Count(text, "<svg") != 3 || strings.Contains(text, "src=") ||
+		strings.Contains(text, "href=") || !strings.Contains(text, r.Verdict.Word) {
 		t.Errorf("the page: %v, %d bytes", err, len(page))
 	}
 	if _, err = compareWith(r, filepath.Join(dir, "report.json")); err != nil {
@@ -282,7 +284,8 @@ func TestWrongAnswersAreFound(t *testing.T) {
 			if r.Verdict.Code != exitWrong || len(r.Verdict.Reasons) == 0 {
 				t.Errorf("%+v, %+v", r.Verdict, r.Histories)
 			}
-			if c.name != "a wrong count" && c.name != "pages that are empty" && (r.Histories.Illegal == 0 || r.Histories.Page == "") {
+			if c.name != "a wrong count" && c.name != "pages that are empty" &&
+				(r.Histories.Illegal == 0 || r.Histories.Page == "") {
 				t.Errorf("%+v", r.Histories)
 			}
 		})
@@ -318,7 +321,8 @@ func TestAGeneratorThatLagsSaysSo(t *testing.T) {
 		time.Sleep(d)
 	}}
 	r := against(t, &fakeStore{}, func(j *job) { j.Beat = lagging })
-	if r.Verdict.Code != exitLagged || r.Generator.Longest < 400*time.Millisecond || r.Generator.MaxLag < 300*time.Millisecond {
+	if r.Verdict.Code != exitLagged || r.Generator.Longest < 400*time.Millisecond ||
+		r.Generator.MaxLag < 300*time.Millisecond {
 		t.Errorf("%+v, %+v", r.Verdict, r.Generator)
 	}
 	if r.Generator.Explained == 0 {
@@ -328,17 +332,30 @@ func TestAGeneratorThatLagsSaysSo(t *testing.T) {
 
 func TestLateRequestsAreSortedByWhoseFaultTheyAre(t *testing.T) {
 	at := func(n int) time.Duration { return time.Duration(n) * time.Millisecond }
-	o := outcome{Tally: newTally(at(250), at(100)), Stalls: []stall{{at(500), at(800)}, {at(100), at(200)}, {at(5000), at(9000)}}, // the last one when the run was over
+	// the last one when the run was over
+	o := outcome{Tally: newTally(at(250), at(100)), Stalls: []stall{{at(500), at(800)}, {at(100), at(200)},
+		{at(5000), at(9000)}},
 		Seconds: map[string]float64{phaseRun: 1.5}}
 	for _, s := range []sample{
-		{Op: operation{Kind: opGet}, Phase: phaseRun, Intended: at(0), Sent: at(1), Done: at(251)},                                    // 100 ms of it are the stall
-		{Op: operation{Kind: opGet}, Phase: phaseRun, Intended: at(500), Sent: at(800), Done: at(900)},                                // sent late
-		{Op: operation{Kind: opGet}, Phase: phaseRun, Intended: at(500), Sent: at(800), Done: at(1051)},                               // sent late, and late by itself
-		{Op: operation{Kind: opGet}, Phase: phaseRun, Intended: at(900), Sent: at(1300), Done: at(1310), Held: true},                  // waited for a connection
-		{Op: operation{Kind: opGet}, Phase: phaseRun, Intended: at(490), Sent: at(490), Done: at(810), Failed: true, Timeout: true},   // a timeout in the stall
-		{Op: operation{Kind: opGet}, Phase: phaseRun, Intended: at(490), Sent: at(490), Done: at(500), Failed: true, Status: 503},     // refused
-		{Op: operation{Kind: opGet}, Phase: phaseRun, Intended: at(1400), Sent: at(1400), Done: at(1410), Status: 200},                // good
-		{Op: operation{Kind: opGet}, Phase: phaseLoad, Intended: at(1400), Sent: at(1400), Done: at(3410), Failed: true, Status: 503}, // not judged
+		// 100 ms of it are the stall
+		{Op: operation{Kind: opGet}, Phase: phaseRun, Intended: at(0), Sent: at(1), Done: at(251)},
+		// sent late
+		{Op: operation{Kind: opGet}, Phase: phaseRun, Intended: at(500), Sent: at(800), Done: at(900)},
+		// sent late, and late by itself
+		{Op: operation{Kind: opGet}, Phase: phaseRun, Intended: at(500), Sent: at(800), Done: at(1051)},
+		// waited for a connection
+		{Op: operation{Kind: opGet}, Phase: phaseRun, Intended: at(900), Sent: at(1300), Done: at(1310), Held: true},
+		// a timeout in the stall
+		{Op: operation{Kind: opGet}, Phase: phaseRun, Intended: at(490), Sent: at(490), Done: at(810), Failed: true,
+			Timeout: true},
+		// refused
+		{Op: operation{Kind: opGet}, Phase: phaseRun, Intended: at(490), Sent: at(490), Done: at(500), Failed: true,
+			Status: 503},
+		// good
+		{Op: operation{Kind: opGet}, Phase: phaseRun, Intended: at(1400), Sent: at(1400), Done: at(1410), Status: 200},
+		// not judged
+		{Op: operation{Kind: opGet}, Phase: phaseLoad, Intended: at(1400), Sent: at(1400), Done: at(3410), Failed: true,
+			Status: 503},
 	} {
 		o.Tally = count(o.Tally, s)
 	}
@@ -358,7 +375,8 @@ func TestLateRequestsAreSortedByWhoseFaultTheyAre(t *testing.T) {
 		limit           time.Duration
 		wrong, unproven []string
 		code            int
-	}{{time.Hour, nil, nil, exitBudget}, {at(200), nil, nil, exitLagged}, {at(200), []string{"x"}, nil, exitWrong}, {time.Hour, nil, []string{"x"}, exitWrong}} {
+	}{{time.Hour, nil, nil, exitBudget}, {at(200), nil, nil, exitLagged}, {at(200), []string{"x"}, nil, exitWrong},
+		{time.Hour, nil, []string{"x"}, exitWrong}} {
 		if v := conclude(k, p, c.wrong, c.unproven, c.limit); v.Code != c.code {
 			t.Errorf("%+v, expected %d", v, c.code)
 		}

@@ -37,7 +37,8 @@ func histories(samples []sample) map[string][]porcupine.Operation {
 			if !ours[u.ID] {
 				continue
 			}
-			all[u.ID] = append(all[u.ID], porcupine.Operation{Input: input{Kind: opGet, User: user{ID: u.ID}}, Call: call, Output: output{200, u, ""}, Return: back})
+			all[u.ID] = append(all[u.ID], porcupine.Operation{Input: input{Kind: opGet, User: user{ID: u.ID}},
+				Call: call, Output: output{200, u, ""}, Return: back})
 		}
 		switch kind := s.Op.Kind; {
 		case kind == opCount || kind == opList, s.Wrong != "":

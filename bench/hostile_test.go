@@ -224,7 +224,11 @@ func (c *testCluster) hostileFrames(t *testing.T) {
 		}
 	}
 	// Frames that only a leader may send, for a shard that is led elsewhere or does not exist.
-	for _, m := range []*wire.Message{{Kind: wire.Append, Shard: 1 << 40, Epoch: 1}, {Kind: wire.Stored, Shard: 23, Epoch: 9, LSN: 1 << 60}, {Kind: wire.Get, ID: 2, Shard: 1 << 63}, {Kind: wire.List, ID: 3, Shard: 0, Limit: 1 << 62, Offset: 1 << 62}, {Kind: wire.Count, ID: 4, Set: []uint64{1 << 62}}, {Kind: wire.SnapBegin, Shard: 1, Epoch: 1}, {Kind: wire.LeasePing, Vows: []wire.Vow{{Shard: 1 << 40, Epoch: 9}}}, {Kind: wire.Raft, Data: []byte{8}}} {
+	for _, m := range []*wire.Message{{Kind: wire.Append, Shard: 1 << 40, Epoch: 1},
+		{Kind: wire.Stored, Shard: 23, Epoch: 9, LSN: 1 << 60}, {Kind: wire.Get, ID: 2, Shard: 1 << 63},
+		{Kind: wire.List, ID: 3, Shard: 0, Limit: 1 << 62, Offset: 1 << 62},
+		{Kind: wire.Count, ID: 4, Set: []uint64{1 << 62}}, {Kind: wire.SnapBegin, Shard: 1, Epoch: 1},
+		{Kind: wire.LeasePing, Vows: []wire.Vow{{Shard: 1 << 40, Epoch: 9}}}, {Kind: wire.Raft, Data: []byte{8}}} {
 		for _, addr := range c.plan.Addrs {
 			throw(t, addr, append(c.hello(), wire.NewCodec().AppendFrame(nil, m)...), true)
 		}
@@ -277,7 +281,8 @@ func (c *testCluster) slowClients(t *testing.T) {
 	request := "GET /api/user/count HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 	frames := append(c.hello(), wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Ping, ID: 2})...)
 	type target struct{ addr, data, want string }
-	targets := []target{{c.plan.HTTP, request, "HTTP/1.1 200"}, {c.plan.Addrs[0], "STATUS\n", `{`}, {c.plan.Addrs[1], string(frames), "\xce"}}
+	targets := []target{{c.plan.HTTP, request, "HTTP/1.1 200"}, {c.plan.Addrs[0], "STATUS\n", `{`},
+		{c.plan.Addrs[1], string(frames), "\xce"}}
 	ended := make(chan string, 300)
 	for i := range 300 {
 		go func() {

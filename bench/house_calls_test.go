@@ -103,7 +103,8 @@ func walk(g *graph, p housePackage, n ast.Node, at *place) {
 			walk(g, p, x.X, at)
 			return false
 		case *ast.Ident:
-			if f, ok := p.info.Uses[x].(*types.Func); ok && !inCall[x] && f.Pkg() != nil && strings.HasPrefix(f.Pkg().Path(), modulePath+"/") {
+			if f, ok := p.info.Uses[x].(*types.Func); ok && !inCall[x] && f.Pkg() != nil &&
+				strings.HasPrefix(f.Pkg().Path(), modulePath+"/") {
 				g.roots[f.Origin()] = true
 			}
 		}
@@ -130,7 +131,8 @@ func startLiterals(g *graph, p housePackage, at *place, seen map[ast.Expr]bool, 
 
 // callGraph returns the call graph over all packages.
 func callGraph(packages []housePackage) *graph {
-	g := &graph{map[types.Object]*place{}, map[types.Object]bool{}, nil, map[string][]types.Object{}, map[types.Object]int{}}
+	g := &graph{map[types.Object]*place{}, map[types.Object]bool{}, nil, map[string][]types.Object{},
+		map[types.Object]int{}}
 	for _, p := range packages {
 		for _, file := range p.files {
 			for _, decl := range file.Decls {

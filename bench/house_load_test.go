@@ -71,7 +71,8 @@ func (h houseImporter) Import(path string) (*types.Package, error) {
 func newHouse(t *testing.T, fset *token.FileSet) houseImporter {
 	t.Helper()
 	args := []string{"list", "-e", "-export", "-deps", "-f", "{{.ImportPath}}={{.Export}}"}
-	args = slices.Concat(args, ourPackages, []string{"sync", "sync/atomic", "time", "math/rand", "os", "errors", "fmt", "bytes"})
+	args = slices.Concat(args, ourPackages, []string{"sync", "sync/atomic", "time", "math/rand", "os", "errors", "fmt",
+		"bytes"})
 	list := exec.Command("go", args...)
 	list.Dir = ".."
 	var complaints bytes.Buffer
@@ -98,10 +99,14 @@ func newHouse(t *testing.T, fset *token.FileSet) houseImporter {
 // package that does not compile cannot be judged.
 func typed(t *testing.T, h houseImporter, fset *token.FileSet, name string, files []*ast.File) housePackage {
 	t.Helper()
-	info := &types.Info{Types: map[ast.Expr]types.TypeAndValue{}, Defs: map[*ast.Ident]types.Object{}, Uses: map[*ast.Ident]types.Object{},
+	info := &types.Info{Types: map[ast.Expr]types.TypeAndValue{}, Defs: map[*ast.Ident]types.Object{},
+		Uses:       map[*ast.Ident]types.Object{},
 		Selections: map[*ast.SelectorExpr]*types.Selection{}}
 	complaints := []string{}
-	config := types.Config{Importer: h, FakeImportC: true, Error: func(err error) { complaints = append(complaints, err.Error()) }}
+	config := types.Config{Importer: h, FakeImportC: true, Error: func(err error) {
+		complaints = append(complaints,
+			err.Error())
+	}}
 	pkg, _ := config.Check(modulePath+"/"+name, fset, files, info)
 	if len(complaints) > 0 {
 		t.Fatalf("package %s does not type-check:\n%s", name, strings.Join(complaints, "\n"))

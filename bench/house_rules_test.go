@@ -59,7 +59,8 @@ func checkSizes(p housePackage) []breach {
 	found := []breach{}
 	for _, file := range p.files {
 		if n := p.fset.File(file.Pos()).LineCount(); n > maxFileLines {
-			found = append(found, breach{p.fset.Position(file.Pos()), "file size", fmt.Sprintf("%d lines, at most %d are allowed", n, maxFileLines)})
+			found = append(found, breach{p.fset.Position(file.Pos()), "file size",
+				fmt.Sprintf("%d lines, at most %d are allowed", n, maxFileLines)})
 		}
 		ast.Inspect(file, func(n ast.Node) bool {
 			name := "a function literal"
@@ -71,7 +72,8 @@ func checkSizes(p housePackage) []breach {
 				return true
 			}
 			if lines := p.fset.Position(n.End()).Line - p.fset.Position(n.Pos()).Line + 1; lines > maxFunctionLines {
-				found = append(found, breach{p.fset.Position(n.Pos()), "function size", fmt.Sprintf("%s has %d lines, at most %d are allowed", name, lines, maxFunctionLines)})
+				found = append(found, breach{p.fset.Position(n.Pos()), "function size",
+					fmt.Sprintf("%s has %d lines, at most %d are allowed", name, lines, maxFunctionLines)})
 			}
 			return true
 		})
@@ -134,7 +136,8 @@ func changes(info *types.Info, n ast.Node) []change {
 		}
 	case *ast.CallExpr:
 		id, ok := x.Fun.(*ast.Ident)
-		if _, builtin := info.Uses[id].(*types.Builtin); ok && builtin && slices.Contains([]string{"delete", "clear", "copy"}, id.Name) {
+		if _, builtin := info.Uses[id].(*types.Builtin); ok && builtin &&
+			slices.Contains([]string{"delete", "clear", "copy"}, id.Name) {
 			return []change{{"given to " + id.Name, x.Args[0]}}
 		}
 	case *ast.SelectorExpr: // a method with a pointer receiver takes the address of a variable silently
@@ -226,7 +229,8 @@ func checkNesting(p housePackage) []breach {
 			}
 			depth := nestedCalls(p.info, call)
 			if depth > maxNestedCalls {
-				found = append(found, breach{p.fset.Position(call.Pos()), "nesting", fmt.Sprintf("%d calls are nested, at most %d are allowed", depth, maxNestedCalls)})
+				found = append(found, breach{p.fset.Position(call.Pos()), "nesting",
+					fmt.Sprintf("%d calls are nested, at most %d are allowed", depth, maxNestedCalls)})
 			}
 			return depth <= maxNestedCalls // one report an expression
 		})

@@ -45,7 +45,8 @@ func TestProgramsSayWhichTheyAre(t *testing.T) {
 }
 
 func TestExitCodesOfUsage(t *testing.T) {
-	for _, args := range [][]string{{"run", "--rate", "often"}, {"run", "--mix", "z"}, {"dance"}, {"run", "--fault", "kill db-1 at 1s"}, {"verify", "--nodes", "x"},
+	for _, args := range [][]string{{"run", "--rate", "often"}, {"run", "--mix", "z"}, {"dance"},
+		{"run", "--fault", "kill db-1 at 1s"}, {"verify", "--nodes", "x"},
 		{"run", "--target", "http://127.0.0.1:1", "--settle", "1ms", "--out", t.TempDir()}} {
 		if code, out := runBench(t, args...); code != exitUsage || out == "" {
 			t.Errorf("%v: code %d: %s", args, code, out)
@@ -56,9 +57,11 @@ func TestExitCodesOfUsage(t *testing.T) {
 // TestARunOnAClusterOfItsOwn judges answers, not times: those hang on how busy the machine is.
 func TestARunOnAClusterOfItsOwn(t *testing.T) {
 	dir := t.TempDir()
-	code, out := runBench(t, "run", "--cluster", "--bin", binaries, "--out", dir, "--duration", "3s", "--rate", "200", "--records", "300", "--timeout", "20s", "--budget", "15s",
+	code, out := runBench(t, "run", "--cluster", "--bin", binaries, "--out", dir, "--duration", "3s", "--rate", "200",
+		"--records", "300", "--timeout", "20s", "--budget", "15s",
 		"--most-stall", "15s", "--fault", "pause db-1 at 1s for 30ms; cut db-0 to db-1 at 1.5s for 30ms")
-	if code != exitPass && code != exitBudget || !strings.Contains(out, "0 not linearizable") || !strings.Contains(out, "each is listed once") {
+	if code != exitPass && code != exitBudget || !strings.Contains(out, "0 not linearizable") ||
+		!strings.Contains(out, "each is listed once") {
 		t.Errorf("code %d: %s", code, out)
 	}
 	for _, name := range []string{"report.html", "report.json", "latency.hgrm"} {
@@ -72,7 +75,8 @@ func TestARunOnAClusterOfItsOwn(t *testing.T) {
 }
 
 func TestChaosInShort(t *testing.T) {
-	code, out := runBench(t, "chaos", "--bin", binaries, "--out", t.TempDir(), "--each", "1", "--records", "200", "--rate", "150", "--quiet")
+	code, out := runBench(t, "chaos", "--bin", binaries, "--out", t.TempDir(), "--each", "1", "--records", "200",
+		"--rate", "150", "--quiet")
 	if code != exitPass || !strings.Contains(out, "PASS") || !strings.Contains(out, "both replicas of each are equal") {
 		t.Errorf("code %d: %s", code, out)
 	}
@@ -136,17 +140,21 @@ func TestReplicasThatDifferAreFound(t *testing.T) {
 	}{
 		{"equal", backup, view, zero, true, true},
 		{"another digest", strings.Replace(backup, "abc", "abd", 1), view, zero, false, true},
-		{"another position", strings.Replace(backup, `"lsn":9`, `"lsn":8`, 1), strings.Replace(view, "true", "false", 1), zero, false, false},
+		{"another position", strings.Replace(backup, `"lsn":9`, `"lsn":8`, 1),
+			strings.Replace(view, "true", "false", 1), zero, false, false},
 		{"another view", `{"error":"x"}`, strings.Replace(view, "7", "8", 1), zero, false, false},
 		{"two leaders", good, view, zero, false, true},
 		{"shards that nobody holds", backup, view, three, false, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			addrs := []string{fakeNode(t, map[string]string{"SHARDS": c.shards, "DIGEST 0": good, "DIGEST 3": good, "VIEW": view}), fakeNode(t, map[string]string{"SHARDS": c.shards, "DIGEST 0": c.other, "DIGEST 3": backup, "VIEW": c.view})}
+			addrs := []string{fakeNode(t, map[string]string{"SHARDS": c.shards, "DIGEST 0": good, "DIGEST 3": good,
+				"VIEW": view}), fakeNode(t, map[string]string{"SHARDS": c.shards, "DIGEST 0": c.other,
+				"DIGEST 3": backup, "VIEW": c.view})}
 			out, synced := make(chan digests, 1), make(chan error, 1)
 			go compareDigests(addrs, 50*time.Millisecond, out)
 			go awaitSync(addrs, 50*time.Millisecond, synced)
-			if d := <-out; d.Err != nil || (len(d.Unequal) == 0) != c.equal || !strings.Contains(digestText(d), map[bool]string{true: "are equal", false: "DIFFER"}[c.equal]) {
+			if d := <-out; d.Err != nil || (len(d.Unequal) == 0) != c.equal ||
+				!strings.Contains(digestText(d), map[bool]string{true: "are equal", false: "DIFFER"}[c.equal]) {
 				t.Errorf("%+v", d)
 			}
 			if err := <-synced; (err == nil) != c.synced {

@@ -90,7 +90,8 @@ func (w *writer) write(chance *rand.Rand, l *load) {
 		l.acks.Add(1)
 		r.maybe = []user{next}
 	default:
-		w.wrong = append(w.wrong, fmt.Sprintf("%s %s of %+v: status %d, expected %d: %s", method, r.id, now, got.status, want, got.body))
+		w.wrong = append(w.wrong, fmt.Sprintf("%s %s of %+v: status %d, expected %d: %s", method, r.id, now, got.status,
+			want, got.body))
 		r.maybe = append(r.maybe, next)
 	}
 }
@@ -101,7 +102,8 @@ func (l *load) more(t *testing.T, acks int64) {
 	goal := l.acks.Load() + acks
 	for end := time.Now().Add(patience); l.acks.Load() < goal; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("the writers do not go on: %d writes acknowledged, %d expected, %d without an answer", l.acks.Load(), goal, l.misses.Load())
+			t.Fatalf("the writers do not go on: %d writes acknowledged, %d expected, %d without an answer",
+				l.acks.Load(), goal, l.misses.Load())
 		}
 	}
 }
@@ -131,7 +133,8 @@ func (c *testCluster) verify(t *testing.T, records []record) {
 	lost := 0
 	for _, r := range records {
 		got, err := c.ask("GET", "/api/user/"+r.id, "")
-		for end := time.Now().Add(patience); (err != nil || got.status == 503) && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		for end := time.Now().Add(patience); (err != nil || got.status == 503) &&
+			time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 			got, err = c.ask("GET", "/api/user/"+r.id, "")
 		}
 		var found user

@@ -83,14 +83,17 @@ func judgeKnee(s search) (best knee, v verdict) {
 			lowest = k
 		}
 	}
-	v.Word = fmt.Sprintf("knee: %.0f requests/s (%.0f/s done; p99 %v, longest %v)", best.Rate, best.Got, best.P99.Round(10*time.Microsecond), best.Max.Round(10*time.Microsecond))
+	v.Word = fmt.Sprintf("knee: %.0f requests/s (%.0f/s done; p99 %v, longest %v)", best.Rate, best.Got,
+		best.P99.Round(10*time.Microsecond), best.Max.Round(10*time.Microsecond))
 	switch {
 	case errors.Is(s.Err, errOwn):
 		return best, verdict{exitLagged, "NOT JUDGED: " + s.Err.Error(), nil}
 	case s.Err != nil:
 		return best, verdict{exitUsage, "NOT JUDGED: " + s.Err.Error(), nil}
 	case lowest.Own:
-		return best, verdict{exitLagged, fmt.Sprintf("NOT JUDGED: %s held, but at %.0f/s the generator lagged: the knee may be higher", v.Word, lowest.Rate), nil}
+		return best, verdict{exitLagged,
+			fmt.Sprintf("NOT JUDGED: %s held, but at %.0f/s the generator lagged: the knee may be higher", v.Word,
+				lowest.Rate), nil}
 	case best.Rate == 0:
 		return best, verdict{exitBudget, "no rate keeps the budget", nil}
 	}

@@ -99,7 +99,8 @@ func emptyOwn(dir string) error {
 		return fmt.Errorf("%w: %s is not empty, and not of an earlier run; name another folder or empty it", errPlan, dir)
 	}
 	if left := living(dir); len(left) > 0 {
-		return fmt.Errorf("%w: a cluster runs in %s (%s, process %d); bench stop --dir ends it", errPlan, dir, left[0].name, left[0].pid)
+		return fmt.Errorf("%w: a cluster runs in %s (%s, process %d); bench stop --dir ends it", errPlan, dir,
+			left[0].name, left[0].pid)
 	}
 	if err = os.RemoveAll(dir); err == nil {
 		err = os.MkdirAll(dir, 0o755)

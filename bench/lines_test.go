@@ -35,7 +35,8 @@ func TestLinesOfText(t *testing.T) {
 	c := startPatient(t, 3)
 	c.must(201, "POST", "/api/user/", ada)
 	t.Run("one answer a line", func(t *testing.T) {
-		for _, line := range []string{"PING", "ping", "HELP", "STATUS", "COUNT", "SHARDS", "LIST 0 10", "GET nobody", "NONSENSE", "GET", "LIST x y"} {
+		for _, line := range []string{"PING", "ping", "HELP", "STATUS", "COUNT", "SHARDS", "LIST 0 10", "GET nobody",
+			"NONSENSE", "GET", "LIST x y"} {
 			answer := netcat(t, c.plan.Addrs[0], line+"\n")
 			if strings.Count(answer, "\n") != 1 || !json.Valid([]byte(answer)) {
 				t.Errorf("%s: expected one line of JSON, found %q", line, answer)

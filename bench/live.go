@@ -22,7 +22,8 @@ func onTerminal(file *os.File) bool {
 
 // progressText is a run's state in a line.
 func progressText(s snapshot) string {
-	line := fmt.Sprintf("%6.0f/s  p50 %v  p99 %v  max %v  beyond %d  failed %d", s.Rate, short(s.P50), short(s.P99), short(s.Max), s.Late, s.Failed)
+	line := fmt.Sprintf("%6.0f/s  p50 %v  p99 %v  max %v  beyond %d  failed %d", s.Rate, short(s.P50), short(s.P99),
+		short(s.Max), s.Late, s.Failed)
 	if s.Stall > 0 {
 		line += fmt.Sprintf("  own stall %v", short(s.Stall))
 	}
@@ -61,7 +62,8 @@ func showBars(totals map[string]int64) func(shown <-chan snapshot, ended chan<- 
 				}
 				phase, newest = s.Phase, latestText(texts)
 				name, text := decor.Name(fmt.Sprintf("%-5s ", phase)), decor.Any(newest)
-				bar = bars.AddBar(max(totals[phase], 1), mpb.PrependDecorators(name, decor.Percentage()), mpb.AppendDecorators(text))
+				bar = bars.AddBar(max(totals[phase], 1), mpb.PrependDecorators(name, decor.Percentage()),
+					mpb.AppendDecorators(text))
 			}
 			select {
 			case <-texts:

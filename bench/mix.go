@@ -42,13 +42,14 @@ type recipe struct {
 
 // recipes are the mixes: what users do, and the core workloads of YCSB. They never change.
 var recipes = map[string]recipe{
-	"crud": {"users as they do it", "uniform", []share{{opGet, 55}, {opUpdate, 20}, {opCreate, 10}, {opDelete, 8}, {opCount, 3}, {opList, 4}}},
-	"a":    {"YCSB A, half updates", "zipfian", []share{{opGet, 50}, {opUpdate, 50}}},
-	"b":    {"YCSB B, mostly reads", "zipfian", []share{{opGet, 95}, {opUpdate, 5}}},
-	"c":    {"YCSB C, reads only", "zipfian", []share{{opGet, 100}}},
-	"d":    {"YCSB D, reads of what is new", "latest", []share{{opGet, 95}, {opCreate, 5}}},
-	"e":    {"YCSB E, short pages", "zipfian", []share{{opList, 95}, {opCreate, 5}}},
-	"f":    {"YCSB F, read-modify-write", "zipfian", []share{{opGet, 50}, {opModify, 50}}},
+	"crud": {"users as they do it", "uniform", []share{{opGet, 55}, {opUpdate, 20}, {opCreate, 10}, {opDelete, 8},
+		{opCount, 3}, {opList, 4}}},
+	"a": {"YCSB A, half updates", "zipfian", []share{{opGet, 50}, {opUpdate, 50}}},
+	"b": {"YCSB B, mostly reads", "zipfian", []share{{opGet, 95}, {opUpdate, 5}}},
+	"c": {"YCSB C, reads only", "zipfian", []share{{opGet, 100}}},
+	"d": {"YCSB D, reads of what is new", "latest", []share{{opGet, 95}, {opCreate, 5}}},
+	"e": {"YCSB E, short pages", "zipfian", []share{{opList, 95}, {opCreate, 5}}},
+	"f": {"YCSB F, read-modify-write", "zipfian", []share{{opGet, 50}, {opModify, 50}}},
 }
 
 // workload is what a run does, a pure function of its settings: operation i of a workload is the same one always.
@@ -122,7 +123,8 @@ func runOperation(w workload, i, made uint64) (operation, uint64) {
 		was := newUser(w, makeUser(w.Users, op.Key), op.Number)
 		op.User = user{ID: was.ID, Name: was.Name}
 		if chance>>8%3 == 0 {
-			op.User = user{ID: was.ID, Email: mark(op.Number)[1:] + "." + makeUser(w.Users, op.Key).Email, Group: int64(1 + chance>>16%1000)}
+			op.User = user{ID: was.ID, Email: mark(op.Number)[1:] + "." + makeUser(w.Users, op.Key).Email,
+				Group: int64(1 + chance>>16%1000)}
 		}
 	}
 	if op.User.ID == "" {

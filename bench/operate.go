@@ -102,7 +102,8 @@ func strangeEnd(processes []process, ended []bool) error {
 }
 
 // signs are the signals of the kinds of fault. The table never changes.
-var signs = map[string]syscall.Signal{faultKill: syscall.SIGKILL, faultTerm: syscall.SIGTERM, faultPause: syscall.SIGSTOP, faultResume: syscall.SIGCONT}
+var signs = map[string]syscall.Signal{faultKill: syscall.SIGKILL, faultTerm: syscall.SIGTERM,
+	faultPause: syscall.SIGSTOP, faultResume: syscall.SIGCONT}
 
 // signalProcess sends a process a signal, and waits for its end if that is what it is to bring.
 func signalProcess(p process, kind string, done chan<- error) {
@@ -197,7 +198,8 @@ func healing(left []step) []step {
 func act(s step, do perform, begin time.Time, results chan<- event) {
 	at := time.Now()
 	err := do(s)
-	e := event{At: at.Sub(begin), Took: time.Since(at), Kind: s.Kind, Text: s.text(), Node: s.Node, Heal: undo[s.Kind] == ""}
+	e := event{At: at.Sub(begin), Took: time.Since(at), Kind: s.Kind, Text: s.text(), Node: s.Node,
+		Heal: undo[s.Kind] == ""}
 	if err != nil {
 		e.Err = err.Error()
 	}

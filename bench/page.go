@@ -37,9 +37,11 @@ func chartsOf(r report) []chart {
 	}
 	length := max(r.Seconds[phaseRun], secondsOf(r.Timeline[len(r.Timeline)-1].At))
 	width := max(secondsOf(r.Width), 1e-3)
-	latency := chart{Title: "Latency from the intended start, over time (log)", Unit: " ms", Log: true, To: length, Limit: float64(r.Budget.Budget) / 1e6, Ticks: timeTicks(length)}
+	latency := chart{Title: "Latency from the intended start, over time (log)", Unit: " ms", Log: true, To: length,
+		Limit: float64(r.Budget.Budget) / 1e6, Ticks: timeTicks(length)}
 	flow := chart{Title: "Requests a second, over time", To: length, Ticks: latency.Ticks}
-	top, p99, p50 := series{Name: "longest", Class: "a"}, series{Name: "p99", Class: "b"}, series{Name: "median", Class: "c"}
+	top, p99, p50 := series{Name: "longest", Class: "a"}, series{Name: "p99", Class: "b"},
+		series{Name: "median", Class: "c"}
 	good, failed := series{Name: "answered", Class: "c"}, series{Name: "failed", Class: "a"}
 	for _, m := range r.Timeline {
 		at := secondsOf(m.At)
@@ -63,7 +65,8 @@ func chartsOf(r report) []chart {
 		intended.X, intended.Y = append(intended.X, at), append(intended.Y, float64(p.Intended)/1e6)
 		service.X, service.Y = append(service.X, at), append(service.Y, float64(p.Service)/1e6)
 	}
-	curve.Ticks = []tick{{0, "0 %"}, {0.30103, "50 %"}, {1, "90 %"}, {2, "99 %"}, {3, "99.9 %"}, {4, "99.99 %"}, {5, "99.999 %"}}
+	curve.Ticks = []tick{{0, "0 %"}, {0.30103, "50 %"}, {1, "90 %"}, {2, "99 %"}, {3, "99.9 %"}, {4, "99.99 %"},
+		{5, "99.999 %"}}
 	curve.Series = []series{intended, service}
 	return []chart{latency, flow, curve}
 }

@@ -64,7 +64,8 @@ func (c PagesCommand) Run(e ending) error {
 		return err
 	}
 	if head.total < size {
-		return fmt.Errorf("%w: %d users are stored, at least one page of %d is needed (bench fill makes them)", errPages, head.total, limit)
+		return fmt.Errorf("%w: %d users are stored, at least one page of %d is needed (bench fill makes them)",
+			errPages, head.total, limit)
 	}
 	far, err := walkFar(get, users, limit, head.total)
 	if err != nil {

@@ -20,8 +20,12 @@ func TestLoadIsTriedAgain(t *testing.T) {
 		return []string{"503", "503 done"}[creates%2]
 	}}
 	r := against(t, store, nil)
-	load := r.Operations[slices.IndexFunc(r.Operations, func(o operationReport) bool { return o.Phase == phaseLoad && o.Kind == opCreate })]
+	load := r.Operations[slices.IndexFunc(r.Operations, func(o operationReport) bool {
+		return o.Phase == phaseLoad &&
+			o.Kind == opCreate
+	})]
 	if r.Verdict.Code != exitPass || load.Requests != 160 || load.Failed != 60 || load.Outcomes["status 409"] != 30 {
-		t.Errorf("expected that 60 of 160 creates failed and 30 users were there at the second try, found %+v, %+v", load, r.Verdict)
+		t.Errorf("expected that 60 of 160 creates failed and 30 users were there at the second try, found %+v, %+v",
+			load, r.Verdict)
 	}
 }

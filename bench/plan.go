@@ -88,7 +88,8 @@ func commands(p clusterPlan) [][]string {
 		}
 		all = append(all, argv)
 	}
-	return append(all, []string{filepath.Join(p.Bin, "gateway"), "--listen", p.HTTP, "--nodes", lists[p.Nodes], "--shards", strconv.Itoa(p.Shards)})
+	return append(all, []string{filepath.Join(p.Bin, "gateway"), "--listen", p.HTTP, "--nodes", lists[p.Nodes],
+		"--shards", strconv.Itoa(p.Shards)})
 }
 
 // controlOf returns the file by which the disk of a node is ruled.

@@ -15,7 +15,8 @@ const (
 
 // probeDisk writes to a file in a folder, synced, again and again, and reports each write that takes longer than most:
 // for so long the disk stood still for everybody, and not only for one node.
-func probeDisk(dir string, most time.Duration, begin time.Time, syncs chan<- stall, quit <-chan struct{}, ended chan<- error) {
+func probeDisk(dir string, most time.Duration, begin time.Time, syncs chan<- stall, quit <-chan struct{},
+	ended chan<- error) {
 	file, err := os.CreateTemp(dir, "probe-")
 	if err != nil {
 		ended <- err

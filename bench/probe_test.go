@@ -41,8 +41,10 @@ func TestWhatTheDiskIsBlamedFor(t *testing.T) {
 		from, to int
 		want     bool
 	}{
-		"before": {500, 999, false}, "into it": {900, 1010, true}, "within": {1100, 1200, true}, "out of it": {1290, 1600, true},
-		"soon after": {1540, 1800, true}, "later": {1551, 1900, false}, "around the second": {4900, 5300, true}, "in the end": {6000, 6500, false},
+		"before": {500, 999, false}, "into it": {900, 1010, true}, "within": {1100, 1200, true},
+		"out of it":  {1290, 1600, true},
+		"soon after": {1540, 1800, true}, "later": {1551, 1900, false}, "around the second": {4900, 5300, true},
+		"in the end": {6000, 6500, false},
 	} {
 		if got := struck(syncs, sample{Intended: at(c.from), Done: at(c.to)}); got != c.want {
 			t.Errorf("%s: %v", name, got)
@@ -50,7 +52,8 @@ func TestWhatTheDiskIsBlamedFor(t *testing.T) {
 	}
 	o := outcome{Tally: newTally(at(250), at(100)), Syncs: syncs}
 	for _, s := range []sample{
-		{Op: operation{Kind: opGet}, Phase: phaseRun, Intended: at(1100), Sent: at(1100), Done: at(1340), Failed: true, Status: 503},
+		{Op: operation{Kind: opGet}, Phase: phaseRun, Intended: at(1100), Sent: at(1100), Done: at(1340), Failed: true,
+			Status: 503},
 		{Op: operation{Kind: opGet}, Phase: phaseRun, Intended: at(2000), Sent: at(2000), Done: at(2300)},
 	} {
 		o.Tally = count(o.Tally, s)

@@ -42,14 +42,16 @@ const sharers = 4
 // launch starts a child in its own session, so that Ctrl-C at the terminal reaches only bench. Its output is appended
 // to dir/NAME.log, its pid is in dir/NAME.pid.
 func launch(dir, name string, argv []string) (process, error) {
-	p := process{name: name, log: filepath.Join(dir, name+".log"), cmd: exec.Command(argv[0], argv[1:]...), gone: make(chan struct{})}
+	p := process{name: name, log: filepath.Join(dir, name+".log"), cmd: exec.Command(argv[0], argv[1:]...),
+		gone: make(chan struct{})}
 	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return p, fmt.Errorf("%w %s: its log: %w", errProcess, name, err)
 	}
 	defer log.Close()
 	p.cmd.Stdout, p.cmd.Stderr = log, log
-	p.cmd.Env = append([]string{"GOMAXPROCS=" + strconv.Itoa(max(1, runtime.NumCPU()/sharers))}, os.Environ()...) // the last of a name counts
+	// the last of a name counts
+	p.cmd.Env = append([]string{"GOMAXPROCS=" + strconv.Itoa(max(1, runtime.NumCPU()/sharers))}, os.Environ()...)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err = p.cmd.Start(); err != nil {
 		return p, fmt.Errorf("%w %s: %w", errProcess, name, err)
@@ -142,5 +144,6 @@ func describeEnd(p process) string {
 	}
 	lines := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
 	tail := lines[max(0, len(lines)-12):]
-	return fmt.Sprintf("%s (%v; the end of %s:\n  %s\n)", p.name, p.cmd.ProcessState, p.log, bytes.Join(tail, []byte("\n  ")))
+	return fmt.Sprintf("%s (%v; the end of %s:\n  %s\n)", p.name, p.cmd.ProcessState, p.log,
+		bytes.Join(tail, []byte("\n  ")))
 }

@@ -104,7 +104,8 @@ func TestLanes(t *testing.T) {
 
 func TestFaultsByCommands(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "done")
-	steps, err := parseFaults("kill db-1 at 1ms; start db-1 at 2ms; pause db-0 at 3ms", 1, []string{"db-0", "db-1"}, time.Second)
+	steps, err := parseFaults("kill db-1 at 1ms; start db-1 at 2ms; pause db-0 at 3ms", 1, []string{"db-0", "db-1"},
+		time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +116,8 @@ func TestFaultsByCommands(t *testing.T) {
 		t.Errorf("a fault without a command: %v", err)
 	}
 	text, err := os.ReadFile(file)
-	if err != nil || !strings.Contains(string(text), "kill db-1\n") || !strings.Contains(string(text), "start db-1\n") || len(events) != 3 {
+	if err != nil || !strings.Contains(string(text), "kill db-1\n") ||
+		!strings.Contains(string(text), "start db-1\n") || len(events) != 3 {
 		t.Errorf("%v: %q, %d events", err, text, len(events))
 	}
 }

@@ -76,12 +76,15 @@ func compareWith(r report, path string) (string, error) {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "\ncompared with %s of %s (new : old)\n", path, old.Began.Format("2006-01-02 15:04"))
-	fmt.Fprintf(&b, "  %-12s rate %s  beyond the budget %d : %d\n", "all", ratio(r.Rate, old.Rate), r.Budget.Beyond, old.Budget.Beyond)
+	fmt.Fprintf(&b, "  %-12s rate %s  beyond the budget %d : %d\n", "all", ratio(r.Rate, old.Rate), r.Budget.Beyond,
+		old.Budget.Beyond)
 	for _, o := range r.Operations {
 		for _, was := range old.Operations {
 			if o.Phase == was.Phase && o.Kind == was.Kind {
 				n, w := o.Intended, was.Intended
-				fmt.Fprintf(&b, "  %-12s p50 %s  p99 %s  max %s\n", o.Phase+" "+o.Kind, ratio(float64(n.P50), float64(w.P50)), ratio(float64(n.P99), float64(w.P99)), ratio(float64(n.Max), float64(w.Max)))
+				fmt.Fprintf(&b, "  %-12s p50 %s  p99 %s  max %s\n", o.Phase+" "+o.Kind,
+					ratio(float64(n.P50), float64(w.P50)), ratio(float64(n.P99), float64(w.P99)),
+					ratio(float64(n.Max), float64(w.Max)))
 			}
 		}
 	}

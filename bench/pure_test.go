@@ -27,7 +27,8 @@ func TestAWorkloadIsAFunctionOfItsSeed(t *testing.T) {
 			if twin, _ = runOperation(other, i, again); op == twin {
 				same++
 			}
-			if about := op.Kind != opCount && op.Kind != opList; about && (op.User.ID != makeUser(9, op.Key).ID || op.Key >= 1000+made) {
+			if about := op.Kind != opCount && op.Kind != opList; about &&
+				(op.User.ID != makeUser(9, op.Key).ID || op.Key >= 1000+made) {
 				t.Fatalf("%s: %+v", name, op)
 			}
 			if name := op.User.Name; name != "" && (!strings.Contains(name, mark(op.Number)) || len(name) < 40) {
@@ -73,7 +74,8 @@ func op(kind string, from, to int64, fields user, status int, read user, more ..
 	if len(more) > 1 {
 		match = more[1]
 	}
-	return porcupine.Operation{Input: input{kind, fields, match}, Output: output{status, read, tag}, Call: from, Return: to}
+	return porcupine.Operation{Input: input{kind, fields, match}, Output: output{status, read, tag}, Call: from,
+		Return: to}
 }
 
 func TestHistories(t *testing.T) {
@@ -87,28 +89,52 @@ func TestHistories(t *testing.T) {
 		want    porcupine.CheckResult
 		history []porcupine.Operation
 	}{
-		{"create and read", believed{Known: true}, porcupine.Ok, []porcupine.Operation{create, op(opGet, 3, 4, none, 200, u, "1")}},
-		{"a write that is not seen", believed{Known: true}, porcupine.Illegal, []porcupine.Operation{create, update, op(opGet, 5, 6, none, 200, u, "1")}},
-		{"a create that is not seen", believed{Known: true}, porcupine.Illegal, []porcupine.Operation{create, op(opGet, 3, 4, none, 404, user{})}},
-		{"at the same time", believed{Known: true}, porcupine.Ok, []porcupine.Operation{create, update, op(opGet, 3, 5, none, 200, u, "1")}},
-		{"another version", believed{Known: true}, porcupine.Illegal, []porcupine.Operation{create, op(opGet, 3, 4, none, 200, u, "7")}},
-		{"created twice", believed{Known: true}, porcupine.Illegal, []porcupine.Operation{create, op(opCreate, 3, 4, u, 201, u, "2")}},
-		{"refused without reason", believed{Known: true}, porcupine.Illegal, []porcupine.Operation{op(opCreate, 1, 2, u, 409, user{})}},
-		{"no answer, done", believed{Known: true}, porcupine.Ok, []porcupine.Operation{create, lost, op(opGet, 5, 6, none, 200, renamed, "2")}},
-		{"no answer, not done", believed{Known: true}, porcupine.Ok, []porcupine.Operation{create, lost, op(opGet, 5, 6, none, 200, u, "1")}},
-		{"no answer, done late", believed{Known: true}, porcupine.Ok, []porcupine.Operation{create, lost, op(opGet, 5, 6, none, 200, u, "1"), op(opGet, 7, 8, none, 200, renamed, "2")}},
-		{"no answer, done and undone", believed{Known: true}, porcupine.Illegal, []porcupine.Operation{create, lost, op(opGet, 5, 6, none, 200, renamed, "2"), op(opGet, 7, 8, none, 200, u, "1")}},
-		{"a delete without an answer", believed{Known: true}, porcupine.Ok, []porcupine.Operation{create, op(opDelete, 3, never, none, 0, user{}), op(opGet, 5, 6, none, 404, user{})}},
-		{"gone by itself", believed{Known: true}, porcupine.Illegal, []porcupine.Operation{create, op(opGet, 3, 4, none, 200, u, "1"), op(opGet, 5, 6, none, 404, user{})}},
-		{"on condition", believed{Known: true}, porcupine.Ok, []porcupine.Operation{create, op(opUpdate, 3, 4, name2, 200, renamed, "2", "1"), op(opUpdate, 5, 6, name2, 412, user{}, "", "1")}},
-		{"on a condition that does not hold", believed{Known: true}, porcupine.Illegal, []porcupine.Operation{create, update, op(opUpdate, 5, 6, name2, 200, renamed, "3", "1")}},
-		{"refused though it holds", believed{Known: true}, porcupine.Illegal, []porcupine.Operation{create, op(opUpdate, 3, 4, name2, 412, user{}, "", "1")}},
-		{"on the condition of who is not there", believed{Known: true}, porcupine.Ok, []porcupine.Operation{op(opUpdate, 1, 2, name2, 412, user{}, "", "1"), create}},
-		{"a condition that is passed over", believed{Known: true}, porcupine.Illegal, []porcupine.Operation{op(opUpdate, 1, 2, name2, 404, user{}, "", "1")}},
-		{"a condition and a write without an answer", believed{Known: true}, porcupine.Ok, []porcupine.Operation{create, lost, op(opUpdate, 5, 6, name2, 412, user{}, "", "1"), op(opGet, 7, 8, none, 200, renamed, "2")}},
-		{"an earlier run's user", believed{}, porcupine.Ok, []porcupine.Operation{op(opUpdate, 1, 2, name2, 200, renamed, "2"), op(opGet, 3, 4, none, 200, renamed, "2")}},
-		{"an earlier run's user that changes", believed{}, porcupine.Illegal, []porcupine.Operation{op(opGet, 1, 2, none, 200, u, "1"), op(opGet, 3, 4, none, 200, renamed, "2")}},
-		{"many without an answer", believed{Known: true}, porcupine.Ok, append(slices.Repeat([]porcupine.Operation{lost}, 300), create, op(opGet, 5, 6, none, 200, u, "1"))},
+		{"create and read", believed{Known: true}, porcupine.Ok, []porcupine.Operation{create,
+			op(opGet, 3, 4, none, 200, u, "1")}},
+		{"a write that is not seen", believed{Known: true}, porcupine.Illegal,
+			[]porcupine.Operation{create, update, op(opGet, 5, 6, none, 200, u, "1")}},
+		{"a create that is not seen", believed{Known: true}, porcupine.Illegal,
+			[]porcupine.Operation{create, op(opGet, 3, 4, none, 404, user{})}},
+		{"at the same time", believed{Known: true}, porcupine.Ok, []porcupine.Operation{create, update,
+			op(opGet, 3, 5, none, 200, u, "1")}},
+		{"another version", believed{Known: true}, porcupine.Illegal, []porcupine.Operation{create,
+			op(opGet, 3, 4, none, 200, u, "7")}},
+		{"created twice", believed{Known: true}, porcupine.Illegal, []porcupine.Operation{create,
+			op(opCreate, 3, 4, u, 201, u, "2")}},
+		{"refused without reason", believed{Known: true}, porcupine.Illegal,
+			[]porcupine.Operation{op(opCreate, 1, 2, u, 409, user{})}},
+		{"no answer, done", believed{Known: true}, porcupine.Ok, []porcupine.Operation{create, lost,
+			op(opGet, 5, 6, none, 200, renamed, "2")}},
+		{"no answer, not done", believed{Known: true}, porcupine.Ok, []porcupine.Operation{create, lost,
+			op(opGet, 5, 6, none, 200, u, "1")}},
+		{"no answer, done late", believed{Known: true}, porcupine.Ok, []porcupine.Operation{create, lost,
+			op(opGet, 5, 6, none, 200, u, "1"), op(opGet, 7, 8, none, 200, renamed, "2")}},
+		{"no answer, done and undone", believed{Known: true}, porcupine.Illegal,
+			[]porcupine.Operation{create, lost, op(opGet, 5, 6, none, 200, renamed, "2"),
+				op(opGet, 7, 8, none, 200, u, "1")}},
+		{"a delete without an answer", believed{Known: true}, porcupine.Ok,
+			[]porcupine.Operation{create, op(opDelete, 3, never, none, 0, user{}), op(opGet, 5, 6, none, 404, user{})}},
+		{"gone by itself", believed{Known: true}, porcupine.Illegal, []porcupine.Operation{create,
+			op(opGet, 3, 4, none, 200, u, "1"), op(opGet, 5, 6, none, 404, user{})}},
+		{"on condition", believed{Known: true}, porcupine.Ok, []porcupine.Operation{create,
+			op(opUpdate, 3, 4, name2, 200, renamed, "2", "1"), op(opUpdate, 5, 6, name2, 412, user{}, "", "1")}},
+		{"on a condition that does not hold", believed{Known: true}, porcupine.Illegal,
+			[]porcupine.Operation{create, update, op(opUpdate, 5, 6, name2, 200, renamed, "3", "1")}},
+		{"refused though it holds", believed{Known: true}, porcupine.Illegal,
+			[]porcupine.Operation{create, op(opUpdate, 3, 4, name2, 412, user{}, "", "1")}},
+		{"on the condition of who is not there", believed{Known: true}, porcupine.Ok,
+			[]porcupine.Operation{op(opUpdate, 1, 2, name2, 412, user{}, "", "1"), create}},
+		{"a condition that is passed over", believed{Known: true}, porcupine.Illegal,
+			[]porcupine.Operation{op(opUpdate, 1, 2, name2, 404, user{}, "", "1")}},
+		{"a condition and a write without an answer", believed{Known: true}, porcupine.Ok,
+			[]porcupine.Operation{create, lost, op(opUpdate, 5, 6, name2, 412, user{}, "", "1"),
+				op(opGet, 7, 8, none, 200, renamed, "2")}},
+		{"an earlier run's user", believed{}, porcupine.Ok, []porcupine.Operation{op(opUpdate, 1, 2, name2, 200,
+			renamed, "2"), op(opGet, 3, 4, none, 200, renamed, "2")}},
+		{"an earlier run's user that changes", believed{}, porcupine.Illegal,
+			[]porcupine.Operation{op(opGet, 1, 2, none, 200, u, "1"), op(opGet, 3, 4, none, 200, renamed, "2")}},
+		{"many without an answer", believed{Known: true}, porcupine.Ok,
+			append(slices.Repeat([]porcupine.Operation{lost}, 300), create, op(opGet, 5, 6, none, 200, u, "1"))},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -121,10 +147,13 @@ func TestHistories(t *testing.T) {
 
 func TestCountsAreBounded(t *testing.T) {
 	at := func(kind string, from, to, status int, n uint64) sample {
-		return sample{Op: operation{Kind: kind}, Sent: time.Duration(from), Done: time.Duration(to), Status: status, Failed: status >= 500, Count: n}
+		return sample{Op: operation{Kind: kind}, Sent: time.Duration(from), Done: time.Duration(to), Status: status,
+			Failed: status >= 500, Count: n}
 	}
-	samples := []sample{at(opCreate, 10, 20, 201, 0), at(opCreate, 12, 30, 503, 0), at(opDelete, 40, 50, 204, 0), at(opCreate, 60, 70, 409, 0)}
-	for _, c := range []struct{ from, to, low, high int }{{1, 5, 5, 5}, {1, 15, 5, 7}, {21, 22, 6, 7}, {45, 46, 5, 7}, {55, 56, 5, 6}, {80, 90, 5, 6}} {
+	samples := []sample{at(opCreate, 10, 20, 201, 0), at(opCreate, 12, 30, 503, 0), at(opDelete, 40, 50, 204, 0),
+		at(opCreate, 60, 70, 409, 0)}
+	for _, c := range []struct{ from, to, low, high int }{{1, 5, 5, 5}, {1, 15, 5, 7}, {21, 22, 6, 7}, {45, 46, 5, 7},
+		{55, 56, 5, 6}, {80, 90, 5, 6}} {
 		for n := range 12 {
 			wrong, checked := checkCounts(append(slices.Clone(samples), at(opCount, c.from, c.to, 200, uint64(n))), 5)
 			if good := n >= c.low && n <= c.high; good != (len(wrong) == 0) || checked != 1 {
@@ -145,7 +174,9 @@ func TestTimelines(t *testing.T) {
 	if err != nil || strings.Join(got, "|") != want {
 		t.Errorf("%v: %s", err, strings.Join(got, "|"))
 	}
-	for _, bad := range []string{"kill", "kill db-1", "kill db-9 at 1s", "maim db-1 at 1s", "kill db-1 at noon", "cut db-1 at 1s", "kill db-1 at 2m", "kill db-1 at 1s for", "pause db-1 at 1s for -1s", "random", "random at x", "kill db-1 at 1s now"} {
+	for _, bad := range []string{"kill", "kill db-1", "kill db-9 at 1s", "maim db-1 at 1s", "kill db-1 at noon",
+		"cut db-1 at 1s", "kill db-1 at 2m", "kill db-1 at 1s for", "pause db-1 at 1s for -1s", "random", "random at x",
+		"kill db-1 at 1s now"} {
 		if _, err := parseFaults(bad, 1, names, time.Minute); !errors.Is(err, errFault) {
 			t.Errorf("%q: %v", bad, err)
 		}
@@ -156,14 +187,16 @@ func TestTimelines(t *testing.T) {
 		t.Errorf("%v: %v", err, random)
 	}
 	for i := 0; i+1 < len(random); i += 2 {
-		if on, off := random[i], random[i+1]; off.Kind != undo[on.Kind] || off.Node != on.Node || off.At <= on.At || off.At > time.Minute {
+		if on, off := random[i], random[i+1]; off.Kind != undo[on.Kind] || off.Node != on.Node || off.At <= on.At ||
+			off.At > time.Minute {
 			t.Errorf("%+v is taken back by %+v", on, off)
 		}
 	}
 }
 
 func TestTrials(t *testing.T) {
-	names, kinds := []string{"db-0", "db-1", "db-2"}, []string{trialKill, trialTerm, trialPause, trialCut, trialOneWay, trialGateway, trialAll}
+	names, kinds := []string{"db-0", "db-1", "db-2"}, []string{trialKill, trialTerm, trialPause, trialCut, trialOneWay,
+		trialGateway, trialAll}
 	list := planTrials(1, kinds, 30, names)
 	if len(list) != 210 {
 		t.Fatalf("%d trials", len(list))
@@ -173,7 +206,8 @@ func TestTrials(t *testing.T) {
 		number[one.Kind]++
 		begin, end := stepsOf(one, names)
 		for _, s := range append(begin, end...) {
-			if s.Kind != faultHeal && !slices.Contains(names, s.Node) || one.Lasts < 20*time.Millisecond || one.Lasts > 3*time.Second {
+			if s.Kind != faultHeal && !slices.Contains(names, s.Node) || one.Lasts < 20*time.Millisecond ||
+				one.Lasts > 3*time.Second {
 				t.Errorf("%+v: %+v", one, s)
 			}
 		}
@@ -192,12 +226,14 @@ func TestTrials(t *testing.T) {
 }
 
 func TestCuts(t *testing.T) {
-	both, oneWay := step{Kind: faultCut, Node: "db-0", Other: "peers"}, step{Kind: faultCut, Node: "db-1", Other: "db-2", OneWay: true}
+	both, oneWay := step{Kind: faultCut, Node: "db-0", Other: "peers"},
+		step{Kind: faultCut, Node: "db-1", Other: "db-2", OneWay: true}
 	for _, c := range []struct {
 		cuts     []step
 		from, to string
 		want     bool
-	}{{[]step{both}, "db-0", "db-1", true}, {[]step{both}, "db-2", "db-0", true}, {[]step{both}, "gateway", "db-0", false}, {[]step{both}, "db-1", "db-2", false},
+	}{{[]step{both}, "db-0", "db-1", true}, {[]step{both}, "db-2", "db-0", true},
+		{[]step{both}, "gateway", "db-0", false}, {[]step{both}, "db-1", "db-2", false},
 		{[]step{oneWay}, "db-1", "db-2", true}, {[]step{oneWay}, "db-2", "db-1", false}, {nil, "db-0", "db-1", false}} {
 		if got := isCut(c.cuts, c.from, c.to); got != c.want {
 			t.Errorf("%v: %s to %s: %v", c.cuts, c.from, c.to, got)
@@ -210,9 +246,12 @@ func TestCuts(t *testing.T) {
 
 func TestFaultsOnTheTimelineShowTheirOutage(t *testing.T) {
 	at := func(n int) time.Duration { return time.Duration(n) * time.Millisecond }
-	o := outcome{Tally: newTally(at(250), at(100)), From: at(1000), Events: []event{{At: at(1100), Kind: "kill", Text: "kill db-1"}}}
-	for i := range 200 { // one answer each 10 ms; those of cell 1 fail from 1.1 s to 1.7 s; nobody answers from 1.2 s to 1.4 s
-		s := sample{Phase: phaseRun, Op: operation{Kind: opGet}, Intended: at(1000 + 10*i), Sent: at(1000 + 10*i), Done: at(1001 + 10*i), Status: 200, Cell: i % 2}
+	o := outcome{Tally: newTally(at(250), at(100)), From: at(1000), Events: []event{{At: at(1100), Kind: "kill",
+		Text: "kill db-1"}}}
+	// one answer each 10 ms; those of cell 1 fail from 1.1 s to 1.7 s; nobody answers from 1.2 s to 1.4 s
+	for i := range 200 {
+		s := sample{Phase: phaseRun, Op: operation{Kind: opGet}, Intended: at(1000 + 10*i), Sent: at(1000 + 10*i),
+			Done: at(1001 + 10*i), Status: 200, Cell: i % 2}
 		if s.Failed = s.Cell == 1 && i >= 11 && i < 70; s.Failed {
 			s.Status = 503
 		}
@@ -221,7 +260,8 @@ func TestFaultsOnTheTimelineShowTheirOutage(t *testing.T) {
 		}
 	}
 	f := faultsOf(o)
-	if len(f) != 1 || f[0].At != at(100) || f[0].Outage != at(601) || f[0].Gap < at(200) || f[0].Gap > at(230) || f[0].Failed == 0 {
+	if len(f) != 1 || f[0].At != at(100) || f[0].Outage != at(601) || f[0].Gap < at(200) || f[0].Gap > at(230) ||
+		f[0].Failed == 0 {
 		t.Errorf("%+v", f)
 	}
 }
@@ -233,7 +273,8 @@ func TestTheEndSaysOnlyWhatWasAsked(t *testing.T) {
 	}{
 		{returned{}, ""},
 		{returned{Read: true, Present: 7}, "7 users of this run are there"},
-		{returned{Read: true, Present: 7, Counted: true, Count: 9, Walked: true}, "7 users of this run are there, COUNT says 9, each is listed once"},
+		{returned{Read: true, Present: 7, Counted: true, Count: 9, Walked: true},
+			"7 users of this run are there, COUNT says 9, each is listed once"},
 		{returned{Read: true, Present: 7, Unread: 2}, "2 users could not be read back; "},
 	} {
 		if got := inTheEnd(c.back); got != c.want {

@@ -75,9 +75,10 @@ func settledCount(c client, until time.Time, out chan<- total) {
 func readBack(c client, j job, w workload, made, base uint64, samples chan<- sample, out chan<- returned) {
 	until, keys := time.Now().Add(j.Settle), numbers(w.Records+made)
 	r := returned{Read: true, Users: map[string]user{}}
-	reading := phase{Name: phaseCheck, Closed: min(loaders, j.Connections), Workload: w, Next: func(w workload, key, _ uint64) (operation, uint64) {
-		return operation{Kind: opGet, Key: key, User: user{ID: makeUser(w.Users, key).ID}}, 0
-	}}
+	reading := phase{Name: phaseCheck, Closed: min(loaders, j.Connections), Workload: w,
+		Next: func(w workload, key, _ uint64) (operation, uint64) {
+			return operation{Kind: opGet, Key: key, User: user{ID: makeUser(w.Users, key).ID}}, 0
+		}}
 	own, left := make(chan sample), make(chan []uint64) // without places, so that what is left comes after every sample
 	go persist(c, j.Beat, reading, keys, until, own, left)
 	for reads := true; reads; {

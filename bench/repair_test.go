@@ -19,7 +19,8 @@ func createMany(t *testing.T, c *testCluster, first, n int) []user {
 	for i := range users {
 		users[i] = user{fmt.Sprintf("u%d", first+i), fmt.Sprint("name ", first+i), "e", int64(i)}
 		got, err := c.ask("POST", "/api/user/", userJSON(users[i]))
-		for end := time.Now().Add(patience); err != nil || got.status == 503; got, err = c.ask("POST", "/api/user/", userJSON(users[i])) {
+		for end := time.Now().Add(patience); err != nil || got.status == 503; got,
+			err = c.ask("POST", "/api/user/", userJSON(users[i])) {
 			if time.Now().After(end) {
 				t.Fatalf("create: %v %d %s", err, got.status, got.body)
 			}

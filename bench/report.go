@@ -90,18 +90,21 @@ type faultReport struct {
 func spreadOf(h *hdrhistogram.Histogram) spread {
 	at := h.ValueAtPercentilesSlice([]float64{50, 90, 99, 99.9})
 	const us = time.Microsecond
-	return spread{time.Duration(h.Mean() * 1e3), time.Duration(at[0]) * us, time.Duration(at[1]) * us, time.Duration(at[2]) * us, time.Duration(at[3]) * us, time.Duration(h.Max()) * us}
+	return spread{time.Duration(h.Mean() * 1e3), time.Duration(at[0]) * us, time.Duration(at[1]) * us,
+		time.Duration(at[2]) * us, time.Duration(at[3]) * us, time.Duration(h.Max()) * us}
 }
 
 // operationsOf makes a line of each group, in the order of phases and kinds.
 func operationsOf(groups map[groupKey]group) []operationReport {
 	list := []operationReport{}
 	for key, g := range groups {
-		list = append(list, operationReport{key.Phase, key.Kind, g.Requests, g.Failed, spreadOf(g.Intended), spreadOf(g.Service), g.Outcomes})
+		list = append(list, operationReport{key.Phase, key.Kind, g.Requests, g.Failed, spreadOf(g.Intended),
+			spreadOf(g.Service), g.Outcomes})
 	}
 	phases := []string{phaseLoad, phaseRun, phaseCheck}
 	slices.SortFunc(list, func(a, b operationReport) int {
-		return cmp.Or(cmp.Compare(slices.Index(phases, a.Phase), slices.Index(phases, b.Phase)), strings.Compare(a.Kind, b.Kind))
+		return cmp.Or(cmp.Compare(slices.Index(phases, a.Phase), slices.Index(phases, b.Phase)),
+			strings.Compare(a.Kind, b.Kind))
 	})
 	return list
 }
@@ -112,7 +115,8 @@ func timelineOf(t tally, from time.Duration) []moment {
 	for _, at := range slices.Sorted(maps.Keys(t.Slots)) {
 		s := t.Slots[at]
 		v := s.Latency.ValueAtPercentilesSlice([]float64{50, 99})
-		list = append(list, moment{max(0, time.Duration(at)*t.Width-from), s.OK, s.Failed, s.Beyond, microseconds(v[0]), microseconds(v[1]), microseconds(s.Latency.Max())})
+		list = append(list, moment{max(0, time.Duration(at)*t.Width-from), s.OK, s.Failed, s.Beyond, microseconds(v[0]),
+			microseconds(v[1]), microseconds(s.Latency.Max())})
 	}
 	return list
 }
@@ -134,7 +138,8 @@ func curveOf(groups map[groupKey]group) []percentile {
 	intended, service := wholeOf(groups)
 	list := []percentile{}
 	for _, p := range []float64{0, 10, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 99.95, 99.99, 99.995, 99.999, 100} {
-		list = append(list, percentile{p, microseconds(intended.ValueAtPercentile(p)), microseconds(service.ValueAtPercentile(p))})
+		list = append(list, percentile{p, microseconds(intended.ValueAtPercentile(p)),
+			microseconds(service.ValueAtPercentile(p))})
 	}
 	return list
 }
@@ -194,9 +199,11 @@ func touchedOf(touched map[string]map[int]uint64) map[string][]uint64 {
 }
 
 // makeReport sends the report of a run from what it has seen and what the checks have shown.
-func makeReport(o outcome, began time.Time, histories checked, wrong, unproven []string, counts int, mostStall time.Duration, out chan<- report) {
+func makeReport(o outcome, began time.Time, histories checked, wrong, unproven []string, counts int,
+	mostStall time.Duration, out chan<- report) {
 	k, p := judgeBudget(o)
-	r := report{Began: began, Budget: k, Generator: p, Seconds: o.Seconds, Histories: histories, Counts: counts, Stalls: o.Stalls}
+	r := report{Began: began, Budget: k, Generator: p, Seconds: o.Seconds, Histories: histories, Counts: counts,
+		Stalls: o.Stalls}
 	r.Verdict = conclude(k, p, wrong, unproven, mostStall)
 	r.Operations, r.Timeline, r.Curve = operationsOf(o.Tally.Groups), timelineOf(o.Tally, o.From), curveOf(o.Tally.Groups)
 	r.Faults, r.Touched = faultsOf(o), touchedOf(o.Tally.Touched)

@@ -172,7 +172,8 @@ func understand(s sample, answer *http.Response, body []byte) sample {
 			ids[u.ID] = true
 		}
 		if err == nil && (len(ids) != len(s.Items) || uint64(len(ids)) > s.Op.Limit) {
-			s.Wrong = fmt.Sprintf("a page of %d users, %d different ones, at most %d were asked for", len(s.Items), len(ids), s.Op.Limit)
+			s.Wrong = fmt.Sprintf("a page of %d users, %d different ones, at most %d were asked for", len(s.Items),
+				len(ids), s.Op.Limit)
 		}
 		s.Items = slices.Clone(s.Items[:min(len(s.Items), maxItems)])
 	default:

@@ -126,7 +126,8 @@ func (c *testCluster) checkWalk(t *testing.T, how string, ids []string, want map
 		}
 	}
 	if twice > 0 || len(ids) != len(want) || !maps.EqualFunc(met, want, func(int, bool) bool { return true }) {
-		t.Errorf("the walk by %s met %d users, %d of them more than once; expected %d, each once", how, len(ids), twice, len(want))
+		t.Errorf("the walk by %s met %d users, %d of them more than once; expected %d, each once", how, len(ids), twice,
+			len(want))
 	}
 }
 
@@ -135,16 +136,19 @@ func (c *testCluster) listEdges(t *testing.T) {
 	if ids, got := c.pageOf("/api/user"); len(ids) != 100 || got.header.Get("X-Total-Count") != strconv.Itoa(manyUsers) {
 		t.Errorf("without settings: %d users, X-Total-Count %s", len(ids), got.header.Get("X-Total-Count"))
 	}
-	if ids, got := c.pageOf(fmt.Sprintf("/api/user/?offset=%d", manyUsers)); len(ids) != 0 || strings.TrimSpace(got.body) != "[]" {
+	if ids, got := c.pageOf(fmt.Sprintf("/api/user/?offset=%d", manyUsers)); len(ids) != 0 ||
+		strings.TrimSpace(got.body) != "[]" {
 		t.Errorf("past the end: %s", got.body)
 	}
 	_, middle := c.pageOf("/api/user?offset=500&limit=100")
-	for relation, offset := range map[string]string{"first": "offset=0", "prev": "offset=400", "next": "offset=600", "last": "offset=9900"} {
+	for relation, offset := range map[string]string{"first": "offset=0", "prev": "offset=400", "next": "offset=600",
+		"last": "offset=9900"} {
 		if path := links(middle)[relation]; !strings.Contains(path+"&", offset+"&") {
 			t.Errorf("the link %s is %q, expected %s", relation, path, offset)
 		}
 	}
-	for _, query := range []string{"limit=0", "limit=1001", "limit=x", "offset=-1", "offset=x", "after=%25%25", "after=nonsense", "offset=1&after="} {
+	for _, query := range []string{"limit=0", "limit=1001", "limit=x", "offset=-1", "offset=x", "after=%25%25",
+		"after=nonsense", "offset=1&after="} {
 		got, err := c.ask("GET", "/api/user?"+query, "")
 		if err != nil || (got.status != 400 && got.status != 422) {
 			t.Errorf("%s: %v, status %d, expected 400 or 422", query, err, got.status)

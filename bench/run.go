@@ -107,7 +107,8 @@ func checkCommands(c RunCommand, steps []step) error {
 
 // workloadOf makes the workload of some settings.
 func workloadOf(f LoadFlags, mixName string) workload {
-	w := workload{Seed: f.Seed, Users: f.UsersSeed, Records: max(1, f.Records), Mix: recipes[mixName], Keys: f.Keys, Size: f.Size}
+	w := workload{Seed: f.Seed, Users: f.UsersSeed, Records: max(1, f.Records), Mix: recipes[mixName], Keys: f.Keys,
+		Size: f.Size}
 	if w.Keys == "" {
 		w.Keys = w.Mix.Keys
 	}
@@ -126,7 +127,8 @@ func jobOf(f LoadFlags, w workload, target string, rate float64, length time.Dur
 	for length/width > 400 {
 		width *= 2
 	}
-	return job{Target: target, Workload: w, Rate: rate, Duration: length, Timeout: f.Timeout, Budget: f.Budget, Width: width, Settle: f.Settle,
+	return job{Target: target, Workload: w, Rate: rate, Duration: length, Timeout: f.Timeout, Budget: f.Budget,
+		Width: width, Settle: f.Settle,
 		Probe: f.Probe, MostSync: f.MostSync,
 		Connections: max(1, f.Connections), KeepAlive: f.KeepAlive, Load: true, Mixed: true, Check: true, Beat: realBeat}
 }
@@ -163,7 +165,8 @@ func (asked RunCommand) Run(e ending) error {
 	if err != nil {
 		return err
 	}
-	if err = os.Remove(filepath.Join(c.Out, violationPage)); err != nil && !errors.Is(err, os.ErrNotExist) { // of an earlier run
+	// of an earlier run
+	if err = os.Remove(filepath.Join(c.Out, violationPage)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	l, do, judged := lease{End: func() {}}, performWith(c.FaultCommand), make(chan error, 1)
@@ -248,7 +251,8 @@ func loadTrouble(c RunCommand, o outcome) string {
 	there := load.Outcomes["status 409"] // each create that failed may be one: it was done, and found at the next try
 	switch {
 	case there > load.Failed && c.UsersSeed != 0:
-		return fmt.Sprintf("%d users of --users-seed %d were there before; give another one, or --phases run", there, c.UsersSeed)
+		return fmt.Sprintf("%d users of --users-seed %d were there before; give another one, or --phases run", there,
+			c.UsersSeed)
 	case o.Missing > 0:
 		return fmt.Sprintf("%d users of the load could not be created within %v", o.Missing, c.Settle)
 	}
@@ -264,7 +268,8 @@ func (c RunCommand) seek(j job) error {
 	if errors.Is(s.Err, errTarget) || errors.Is(s.Err, errOwn) && len(s.Tries) <= 1 {
 		return s.Err
 	}
-	r := report{Title: "highest rate within the budget, mix " + c.Mix, Began: time.Now(), Settings: settingsOf(c, j.Target, j.Workload), Knee: s.Tries}
+	r := report{Title: "highest rate within the budget, mix " + c.Mix, Began: time.Now(),
+		Settings: settingsOf(c, j.Target, j.Workload), Knee: s.Tries}
 	_, r.Verdict = judgeKnee(s)
 	err := writeJSON(r, filepath.Join(c.Out, "knee.json"))
 	fmt.Println(r.Verdict.Word)
@@ -282,10 +287,14 @@ func titleOf(mixName string, rate float64, steps []step) string {
 
 // settingsOf are the settings that a run can be repeated with.
 func settingsOf(c RunCommand, target string, w workload) map[string]string {
-	all := map[string]string{"target": target, "rate": c.Rate, "duration": c.Duration.String(), "mix": c.Mix, "records": strconv.FormatUint(w.Records, 10),
-		"keys": w.Keys, "size": strconv.Itoa(w.Size), "seed": strconv.FormatUint(w.Seed, 10), "users-seed": strconv.FormatUint(w.Users, 10),
-		"connections": strconv.Itoa(c.Connections), "keep-alive": strconv.FormatBool(c.KeepAlive), "timeout": c.Timeout.String(), "budget": c.Budget.String(), "fault": c.Fault, "phases": c.Phases,
-		"check": strconv.FormatBool(c.Check), "shared": strconv.FormatBool(c.Shared), "most-stall": c.MostStall.String(), "probe": c.Probe, "most-sync": c.MostSync.String(),
+	all := map[string]string{"target": target, "rate": c.Rate, "duration": c.Duration.String(), "mix": c.Mix,
+		"records": strconv.FormatUint(w.Records, 10),
+		"keys":    w.Keys, "size": strconv.Itoa(w.Size), "seed": strconv.FormatUint(w.Seed, 10),
+		"users-seed":  strconv.FormatUint(w.Users, 10),
+		"connections": strconv.Itoa(c.Connections), "keep-alive": strconv.FormatBool(c.KeepAlive),
+		"timeout": c.Timeout.String(), "budget": c.Budget.String(), "fault": c.Fault, "phases": c.Phases,
+		"check": strconv.FormatBool(c.Check), "shared": strconv.FormatBool(c.Shared),
+		"most-stall": c.MostStall.String(), "probe": c.Probe, "most-sync": c.MostSync.String(),
 		"settle": c.Settle.String(), "check-timeout": c.CheckTimeout.String(), "cluster": strconv.FormatBool(c.Cluster)}
 	if c.Cluster {
 		all["nodes"] = strconv.Itoa(c.Nodes)

@@ -71,7 +71,8 @@ func TestEveryStepNeedsACommand(t *testing.T) {
 // What spoils a run comes before its verdict, but for wrong answers, which stay.
 func TestWhatSpoilsARun(t *testing.T) {
 	load := func(outcome string, n, failed uint64) tally {
-		return tally{Groups: map[groupKey]group{{phaseLoad, opCreate}: {Requests: 100, Failed: failed, Outcomes: map[string]uint64{outcome: n}}}}
+		return tally{Groups: map[groupKey]group{{phaseLoad, opCreate}: {Requests: 100, Failed: failed,
+			Outcomes: map[string]uint64{outcome: n}}}}
 	}
 	for name, c := range map[string]struct {
 		c    RunCommand
@@ -84,10 +85,12 @@ func TestWhatSpoilsARun(t *testing.T) {
 		"Ctrl-C":           {RunCommand{}, outcome{Err: errInterrupted}, exitBudget, exitUsage},
 		"wrong and failed": {RunCommand{}, outcome{Err: errFault}, exitWrong, exitWrong},
 		"a death":          {RunCommand{}, outcome{Died: errProcess}, exitPass, exitWrong},
-		"known users":      {RunCommand{LoadFlags: LoadFlags{UsersSeed: 7}}, outcome{Tally: load("status 409", 3, 0)}, exitWrong, exitUsage},
-		"unknown users":    {RunCommand{}, outcome{Tally: load("status 409", 3, 0)}, exitWrong, exitWrong},
-		"second tries":     {RunCommand{LoadFlags: LoadFlags{UsersSeed: 7}}, outcome{Tally: load("status 409", 3, 3)}, exitPass, exitPass},
-		"no whole load":    {RunCommand{}, outcome{Missing: 1, Tally: load("status 503", 50, 50)}, exitPass, exitUsage},
+		"known users": {RunCommand{LoadFlags: LoadFlags{UsersSeed: 7}}, outcome{Tally: load("status 409", 3, 0)},
+			exitWrong, exitUsage},
+		"unknown users": {RunCommand{}, outcome{Tally: load("status 409", 3, 0)}, exitWrong, exitWrong},
+		"second tries": {RunCommand{LoadFlags: LoadFlags{UsersSeed: 7}}, outcome{Tally: load("status 409", 3, 3)},
+			exitPass, exitPass},
+		"no whole load": {RunCommand{}, outcome{Missing: 1, Tally: load("status 503", 50, 50)}, exitPass, exitUsage},
 	} {
 		if v := amend(verdict{Code: c.was}, c.c, c.o); v.Code != c.want {
 			t.Errorf("%s: %+v, expected code %d", name, v, c.want)

@@ -71,7 +71,8 @@ func (c SpaceCommand) Run(e ending) error {
 	}
 	_, err = fmt.Printf("users         %d\nJSON as sent  %d bytes, %.1f a user\n"+
 		"on disk       %d bytes, %.1f a user, write log and both replicas included\nratio         %.2f\n",
-		b.Users, b.Bytes, float64(b.Bytes)/float64(b.Users), used, float64(used)/float64(b.Users), float64(used)/float64(b.Bytes))
+		b.Users, b.Bytes, float64(b.Bytes)/float64(b.Users), used, float64(used)/float64(b.Users),
+		float64(used)/float64(b.Bytes))
 	return err
 }
 

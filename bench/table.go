@@ -19,7 +19,8 @@ func textOf(r report) string {
 	fmt.Fprintf(table, "\nlatency (ms)\trequests\tfailed\tp50\tp99\tp99.9\tmax\t| from send: p50\tp99\tmax\t\n")
 	for _, o := range r.Operations {
 		i, s := o.Intended, o.Service
-		fmt.Fprintf(table, "%s %s\t%d\t%d\t%s\t%s\t%s\t%s\t| %s\t%s\t%s\t\n", o.Phase, o.Kind, o.Requests, o.Failed, ms(i.P50), ms(i.P99), ms(i.P999), ms(i.Max), ms(s.P50), ms(s.P99), ms(s.Max))
+		fmt.Fprintf(table, "%s %s\t%d\t%d\t%s\t%s\t%s\t%s\t| %s\t%s\t%s\t\n", o.Phase, o.Kind, o.Requests, o.Failed,
+			ms(i.P50), ms(i.P99), ms(i.P999), ms(i.Max), ms(s.P50), ms(s.P99), ms(s.Max))
 	}
 	_ = table.Flush() // a strings.Builder never fails
 	for _, o := range r.Operations {
@@ -45,7 +46,8 @@ func textOf(r report) string {
 	fmt.Fprintf(&b, "generator   longest stall of its own %v (%d stalls, %v in all); sent behind schedule p99 %v, max %v; %d requests waited for a connection; %d late ones are explained by it\n",
 		short(g.Longest), g.Stalls, short(g.Stalled), short(g.P99Lag), short(g.MaxLag), g.Held, g.Explained)
 	if g.Syncs > 0 {
-		fmt.Fprintf(&b, "disk        it stood still %d times, at most for %v; %d late ones are explained by it\n", g.Syncs, short(g.Sync), g.Struck)
+		fmt.Fprintf(&b, "disk        it stood still %d times, at most for %v; %d late ones are explained by it\n",
+			g.Syncs, short(g.Sync), g.Struck)
 	}
 	if h.Users > 0 {
 		fmt.Fprintf(&b, "histories   %d users, %d operations, %d writes without an answer: %d not linearizable, %d not decided; %d counts within bounds\n", h.Users, h.Operations, h.Open, h.Illegal, h.Unknown, r.Counts)
@@ -56,7 +58,8 @@ func textOf(r report) string {
 	if h.Page != "" {
 		fmt.Fprintf(&b, "violation   user %s, drawn in %s\n", h.First, h.Page)
 	}
-	fmt.Fprintf(&b, "budget      %v: %d of %d requests beyond it (%d failed), longest %v\n", r.Budget.Budget, r.Budget.Beyond, r.Budget.Requests, r.Budget.Failed, short(r.Budget.Max))
+	fmt.Fprintf(&b, "budget      %v: %d of %d requests beyond it (%d failed), longest %v\n", r.Budget.Budget,
+		r.Budget.Beyond, r.Budget.Requests, r.Budget.Failed, short(r.Budget.Max))
 	fmt.Fprintf(&b, "\n%s\n", r.Verdict.Word)
 	for _, why := range r.Verdict.Reasons {
 		fmt.Fprintf(&b, "  %s\n", why)

@@ -73,7 +73,8 @@ func count(t tally, s sample) tally {
 	key := groupKey{s.Phase, s.Op.Kind}
 	g, known := t.Groups[key]
 	if !known {
-		g = group{hdrhistogram.New(leastLatency, mostLatency, 3), hdrhistogram.New(leastLatency, mostLatency, 3), 0, 0, map[string]uint64{}}
+		g = group{hdrhistogram.New(leastLatency, mostLatency, 3), hdrhistogram.New(leastLatency, mostLatency, 3), 0, 0,
+			map[string]uint64{}}
 	}
 	g.Requests++
 	_ = g.Intended.RecordValue(min(mostLatency, (s.Done - s.Intended).Microseconds())) // within the range

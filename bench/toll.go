@@ -120,10 +120,12 @@ func disksText(r chaosReport) string {
 // addRound adds a round to a report. What happens after the end of a fault belongs to it, until the next one.
 func addRound(r chaosReport, one report, stalls []stall) chaosReport {
 	r.Requests, r.Beyond, r.Failed = r.Requests+one.Budget.Requests, r.Beyond+one.Budget.Beyond, r.Failed+one.Budget.Failed
-	r.Explained, r.Struck, r.Counts = r.Explained+one.Generator.Explained, r.Struck+one.Generator.Struck, r.Counts+one.Counts
+	r.Explained, r.Struck, r.Counts = r.Explained+one.Generator.Explained, r.Struck+one.Generator.Struck,
+		r.Counts+one.Counts
 	r.Max, r.Stall = max(r.Max, one.Budget.Max), max(r.Stall, one.Generator.Longest)
 	h, n := r.Histories, one.Histories
-	r.Histories = checked{h.Users + n.Users, h.Operations + n.Operations, h.Open + n.Open, h.Unknown + n.Unknown, h.Illegal + n.Illegal, n.First, n.Page}
+	r.Histories = checked{h.Users + n.Users, h.Operations + n.Operations, h.Open + n.Open, h.Unknown + n.Unknown,
+		h.Illegal + n.Illegal, n.First, n.Page}
 	r.Short = append(r.Short, one.Generator.Short...)
 	if one.Verdict.Code == exitLagged {
 		r.Lagged = append(r.Lagged, one.Verdict.Reasons...)
@@ -178,7 +180,8 @@ func chaosText(r chaosReport) string {
 	for _, kind := range slices.Sorted(maps.Keys(r.Kinds)) {
 		t := r.Kinds[kind]
 		o, g := quantiles(t.Outages), quantiles(t.Gaps)
-		fmt.Fprintf(table, "%s\t%d\t| %s\t%s\t%s\t| %s\t%s\t%s\t| %d\t%s\t\n", kind, len(t.Outages), ms(o[0]), ms(o[1]), ms(o[2]), ms(g[0]), ms(g[1]), ms(g[2]), t.Beyond, ms(t.Stall))
+		fmt.Fprintf(table, "%s\t%d\t| %s\t%s\t%s\t| %s\t%s\t%s\t| %d\t%s\t\n", kind, len(t.Outages), ms(o[0]), ms(o[1]),
+			ms(o[2]), ms(g[0]), ms(g[1]), ms(g[2]), t.Beyond, ms(t.Stall))
 	}
 	_ = table.Flush() // a strings.Builder never fails
 	for _, m := range r.Missed {

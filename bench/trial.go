@@ -30,7 +30,8 @@ type trial struct {
 
 // shortest and longest lengths of a fault of each kind. The table never changes.
 var lengths = map[string][2]time.Duration{
-	trialKill: {50 * time.Millisecond, 1500 * time.Millisecond}, trialTerm: {50 * time.Millisecond, 1500 * time.Millisecond},
+	trialKill: {50 * time.Millisecond, 1500 * time.Millisecond}, trialTerm: {50 * time.Millisecond,
+		1500 * time.Millisecond},
 	trialPause: {20 * time.Millisecond, time.Second}, trialCut: {50 * time.Millisecond, 1500 * time.Millisecond},
 	trialOneWay: {50 * time.Millisecond, 1500 * time.Millisecond}, trialGateway: {50 * time.Millisecond, time.Second},
 	trialAll:     {20 * time.Millisecond, time.Second},
@@ -84,7 +85,8 @@ func stepsOf(t trial, names []string) (begin, end []step) {
 		return one(faultCut, "gateway", false), heal
 	}
 	for _, at := range t.Order {
-		begin, end = append(begin, step{Kind: faultKill, Node: names[at]}), append(end, step{Kind: faultStart, Node: names[at]})
+		begin, end = append(begin, step{Kind: faultKill, Node: names[at]}),
+			append(end, step{Kind: faultStart, Node: names[at]})
 	}
 	return begin, end
 }

@@ -64,9 +64,11 @@ type digests struct {
 // digestText says what the comparison has shown.
 func digestText(d digests) string {
 	if len(d.Unequal) == 0 {
-		return fmt.Sprintf("digests     %d shards, %d users: both replicas of each are equal (%v)\n", d.Shards, d.Users, short(d.Took))
+		return fmt.Sprintf("digests     %d shards, %d users: both replicas of each are equal (%v)\n", d.Shards, d.Users,
+			short(d.Took))
 	}
-	return fmt.Sprintf("digests     %d of %d shards DIFFER:\n  %s\n", len(d.Unequal), d.Shards, strings.Join(d.Unequal, "\n  "))
+	return fmt.Sprintf("digests     %d of %d shards DIFFER:\n  %s\n", len(d.Unequal), d.Shards,
+		strings.Join(d.Unequal, "\n  "))
 }
 
 // digest is a node's answer to DIGEST.
@@ -133,7 +135,8 @@ func compareDigests(addrs []string, wait time.Duration, out chan<- digests) {
 			first, differ := askDigest(by[shard][0], shard), []string{}
 			for _, addr := range by[shard][1:] {
 				other := askDigest(addr, shard)
-				if first.Error+other.Error != "" || first.Role == other.Role || first.LSN != other.LSN || first.Digest != other.Digest || first.Users != other.Users {
+				if first.Error+other.Error != "" || first.Role == other.Role || first.LSN != other.LSN ||
+					first.Digest != other.Digest || first.Users != other.Users {
 					differ = append(differ, fmt.Sprintf("shard %d: %s %+v, %s %+v", shard, by[shard][0], first, addr, other))
 				}
 			}

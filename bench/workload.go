@@ -46,6 +46,7 @@ func makeUser(seed, i uint64) user {
 	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
 	pick := mix(high + golden)
 	first, last := firstNames[pick%uint64(len(firstNames))], lastNames[pick>>16%uint64(len(lastNames))]
-	email := fmt.Sprintf("%s.%s.%d@%s", strings.ToLower(first), strings.ToLower(last), i, domains[pick>>32%uint64(len(domains))])
+	email := fmt.Sprintf("%s.%s.%d@%s", strings.ToLower(first), strings.ToLower(last), i,
+		domains[pick>>32%uint64(len(domains))])
 	return user{ID: id.String(), Name: first + " " + last, Email: email, Group: int64(pick >> 40 % 1000)}
 }

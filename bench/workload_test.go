@@ -81,7 +81,8 @@ func TestFillReportsWhatFailed(t *testing.T) {
 	if err := fill(server.URL+"/", 3, 20, 30, 4); err != nil || len(made) != 29 {
 		t.Errorf("%v, %d users", err, len(made))
 	}
-	if err := fill(server.URL, 3, 25, 1, 4); !errors.Is(err, errFill) || !strings.Contains(err.Error(), "1 times status 409") {
+	if err := fill(server.URL, 3, 25, 1, 4); !errors.Is(err, errFill) ||
+		!strings.Contains(err.Error(), "1 times status 409") {
 		t.Errorf("a user that was there before: %v", err)
 	}
 	if err := fill(server.URL, 3, 10, 5, 4); !errors.Is(err, errFill) || !strings.Contains(err.Error(), "1 times") {

@@ -20,7 +20,8 @@ func BenchmarkDecodeUser(b *testing.B) {
 }
 
 func BenchmarkEncodeUser(b *testing.B) {
-	user := &wire.Record{ID: "0198c0de-7a11-7000-8000-0123456789ab", Name: "Ada Lovelace", Email: "ada.lovelace@example.org", Group: 7}
+	user := &wire.Record{ID: "0198c0de-7a11-7000-8000-0123456789ab", Name: "Ada Lovelace",
+		Email: "ada.lovelace@example.org", Group: 7}
 	buffer := appendUser(nil, user)
 	b.SetBytes(int64(len(buffer)))
 	b.ReportAllocs()

@@ -42,7 +42,8 @@ func TestAWriteIsRepeatedUnderItsRequestID(t *testing.T) {
 	for name, c := range map[string]struct {
 		what verdict
 		done bool // the first try is carried out, and its answer lost
-	}{"broken": {hangUp, false}, "broken when done": {hangUp, true}, "silent": {silent, false}, "silent when done": {silent, true}, "not leader": {refuse, false}} {
+	}{"broken": {hangUp, false}, "broken when done": {hangUp, true}, "silent": {silent, false},
+		"silent when done": {silent, true}, "not leader": {refuse, false}} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, ample, 200*time.Millisecond)
 			id := r.idLedBy(1, "w")
@@ -81,7 +82,8 @@ func TestDeadlinesAreInTheNodesClock(t *testing.T) {
 func TestARefusalThatLastsIsTheReason(t *testing.T) {
 	r := newRig(t, time.Second, 400*time.Millisecond)
 	id := r.idLedBy(2, "w")
-	for code, text := range map[wire.Code]string{wire.Unavailable: "the backup db-0 cannot be reached", wire.Disk: "no space left on device", wire.Busy: "too many"} {
+	for code, text := range map[wire.Code]string{wire.Unavailable: "the backup db-0 cannot be reached",
+		wire.Disk: "no space left on device", wire.Busy: "too many"} {
 		r.nodes[2].set(func(*wire.Message) (verdict, *wire.Message) {
 			return refuse, &wire.Message{Kind: wire.Error, Code: code, Text: text}
 		})
@@ -120,7 +122,8 @@ func TestWhatA503SaysOfAWrite(t *testing.T) {
 		r.await(i, false)
 	}
 	got = r.must(503, "DELETE", "/api/user/"+id, "")
-	named := strings.Contains(got.body, "db-0 ("+r.room.Members[0].Address+")") || strings.Contains(got.body, r.room.Members[other].Address)
+	named := strings.Contains(got.body, "db-0 ("+r.room.Members[0].Address+")") ||
+		strings.Contains(got.body, r.room.Members[other].Address)
 	if !named || !strings.Contains(got.body, "cannot be reached") || strings.Contains(got.body, "may have been done") {
 		t.Errorf("a write that was never sent: %s", got.body)
 	}
@@ -172,7 +175,8 @@ func TestADeadNodeBlocksNobody(t *testing.T) {
 
 func TestHealth(t *testing.T) {
 	r := newRig(t, ample, ample/2)
-	if got := r.must(200, "GET", "/healthz", ""); !strings.Contains(got.body, "db-2") || !strings.Contains(got.body, `"shards_without_leader":0`) {
+	if got := r.must(200, "GET", "/healthz", ""); !strings.Contains(got.body, "db-2") ||
+		!strings.Contains(got.body, `"shards_without_leader":0`) {
 		t.Errorf("%s", got.body)
 	}
 	r.nodes[2].stop()
@@ -215,7 +219,10 @@ func TestMetrics(t *testing.T) {
 	r := newRig(t, ample, ample/2)
 	r.must(404, "GET", "/api/user/nobody", "")
 	body := r.must(200, "GET", "/metrics", "").body
-	for _, want := range []string{`tandem_requests_total{operation="get",status="404"} 1`, `tandem_nodes_touched_count{operation="get"} 1`, `tandem_retries_total{reason="silence"} 0`, `tandem_tries_bucket{le="1"} 1`, "tandem_view_changes_total 0", `tandem_request_seconds_count{operation="get"`} {
+	for _, want := range []string{`tandem_requests_total{operation="get",status="404"} 1`,
+		`tandem_nodes_touched_count{operation="get"} 1`, `tandem_retries_total{reason="silence"} 0`,
+		`tandem_tries_bucket{le="1"} 1`, "tandem_view_changes_total 0",
+		`tandem_request_seconds_count{operation="get"`} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %s", want)
 		}
@@ -241,17 +248,20 @@ func TestARefusalIsBelievedOnlyWhenNoEarlierTryCanFollow(t *testing.T) {
 		want  bool
 		left  int
 	}{
-		"the only try":                     {[]try{early}, answer(wire.Exists, early), true, true, 0},
-		"after the first was overdue":      {[]try{early, late}, answer(wire.Exists, late), true, true, 1},
-		"while the first may still follow": {[]try{early, {sent: 30, until: 80}}, answer(wire.Exists, try{sent: 30, until: 80}), true, false, 1},
+		"the only try":                {[]try{early}, answer(wire.Exists, early), true, true, 0},
+		"after the first was overdue": {[]try{early, late}, answer(wire.Exists, late), true, true, 1},
+		"while the first may still follow": {[]try{early, {sent: 30, until: 80}},
+			answer(wire.Exists, try{sent: 30, until: 80}), true, false, 1},
 		"of the first, while a second may": {[]try{early, late}, answer(wire.Missing, early), true, false, 1},
 		"a success":                        {[]try{early, late}, answer(wire.Created, early), true, true, 1},
 		"a get":                            {[]try{early, late}, answer(wire.Missing, early), false, true, 1},
 		"a broken connection":              {[]try{early}, reply{err: ErrLink, try: early}, true, false, 1},
 		"a frame that did not leave":       {[]try{early}, reply{err: errNotSent, try: early}, true, false, 0},
-		"an answer that a node has lost":   {[]try{early}, reply{message: &wire.Message{Kind: wire.Error, Code: wire.Lost}, try: early}, true, false, 1},
-		"a refusal to do it at all":        {[]try{early}, reply{message: &wire.Message{Kind: wire.Error, Code: wire.Busy}, try: early}, true, false, 0},
-		"no reply yet":                     {[]try{early}, reply{}, true, false, 1},
+		"an answer that a node has lost": {[]try{early}, reply{message: &wire.Message{Kind: wire.Error,
+			Code: wire.Lost}, try: early}, true, false, 1},
+		"a refusal to do it at all": {[]try{early}, reply{message: &wire.Message{Kind: wire.Error,
+			Code: wire.Busy}, try: early}, true, false, 0},
+		"no reply yet": {[]try{early}, reply{}, true, false, 1},
 	} {
 		open, believed := settle(c.open, c.got, c.write)
 		if believed != c.want || len(open) != c.left {

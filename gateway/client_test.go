@@ -64,7 +64,8 @@ func isProblem(t testing.TB, got result) []string {
 		Status              int
 		Errors              []struct{ Field, Detail string }
 	}
-	if err := json.Unmarshal([]byte(got.body), &p); err != nil || got.header.Get("Content-Type") != "application/problem+json" {
+	if err := json.Unmarshal([]byte(got.body), &p); err != nil ||
+		got.header.Get("Content-Type") != "application/problem+json" {
 		t.Errorf("no problem: %v in %s %.200s", err, got.header.Get("Content-Type"), got.body)
 	}
 	if p.Type != "about:blank" || p.Title != http.StatusText(got.status) || p.Status != got.status || p.Detail == "" {

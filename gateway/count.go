@@ -138,7 +138,8 @@ func countAll(room *Room, gone absent, turn int, until int64) (census, error) {
 			return c, nil
 		}
 		room.Metrics.Retries.WithLabelValues(string(uncovered)).Inc()
-		gone.down[failed], gone.mute[failed], gone.lost[failed], reason = true, errors.Is(err, ErrLink), errors.Is(err, errGone), err
+		gone.down[failed], gone.mute[failed], gone.lost[failed], reason = true, errors.Is(err, ErrLink),
+			errors.Is(err, errGone), err
 	}
 	return census{}, unanswered(clock() >= until, reason)
 }
@@ -160,7 +161,8 @@ func inSync(views []shard.View, cover []int, down []bool) ([]int, error) {
 			continue
 		}
 		if down[v.Leader] {
-			return nil, fmt.Errorf("%w: shard %d: node %d is down and node %d is not in sync", shard.ErrUncovered, s, v.Leader, v.Backup)
+			return nil, fmt.Errorf("%w: shard %d: node %d is down and node %d is not in sync", shard.ErrUncovered, s,
+				v.Leader, v.Backup)
 		}
 		cover[s] = v.Leader
 	}

@@ -22,7 +22,8 @@ func TestCountsAvoidWhatIsNotInSync(t *testing.T) {
 		r.nodes[(dead+1)%3].tell(r.store.current())
 		r.learnt()
 		for range 6 {
-			if got := r.must(200, "GET", "/api/user/count", ""); got.body != "{\"count\":100}\n" || got.header.Get("Tandem-Nodes-Touched") != "2" {
+			if got := r.must(200, "GET", "/api/user/count", ""); got.body != "{\"count\":100}\n" ||
+				got.header.Get("Tandem-Nodes-Touched") != "2" {
 				t.Errorf("%s %v", got.body, got.header)
 			}
 			if ids, _, _ := r.page("/api/user?limit=1000"); !slices.Equal(ids, r.everyone()) {
@@ -87,7 +88,8 @@ func TestACountWaitsForTheFailover(t *testing.T) {
 			n.tell(r.store.current())
 		}
 	}()
-	if got := r.must(200, "GET", "/api/user/count", ""); got.body != "{\"count\":100}\n" || got.header.Get("Tandem-Nodes-Touched") != "2" {
+	if got := r.must(200, "GET", "/api/user/count", ""); got.body != "{\"count\":100}\n" ||
+		got.header.Get("Tandem-Nodes-Touched") != "2" {
 		t.Errorf("%s %v", got.body, got.header)
 	}
 }
@@ -102,13 +104,15 @@ func TestLeadersAnswerForBackupsThatAreNotInSync(t *testing.T) {
 	})
 	r.nodes[0].tell(r.store.current())
 	r.learnt()
-	if got := r.must(200, "GET", "/api/user/count", ""); got.body != "{\"count\":100}\n" || got.header.Get("Tandem-Nodes-Touched") != "3" {
+	if got := r.must(200, "GET", "/api/user/count", ""); got.body != "{\"count\":100}\n" ||
+		got.header.Get("Tandem-Nodes-Touched") != "3" {
 		t.Errorf("%s %v", got.body, got.header)
 	}
 }
 
 func TestInSync(t *testing.T) {
-	views := []shard.View{{Epoch: 1, Leader: 0, Backup: 1, InSync: true}, {Epoch: 4, Leader: 2, Backup: 1}, {Epoch: 1, Leader: 2, Backup: 0, InSync: true}}
+	views := []shard.View{{Epoch: 1, Leader: 0, Backup: 1, InSync: true}, {Epoch: 4, Leader: 2, Backup: 1},
+		{Epoch: 1, Leader: 2, Backup: 0, InSync: true}}
 	if got := wanting(views, []bool{true, false, false}); !slices.Equal(got, []bool{true, true, false}) {
 		t.Errorf("wanting: %v", got)
 	}

@@ -47,7 +47,8 @@ func TestPanicsAreCounted(t *testing.T) {
 				t.Errorf("%v came through, expected the abort", cause)
 			}
 		}()
-		handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/api/user", body(func() { panic(http.ErrAbortHandler) })))
+		handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/api/user",
+			body(func() { panic(http.ErrAbortHandler) })))
 	}()
 	if got := r.must(200, "GET", "/metrics", "").body; !strings.Contains(got, "tandem_panics_total 1\n") {
 		t.Error("the panics are not counted, or the abort is one")
@@ -76,7 +77,8 @@ func TestASlowUploadKeepsItsTime(t *testing.T) {
 
 func TestQueriesThatAreRefused(t *testing.T) {
 	r := newRig(t, ample, ample/2)
-	for query, fields := range map[string][]string{"limit=%zz": {}, "a;b": {}, "limit=0&offset=x": {"offset", "limit"}, "after=%00": {"after"}} {
+	for query, fields := range map[string][]string{"limit=%zz": {}, "a;b": {}, "limit=0&offset=x": {"offset", "limit"},
+		"after=%00": {"after"}} {
 		if got := isProblem(t, r.must(400, "GET", "/api/user?"+query, "")); !slices.Equal(got, fields) {
 			t.Errorf("%s names %q", query, got)
 		}
@@ -85,7 +87,8 @@ func TestQueriesThatAreRefused(t *testing.T) {
 
 func TestBodiesByStatus(t *testing.T) {
 	r := newRig(t, ample, ample/2)
-	for text, status := range map[string]int{`[1,`: 400, `"x" y`: 400, `"x" "y"`: 400, `[] {}`: 400, `{"a":1} x`: 400, `nul`: 400, `[1]`: 422, `"x"`: 422, " 7\n": 422, `null`: 422, `{}`: 422} {
+	for text, status := range map[string]int{`[1,`: 400, `"x" y`: 400, `"x" "y"`: 400, `[] {}`: 400, `{"a":1} x`: 400,
+		`nul`: 400, `[1]`: 422, `"x"`: 422, " 7\n": 422, `null`: 422, `{}`: 422} {
 		for _, method := range []string{"POST", "PUT"} {
 			got := r.must(status, method, "/api/user", text)
 			if status == 400 && !strings.Contains(got.body, "byte") {
@@ -150,8 +153,9 @@ func TestTheProbeAsksWhereItIsListenedAt(t *testing.T) {
 }
 
 func TestIDsInBodies(t *testing.T) {
-	for id, good := range map[string]bool{"13AE742": true, "a": true, "A-z_0.9~": true, "counts": true, "Count": true, strings.Repeat("x", 128): true,
-		"": false, "count": false, "changes": false, ".": false, "..": false, strings.Repeat("x", 129): false, "a b": false,
+	for id, good := range map[string]bool{"13AE742": true, "a": true, "A-z_0.9~": true, "counts": true, "Count": true,
+		strings.Repeat("x", 128): true,
+		"":                       false, "count": false, "changes": false, ".": false, "..": false, strings.Repeat("x", 129): false, "a b": false,
 		"é": false, "a/b": false, "a%b": false} {
 		user, have, bad, err := decodeUser([]byte(`{"name":"n","id":"`+id+`","email":"e","group":1}`), needed)
 		if err != nil || (len(bad) == 0) != good || have&hasID == 0 || good && user.ID != id {

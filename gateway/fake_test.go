@@ -69,7 +69,8 @@ func newRig(t testing.TB, deadline, try time.Duration) *rig {
 func newNervousRig(t testing.TB, deadline, try, silence time.Duration) *rig {
 	t.Helper()
 	layout := shard.Layout{Nodes: 3, Shards: 24}
-	store := &fakeStore{layout: layout, users: map[string]wire.Record{}, done: map[wire.RequestID]*wire.Message{}, pageMost: 1000}
+	store := &fakeStore{layout: layout, users: map[string]wire.Record{}, done: map[wire.RequestID]*wire.Message{},
+		pageMost: 1000}
 	for s := range layout.Shards {
 		store.views = append(store.views, shard.BirthView(layout, s))
 	}

@@ -73,7 +73,8 @@ func (n *fakeNode) hush(deaf bool) {
 // learnt polls until the gateway has the views that the nodes act by.
 func (r *rig) learnt() {
 	r.t.Helper()
-	for end := time.Now().Add(patience); !slices.Equal(frameOf(viewsIn(r.room.Views).Views), r.store.current()); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); !slices.Equal(frameOf(viewsIn(r.room.Views).Views),
+		r.store.current()); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			r.t.Fatalf("the gateway has the views %v", viewsIn(r.room.Views).Views)
 		}

@@ -16,7 +16,9 @@ import (
 // FuzzUser: whatever the body, the decoder agrees with encoding/json on what is JSON, and what it accepts is written
 // and read back alike.
 func FuzzUser(f *testing.F) {
-	for _, body := range []string{`{"id":"13AE742","name":"Ada","email":"ada@example.org","group":7}`, `{}`, `{"name":null,"name":1}`, `{"group":1e400}`, `[{"id":[]}]`, "{\"name\":\"\xff\"}", `{"name":"\ud83d\ude00"} x`} {
+	for _, body := range []string{`{"id":"13AE742","name":"Ada","email":"ada@example.org","group":7}`, `{}`,
+		`{"name":null,"name":1}`, `{"group":1e400}`, `[{"id":[]}]`, "{\"name\":\"\xff\"}",
+		`{"name":"\ud83d\ude00"} x`} {
 		f.Add([]byte(body), true)
 		f.Add([]byte(body), false)
 	}
@@ -49,7 +51,8 @@ func FuzzUser(f *testing.F) {
 
 // FuzzCursor: a text is a cursor only if cursor makes it.
 func FuzzCursor(f *testing.F) {
-	for _, text := range []string{"", cursor("13AE742"), cursor("count"), "Y2", "Yw", "%%%", "nonsense", cursor("0198c0de-7a11-7000-8000-0123456789ab") + "="} {
+	for _, text := range []string{"", cursor("13AE742"), cursor("count"), "Y2", "Yw", "%%%", "nonsense",
+		cursor("0198c0de-7a11-7000-8000-0123456789ab") + "="} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -62,7 +65,8 @@ func FuzzCursor(f *testing.F) {
 
 // FuzzQuery: whatever the query, what is accepted is within the limits, and a user's own cursor leads back to it.
 func FuzzQuery(f *testing.F) {
-	for _, text := range []string{"", "offset=100&limit=100", "limit=0", "after=&limit=1000", "after=" + cursor("13AE742"), "offset=1&after=", "offset=1&offset=2", "limit=%zz"} {
+	for _, text := range []string{"", "offset=100&limit=100", "limit=0", "after=&limit=1000",
+		"after=" + cursor("13AE742"), "offset=1&after=", "offset=1&offset=2", "limit=%zz"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -87,7 +91,8 @@ func FuzzQuery(f *testing.F) {
 // FuzzTags: the tag of a version is read back as that version, and what is read is spelt as it is written or never
 // matches.
 func FuzzTags(f *testing.F) {
-	for _, text := range []string{`"1-2"`, `*`, `W/"1-2"`, `"a,b" , ,"1-2"`, `"01-2"`, `"1-2" "3-4"`, `"`, `W/`, "\t\"18446744073709551615-1\""} {
+	for _, text := range []string{`"1-2"`, `*`, `W/"1-2"`, `"a,b" , ,"1-2"`, `"01-2"`, `"1-2" "3-4"`, `"`, `W/`,
+		"\t\"18446744073709551615-1\""} {
 		f.Add(text, true)
 		f.Add(text, false)
 	}

@@ -28,7 +28,9 @@ func TestHopelessRequestsAreGivenUpAtOnce(t *testing.T) {
 				backup.stop()
 				r.awaitGone(2)
 			}
-			for _, ask := range [][]string{{"GET", "/api/user/" + id, ""}, {"PUT", "/api/user/", put(id)}, {"DELETE", "/api/user/" + id, ""}, {"GET", "/api/user/count", ""}, {"GET", "/api/user?offset=0&limit=5", ""}} {
+			for _, ask := range [][]string{{"GET", "/api/user/" + id, ""}, {"PUT", "/api/user/", put(id)},
+				{"DELETE", "/api/user/" + id, ""}, {"GET", "/api/user/count", ""},
+				{"GET", "/api/user?offset=0&limit=5", ""}} {
 				asked := len(leader.saw())
 				got := r.must(503, ask[0], ask[1], ask[2])
 				if !strings.Contains(got.body, "no lease from db-9") && !strings.Contains(got.body, "db-2") {

@@ -71,7 +71,8 @@ func TestWrongPagesAreNotShown(t *testing.T) {
 		"another kind":  func(m *wire.Message) *wire.Message { return &wire.Message{Kind: wire.Outcome, Record: stranger} },
 		"another shard": func(m *wire.Message) *wire.Message { return &wire.Message{Kind: wire.Page, Shard: m.Shard + 1} },
 		"too many users": func(m *wire.Message) *wire.Message {
-			return &wire.Message{Kind: wire.Page, Shard: m.Shard, Records: slices.Repeat([]wire.Record{stranger}, int(m.Limit)+1)}
+			return &wire.Message{Kind: wire.Page, Shard: m.Shard, Records: slices.Repeat([]wire.Record{stranger},
+				int(m.Limit)+1)}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -15,11 +15,13 @@ import (
 )
 
 const (
-	dialTimeout  = 100 * time.Millisecond // for a connection, and again for the welcome: a lost SYN is repeated after a second only
-	redialLeast  = 5 * time.Millisecond
-	redialMost   = 50 * time.Millisecond
-	goneAfter    = 1500 * time.Millisecond // without a connection, after which requests that can be served nowhere else are given up at once
-	keepFor      = time.Second             // a connection that carries no request is kept for so long
+	// for a connection, and again for the welcome: a lost SYN is repeated after a second only
+	dialTimeout = 100 * time.Millisecond
+	redialLeast = 5 * time.Millisecond
+	redialMost  = 50 * time.Millisecond
+	// without a connection, after which requests that can be served nowhere else are given up at once
+	goneAfter    = 1500 * time.Millisecond
+	keepFor      = time.Second // a connection that carries no request is kept for so long
 	writeTimeout = 80 * time.Millisecond
 	linkQueue    = 1024 // requests that wait to be written
 	linkPending  = 1000 // requests that wait for an answer; the node reads no more than 1,024
@@ -210,7 +212,8 @@ func dial(room *Room, node int, asks bool, out chan<- session) {
 func serveLink(link *Link, s session, ended chan<- error) {
 	var err error
 	pending, frames, last, scratch := map[uint64]request{}, []byte(nil), uint64(0), &wire.Message{}
-	quiet, pinged, asked := 0, 0, 0 // beats since a frame was heard, since the last ping, and since one that nothing has followed
+	// beats since a frame was heard, since the last ping, and since one that nothing has followed
+	quiet, pinged, asked := 0, 0, 0
 	answers, quit := make(chan []*wire.Message, 16), make(chan struct{})
 	go readLink(link, s, answers, quit)
 	tick := time.NewTicker(link.Beat)
@@ -301,7 +304,8 @@ func gather(r *request, m *wire.Message) (answer *wire.Message, whole bool) {
 
 // takeRequests appends the frames of first and of what else is waiting, and notes who waits for the answers. scratch is
 // overwritten: the messages themselves are shared and stay as they are.
-func takeRequests(link *Link, s session, first request, frames []byte, pending map[uint64]request, last uint64, scratch *wire.Message) ([]byte, uint64) {
+func takeRequests(link *Link, s session, first request, frames []byte, pending map[uint64]request, last uint64,
+	scratch *wire.Message) ([]byte, uint64) {
 	for r := first; ; {
 		if len(pending) < linkPending {
 			last++

@@ -17,7 +17,8 @@ import (
 
 // newLink is a connection's channels, without a loop.
 func newLink() *Link {
-	return &Link{"db-0", 20 * time.Millisecond, make(chan request, linkQueue), make(chan chan<- LinkState), make(chan struct{}, 1), make(chan told, 1)}
+	return &Link{"db-0", 20 * time.Millisecond, make(chan request, linkQueue), make(chan chan<- LinkState),
+		make(chan struct{}, 1), make(chan told, 1)}
 }
 
 // connect runs a connection's loop, and returns the node's end of it, which is closed when the loop has ended. The
@@ -73,7 +74,8 @@ func TestTheNewestPongSetsTheClock(t *testing.T) {
 	link := newLink()
 	link.Beat = time.Hour // it is never silent
 	theirs, ended := connect(t, link, aheadBy)
-	in, shared := bufio.NewReader(theirs), &wire.Message{Kind: wire.Write, Op: wire.Delete, Record: wire.Record{ID: "a"}, Deadline: 1000}
+	in, shared := bufio.NewReader(theirs), &wire.Message{Kind: wire.Write, Op: wire.Delete,
+		Record: wire.Record{ID: "a"}, Deadline: 1000}
 	for _, ahead := range []int64{aheadBy, 3 * aheadBy, -aheadBy, 2 * aheadBy} {
 		r := request{message: shared, reply: make(chan reply, 1)}
 		if ahead != aheadBy {
@@ -150,7 +152,8 @@ func TestASilentConnectionIsGivenUp(t *testing.T) {
 	}
 	go func() { _, _ = io.Copy(io.Discard, theirs) }()
 	for range cap(replies) {
-		if got := <-replies; !errors.Is(got.err, ErrLink) || errors.Is(got.err, errNotSent) || !strings.Contains(got.err.Error(), "db-0") {
+		if got := <-replies; !errors.Is(got.err, ErrLink) || errors.Is(got.err, errNotSent) ||
+			!strings.Contains(got.err.Error(), "db-0") {
 			t.Errorf("%+v", got)
 		}
 	}
@@ -204,8 +207,9 @@ func loneRoom(address string, log slog.Handler) (*Room, *Link) {
 	names := proc.NewNames(address, proc.AskNameServer)
 	go proc.RunNames(names)
 	room := &Room{Mine: mine, Names: []proc.Names{names},
-		Config: Config{Cluster: "tandem"}, Layout: shard.Layout{Nodes: 3, Shards: 24}, Members: []Member{{Name: "db-0", Address: address}},
-		Links: [][]*Link{{link}}, Views: make(chan outlook, 1), Said: make(chan said, 1), Told: make(chan told, 1),
+		Config: Config{Cluster: "tandem"}, Layout: shard.Layout{Nodes: 3, Shards: 24},
+		Members: []Member{{Name: "db-0", Address: address}},
+		Links:   [][]*Link{{link}}, Views: make(chan outlook, 1), Said: make(chan said, 1), Told: make(chan told, 1),
 		Troubles: make(chan trouble, 1),
 		Metrics:  newMetrics(), Log: slog.New(log)}
 	room.Views <- outlook{Changed: make(chan struct{})}

@@ -77,7 +77,8 @@ func TestEveryWalkMeetsEachUserOnce(t *testing.T) {
 				met, pages := []string{}, 0
 				for path := fmt.Sprintf("/api/user?%s&limit=%d", start, limit); path != ""; pages++ {
 					ids, links, got := r.page(path)
-					if touched, _ := strconv.Atoi(got.header.Get("Tandem-Nodes-Touched")); touched < 1 || touched > 2 || got.header.Get("X-Total-Count") != "1200" {
+					if touched, _ := strconv.Atoi(got.header.Get("Tandem-Nodes-Touched")); touched < 1 || touched > 2 ||
+						got.header.Get("X-Total-Count") != "1200" {
 						t.Fatalf("%s: %v", path, got.header)
 					}
 					met, path = append(met, ids...), links["next"]
@@ -92,7 +93,8 @@ func TestEveryWalkMeetsEachUserOnce(t *testing.T) {
 
 func TestLinks(t *testing.T) {
 	r := newRig(t, ample, ample/4)
-	if ids, links, got := r.page("/api/user"); len(ids) != 0 || strings.TrimSpace(got.body) != "[]" || links["next"] != "" || links["prev"] != "" || links["last"] != "/api/user?offset=0&limit=100" {
+	if ids, links, got := r.page("/api/user"); len(ids) != 0 || strings.TrimSpace(got.body) != "[]" ||
+		links["next"] != "" || links["prev"] != "" || links["last"] != "/api/user?offset=0&limit=100" {
 		t.Errorf("nobody is there: %s %v", got.body, links)
 	}
 	r.fill(250)
@@ -102,16 +104,19 @@ func TestLinks(t *testing.T) {
 			t.Errorf("%s: %s", rel, links[rel])
 		}
 	}
-	if ids, links, _ := r.page("/api/user"); len(ids) != 100 || links["prev"] != "" || links["next"] != "/api/user?offset=100&limit=100" {
+	if ids, links, _ := r.page("/api/user"); len(ids) != 100 || links["prev"] != "" ||
+		links["next"] != "/api/user?offset=100&limit=100" {
 		t.Errorf("%d users, %v", len(ids), links)
 	}
 	for _, offset := range []string{"250", "9223372036854775807"} {
-		if ids, links, got := r.page("/api/user/?offset=" + offset); len(ids) != 0 || links["next"] != "" || strings.TrimSpace(got.body) != "[]" {
+		if ids, links, got := r.page("/api/user/?offset=" + offset); len(ids) != 0 || links["next"] != "" ||
+			strings.TrimSpace(got.body) != "[]" {
 			t.Errorf("past the end: %d users, %v", len(ids), links)
 		}
 	}
 	_, links, _ = r.page("/api/user?after=&limit=50")
-	if links["first"] != "/api/user?after=&limit=50" || links["prev"]+links["last"] != "" || !strings.HasPrefix(links["next"], "/api/user?after=") {
+	if links["first"] != "/api/user?after=&limit=50" || links["prev"]+links["last"] != "" ||
+		!strings.HasPrefix(links["next"], "/api/user?after=") {
 		t.Errorf("a walk: %v", links)
 	}
 }
@@ -201,7 +206,8 @@ func TestASlowListKeepsTheDeadline(t *testing.T) {
 	r := newRig(t, 150*time.Millisecond, 50*time.Millisecond)
 	r.fill(1000)
 	r.store.pageMost, r.store.pause = 1, 20*time.Millisecond // 40 users or so in a shard, one at a time
-	if got := r.must(503, "GET", "/api/user?limit=1000", ""); !strings.Contains(got.body, "no answer within the deadline: db-") {
+	if got := r.must(503, "GET", "/api/user?limit=1000", ""); !strings.Contains(got.body,
+		"no answer within the deadline: db-") {
 		t.Errorf("%s", got.body)
 	}
 }

@@ -129,7 +129,8 @@ func open(config Config, members []Member, layout shard.Layout, log *slog.Logger
 
 // newServer makes the server, with a limit on everything that a client can make it wait for.
 func newServer(handler http.Handler, log *slog.Logger) *http.Server {
-	return &http.Server{Handler: handler, ReadHeaderTimeout: readFor, ReadTimeout: readFor, WriteTimeout: writeFor, IdleTimeout: idleFor,
+	return &http.Server{Handler: handler, ReadHeaderTimeout: readFor, ReadTimeout: readFor, WriteTimeout: writeFor,
+		IdleTimeout:    idleFor,
 		MaxHeaderBytes: maxHeaders, DisableGeneralOptionsHandler: true,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 }

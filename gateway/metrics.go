@@ -35,13 +35,17 @@ type Metrics struct {
 func newMetrics() Metrics {
 	m := Metrics{
 		Registry: prometheus.NewRegistry(),
-		Requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tandem_requests_total", Help: "Requests answered, by operation and status."},
+		Requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tandem_requests_total",
+			Help: "Requests answered, by operation and status."},
 			[]string{"operation", "status"}),
-		Durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "tandem_request_seconds", Help: "Time to answer, by operation.",
+		Durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "tandem_request_seconds",
+			Help:    "Time to answer, by operation.",
 			Buckets: []float64{.0005, .001, .002, .005, .01, .02, .05, .1, .15, .2, .25, .5, 1}}, []string{"operation"}),
-		Touched: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "tandem_nodes_touched", Help: "Nodes that a request needed, by operation.",
+		Touched: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "tandem_nodes_touched",
+			Help:    "Nodes that a request needed, by operation.",
 			Buckets: []float64{0, 1, 2, 3, 4, 5, 8, 16}}, []string{"operation"}),
-		Tries: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "tandem_tries", Help: "Tries that a get or a write needed.",
+		Tries: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "tandem_tries",
+			Help:    "Tries that a get or a write needed.",
 			Buckets: []float64{1, 2, 3, 5, 10, 20, 50}}),
 		Retries: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tandem_retries_total",
 			Help: "Tries beyond the first one, by what became of the one before."}, []string{"reason"}),
@@ -53,7 +57,8 @@ func newMetrics() Metrics {
 			Help: "Lists refused because others wait for slow clients to read them."}),
 		SlowClients: prometheus.NewCounter(prometheus.CounterOpts{Name: "tandem_slow_clients_total",
 			Help: "Lists that their client did not take, or not fast enough (--slow-kb)."}),
-		ViewChanges: prometheus.NewCounter(prometheus.CounterOpts{Name: "tandem_view_changes_total", Help: "Views of shards that were learnt from nodes."}),
+		ViewChanges: prometheus.NewCounter(prometheus.CounterOpts{Name: "tandem_view_changes_total",
+			Help: "Views of shards that were learnt from nodes."}),
 		Lacks: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "tandem_node_lacks",
 			Help: "1 where a node lacks something to take its whole part, by node and check (/readyz?verbose has the reasons)."},
 			[]string{"node", "check"}),
@@ -70,7 +75,8 @@ func newMetrics() Metrics {
 	m.Registry.MustRegister(m.Requests, m.Durations, m.Touched, m.Tries, m.Retries, m.ViewChanges, m.Panics, m.Unread,
 		m.UnreadMost, m.Crowded, m.SlowClients, m.LinksUp, m.Lacks, m.Under, m.Refused, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	for _, reason := range [...]mishap{silence, unsent, broken, notLeader, notNow, overdue, busy, sickDisk, stuck, gone, notHere, unsure, outdated, uncovered} {
+	for _, reason := range [...]mishap{silence, unsent, broken, notLeader, notNow, overdue, busy, sickDisk, stuck, gone,
+		notHere, unsure, outdated, uncovered} {
 		m.Retries.WithLabelValues(string(reason)) // shown as 0 until there is one
 	}
 	return m

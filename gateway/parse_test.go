@@ -19,10 +19,14 @@ const needed = wire.HasName | wire.HasEmail | wire.HasGroup
 
 func TestMalformedJSON(t *testing.T) {
 	for body, at := range map[string]string{
-		``: "byte 0", ` `: "byte 1", `{`: "byte 1", `{"name":`: "byte 8", `{"name":"a"`: "byte 11", `{"name":"a",}`: "byte 11", `{"name" "a"}`: "byte 8", `{name:"a"}`: "byte 2",
-		`{"name":'a'}`: "byte 8", `{"group":01}`: "byte 10", `{"group":1.}`: "byte 11", `{"group":+1}`: "byte 9", `{"group":NaN}`: "byte 9", `{"x":[1,2}`: "byte 9", `{1:2}`: "byte 1",
-		"{\"name\":\"\xff\"}": "byte 9", `{"name":"\ud800"}`: "byte 9", `{"name":"\x"}`: "byte 9", "{\"name\":\"a\nb\"}": "byte 10", "{\"\xff\":1}": "byte 2",
-		`{} {}`: "byte 3", `{}x`: "byte 2", `{}]`: "byte 2", `[1`: "byte 2", `[] 1`: "byte 3", `nul`: "byte 3", `"a`: "byte 2", "\xef\xbb\xbf{}": "byte 0",
+		``: "byte 0", ` `: "byte 1", `{`: "byte 1", `{"name":`: "byte 8", `{"name":"a"`: "byte 11",
+		`{"name":"a",}`: "byte 11", `{"name" "a"}`: "byte 8", `{name:"a"}`: "byte 2",
+		`{"name":'a'}`: "byte 8", `{"group":01}`: "byte 10", `{"group":1.}`: "byte 11", `{"group":+1}`: "byte 9",
+		`{"group":NaN}`: "byte 9", `{"x":[1,2}`: "byte 9", `{1:2}`: "byte 1",
+		"{\"name\":\"\xff\"}": "byte 9", `{"name":"\ud800"}`: "byte 9", `{"name":"\x"}`: "byte 9",
+		"{\"name\":\"a\nb\"}": "byte 10", "{\"\xff\":1}": "byte 2",
+		`{} {}`: "byte 3", `{}x`: "byte 2", `{}]`: "byte 2", `[1`: "byte 2", `[] 1`: "byte 3", `nul`: "byte 3",
+		`"a`: "byte 2", "\xef\xbb\xbf{}": "byte 0",
 	} {
 		_, _, bad, err := decodeUser([]byte(body), needed)
 		if !errors.Is(err, ErrJSON) || !strings.Contains(err.Error(), at) {
@@ -34,13 +38,19 @@ func TestMalformedJSON(t *testing.T) {
 func TestSchema(t *testing.T) {
 	const rest = `"name":"n","email":"e","group":1`
 	for body, want := range map[string]string{
-		`{` + rest + `}`: "", ` {` + rest + "}\r\n\t ": "", `{"id":"count",` + rest + `}`: "id", `{"id":"",` + rest + `}`: "id", `{"id":"a/b",` + rest + `}`: "id",
-		`{"id":7,` + rest + `}`: "id", `{}`: "name email group", `{"name":"n"}`: "email group", `{` + rest + `,"shoe":1,"hat":{"name":null}}`: "shoe hat",
-		`{` + rest + `,"name":"m"}`: "name", `{` + rest + `,"Name":"m"}`: "Name", `{` + rest + `,"":1}`: "", `{"name":null,"email":null,"group":null}`: "name email group",
-		`{"id":null,` + rest + `}`: "id", `{"name":1,"email":[],"group":"1"}`: "name email group", `{"name":true,"email":{},"group":false}`: "name email group",
-		`{"name":"n","email":"e","group":1.0}`: "group", `{"name":"n","email":"e","group":1e2}`: "group", `{"name":"n","email":"e","group":9223372036854775808}`: "group",
-		`{"name":"n","email":"e","group":-9223372036854775808}`: "", `{"na\u006de":"n","email":"e","group":-0}`: "", `{"name":"","email":"","group":0}`: "",
-		`{"name":1,"name":2,"email":"e"}`: "name name group", `[]`: "", `null`: "", `1`: "", `"a"`: "",
+		`{` + rest + `}`: "", ` {` + rest + "}\r\n\t ": "", `{"id":"count",` + rest + `}`: "id",
+		`{"id":"",` + rest + `}`: "id", `{"id":"a/b",` + rest + `}`: "id",
+		`{"id":7,` + rest + `}`: "id", `{}`: "name email group", `{"name":"n"}`: "email group",
+		`{` + rest + `,"shoe":1,"hat":{"name":null}}`: "shoe hat",
+		`{` + rest + `,"name":"m"}`:                   "name", `{` + rest + `,"Name":"m"}`: "Name", `{` + rest + `,"":1}`: "",
+		`{"name":null,"email":null,"group":null}`: "name email group",
+		`{"id":null,` + rest + `}`:                "id", `{"name":1,"email":[],"group":"1"}`: "name email group",
+		`{"name":true,"email":{},"group":false}`: "name email group",
+		`{"name":"n","email":"e","group":1.0}`:   "group", `{"name":"n","email":"e","group":1e2}`: "group",
+		`{"name":"n","email":"e","group":9223372036854775808}`:  "group",
+		`{"name":"n","email":"e","group":-9223372036854775808}`: "", `{"na\u006de":"n","email":"e","group":-0}`: "",
+		`{"name":"","email":"","group":0}`: "",
+		`{"name":1,"name":2,"email":"e"}`:  "name name group", `[]`: "", `null`: "", `1`: "", `"a"`: "",
 	} {
 		_, _, bad, err := decodeUser([]byte(body), needed)
 		got := []string{}
@@ -58,7 +68,8 @@ func TestSchema(t *testing.T) {
 }
 
 func TestFieldsOfAnUpdate(t *testing.T) {
-	for body, want := range map[string]uint8{`{"id":"a"}`: 0, `{"id":"a","name":"n"}`: wire.HasName, `{"email":"e","id":"a"}`: wire.HasEmail, `{"id":"a","group":0}`: wire.HasGroup,
+	for body, want := range map[string]uint8{`{"id":"a"}`: 0, `{"id":"a","name":"n"}`: wire.HasName,
+		`{"email":"e","id":"a"}`: wire.HasEmail, `{"id":"a","group":0}`: wire.HasGroup,
 		`{"id":"a","group":1,"name":"n","email":"e"}`: needed} {
 		user, have, bad, err := decodeUser([]byte(body), hasID)
 		if err != nil || bad != nil || have&^hasID != want || user.ID != "a" {
@@ -84,10 +95,12 @@ func TestParameters(t *testing.T) {
 	for text, want := range map[string]string{
 		"": "", "offset=0": "", "limit=1": "", "limit=1000": "", "after=": "", "after=" + cursor("13AE742"): "",
 		"offset=9223372036854775807": "", "other=1": "other",
-		"offset=": "offset", "offset=-1": "offset", "offset=+1": "offset", "offset=x": "offset", "offset=1.5": "offset", "offset=18446744073709551616": "offset",
-		"limit=": "limit", "limit=0": "limit", "limit=1001": "limit", "limit=x": "limit", "limit=0&offset=x": "offset limit",
+		"offset=": "offset", "offset=-1": "offset", "offset=+1": "offset", "offset=x": "offset", "offset=1.5": "offset",
+		"offset=18446744073709551616": "offset",
+		"limit=":                      "limit", "limit=0": "limit", "limit=1001": "limit", "limit=x": "limit", "limit=0&offset=x": "offset limit",
 		"offset=1&offset=1": "offset", "limit=1&limit=2": "limit", "b=&a=1&limit=0": "a b limit",
-		"after=nonsense": "after", "after=%25": "after", "after=" + cursor("a/b"): "after", "after=" + cursor(""): "after", "after=" + cursor("count"): "after",
+		"after=nonsense": "after", "after=%25": "after", "after=" + cursor("a/b"): "after",
+		"after=" + cursor(""): "after", "after=" + cursor("count"): "after",
 		"after=" + cursor("a") + "=": "after", "offset=1&after=": "after", "after=&after=": "after",
 	} {
 		values, odd, refused := checkQuery(text, []string{"offset", "limit", "after"})
@@ -158,11 +171,14 @@ func TestTags(t *testing.T) {
 func TestSettings(t *testing.T) {
 	good := Config{Nodes: "a=h:1,b=h:2,c=h:3", Shards: 24, Cluster: "test", Links: 2, MaxConnections: 1, Lists: 1,
 		Deadline: 2 * time.Millisecond, Try: time.Millisecond, Silence: time.Millisecond, UnreadMB: 24, SlowKB: 1}
-	if members, layout, err := check(good); err != nil || len(members) != 3 || layout.Nodes != 3 || members[2] != (Member{Name: "c", Address: "h:3"}) {
+	if members, layout, err := check(good); err != nil || len(members) != 3 || layout.Nodes != 3 ||
+		members[2] != (Member{Name: "c", Address: "h:3"}) {
 		t.Errorf("%v %v %v", members, layout, err)
 	}
-	for nodes, says := range map[string]string{"": "name=host:port", "a=h:1,b=h:2": "at least 3", "a=h:1,b=h:2,c": "name=host:port", "a=h:1,b=h:2,=h:3": "letters",
-		"a=h:1,b=h:2,a=h:3": "repeats", "a=h:1,b=h:2,c=h:1": "repeats", "a=h,b=h:2,c=h:3": "name=host:port", "a=h:0,b=h:2,c=h:3": "ports from 1",
+	for nodes, says := range map[string]string{"": "name=host:port", "a=h:1,b=h:2": "at least 3",
+		"a=h:1,b=h:2,c": "name=host:port", "a=h:1,b=h:2,=h:3": "letters",
+		"a=h:1,b=h:2,a=h:3": "repeats", "a=h:1,b=h:2,c=h:1": "repeats", "a=h,b=h:2,c=h:3": "name=host:port",
+		"a=h:0,b=h:2,c=h:3":   "ports from 1",
 		"a b=h:1,b=h:2,c=h:3": "letters"} {
 		c := good
 		c.Nodes = nodes

@@ -120,7 +120,8 @@ func link(q Query, total, users uint64, last string, more bool) string {
 	}
 	text := at(0, "first")
 	if q.Offset > 0 {
-		text += ", " + at(min(q.Offset-min(q.Offset, q.Limit), final), "prev") // past the end, the last page is the one before
+		// past the end, the last page is the one before
+		text += ", " + at(min(q.Offset-min(q.Offset, q.Limit), final), "prev")
 	}
 	if q.Offset+users < total && users > 0 {
 		text += ", " + at(q.Offset+users, "next")

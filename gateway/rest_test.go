@@ -25,11 +25,13 @@ func TestOneUser(t *testing.T) {
 	}
 	r.must(409, "POST", "/api/user", ada)
 	read := r.must(200, "GET", "/api/user/13AE742", "")
-	if read.body != ada+"\n" || read.header.Get("ETag") != `"1-1"` || read.header.Get("Tandem-Nodes-Touched") != "1" || read.header.Get("Cache-Control") != "no-cache" {
+	if read.body != ada+"\n" || read.header.Get("ETag") != `"1-1"` || read.header.Get("Tandem-Nodes-Touched") != "1" ||
+		read.header.Get("Cache-Control") != "no-cache" {
 		t.Errorf("read: %q, %v", read.body, read.header)
 	}
 	changed := r.must(200, "PUT", "/api/user", `{"id":"13AE742","name":"Ada King"}`)
-	if want := strings.Replace(ada, `"Ada"`, `"Ada King"`, 1) + "\n"; changed.body != want || changed.header.Get("ETag") != `"1-2"` {
+	if want := strings.Replace(ada, `"Ada"`, `"Ada King"`, 1) + "\n"; changed.body != want ||
+		changed.header.Get("ETag") != `"1-2"` {
 		t.Errorf("changed: %q, %v", changed.body, changed.header)
 	}
 	gone := r.must(204, "DELETE", "/api/user/13AE742/", "")
@@ -44,7 +46,8 @@ func TestOneUser(t *testing.T) {
 
 func TestAnIDIsMade(t *testing.T) {
 	r := newRig(t, ample, ample/2)
-	made := r.must(201, "POST", "/api/user/", `{"name":"n","email":"e","group":-1}`, "Content-Type", "application/json; charset=utf-8")
+	made := r.must(201, "POST", "/api/user/", `{"name":"n","email":"e","group":-1}`, "Content-Type",
+		"application/json; charset=utf-8")
 	where := resolve(t, "/api/user/", made.header.Get("Location"))
 	if len(where) != len("/api/user/")+36 || r.must(200, "GET", where, "").body != made.body {
 		t.Errorf("%q at %q", made.body, where)
@@ -55,7 +58,8 @@ func TestConditions(t *testing.T) {
 	r := newRig(t, ample, ample/2)
 	r.must(201, "POST", "/api/user/", ada)
 	for value, status := range map[string]int{
-		`"1-1"`: 304, `W/"1-1"`: 304, `*`: 304, `"9-9", "1-1"`: 304, `"9-9"`: 200, `"a,b"`: 200, `"a,b", "1-1"`: 304, `"01-1"`: 200, `1-1`: 400, `"1-1`: 400,
+		`"1-1"`: 304, `W/"1-1"`: 304, `*`: 304, `"9-9", "1-1"`: 304, `"9-9"`: 200, `"a,b"`: 200, `"a,b", "1-1"`: 304,
+		`"01-1"`: 200, `1-1`: 400, `"1-1`: 400,
 	} {
 		got := r.must(status, "GET", "/api/user/13AE742", "", "If-None-Match", value)
 		if status == 304 && (got.body != "" || got.header.Get("ETag") != `"1-1"`) {
@@ -79,7 +83,8 @@ func TestConditions(t *testing.T) {
 		}
 		r.must(status, "DELETE", "/api/user/13AE742", "", "If-Match", value)
 	}
-	if got := r.must(200, "PUT", "/api/user/", `{"id":"13AE742","group":8}`, "If-Match", `"9-9" , , "1-1"`); got.header.Get("ETag") != `"1-2"` {
+	if got := r.must(200, "PUT", "/api/user/", `{"id":"13AE742","group":8}`, "If-Match",
+		`"9-9" , , "1-1"`); got.header.Get("ETag") != `"1-2"` {
 		t.Errorf("%v", got.header)
 	}
 	r.must(200, "PUT", "/api/user/", `{"id":"13AE742","group":9}`, "If-Match", `*`)
@@ -115,7 +120,8 @@ func TestMethodsAndSpellings(t *testing.T) {
 	r := newRig(t, ample, ample/2)
 	r.must(201, "POST", "/api/user/", ada)
 	all, one, count := "GET, HEAD, OPTIONS, POST, PUT", "DELETE, GET, HEAD, OPTIONS", "GET, HEAD, OPTIONS"
-	for path, allow := range map[string]string{"/api/user": all, "/api/user/13AE742": one, "/api/user/count": count, "/healthz": count, "/metrics": count} {
+	for path, allow := range map[string]string{"/api/user": all, "/api/user/13AE742": one, "/api/user/count": count,
+		"/healthz": count, "/metrics": count} {
 		spellings := []string{path}
 		if strings.HasPrefix(path, "/api") {
 			spellings = append(spellings, path+"/")
@@ -134,7 +140,8 @@ func TestMethodsAndSpellings(t *testing.T) {
 			}
 			body, head := r.must(200, "GET", path, ""), r.must(200, "HEAD", path, "")
 			same := path == "/metrics" || body.header.Get("Content-Length") == head.header.Get("Content-Length")
-			if head.body != "" || !same || head.header.Get("ETag") != body.header.Get("ETag") || head.header.Get("Content-Type") != body.header.Get("Content-Type") {
+			if head.body != "" || !same || head.header.Get("ETag") != body.header.Get("ETag") ||
+				head.header.Get("Content-Type") != body.header.Get("Content-Type") {
 				t.Errorf("HEAD %s: %q %v, GET has %v", path, head.body, head.header, body.header)
 			}
 		}

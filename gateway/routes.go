@@ -187,13 +187,15 @@ func requestID(r *http.Request, made uuid.UUID) string {
 }
 
 func notFound(_ *Room, c *call) response {
-	return problem(http.StatusNotFound, fmt.Sprintf("nothing is served at %s; users are at /api/user/", c.http.URL.Path), nil)
+	return problem(http.StatusNotFound, fmt.Sprintf("nothing is served at %s; users are at /api/user/",
+		c.http.URL.Path), nil)
 }
 
 // notAllowed answers a method that the resource does not have; the router has set Allow, but for the count takes it for
 // a user.
 func notAllowed(_ *Room, c *call) response {
-	a := problem(http.StatusMethodNotAllowed, fmt.Sprintf("%s is not allowed at %s; the Allow header names what is", c.http.Method, c.http.URL.Path), nil)
+	a := problem(http.StatusMethodNotAllowed, fmt.Sprintf("%s is not allowed at %s; the Allow header names what is",
+		c.http.Method, c.http.URL.Path), nil)
 	if strings.TrimSuffix(c.http.URL.Path, "/") == countPath {
 		a.allow = countMethods
 	}

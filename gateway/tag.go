@@ -38,7 +38,8 @@ func parseTags(text string, weak bool) (shard.Condition, error) {
 			end = 1 + strings.IndexByte(bare[1:], '"')
 		}
 		after := strings.TrimLeft(bare[min(end+1, len(bare)):], " \t")
-		if end < 1 || strings.ContainsFunc(bare[:end], func(c rune) bool { return c <= ' ' || c == 0x7f }) || after != "" && after[0] != ',' {
+		if end < 1 || strings.ContainsFunc(bare[:end], func(c rune) bool { return c <= ' ' || c == 0x7f }) ||
+			after != "" && after[0] != ',' {
 			return shard.Condition{}, fmt.Errorf(`%w: expected * or a list of tags like "1-42", found %q`, ErrTag, text)
 		}
 		tag := bare[1:end]

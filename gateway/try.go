@@ -29,7 +29,8 @@ const (
 )
 
 // mishaps has the refusals after which the same request, with the same request id, is sent again.
-var mishaps = map[wire.Code]mishap{wire.NotLeader: notLeader, wire.Unavailable: notNow, wire.Overdue: overdue, wire.Busy: busy,
+var mishaps = map[wire.Code]mishap{wire.NotLeader: notLeader, wire.Unavailable: notNow, wire.Overdue: overdue,
+	wire.Busy: busy,
 	wire.Disk: sickDisk, wire.NotHere: notHere, wire.Stuck: stuck, wire.Lost: broken}
 
 // harmless tells the mishaps after which the try's write has certainly not been done. A leader that is replaced refuses
@@ -81,7 +82,8 @@ func steer(c course, view shard.View, what mishap, now int64) course {
 	switch {
 	case moved:
 		c.node, pause = view.Leader, 0
-	case c.node == c.view.Leader && (what == busy || what == overdue || what == unsure): // it is well, and nobody else can do better
+	case c.node == c.view.Leader && (what == busy || what == overdue || what == unsure):
+		// it is well, and nobody else can do better
 		pause = failingOver
 	case !newer:
 		c.node = c.view.Leader + c.view.Backup - c.node

@@ -122,7 +122,8 @@ func mergeViews(l shard.Layout, old []shard.View, news []wire.View) (views []sha
 		first, second := shard.Pair(l, s)
 		straight := v.Leader == uint64(first) && v.Backup == uint64(second)
 		if swapped := v.Leader == uint64(second) && v.Backup == uint64(first); !straight && !swapped {
-			return old, nil, fmt.Errorf("%w: shard %d: expected nodes %d and %d, found %d and %d", ErrViews, s, first, second, v.Leader, v.Backup)
+			return old, nil, fmt.Errorf("%w: shard %d: expected nodes %d and %d, found %d and %d", ErrViews, s, first,
+				second, v.Leader, v.Backup)
 		}
 		if v.Epoch <= old[s].Epoch {
 			continue

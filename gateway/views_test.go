@@ -49,7 +49,8 @@ func TestViewsThatAreToldRoute(t *testing.T) {
 		}
 		leader.set(nil)
 	}
-	if body := r.must(200, "GET", "/metrics", "").body; !strings.Contains(body, "tandem_view_changes_total 72\n") || !strings.Contains(body, `tandem_tries_bucket{le="1"} 6`) {
+	if body := r.must(200, "GET", "/metrics", "").body; !strings.Contains(body, "tandem_view_changes_total 72\n") ||
+		!strings.Contains(body, `tandem_tries_bucket{le="1"} 6`) {
 		t.Error("the changes of three times 24 views are not counted, or a request needed two tries")
 	}
 }
@@ -82,7 +83,8 @@ func TestNotLeaderLeadsToTheOtherReplica(t *testing.T) {
 	if len(old) != 1 || !slices.Equal(old, now) || got.header.Get("Tandem-Nodes-Touched") != "2" {
 		t.Errorf("the old leader was sent %x, the new one %x; %v", old, now, got.header)
 	}
-	if body := r.must(200, "GET", "/metrics", "").body; !strings.Contains(body, `tandem_retries_total{reason="not_leader"} 1`) {
+	if body := r.must(200, "GET", "/metrics", "").body; !strings.Contains(body,
+		`tandem_retries_total{reason="not_leader"} 1`) {
 		t.Error("the retry is not counted")
 	}
 }
@@ -182,7 +184,8 @@ func TestASilentNodeIsSentLittle(t *testing.T) {
 	r := newRig(t, time.Second, 20*time.Millisecond)
 	id := r.idLedBy(1, "v")
 	leader, _ := r.replicas(id)
-	leader.set(func(*wire.Message) (verdict, *wire.Message) { return silent, nil }) // it answers pings, so the connections stay
+	// it answers pings, so the connections stay
+	leader.set(func(*wire.Message) (verdict, *wire.Message) { return silent, nil })
 	r.must(503, "GET", "/api/user/"+id, "")
 	if n := len(leader.saw()); n != triesAtNode {
 		t.Errorf("it was asked %d times", n)
@@ -224,7 +227,8 @@ func TestOlderAndWrongViewsAreLeftOut(t *testing.T) {
 	r.elect(without(0)) // when this is known, what was told before on the same connection has been seen
 	r.nodes[1].tell(r.store.current())
 	r.learnt()
-	if body := r.must(200, "GET", "/metrics", "").body; !strings.Contains(body, "tandem_view_changes_total 40\n") { // 16 of them are node 0's
+	// 16 of them are node 0's
+	if body := r.must(200, "GET", "/metrics", "").body; !strings.Contains(body, "tandem_view_changes_total 40\n") {
 		t.Error("views were taken that should not be")
 	}
 }
@@ -249,12 +253,15 @@ func TestMergeViews(t *testing.T) {
 	news[4].Epoch, news[4].Leader, news[4].Backup = 2, news[4].Backup, news[4].Leader
 	news[5].InSync = false // of the same epoch
 	views, changed, err = mergeViews(l, old, news)
-	if err != nil || !slices.Equal(changed, []int{2, 4}) || views[2] != (shard.View{Epoch: 4, Leader: old[2].Leader, Backup: old[2].Backup}) ||
-		views[4] != (shard.View{Epoch: 2, Leader: old[4].Backup, Backup: old[4].Leader, InSync: true}) || views[5] != old[5] || !slices.Equal(old, before) {
+	if err != nil || !slices.Equal(changed, []int{2, 4}) || views[2] != (shard.View{Epoch: 4, Leader: old[2].Leader,
+		Backup: old[2].Backup}) ||
+		views[4] != (shard.View{Epoch: 2, Leader: old[4].Backup, Backup: old[4].Leader, InSync: true}) ||
+		views[5] != old[5] || !slices.Equal(old, before) {
 		t.Errorf("%v %v %v", views, changed, err)
 	}
 	for what, spoil := range map[string]func(all []wire.View) []wire.View{
-		"too few": func(all []wire.View) []wire.View { return all[1:] }, "too many": func(all []wire.View) []wire.View { return append(all, all[0]) },
+		"too few":      func(all []wire.View) []wire.View { return all[1:] },
+		"too many":     func(all []wire.View) []wire.View { return append(all, all[0]) },
 		"no node":      func(all []wire.View) []wire.View { all[5].Leader = 3; return all },
 		"another pair": func(all []wire.View) []wire.View { all[5].Leader, all[5].Backup = 0, 1; return all },
 		"both":         func(all []wire.View) []wire.View { all[5].Backup = all[5].Leader; return all },
@@ -308,22 +315,28 @@ func TestSteer(t *testing.T) {
 		node  int
 		after int64 // ms until the next try; -1: the course goes on as it was
 	}{
-		"nothing yet":                         {waits, birth, none, 1, -1},
-		"in a pause":                          {pauses, birth, none, 1, -1},
-		"silence":                             {waits, birth, silence, 2, 0},
-		"not the leader":                      {waits, birth, notLeader, 2, 0},
-		"not the leader again":                {course{view: birth, node: 2, waits: true, last: notLeader, failed: 1}, birth, notLeader, 1, 5},
-		"not the leader for the third time":   {course{view: birth, node: 2, waits: true, last: notLeader, failed: 2}, birth, notLeader, 1, 10},
-		"not the leader for the tenth time":   {course{view: birth, node: 2, waits: true, last: notLeader, failed: 9}, birth, notLeader, 1, 15},
-		"cannot serve now":                    {waits, birth, notNow, 2, 10},
-		"cannot serve now, long since":        {course{view: birth, node: 1, waits: true, last: notNow, failed: 9}, birth, notNow, 2, 15},
-		"a sick disk":                         {waits, birth, sickDisk, 2, 10},
-		"not here":                            {waits, birth, notHere, 2, 10},
-		"too busy":                            {waits, birth, busy, 1, 10},
-		"overdue":                             {waits, birth, overdue, 1, 10},
-		"broken":                              {waits, birth, broken, 2, 0},
-		"no connection":                       {course{view: birth, node: 1, waits: true, last: notLeader, failed: 9}, birth, unsent, 2, 0},
-		"no connection to either":             {course{view: birth, node: 2, waits: true, last: unsent, failed: 1}, birth, unsent, 1, 5},
+		"nothing yet":    {waits, birth, none, 1, -1},
+		"in a pause":     {pauses, birth, none, 1, -1},
+		"silence":        {waits, birth, silence, 2, 0},
+		"not the leader": {waits, birth, notLeader, 2, 0},
+		"not the leader again": {course{view: birth, node: 2, waits: true, last: notLeader, failed: 1},
+			birth, notLeader, 1, 5},
+		"not the leader for the third time": {course{view: birth, node: 2, waits: true, last: notLeader, failed: 2},
+			birth, notLeader, 1, 10},
+		"not the leader for the tenth time": {course{view: birth, node: 2, waits: true, last: notLeader, failed: 9},
+			birth, notLeader, 1, 15},
+		"cannot serve now": {waits, birth, notNow, 2, 10},
+		"cannot serve now, long since": {course{view: birth, node: 1, waits: true, last: notNow, failed: 9},
+			birth, notNow, 2, 15},
+		"a sick disk": {waits, birth, sickDisk, 2, 10},
+		"not here":    {waits, birth, notHere, 2, 10},
+		"too busy":    {waits, birth, busy, 1, 10},
+		"overdue":     {waits, birth, overdue, 1, 10},
+		"broken":      {waits, birth, broken, 2, 0},
+		"no connection": {course{view: birth, node: 1, waits: true, last: notLeader, failed: 9},
+			birth, unsent, 2, 0},
+		"no connection to either": {course{view: birth, node: 2, waits: true, last: unsent, failed: 1},
+			birth, unsent, 1, 5},
 		"another leads while it waits":        {waits, taken, none, 2, 0},
 		"another leads, in a pause":           {pauses, taken, none, 2, 0},
 		"the same leads alone, in a pause":    {pauses, alone, none, 1, 0},
@@ -333,14 +346,18 @@ func TestSteer(t *testing.T) {
 		"silent, and the other leads":         {waits, taken, silence, 2, 0},
 		"stuck":                               {waits, birth, stuck, 2, 0},
 		"gone for long":                       {waits, birth, gone, 2, 0},
-		"no connection, and the other stuck":  {course{view: birth, node: 1, waits: true, last: stuck, failed: 1}, birth, unsent, 2, 5},
-		"no connection, and the other gone":   {course{view: birth, node: 1, waits: true, last: gone, failed: 9}, birth, unsent, 2, 15},
-		"a backup that is too busy":           {course{view: birth, node: 2, waits: true}, birth, busy, 1, 10},
-		"about to lead":                       {course{view: birth, node: 2, waits: true, last: silence, failed: 1}, taken, notLeader, 2, 5},
-		"an older view":                       {course{view: taken, node: 2, waits: true}, birth, notLeader, 1, 0},
+		"no connection, and the other stuck": {course{view: birth, node: 1, waits: true, last: stuck, failed: 1},
+			birth, unsent, 2, 5},
+		"no connection, and the other gone": {course{view: birth, node: 1, waits: true, last: gone, failed: 9}, birth,
+			unsent, 2, 15},
+		"a backup that is too busy": {course{view: birth, node: 2, waits: true}, birth, busy, 1, 10},
+		"about to lead": {course{view: birth, node: 2, waits: true, last: silence, failed: 1},
+			taken, notLeader, 2, 5},
+		"an older view": {course{view: taken, node: 2, waits: true}, birth, notLeader, 1, 0},
 	} {
 		got := steer(c.from, c.view, c.what, 20*ms)
-		want := course{view: got.view, node: c.node, due: (20 + c.after) * ms, last: got.last, failed: got.failed, lost: got.lost}
+		want := course{view: got.view, node: c.node, due: (20 + c.after) * ms, last: got.last, failed: got.failed,
+			lost: got.lost}
 		if c.after < 0 {
 			want.waits, want.due = c.from.waits, c.from.due
 		}

@@ -55,7 +55,8 @@ type accepting struct {
 }
 
 // acceptStages are what the command does, one after another.
-var acceptStages = [...]func(accepting) accepting{onLog(judgeLog), refuseDamagedLog, openToAccept, knowViews, chooseShards,
+var acceptStages = [...]func(accepting) accepting{onLog(judgeLog), refuseDamagedLog, openToAccept, knowViews,
+	chooseShards,
 	acceptShards, acceptStore}
 
 // onLog makes a stage of a start, which looks at the log, one of the command.

@@ -70,7 +70,8 @@ func readShard(a accepting) accepting {
 		}
 	}
 	begun := false
-	failed := walkScan(scan, []byte{metaPrefix}, 0, func(key, value []byte) bool { // what cannot be read of it the users tell
+	// what cannot be read of it the users tell
+	failed := walkScan(scan, []byte{metaPrefix}, 0, func(key, value []byte) bool {
 		meta := noteMeta(snapshot{last: left.Last}, key, value)
 		left.Last, begun = meta.last, begun || len(meta.history) > 0
 		for _, h := range meta.history {

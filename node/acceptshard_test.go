@@ -73,7 +73,8 @@ func TestWhatAnEarlierRunHasKept(t *testing.T) {
 					aside++
 				}
 			}
-			if kept, found, err := readKept(path); err != nil || !found || len(kept.Users) != c.users || (aside == 1) != c.aside {
+			if kept, found, err := readKept(path); err != nil || !found || len(kept.Users) != c.users ||
+				(aside == 1) != c.aside {
 				t.Errorf("kept %d, %v, %v; %d beside it", len(kept.Users), found, err, aside)
 			}
 		})

@@ -49,7 +49,8 @@ func holdings(room *Room) []Held {
 	list := []Held{}
 	for _, i := range inspectAll(room) {
 		r := &i.State
-		h := Held{Shard: r.Shard, Role: roles[r.View.Leader == room.Self], Peer: r.Peer, Epoch: r.View.Epoch, InSync: r.View.InSync, LSN: r.Applied, Users: i.Users,
+		h := Held{Shard: r.Shard, Role: roles[r.View.Leader == room.Self], Peer: r.Peer, Epoch: r.View.Epoch,
+			InSync: r.View.InSync, LSN: r.Applied, Users: i.Users,
 			Trouble: r.Sick, served: i.Served, state: *r, now: i.Now}
 		if h.Trouble == "" {
 			h.Trouble = shard.Barred(r, i.Now)
@@ -65,7 +66,8 @@ func holdings(room *Room) []Held {
 
 func linePing(room *Room, _ []string) any {
 	if !room.Ready {
-		return map[string]string{"answer": "WAITING", "node": room.Config.Name, "for": "its own data, or the other nodes of a new cluster"}
+		return map[string]string{"answer": "WAITING", "node": room.Config.Name,
+			"for": "its own data, or the other nodes of a new cluster"}
 	}
 	return map[string]string{"answer": "PONG", "node": room.Config.Name}
 }
@@ -74,7 +76,8 @@ func lineStatus(room *Room, _ []string) any {
 	served, trouble, leads, views := Served{}, map[string]int{}, 0, []shard.View{}
 	held := holdings(room)
 	for _, h := range held {
-		served = Served{served.Get + h.served.Get, served.Write + h.served.Write, served.Count + h.served.Count, served.List + h.served.List, served.Append + h.served.Append}
+		served = Served{served.Get + h.served.Get, served.Write + h.served.Write, served.Count + h.served.Count,
+			served.List + h.served.List, served.Append + h.served.Append}
 		if h.Trouble != "" {
 			trouble[h.Trouble]++
 		}
@@ -185,7 +188,8 @@ func lineGet(room *Room, args []string) any {
 	s, bucket := shard.Place(room.Layout, id)
 	if room.Desks[s] == nil {
 		first, second := shard.Pair(room.Layout, s)
-		return fault{fmt.Sprintf("%s holds no replica of shard %d", room.Config.Name, s), fmt.Sprintf("ask %s or %s", room.Members[first].Name, room.Members[second].Name)}
+		return fault{fmt.Sprintf("%s holds no replica of shard %d", room.Config.Name, s),
+			fmt.Sprintf("ask %s or %s", room.Members[first].Name, room.Members[second].Name)}
 	}
 	moment := momentOf(room, s)
 	defer closeScan(moment.Scan)
@@ -252,8 +256,10 @@ func lineLog(room *Room, args []string) any {
 	s, badShard := strconv.Atoi(args[0])
 	lsn, badLSN := strconv.ParseUint(args[1], 10, 64)
 	n, badCount := strconv.ParseUint(args[2], 10, 16)
-	if badShard != nil || badLSN != nil || badCount != nil || s < 0 || s >= len(room.Desks) || room.Desks[s] == nil || n < 1 || n > 1000 || lsn < 1 {
-		return fault{"bad shard, LSN or number", "WAL shard lsn n: a shard held here (SHARDS lists them), an LSN from 1 on, 1 to 1000 entries"}
+	if badShard != nil || badLSN != nil || badCount != nil || s < 0 || s >= len(room.Desks) || room.Desks[s] == nil ||
+		n < 1 || n > 1000 || lsn < 1 {
+		return fault{"bad shard, LSN or number",
+			"WAL shard lsn n: a shard held here (SHARDS lists them), an LSN from 1 on, 1 to 1000 entries"}
 	}
 	type logged struct {
 		LSN     uint64 `json:"lsn"`

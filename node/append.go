@@ -20,7 +20,8 @@ func cutAppend(s int, epoch, applied uint64, entries []shard.Entry) []*wire.Mess
 		n := &entries[i]
 		need := entrySize + len(n.ID) + len(n.Name) + len(n.Email)
 		if m == nil || size+need > wire.PageBytes {
-			m = &wire.Message{Kind: wire.Append, Shard: uint64(s), Epoch: epoch, LSN: n.LSN, Applied: applied, Entries: make([]wire.Entry, 0, len(entries)-i)}
+			m = &wire.Message{Kind: wire.Append, Shard: uint64(s), Epoch: epoch, LSN: n.LSN, Applied: applied,
+				Entries: make([]wire.Entry, 0, len(entries)-i)}
 			frames, size = append(frames, m), 0
 		}
 		m.Entries = append(m.Entries, wire.Entry(*n))

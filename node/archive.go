@@ -11,7 +11,8 @@ import (
 
 const (
 	pruneEvery = 5 * time.Second
-	pruneAfter = 30 * time.Second // a file of the write log is kept for so long in any case: the request ids in it are read at a start
+	// a file of the write log is kept for so long in any case: the request ids in it are read at a start
+	pruneAfter = 30 * time.Second
 )
 
 // runArchive is the loop that removes files of the write log that nobody can need: those that are no longer written to,

@@ -64,7 +64,8 @@ func appendBytes(b, value []byte) []byte {
 // buildPart serializes entries of one shard and one epoch: the LogData header, the puts and deletes of the users, then
 // the meta: count and last LSN of the buckets that changed, of which the highest LSN is the shard's position, and the
 // beginning of the epoch if these are its first entries (rule R11). It brings the counts up to date.
-func buildPart(l shard.Layout, s int, family uint32, entries []shard.Entry, begins bool, counts *buckets, now int64) Part {
+func buildPart(l shard.Layout, s int, family uint32, entries []shard.Entry, begins bool, counts *buckets,
+	now int64) Part {
 	last := &entries[len(entries)-1]
 	head := append(make([]byte, 0, partHead+partEntry*len(entries)), headVersion)
 	head = binary.BigEndian.AppendUint32(head, uint32(s))
@@ -200,7 +201,8 @@ func readBatch(b []byte, wanted []bool) ([]Logged, error) {
 	}
 	var parts []Logged
 	sequence, skip := binary.LittleEndian.Uint64(b), true // skip tells that the records are of no part that is wanted
-	next := 0                                             // of the last part: the entry that the next user record completes
+	// of the last part: the entry that the next user record completes
+	next := 0
 	for b = b[batchHead:]; len(b) > 0; {
 		var key, value []byte
 		var err error

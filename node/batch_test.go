@@ -15,8 +15,10 @@ func someEntries() []shard.Entry {
 	return []shard.Entry{
 		{Request: shard.RequestID{1}, Result: shard.Created, ID: "13AE742", Name: "Ada", Email: "ada@example.org",
 			Group: -5, Epoch: 3, LSN: 7, Wall: 1790000000123},
-		{Request: shard.RequestID{2}, Result: shard.Updated, ID: "13AE742", Name: "Ada L.", Email: "", Group: 1 << 60, Epoch: 3, LSN: 8},
-		{Request: shard.RequestID{3}, Result: shard.Created, ID: "0b3c1a52-8a4e-4c5e-9d6f-0123456789ab", Name: "é", Email: "x", Epoch: 3, LSN: 9},
+		{Request: shard.RequestID{2}, Result: shard.Updated, ID: "13AE742", Name: "Ada L.", Email: "", Group: 1 << 60,
+			Epoch: 3, LSN: 8},
+		{Request: shard.RequestID{3}, Result: shard.Created, ID: "0b3c1a52-8a4e-4c5e-9d6f-0123456789ab", Name: "é",
+			Email: "x", Epoch: 3, LSN: 9},
 		{Request: shard.RequestID{4}, Result: shard.Deleted, ID: "13AE742", Epoch: 3, LSN: 10, Wall: -1},
 	}
 }
@@ -97,7 +99,8 @@ func TestFactsAndWipesAreReadOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	part := buildPart(testLayout, 5, room.Store.ids[5], someEntries(), true, &buckets{}, 1)
-	for _, err := range []error{putFact(room.Store, "x", []byte("y")), writeBatch(room.Store, joinParts(nil, []Part{part})),
+	for _, err := range []error{putFact(room.Store, "x", []byte("y")),
+		writeBatch(room.Store, joinParts(nil, []Part{part})),
 		writeBatch(room.Store, joinParts(nil, []Part{wipePart(5, room.Store.ids[5]), part}))} {
 		if err != nil {
 			t.Fatal(err)

@@ -34,15 +34,18 @@ func loadReplicas(room *Room, w written, out chan<- opened) {
 				users, lsn, ok := readBucket(value)
 				at.Counts[key[2]], at.Last = users, max(at.Last, lsn)
 				if !ok {
-					damaged = errors.Join(damaged, fmt.Errorf("%w: bucket %d of shard %d has %d bytes", ErrStore, key[2], s, len(value)))
+					damaged = errors.Join(damaged, fmt.Errorf("%w: bucket %d of shard %d has %d bytes", ErrStore,
+						key[2], s, len(value)))
 				}
 			case name == metaEpoch && len(key) == 10 && len(value) == 8:
-				at.History = append(at.History, shard.Position{Epoch: binary.BigEndian.Uint64(key[2:]), LSN: binary.BigEndian.Uint64(value)})
+				at.History = append(at.History, shard.Position{Epoch: binary.BigEndian.Uint64(key[2:]),
+					LSN: binary.BigEndian.Uint64(value)})
 			case name == metaWindow:
 				entries, err := readWindow(value)
 				at.Log, damaged = entries, errors.Join(damaged, err)
 			default:
-				damaged = errors.Join(damaged, fmt.Errorf("%w: meta key %q of shard %d with %d bytes", ErrStore, key, s, len(value)))
+				damaged = errors.Join(damaged, fmt.Errorf("%w: meta key %q of shard %d with %d bytes", ErrStore, key, s,
+					len(value)))
 			}
 			return true
 		}
@@ -106,7 +109,8 @@ func loadWindows(all opened, now int64, out chan<- opened) {
 				at.Log = append(at.Log, *n)
 			}
 		}
-		all.places = addPlaces(all.places, indexNote{p.Sequence, []mark{{Shard: p.Shard, LSN: p.Entries[len(p.Entries)-1].LSN}}})
+		all.places = addPlaces(all.places, indexNote{p.Sequence, []mark{{Shard: p.Shard,
+			LSN: p.Entries[len(p.Entries)-1].LSN}}})
 	}
 	out <- all
 }

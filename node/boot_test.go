@@ -25,7 +25,8 @@ func TestCountsAndPositionAreReadBack(t *testing.T) {
 	}
 	for i, want := range []struct{ users, last uint64 }{{1, 10}, {0, 0}} {
 		if at := all.loaded[held[i]]; total(at.Counts) != want.users || at.Last != want.last {
-			t.Errorf("shard %d: %d users up to LSN %d, expected %d up to %d", held[i], total(at.Counts), at.Last, want.users, want.last)
+			t.Errorf("shard %d: %d users up to LSN %d, expected %d up to %d", held[i], total(at.Counts), at.Last,
+				want.users, want.last)
 		}
 	}
 	if s, _, ok := readBucket(appendBucket(nil, 300, 1<<40)); s != 300 || !ok {

@@ -81,7 +81,8 @@ func check(c Config) ([]Member, int, error) {
 	}
 	self := slices.IndexFunc(members, func(m Member) bool { return m.Name == c.Name })
 	if self < 0 {
-		return nil, 0, fmt.Errorf("%w: --name: expected one of the names in --nodes (%s), found %q", ErrConfig, c.Nodes, c.Name)
+		return nil, 0, fmt.Errorf("%w: --name: expected one of the names in --nodes (%s), found %q", ErrConfig, c.Nodes,
+			c.Name)
 	}
 	return members, self, nil
 }

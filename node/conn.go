@@ -249,7 +249,8 @@ func dispatch(room *Room, conn *Conn, peer int, m, refusal *wire.Message) *shard
 // expected, or nil.
 func refuse(room *Room, peer int, m *wire.Message) *wire.Message {
 	code, text := wire.BadRequest, ""
-	ofStream := m.Kind >= wire.Ask && m.Kind <= wire.SnapEnd && m.Kind != wire.Position && m.Kind != wire.Stored && m.Kind != wire.Trouble
+	ofStream := m.Kind >= wire.Ask && m.Kind <= wire.SnapEnd && m.Kind != wire.Position && m.Kind != wire.Stored &&
+		m.Kind != wire.Trouble
 	ofPact, ofRaft := m.Kind == wire.LeasePing, m.Kind == wire.Raft
 	hasShard := ofStream || m.Kind == wire.Get || m.Kind == wire.Write || m.Kind == wire.List
 	var one [1]uint64
@@ -265,7 +266,8 @@ func refuse(room *Room, peer int, m *wire.Message) *wire.Message {
 	}
 	switch {
 	case !room.Ready && m.Kind != wire.Ping:
-		code, text = wire.Unavailable, room.Config.Name+" has not opened its data yet, or waits for the other nodes of a new cluster"
+		code, text = wire.Unavailable,
+			room.Config.Name+" has not opened its data yet, or waits for the other nodes of a new cluster"
 	case absent >= 0:
 		code, text = wire.NotHere, fmt.Sprintf("%s holds no replica of shard %d", room.Config.Name, asked[absent])
 	case !hasShard && m.Kind != wire.Count && m.Kind != wire.Ping && !ofPact && !ofRaft:
@@ -294,7 +296,8 @@ func refuse(room *Room, peer int, m *wire.Message) *wire.Message {
 
 // takeChange makes the core's change of a write frame.
 func takeChange(m *wire.Message) shard.Change {
-	c := shard.Change{Request: m.Request, Op: m.Op, Fields: m.Fields, ID: m.Record.ID, Name: m.Record.Name, Email: m.Record.Email, Group: m.Record.Group}
+	c := shard.Change{Request: m.Request, Op: m.Op, Fields: m.Fields, ID: m.Record.ID, Name: m.Record.Name,
+		Email: m.Record.Email, Group: m.Record.Group}
 	c.Match.Kind, c.Unless.Kind = shard.ConditionKind(m.Match.Kind), shard.ConditionKind(m.Unless.Kind)
 	for _, p := range m.Match.Versions {
 		c.Match.Versions = append(c.Match.Versions, shard.Position(p))

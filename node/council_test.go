@@ -33,7 +33,8 @@ func councilRoom(t *testing.T, dir string, l shard.Layout, self int) *Room {
 func TestFactsShareABatchWithShards(t *testing.T) {
 	entries := someEntries()
 	one := buildPart(testLayout, 5, 9, entries, false, &buckets{}, 1234)
-	facts := buildFacts(7, []shard.Fact{{Key: "e\x00\x01", Value: []byte("entry")}, {Key: "e\x00\x02", Delete: true}, {Key: "h", Value: nil}}, nil)
+	facts := buildFacts(7, []shard.Fact{{Key: "e\x00\x01", Value: []byte("entry")}, {Key: "e\x00\x02", Delete: true},
+		{Key: "h", Value: nil}}, nil)
 	want := []Logged{{Shard: 5, Stamp: 1234, Entries: entries}}
 	for _, parts := range [][]Part{{facts, one}, {one, facts}, {facts, one, facts}} {
 		got, err := readBatch(joinParts(nil, parts), nil)
@@ -53,8 +54,10 @@ func TestFactsAreReadBackInOrder(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	write(shard.Fact{Key: "s", Value: []byte("1")}, shard.Fact{Key: "e2", Value: []byte("2")}, shard.Fact{Key: "e1", Value: []byte{}})
-	write(shard.Fact{Key: "e3", Value: []byte("3")}, shard.Fact{Key: "e3", Delete: true}, shard.Fact{Key: "e2", Delete: true}, shard.Fact{Key: "e2", Value: []byte("4")})
+	write(shard.Fact{Key: "s", Value: []byte("1")}, shard.Fact{Key: "e2", Value: []byte("2")},
+		shard.Fact{Key: "e1", Value: []byte{}})
+	write(shard.Fact{Key: "e3", Value: []byte("3")}, shard.Fact{Key: "e3", Delete: true},
+		shard.Fact{Key: "e2", Delete: true}, shard.Fact{Key: "e2", Value: []byte("4")})
 	got, err := readFacts(room.Store)
 	want := []shard.Fact{{Key: "e1", Value: []byte{}}, {Key: "e2", Value: []byte("4")}, {Key: "s", Value: []byte("1")}}
 	if err != nil || !reflect.DeepEqual(got, want) {
@@ -151,7 +154,8 @@ func TestCouncilLoopsAgree(t *testing.T) {
 		return <-reply
 	}
 	for i, d := range desks {
-		if s := ask(d); s.Member != members[i] || s.Lead == 0 || s.Term < 2 || s.Sick != "" || !slices.Equal(s.Book.Members, members) {
+		if s := ask(d); s.Member != members[i] || s.Lead == 0 || s.Term < 2 || s.Sick != "" ||
+			!slices.Equal(s.Book.Members, members) {
 			t.Errorf("node %d says %+v", i, s)
 		}
 	}
@@ -171,7 +175,8 @@ func TestCouncilLoopsAgree(t *testing.T) {
 		t.Errorf("the sick node says %+v", s)
 	}
 	desks[lead].Sick <- ""
-	await("a node that is well again does not follow", func() bool { s := ask(desks[lead]); return s.Lead == ask(other).Lead && s.Sick == "" })
+	await("a node that is well again does not follow",
+		func() bool { s := ask(desks[lead]); return s.Lead == ask(other).Lead && s.Sick == "" })
 	for i, d := range desks {
 		stored, err := readFacts(rooms[i].Store)
 		if err != nil {

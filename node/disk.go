@@ -121,7 +121,8 @@ func awaitSpace(room *Room) {
 // failed write is not known, and nothing of it was acknowledged. Reads go on. Once the disk takes writes again the
 // process starts anew in place, which replays the log.
 func reopen(room *Room, store Store, cause error) {
-	room.Log.Error("a write failed; this node serves reads until the disk takes writes again, then starts anew", "error", cause)
+	room.Log.Error("a write failed; this node serves reads until the disk takes writes again, then starts anew",
+		"error", cause)
 	for s, mark := range suspects(store, room.Member, cause) {
 		room.Log.Error("the data of a shard is damaged; the node starts anew, and it is filled again from a whole copy",
 			"shard", s)

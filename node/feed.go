@@ -73,11 +73,13 @@ func runFeeds(room *Room, peer int) {
 // feedShard sends a backup the next of what it lacks of the log, from fx.LSN up to at most fx.Applied, and reports how
 // far it came. It returns how many bytes that were.
 func feedShard(room *Room, link *Link, asks chan<- logAsk, f feed) (size int) {
-	report, found := &shard.Event{Kind: shard.FeedFailed, Shard: f.shard, Stream: f.fx.Stream, Epoch: f.fx.Epoch}, make(chan logAnswer, 1)
+	report, found := &shard.Event{Kind: shard.FeedFailed, Shard: f.shard, Stream: f.fx.Stream, Epoch: f.fx.Epoch},
+		make(chan logAnswer, 1)
 	asks <- logAsk{f.shard, f.fx.History, f.fx.LSN, f.fx.Applied, feedBatch, found}
 	answer := <-found
 	if answer.err != nil {
-		room.Log.Info("the backup lacks writes that the log no longer has; it is sent the whole shard", "shard", f.shard, "reason", answer.err)
+		room.Log.Info("the backup lacks writes that the log no longer has; it is sent the whole shard", "shard",
+			f.shard, "reason", answer.err)
 	} else {
 		for _, m := range cutAppend(f.shard, f.fx.Epoch, 0, answer.entries) {
 			sent := post(link, f.fx.Stream, m)

@@ -24,7 +24,8 @@ var errNotYet = errors.New("the other node says")
 const (
 	redialLeast = 5 * time.Millisecond
 	redialMost  = 50 * time.Millisecond
-	wholeAfter  = time.Second      // the life after which a connection counts as whole: one that welcomes and breaks is dialled ever more slowly
+	// the life after which a connection counts as whole: one that welcomes and breaks is dialled ever more slowly
+	wholeAfter  = time.Second
 	sayEvery    = 10 * time.Second // between two lines about a node that cannot be reached, for the same while
 	pingEvery   = 20 * time.Millisecond
 	linkQueue   = 1 << 13
@@ -287,7 +288,8 @@ func awaitFrame(c call, armed time.Time, silent time.Duration) (time.Time, error
 
 // readLink passes what the peer says to the replicas, and its promises to the pact.
 func readLink(room *Room, peer int, c call, stream uint64, gone chan<- error) {
-	kinds := map[wire.Kind]shard.EventKind{wire.Stored: shard.PeerStored, wire.Position: shard.PeerPosition, wire.Trouble: shard.PeerTrouble}
+	kinds := map[wire.Kind]shard.EventKind{wire.Stored: shard.PeerStored, wire.Position: shard.PeerPosition,
+		wire.Trouble: shard.PeerTrouble}
 	var scratch []byte
 	m, armed, err := &wire.Message{}, time.Time{}, error(nil) // each frame takes the place of the one before
 	var events []*shard.Event                                 // handed over when all that has arrived is read
@@ -327,11 +329,13 @@ func readLink(room *Room, peer int, c call, stream uint64, gone chan<- error) {
 		case m.Kind == wire.Error:
 			gone <- fmt.Errorf("%w: it says: %s", ErrPeer, m.Text)
 			return
-		case !known || m.Shard >= uint64(len(room.Desks)) || room.Desks[m.Shard] == nil || peerOf(room.Layout, int(m.Shard), room.Self) != peer:
+		case !known || m.Shard >= uint64(len(room.Desks)) || room.Desks[m.Shard] == nil ||
+			peerOf(room.Layout, int(m.Shard), room.Self) != peer:
 			gone <- fmt.Errorf("%w: a frame of kind %d for shard %d: %s", ErrPeer, m.Kind, m.Shard, m.Text)
 			return
 		}
-		events = append(events, &shard.Event{Kind: kind, Shard: int(m.Shard), Stream: stream, Epoch: m.Epoch, LSN: m.LSN, Ends: m.Ends,
+		events = append(events, &shard.Event{Kind: kind, Shard: int(m.Shard), Stream: stream, Epoch: m.Epoch,
+			LSN: m.LSN, Ends: m.Ends,
 			Reason: m.Text, Broken: m.Kind == wire.Trouble && m.Code == wire.Unavailable})
 	}
 }

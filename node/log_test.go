@@ -49,7 +49,8 @@ func startReader(t *testing.T, most uint64) (*Room, chan<- logAsk) {
 }
 
 func loggedEntry(s int, lsn, epoch uint64) shard.Entry {
-	return shard.Entry{Request: [16]byte{byte(s), byte(lsn)}, Result: shard.Created, ID: fmt.Sprintf("%d-%d", s, lsn), Name: strings.Repeat("n", 1000), Email: "e", Epoch: epoch, LSN: lsn}
+	return shard.Entry{Request: [16]byte{byte(s), byte(lsn)}, Result: shard.Created, ID: fmt.Sprintf("%d-%d", s, lsn),
+		Name: strings.Repeat("n", 1000), Email: "e", Epoch: epoch, LSN: lsn}
 }
 
 // askLog asks a reader and checks that it gives the entries from first to last.
@@ -148,7 +149,8 @@ func TestReaderGoesOnInNewFiles(t *testing.T) {
 			}
 			lsn++
 		}
-		if err := room.Store.db.FlushCF(room.Store.families[2], grocksdb.NewDefaultFlushOptions()); err != nil { // the log begins another file
+		// the log begins another file
+		if err := room.Store.db.FlushCF(room.Store.families[2], grocksdb.NewDefaultFlushOptions()); err != nil {
 			t.Fatal(err)
 		}
 	}

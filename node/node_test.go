@@ -69,8 +69,9 @@ func (c client) hear() *wire.Message {
 
 func write(id string, op wire.Op, n byte) *wire.Message {
 	s, _ := shard.Place(testLayout, id)
-	return &wire.Message{Kind: wire.Write, ID: uint64(n), Shard: uint64(s), Deadline: clock() + int64(10*time.Second), Request: wire.RequestID{n, 1},
-		Op: op, Fields: wire.HasName, Record: wire.Record{ID: id, Name: fmt.Sprint("name ", n), Email: "e", Group: 4}}
+	return &wire.Message{Kind: wire.Write, ID: uint64(n), Shard: uint64(s), Deadline: clock() + int64(10*time.Second),
+		Request: wire.RequestID{n, 1},
+		Op:      op, Fields: wire.HasName, Record: wire.Record{ID: id, Name: fmt.Sprint("name ", n), Email: "e", Group: 4}}
 }
 
 func leaderOf(id string) int {
@@ -86,7 +87,8 @@ func TestWritesReadsCountsAndPages(t *testing.T) {
 		id := fmt.Sprint("user-", i)
 		m := write(id, wire.Create, byte(i))
 		m.Request[2], m.Request[3] = byte(i>>8), 1
-		if a := clients[leaderOf(id)].ask(m); a.Result != wire.Created || a.Touched != 2 || a.Record.ID != id || a.Record.LSN == 0 {
+		if a := clients[leaderOf(id)].ask(m); a.Result != wire.Created || a.Touched != 2 || a.Record.ID != id ||
+			a.Record.LSN == 0 {
 			t.Fatalf("create %s: %+v", id, a)
 		}
 	}
@@ -110,11 +112,14 @@ func TestWritesReadsCountsAndPages(t *testing.T) {
 		t.Errorf("an overdue write: %+v", a)
 	}
 	s, _ := shard.Place(testLayout, "user-7")
-	if a := lead.ask(&wire.Message{Kind: wire.Get, ID: 9, Shard: uint64(s), Record: wire.Record{ID: "user-7"}}); a.Result != wire.Found || a.Record != first.Record {
+	if a := lead.ask(&wire.Message{Kind: wire.Get, ID: 9, Shard: uint64(s),
+		Record: wire.Record{ID: "user-7"}}); a.Result != wire.Found || a.Record != first.Record {
 		t.Errorf("get: %+v", a)
 	}
 	backup := clients[shard.BirthView(testLayout, s).Backup] // passes requests on (rule R21)
-	if a := backup.ask(&wire.Message{Kind: wire.Get, ID: 9, Shard: uint64(s), Record: wire.Record{ID: "user-7"}}); a.ID != 9 || a.Result != wire.Found || a.Record != first.Record || a.Touched != 2 {
+	if a := backup.ask(&wire.Message{Kind: wire.Get, ID: 9, Shard: uint64(s),
+		Record: wire.Record{ID: "user-7"}}); a.ID != 9 || a.Result != wire.Found || a.Record != first.Record ||
+		a.Touched != 2 {
 		t.Errorf("get at the backup: %+v", a)
 	}
 	if a := backup.ask(write("user-7", wire.Update, 200)); a.ID != 200 || a.Record != first.Record || a.Touched != 2 {
@@ -132,7 +137,8 @@ func TestWritesReadsCountsAndPages(t *testing.T) {
 		v := shard.BirthView(testLayout, s)
 		lead, back := clients[v.Leader], clients[v.Backup]
 		counts := lead.ask(&wire.Message{Kind: wire.Count, ID: 1, Set: []uint64{uint64(s)}}).Counts
-		if other := back.ask(&wire.Message{Kind: wire.Count, ID: 1, Set: []uint64{uint64(s)}}).Counts; len(other) != 1 || other[0] != counts[0] {
+		if other := back.ask(&wire.Message{Kind: wire.Count, ID: 1,
+			Set: []uint64{uint64(s)}}).Counts; len(other) != 1 || other[0] != counts[0] {
 			t.Fatalf("shard %d: the leader counts %v, the backup %v", s, counts, other)
 		}
 		sum += counts[0].Users
@@ -150,7 +156,8 @@ func TestWritesReadsCountsAndPages(t *testing.T) {
 				seen[r.ID], after = true, []byte(r.ID)
 			}
 		}
-		if past := lead.ask(&wire.Message{Kind: wire.List, ID: 2, Shard: uint64(s), Offset: counts[0].Users + 2, Limit: 3}); past.Kind != wire.Page || len(past.Records) != 0 {
+		if past := lead.ask(&wire.Message{Kind: wire.List, ID: 2, Shard: uint64(s), Offset: counts[0].Users + 2,
+			Limit: 3}); past.Kind != wire.Page || len(past.Records) != 0 {
 			t.Fatalf("shard %d past its end: %+v", s, past)
 		}
 		if a, b := digest(t, rooms[v.Leader], s), digest(t, rooms[v.Backup], s); a != b {
@@ -279,7 +286,8 @@ func TestBrokenFramesGetAnErrorAndNothingElseSuffers(t *testing.T) {
 }
 
 func TestFolderOfAnotherNodeIsRefused(t *testing.T) {
-	c := Config{Name: "db-0", Listen: "127.0.0.1:0", Data: t.TempDir(), Nodes: "db-0=127.0.0.1:1,db-1=127.0.0.1:2,db-2=127.0.0.1:3", Cluster: "test", Shards: 24, CacheMB: 8}
+	c := Config{Name: "db-0", Listen: "127.0.0.1:0", Data: t.TempDir(),
+		Nodes: "db-0=127.0.0.1:1,db-1=127.0.0.1:2,db-2=127.0.0.1:3", Cluster: "test", Shards: 24, CacheMB: 8}
 	st, err := openForTest(c)
 	if err != nil {
 		t.Fatal(err)

@@ -21,7 +21,8 @@ func fill(box outbox, r *owned, fx *shard.Effect) outbox {
 			return box
 		}
 		conn, m.ID = to.conn, to.id
-		m.Kind, m.Result, m.Touched, m.Record = wire.Outcome, fx.Reply.Result, uint64(fx.Reply.Touched), wire.Record(fx.Reply.Record)
+		m.Kind, m.Result, m.Touched, m.Record = wire.Outcome, fx.Reply.Result, uint64(fx.Reply.Touched),
+			wire.Record(fx.Reply.Record)
 		if fx.Reply.Refusal != 0 {
 			m.Kind, m.Code, m.Text = wire.Error, codes[fx.Reply.Refusal], fx.Reply.Reason
 		}
@@ -91,7 +92,8 @@ func prompt(room *Room, box outbox, r *owned, fx *shard.Effect) (outbox, bool) {
 	case shard.BreakStream:
 		breakLink(room.Links[r.peer], fx.Stream)
 	case shard.Complain, shard.Flipped, shard.Caught, shard.Drained, shard.Compared, shard.Damaged, shard.Mended:
-		box.wants[r.peer] = append(box.wants[r.peer], shard.PactEvent{Kind: shard.LeaderWants, Shard: s, Epoch: fx.Epoch, Effect: fx.Kind})
+		box.wants[r.peer] = append(box.wants[r.peer], shard.PactEvent{Kind: shard.LeaderWants, Shard: s,
+			Epoch: fx.Epoch, Effect: fx.Kind})
 	default:
 		return box, false
 	}

@@ -102,7 +102,8 @@ func fulfil(room *Room, peer int, conn *Conn, effects []shard.PactEffect) {
 			continue
 		case shard.TellView:
 			e.Kind, e.View, e.FreeFrom, e.Fresh = shard.ViewLearnt, fx.View, fx.FreeFrom, fx.Fresh
-			room.Log.Info("view", "shard", fx.Shard, "epoch", fx.View.Epoch, "leader", room.Members[fx.View.Leader].Name, "in sync", fx.View.InSync)
+			room.Log.Info("view", "shard", fx.Shard, "epoch", fx.View.Epoch, "leader",
+				room.Members[fx.View.Leader].Name, "in sync", fx.View.InSync)
 		case shard.TellLease:
 			e.Kind = shard.LeaseCame
 		case shard.TellDrain:

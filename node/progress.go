@@ -31,12 +31,14 @@ func runProgress(room *Room) {
 		now := sumUp(under, repairs(room, held), clock())
 		for backup, r := range now {
 			if r.Looks%progressSaid == 1 {
-				room.Log.Info("repairing a backup", "backup", backup, "shards", r.Shards, "to go", r.ToGo, "per second", int(r.Rate), "seconds left", int(r.Left+1))
+				room.Log.Info("repairing a backup", "backup", backup, "shards", r.Shards, "to go", r.ToGo, "per second",
+					int(r.Rate), "seconds left", int(r.Left+1))
 			}
 		}
 		for backup, r := range under {
 			if _, goesOn := now[backup]; !goesOn {
-				room.Log.Info("a backup is repaired, or lost again", "backup", backup, "writes", r.Most, slog.Duration("took", time.Duration(clock()-r.Since)))
+				room.Log.Info("a backup is repaired, or lost again", "backup", backup, "writes", r.Most,
+					slog.Duration("took", time.Duration(clock()-r.Since)))
 			}
 		}
 		under = now

@@ -26,7 +26,8 @@ func countShards(room *Room, conn *Conn, m *wire.Message) {
 		select {
 		case reply := <-replies[i]:
 			if reply.Refusal != 0 {
-				deliver(conn, answers{Message: &wire.Message{Kind: wire.Error, ID: m.ID, Code: codes[reply.Refusal], Text: fmt.Sprintf("shard %d: %s", s, reply.Reason)}})
+				deliver(conn, answers{Message: &wire.Message{Kind: wire.Error, ID: m.ID, Code: codes[reply.Refusal],
+					Text: fmt.Sprintf("shard %d: %s", s, reply.Reason)}})
 				return
 			}
 			frame.Counts = append(frame.Counts, wire.ShardCount{Shard: s, Users: reply.Users})
@@ -39,5 +40,6 @@ func countShards(room *Room, conn *Conn, m *wire.Message) {
 }
 
 func tooLate(id uint64) *wire.Message {
-	return &wire.Message{Kind: wire.Error, ID: id, Code: wire.Unavailable, Text: "the shard's leader has not confirmed in time what this backup holds"}
+	return &wire.Message{Kind: wire.Error, ID: id, Code: wire.Unavailable,
+		Text: "the shard's leader has not confirmed in time what this backup holds"}
 }

@@ -74,7 +74,8 @@ func runRelay(room *Room, peer int) {
 				go hand(room, mine)
 			}
 			for _, r := range takeLost(waiting, over) {
-				give(r, &wire.Message{Kind: wire.Error, Code: wire.Lost, Text: "the leader " + name + " was asked, and its answer has not come"})
+				give(r, &wire.Message{Kind: wire.Error, Code: wire.Lost, Text: "the leader " + name +
+					" was asked, and its answer has not come"})
 			}
 		}
 	}
@@ -150,5 +151,6 @@ func takeBack(waiting map[uint64]relay, s int) (events []*shard.Event) {
 
 // crowded refuses a request that cannot be passed on because too many are.
 func crowded(e *shard.Event) *shard.Effect {
-	return &shard.Effect{Kind: shard.Answer, Caller: e.Caller, Reply: shard.Reply{Refusal: shard.Busy, Reason: "too many requests are being passed on to the leader"}}
+	return &shard.Effect{Kind: shard.Answer, Caller: e.Caller, Reply: shard.Reply{Refusal: shard.Busy,
+		Reason: "too many requests are being passed on to the leader"}}
 }

@@ -37,9 +37,10 @@ func told(t *testing.T, conn *Conn) *wire.Message {
 func TestWhatIsPassedOn(t *testing.T) {
 	room, conn := relayRig(t)
 	link := room.Links[1]
-	asked := &shard.Event{Kind: shard.WriteAsked, Shard: 3, Caller: &caller{conn, 77}, Deadline: 1000, Change: shard.Change{Op: shard.Update, Request: [16]byte{9}, ID: "a", Name: "n", Email: "e",
-		Group: 4, Fields: shard.HasName, Match: shard.Condition{Kind: shard.OneOf,
-			Versions: []shard.Position{{Epoch: 1, LSN: 2}}}, Unless: shard.Condition{Kind: shard.AnyVersion}}}
+	asked := &shard.Event{Kind: shard.WriteAsked, Shard: 3, Caller: &caller{conn, 77}, Deadline: 1000,
+		Change: shard.Change{Op: shard.Update, Request: [16]byte{9}, ID: "a", Name: "n", Email: "e",
+			Group: 4, Fields: shard.HasName, Match: shard.Condition{Kind: shard.OneOf,
+				Versions: []shard.Position{{Epoch: 1, LSN: 2}}}, Unless: shard.Condition{Kind: shard.AnyVersion}}}
 	link.Relays <- relay{1, asked}
 	if m := told(t, conn); m.Kind != wire.Error || m.Code != wire.NotLeader || m.ID != 77 || len(link.Out) != 0 {
 		t.Fatalf("without a stream: %+v", m)
@@ -53,7 +54,8 @@ func TestWhatIsPassedOn(t *testing.T) {
 		t.Fatalf("sent: %+v", sent)
 	}
 	link.Echoes <- echo{Kind: answerCame, Answer: &wire.Message{Kind: wire.Outcome, ID: m.ID + 1}} // nobody's
-	link.Echoes <- echo{Kind: answerCame, Answer: &wire.Message{Kind: wire.Outcome, ID: m.ID, Result: wire.Found, Touched: 1}}
+	link.Echoes <- echo{Kind: answerCame, Answer: &wire.Message{Kind: wire.Outcome, ID: m.ID, Result: wire.Found,
+		Touched: 1}}
 	if a := told(t, conn); a.ID != 77 || a.Result != wire.Found || a.Touched != 2 {
 		t.Errorf("answer: %+v", a)
 	}
@@ -106,7 +108,8 @@ func TestWhatALeaderThatHangsKeeps(t *testing.T) {
 	room, conn := relayRig(t)
 	link := room.Links[1]
 	link.Echoes <- echo{Kind: streamBegins, Stream: 1}
-	link.Relays <- relay{1, &shard.Event{Kind: shard.WriteAsked, Caller: &caller{conn, 5}, Deadline: clock() + int64(time.Hour)}}
+	link.Relays <- relay{1, &shard.Event{Kind: shard.WriteAsked, Caller: &caller{conn, 5},
+		Deadline: clock() + int64(time.Hour)}}
 	link.Relays <- relay{1, &shard.Event{Kind: shard.WriteAsked, Caller: &caller{conn, 6}, Deadline: clock() - 1}}
 	link.Relays <- relay{1, &shard.Event{Kind: shard.ReadDone, Caller: &caller{conn, 7}}}
 	link.Echoes <- echo{Kind: clockRead, Stream: 1, Offset: 1}
@@ -151,8 +154,9 @@ func TestWelcomesThatAreNone(t *testing.T) {
 	theirs := newRoom(Config{Name: "db-9", Lease: 100, Grace: 120}, testLayout, members, 1, proc.Output{}, nil).Mine
 	welcome := wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Welcome, ID: 1, Greeting: sayGreeting(theirs)})
 	for name, answer := range map[string][]byte{
-		"no array": {0xce, 0, 0, 0, 1, 0xc0}, "nothing": nil, "half a frame": welcome[:len(welcome)/2], "another node": welcome,
-		"no welcome": wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Pong, ID: 1}),
+		"no array": {0xce, 0, 0, 0, 1, 0xc0}, "nothing": nil, "half a frame": welcome[:len(welcome)/2],
+		"another node": welcome,
+		"no welcome":   wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Pong, ID: 1}),
 	} {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {

@@ -151,8 +151,9 @@ func openStore(c Config, try shard.OpenTry, merges, fresh bool, open opener) (St
 // storeOf makes a store of a database's handles, which are those of the column families with these names.
 func storeOf(c Config, o *grocksdb.Options, db *grocksdb.DB, names []string,
 	handles []*grocksdb.ColumnFamilyHandle) Store {
-	st := Store{db: db, families: make([]*grocksdb.ColumnFamilyHandle, c.Shards), ids: make([]uint32, c.Shards), options: o,
-		read: grocksdb.NewDefaultReadOptions(), scan: grocksdb.NewDefaultReadOptions(),
+	st := Store{db: db, families: make([]*grocksdb.ColumnFamilyHandle, c.Shards), ids: make([]uint32, c.Shards),
+		options: o,
+		read:    grocksdb.NewDefaultReadOptions(), scan: grocksdb.NewDefaultReadOptions(),
 		look: grocksdb.NewDefaultReadOptions(), sync: grocksdb.NewDefaultWriteOptions()}
 	st.sync.SetSync(true)
 	st.scan.SetReadaheadSize(256 << 10)

@@ -61,7 +61,8 @@ func BenchmarkWriteBatch(b *testing.B) {
 	group, batch := make([]Part, c.Shards), []byte(nil)
 	for lsn := uint64(1); b.Loop(); lsn++ {
 		for s := range group {
-			n := shard.Entry{Result: shard.Created, ID: fmt.Sprintf("user-%d-%d", s, lsn*7919%1000003), Name: "Ada Lovelace", Email: "ada@example.org", Epoch: 1, LSN: lsn}
+			n := shard.Entry{Result: shard.Created, ID: fmt.Sprintf("user-%d-%d", s, lsn*7919%1000003),
+				Name: "Ada Lovelace", Email: "ada@example.org", Epoch: 1, LSN: lsn}
 			group[s] = buildPart(layout, s, store.ids[s], []shard.Entry{n}, lsn == 1, &counts[s], 1)
 		}
 		batch = joinParts(batch, group)

@@ -73,7 +73,8 @@ func feedSnapshot(room *Room, s int, fx shard.Effect, scan Scan, window []shard.
 	}
 	sendPaced(room, link, fx.Stream, endFrames(s, fx.Epoch, meta.last, meta.history, window))
 	room.Log.Info("the backup was sent the whole shard", "shard", s, "lsn", meta.last)
-	room.Desks[s].In <- []*shard.Event{{Kind: shard.FeedDone, Shard: s, Stream: fx.Stream, Epoch: fx.Epoch, LSN: meta.last}}
+	room.Desks[s].In <- []*shard.Event{{Kind: shard.FeedDone, Shard: s, Stream: fx.Stream, Epoch: fx.Epoch,
+		LSN: meta.last}}
 }
 
 // sendPaced sends frames of a snapshot no faster than the setting allows, so that it gives way to requests (rule R17).
@@ -94,7 +95,8 @@ func noteMeta(s snapshot, key, value []byte) snapshot {
 		_, lsn, _ := readBucket(value)
 		s.last = max(s.last, lsn)
 	case name == metaEpoch && len(key) == 10 && len(value) == 8:
-		s.history = append(s.history, shard.Position{Epoch: binary.BigEndian.Uint64(key[2:]), LSN: binary.BigEndian.Uint64(value)})
+		s.history = append(s.history, shard.Position{Epoch: binary.BigEndian.Uint64(key[2:]),
+			LSN: binary.BigEndian.Uint64(value)})
 	}
 	return s
 }

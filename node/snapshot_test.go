@@ -12,7 +12,8 @@ import (
 func TestEndFramesFit(t *testing.T) {
 	window := make([]shard.Entry, 3000)
 	for i := range window {
-		window[i] = shard.Entry{Request: shard.RequestID{byte(i), byte(i >> 8)}, Result: shard.Created, ID: "u", Name: strings.Repeat("n", 16000), LSN: uint64(i + 1), Epoch: 3}
+		window[i] = shard.Entry{Request: shard.RequestID{byte(i), byte(i >> 8)}, Result: shard.Created, ID: "u",
+			Name: strings.Repeat("n", 16000), LSN: uint64(i + 1), Epoch: 3}
 	}
 	got := 0
 	frames := endFrames(5, 7, 2500, []shard.Position{{Epoch: 3, LSN: 1}}, window)
@@ -20,7 +21,8 @@ func TestEndFramesFit(t *testing.T) {
 		if bytes := wire.NewCodec().AppendFrame(nil, m); len(bytes) > wire.MaxFrame/2 {
 			t.Fatalf("a frame of %d bytes", len(bytes))
 		}
-		if last := i == len(frames)-1; (m.LSN == 2500) != last || (len(m.History) > 0) != last || m.Shard != 5 || m.Epoch != 7 {
+		if last := i == len(frames)-1; (m.LSN == 2500) != last || (len(m.History) > 0) != last || m.Shard != 5 ||
+			m.Epoch != 7 {
 			t.Errorf("frame %d of %d: LSN %d, history %v", i, len(frames), m.LSN, m.History)
 		}
 		for _, n := range m.Entries {
@@ -50,11 +52,13 @@ func TestSnapshotsAreStored(t *testing.T) {
 	window := []shard.Entry{{Request: shard.RequestID{1}, Result: shard.Updated, ID: "b", Name: "Bob", Epoch: 4, LSN: 9}}
 	for s, whole := range map[int]bool{held[0]: true, held[1]: false} {
 		r := &owned{state: shard.Replica{Shard: s}, store: room.Store}
-		parts := storeEntries(room, r, &shard.Effect{Entries: []shard.Entry{{ID: "old", Result: shard.Created, Epoch: 1, LSN: 1}}}, 1)
+		parts := storeEntries(room, r, &shard.Effect{Entries: []shard.Entry{{ID: "old", Result: shard.Created, Epoch: 1,
+			LSN: 1}}}, 1)
 		parts = append(parts, storeNothing(room, r, nil, 1)...)
 		parts = append(parts, storeRecords(room, r, &shard.Effect{Records: records}, 1)...)
 		if whole {
-			parts = append(parts, storeWhole(room, r, &shard.Effect{LSN: 9, Ends: 4, History: []shard.Position{{Epoch: 3, LSN: 1}, {Epoch: 4, LSN: 8}}, Entries: window}, 1)...)
+			parts = append(parts, storeWhole(room, r, &shard.Effect{LSN: 9, Ends: 4,
+				History: []shard.Position{{Epoch: 3, LSN: 1}, {Epoch: 4, LSN: 8}}, Entries: window}, 1)...)
 		}
 		if err = writeBatch(room.Store, joinParts(nil, parts)); err != nil {
 			t.Fatal(err)
@@ -66,7 +70,9 @@ func TestSnapshotsAreStored(t *testing.T) {
 	if all.err != nil {
 		t.Fatal(all.err)
 	}
-	if at := all.loaded[held[0]]; at.Last != 9 || len(at.History) != 2 || at.History[1] != (shard.Position{Epoch: 4, LSN: 8}) || total(at.Counts) != 2 || len(at.Log) != 1 || at.Log[0] != window[0] {
+	if at := all.loaded[held[0]]; at.Last != 9 || len(at.History) != 2 ||
+		at.History[1] != (shard.Position{Epoch: 4, LSN: 8}) || total(at.Counts) != 2 || len(at.Log) != 1 ||
+		at.Log[0] != window[0] {
 		t.Errorf("the whole one: %+v", at)
 	}
 	if at := all.loaded[held[1]]; at.Last != 0 || total(at.Counts) != 0 {

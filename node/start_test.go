@@ -61,8 +61,10 @@ func startCluster(t testing.TB) []*Room {
 	for _, room := range rooms {
 		for ready := false; !ready; time.Sleep(time.Millisecond) {
 			ready = true
-			for _, h := range holdings(room) { // birth: the leaders pass a view in which they are alone, and go back to where placement wants them
-				ready = ready && h.Trouble == "" && h.InSync && (h.Role == "leader") == (shard.BirthView(testLayout, h.Shard).Leader == room.Self)
+			// birth: the leaders pass a view in which they are alone, and go back to where placement wants them
+			for _, h := range holdings(room) {
+				ready = ready && h.Trouble == "" && h.InSync && (h.Role == "leader") == (shard.BirthView(testLayout,
+					h.Shard).Leader == room.Self)
 			}
 		}
 	}
@@ -101,7 +103,8 @@ func TestWhoGreetsTooEarlyComesAgainWhenTheNodeOpens(t *testing.T) {
 		t.Fatal(err)
 	}
 	early := connect(t, newRoom(configs[0], testLayout, members, self, proc.Output{}, nil))
-	if m := early.ask(&wire.Message{Kind: wire.Get, ID: 2, Record: wire.Record{ID: "13AE742"}}); m.Kind != wire.Error || m.Code != wire.Unavailable {
+	if m := early.ask(&wire.Message{Kind: wire.Get, ID: 2, Record: wire.Record{ID: "13AE742"}}); m.Kind != wire.Error ||
+		m.Code != wire.Unavailable {
 		t.Fatalf("expected that a node that waits for the others serves nothing, found %+v", m)
 	}
 	for i := 1; i < 3; i++ {

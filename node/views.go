@@ -30,7 +30,8 @@ func runViews(room *Room, books <-chan shard.Book) {
 			noteOrigin(room.Origin, book) // a store that joined learns it from its first book
 			frame = &wire.Message{Kind: wire.Views}
 			for _, v := range book.Views {
-				frame.Views = append(frame.Views, wire.View{Epoch: v.Epoch, Leader: uint64(v.Leader), Backup: uint64(v.Backup), InSync: v.InSync})
+				frame.Views = append(frame.Views, wire.View{Epoch: v.Epoch, Leader: uint64(v.Leader),
+					Backup: uint64(v.Backup), InSync: v.InSync})
 			}
 			for conn := range watchers {
 				deliver(conn, answers{Message: frame})

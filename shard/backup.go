@@ -53,7 +53,8 @@ func takeEntries(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 		if h := len(r.History); h == 0 || r.History[h-1].Epoch < n.Epoch {
 			r.History = append(r.History, Position{n.Epoch, n.LSN})
 		}
-		r.Window[n.Request] = Done{n.LSN, Reply{Result: n.Result, Touched: 2, Record: Record{n.ID, n.Name, n.Email, n.Group, n.Epoch, n.LSN}}, n.Wall}
+		r.Window[n.Request] = Done{n.LSN, Reply{Result: n.Result, Touched: 2,
+			Record: Record{n.ID, n.Name, n.Email, n.Group, n.Epoch, n.LSN}}, n.Wall}
 		r.Order = append(r.Order, Expiry{e.Now + RememberFor, n.Request})
 	}
 	r.LeaderApplied = max(r.LeaderApplied, e.Applied)
@@ -73,7 +74,8 @@ func takeEntries(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 // come, and the position is written only with the last of them, so that a snapshot that was broken off is known for
 // what it is.
 func fill(r Replica, e *Event, out []Effect) (Replica, []Effect) {
-	if e.Caller != r.Upstream || e.Epoch < r.UpstreamEpoch || !r.Known || r.View.Leader == r.Self || r.View.InSync || e.Kind != SnapshotBegun && !r.Filling {
+	if e.Caller != r.Upstream || e.Epoch < r.UpstreamEpoch || !r.Known || r.View.Leader == r.Self || r.View.InSync ||
+		e.Kind != SnapshotBegun && !r.Filling {
 		return r, out
 	}
 	switch e.Kind {
@@ -97,11 +99,13 @@ func fill(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 	}
 	for i := range r.Filled {
 		n := &r.Filled[i]
-		r.Window[n.Request] = Done{n.LSN, Reply{Result: n.Result, Touched: 2, Record: Record{n.ID, n.Name, n.Email, n.Group, n.Epoch, n.LSN}}, n.Wall}
+		r.Window[n.Request] = Done{n.LSN, Reply{Result: n.Result, Touched: 2,
+			Record: Record{n.ID, n.Name, n.Email, n.Group, n.Epoch, n.LSN}}, n.Wall}
 		r.Order = append(r.Order, Expiry{e.Now + RememberFor, n.Request})
 	}
 	r.Handed, r.History = e.LSN, e.History
-	out = append(out, Effect{Kind: PersistHistory, LSN: e.LSN, Ends: e.History[len(e.History)-1].Epoch, History: e.History, Entries: r.Filled})
+	out = append(out, Effect{Kind: PersistHistory, LSN: e.LSN, Ends: e.History[len(e.History)-1].Epoch,
+		History: e.History, Entries: r.Filled})
 	r.Filling, r.Filled = false, nil
 	return r, out
 }

@@ -10,7 +10,8 @@ import (
 // at the leader and answered.
 func BenchmarkWrite(b *testing.B) {
 	leader, backup := replicaAt(0, inSync, 1<<62), replicaAt(1, inSync, 1<<62)
-	leader, _ = drive(leader, Event{Kind: StreamUp, Stream: 1}, Event{Kind: PeerPosition, Stream: 1, Epoch: 1, LSN: 7, Ends: 1})
+	leader, _ = drive(leader, Event{Kind: StreamUp, Stream: 1}, Event{Kind: PeerPosition, Stream: 1, Epoch: 1, LSN: 7,
+		Ends: 1})
 	backup, _ = drive(backup, Event{Kind: PositionAsked, Epoch: 1, Caller: 1})
 	var out []Effect
 	lsn := uint64(7)
@@ -18,13 +19,15 @@ func BenchmarkWrite(b *testing.B) {
 	for b.Loop() {
 		lsn++
 		now := int64(lsn) * 100_000
-		change := Change{Op: Create, ID: "0198c0de-7a11-7000-8000-0123456789ab", Name: "Ada Lovelace", Email: "ada.lovelace@example.org", Group: 7}
+		change := Change{Op: Create, ID: "0198c0de-7a11-7000-8000-0123456789ab", Name: "Ada Lovelace",
+			Email: "ada.lovelace@example.org", Group: 7}
 		binary.BigEndian.PutUint64(change.Request[:], lsn)
 		leader, out = Step(leader, &Event{Kind: WriteAsked, Now: now, Deadline: now + 1, Change: change, Caller: 1}, out[:0])
 		if len(out) == 0 || out[0].Kind != SendAppend {
 			b.Fatalf("%+v", out)
 		}
-		backup, out = Step(backup, &Event{Kind: EntriesCame, Now: now, Epoch: 1, LSN: lsn, Applied: lsn - 1, Entries: out[0].Entries, Caller: 1}, out[:0])
+		backup, out = Step(backup, &Event{Kind: EntriesCame, Now: now, Epoch: 1, LSN: lsn, Applied: lsn - 1,
+			Entries: out[0].Entries, Caller: 1}, out[:0])
 		backup, out = Step(backup, &Event{Kind: DiskStored, Now: now, LSN: lsn}, out[:0])
 		if len(out) == 0 || out[0].Kind != SendStored {
 			b.Fatalf("%+v", out)
@@ -43,7 +46,8 @@ func BenchmarkWrite(b *testing.B) {
 func BenchmarkRead(b *testing.B) {
 	leader := replicaAt(0, inSync, 1<<62)
 	var out []Effect
-	e := &Event{Kind: ReadDone, Now: 1, Exists: true, Current: Record{ID: "13AE742", Name: "Ada", Epoch: 1, LSN: 3}, Caller: 1}
+	e := &Event{Kind: ReadDone, Now: 1, Exists: true, Current: Record{ID: "13AE742", Name: "Ada", Epoch: 1, LSN: 3},
+		Caller: 1}
 	b.ReportAllocs()
 	for b.Loop() {
 		if leader, out = Step(leader, e, out[:0]); out[0].Reply.Result != Found {

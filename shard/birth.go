@@ -23,8 +23,10 @@ func Born(l Layout, members []uint64) []Fact {
 	voters := slices.Clone(members)
 	slices.Sort(voters)
 	snapshot, _ := proto.MarshalOptions{Deterministic: true}.Marshal(&raftpb.Snapshot{Data: packNumbers(bookNumbers(book)), Metadata: &raftpb.SnapshotMetadata{
-		Index: proto.Uint64(1), Term: proto.Uint64(1), ConfState: &raftpb.ConfState{Voters: voters, AutoLeave: proto.Bool(false)}}})
-	hard, _ := proto.MarshalOptions{Deterministic: true}.Marshal(&raftpb.HardState{Term: proto.Uint64(1), Vote: proto.Uint64(0), Commit: proto.Uint64(1)})
+		Index: proto.Uint64(1), Term: proto.Uint64(1), ConfState: &raftpb.ConfState{Voters: voters,
+			AutoLeave: proto.Bool(false)}}})
+	hard, _ := proto.MarshalOptions{Deterministic: true}.Marshal(&raftpb.HardState{Term: proto.Uint64(1),
+		Vote: proto.Uint64(0), Commit: proto.Uint64(1)})
 	return []Fact{{Key: keySnapshot, Value: snapshot}, {Key: keyHard, Value: hard}}
 }
 
@@ -74,7 +76,8 @@ func DecideBirth(l Layout, self uint64, heard []Greeting) Birth {
 	case again: // a second birth would give the cluster's users away
 		return Birth{Reason: "a store that has lost its part of Raft's state waits for nodes that know the cluster; an operator must decide if there are none"}
 	case len(missing) > 0:
-		return Birth{Reason: fmt.Sprintf("a cluster is born when all %d nodes are there; these have not answered: %v", l.Nodes, missing)}
+		return Birth{Reason: fmt.Sprintf("a cluster is born when all %d nodes are there; these have not answered: %v",
+			l.Nodes, missing)}
 	case members[0] != self:
 		return Birth{Reason: "all nodes are there; node 0 decides"}
 	}
@@ -85,7 +88,8 @@ func DecideBirth(l Layout, self uint64, heard []Greeting) Birth {
 // Without facts it is the council of a new store: it takes what it is sent and neither votes nor stands until it is a
 // member. Errors: ErrCouncil, ErrBook; ErrVersion if this binary cannot read what was decided, or what is in force.
 func LoadCouncil(mine Process, l Layout, t Timing, facts []Fact, now int64) (Council, error) {
-	c := Council{Self: mine.Member, Mine: mine, Node: int(mine.Member&memberNodes) - 1, Layout: l, Timing: t, Log: raft.NewMemoryStorage(), Conf: &raftpb.ConfState{}, last: -1, heard: now, ticked: now, Fresh: true,
+	c := Council{Self: mine.Member, Mine: mine, Node: int(mine.Member&memberNodes) - 1, Layout: l, Timing: t,
+		Log: raft.NewMemoryStorage(), Conf: &raftpb.ConfState{}, last: -1, heard: now, ticked: now, Fresh: true,
 		seen: make([]int64, l.Nodes), greeted: make([]bool, l.Nodes), Heard: make([]Start, l.Nodes)}
 	c.own = ownStarts(mine.Start, mine.Former)
 	start := append([]uint64{mine.Member, mine.Start.Number, mine.Start.Nonce, mine.Most}, mine.Former...)
@@ -98,13 +102,16 @@ func LoadCouncil(mine Process, l Layout, t Timing, facts []Fact, now int64) (Cou
 	c.since = snapshot.GetMetadata().GetIndex()
 	c.low, c.high = c.since+1, c.since
 	for i, entry := range entries {
-		if entry.GetIndex() != entries[0].GetIndex()+uint64(i) || i == 0 && entry.GetIndex() > c.since+1 || i > 0 && entry.GetTerm() < entries[i-1].GetTerm() {
-			return c, fmt.Errorf("%w: the log does not go on with entry %d of term %d", ErrCouncil, entry.GetIndex(), entry.GetTerm())
+		if entry.GetIndex() != entries[0].GetIndex()+uint64(i) || i == 0 && entry.GetIndex() > c.since+1 || i > 0 &&
+			entry.GetTerm() < entries[i-1].GetTerm() {
+			return c, fmt.Errorf("%w: the log does not go on with entry %d of term %d", ErrCouncil, entry.GetIndex(),
+				entry.GetTerm())
 		}
 		c.low, c.high = entries[0].GetIndex(), max(c.since, entry.GetIndex())
 	}
 	commit := c.hard.GetCommit()
-	if c.since == 0 && (len(entries) > 0 || commit > 0) || commit < c.since || commit > c.high || c.hard.GetTerm() < snapshot.GetMetadata().GetTerm() {
+	if c.since == 0 && (len(entries) > 0 || commit > 0) || commit < c.since || commit > c.high ||
+		c.hard.GetTerm() < snapshot.GetMetadata().GetTerm() {
 		return c, fmt.Errorf("%w: snapshot at %d, log up to %d, commit %d", ErrCouncil, c.since, c.high, commit)
 	}
 	if c.since > 0 {
@@ -117,8 +124,10 @@ func LoadCouncil(mine Process, l Layout, t Timing, facts []Fact, now int64) (Cou
 		}
 		c.Conf = snapshot.GetMetadata().GetConfState()
 	}
-	for _, entry := range entries { // what was committed is looked at before anything is said: a binary that cannot read it is of no use
-		if _, err := follow(mine.Rules, c.Book, entry.GetData()); err != nil && entry.GetIndex() <= commit && entry.GetType() == raftpb.EntryNormal && len(entry.GetData()) > 0 {
+	// what was committed is looked at before anything is said: a binary that cannot read it is of no use
+	for _, entry := range entries {
+		if _, err := follow(mine.Rules, c.Book, entry.GetData()); err != nil && entry.GetIndex() <= commit &&
+			entry.GetType() == raftpb.EntryNormal && len(entry.GetData()) > 0 {
 			return c, err
 		}
 	}
@@ -127,8 +136,10 @@ func LoadCouncil(mine Process, l Layout, t Timing, facts []Fact, now int64) (Cou
 	}
 	_ = c.Log.Append(entries)
 	_ = c.Log.SetHardState(c.hard)
-	node, err := raft.NewRawNode(&raft.Config{ID: mine.Member, ElectionTick: electionTicks, HeartbeatTick: 1, Storage: c.Log, Applied: c.since, AsyncStorageWrites: true,
-		MaxSizePerMsg: messageBytes, MaxUncommittedEntriesSize: openBytes, MaxInflightMsgs: mostInflight, CheckQuorum: true, PreVote: true,
+	node, err := raft.NewRawNode(&raft.Config{ID: mine.Member, ElectionTick: electionTicks, HeartbeatTick: 1,
+		Storage: c.Log, Applied: c.since, AsyncStorageWrites: true,
+		MaxSizePerMsg: messageBytes, MaxUncommittedEntriesSize: openBytes, MaxInflightMsgs: mostInflight,
+		CheckQuorum: true, PreVote: true,
 		Logger: &raft.DefaultLogger{Logger: log.New(io.Discard, "", 0)}})
 	c.Raft = node
 	return c, err
@@ -149,7 +160,8 @@ func LedAlone(facts []Fact, l Layout, node int, rules map[uint64]EntryRule) ([]b
 	}
 	decided := book
 	for _, entry := range entries {
-		if entry.GetType() != raftpb.EntryNormal || len(entry.GetData()) == 0 || entry.GetIndex() <= snapshot.GetMetadata().GetIndex() {
+		if entry.GetType() != raftpb.EntryNormal || len(entry.GetData()) == 0 ||
+			entry.GetIndex() <= snapshot.GetMetadata().GetIndex() {
 			continue
 		}
 		if book, err = follow(rules, book, entry.GetData()); err != nil {

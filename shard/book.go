@@ -121,7 +121,8 @@ func proposalNumbers(proposals []Proposal) []uint64 {
 		if p.View.InSync {
 			inSync = 1
 		}
-		numbers = append(numbers, uint64(p.Shard), p.Epoch, p.View.Epoch, uint64(p.View.Leader), uint64(p.View.Backup), inSync)
+		numbers = append(numbers, uint64(p.Shard), p.Epoch, p.View.Epoch, uint64(p.View.Leader), uint64(p.View.Backup),
+			inSync)
 	}
 	return numbers
 }
@@ -142,7 +143,8 @@ func proposalsOf(numbers []uint64) ([]Proposal, error) {
 // bookNumbers is a book as numbers: format, index, version, the halves of the incarnation, how many members, views and
 // gone; then members, the starts' numbers and nonces in turn, what is spoken, gone, and the views.
 func bookNumbers(b Book) []uint64 {
-	numbers := []uint64{bookFormat, b.Index, b.Version, binary.BigEndian.Uint64(b.Incarnation[:8]), binary.BigEndian.Uint64(b.Incarnation[8:]),
+	numbers := []uint64{bookFormat, b.Index, b.Version, binary.BigEndian.Uint64(b.Incarnation[:8]),
+		binary.BigEndian.Uint64(b.Incarnation[8:]),
 		uint64(len(b.Members)), uint64(len(b.Views)), uint64(len(b.Gone))}
 	numbers = append(numbers, b.Members...)
 	for _, s := range b.Starts {
@@ -165,7 +167,8 @@ func readBook(data []byte, l Layout) (Book, error) {
 	const head = 8
 	numbers, behind := []uint64{}, bytes.NewReader(data)
 	if err := msgpack.NewDecoder(behind).Decode(&numbers); err != nil || behind.Len() > 0 {
-		return Book{}, fmt.Errorf("%w: expected an array of numbers within %d bytes, found %d bytes behind it: %w", ErrBook, len(data), behind.Len(), err)
+		return Book{}, fmt.Errorf("%w: expected an array of numbers within %d bytes, found %d bytes behind it: %w",
+			ErrBook, len(data), behind.Len(), err)
 	}
 	if len(numbers) > 0 && numbers[0] > bookFormat {
 		return Book{}, fmt.Errorf("%w: %w: this binary is older than the cluster: a book of format %d, and it reads format %d", ErrVersion, ErrBook, numbers[0], bookFormat)
@@ -175,7 +178,8 @@ func readBook(data []byte, l Layout) (Book, error) {
 	}
 	members, views, gone := numbers[5], numbers[6], numbers[7]
 	if members != uint64(l.Nodes) || views != uint64(l.Shards) {
-		return Book{}, fmt.Errorf("%w: a book of %d nodes and %d shards, expected %d and %d", ErrBook, members, views, l.Nodes, l.Shards)
+		return Book{}, fmt.Errorf("%w: a book of %d nodes and %d shards, expected %d and %d", ErrBook, members, views,
+			l.Nodes, l.Shards)
 	}
 	if gone > uint64(len(numbers)) || uint64(len(numbers)) != head+4*members+gone+4*views {
 		return Book{}, fmt.Errorf("%w: a book of %d numbers with %d stores gone", ErrBook, len(numbers), gone)

@@ -33,14 +33,17 @@ func TestCouncilDecides(t *testing.T) {
 			t.Errorf("%s: %v, expected %v", c.name, got[c.p.Shard], c.want)
 		}
 	}
-	both := Decide(old, []Proposal{{0, 1, View{2, 0, 1, false}}, {0, 1, View{2, 1, 0, false}}, {1, 4, View{5, 1, 2, false}}})
+	both := Decide(old, []Proposal{{0, 1, View{2, 0, 1, false}}, {0, 1, View{2, 1, 0, false}},
+		{1, 4, View{5, 1, 2, false}}})
 	if both[0] != (View{2, 0, 1, false}) || both[1] != (View{5, 1, 2, false}) {
 		t.Errorf("each proposal decides by itself and the first wins: %v", both)
 	}
 }
 
 func someBook() Book {
-	b := Book{Index: 7, Version: BirthVersion, Incarnation: Incarnation([]uint64{1, 2, 3}), Views: make([]View, 6), Members: []uint64{1<<63 | 1, 2, 3}, Starts: []Start{{5, 1 << 60}, {}, {1, 2}}, Speaks: []uint64{3, 0, 4}, Gone: []uint64{9, 8}}
+	b := Book{Index: 7, Version: BirthVersion, Incarnation: Incarnation([]uint64{1, 2, 3}), Views: make([]View, 6),
+		Members: []uint64{1<<63 | 1, 2, 3}, Starts: []Start{{5, 1 << 60}, {}, {1, 2}}, Speaks: []uint64{3, 0, 4},
+		Gone: []uint64{9, 8}}
 	b.Views[5] = View{1 << 60, 2, 1, true}
 	return b
 }

@@ -11,7 +11,8 @@ import (
 func TestPreconditionsOfWrites(t *testing.T) {
 	none, any, foreign := Condition{}, Condition{Kind: AnyVersion}, Condition{Kind: OneOf}
 	own, other := Condition{OneOf, []Position{{9, 9}, {1, 2}}}, Condition{OneOf, []Position{{2, 2}, {1, 1}}}
-	nowhere := Condition{OneOf, []Position{{}}} // even the version that a record without one has names no user that is not there
+	// even the version that a record without one has names no user that is not there
+	nowhere := Condition{OneOf, []Position{{}}}
 	here := Record{ID: "a", Name: "n", Email: "e", Group: 4, Epoch: 1, LSN: 2}
 	for _, k := range []struct {
 		name           string
@@ -33,7 +34,8 @@ func TestPreconditionsOfWrites(t *testing.T) {
 		{"both, *", any, any, false, false},
 		{"both, other and other", other, other, false, false},
 	} {
-		for op, results := range map[Op][2]Result{Create: {Exists, Created}, Update: {Updated, Missing}, Delete: {Deleted, Missing}} {
+		for op, results := range map[Op][2]Result{Create: {Exists, Created}, Update: {Updated, Missing},
+			Delete: {Deleted, Missing}} {
 			c := &Change{Op: op, ID: "a", Fields: HasGroup, Group: 5, Match: k.match, Unless: k.unless}
 			for i, current := range []Record{here, {}} {
 				want := Result(Mismatch)
@@ -51,11 +53,13 @@ func TestPreconditionsOfWrites(t *testing.T) {
 
 // TestWhichPreconditionIsUnmet: If-Match is weighed first.
 func TestWhichPreconditionIsUnmet(t *testing.T) {
-	here, one, other := Record{ID: "a", Epoch: 1, LSN: 2}, Condition{OneOf, []Position{{1, 2}}}, Condition{OneOf, []Position{{1, 1}}}
+	here, one, other := Record{ID: "a", Epoch: 1, LSN: 2}, Condition{OneOf, []Position{{1, 2}}},
+		Condition{OneOf, []Position{{1, 1}}}
 	for _, k := range []struct {
 		match, unless Condition
 		want          Unmet
-	}{{one, other, 0}, {other, one, MatchUnmet}, {other, other, MatchUnmet}, {one, one, UnlessUnmet}, {Condition{}, one, UnlessUnmet}, {Condition{}, Condition{}, 0}} {
+	}{{one, other, 0}, {other, one, MatchUnmet}, {other, other, MatchUnmet}, {one, one, UnlessUnmet},
+		{Condition{}, one, UnlessUnmet}, {Condition{}, Condition{}, 0}} {
 		if got := Weigh(k.match, k.unless, here); got != k.want {
 			t.Errorf("%v %v: %d, expected %d", k.match, k.unless, got, k.want)
 		}
@@ -91,11 +95,13 @@ func TestNoWriteMakesAUserTooLarge(t *testing.T) {
 func TestTextsThatCannotBe(t *testing.T) {
 	most := strings.Repeat("x", MaxText)
 	for _, k := range []struct{ name, email, says string }{
-		{most, "", ""}, {"", most, ""}, {most[1:], "e", ""}, {most, "e", "at most 16384 bytes of name and email together, found 16385"}, {"é\x00\u2028😀", "", ""},
+		{most, "", ""}, {"", most, ""}, {most[1:], "e", ""}, {most, "e",
+			"at most 16384 bytes of name and email together, found 16385"}, {"é\x00\u2028😀", "", ""},
 		{"\xff", "", "UTF-8"}, {"", "a\xed\xa0\x80", "UTF-8"},
 	} {
 		err := CheckText(k.name, k.email)
-		if (err == nil) != (k.says == "") || err != nil && (!errors.Is(err, ErrText) || !strings.Contains(err.Error(), k.says)) {
+		if (err == nil) != (k.says == "") || err != nil && (!errors.Is(err, ErrText) ||
+			!strings.Contains(err.Error(), k.says)) {
 			t.Errorf("%.20q %.20q: %v, expected %q", k.name, k.email, err, k.says)
 		}
 	}

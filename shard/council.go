@@ -147,13 +147,14 @@ type CouncilEffectKind uint8
 
 // The effects of a council.
 const (
-	SaveCouncil CouncilEffectKind = iota + 1 // store Facts in order, in one synced batch, then report CouncilSaved; never two at a time
-	SendMail                                 // Data to the council of node To; it may be lost
-	BookChanged                              // Book is the newest; given only while this node's store is a member
-	Elected                                  // there is a Raft leader, Member: repeat open proposals at once
-	Note                                     // Text is for the log
-	Halt                                     // this binary may take no part, Text says why: the process ends at once, and is of no use until its binary is another one
-	Outdated                                 // this store is an old copy of itself, Text says how that shows: nothing in it may be used, a new and empty one takes its place
+	// store Facts in order, in one synced batch, then report CouncilSaved; never two at a time
+	SaveCouncil CouncilEffectKind = iota + 1
+	SendMail                      // Data to the council of node To; it may be lost
+	BookChanged                   // Book is the newest; given only while this node's store is a member
+	Elected                       // there is a Raft leader, Member: repeat open proposals at once
+	Note                          // Text is for the log
+	Halt                          // this binary may take no part, Text says why: the process ends at once, and is of no use until its binary is another one
+	Outdated                      // this store is an old copy of itself, Text says how that shows: nothing in it may be used, a new and empty one takes its place
 )
 
 // CouncilEffect is one thing to do.
@@ -278,11 +279,13 @@ func judge(c Council, why error, out []CouncilEffect) (Council, []CouncilEffect)
 	case older:
 		halt.Text = why.Error()
 	case v > mine.Most:
-		halt.Text = fmt.Sprintf("this binary is older than the cluster: version %d is in force, and it speaks %d to %d", v, mine.Least, mine.Most)
+		halt.Text = fmt.Sprintf("this binary is older than the cluster: version %d is in force, and it speaks %d to %d",
+			v, mine.Least, mine.Most)
 	case v > 0 && v < mine.Least:
 		halt.Text = fmt.Sprintf("this binary is too new for the cluster: version %d is in force, and it speaks %d to %d", v, mine.Least, mine.Most)
 	case old != "":
-		halt = CouncilEffect{Kind: Outdated, Text: fmt.Sprintf("%s, and this is start %d (process %x)", old, mine.Start.Number, mine.Start.Nonce)}
+		halt = CouncilEffect{Kind: Outdated, Text: fmt.Sprintf("%s, and this is start %d (process %x)", old,
+			mine.Start.Number, mine.Start.Nonce)}
 	}
 	c.Fresh = c.Fresh && known != mine.Start
 	if halt.Text != "" && !c.Over {

@@ -84,7 +84,8 @@ func (n *councilNet) process(i int) Process {
 }
 
 func newCouncilNet(t *testing.T, nodes int, seed uint64) *councilNet {
-	n := &councilNet{t: t, l: Layout{nodes, 3 * nodes}, chance: rand.New(rand.NewPCG(seed, 7)), disk: 4 * msec, books: map[uint64]string{}, leads: map[uint64]uint64{}}
+	n := &councilNet{t: t, l: Layout{nodes, 3 * nodes}, chance: rand.New(rand.NewPCG(seed, 7)), disk: 4 * msec,
+		books: map[uint64]string{}, leads: map[uint64]uint64{}}
 	members := []uint64{}
 	for i := range nodes {
 		n.stores++
@@ -126,8 +127,10 @@ func (n *councilNet) start(i int) {
 	n.add(n.chance.Int64N(10*msec), happening{node: i, event: CouncilEvent{Kind: CouncilTick}})
 	for j, peer := range n.nodes {
 		if j != i && peer.alive {
-			n.add(0, happening{node: i, event: CouncilEvent{Kind: CouncilGreeted, To: j, Start: KnownStart(peer.council, at.member)}})
-			n.add(0, happening{node: j, event: CouncilEvent{Kind: CouncilGreeted, To: i, Start: KnownStart(at.council, peer.member)}})
+			n.add(0, happening{node: i, event: CouncilEvent{Kind: CouncilGreeted, To: j,
+				Start: KnownStart(peer.council, at.member)}})
+			n.add(0, happening{node: j, event: CouncilEvent{Kind: CouncilGreeted, To: i,
+				Start: KnownStart(at.council, peer.member)}})
 		}
 	}
 }
@@ -204,7 +207,8 @@ func (n *councilNet) carry(i int, e CouncilEffect) {
 			n.t.Fatalf("node %d has at index %d\n%s, another had\n%s", i, e.Book.Index, is, was)
 		}
 		if e.Book.Members[i] != at.member || e.Book.Index <= at.book.Index {
-			n.t.Fatalf("node %d, store %x, is given book %d of %x after %d", i, at.member, e.Book.Index, e.Book.Members, at.book.Index)
+			n.t.Fatalf("node %d, store %x, is given book %d of %x after %d", i, at.member, e.Book.Index, e.Book.Members,
+				at.book.Index)
 		}
 		n.books[e.Book.Index], at.book = is, e.Book
 	case Elected:
@@ -220,7 +224,8 @@ func (n *councilNet) carry(i int, e CouncilEffect) {
 // promised holds that what a message of node i rests on is on its disk, and that it is well.
 func (n *councilNet) promised(i int, data []byte) {
 	at, m, hard, snapshot := n.nodes[i], &raftpb.Message{}, &raftpb.HardState{}, &raftpb.Snapshot{}
-	for _, err := range []error{proto.Unmarshal(data, m), proto.Unmarshal(at.disk[keyHard], hard), proto.Unmarshal(at.disk[keySnapshot], snapshot)} {
+	for _, err := range []error{proto.Unmarshal(data, m), proto.Unmarshal(at.disk[keyHard], hard),
+		proto.Unmarshal(at.disk[keySnapshot], snapshot)} {
 		if err != nil {
 			n.t.Fatal(err)
 		}

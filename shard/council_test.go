@@ -45,7 +45,8 @@ func TestCouncilLeaderKilled(t *testing.T) {
 				n.start(lead)
 				n.run(100*msec, nil)
 			}
-			t.Logf("%d nodes, %d kills: agreed again after %.1f ms on average, %.1f ms at the latest", nodes, kills, float64(sum)/kills/msec, float64(longest)/msec)
+			t.Logf("%d nodes, %d kills: agreed again after %.1f ms on average, %.1f ms at the latest", nodes, kills,
+				float64(sum)/kills/msec, float64(longest)/msec)
 			if longest > 200*msec { // of the 200 ms that the budget has for it
 				t.Errorf("%d ms are too long", longest/msec)
 			}
@@ -175,7 +176,10 @@ func TestCouncilSickDiskLooksDead(t *testing.T) {
 	n.propose(lead, 0, flip)
 	n.run(2*msec, nil) // a write is under way
 	n.add(0, happening{node: lead, event: CouncilEvent{Kind: CouncilSick, Sick: true}})
-	if !n.run(200*msec, func() bool { return n.leader() >= 0 && n.leader() != lead && n.nodes[n.leader()].book.Index > 0 }) {
+	if !n.run(200*msec, func() bool {
+		return n.leader() >= 0 && n.leader() != lead &&
+			n.nodes[n.leader()].book.Index > 0
+	}) {
 		t.Fatal("nobody took over")
 	}
 	n.run(300*msec, nil)

@@ -65,7 +65,8 @@ func RingHash(names []string) uint64 { return xxhash.Sum64String(strings.Join(na
 
 // incarnations is the name space of the UUIDs that Incarnation makes, 6f0d6a1c-2a52-4b7e-9b0e-5d1f6e0c7a34; it never
 // changes.
-var incarnations = [16]byte{0x6f, 0x0d, 0x6a, 0x1c, 0x2a, 0x52, 0x4b, 0x7e, 0x9b, 0x0e, 0x5d, 0x1f, 0x6e, 0x0c, 0x7a, 0x34}
+var incarnations = [16]byte{0x6f, 0x0d, 0x6a, 0x1c, 0x2a, 0x52, 0x4b, 0x7e, 0x9b, 0x0e, 0x5d, 0x1f, 0x6e, 0x0c, 0x7a,
+	0x34}
 
 // Incarnation names a cluster for good: a UUID of version 5 (RFC 9562 section 5.5) over the member ids, by node, of the
 // stores that it was born with. It is zero for none.
@@ -95,11 +96,15 @@ func Fits(mine, theirs Greeting, expected string) (in Misfit, text string) {
 	nodes := mine.Role == RoleNode && theirs.Role == RoleNode
 	switch {
 	case mine.Most < theirs.Least || theirs.Most < mine.Least:
-		return OtherVersion, fmt.Sprintf("%s speaks the protocol versions %d to %d (%s), the other side %d to %d", mine.Name, mine.Least, mine.Most, mine.Build, theirs.Least, theirs.Most)
+		return OtherVersion, fmt.Sprintf("%s speaks the protocol versions %d to %d (%s), the other side %d to %d",
+			mine.Name, mine.Least, mine.Most, mine.Build, theirs.Least, theirs.Most)
 	case mine.Cluster != theirs.Cluster:
-		return OtherCluster, fmt.Sprintf("%s belongs to cluster %q, not %q as %s", mine.Name, mine.Cluster, theirs.Cluster, theirs.Name)
+		return OtherCluster, fmt.Sprintf("%s belongs to cluster %q, not %q as %s", mine.Name, mine.Cluster,
+			theirs.Cluster, theirs.Name)
 	case mine.Incarnation != theirs.Incarnation && mine.Incarnation != unknown && theirs.Incarnation != unknown:
-		return OtherIncarnation, fmt.Sprintf("%s belongs to the cluster %q with the incarnation %x, %s to another one of that name, %x", mine.Name, mine.Cluster, mine.Incarnation, theirs.Name, theirs.Incarnation)
+		return OtherIncarnation,
+			fmt.Sprintf("%s belongs to the cluster %q with the incarnation %x, %s to another one of that name, %x",
+				mine.Name, mine.Cluster, mine.Incarnation, theirs.Name, theirs.Incarnation)
 	case mine.Ring != theirs.Ring:
 		return OtherRing, fmt.Sprintf("%s has the nodes %s in this order (hash %x), %s has others or another order (hash %x)", mine.Name, strings.Join(mine.Names, ","), mine.Ring, theirs.Name, theirs.Ring)
 	case mine.Shards != theirs.Shards:
@@ -111,13 +116,15 @@ func Fits(mine, theirs Greeting, expected string) (in Misfit, text string) {
 	case theirs.Role != RoleNode && theirs.Role != RoleGateway:
 		return OtherName, fmt.Sprintf("expected the role %s or %s, found %q", RoleGateway, RoleNode, theirs.Role)
 	case expected != "" && (theirs.Name != expected || theirs.Role != RoleNode):
-		return OtherName, fmt.Sprintf("expected the node %s at that address, found the %s %s", expected, theirs.Role, theirs.Name)
+		return OtherName, fmt.Sprintf("expected the node %s at that address, found the %s %s", expected, theirs.Role,
+			theirs.Name)
 	case nodes && theirs.Name == mine.Name:
 		return OtherName, fmt.Sprintf("two processes call themselves node %s, or one has dialled itself", mine.Name)
 	case nodes && slices.Contains(mine.Gone, theirs.Member):
 		return OtherStore, fmt.Sprintf("another store has taken the place of store %x of %s, which is of no use to the cluster any more: stop the node, move its folder away, and let it begin with an empty one", theirs.Member>>memberStore, theirs.Name)
 	case nodes && !slices.Contains(mine.Names, theirs.Name):
-		return OtherName, fmt.Sprintf("%s has the nodes %s; %s is none of them", mine.Name, strings.Join(mine.Names, ","), theirs.Name)
+		return OtherName, fmt.Sprintf("%s has the nodes %s; %s is none of them", mine.Name,
+			strings.Join(mine.Names, ","), theirs.Name)
 	}
 	return "", ""
 }

@@ -8,7 +8,8 @@ import (
 
 // atGreeting is what node name of the cluster a, b, c says of itself.
 func atGreeting(role, name string) Greeting {
-	g := Greeting{Least: 3, Most: 4, Cluster: "tandem", Role: role, Name: name, Build: "v1", Incarnation: [16]byte{7}, Names: []string{"a", "b", "c"}, Shards: 24}
+	g := Greeting{Least: 3, Most: 4, Cluster: "tandem", Role: role, Name: name, Build: "v1", Incarnation: [16]byte{7},
+		Names: []string{"a", "b", "c"}, Shards: 24}
 	g.Ring = RingHash(g.Names)
 	if role == RoleNode {
 		g.Lease, g.Grace = 100e6, 120e6
@@ -35,21 +36,28 @@ func TestWhoFits(t *testing.T) {
 		{"a gateway", func(g Greeting) Greeting { return g }, RoleGateway, "", nil},
 		{"an older version", func(g Greeting) Greeting { g.Least, g.Most = 1, 3; return g }, RoleNode, "", nil},
 		{"a newer version", func(g Greeting) Greeting { g.Least, g.Most = 4, 9; return g }, RoleNode, "", nil},
-		{"too old a version", func(g Greeting) Greeting { return Greeting{Least: 1, Most: 2} }, RoleNode, OtherVersion, []string{"3 to 4", "1 to 2"}},
-		{"too new a version", func(g Greeting) Greeting { return Greeting{Least: 5, Most: 6} }, RoleNode, OtherVersion, []string{"3 to 4", "5 to 6"}},
-		{"another cluster", func(g Greeting) Greeting { g.Cluster = "other"; return g }, RoleGateway, OtherCluster, []string{`"tandem"`, `"other"`}},
-		{"another incarnation", func(g Greeting) Greeting { g.Incarnation[1] = 1; return g }, RoleNode, OtherIncarnation, []string{"0700", "0701"}},
-		{"another incarnation, of a gateway", func(g Greeting) Greeting { g.Incarnation[1] = 1; return g }, RoleGateway, OtherIncarnation, []string{"0700", "0701"}},
+		{"too old a version", func(g Greeting) Greeting { return Greeting{Least: 1, Most: 2} }, RoleNode, OtherVersion,
+			[]string{"3 to 4", "1 to 2"}},
+		{"too new a version", func(g Greeting) Greeting { return Greeting{Least: 5, Most: 6} }, RoleNode, OtherVersion,
+			[]string{"3 to 4", "5 to 6"}},
+		{"another cluster", func(g Greeting) Greeting { g.Cluster = "other"; return g }, RoleGateway, OtherCluster,
+			[]string{`"tandem"`, `"other"`}},
+		{"another incarnation", func(g Greeting) Greeting { g.Incarnation[1] = 1; return g }, RoleNode,
+			OtherIncarnation, []string{"0700", "0701"}},
+		{"another incarnation, of a gateway", func(g Greeting) Greeting { g.Incarnation[1] = 1; return g }, RoleGateway,
+			OtherIncarnation, []string{"0700", "0701"}},
 		{"one that knows none", func(g Greeting) Greeting { g.Incarnation = [16]byte{}; return g }, RoleNode, "", nil},
 		{"another order", ring("b", "a", "c"), RoleNode, OtherRing, []string{"a,b,c"}},
 		{"another order, of a gateway", ring("b", "a", "c"), RoleGateway, OtherRing, []string{"a,b,c"}},
 		{"a node more", ring("a", "b", "c", "d"), RoleNode, OtherRing, nil},
 		{"a gateway with fewer nodes", ring("a", "b"), RoleGateway, OtherRing, nil},
-		{"other shards", func(g Greeting) Greeting { g.Shards = 48; return g }, RoleGateway, OtherShards, []string{"24", "48"}},
+		{"other shards", func(g Greeting) Greeting { g.Shards = 48; return g }, RoleGateway, OtherShards,
+			[]string{"24", "48"}},
 		{"a lease longer than the grace here", times(1000, 1200), RoleNode, OtherLease, []string{"120 ms", "1000 ms"}},
 		{"a lease that leaves nothing for drift", times(110, 200), RoleNode, OtherLease, nil},
 		{"a lease that just fits", times(109, 200), RoleNode, "", nil},
-		{"a grace shorter than the lease here", times(50, 100), RoleNode, OtherLease, []string{"for 100 ms", "100 ms for which a"}},
+		{"a grace shorter than the lease here", times(50, 100), RoleNode, OtherLease,
+			[]string{"for 100 ms", "100 ms for which a"}},
 		{"a grace that just fits", times(10, 110), RoleNode, "", nil},
 		{"a lease below zero", times(-1, 120), RoleNode, OtherLease, nil},
 		{"a lease beyond all", func(g Greeting) Greeting { g.Lease = 1<<63 - 1; return g }, RoleNode, OtherLease, nil},
@@ -82,7 +90,8 @@ func TestWhoAnswersAtAnAddress(t *testing.T) {
 		if in, text := Fits(mine, atGreeting(RoleNode, "b"), "b"); in != "" {
 			t.Error(in, text)
 		}
-		if in, text := Fits(mine, atGreeting(RoleNode, "c"), "b"); in != OtherName || !strings.Contains(text, "expected the node b at that address, found the node c") {
+		if in, text := Fits(mine, atGreeting(RoleNode, "c"), "b"); in != OtherName ||
+			!strings.Contains(text, "expected the node b at that address, found the node c") {
 			t.Error(in, text)
 		}
 		if in, _ := Fits(mine, atGreeting(RoleGateway, "b"), "b"); in != OtherName {
@@ -100,7 +109,8 @@ func TestIncarnation(t *testing.T) {
 	if one[6]>>4 != 5 || one[8]>>6 != 2 {
 		t.Errorf("%x is no UUID of version 5", one)
 	}
-	for _, other := range [][]uint64{{1<<16 | 2, 1<<16 | 1, 1<<16 | 3}, {1<<16 | 1, 1<<16 | 2}, {2<<16 | 1, 1<<16 | 2, 1<<16 | 3}, nil} {
+	for _, other := range [][]uint64{{1<<16 | 2, 1<<16 | 1, 1<<16 | 3}, {1<<16 | 1, 1<<16 | 2},
+		{2<<16 | 1, 1<<16 | 2, 1<<16 | 3}, nil} {
 		if Incarnation(other) == one {
 			t.Errorf("%v has the same", other)
 		}

@@ -147,7 +147,8 @@ func GatewayChecks(p GatewayPart, names []string, leaderless int) []Check {
 			lacks = append(lacks, name+": "+p.Lacks[i])
 		}
 	}
-	return []Check{{"cluster", p.Unknown}, {"shards", shards}, {"peers", strings.Join(refused, "; ")}, {"nodes", strings.Join(lacks, "; ")}}
+	return []Check{{"cluster", p.Unknown}, {"shards", shards}, {"peers", strings.Join(refused, "; ")},
+		{"nodes", strings.Join(lacks, "; ")}}
 }
 
 // AwaitsOperator tells whether a node's damage waits until an operator decides.

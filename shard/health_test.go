@@ -25,8 +25,10 @@ func TestNodeChecks(t *testing.T) {
 		{"well", func(*NodePart) {}, "", "", true},
 		{"not open", func(p *NodePart) { *p = NodePart{Waiting: "it waits"} }, "data", "it waits", false},
 		{"no view", func(p *NodePart) { p.Learnt = false }, "views", "has not learnt", false},
-		{"no view and no Raft leader", func(p *NodePart) { p.Learnt, p.Leader = false, false }, "views", "knows no Raft leader", false},
-		{"replaced", func(p *NodePart) { p.Learnt, p.Replaced = false, "another store has taken its place" }, "views", "another store", false},
+		{"no view and no Raft leader", func(p *NodePart) { p.Learnt, p.Leader = false, false }, "views",
+			"knows no Raft leader", false},
+		{"replaced", func(p *NodePart) { p.Learnt, p.Replaced = false, "another store has taken its place" }, "views",
+			"another store", false},
 		{"serves nothing", func(p *NodePart) { p.Barred[0] = "no lease from db-1" }, "shards", "none of its 2 shards", false},
 		{"a sick disk", func(p *NodePart) { p.Silent = "no space left" }, "disk", "no space left", false},
 		{"no member yet", func(p *NodePart) { p.Learnt, p.Joins = false, true }, "views",
@@ -45,7 +47,9 @@ func TestNodeChecks(t *testing.T) {
 		{"damaged on both", func(p *NodePart) {
 			p.Damaged = copiesOf(DamagedCopy{InSync: true, PeerUp: true, For: StuckFor + 1}, 3)
 		}, "copies", "db-1 does not serve them either", true},
-		{"a peer that is refused", func(p *NodePart) { p.Refused = map[string]string{"node db-1": "ring: another order"} }, "peers", "node db-1: ring", true},
+		{"a peer that is refused",
+			func(p *NodePart) { p.Refused = map[string]string{"node db-1": "ring: another order"} }, "peers",
+			"node db-1: ring", true},
 	} {
 		p := well
 		p.Barred = append([]string(nil), well.Barred...)
@@ -74,7 +78,8 @@ func TestGatewayChecks(t *testing.T) {
 	}
 	p.Lacks[1], p.Refused[0] = "disk: no space left", "its ring has another order"
 	checks := GatewayChecks(p, names, 0)
-	if text := checks[2].Reason + checks[3].Reason; !Ready(checks) || !strings.Contains(text, "db-0: its ring") || !strings.Contains(text, "db-1: disk: no space") {
+	if text := checks[2].Reason + checks[3].Reason; !Ready(checks) || !strings.Contains(text, "db-0: its ring") ||
+		!strings.Contains(text, "db-1: disk: no space") {
 		t.Errorf("what only warns: %+v", checks)
 	}
 	if checks = GatewayChecks(p, names, 4); Ready(checks) {

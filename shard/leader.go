@@ -57,7 +57,8 @@ func decide(c *Change, current Record, unmet Unmet) (Result, Record) {
 // sequence gives a change the next LSN, or refuses it. A write that was done before is answered as it was then (rule
 // R18); a refusal that rests on a pending write waits until that one is committed. away is what becomes of a write that
 // this replica may not decide, or nil.
-func sequence(r Replica, e *Event, away *Effect, result Result, record Record, at uint64, out []Effect) (Replica, []Effect) {
+func sequence(r Replica, e *Event, away *Effect, result Result, record Record, at uint64, out []Effect) (Replica,
+	[]Effect) {
 	done, again := r.Window[e.Change.Request]
 	refused := Reply{Touched: 1}
 	switch {
@@ -69,7 +70,8 @@ func sequence(r Replica, e *Event, away *Effect, result Result, record Record, a
 	case e.Now > e.Deadline:
 		refused.Refusal, refused.Reason = Overdue, "the deadline had passed before the write was sequenced"
 	case result >= Missing:
-		r.Waiting = append(r.Waiting, Waiting{at, e.Now + WaitFor, e.Caller, Reply{Result: result, Record: record, Touched: 1}})
+		r.Waiting = append(r.Waiting, Waiting{at, e.Now + WaitFor, e.Caller,
+			Reply{Result: result, Record: record, Touched: 1}})
 		return r, out
 	case r.Sick != "":
 		refused.Refusal, refused.Reason = DiskTrouble, r.Sick
@@ -83,7 +85,8 @@ func sequence(r Replica, e *Event, away *Effect, result Result, record Record, a
 	}
 	r.Next++
 	record.Epoch, record.LSN = r.View.Epoch, r.Next
-	entry := Entry{e.Change.Request, result, record.ID, record.Name, record.Email, record.Group, record.Epoch, record.LSN, e.Wall}
+	entry := Entry{e.Change.Request, result, record.ID, record.Name, record.Email, record.Group, record.Epoch,
+		record.LSN, e.Wall}
 	reply := Reply{Result: result, Record: record, Touched: 2}
 	if !r.View.InSync && !r.Repair.Demand {
 		reply.Touched = 1
@@ -105,7 +108,8 @@ func send(r Replica, out []Effect) (Replica, []Effect) {
 			entries = append(entries, r.Pending[i].Entry)
 		}
 	}
-	out = append(out, Effect{Kind: SendAppend, Stream: r.Stream, Epoch: r.View.Epoch, Entries: entries, Applied: r.Applied})
+	out = append(out, Effect{Kind: SendAppend, Stream: r.Stream, Epoch: r.View.Epoch, Entries: entries,
+		Applied: r.Applied})
 	r.Sent, r.Told = r.Next, r.Applied
 	return r, out
 }

@@ -78,12 +78,14 @@ func openMail(c Council, data []byte) *raftpb.Message {
 // is there, or was the only one that had all writes of a shard (rule R13). Whoever says hello repeats it.
 func takeJoin(c Council, e *CouncilEvent, out []CouncilEffect) (Council, []CouncilEffect) {
 	node := int(e.Member&memberNodes) - 1
-	if e.Kind != CouncilJoin || c.Sick || c.Raft.BasicStatus().RaftState != raft.StateLeader || node < 0 || node >= c.Layout.Nodes || node >= len(c.Book.Members) || c.Book.Members[node] == e.Member {
+	if e.Kind != CouncilJoin || c.Sick || c.Raft.BasicStatus().RaftState != raft.StateLeader || node < 0 ||
+		node >= c.Layout.Nodes || node >= len(c.Book.Members) || c.Book.Members[node] == e.Member {
 		return c, out
 	}
 	why := ""
 	for s, v := range c.Book.Views {
-		if v.Leader == node && !v.InSync && e.Member>>memberStore != c.Book.Members[node]>>memberStore && e.Member>>memberGeneration&memberNodes != Displaces {
+		if v.Leader == node && !v.InSync && e.Member>>memberStore != c.Book.Members[node]>>memberStore &&
+			e.Member>>memberGeneration&memberNodes != Displaces {
 			why = fmt.Sprintf("the node's lost store led shard %d alone, so only it had all writes; %s, on that node",
 				s, askOperator)
 		}
@@ -94,7 +96,8 @@ func takeJoin(c Council, e *CouncilEvent, out []CouncilEffect) (Council, []Counc
 	if why != "" {
 		if c.refused != e.Member {
 			c.refused = e.Member
-			out = append(out, CouncilEffect{Kind: Note, Text: fmt.Sprintf("store %x of node %d may not join: %s", e.Member>>16, node, why)})
+			out = append(out, CouncilEffect{Kind: Note, Text: fmt.Sprintf("store %x of node %d may not join: %s",
+				e.Member>>16, node, why)})
 		}
 		return c, out
 	}
@@ -109,7 +112,8 @@ func takeJoin(c Council, e *CouncilEvent, out []CouncilEffect) (Council, []Counc
 		}
 	}
 	c.change = e.Now + changeEvery
-	_ = c.Raft.ProposeConfChange(&raftpb.ConfChangeV2{Changes: []*raftpb.ConfChangeSingle{{Type: kind.Enum(), NodeId: proto.Uint64(who)}}})
+	_ = c.Raft.ProposeConfChange(&raftpb.ConfChangeV2{Changes: []*raftpb.ConfChangeSingle{{Type: kind.Enum(),
+		NodeId: proto.Uint64(who)}}})
 	return c, append(out, CouncilEffect{Kind: Note, Text: fmt.Sprintf("store %x of node %d %s", who>>16, node, what)})
 }
 
@@ -117,7 +121,8 @@ func takeJoin(c Council, e *CouncilEvent, out []CouncilEffect) (Council, []Counc
 // configuration alone, so any later leader takes up what one before began.
 func promote(c Council, now int64, out []CouncilEffect) (Council, []CouncilEffect) {
 	status := c.Raft.BasicStatus()
-	if c.Sick || status.RaftState != raft.StateLeader || now < c.change || len(c.Conf.VotersOutgoing) > 0 || len(c.Conf.Learners) == 0 {
+	if c.Sick || status.RaftState != raft.StateLeader || now < c.change || len(c.Conf.VotersOutgoing) > 0 ||
+		len(c.Conf.Learners) == 0 {
 		return c, out
 	}
 	caughtUp := map[uint64]bool{}
@@ -128,7 +133,8 @@ func promote(c Council, now int64, out []CouncilEffect) (Council, []CouncilEffec
 		node := int(id&memberNodes) - 1
 		old := c.Book.Members[node]
 		alone := slices.ContainsFunc(c.Book.Views, func(v View) bool { return v.Leader == node && !v.InSync })
-		if alone && id>>memberStore != old>>memberStore && id>>memberGeneration&memberNodes != Displaces || node == c.Node || now-c.seen[node] < c.Timing.Absent || !caughtUp[id] {
+		if alone && id>>memberStore != old>>memberStore && id>>memberGeneration&memberNodes != Displaces ||
+			node == c.Node || now-c.seen[node] < c.Timing.Absent || !caughtUp[id] {
 			continue
 		}
 		c.change = now + changeEvery
@@ -136,7 +142,10 @@ func promote(c Council, now int64, out []CouncilEffect) (Council, []CouncilEffec
 			{Type: raftpb.ConfChangeAddNode.Enum(), NodeId: proto.Uint64(id)},
 			{Type: raftpb.ConfChangeRemoveNode.Enum(), NodeId: proto.Uint64(old)},
 		}})
-		return c, append(out, CouncilEffect{Kind: Note, Text: fmt.Sprintf("store %x of node %d has caught up and is to take the place of %x", id>>16, node, old>>16)})
+		return c, append(out,
+			CouncilEffect{Kind: Note,
+				Text: fmt.Sprintf("store %x of node %d has caught up and is to take the place of %x", id>>16, node,
+					old>>16)})
 	}
 	return c, out
 }

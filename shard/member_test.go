@@ -13,7 +13,8 @@ import (
 func (n *councilNet) joined(i int) func() bool {
 	return func() bool {
 		for _, at := range n.nodes {
-			if at.alive && (len(at.book.Members) == 0 || at.book.Members[i] != n.nodes[i].member || len(at.council.Conf.VotersOutgoing)+len(at.council.Conf.Learners) > 0) {
+			if at.alive && (len(at.book.Members) == 0 || at.book.Members[i] != n.nodes[i].member ||
+				len(at.council.Conf.VotersOutgoing)+len(at.council.Conf.Learners) > 0) {
 				return false
 			}
 		}
@@ -170,7 +171,8 @@ func TestCouncilHearsOnlyItsOwn(t *testing.T) {
 	to := n.nodes[0]
 	ask := func(self, from uint64) int {
 		c := to.council
-		m := &raftpb.Message{Type: raftpb.MsgPreVote.Enum(), To: proto.Uint64(self), From: proto.Uint64(from), Term: proto.Uint64(c.Term + 5), LogTerm: proto.Uint64(c.Term + 4), Index: proto.Uint64(1 << 20)}
+		m := &raftpb.Message{Type: raftpb.MsgPreVote.Enum(), To: proto.Uint64(self), From: proto.Uint64(from),
+			Term: proto.Uint64(c.Term + 5), LogTerm: proto.Uint64(c.Term + 4), Index: proto.Uint64(1 << 20)}
 		data, _ := proto.Marshal(m)
 		_, out := StepCouncil(c, &CouncilEvent{Kind: CouncilMail, Now: n.now, Data: data}, nil)
 		return len(out)
@@ -180,7 +182,8 @@ func TestCouncilHearsOnlyItsOwn(t *testing.T) {
 	n.run(70*msec, nil) // node 0 has forgotten the leader or leads no more
 	n.run(400*msec, nil)
 	old := to.book.Gone[0]
-	if got := []int{ask(to.member, n.nodes[2].member), ask(to.member, old), ask(to.member+1<<16, n.nodes[2].member)}; !slices.Equal(got, []int{1, 0, 0}) {
+	if got := []int{ask(to.member, n.nodes[2].member), ask(to.member, old),
+		ask(to.member+1<<16, n.nodes[2].member)}; !slices.Equal(got, []int{1, 0, 0}) {
 		t.Errorf("answers: %d", got)
 	}
 	fresh, err := LoadCouncil(Process{Member: MemberID(0, [16]byte{99}), Most: BirthVersion}, n.l, DefaultTiming, nil, 0)
@@ -224,18 +227,23 @@ func TestCouncilHostileMail(t *testing.T) {
 	}
 	for range 20000 {
 		to := chance.IntN(3)
-		m := &raftpb.Message{Type: raftpb.MessageType(kinds[chance.IntN(len(kinds))]).Enum(), To: proto.Uint64(n.nodes[to].member), From: proto.Uint64(n.nodes[(to+1)%3].member),
-			Term: proto.Uint64(uint64(chance.IntN(3))), Index: number(), LogTerm: number(), Commit: number(), RejectHint: number(), Reject: proto.Bool(chance.IntN(2) == 0)}
+		m := &raftpb.Message{Type: raftpb.MessageType(kinds[chance.IntN(len(kinds))]).Enum(),
+			To: proto.Uint64(n.nodes[to].member), From: proto.Uint64(n.nodes[(to+1)%3].member),
+			Term: proto.Uint64(uint64(chance.IntN(3))), Index: number(), LogTerm: number(), Commit: number(),
+			RejectHint: number(), Reject: proto.Bool(chance.IntN(2) == 0)}
 		if chance.IntN(2) == 0 {
-			m.Entries = []*raftpb.Entry{{Type: raftpb.EntryType(chance.IntN(3)).Enum(), Index: number(), Term: number(), Data: []byte("garbage")}}
+			m.Entries = []*raftpb.Entry{{Type: raftpb.EntryType(chance.IntN(3)).Enum(), Index: number(), Term: number(),
+				Data: []byte("garbage")}}
 		}
 		if chance.IntN(2) == 0 {
-			m.Snapshot = &raftpb.Snapshot{Data: []byte("garbage"), Metadata: &raftpb.SnapshotMetadata{Index: number(), Term: number(), ConfState: &raftpb.ConfState{Voters: []uint64{*number(), *number()}}}}
+			m.Snapshot = &raftpb.Snapshot{Data: []byte("garbage"), Metadata: &raftpb.SnapshotMetadata{Index: number(),
+				Term: number(), ConfState: &raftpb.ConfState{Voters: []uint64{*number(), *number()}}}}
 		}
 		if chance.IntN(4) == 0 {
 			m.Context = []byte("x")
 		}
-		if m.GetType() == raftpb.MsgHeartbeat { // a member is believed that says what it heard to be stored here (TestCouncilLostItsLog)
+		// a member is believed that says what it heard to be stored here (TestCouncilLostItsLog)
+		if m.GetType() == raftpb.MsgHeartbeat {
 			m.Commit = nil
 		}
 		data, _ := proto.Marshal(m)

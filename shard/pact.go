@@ -77,7 +77,8 @@ type PactTiming struct {
 // DefaultPactTiming has the times that keep the 250 ms budget.
 func DefaultPactTiming() PactTiming {
 	const ms = 1000 * 1000
-	return PactTiming{PingEvery: 10 * ms, Lease: 100 * ms, Grace: 120 * ms, Silent: 80 * ms, AskEvery: 20 * ms, FreshFor: 1000 * ms, DrainFor: 50 * ms, SteadyFor: 1000 * ms}
+	return PactTiming{PingEvery: 10 * ms, Lease: 100 * ms, Grace: 120 * ms, Silent: 80 * ms, AskEvery: 20 * ms,
+		FreshFor: 1000 * ms, DrainFor: 50 * ms, SteadyFor: 1000 * ms}
 }
 
 // WaitOut returns how many ns a process that keeps its promises for grace waits before it says anything, by what its
@@ -198,14 +199,16 @@ func StepPact(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
 		if p.Sick && !e.Sick { // it has not listened for a while
 			p = hearAnew(p, e.Now)
 		}
-		p.Sick, p.LastPing = e.Sick, 0 // the peer is to know at once: two that are sick together go on as if they were well, since nobody could take over
+		// the peer is to know at once: two that are sick together go on as if they were well, since nobody could take over
+		p.Sick, p.LastPing = e.Sick, 0
 	case LeaveAsked:
 		p.Leaving = true
 	case GoodbyeAsked: // the next life begins, as far as the peer is concerned
 		p.Gone = true
 		out = append(out, PactEffect{Kind: SendPing, Life: p.Life + 1, At: e.Now, Lease: p.Timing.Lease, Leaving: true})
 	case PactTick:
-		if e.Now-p.LastTick > PactGap { // to go on alone would take a whole grace once the pings that waited here have been answered
+		// to go on alone would take a whole grace once the pings that waited here have been answered
+		if e.Now-p.LastTick > PactGap {
 			p = hearAnew(p, e.Now)
 			if p.Pinged >= p.Woken { // pauses alone may not put a takeover off for ever
 				p.Woken = e.Now

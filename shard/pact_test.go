@@ -77,7 +77,8 @@ func TestBackupOfARestartedLeader(t *testing.T) {
 // A handing over that takes too long is called off.
 func TestHandingOverIsCalledOff(t *testing.T) {
 	p := pactAt(0, inSync, 1000*ms)
-	p, _ = stepPacts(p, PactEvent{Kind: PongCame, Store: 7, At: 1000 * ms, Vows: []Vow{{0, 1}}, Now: 1001 * ms}, PactEvent{Kind: LeaveAsked, Now: 1002 * ms})
+	p, _ = stepPacts(p, PactEvent{Kind: PongCame, Store: 7, At: 1000 * ms, Vows: []Vow{{0, 1}}, Now: 1001 * ms},
+		PactEvent{Kind: LeaveAsked, Now: 1002 * ms})
 	p, out := stepPacts(p, PactEvent{Kind: PactTick, Now: 1005 * ms})
 	if n, told := countPact(out, TellDrain); n != 1 || told.Until == 0 {
 		t.Fatalf("%+v", out)
@@ -123,7 +124,8 @@ func TestWhatIsHandedOverIsNotTakenBack(t *testing.T) {
 // does not.
 func TestPauseIsNoSilence(t *testing.T) {
 	p := pactAt(0, inSync, 1000*ms)
-	p, _ = stepPacts(p, PactEvent{Kind: PongCame, Store: 7, At: 1000 * ms, Vows: []Vow{{0, 1}}, Now: 1001 * ms}, PactEvent{Kind: PactTick, Now: 1001 * ms})
+	p, _ = stepPacts(p, PactEvent{Kind: PongCame, Store: 7, At: 1000 * ms, Vows: []Vow{{0, 1}}, Now: 1001 * ms},
+		PactEvent{Kind: PactTick, Now: 1001 * ms})
 	paused, out := stepPacts(p, PactEvent{Kind: PactTick, Now: 1120 * ms})
 	if n, _ := countPact(out, Propose); n != 0 {
 		t.Errorf("alone at once: %+v", out)
@@ -144,7 +146,8 @@ func TestBackupAfterAPause(t *testing.T) {
 	ping := func(now int64) PactEvent {
 		return PactEvent{Kind: PingCame, Store: 7, Life: 1, At: now, Lease: 100 * ms, Vows: []Vow{{0, 1}}, Now: now}
 	}
-	wake := []PactEvent{ping(1000 * ms), {Kind: PactTick, Now: 1001 * ms}, {Kind: PactTick, Now: 1200 * ms}, {Kind: PactTick, Now: 1205 * ms}}
+	wake := []PactEvent{ping(1000 * ms), {Kind: PactTick, Now: 1001 * ms}, {Kind: PactTick, Now: 1200 * ms},
+		{Kind: PactTick, Now: 1205 * ms}}
 	p, out := stepPacts(pactAt(1, inSync, 1000*ms), wake...)
 	if n, _ := countPact(out, Propose); n != 0 {
 		t.Errorf("taken at once: %+v", out)
@@ -167,7 +170,8 @@ func TestBackupAfterAPause(t *testing.T) {
 
 // A backup that is damaged while it is not in sync asks for a new epoch, once.
 func TestDamagedBackupAsksForAnEpoch(t *testing.T) {
-	_, out := stepPacts(pactAt(1, alone, 1000*ms), PactEvent{Kind: LeaderWants, Effect: Damaged, Epoch: 2, Now: 1000 * ms}, PactEvent{Kind: PactTick, Now: 1001 * ms}, PactEvent{Kind: PactTick, Now: 1002 * ms})
+	_, out := stepPacts(pactAt(1, alone, 1000*ms), PactEvent{Kind: LeaderWants, Effect: Damaged, Epoch: 2,
+		Now: 1000 * ms}, PactEvent{Kind: PactTick, Now: 1001 * ms}, PactEvent{Kind: PactTick, Now: 1002 * ms})
 	if n, asked := countPact(out, Propose); n != 1 || asked.Proposals[0] != (Proposal{0, 2, View{3, 0, 1, false}}) {
 		t.Errorf("%+v", out)
 	}
@@ -236,7 +240,8 @@ func TestSickNodesTogether(t *testing.T) {
 		t.Fatalf("alone it promises: %+v", out)
 	}
 	ping.Sick, ping.At, ping.Now = true, 1010*ms, 1010*ms
-	p, out = stepPacts(p, ping, PactEvent{Kind: LeaderWants, Effect: Complain, Epoch: 1, Now: 1010 * ms}, PactEvent{Kind: PactTick, Now: 1020 * ms})
+	p, out = stepPacts(p, ping, PactEvent{Kind: LeaderWants, Effect: Complain, Epoch: 1, Now: 1010 * ms},
+		PactEvent{Kind: PactTick, Now: 1020 * ms})
 	_, pong := countPact(out, SendPong)
 	_, asks := countPact(out, SendPing)
 	if len(pong.Vows) != 1 || len(asks.Vows) != 1 || !asks.Sick {
@@ -264,7 +269,8 @@ func TestSickNodesTogether(t *testing.T) {
 func TestNothingIsHandedToWhoLeaves(t *testing.T) {
 	led := View{Epoch: 2, Leader: 1, Backup: 0, InSync: true} // placement wants node 0
 	for name, c := range map[string]struct{ leaves, peerLeaves, handed bool }{
-		"placement wants it": {false, false, true}, "the peer leaves": {false, true, false}, "this node leaves": {true, false, true}, "both leave": {true, true, false},
+		"placement wants it": {false, false, true}, "the peer leaves": {false, true, false},
+		"this node leaves": {true, false, true}, "both leave": {true, true, false},
 	} {
 		p := pactAt(1, led, 1000*ms)
 		pong := PactEvent{Kind: PongCame, Store: 7, At: 1000 * ms, Vows: []Vow{{0, 2}}, Now: 1000 * ms}

@@ -34,7 +34,8 @@ func CheckLayout(l Layout) error {
 		return fmt.Errorf("%w: %d nodes, at most %d are possible", ErrLayout, l.Nodes, MaxNodes)
 	}
 	if l.Shards < l.Nodes || l.Shards > MaxShards {
-		return fmt.Errorf("%w: %d shards for %d nodes, expected %d to %d, so that each pair of neighbours has one", ErrLayout, l.Shards, l.Nodes, l.Nodes, MaxShards)
+		return fmt.Errorf("%w: %d shards for %d nodes, expected %d to %d, so that each pair of neighbours has one",
+			ErrLayout, l.Shards, l.Nodes, l.Nodes, MaxShards)
 	}
 	return nil
 }

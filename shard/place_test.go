@@ -91,7 +91,8 @@ func TestPlansTakeEachUserOnce(t *testing.T) {
 		first := rng.IntN(len(counts))
 		behind := uint64(0)
 		for i, part := range PlanAfter(counts, first, limit) {
-			if i == 0 && (part.Shard != first || part.Limit != limit) || i > 0 && (part.Shard <= first || part.Offset != 0 || part.Limit > counts[part.Shard]) {
+			if i == 0 && (part.Shard != first || part.Limit != limit) || i > 0 &&
+				(part.Shard <= first || part.Offset != 0 || part.Limit > counts[part.Shard]) {
 				t.Fatalf("%v after shard %d limit %d: segment %d is %+v", counts, first, limit, i, part)
 			}
 			if i > 0 {
@@ -103,7 +104,8 @@ func TestPlansTakeEachUserOnce(t *testing.T) {
 			left += n
 		}
 		if behind != min(left, limit) {
-			t.Fatalf("%v after shard %d limit %d: %d users of later shards, want %d", counts, first, limit, behind, min(left, limit))
+			t.Fatalf("%v after shard %d limit %d: %d users of later shards, want %d", counts, first, limit, behind,
+				min(left, limit))
 		}
 	}
 }
@@ -130,8 +132,9 @@ func TestKeysGiveTheirIDsBack(t *testing.T) {
 
 func TestIDsAndLayoutsThatCannotBe(t *testing.T) {
 	for id, want := range map[string]string{
-		"": "1 to 128 characters, found 0", strings.Repeat("a", 129): "found 129", "count": "path of the user count", "changes": "path of its own",
-		".": "no URL can carry", "..": "no URL can carry",
+		"": "1 to 128 characters, found 0", strings.Repeat("a", 129): "found 129", "count": "path of the user count",
+		"changes": "path of its own",
+		".":       "no URL can carry", "..": "no URL can carry",
 		"a/b": `'/' at 1`, "é": "at 0", "a b": `' ' at 1`,
 	} {
 		if err := CheckID(id); !errors.Is(err, ErrID) || !strings.Contains(err.Error(), want) {
@@ -143,7 +146,8 @@ func TestIDsAndLayoutsThatCannotBe(t *testing.T) {
 			t.Errorf("%.20q: %v", id, err)
 		}
 	}
-	for l, fine := range map[Layout]bool{{3, 24}: true, {9, 9}: true, {2, 24}: false, {0, 0}: false, {5, 4}: false, {3, MaxShards + 1}: false} {
+	for l, fine := range map[Layout]bool{{3, 24}: true, {9, 9}: true, {2, 24}: false, {0, 0}: false, {5, 4}: false,
+		{3, MaxShards + 1}: false} {
 		if err := CheckLayout(l); (err == nil) != fine || err != nil && !errors.Is(err, ErrLayout) {
 			t.Errorf("%+v: %v", l, err)
 		}

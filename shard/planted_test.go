@@ -55,7 +55,8 @@ func TestPlanted(t *testing.T) {
 			case found == nil:
 				t.Errorf("not caught: %s %s\n%.300s", bug.rule, bug.name, output)
 			default:
-				t.Logf("caught after %.1f s by seed %s: %s %s: %.120s", time.Since(began).Seconds(), found[1], bug.rule, bug.name, found[3])
+				t.Logf("caught after %.1f s by seed %s: %s %s: %.120s", time.Since(began).Seconds(), found[1], bug.rule,
+					bug.name, found[3])
 			}
 		})
 	}
@@ -85,11 +86,13 @@ func hunt(t *testing.T, bug planted) string {
 	if err := os.WriteFile(config, list, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command("go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay="+config, "-o", binary, ".").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay="+config, "-o", binary,
+		".").CombinedOutput(); err != nil {
 		t.Fatalf("does not compile: %s", out)
 	}
 	run := func(seeds ...string) string {
-		out, _ := exec.Command(binary, append([]string{"-test.run=^TestSimMany$", "-test.v", "-sim.failures=1"}, seeds...)...).CombinedOutput()
+		out, _ := exec.Command(binary, append([]string{"-test.run=^TestSimMany$", "-test.v", "-sim.failures=1"},
+			seeds...)...).CombinedOutput()
 		return string(out)
 	}
 	if bug.seed > 0 {
@@ -101,7 +104,8 @@ func hunt(t *testing.T, bug planted) string {
 	if bug.single {
 		kind = "-sim.single"
 	}
-	return run("-sim.seeds=1000000", kind, fmt.Sprint("-sim.from=", *plantedFrom), fmt.Sprint("-sim.seconds=", plantedFor.Seconds()))
+	return run("-sim.seeds=1000000", kind, fmt.Sprint("-sim.from=", *plantedFrom),
+		fmt.Sprint("-sim.seconds=", plantedFor.Seconds()))
 }
 
 // The sources as they are pass the seeds that show planted bugs.

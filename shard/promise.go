@@ -62,7 +62,8 @@ func noteEnds(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
 			}
 			s.Told, s.Behind = true, end.At.Epoch > s.End.Epoch || end.At.Epoch == s.End.Epoch && end.At.LSN > s.End.LSN
 			if s.Behind {
-				out = append(out, PactEffect{Kind: LogBehind, Shard: s.Shard, Epoch: s.View.Epoch, End: ShardEnd{s.Shard, s.View.Epoch, end.At}})
+				out = append(out, PactEffect{Kind: LogBehind, Shard: s.Shard, Epoch: s.View.Epoch,
+					End: ShardEnd{s.Shard, s.View.Epoch, end.At}})
 			}
 		}
 	}
@@ -106,9 +107,11 @@ func takeViews(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
 		}
 		s.Fresh = v.Leader == p.Self && (!s.Known || s.Fresh && v.InSync)
 		s.Doubtful = v.Backup == p.Self && v.InSync && (!s.Known || s.Doubtful)
-		s.View, s.Known, s.Since, s.Orphan, s.Demand, s.Proposed, s.Drain, s.Steady = v, true, e.Now, false, false, View{}, 0, 0
+		s.View, s.Known, s.Since, s.Orphan, s.Demand = v, true, e.Now, false, false
+		s.Proposed, s.Drain, s.Steady = View{}, 0, 0
 		s.Told, s.Behind = false, false
-		out = append(out, PactEffect{Kind: TellView, Shard: s.Shard, View: v, FreeFrom: s.Answered + p.Timing.Grace, Fresh: s.Fresh})
+		out = append(out, PactEffect{Kind: TellView, Shard: s.Shard, View: v, FreeFrom: s.Answered + p.Timing.Grace,
+			Fresh: s.Fresh})
 	}
 	return p, out
 }
@@ -170,16 +173,19 @@ func watch(p Pact, now int64, out []PactEffect) (Pact, []PactEffect) {
 		silent := now-max(s.Heard, s.Since) > p.Timing.Silent || min(now-p.LastHeard, now-s.Since) > p.Timing.Silent
 		due := false
 		switch {
-		case s.Known && s.Damaged && !leads && !s.View.InSync && s.DamagedIn == s.View.Epoch && s.Proposed.Epoch == 0: // what it said of its log is void
+		case s.Known && s.Damaged && !leads && !s.View.InSync && s.DamagedIn == s.View.Epoch && s.Proposed.Epoch == 0:
+			// what it said of its log is void
 			s.Proposed, s.AskedAt = View{s.View.Epoch + 1, p.Peer, p.Self, false}, 0
 		case !s.Known || s.Damaged || s.Proposed.Epoch > 0 && !s.Proposed.InSync:
 		case leads && s.Fresh:
 			due = !s.View.InSync || now-s.Since > p.Timing.FreshFor
 		case leads:
 			due = wanted && silent
-		case s.View.InSync && !p.Leaving: // in a view that was just learnt the leader may have had no reason yet to ask for a promise
+		case s.View.InSync && !p.Leaving:
+			// in a view that was just learnt the leader may have had no reason yet to ask for a promise
 			due = s.Orphan || now > max(max(s.Answered, s.Since)+p.Timing.Grace, p.Woken+p.Timing.Silent/4)
-			there := now-max(p.Pinged, s.Since) <= p.Timing.Grace && now-s.Since <= p.Timing.FreshFor // to be asked where its log ends
+			// to be asked where its log ends
+			there := now-max(p.Pinged, s.Since) <= p.Timing.Grace && now-s.Since <= p.Timing.FreshFor
 			if s.Doubtful {
 				due = due && !s.Behind && (s.Told || !there)
 			}
@@ -215,11 +221,13 @@ func ping(p Pact, now int64, out []PactEffect) (Pact, []PactEffect) {
 		if s.Known && s.Fresh && s.View.InSync && !s.Damaged {
 			ends = append(ends, ShardEnd{s.Shard, s.View.Epoch, s.End})
 		}
-		if (!p.Sick || p.PeerSick) && s.Known && s.Proposed.Epoch == 0 && !s.Fresh && !s.Damaged && (s.View.InSync || s.View.Leader == p.Self) {
+		if (!p.Sick || p.PeerSick) && s.Known && s.Proposed.Epoch == 0 && !s.Fresh && !s.Damaged &&
+			(s.View.InSync || s.View.Leader == p.Self) {
 			vows = append(vows, Vow{s.Shard, s.View.Epoch})
 		}
 	}
-	return p, append(out, PactEffect{Kind: SendPing, Life: p.Life, At: now, Lease: p.Timing.Lease, Sick: p.Sick, Leaving: p.Leaving, Vows: vows, Ends: ends})
+	return p, append(out, PactEffect{Kind: SendPing, Life: p.Life, At: now, Lease: p.Timing.Lease, Sick: p.Sick,
+		Leaving: p.Leaving, Vows: vows, Ends: ends})
 }
 
 // propose repeats every open proposal until its outcome is learnt (rule R6), all shards in one. A backup that has heard

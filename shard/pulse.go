@@ -13,8 +13,9 @@ type Pulse struct {
 
 // The limits of a pulse, in ns.
 const (
-	PulseEvery = 5 * 1000 * 1000        // between two looks
-	pulseGap   = 3 * PulseEvery         // counted for one look at most: between looks further apart this process stood still
+	PulseEvery = 5 * 1000 * 1000 // between two looks
+	// counted for one look at most: between looks further apart this process stood still
+	pulseGap   = 3 * PulseEvery
 	trustLeast = 60 * 1000 * 1000       // a disk that was slow once, as when others use it too, is trusted again soon
 	trustMost  = 16 * trustLeast        // and twice as late each time, up to this
 	trustAnew  = 5 * 1000 * 1000 * 1000 // without a slow write, after which that begins again with the least

@@ -74,8 +74,10 @@ func stepMail(c Council, m *raftpb.Message, now int64) Council {
 	node := int(m.GetFrom()&memberNodes) - 1
 	member := node < len(c.Book.Members) && c.Book.Members[node] == m.GetFrom()
 	if stored, _ := c.Log.LastIndex(); m.GetType() == raftpb.MsgHeartbeat && m.GetCommit() > stored {
-		if member && m.GetTerm() >= c.Raft.BasicStatus().GetTerm() { // a leader names no commit of which it has not heard that it is stored here
-			c.older = fmt.Sprintf("node %d knows it to have stored Raft's log up to %d, and it ends at %d", node, m.GetCommit(), stored)
+		// a leader names no commit of which it has not heard that it is stored here
+		if member && m.GetTerm() >= c.Raft.BasicStatus().GetTerm() {
+			c.older = fmt.Sprintf("node %d knows it to have stored Raft's log up to %d, and it ends at %d", node,
+				m.GetCommit(), stored)
 		}
 		m.Commit = proto.Uint64(stored)
 	}
@@ -90,7 +92,8 @@ func stepMail(c Council, m *raftpb.Message, now int64) Council {
 			c.heard = now
 		}
 	case raftpb.MsgVote:
-		if status.GetVote() == m.GetFrom() && status.GetTerm() == m.GetTerm() { // give it the time to win; who voted stand at different times
+		// give it the time to win; who voted stand at different times
+		if status.GetVote() == m.GetFrom() && status.GetTerm() == m.GetTerm() {
 			c.try = max(c.try, now+c.turn)
 		}
 	}
@@ -109,8 +112,10 @@ func takeReady(c Council, out []CouncilEffect) (Council, *raftpb.Message, []Coun
 			c.queue = append(c.queue, waiting{write: m})
 		case m.GetTo() == raft.LocalApplyThread:
 			apply = m
-		case m.GetTo() != c.Self && (node < 0 || node >= len(c.greeted) || !c.greeted[node]): // who it is for has not said what it knows of this store (rule R23)
-		case kind == raftpb.MsgHeartbeat || kind == raftpb.MsgHeartbeatResp || kind == raftpb.MsgProp || kind == raftpb.MsgApp:
+		case m.GetTo() != c.Self && (node < 0 || node >= len(c.greeted) || !c.greeted[node]):
+			// who it is for has not said what it knows of this store (rule R23)
+		case kind == raftpb.MsgHeartbeat || kind == raftpb.MsgHeartbeatResp || kind == raftpb.MsgProp ||
+			kind == raftpb.MsgApp:
 			data, _ := proto.Marshal(m) // made by raft: always well-formed
 			out = append(out, CouncilEffect{Kind: SendMail, To: node, Data: data})
 		default:
@@ -169,7 +174,8 @@ func gather(c Council, book []byte) (Council, []Fact) {
 		return c, nil
 	}
 	if !installed && c.Book.Index >= c.since+compactEvery {
-		_, _ = c.Log.CreateSnapshot(c.Book.Index, c.Conf, book) // there is one already if a change of membership was the last entry
+		// there is one already if a change of membership was the last entry
+		_, _ = c.Log.CreateSnapshot(c.Book.Index, c.Conf, book)
 		s, _ := c.Log.Snapshot()
 		data, _ := proto.MarshalOptions{Deterministic: true}.Marshal(s)
 		facts = append(facts, Fact{Key: keySnapshot, Value: data})

@@ -37,16 +37,20 @@ func TestJudgeLog(t *testing.T) {
 		{"the first ones are in files", six[3:], LogKnown{}, LogVerdict{}},
 		{"torn", with(six, 5, bad), LogKnown{}, LogVerdict{End: TornEnd}},
 		{"torn behind its beginning", with(six, 5, begun, bad), LogKnown{}, LogVerdict{End: TornEnd}},
-		{"cut off by the end of its process", with(six, 5, begun, LogPiece{Kind: CutPlace}), LogKnown{SameBoot: true}, LogVerdict{End: TornEnd}},
+		{"cut off by the end of its process", with(six, 5, begun, LogPiece{Kind: CutPlace}), LogKnown{SameBoot: true},
+			LogVerdict{End: TornEnd}},
 		{"garbled, though only the process ended", with(six, 5, bad), LogKnown{SameBoot: true}, LogVerdict{DamagedEnd, all}},
 		{"bad in the middle", with(six, 2, bad), LogKnown{}, LogVerdict{DamagedEnd, []int{0}}},
 		{"bad in the middle, Raft's", with(six, 4, begun, bad), LogKnown{}, LogVerdict{DamagedEnd, []int{RaftPart}}},
 		{"missing in the middle", slices.Delete(slices.Clone(six), 1, 3), LogKnown{}, LogVerdict{DamagedEnd, []int{0, 3}}},
 		{"passed over behind a bad place", with(passed, 2, bad), LogKnown{}, LogVerdict{DamagedEnd, []int{0, 5}}},
-		{"another batch begins behind a bad place", slices.Concat(six[:3], []LogPiece{bad, begun, bad}), LogKnown{}, LogVerdict{DamagedEnd, all}},
+		{"another batch begins behind a bad place", slices.Concat(six[:3], []LogPiece{bad, begun, bad}), LogKnown{},
+			LogVerdict{DamagedEnd, all}},
 		{"bad at the beginning", with(six, 0, bad), LogKnown{}, LogVerdict{DamagedEnd, all}},
-		{"shorter than is known to be synced", six[:4], LogKnown{Synced: BatchHead{Start: 7, Number: 5}}, LogVerdict{DamagedEnd, all}},
-		{"gone, though it is known to be synced", nil, LogKnown{Synced: BatchHead{Start: 7, Number: 1}}, LogVerdict{DamagedEnd, all}},
+		{"shorter than is known to be synced", six[:4], LogKnown{Synced: BatchHead{Start: 7, Number: 5}},
+			LogVerdict{DamagedEnd, all}},
+		{"gone, though it is known to be synced", nil, LogKnown{Synced: BatchHead{Start: 7, Number: 1}},
+			LogVerdict{DamagedEnd, all}},
 		{"known to be synced by an older start", six, LogKnown{Synced: BatchHead{Start: 6, Number: 99}}, LogVerdict{}},
 	}
 	for _, c := range cases {
@@ -104,7 +108,8 @@ func TestNextOpen(t *testing.T) {
 	if try, v, ok := NextOpen(torn, held, nil); try != (OpenTry{Log: TornEnd}) || len(v.Lost) > 0 || !ok {
 		t.Errorf("the first try: %+v %+v %v", try, v, ok)
 	}
-	if try, v, ok := NextOpen(torn, held, []OpenFailure{OpenDamaged}); try != (OpenTry{DamagedEnd, true}) || v.End != TornEnd || !ok {
+	if try, v, ok := NextOpen(torn, held, []OpenFailure{OpenDamaged}); try != (OpenTry{DamagedEnd, true}) ||
+		v.End != TornEnd || !ok {
 		t.Errorf("a file is damaged: %+v %+v %v", try, v, ok)
 	}
 	if _, v, ok := NextOpen(torn, held, []OpenFailure{OpenLogGone}); len(v.Lost) != 3 || !ok {
@@ -123,7 +128,8 @@ func TestDamagedBackupIsNotFed(t *testing.T) {
 		t.Errorf("damaged: %+v", effects)
 	}
 	whole := replicaAt(1, alone, 0)
-	if _, effects := drive(whole, Event{Kind: PositionAsked, Epoch: 2, Caller: "stream"}); count(effects, SendPosition) != 1 {
+	if _, effects := drive(whole, Event{Kind: PositionAsked, Epoch: 2, Caller: "stream"}); count(effects,
+		SendPosition) != 1 {
 		t.Errorf("whole: %+v", effects)
 	}
 }

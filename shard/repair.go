@@ -29,7 +29,8 @@ func compareLogs(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 	case fits:
 		r.Repair.Compared, r.Repair.Fed, r.PeerStored = true, e.LSN, e.LSN
 	default:
-		r.Repair.Compared, r.Repair.Busy, r.Repair.Snapshot, r.Repair.Owed, r.Repair.Fed, r.PeerStored = true, true, true, true, 0, 0
+		r.Repair.Compared, r.Repair.Busy, r.Repair.Snapshot, r.Repair.Owed, r.Repair.Fed, r.PeerStored = true, true,
+			true, true, 0, 0
 		out = append(out, Effect{Kind: FeedSnapshot, Stream: r.Stream, Epoch: r.View.Epoch})
 	}
 	return r, out
@@ -67,14 +68,16 @@ func mend(r Replica, now int64, out []Effect) (Replica, []Effect) {
 	switch {
 	case !m.Demand && lag > NearEnd:
 		m.Busy = true
-		out = append(out, Effect{Kind: Feed, Stream: r.Stream, Epoch: r.View.Epoch, LSN: m.Fed + 1, Applied: r.Applied, History: r.History})
+		out = append(out, Effect{Kind: Feed, Stream: r.Stream, Epoch: r.View.Epoch, LSN: m.Fed + 1, Applied: r.Applied,
+			History: r.History})
 	case !m.Demand && (now < r.HoldUntil || now >= r.LeaseUntil): // not yet, or the backup is not well
 	case !m.Demand:
 		m.Demand, m.Flip = true, r.Next
 		out = append(out, Effect{Kind: Flipped, Epoch: r.View.Epoch})
 	case m.Fed < m.Flip && r.Applied >= m.Flip:
 		m.Busy = true
-		out = append(out, Effect{Kind: Feed, AtOnce: true, Stream: r.Stream, Epoch: r.View.Epoch, LSN: m.Fed + 1, Applied: m.Flip, History: r.History})
+		out = append(out, Effect{Kind: Feed, AtOnce: true, Stream: r.Stream, Epoch: r.View.Epoch, LSN: m.Fed + 1,
+			Applied: m.Flip, History: r.History})
 	case m.Fed >= m.Flip && !r.Agreed:
 		r.Agreed, r.Sent, r.Told = true, m.Fed, r.Applied
 		out = append(out, Effect{Kind: SendApplied, Stream: r.Stream, Epoch: r.View.Epoch, LSN: r.Applied})

@@ -39,12 +39,14 @@ func TestWhereFeedingBegins(t *testing.T) {
 // empty or not.
 func TestSnapshotIsOwedUntilStored(t *testing.T) {
 	r := NewReplica(0, 0, "db-1", 0, nil, nil, 0)
-	r, _ = drive(r, Event{Kind: ViewLearnt, View: alone}, Event{Kind: LeaseCame, Epoch: 2, Until: 1000}, Event{Kind: StreamUp, Stream: 1})
+	r, _ = drive(r, Event{Kind: ViewLearnt, View: alone}, Event{Kind: LeaseCame, Epoch: 2, Until: 1000},
+		Event{Kind: StreamUp, Stream: 1})
 	r, effects := drive(r, position(3, 1), Event{Kind: FeedDone, Stream: 1, Epoch: 2, LSN: 0}, Event{Kind: Ticked})
 	if count(effects, FeedSnapshot) != 1 || count(effects, Flipped) != 0 || !r.Repair.Owed {
 		t.Fatalf("before stored: %+v", effects)
 	}
-	if r, effects = drive(r, Event{Kind: PeerStored, Stream: 1, Epoch: 2, LSN: 0}); count(effects, Flipped) != 1 || r.Repair.Owed {
+	if r, effects = drive(r, Event{Kind: PeerStored, Stream: 1, Epoch: 2, LSN: 0}); count(effects, Flipped) != 1 ||
+		r.Repair.Owed {
 		t.Errorf("after stored: %+v", effects)
 	}
 }
@@ -69,11 +71,13 @@ func TestFeedThatFailsBecomesASnapshot(t *testing.T) {
 // A backup that reports a gap, and a repair that stands still, get a stream that begins anew.
 func TestStreamsThatBeginAnew(t *testing.T) {
 	r := leaderAlone(0)
-	if _, effects := drive(r, Event{Kind: PeerTrouble, Stream: 1, Epoch: 2, Broken: true}); count(effects, BreakStream) != 1 {
+	if _, effects := drive(r, Event{Kind: PeerTrouble, Stream: 1, Epoch: 2, Broken: true}); count(effects,
+		BreakStream) != 1 {
 		t.Errorf("a gap: %+v", effects)
 	}
 	r.Applied, r.Handed, r.Next = 200, 200, 200
-	r, effects := drive(r, position(7, 1), Event{Kind: FeedDone, Stream: 1, Epoch: 2, LSN: 27, Now: 5}, Event{Kind: Ticked, Now: StallFor + 5})
+	r, effects := drive(r, position(7, 1), Event{Kind: FeedDone, Stream: 1, Epoch: 2, LSN: 27, Now: 5},
+		Event{Kind: Ticked, Now: StallFor + 5})
 	if count(effects, BreakStream) != 0 {
 		t.Fatalf("too early: %+v", effects)
 	}
@@ -118,9 +122,11 @@ func TestFlappingBackupWaitsLonger(t *testing.T) {
 		}
 	}
 	now += CalmFor
-	r, _ = drive(r, Event{Kind: ViewLearnt, View: View{Epoch: epoch + 1, Leader: 0, Backup: 1}, Now: now}, Event{Kind: LeaseCame, Epoch: epoch + 1, Until: now + 2*HoldFor},
+	r, _ = drive(r, Event{Kind: ViewLearnt, View: View{Epoch: epoch + 1, Leader: 0, Backup: 1}, Now: now},
+		Event{Kind: LeaseCame, Epoch: epoch + 1, Until: now + 2*HoldFor},
 		Event{Kind: StreamUp, Stream: 1, Now: now})
-	r, effects := drive(r, Event{Kind: PeerPosition, Stream: 1, Epoch: epoch + 1, LSN: 7, Ends: 1, Now: now}, Event{Kind: Ticked, Now: now + HoldFor - 1})
+	r, effects := drive(r, Event{Kind: PeerPosition, Stream: 1, Epoch: epoch + 1, LSN: 7, Ends: 1, Now: now},
+		Event{Kind: Ticked, Now: now + HoldFor - 1})
 	if count(effects, Flipped) != 0 || r.Hold != HoldFor {
 		t.Errorf("held for %d: %+v", r.Hold, effects)
 	}
@@ -132,8 +138,10 @@ func TestFlappingBackupWaitsLonger(t *testing.T) {
 // A damaged replica serves nothing. It begins with nothing once it is out of sync, but not in the epoch in which the
 // damage was found: in that one it may have said that it has all.
 func TestDamagedReplicaBeginsAnew(t *testing.T) {
-	r, effects := drive(replicaAt(1, inSync, 1000), Event{Kind: DataLost, Reason: "block 5"}, Event{Kind: CountAsked, Caller: "x"})
-	if count(effects, Damaged) == 0 || count(effects, Answer) != 1 || effects[len(effects)-1].Reply.Refusal != Unavailable {
+	r, effects := drive(replicaAt(1, inSync, 1000), Event{Kind: DataLost, Reason: "block 5"},
+		Event{Kind: CountAsked, Caller: "x"})
+	if count(effects, Damaged) == 0 || count(effects, Answer) != 1 ||
+		effects[len(effects)-1].Reply.Refusal != Unavailable {
 		t.Fatalf("in sync: %+v", effects)
 	}
 	r, effects = drive(r, Event{Kind: ViewLearnt, View: alone})
@@ -181,8 +189,10 @@ func TestBackupThatComesBackWithLess(t *testing.T) {
 // What was read while a replica was not in sync is not given out after it has come to be.
 func TestPageThatIsOlderThanThePart(t *testing.T) {
 	r := replicaAt(1, alone, 0)
-	r, _ = drive(r, Event{Kind: PositionAsked, Epoch: 2, Caller: "stream"}, Event{Kind: ViewLearnt, View: View{Epoch: 3, Leader: 0, Backup: 1, InSync: true}, Now: 50},
-		Event{Kind: LeaseCame, Epoch: 3, Until: 1000, Now: 51}, Event{Kind: LeaderTold, Epoch: 3, LSN: 7, Caller: "stream", Now: 52})
+	r, _ = drive(r, Event{Kind: PositionAsked, Epoch: 2, Caller: "stream"},
+		Event{Kind: ViewLearnt, View: View{Epoch: 3, Leader: 0, Backup: 1, InSync: true}, Now: 50},
+		Event{Kind: LeaseCame, Epoch: 3, Until: 1000, Now: 51}, Event{Kind: LeaderTold, Epoch: 3, LSN: 7,
+			Caller: "stream", Now: 52})
 	r.LeaderApplied = 7
 	for began, want := range map[int64]Refusal{49: Unavailable, 50: 0, 60: 0} {
 		_, effects := drive(r, Event{Kind: ScanDone, Caller: "x", Began: began, Now: 70})
@@ -210,7 +220,8 @@ func TestHandingOver(t *testing.T) {
 			t.Errorf("it serves on: %+v", fx)
 		}
 	}
-	if _, effects = drive(r, Event{Kind: DrainOff, Epoch: 1}, get); count(effects, Answer) != 1 || effects[0].Reply.Refusal != 0 {
+	if _, effects = drive(r, Event{Kind: DrainOff, Epoch: 1}, get); count(effects, Answer) != 1 ||
+		effects[0].Reply.Refusal != 0 {
 		t.Errorf("called off: %+v", effects)
 	}
 }
@@ -221,12 +232,14 @@ func TestStoredOfAnotherStream(t *testing.T) {
 	r := leaderAlone(0)
 	r.Applied, r.Handed, r.Next = 200, 200, 200
 	r, _ = drive(r, position(7, 1), Event{Kind: FeedFailed, Stream: 1, Epoch: 2})
-	for _, e := range []Event{{Kind: PeerStored, Stream: 2, Epoch: 2, LSN: 200}, {Kind: PeerStored, Stream: 1, Epoch: 1, LSN: 200}} {
+	for _, e := range []Event{{Kind: PeerStored, Stream: 2, Epoch: 2, LSN: 200},
+		{Kind: PeerStored, Stream: 1, Epoch: 1, LSN: 200}} {
 		if next, _ := drive(r, e); next.PeerStored != 0 || !next.Repair.Owed {
 			t.Errorf("%+v counts", e)
 		}
 	}
-	if next, _ := drive(r, Event{Kind: PeerStored, Stream: 1, Epoch: 2, LSN: 200}); next.PeerStored != 200 || next.Repair.Owed {
+	if next, _ := drive(r, Event{Kind: PeerStored, Stream: 1, Epoch: 2, LSN: 200}); next.PeerStored != 200 ||
+		next.Repair.Owed {
 		t.Errorf("that of the present stream does not")
 	}
 }
@@ -235,12 +248,14 @@ func TestStoredOfAnotherStream(t *testing.T) {
 func TestNothingIsStoredBeforeTheWipe(t *testing.T) {
 	r := replicaAt(1, alone, 0)
 	r, _ = drive(r, Event{Kind: PositionAsked, Epoch: 2, Caller: "stream"})
-	r, effects := drive(r, Event{Kind: SnapshotBegun, Epoch: 2, Caller: "stream"}, Event{Kind: SnapshotEnded, Epoch: 2, Caller: "stream", LSN: 5, History: []Position{{2, 1}}},
+	r, effects := drive(r, Event{Kind: SnapshotBegun, Epoch: 2, Caller: "stream"},
+		Event{Kind: SnapshotEnded, Epoch: 2, Caller: "stream", LSN: 5, History: []Position{{2, 1}}},
 		Event{Kind: DiskStored, LSN: 7})
 	if count(effects, SendStored) != 0 || r.Applied != 0 {
 		t.Fatalf("what was there before counts: %+v", effects)
 	}
-	if r, effects = drive(r, Event{Kind: DiskWiped}, Event{Kind: DiskStored, LSN: 5}); count(effects, SendStored) == 0 || r.Applied != 5 {
+	if r, effects = drive(r, Event{Kind: DiskWiped}, Event{Kind: DiskStored, LSN: 5}); count(effects,
+		SendStored) == 0 || r.Applied != 5 {
 		t.Errorf("%+v", effects)
 	}
 }
@@ -249,12 +264,14 @@ func TestNothingIsStoredBeforeTheWipe(t *testing.T) {
 func TestWishWaitsForTheFlip(t *testing.T) {
 	r := leaderAlone(1000)
 	r.Applied, r.Handed, r.Next = 9, 9, 9
-	r, effects := drive(r, position(7, 1), Event{Kind: Ticked, Now: 1}, Event{Kind: FeedDone, Stream: 1, Epoch: 2, LSN: 9, Now: 2})
+	r, effects := drive(r, position(7, 1), Event{Kind: Ticked, Now: 1},
+		Event{Kind: FeedDone, Stream: 1, Epoch: 2, LSN: 9, Now: 2})
 	if count(effects, Flipped) != 1 || count(effects, Feed) != 1 || count(effects, Caught) != 0 || r.Repair.Flip != 9 {
 		t.Fatalf("%+v", effects)
 	}
 	r.LeaseUntil = 2 * WishEvery
-	if _, effects = drive(r, Event{Kind: PeerStored, Stream: 1, Epoch: 2, LSN: 8, Now: WishEvery + 2}, Event{Kind: PeerStored, Stream: 1, Epoch: 2, LSN: 9, Now: WishEvery + 3}); count(effects, Caught) != 1 {
+	if _, effects = drive(r, Event{Kind: PeerStored, Stream: 1, Epoch: 2, LSN: 8, Now: WishEvery + 2},
+		Event{Kind: PeerStored, Stream: 1, Epoch: 2, LSN: 9, Now: WishEvery + 3}); count(effects, Caught) != 1 {
 		t.Errorf("%+v", effects)
 	}
 }

@@ -198,17 +198,18 @@ type Replica struct {
 
 // The limits of a replica.
 const (
-	MaxPending  = 256               // writes of a shard that are sequenced and not applied
-	TellEvery   = 10 * 1000 * 1000  // ns between two notes of the applied LSN
-	AskEvery    = 40 * 1000 * 1000  // ns between two questions where the backup's log ends
-	WishEvery   = 20 * 1000 * 1000  // ns between two wishes that a backup be in sync
-	StoredFor   = 80 * 1000 * 1000  // ns, the StoredFor of a replica that is told no other
-	StallFor    = 500 * 1000 * 1000 // ns without progress of a repair, after which its stream begins anew
-	HoldFor     = 400 * 1000 * 1000 // ns, the least Hold; the greatest is HoldTimes as long
-	HoldTimes   = 8
-	CalmFor     = 5000 * 1000 * 1000      // ns in sync, after which the waiting begins anew with the least
-	NearEnd     = 64                      // writes that a backup may lack when its leader flips
-	StuckFor    = 1500 * 1000 * 1000      // ns after which a replica that cannot answer says that trying again is of no use
+	MaxPending = 256               // writes of a shard that are sequenced and not applied
+	TellEvery  = 10 * 1000 * 1000  // ns between two notes of the applied LSN
+	AskEvery   = 40 * 1000 * 1000  // ns between two questions where the backup's log ends
+	WishEvery  = 20 * 1000 * 1000  // ns between two wishes that a backup be in sync
+	StoredFor  = 80 * 1000 * 1000  // ns, the StoredFor of a replica that is told no other
+	StallFor   = 500 * 1000 * 1000 // ns without progress of a repair, after which its stream begins anew
+	HoldFor    = 400 * 1000 * 1000 // ns, the least Hold; the greatest is HoldTimes as long
+	HoldTimes  = 8
+	CalmFor    = 5000 * 1000 * 1000 // ns in sync, after which the waiting begins anew with the least
+	NearEnd    = 64                 // writes that a backup may lack when its leader flips
+	// ns after which a replica that cannot answer says that trying again is of no use
+	StuckFor    = 1500 * 1000 * 1000
 	WaitFor     = 1000 * 1000 * 1000      // ns that an answer is held back at most: its caller has given up by then
 	RememberFor = 10 * 1000 * 1000 * 1000 // ns that a request id stays in the window: far longer than any deadline
 )
@@ -216,10 +217,12 @@ const (
 // NewReplica returns a replica whose log ends at last, with the history of its epochs. log has the entries of the
 // request-id window, oldest first. It knows no view yet.
 func NewReplica(shard, self int, peer string, last uint64, history []Position, log []Entry, now int64) Replica {
-	r := Replica{Shard: shard, Self: self, Peer: peer, Applied: last, Handed: last, Next: last, History: history, HoldLeast: HoldFor, StoredFor: StoredFor, Window: map[RequestID]Done{}}
+	r := Replica{Shard: shard, Self: self, Peer: peer, Applied: last, Handed: last, Next: last, History: history,
+		HoldLeast: HoldFor, StoredFor: StoredFor, Window: map[RequestID]Done{}}
 	for i := range log {
 		n := &log[i]
-		r.Window[n.Request] = Done{n.LSN, Reply{Result: n.Result, Touched: 2, Record: Record{n.ID, n.Name, n.Email, n.Group, n.Epoch, n.LSN}}, n.Wall}
+		r.Window[n.Request] = Done{n.LSN, Reply{Result: n.Result, Touched: 2,
+			Record: Record{n.ID, n.Name, n.Email, n.Group, n.Epoch, n.LSN}}, n.Wall}
 		r.Order = append(r.Order, Expiry{now + RememberFor, n.Request})
 	}
 	return r

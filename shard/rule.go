@@ -40,7 +40,8 @@ type EntryRule struct {
 
 // EntryRules are the kinds of entry that this binary knows. The table never changes.
 var EntryRules = map[uint64]EntryRule{
-	EntryViews: {BirthVersion, applyViews}, EntryStart: {BirthVersion, applyStart}, EntryVersion: {BirthVersion, applyVersion},
+	EntryViews: {BirthVersion, applyViews}, EntryStart: {BirthVersion, applyStart},
+	EntryVersion: {BirthVersion, applyVersion},
 }
 
 // Start names a process of a store: the number of the store's start, which grows with each, and a random number of the
@@ -81,7 +82,8 @@ func applyViews(b Book, numbers []uint64) (Book, error) {
 // then the process that says so runs on an old copy of it.
 func applyStart(b Book, numbers []uint64) (Book, error) {
 	if len(numbers) < 4 || len(numbers) > 4+FormerStarts {
-		return b, fmt.Errorf("%w: a start of %d numbers, expected member, start, nonce, version and up to %d nonces", ErrBook, len(numbers), FormerStarts)
+		return b, fmt.Errorf("%w: a start of %d numbers, expected member, start, nonce, version and up to %d nonces",
+			ErrBook, len(numbers), FormerStarts)
 	}
 	node, start := NodeOf(numbers[0]), Start{numbers[1], numbers[2]}
 	own := ownStarts(start, numbers[4:])
@@ -185,7 +187,8 @@ func greet(c Council, e *CouncilEvent) Council {
 	node := int(e.Member&memberNodes) - 1
 	switch {
 	case e.Kind == CouncilJoin:
-		if node >= 0 && node < len(c.Book.Members) && c.Book.Members[node] == e.Member && e.Start.Number > c.Heard[node].Number {
+		if node >= 0 && node < len(c.Book.Members) && c.Book.Members[node] == e.Member &&
+			e.Start.Number > c.Heard[node].Number {
 			c.Heard[node] = e.Start
 		}
 	case e.To < 0 || e.To >= len(c.greeted):

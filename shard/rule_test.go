@@ -21,10 +21,12 @@ var update = flag.Bool("update", false, "write the golden bytes instead of compa
 // read.
 func TestGoldenBytes(t *testing.T) {
 	members := []uint64{MemberID(0, [16]byte{1, 2, 3}), MemberID(1, [16]byte{4, 5, 6}), MemberID(2, [16]byte{7, 8, 9})}
-	entry, _ := proto.MarshalOptions{Deterministic: true}.Marshal(&raftpb.Entry{Index: proto.Uint64(7), Term: proto.Uint64(3), Data: packNumbers(entryNumbers(EntryVersion, BirthVersion+1))})
+	entry, _ := proto.MarshalOptions{Deterministic: true}.Marshal(&raftpb.Entry{Index: proto.Uint64(7),
+		Term: proto.Uint64(3), Data: packNumbers(entryNumbers(EntryVersion, BirthVersion+1))})
 	born := Born(Layout{3, 6}, members)
 	files := map[string][]byte{
-		"entry-views":   packNumbers(entryNumbers(EntryViews, proposalNumbers([]Proposal{{3, 4, View{5, 1, 2, true}}, {0, 1, View{2, 0, 1, false}}})...)),
+		"entry-views": packNumbers(entryNumbers(EntryViews, proposalNumbers([]Proposal{{3, 4, View{5, 1, 2, true}},
+			{0, 1, View{2, 0, 1, false}}})...)),
 		"entry-start":   packNumbers(entryNumbers(EntryStart, members[1], 7, 1<<60, BirthVersion)),
 		"entry-version": packNumbers(entryNumbers(EntryVersion, BirthVersion+1)),
 		"entry-raft":    entry,
@@ -50,28 +52,37 @@ func TestGoldenBytes(t *testing.T) {
 	if b, err := readBook(files["book"], Layout{3, 6}); err != nil || fmt.Sprint(b) != fmt.Sprint(someBook()) {
 		t.Errorf("the book is read as %v, %v", b, err)
 	}
-	c, err := LoadCouncil(Process{Member: members[0], Most: BirthVersion, Rules: EntryRules}, Layout{3, 6}, DefaultTiming, born, 0)
-	if err != nil || c.Book.Incarnation != Incarnation(members) || c.Book.Version != BirthVersion || !slices.Equal(c.Book.Members, members) {
+	c, err := LoadCouncil(Process{Member: members[0], Most: BirthVersion, Rules: EntryRules}, Layout{3, 6},
+		DefaultTiming, born, 0)
+	if err != nil || c.Book.Incarnation != Incarnation(members) || c.Book.Version != BirthVersion ||
+		!slices.Equal(c.Book.Members, members) {
 		t.Errorf("the birth is read as %+v, %v", c.Book, err)
 	}
 }
 
 func TestEntriesAreFollowed(t *testing.T) {
-	b := Book{Version: 3, Views: []View{{1, 0, 1, true}}, Members: []uint64{1, 2, 3}, Starts: []Start{{5, 50}, {1, 10}, {1, 11}}, Speaks: []uint64{4, 4, 3}}
+	b := Book{Version: 3, Views: []View{{1, 0, 1, true}}, Members: []uint64{1, 2, 3},
+		Starts: []Start{{5, 50}, {1, 10}, {1, 11}}, Speaks: []uint64{4, 4, 3}}
 	cases := []struct {
 		name    string
 		numbers []uint64
 		want    func(*Book)
 	}{
-		{"views", entryNumbers(EntryViews, proposalNumbers([]Proposal{{0, 1, View{2, 0, 1, false}}})...), func(b *Book) { b.Views = []View{{2, 0, 1, false}} }},
-		{"a later start", entryNumbers(EntryStart, 1, 6, 60, 3, 50), func(b *Book) { b.Starts, b.Speaks = []Start{{6, 60}, {1, 10}, {1, 11}}, []uint64{3, 4, 3} }},
+		{"views", entryNumbers(EntryViews, proposalNumbers([]Proposal{{0, 1, View{2, 0, 1, false}}})...),
+			func(b *Book) { b.Views = []View{{2, 0, 1, false}} }},
+		{"a later start", entryNumbers(EntryStart, 1, 6, 60, 3, 50), func(b *Book) {
+			b.Starts,
+				b.Speaks = []Start{{6, 60}, {1, 10}, {1, 11}}, []uint64{3, 4, 3}
+		}},
 		{"the same start", entryNumbers(EntryStart, 1, 5, 50, 4), func(*Book) {}},
 		{"a later start that does not remember the known one", entryNumbers(EntryStart, 1, 6, 60, 3), func(*Book) {}},
 		{"an older start", entryNumbers(EntryStart, 1, 4, 60, 3), func(*Book) {}},
 		{"the same number of another process", entryNumbers(EntryStart, 1, 5, 51, 3), func(*Book) {}},
-		{"a start that remembers the known one", entryNumbers(EntryStart, 1, 7, 70, 3, 61, 50), func(b *Book) { b.Starts, b.Speaks = []Start{{7, 70}, {1, 10}, {1, 11}}, []uint64{3, 4, 3} }},
+		{"a start that remembers the known one", entryNumbers(EntryStart, 1, 7, 70, 3, 61, 50),
+			func(b *Book) { b.Starts, b.Speaks = []Start{{7, 70}, {1, 10}, {1, 11}}, []uint64{3, 4, 3} }},
 		{"a later start of an old copy", entryNumbers(EntryStart, 1, 7, 70, 3, 61, 51), func(*Book) {}},
-		{"a start so late that it cannot remember the known one", entryNumbers(EntryStart, append([]uint64{1, 6 + FormerStarts, 70, 3}, make([]uint64, FormerStarts)...)...), func(*Book) {}},
+		{"a start so late that it cannot remember the known one", entryNumbers(EntryStart,
+			append([]uint64{1, 6 + FormerStarts, 70, 3}, make([]uint64, FormerStarts)...)...), func(*Book) {}},
 		{"a start of no member", entryNumbers(EntryStart, 1+1<<16, 9, 9, 9), func(*Book) {}},
 		{"a start of no node", entryNumbers(EntryStart, 9, 9, 9, 9), func(*Book) {}},
 		{"a version that not all speak", entryNumbers(EntryVersion, 4), func(*Book) {}},
@@ -81,7 +92,8 @@ func TestEntriesAreFollowed(t *testing.T) {
 		want := b
 		c.want(&want)
 		before := fmt.Sprint(b)
-		if got, err := follow(EntryRules, b, packNumbers(c.numbers)); err != nil || fmt.Sprint(got) != fmt.Sprint(want) || fmt.Sprint(b) != before {
+		if got, err := follow(EntryRules, b, packNumbers(c.numbers)); err != nil ||
+			fmt.Sprint(got) != fmt.Sprint(want) || fmt.Sprint(b) != before {
 			t.Errorf("%s: %v, %v", c.name, got, err)
 		}
 	}
@@ -89,8 +101,13 @@ func TestEntriesAreFollowed(t *testing.T) {
 	if got, err := follow(EntryRules, b, packNumbers(entryNumbers(EntryVersion, 4))); err != nil || got.Version != 4 {
 		t.Errorf("a version that all speak: %v, %v", got, err)
 	}
-	for name, data := range map[string][]byte{"another kind": packNumbers([]uint64{1, 99, 1}), "another format": packNumbers([]uint64{2, 1}), "no kind": packNumbers([]uint64{1}), "nothing": {0xc0}, "garbage": []byte("garbage"),
-		"half a proposal": packNumbers(entryNumbers(EntryViews, 1, 2)), "half a start": packNumbers(entryNumbers(EntryStart, 1)), "no version": packNumbers(entryNumbers(EntryVersion)), "more behind": append(packNumbers(entryNumbers(EntryVersion, 4)), 0)} {
+	for name, data := range map[string][]byte{"another kind": packNumbers([]uint64{1, 99, 1}),
+		"another format": packNumbers([]uint64{2, 1}), "no kind": packNumbers([]uint64{1}), "nothing": {0xc0},
+		"garbage":         []byte("garbage"),
+		"half a proposal": packNumbers(entryNumbers(EntryViews, 1, 2)),
+		"half a start":    packNumbers(entryNumbers(EntryStart, 1)),
+		"no version":      packNumbers(entryNumbers(EntryVersion)),
+		"more behind":     append(packNumbers(entryNumbers(EntryVersion, 4)), 0)} {
 		if got, err := follow(EntryRules, b, data); !errors.Is(err, ErrVersion) || fmt.Sprint(got) != fmt.Sprint(b) {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
@@ -109,7 +126,8 @@ func (n *councilNet) commit(data []byte) {
 // A node that meets an entry that it cannot read stops, and does nothing of it nor of what follows. Started again it is
 // no better, and says so before it says anything else.
 func TestUnknownEntriesStopANode(t *testing.T) {
-	for name, data := range map[string][]byte{"kind": packNumbers([]uint64{entryFormat, 99}), "format": packNumbers([]uint64{entryFormat + 1, EntryViews}), "garbage": []byte("garbage")} {
+	for name, data := range map[string][]byte{"kind": packNumbers([]uint64{entryFormat, 99}),
+		"format": packNumbers([]uint64{entryFormat + 1, EntryViews}), "garbage": []byte("garbage")} {
 		n := newCouncilNet(t, 3, 21)
 		n.run(1000*msec, nil)
 		n.same()
@@ -124,7 +142,8 @@ func TestUnknownEntriesStopANode(t *testing.T) {
 		n.commit(data)
 		n.run(500*msec, nil)
 		at := n.nodes[0]
-		if !at.council.Over || at.council.Book.Index > before || len(at.notes) == 0 || !strings.Contains(at.notes[len(at.notes)-1], "older than the cluster") {
+		if !at.council.Over || at.council.Book.Index > before || len(at.notes) == 0 ||
+			!strings.Contains(at.notes[len(at.notes)-1], "older than the cluster") {
 			t.Fatalf("%s: over %v, index %d after %d, says %q", name, at.council.Over, at.council.Book.Index, before, at.notes)
 		}
 		if name == "kind" && n.nodes[1].council.Over {
@@ -154,10 +173,14 @@ func TestUnreadableProposalsAreRefused(t *testing.T) {
 	c := n.nodes[lead].council
 	later := map[uint64]EntryRule{EntryViews: EntryRules[EntryViews], 50: {BirthVersion + 1, nil}}
 	c.Mine.Rules = later
-	for name, data := range map[string][]byte{"of a later version": packNumbers(entryNumbers(50)), "unknown": packNumbers(entryNumbers(51)), "of another format": packNumbers([]uint64{9, EntryViews}), "garbage": []byte("garbage"), "empty": {}} {
-		prop := &raftpb.Message{Type: raftpb.MsgProp.Enum(), To: proto.Uint64(c.Self), From: proto.Uint64(n.nodes[(lead+1)%3].member), Entries: []*raftpb.Entry{{Data: data}}}
+	for name, data := range map[string][]byte{"of a later version": packNumbers(entryNumbers(50)),
+		"unknown": packNumbers(entryNumbers(51)), "of another format": packNumbers([]uint64{9, EntryViews}),
+		"garbage": []byte("garbage"), "empty": {}} {
+		prop := &raftpb.Message{Type: raftpb.MsgProp.Enum(), To: proto.Uint64(c.Self),
+			From: proto.Uint64(n.nodes[(lead+1)%3].member), Entries: []*raftpb.Entry{{Data: data}}}
 		mail, _ := proto.Marshal(prop)
-		for _, e := range []CouncilEvent{{Kind: CouncilMail, Data: mail, Now: n.now}, {Kind: CouncilAsked, Entry: data, Now: n.now}} {
+		for _, e := range []CouncilEvent{{Kind: CouncilMail, Data: mail, Now: n.now},
+			{Kind: CouncilAsked, Entry: data, Now: n.now}} {
 			if len(data) == 0 && e.Kind == CouncilAsked { // an empty list of proposals
 				continue
 			}
@@ -205,7 +228,8 @@ func TestOldCopiesAreFoundOut(t *testing.T) {
 		if at.book.Index > 0 || !at.council.Over || !strings.Contains(strings.Join(at.notes, " "), "and this is start") {
 			t.Errorf("told %v: %q, book %d", told, at.notes, at.book.Index)
 		}
-		if told && !strings.Contains(at.notes[0], fmt.Sprintf("node %d knows start", (i+1)%3)) && !strings.Contains(at.notes[0], fmt.Sprintf("node %d knows start", (i+2)%3)) {
+		if told && !strings.Contains(at.notes[0], fmt.Sprintf("node %d knows start", (i+1)%3)) &&
+			!strings.Contains(at.notes[0], fmt.Sprintf("node %d knows start", (i+2)%3)) {
 			t.Errorf("it was not told: %q", at.notes)
 		}
 		if last := n.nodes[(i+1)%3].council.Book.Starts[i]; last != known {
@@ -217,7 +241,8 @@ func TestOldCopiesAreFoundOut(t *testing.T) {
 // Nothing is sent to a node that has not said what it knows of this store.
 func TestNothingIsSaidBeforeTheGreeting(t *testing.T) {
 	members := []uint64{MemberID(0, [16]byte{1}), MemberID(1, [16]byte{2}), MemberID(2, [16]byte{3})}
-	c, err := LoadCouncil(Process{members[0], Start{1, 1}, nil, BirthVersion, BirthVersion, EntryRules}, Layout{3, 3}, DefaultTiming, Born(Layout{3, 3}, members), 0)
+	c, err := LoadCouncil(Process{members[0], Start{1, 1}, nil, BirthVersion, BirthVersion, EntryRules}, Layout{3, 3},
+		DefaultTiming, Born(Layout{3, 3}, members), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -276,7 +301,8 @@ func TestCouncilLostItsLog(t *testing.T) {
 	n.kill(i)
 	n.nodes[i].disk = copied
 	n.start(i)
-	if !n.run(1000*msec, func() bool { return n.nodes[i].council.Over }) || !strings.Contains(n.nodes[i].notes[0], "to have stored Raft's log up to") {
+	if !n.run(1000*msec, func() bool { return n.nodes[i].council.Over }) ||
+		!strings.Contains(n.nodes[i].notes[0], "to have stored Raft's log up to") {
 		t.Errorf("says %q", n.nodes[i].notes)
 	}
 }
@@ -310,7 +336,8 @@ func TestVersionsAreRaised(t *testing.T) {
 	n.kill(2)
 	n.most[2]--
 	n.start(2)
-	if !n.run(1000*msec, func() bool { return n.nodes[2].council.Over }) || !strings.Contains(n.nodes[2].notes[0], "older than the cluster: version 4 is in force, and it speaks 3 to 3") {
+	if !n.run(1000*msec, func() bool { return n.nodes[2].council.Over }) ||
+		!strings.Contains(n.nodes[2].notes[0], "older than the cluster: version 4 is in force, and it speaks 3 to 3") {
 		t.Errorf("says %q", n.nodes[2].notes)
 	}
 }

@@ -15,14 +15,16 @@ func (w *simWorld) settled() string {
 		a, b := w.nodes[first].replicas[s], w.nodes[second].replicas[s]
 		switch {
 		case w.orphaned(s):
-		case w.nodes[first].disk.shards[s].rotten || w.nodes[second].disk.shards[s].rotten || w.marked(first, s) || w.marked(second, s):
+		case w.nodes[first].disk.shards[s].rotten || w.nodes[second].disk.shards[s].rotten || w.marked(first, s) ||
+			w.marked(second, s):
 			return fmt.Sprintf("shard %d is still damaged", s)
 		case !a.Known || !b.Known || a.View != b.View || !a.View.InSync:
 			return fmt.Sprintf("shard %d: views %+v (%+v) and %+v", s, a.View, a.Repair, b.View)
 		case a.Applied != b.Applied || a.Handed != a.Applied || b.Handed != b.Applied || len(a.Pending)+len(b.Pending) > 0:
 			return fmt.Sprintf("shard %d: applied %d and %d, handed %d and %d", s, a.Applied, b.Applied, a.Handed, b.Handed)
 		case len(a.Waiting)+len(b.Waiting) > 0 || a.Wiping+b.Wiping > 0:
-			return fmt.Sprintf("shard %d: %d and %d answers wait, %d and %d wipes", s, len(a.Waiting), len(b.Waiting), a.Wiping, b.Wiping)
+			return fmt.Sprintf("shard %d: %d and %d answers wait, %d and %d wipes", s, len(a.Waiting), len(b.Waiting),
+				a.Wiping, b.Wiping)
 		case a.View.Leader != BirthView(w.plan.layout, s).Leader:
 			return fmt.Sprintf("shard %d is led by node %d, not as placement wants", s, a.View.Leader)
 		}
@@ -43,8 +45,10 @@ func (w *simWorld) marked(node, s int) bool {
 
 // checkBounds checks what is bounded.
 func (w *simWorld) checkBounds(n *simNode, r *Replica) {
-	if len(r.Pending) > MaxPending || r.View.Leader != r.Self && len(r.Pending) > 0 || r.Applied > r.Handed || r.Known && r.View.Leader == r.Self && r.Handed > r.Next {
-		w.fail("node %d shard %d: %d pending, applied %d, handed %d, next %d", n.number, r.Shard, len(r.Pending), r.Applied, r.Handed, r.Next)
+	if len(r.Pending) > MaxPending || r.View.Leader != r.Self && len(r.Pending) > 0 || r.Applied > r.Handed ||
+		r.Known && r.View.Leader == r.Self && r.Handed > r.Next {
+		w.fail("node %d shard %d: %d pending, applied %d, handed %d, next %d", n.number, r.Shard, len(r.Pending),
+			r.Applied, r.Handed, r.Next)
 	}
 }
 
@@ -164,8 +168,10 @@ func (w *simWorld) judge(op *simOp, states []map[string]Record, byRequest map[Re
 			return at
 		}
 	}
-	w.fail("shard %d: client %d at %.3f ms: %+v (kind %d) answered %+v %+v, which no state from LSN %d to %d gives", op.shard, op.client,
-		float64(op.answered)/float64(ms), op.change, op.kind, op.reply, op.page, op.floor, min(op.ceil, uint64(len(states))-1))
+	w.fail("shard %d: client %d at %.3f ms: %+v (kind %d) answered %+v %+v, which no state from LSN %d to %d gives",
+		op.shard, op.client,
+		float64(op.answered)/float64(ms), op.change, op.kind, op.reply, op.page, op.floor,
+		min(op.ceil, uint64(len(states))-1))
 	return 0
 }
 

@@ -70,8 +70,9 @@ func (w *simWorld) client(number, count int) {
 	}
 	op := &simOp{client: number, shard: w.rng.IntN(w.plan.layout.Shards), invoked: w.now}
 	op.floor = w.acked[op.shard]
-	op.change = Change{ID: fmt.Sprint("u", w.rng.IntN(w.plan.keys)), Op: Op(1 + w.rng.IntN(3)), Fields: uint8(1 + w.rng.IntN(7)),
-		Name: fmt.Sprint(number, "-", count), Email: fmt.Sprint(count, "@", number), Group: int64(count)}
+	op.change = Change{ID: fmt.Sprint("u", w.rng.IntN(w.plan.keys)), Op: Op(1 + w.rng.IntN(3)),
+		Fields: uint8(1 + w.rng.IntN(7)),
+		Name:   fmt.Sprint(number, "-", count), Email: fmt.Sprint(count, "@", number), Group: int64(count)}
 	op.change.Request = RequestID{byte(number), byte(count), byte(count >> 8), 1}
 	if op.change.Op == Create && count%4 == 0 || op.change.Op != Create && w.chance(25) {
 		w.drawConditions(op, number+count/4)
@@ -126,7 +127,8 @@ func (w *simWorld) try(op *simOp, gate *simGate, node int) {
 		}
 	})
 	if w.trace != nil && (w.only < 0 || w.only == op.shard) {
-		w.note("gateway %d: try %d of request %x (kind %d) at node %d", gate.number, op.tries, op.change.Request[:3], op.kind, node)
+		w.note("gateway %d: try %d of request %x (kind %d) at node %d", gate.number, op.tries, op.change.Request[:3],
+			op.kind, node)
 	}
 	if op.owed[node] == 2 {
 		return
@@ -277,7 +279,8 @@ func (w *simWorld) ask(n *simNode, t *simTry, caller Caller, deadline int64) {
 	if disk.rotten && op.kind != opWrite { // nothing comes of the read
 		w.feelRot(n, op.shard)
 	}
-	e := &Event{Shard: op.shard, Caller: caller, Relayed: caller != Caller(t), Change: op.change, Deadline: deadline, Began: w.clock(n)}
+	e := &Event{Shard: op.shard, Caller: caller, Relayed: caller != Caller(t), Change: op.change, Deadline: deadline,
+		Began: w.clock(n)}
 	switch op.kind {
 	case opWrite:
 		e.Kind = WriteAsked
@@ -315,7 +318,8 @@ func (w *simWorld) reply(n *simNode, t *simTry, reply Reply) {
 		w.free(t)
 		switch {
 		case op.answered != 0:
-		case op.kind == opWrite && reply.Result >= Missing && (t.done || t.sent < op.overdue): // another try of it may have been done since, or may yet be (rule R20)
+		case op.kind == opWrite && reply.Result >= Missing && (t.done || t.sent < op.overdue):
+			// another try of it may have been done since, or may yet be (rule R20)
 			if !t.done {
 				t.done = true
 				w.after(10*ms, func() { w.try(op, t.gate, t.node) })

@@ -143,7 +143,8 @@ func (w *simWorld) rot(n *simNode) {
 			continue
 		}
 		peer := w.nodes[w.peerOf(n, s)]
-		spare := n.up && r.Known && r.View.Leader != n.number && !r.View.InSync && peer.replicas[s].Known && peer.replicas[s].View.Leader == peer.number && !peer.disk.shards[s].rotten
+		spare := n.up && r.Known && r.View.Leader != n.number && !r.View.InSync && peer.replicas[s].Known &&
+			peer.replicas[s].View.Leader == peer.number && !peer.disk.shards[s].rotten
 		if spare || w.quiet() {
 			held = append(held, s)
 		}

@@ -47,7 +47,8 @@ type simPart struct {
 }
 
 func newSimDisk(l Layout, slow int64) simDisk {
-	d := simDisk{layout: l, facts: map[string][]byte{}, marks: map[int]Mark{}, slow: slow, lanes: make([]int64, l.Nodes), wants: make([]int64, l.Nodes)}
+	d := simDisk{layout: l, facts: map[string][]byte{}, marks: map[int]Mark{}, slow: slow,
+		lanes: make([]int64, l.Nodes), wants: make([]int64, l.Nodes)}
 	for range l.Shards {
 		d.shards = append(d.shards, &simShard{records: map[string]Record{}})
 	}

@@ -31,11 +31,14 @@ const (
 	oldVote     fault = "old copy of a folder, beside a node that has missed something"
 )
 
-var allFaults = []fault{crash, shortCrash, pause, justTooLong, isolate, cutPair, cutOneWay, cutGate, breakLink, slowLink, stall, fullDisk, purge, term, wipe, rot, logRot, killAll, standstill, sharedStall, oldStore, oldAll, oldVote}
+var allFaults = []fault{crash, shortCrash, pause, justTooLong, isolate, cutPair, cutOneWay, cutGate, breakLink,
+	slowLink, stall, fullDisk, purge, term, wipe, rot, logRot, killAll, standstill, sharedStall, oldStore, oldAll,
+	oldVote}
 
 // singleFaults are those of which any one may happen without a request missing its budget. Nodes that share a machine
 // or a disk stand still together.
-var singleFaults = []fault{crash, shortCrash, pause, justTooLong, isolate, cutPair, cutOneWay, cutGate, breakLink, stall, fullDisk, term, rot, standstill, sharedStall}
+var singleFaults = []fault{crash, shortCrash, pause, justTooLong, isolate, cutPair, cutOneWay, cutGate, breakLink,
+	stall, fullDisk, term, rot, standstill, sharedStall}
 
 // aim is a moment in which a fault is likely, as seeds at random seldom hit it.
 type aim string
@@ -115,7 +118,9 @@ func (w *simWorld) quiet() bool {
 			}
 		}
 		for s, r := range n.replicas {
-			if r != nil && (!r.Known || !r.View.InSync || r.Lost != "" || n.disk.shards[s].rotten || r.View.Leader != n.number && !r.Compared || r.View != w.nodes[w.peerOf(n, s)].replicas[s].View || n.council.Book.Members[n.number] != n.member) {
+			if r != nil && (!r.Known || !r.View.InSync || r.Lost != "" || n.disk.shards[s].rotten ||
+				r.View.Leader != n.number && !r.Compared || r.View != w.nodes[w.peerOf(n, s)].replicas[s].View ||
+				n.council.Book.Members[n.number] != n.member) {
 				return false
 			}
 		}

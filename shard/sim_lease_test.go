@@ -46,7 +46,8 @@ func (w *simWorld) shorten() {
 		return
 	}
 	w.seen["lease times: a node that takes promises for long is cut off"]++
-	w.note("FAULT node %d, which takes promises for %d ms, is cut off beside node %d, which keeps them for %d ms", a.number, a.timing.Lease/ms, n.number, n.timing.Grace/ms)
+	w.note("FAULT node %d, which takes promises for %d ms, is cut off beside node %d, which keeps them for %d ms",
+		a.number, a.timing.Lease/ms, n.number, n.timing.Grace/ms)
 	for _, m := range w.nodes {
 		w.cut[a.number][m.number], w.cut[m.number][a.number] = true, true
 	}
@@ -62,7 +63,8 @@ func (w *simWorld) shorten() {
 // all the same, as if the greetings did not.
 func (w *simWorld) fit(n, p *simNode) bool {
 	says := func(n *simNode) Greeting {
-		return Greeting{Role: RoleNode, Name: string(rune('a' + n.number)), Names: []string{"a", "b", "c", "d", "e"}, Lease: n.timing.Lease, Grace: n.timing.Grace}
+		return Greeting{Role: RoleNode, Name: string(rune('a' + n.number)), Names: []string{"a", "b", "c", "d", "e"},
+			Lease: n.timing.Lease, Grace: n.timing.Grace}
 	}
 	misfit, _ := Fits(says(n), says(p), "")
 	return w.plan.blind || misfit == ""

@@ -157,9 +157,13 @@ func (w *simWorld) damageLog(n *simNode, down int64) {
 // allMembers tells whether every store has its part of Raft's state: two that have lost it at the same time,
 // or before the one is out of the configuration, are more than is promised to be survived.
 func (w *simWorld) allMembers() bool {
-	newest := &slices.MaxFunc(w.nodes, func(a, b *simNode) int { return cmp.Compare(a.council.Book.Index, b.council.Book.Index) }).council.Book
+	newest := &slices.MaxFunc(w.nodes, func(a, b *simNode) int {
+		return cmp.Compare(a.council.Book.Index,
+			b.council.Book.Index)
+	}).council.Book
 	return !slices.ContainsFunc(w.nodes, func(n *simNode) bool {
-		return len(n.disk.ahead.hit)+n.disk.ahead.cut > 0 || newest.Members[n.number] != n.member || n.doomed || n.rolled && (!n.up || newest.Starts[n.number] != n.start) || len(n.council.Conf.VotersOutgoing) > 0
+		return len(n.disk.ahead.hit)+n.disk.ahead.cut > 0 || newest.Members[n.number] != n.member || n.doomed ||
+			n.rolled && (!n.up || newest.Starts[n.number] != n.start) || len(n.council.Conf.VotersOutgoing) > 0
 	})
 }
 
@@ -191,9 +195,11 @@ func (w *simWorld) recover(n *simNode) {
 			if before.rotten { // another damage, which stays
 				continue
 			}
-			same := found.last == before.last && reflect.DeepEqual(found.records, before.records) && reflect.DeepEqual(found.history, before.history)
+			same := found.last == before.last && reflect.DeepEqual(found.records, before.records) &&
+				reflect.DeepEqual(found.history, before.history)
 			if !same && !slices.Contains(verdict.Lost, s) && verdict.End == DamagedEnd {
-				w.fail("node %d: shard %d lost writes with its log, and that is not known: LSN %d, %d before", n.number, s, found.last, before.last)
+				w.fail("node %d: shard %d lost writes with its log, and that is not known: LSN %d, %d before", n.number,
+					s, found.last, before.last)
 			}
 			before.records, before.last, before.history, before.filled = found.records, found.last, found.history, found.filled
 		}

@@ -87,7 +87,8 @@ func (w *simWorld) carry(s *simStream, direction int, run func()) {
 	life := s.lives[1-direction]
 	deliver := func() {
 		switch {
-		case receiver.life != life, sender.lost > 0 && s.lives[direction] <= sender.lost, direction == 1 && s.broken && !s.lastWord:
+		case receiver.life != life, sender.lost > 0 && s.lives[direction] <= sender.lost, direction == 1 && s.broken &&
+			!s.lastWord:
 			return
 		case s.broken:
 			w.seen["network: frame of a broken connection"]++

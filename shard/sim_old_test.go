@@ -15,7 +15,8 @@ type simCopy struct {
 // copyDisk copies what is synced.
 func copyDisk(d *simDisk) simDisk {
 	c := newSimDisk(d.layout, d.slow)
-	c.start, c.nonces, c.facts, c.marks, c.shards = d.start, d.nonces, maps.Clone(d.facts), maps.Clone(d.marks), copyShards(d.shards)
+	c.start, c.nonces, c.facts, c.marks, c.shards = d.start, d.nonces, maps.Clone(d.facts), maps.Clone(d.marks),
+		copyShards(d.shards)
 	for _, s := range c.shards {
 		s.wal = slices.Clone(s.wal)
 	}
@@ -56,7 +57,9 @@ func (w *simWorld) copyOf(n *simNode, running bool) *simCopy {
 	}
 	for i := range n.copies {
 		c := &n.copies[i]
-		if older := c.disk.start < n.disk.start; c.member == n.member && older != running && c.disk.facts[keySnapshot] != nil && !slices.ContainsFunc(c.disk.shards, func(s *simShard) bool { return s.rotten }) {
+		if older := c.disk.start < n.disk.start; c.member == n.member && older != running &&
+			c.disk.facts[keySnapshot] != nil && !slices.ContainsFunc(c.disk.shards,
+			func(s *simShard) bool { return s.rotten }) {
 			return c
 		}
 	}
@@ -211,6 +214,7 @@ func (w *simWorld) renew(n *simNode) {
 	}
 	s := w.rng.IntN(w.plan.layout.Shards)
 	if s < len(n.council.Book.Views) {
-		w.stepCouncil(n, &CouncilEvent{Kind: CouncilAsked, Entry: packNumbers(entryNumbers(entryRenew, uint64(s), n.council.Book.Views[s].Epoch))})
+		w.stepCouncil(n, &CouncilEvent{Kind: CouncilAsked, Entry: packNumbers(entryNumbers(entryRenew, uint64(s),
+			n.council.Book.Views[s].Epoch))})
 	}
 }

@@ -119,7 +119,8 @@ func (w *simWorld) checkHistories() {
 				continue
 			}
 		}
-		history[key] = append(history[key], porcupine.Operation{ClientId: op.client, Input: a, Call: op.invoked, Output: a, Return: until})
+		history[key] = append(history[key], porcupine.Operation{ClientId: op.client, Input: a, Call: op.invoked,
+			Output: a, Return: until})
 	}
 	for _, key := range sortedKeys(history) {
 		if porcupine.CheckOperationsTimeout(model, history[key], 10*time.Second) == porcupine.Illegal {

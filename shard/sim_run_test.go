@@ -157,7 +157,8 @@ func TestSimSameTrace(t *testing.T) {
 		if seed > 3 {
 			continue
 		}
-		out, err := exec.Command(os.Args[0], "-test.run=^TestSimReplay$", fmt.Sprint("-sim.seed=", seed), "-sim.trace").Output()
+		out, err := exec.Command(os.Args[0], "-test.run=^TestSimReplay$", fmt.Sprint("-sim.seed=", seed),
+			"-sim.trace").Output()
 		if err != nil {
 			t.Fatalf("seed %d in a process of its own: %v", seed, err)
 		}

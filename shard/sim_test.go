@@ -122,8 +122,10 @@ func (w *simWorld) note(format string, args ...any) {
 
 // drawPlan makes a swarm of what may happen: each seed has its own mix, so that no kind of fault hides another.
 func drawPlan(rng *rand.Rand, single bool) plan {
-	p := plan{layout: Layout{3, 3}, gateways: 1 + rng.IntN(3), clients: 3 + rng.IntN(3), keys: 1 + rng.IntN(4), reads: 0.2 + 0.6*rng.Float64(), single: single,
-		every: (20 + rng.Int64N(120)) * ms, late: 60 * ms, stuck: 30 * ms, drift: 0.03, think: 8 * ms, read: ms / 5, budget: 240 * ms, length: 1500 * ms}
+	p := plan{layout: Layout{3, 3}, gateways: 1 + rng.IntN(3), clients: 3 + rng.IntN(3), keys: 1 + rng.IntN(4),
+		reads: 0.2 + 0.6*rng.Float64(), single: single,
+		every: (20 + rng.Int64N(120)) * ms, late: 60 * ms, stuck: 30 * ms, drift: 0.03, think: 8 * ms, read: ms / 5,
+		budget: 240 * ms, length: 1500 * ms}
 	if rng.IntN(8) == 0 {
 		p.layout = Layout{5, 5}
 	}
@@ -152,7 +154,8 @@ func drawPlan(rng *rand.Rand, single bool) plan {
 	for _, knob := range []struct {
 		value *int64
 		other int64
-	}{{&p.every, 400 * ms}, {&p.late, 300 * ms}, {&p.stuck, 250 * ms}, {&p.budget, 1200 * ms}, {&p.length, 3000 * ms}, {&p.think, ms}, {&p.read, 40 * ms}, {&p.slow[rng.IntN(len(p.slow))], rng.Int64N(50 * ms)}} {
+	}{{&p.every, 400 * ms}, {&p.late, 300 * ms}, {&p.stuck, 250 * ms}, {&p.budget, 1200 * ms}, {&p.length, 3000 * ms},
+		{&p.think, ms}, {&p.read, 40 * ms}, {&p.slow[rng.IntN(len(p.slow))], rng.Int64N(50 * ms)}} {
 		if rng.IntN(4) == 0 {
 			*knob.value = knob.other
 		}
@@ -178,7 +181,9 @@ func drawPlan(rng *rand.Rand, single bool) plan {
 // newSim makes a cluster that is about to be born.
 func newSim(seed uint64, trace io.Writer, only int) *simWorld {
 	rng := rand.New(rand.NewPCG(seed, 17))
-	w := &simWorld{seed: seed, rng: rng, plan: drawPlan(rng, seed%2 == 1), trace: trace, only: only, epochs: map[[2]uint64]View{}, books: map[uint64]string{}, written: map[[3]uint64]Entry{}, seen: map[string]int{}, shown: map[string]Position{}}
+	w := &simWorld{seed: seed, rng: rng, plan: drawPlan(rng, seed%2 == 1), trace: trace, only: only,
+		epochs: map[[2]uint64]View{}, books: map[uint64]string{}, written: map[[3]uint64]Entry{},
+		seen: map[string]int{}, shown: map[string]Position{}}
 	n := w.plan.layout.Nodes
 	w.times = rand.New(rand.NewPCG(seed, 23))
 	w.plan.unequal = !w.plan.single && w.times.IntN(6) == 0

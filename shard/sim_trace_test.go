@@ -30,7 +30,8 @@ func tellStep(r *Replica, e *Event, out []Effect) string {
 	if r.View.Leader == r.Self {
 		role = "leader"
 	}
-	fmt.Fprintf(&b, " | %s in epoch %d, in sync %v, applied %d, handed %d, pending %d |", role, r.View.Epoch, r.View.InSync, r.Applied, r.Handed, len(r.Pending))
+	fmt.Fprintf(&b, " | %s in epoch %d, in sync %v, applied %d, handed %d, pending %d |", role, r.View.Epoch,
+		r.View.InSync, r.Applied, r.Handed, len(r.Pending))
 	for k := range out {
 		fx := &out[k]
 		fmt.Fprintf(&b, " %s", effectNames[fx.Kind])

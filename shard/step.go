@@ -111,7 +111,8 @@ func turnAway(r *Replica, e *Event, reason string) *Effect {
 	case elsewhere && r.Stream != 0 && !e.Relayed:
 		return &Effect{Kind: Relay, Stream: r.Stream, Asked: e}
 	case elsewhere && r.Stream == 0 && stuck:
-		reply.Refusal, reply.Reason = Stuck, r.Peer+", which leads the shard, cannot be reached, and this replica cannot take over: "+reason
+		reply.Refusal, reply.Reason = Stuck,
+			r.Peer+", which leads the shard, cannot be reached, and this replica cannot take over: "+reason
 	case elsewhere:
 		reply.Refusal, reply.Reason = NotLeader, r.Peer+" leads the shard"
 	case reason == "":
@@ -164,8 +165,10 @@ func finish(r Replica, now int64, out []Effect) (Replica, []Effect) {
 		r.LostIn = r.View.Epoch
 		out = append(out, Effect{Kind: Damaged, Epoch: r.LostIn})
 	}
-	if r.Lost != "" && r.Known && !leads && !r.View.InSync && r.View.Epoch > r.LostIn { // nothing rests on this replica: it begins with nothing
-		r.Lost, r.LostIn, r.Applied, r.Handed, r.History, r.Window, r.Order, r.Upstream, r.Filling, r.Wiping = "", 0, 0, 0, nil, map[RequestID]Done{}, nil, nil, false, r.Wiping+1
+	// nothing rests on this replica: it begins with nothing
+	if r.Lost != "" && r.Known && !leads && !r.View.InSync && r.View.Epoch > r.LostIn {
+		r.Lost, r.LostIn, r.Applied, r.Handed, r.History, r.Window, r.Order, r.Upstream, r.Filling, r.Wiping = "", 0, 0,
+			0, nil, map[RequestID]Done{}, nil, nil, false, r.Wiping+1
 		out = append(out, Effect{Kind: Drop}, Effect{Kind: Mended, Epoch: r.View.Epoch})
 	}
 	if r.Asked != nil && r.Lost == "" && r.Applied == r.Handed && r.Wiping == 0 {
@@ -256,7 +259,8 @@ func noteSick(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 	case r.Sick == "":
 		out = append(out, Effect{Kind: SendStored, Caller: r.Upstream, Epoch: r.View.Epoch, LSN: r.Applied})
 	default:
-		out = append(out, Effect{Kind: SendTrouble, Caller: r.Upstream, Epoch: r.View.Epoch, Reply: Reply{Refusal: DiskTrouble, Reason: r.Sick}})
+		out = append(out, Effect{Kind: SendTrouble, Caller: r.Upstream, Epoch: r.View.Epoch,
+			Reply: Reply{Refusal: DiskTrouble, Reason: r.Sick}})
 	}
 	return r, out
 }

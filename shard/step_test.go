@@ -35,7 +35,8 @@ func TestEveryStreamTellsTheBackupWhatIsApplied(t *testing.T) {
 	r := replicaAt(0, inSync, 1000)
 	for stream := uint64(1); stream <= 2; stream++ {
 		var effects []Effect
-		r, effects = drive(r, Event{Kind: StreamUp, Stream: stream}, Event{Kind: PeerPosition, Stream: stream, Epoch: 1, LSN: 7, Ends: 1}, Event{Kind: Ticked})
+		r, effects = drive(r, Event{Kind: StreamUp, Stream: stream}, Event{Kind: PeerPosition, Stream: stream, Epoch: 1,
+			LSN: 7, Ends: 1}, Event{Kind: Ticked})
 		if count(effects, SendAsk) != 1 || count(effects, SetAlarm) != 1 || count(effects, SendApplied) != 1 {
 			t.Errorf("stream %d: %+v", stream, effects)
 		}
@@ -48,11 +49,14 @@ func TestEveryStreamTellsTheBackupWhatIsApplied(t *testing.T) {
 func TestCountOfABackupWaitsForItsLeader(t *testing.T) {
 	stream := new(int)
 	r := replicaAt(1, inSync, 100+WaitFor)
-	r, effects := drive(r, Event{Kind: PositionAsked, Epoch: 1, Caller: stream}, Event{Kind: CountAsked, Caller: "at once", Now: 1})
-	if count(effects, Answer) != 1 || effects[len(effects)-1].Reply.Refusal != Unavailable { // its log may have lost what it once had (rule R24)
+	r, effects := drive(r, Event{Kind: PositionAsked, Epoch: 1, Caller: stream},
+		Event{Kind: CountAsked, Caller: "at once", Now: 1})
+	// its log may have lost what it once had (rule R24)
+	if count(effects, Answer) != 1 || effects[len(effects)-1].Reply.Refusal != Unavailable {
 		t.Fatalf("answered before the leader has compared the logs: %+v", effects)
 	}
-	r, effects = drive(r, Event{Kind: LeaderTold, LSN: 6, Epoch: 1, Caller: stream, Now: 1}, Event{Kind: CountAsked, Caller: "early", Users: 3, Now: 1})
+	r, effects = drive(r, Event{Kind: LeaderTold, LSN: 6, Epoch: 1, Caller: stream, Now: 1},
+		Event{Kind: CountAsked, Caller: "early", Users: 3, Now: 1})
 	if count(effects, Compared) != 1 {
 		t.Errorf("the pact is not told that the logs fit: %+v", effects)
 	}
@@ -64,13 +68,17 @@ func TestCountOfABackupWaitsForItsLeader(t *testing.T) {
 		t.Errorf("the leader has applied it: %+v", effects)
 	}
 	entry := Entry{LSN: 8, Epoch: 1, Result: Created, ID: "a"}
-	r, effects = drive(r, Event{Kind: EntriesCame, Caller: stream, Epoch: 1, Entries: []Entry{entry}, Now: 3}, Event{Kind: DiskStored, LSN: 8, Now: 4},
-		Event{Kind: CountAsked, Caller: "late", Now: 5}, Event{Kind: LeaderTold, LSN: 8, Epoch: 1, Caller: stream, Now: 6 + WaitFor + 100})
-	if count(effects, Persist) != 1 || count(effects, SendStored) != 1 || count(effects, Answer) != 1 || len(r.Waiting) != 0 {
+	r, effects = drive(r, Event{Kind: EntriesCame, Caller: stream, Epoch: 1, Entries: []Entry{entry}, Now: 3},
+		Event{Kind: DiskStored, LSN: 8, Now: 4},
+		Event{Kind: CountAsked, Caller: "late", Now: 5}, Event{Kind: LeaderTold, LSN: 8, Epoch: 1, Caller: stream,
+			Now: 6 + WaitFor + 100})
+	if count(effects, Persist) != 1 || count(effects, SendStored) != 1 || count(effects, Answer) != 1 ||
+		len(r.Waiting) != 0 {
 		t.Fatalf("%+v, waiting %+v", effects, r.Waiting)
 	}
 	for _, fx := range effects {
-		if fx.Kind == Answer && (fx.Caller != "late" || fx.Reply.Refusal != Unavailable) { // whoever asked is told, or its place would be taken for ever
+		// whoever asked is told, or its place would be taken for ever
+		if fx.Kind == Answer && (fx.Caller != "late" || fx.Reply.Refusal != Unavailable) {
 			t.Errorf("%+v", fx)
 		}
 	}
@@ -81,7 +89,8 @@ func TestCountOfABackupWaitsForItsLeader(t *testing.T) {
 func TestBackupRefusesGaps(t *testing.T) {
 	stream := new(int)
 	r := replicaAt(1, inSync, 1000)
-	r, _ = drive(r, Event{Kind: PositionAsked, Epoch: 1, Caller: stream}, Event{Kind: LeaderTold, Epoch: 1, Caller: stream})
+	r, _ = drive(r, Event{Kind: PositionAsked, Epoch: 1, Caller: stream},
+		Event{Kind: LeaderTold, Epoch: 1, Caller: stream})
 	for name, c := range map[string]struct {
 		event Event
 		want  EffectKind
@@ -94,7 +103,8 @@ func TestBackupRefusesGaps(t *testing.T) {
 			t.Errorf("%s: %+v, handed %d", name, effects, next.Handed)
 		}
 	}
-	if _, effects := drive(r, Event{Kind: EntriesCame, Caller: new(int), Epoch: 1, Entries: []Entry{{LSN: 8, Epoch: 1}}}); len(effects) != 0 {
+	if _, effects := drive(r, Event{Kind: EntriesCame, Caller: new(int), Epoch: 1,
+		Entries: []Entry{{LSN: 8, Epoch: 1}}}); len(effects) != 0 {
 		t.Errorf("an older stream still counts: %+v", effects)
 	}
 }
@@ -123,7 +133,8 @@ func TestBackupPassesRequestsOn(t *testing.T) {
 				t.Fatalf("%s: %+v", name, effects)
 			}
 			fx := effects[0]
-			if c.want == Relay && (fx.Asked != &asked || fx.Stream != c.stream) || c.want == Answer && (fx.Reply.Refusal != NotLeader || fx.Caller != "who") {
+			if c.want == Relay && (fx.Asked != &asked || fx.Stream != c.stream) || c.want == Answer &&
+				(fx.Reply.Refusal != NotLeader || fx.Caller != "who") {
 				t.Errorf("%s: %+v", name, fx)
 			}
 		}
@@ -159,7 +170,8 @@ func TestStuckReplicasSaySo(t *testing.T) {
 			if len(effects) == 0 || effects[0].Reply.Refusal != c.want || effects[0].Reply.Reason == "" {
 				t.Errorf("node %d at %d: %+v", self, c.now, effects)
 			}
-			next, effects = drive(next, Event{Kind: LeaseCame, Epoch: 1, Until: 2 * c.now, Now: c.now}, Event{Kind: CountAsked, Now: c.now})
+			next, effects = drive(next, Event{Kind: LeaseCame, Epoch: 1, Until: 2 * c.now, Now: c.now},
+				Event{Kind: CountAsked, Now: c.now})
 			if next.BarredAt != 0 {
 				t.Errorf("node %d: %+v", self, effects)
 			}
@@ -172,7 +184,8 @@ func TestStuckReplicasSaySo(t *testing.T) {
 func TestPausedLeaderDoesNotBlameItsBackup(t *testing.T) {
 	const tick = TellEvery
 	r := replicaAt(0, inSync, 1<<40)
-	r, _ = drive(r, Event{Kind: StreamUp, Stream: 1}, Event{Kind: PeerPosition, Stream: 1, Epoch: 1, LSN: 7, Ends: 1}, Event{Kind: WriteAsked, Change: Change{Op: Create, ID: "a"}, Deadline: 1})
+	r, _ = drive(r, Event{Kind: StreamUp, Stream: 1}, Event{Kind: PeerPosition, Stream: 1, Epoch: 1, LSN: 7, Ends: 1},
+		Event{Kind: WriteAsked, Change: Change{Op: Create, ID: "a"}, Deadline: 1})
 	now := int64(tick)
 	r, effects := drive(r, Event{Kind: Ticked, Now: now}, Event{Kind: Ticked, Now: now + 10*StoredFor})
 	if now += 10 * StoredFor; count(effects, SetAlarm) == 0 || count(effects, Complain) != 0 {

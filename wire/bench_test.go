@@ -14,8 +14,9 @@ func hot() map[string]*Message {
 			123441 + i, 1790000000000})
 	}
 	return map[string]*Message{
-		"get":       {Kind: Get, ID: 70000, Shard: 5, Record: Record{ID: r.ID}},
-		"write":     {Kind: Write, ID: 70000, Shard: 5, Deadline: 1 << 50, Request: RequestID{1}, Op: Update, Fields: HasName, Record: r},
+		"get": {Kind: Get, ID: 70000, Shard: 5, Record: Record{ID: r.ID}},
+		"write": {Kind: Write, ID: 70000, Shard: 5, Deadline: 1 << 50, Request: RequestID{1}, Op: Update,
+			Fields: HasName, Record: r},
 		"outcome":   {Kind: Outcome, ID: 70000, Result: Found, Touched: 1, Record: r},
 		"append-16": batch,
 	}

@@ -74,7 +74,8 @@ var layouts = [][]field{
 }
 
 // carriesData tells the kinds that bear a CRC32C as their last element.
-var carriesData = [kindEnd]bool{Write: true, Outcome: true, Page: true, Append: true, SnapData: true, SnapEnd: true, Raft: true, Views: true}
+var carriesData = [kindEnd]bool{Write: true, Outcome: true, Page: true, Append: true, SnapData: true, SnapEnd: true,
+	Raft: true, Views: true}
 
 // limits on lists, so that a small frame cannot make a large value.
 const (
@@ -208,7 +209,8 @@ func numbers(name string, most int, at func(*Message) *[]uint64) field {
 }
 
 // pairs is a list of two unsigned integers each, written flat; parts names the two in errors.
-func pairs[T any](name, parts string, most int, at func(*Message) *[]T, split func(T) (a, b uint64), join func(a, b uint64) T) field {
+func pairs[T any](name, parts string, most int, at func(*Message) *[]T, split func(T) (a, b uint64),
+	join func(a, b uint64) T) field {
 	return plain(name,
 		func(e *msgpack.Encoder, m *Message) error {
 			err := e.EncodeArrayLen(2 * len(*at(m)))
