@@ -65,7 +65,7 @@ func check(c Config) ([]Member, int, error) {
 		proc.Within("--repair-mb", c.RepairMB, 1, maxMB),
 		proc.Within("--loops", c.Loops, 0, shard.MaxShards),
 		proc.Within("--max-connections", c.MaxConnections, 1, proc.MaxConnections),
-		proc.Within("--lease", c.Lease, 10*time.Millisecond, maxGrace),
+		proc.Within("--lease", c.Lease, 10*time.Millisecond, maxGrace/11*10),
 		proc.Within("--grace, a tenth longer than --lease at least", c.Grace, c.Lease+c.Lease/10, maxGrace),
 		proc.Within("--silent", c.Silent, 20*time.Millisecond, maxGrace),
 		proc.Within("--slow-disk", c.SlowDisk, 10*time.Millisecond, maxGrace),

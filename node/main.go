@@ -44,10 +44,10 @@ func main() {
 		steps)
 	unready := <-steps
 	stop, waited := make(chan os.Signal, 1), make(chan error, 1)
-	go awaitDisk(unready.room, nil, unready.err, waited)
+	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
+	go awaitDisk(unready.room, stop, unready.err, waited)
 	err = <-waited
 	proc.StopAs(output, err, exitCode(err))
-	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
 	go serve(unready, listener, steps)
 	select {
 	case why := <-stop: // nothing was promised yet
@@ -72,7 +72,7 @@ func main() {
 		left := make(chan struct{})
 		go leave(room, left)
 		<-left
-		if again != "" {
+		if again != "" && len(stop) == 0 { // it may have been told to stop since
 			proc.StopIf(output, proc.StartAnew(output)) // which closes what was open
 		}
 	}

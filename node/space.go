@@ -21,7 +21,7 @@ var diskTroubles = [...]error{unix.EIO, unix.ENOSPC, unix.EDQUOT}
 // isTrouble tells whether an error is one of those. RocksDB hands on their texts only (strerror(3)), which begin with a
 // capital letter.
 func isTrouble(err error) bool {
-	return err != nil && slices.ContainsFunc(diskTroubles[:], func(trouble error) bool {
+	return errors.Is(err, ErrFull) || err != nil && slices.ContainsFunc(diskTroubles[:], func(trouble error) bool {
 		return errors.Is(err, trouble) || strings.Contains(strings.ToLower(err.Error()), trouble.Error())
 	})
 }
