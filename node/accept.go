@@ -38,26 +38,28 @@ const acceptedJump = 1 << 20
 
 // accepting is what the stages of the command know so far.
 type accepting struct {
-	told   AcceptLoss
-	out    io.Writer
-	log    starting // what a start would learn of the log
-	store  Store
-	facts  Facts
-	marks  map[int]shard.Mark
-	shards []int // whose loss is accepted
-	shard  int   // of them, the one that is under way
-	left   leftover
-	bad    map[int]string // by shard, why one of its files cannot be opened
-	joined bool           // the store has a part in Raft
-	alone  []bool         // by shard, that this node led it alone in the last that it knows; nil if it knows nothing
-	passed int            // damaged shards that are left alone
-	err    error
+	told     AcceptLoss
+	out      io.Writer
+	log      starting // what a start would learn of the log
+	store    Store
+	facts    Facts
+	marks    map[int]shard.Mark
+	shards   []int // whose loss is accepted
+	shard    int   // of them, the one that is under way
+	left     leftover
+	bad      map[int]string // by shard, why one of its files cannot be opened
+	folder   string         // of the copy without such files, "" if there is none
+	salvaged Store          // and that copy, open
+	joined   bool           // the store has a part in Raft
+	alone    []bool         // by shard, that this node led it alone in the last that it knows; nil if it knows nothing
+	passed   int            // damaged shards that are left alone
+	err      error
 }
 
 // acceptStages are what the command does, one after another.
 var acceptStages = [...]func(accepting) accepting{onLog(judgeLog), refuseDamagedLog, openToAccept, knowViews,
 	chooseShards,
-	acceptShards, acceptStore}
+	salvageFiles, acceptShards, acceptStore}
 
 // onLog makes a stage of a start, which looks at the log, one of the command.
 func onLog(stage func(starting) starting) func(accepting) accepting {
@@ -88,6 +90,11 @@ func runAccept(args []string) {
 // system.
 func acceptLoss(told AcceptLoss, out io.Writer) error {
 	a := accepting{told: told, out: out}
+	defer func() {
+		if a.folder != "" {
+			_ = os.RemoveAll(a.folder)
+		}
+	}()
 	for _, stage := range acceptStages {
 		if a.err == nil {
 			a = stage(a)
@@ -127,8 +134,16 @@ func openToAccept(a accepting) accepting {
 			shard.OpenTry{Log: shard.DamagedEnd, Lenient: true}, false, false, open)
 	}
 	value := []byte(nil)
+	noted := []byte(nil)
 	if err == nil {
 		a.bad, err = badFiles(a.store)
+	}
+	if err == nil {
+		noted, err = getFact(a.store, marksKey)
+	}
+	if err == nil && noted != nil && !slices.Contains(names, damageName) {
+		err = fmt.Errorf("%w: its file %s is gone, which names the damaged shards: start the node once, and all of "+
+			"them count as damaged", ErrFolder, damageName)
 	}
 	if err == nil {
 		value, err = getFact(a.store, factsKey)
@@ -209,7 +224,7 @@ var acceptSteps = [...]func(accepting) accepting{readShard, keepShard, renewShar
 
 // acceptShards makes of what can be read of each damaged shard its data, or says for a dry run what that would be.
 func acceptShards(a accepting) accepting {
-	table := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	table, odd := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0), []string{}
 	if len(a.shards) > 0 {
 		fmt.Fprintln(table, "shard\tusers\tlast write\tunreadable buckets\tdamage")
 	}
@@ -229,9 +244,16 @@ func acceptShards(a accepting) accepting {
 		}
 		fmt.Fprintf(table, "%d\t%d\tepoch %d, LSN %d\t%d of 256\t%s\n", a.shard, len(a.left.Users), a.left.Epoch,
 			a.left.Last, a.left.Unread, reason)
+		if a.left.Beyond > 0 {
+			odd = append(odd, fmt.Sprintf("shard %d has %d users more than the counts of its buckets name: some that were "+
+				"deleted are among what is left", a.shard, a.left.Beyond))
+		}
 	}
 	if err := table.Flush(); a.err == nil {
 		a.err = err
+	}
+	for _, line := range odd {
+		fmt.Fprintln(a.out, line)
 	}
 	say := "the loss is accepted: what is left of these shards is their data now"
 	if a.told.DryRun {

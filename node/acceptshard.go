@@ -2,7 +2,7 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,7 +18,8 @@ import (
 type leftover struct {
 	Users       []shard.Record
 	Epoch, Last uint64 // of the last write that is known; Last is its LSN
-	Unread      int    // buckets of which something cannot be read
+	Unread      int    // buckets of which something cannot be read, or is missing by their counts
+	Beyond      uint64 // users that are too many by the counts of their buckets: some that were deleted may be among all
 
 	kept bool // this is what the file had that an earlier run wrote
 }
@@ -41,44 +42,15 @@ func readShard(a accepting) accepting {
 		}
 		return a
 	}
-	open := openScan
+	store := a.store
 	if a.bad[a.shard] != "" {
-		open = openPastWipes
+		store = a.salvaged
 	}
-	left, scan := leftover{}, open(a.store, a.shard)
-	defer func() { closeScan(scan) }()
-	for bucket := range 256 {
-		begin := []byte{shard.UserPrefix, byte(bucket)}
-		err := walkScan(scan, begin, 0, func(key, value []byte) bool {
-			id, isUser := shard.KeyID(key)
-			if !isUser || key[1] != byte(bucket) {
-				return false
-			}
-			r, bad := decodeValue(value)
-			if r.ID = id; bad == nil {
-				left.Users = append(left.Users, r)
-			}
-			if bad == nil && (r.Epoch > left.Epoch || r.Epoch == left.Epoch && r.LSN > left.Last) {
-				left.Epoch, left.Last = r.Epoch, r.LSN
-			}
-			return true
-		})
-		if err != nil { // an iterator that has failed once says so for ever
-			left.Unread++
-			closeScan(scan)
-			scan = open(a.store, a.shard)
-		}
+	if store.families[a.shard] == nil { // none of its files can be opened
+		a.left.Unread = 256
+		return a
 	}
-	begun := false
-	// what cannot be read of it the users tell
-	failed := walkScan(scan, []byte{metaPrefix}, 0, func(key, value []byte) bool {
-		meta := noteMeta(snapshot{last: left.Last}, key, value)
-		left.Last, begun = meta.last, begun || len(meta.history) > 0
-		for _, h := range meta.history {
-			left.Epoch = max(left.Epoch, h.Epoch)
-		}
-		return key[0] == metaPrefix
-	})
+	left, begun, failed := readLeft(store, a.shard)
 	if a.left = left; found && failed == nil && !begun {
 		if a.left = kept; err != nil {
 			a.err = fmt.Errorf("%w: what was left of shard %d, which an earlier run has begun to replace: %w", ErrFolder,
@@ -86,6 +58,55 @@ func readShard(a accepting) accepting {
 		}
 	}
 	return a
+}
+
+// readLeft reads what can be read of a shard. begun tells whether its copy has a history. Error: if its meta cannot be
+// read, which the users tell then as far as they can.
+func readLeft(store Store, s int) (left leftover, begun bool, failed error) {
+	scan, found, counted := openScan(store, s), buckets{}, buckets{}
+	defer func() { closeScan(scan) }()
+	bad := [256]bool{}
+	for bucket := range 256 {
+		begin := []byte{shard.UserPrefix, byte(bucket)}
+		err := walkScan(scan, begin, 0, func(key, value []byte) bool {
+			id, isUser := shard.KeyID(key)
+			if !isUser || key[1] != byte(bucket) {
+				return false
+			}
+			r, odd := decodeValue(value)
+			if r.ID = id; odd == nil {
+				left.Users, found[bucket] = append(left.Users, r), found[bucket]+1
+			}
+			if odd == nil && (r.Epoch > left.Epoch || r.Epoch == left.Epoch && r.LSN > left.Last) {
+				left.Epoch, left.Last = r.Epoch, r.LSN
+			}
+			return true
+		})
+		if err != nil { // an iterator that has failed once says so for ever
+			bad[bucket] = true
+			closeScan(scan)
+			scan = openScan(store, s)
+		}
+	}
+	failed = walkScan(scan, []byte{metaPrefix}, 0, func(key, value []byte) bool {
+		switch name := string(key[:min(len(key), 2)]); {
+		case name == metaBucket && len(key) == 3:
+			users, lsn, _ := readBucket(value)
+			counted[key[2]], left.Last = users, max(left.Last, lsn)
+		case name == metaEpoch && len(key) == 10:
+			begun, left.Epoch = true, max(left.Epoch, binary.BigEndian.Uint64(key[2:]))
+		}
+		return key[0] == metaPrefix
+	})
+	for bucket := range 256 {
+		if bad[bucket] || failed == nil && found[bucket] < counted[bucket] {
+			left.Unread++
+		}
+		if failed == nil {
+			left.Beyond += max(found[bucket], counted[bucket]) - counted[bucket]
+		}
+	}
+	return left, begun, failed
 }
 
 // readKept reads the file with what was left of a shard; found is false where there is none. Errors: of the file
@@ -96,7 +117,7 @@ func readKept(path string) (left leftover, found bool, err error) {
 		return left, false, nil
 	}
 	if err == nil {
-		err = json.Unmarshal(text, &left)
+		err = unseal(text, &left)
 	}
 	left.kept = true
 	return left, true, err
@@ -117,7 +138,7 @@ func keepShard(a accepting) accepting {
 			fmt.Fprintln(a.out, "a file of an earlier run, which is not about this damage, is kept as", aside)
 		}
 	}
-	text, err := json.Marshal(a.left)
+	text, err := seal(a.left)
 	a.err = errors.Join(err, writeWhole(keptPath(a.told.Data, a.shard), text), syncFolder(a.told.Data))
 	if a.err == nil {
 		m.Accepting = true

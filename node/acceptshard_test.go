@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"os"
 	"strings"
@@ -15,7 +14,7 @@ import (
 // say so or were lost, and is never deleted unread.
 func TestWhatAnEarlierRunHasKept(t *testing.T) {
 	saved := leftover{Users: []shard.Record{{ID: "a", Name: "Ada", Email: "a@x", Epoch: 3, LSN: 9}}, Epoch: 3, Last: 9}
-	text, err := json.Marshal(saved)
+	text, err := seal(saved)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,6 +33,7 @@ func TestWhatAnEarlierRunHasKept(t *testing.T) {
 		{"broken off, and the marks are lost", string(text), false, false, 1, false},
 		{"the mark speaks of a file that is gone", "", true, true, -1, false},
 		{"the marks are lost, and the file is no file", "x", false, false, -1, false},
+		{"a bit of the file is another one", strings.Replace(string(text), `Ada`, `Adb`, 1), true, true, -1, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			room := councilRoom(t, t.TempDir(), testLayout, 0)

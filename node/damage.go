@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"io/fs"
 	"maps"
@@ -36,24 +37,31 @@ func salvage(room *Room, cause error, done chan<- struct{}) {
 	proc.StopIf(room.Output, proc.StartAnew(room.Output))
 }
 
-// markFile is what the file of marks holds: the marks by shard, as JSON, and their checksum.
-type markFile struct {
-	Marks json.RawMessage `json:"marks"`
-	CRC   uint32          `json:"crc"` // CRC-32C of Marks
+// sealed is what a file beside the store holds: a value as JSON, and its checksum.
+type sealed struct {
+	Data json.RawMessage `json:"data"`
+	CRC  uint32          `json:"crc"` // CRC-32C of Data
 }
 
-// parseMarks returns the marks that a file of them holds, and whether it can be read.
-func parseMarks(text []byte) (map[int]shard.Mark, bool) {
-	file, marks := markFile{}, map[int]shard.Mark{}
-	err := json.Unmarshal(text, &file)
-	if err == nil {
-		err = json.Unmarshal(file.Marks, &marks)
+// seal is the text of such a file.
+func seal(value any) ([]byte, error) {
+	inner, err := json.Marshal(value)
+	if err != nil {
+		return nil, err
 	}
-	whole := err == nil && marks != nil && crc32.Checksum(file.Marks, castagnoli) == file.CRC
-	for s := range marks {
-		whole = whole && s >= 0 && s <= shard.RaftPart
+	return json.Marshal(sealed{inner, crc32.Checksum(inner, castagnoli)})
+}
+
+// unseal reads the text of such a file. Error: what is wrong with it.
+func unseal(text []byte, value any) error {
+	file := sealed{}
+	if err := json.Unmarshal(text, &file); err != nil {
+		return err
 	}
-	return marks, whole
+	if crc := crc32.Checksum(file.Data, castagnoli); crc != file.CRC {
+		return fmt.Errorf("expected CRC32C %d, found %d", crc, file.CRC)
+	}
+	return json.Unmarshal(file.Data, value)
 }
 
 // readMarks returns the marks by shard; shard.RaftPart stands for Raft's saved state. If the file of them cannot be
@@ -69,7 +77,10 @@ func readMarks(folder string) (map[int]shard.Mark, error) {
 	}
 	whole := false
 	if err == nil {
-		marks, whole = parseMarks(text)
+		whole = unseal(text, &marks) == nil && marks != nil
+	}
+	for s := range marks {
+		whole = whole && s >= 0 && s <= shard.RaftPart
 	}
 	if !whole {
 		marks = markAll("cannot be read")
@@ -94,18 +105,9 @@ func addMark(marks map[int]shard.Mark, s int, m shard.Mark) map[int]shard.Mark {
 	return marks
 }
 
-// markText is what the file of marks has: the marks and a checksum over them.
-func markText(marks map[int]shard.Mark) ([]byte, error) {
-	inner, err := json.Marshal(marks)
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(markFile{inner, crc32.Checksum(inner, castagnoli)})
-}
-
 // writeMarks puts the file in its place as a whole, synced, and the folder with it. Error: of the file system.
 func writeMarks(folder string, marks map[int]shard.Mark) error {
-	text, err := markText(marks)
+	text, err := seal(marks)
 	if err != nil {
 		return err
 	}
@@ -127,7 +129,7 @@ func saveMarks(st Store, folder string, marks map[int]shard.Mark) error {
 		}
 		return errors.Join(err, syncFolder(folder))
 	}
-	text, err := markText(marks)
+	text, err := seal(marks)
 	if err == nil {
 		err = errors.Join(writeWhole(path, text), syncFolder(folder))
 	}

@@ -90,6 +90,7 @@
 //	damage.go    copies of shards that are damaged: marked, dropped in place
 //	accept.go    the command node accept-loss
 //	acceptshard.go  what it does with one shard
+//	salvage.go      the files that can be read, where one cannot be opened
 //	aside.go     a store that is an old copy of itself: marked, then set aside by the next start
 //	leave.go     handing leaderships over before a stop
 //	replica.go   the loop of some replicas
