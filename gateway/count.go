@@ -75,12 +75,13 @@ type census struct {
 }
 
 // absent has the nodes that are left out of a count or a list: down of those that have failed it, mute of those among
-// them that said nothing, lost of those for which waiting is of no use.
-type absent struct{ down, mute, lost []bool }
+// them that said nothing, lost of those for which waiting is of no use, as they cannot be reached (away) or one of
+// their shards stands still.
+type absent struct{ down, mute, lost, away []bool }
 
 // nobody leaves no node out.
 func nobody(l shard.Layout) absent {
-	return absent{make([]bool, l.Nodes), make([]bool, l.Nodes), make([]bool, l.Nodes)}
+	return absent{make([]bool, l.Nodes), make([]bool, l.Nodes), make([]bool, l.Nodes), make([]bool, l.Nodes)}
 }
 
 // countAll asks a cover of nodes for the counts of all shards. gone has the nodes that failed before, and grows. When
@@ -93,6 +94,7 @@ func countAll(room *Room, gone absent, turn int, until int64) (census, error) {
 		if &views[0] != &known[0] { // what was hopeless may not be any more
 			known = views
 			clear(gone.lost)
+			clear(gone.away)
 		}
 		cover, err := shard.Cover(room.Layout, views, wanting(views, gone.down), turn)
 		if err != nil {
@@ -111,7 +113,7 @@ func countAll(room *Room, gone absent, turn int, until int64) (census, error) {
 			copy(gone.down, gone.mute)
 			rest, hopeless := shard.Cover(room.Layout, views, gone.lost, turn)
 			if hopeless == nil {
-				_, hopeless = inSync(views, rest, gone.lost)
+				_, hopeless = inSync(views, rest, gone.away)
 			}
 			if hopeless != nil {
 				break
@@ -138,8 +140,9 @@ func countAll(room *Room, gone absent, turn int, until int64) (census, error) {
 			return c, nil
 		}
 		room.Metrics.Retries.WithLabelValues(string(uncovered)).Inc()
-		gone.down[failed], gone.mute[failed], gone.lost[failed], reason = true, errors.Is(err, ErrLink),
-			errors.Is(err, errGone), err
+		gone.down[failed], gone.mute[failed], reason = true, errors.Is(err, ErrLink), err
+		gone.lost[failed] = errors.Is(err, errGone)
+		gone.away[failed] = gone.lost[failed] && gone.mute[failed]
 	}
 	return census{}, unanswered(clock() >= until, reason)
 }

@@ -7,6 +7,9 @@ package shard
 // is not in sync is fed, what is sequenced is sent to the backup, what the backup has stored is handed to the disk,
 // what is applied is answered, and who asked is told.
 func Step(r Replica, e *Event, out []Effect) (Replica, []Effect) {
+	if r.BarredAt > 0 && Barred(&r, e.Now) == "" { // as time alone has brought about
+		r.BarredAt = 0
+	}
 	switch e.Kind {
 	case WriteAsked:
 		r = forget(r, e.Now)
@@ -16,12 +19,10 @@ func Step(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 		away := turnAway(&r, e, Barred(&r, e.Now))
 		r, out = sequence(r, e, away, result, record, at, out)
 	case ReadDone:
-		reason := aged(&r, e, Barred(&r, e.Now))
-		away := turnAway(&r, e, reason)
+		away := turnAway(&r, e, aged(&r, e, Barred(&r, e.Now)))
 		out = answerRead(e, away, out)
 	case CountAsked, ScanDone:
-		reason := aged(&r, e, Barred(&r, e.Now))
-		away := turnAway(&r, e, reason)
+		away := turnAway(&r, e, aged(&r, e, Barred(&r, e.Now)))
 		r, out = holdCount(r, e, away, out)
 	case DiskStored, DiskWiped:
 		r, out = noteStored(r, e, out)

@@ -179,6 +179,18 @@ func TestStuckReplicasSaySo(t *testing.T) {
 	}
 }
 
+// What bars a leader alone ends by time. Nothing of that counts when another reason bars it later.
+func TestWhatBarredBeforeIsNoReasonToBeStuck(t *testing.T) {
+	r := replicaAt(0, inSync, 0)
+	r, _ = drive(r, Event{Kind: ViewLearnt, View: alone, FreeFrom: 1000, Now: 900})
+	now := int64(2000 + 2*StuckFor)
+	r, _ = drive(r, Event{Kind: ViewLearnt, View: View{Epoch: 3, Leader: 0, Backup: 1, InSync: true}, Now: now})
+	_, effects := drive(r, Event{Kind: CountAsked, Caller: "who", Now: now + 1})
+	if count(effects, Answer) != 1 || effects[len(effects)-1].Reply.Refusal != Unavailable {
+		t.Errorf("%+v", effects)
+	}
+}
+
 // After a pause of its process a leader does not blame its backup: what that has stored may have been waiting to be
 // heard. If nothing comes, it complains as late as ever.
 func TestPausedLeaderDoesNotBlameItsBackup(t *testing.T) {
