@@ -185,7 +185,7 @@ func watch(p Pact, now int64, out []PactEffect) (Pact, []PactEffect) {
 			// in a view that was just learnt the leader may have had no reason yet to ask for a promise
 			due = s.Orphan || now > max(max(s.Answered, s.Since)+p.Timing.Grace, p.Woken+p.Timing.Silent/4)
 			// to be asked where its log ends
-			there := now-max(p.Pinged, s.Since) <= p.Timing.Grace && now-s.Since <= p.Timing.FreshFor
+			there := now-p.Pinged <= p.Timing.Grace && now-s.Since <= p.Timing.FreshFor
 			if s.Doubtful {
 				due = due && !s.Behind && (s.Told || !there)
 			}
