@@ -25,10 +25,10 @@ import (
 const modulePath = "tandem"
 
 // rooms are our packages in the order in which they may depend on each other.
-var rooms = []string{"wire", "wire/proc", "shard", "node", "gateway", "bench"}
+var rooms = []string{"wire", "wire/proc", "shard", "node/store", "node", "gateway", "bench"}
 
 // ourPackages are the rooms as go's commands name them.
-var ourPackages = []string{"./wire", "./wire/proc", "./shard", "./node", "./gateway", "./bench"}
+var ourPackages = []string{"./wire", "./wire/proc", "./shard", "./node/store", "./node", "./gateway", "./bench"}
 
 // housePackage is one of our packages, parsed and typed.
 type housePackage struct {

@@ -19,19 +19,24 @@ const (
 
 // ruleImports are the packages that a room must not import, by path or by the path's beginning before a slash.
 var ruleImports = map[string][]string{
-	"wire":      {"sync"},
-	"wire/proc": {"sync"},
-	"shard":     {"sync", "time", "net", "os", "math/rand"},
-	"node":      {"sync"},
-	"gateway":   {"sync"},
-	"bench":     {"sync"},
+	"wire":       {"sync", rocksDB},
+	"wire/proc":  {"sync", rocksDB},
+	"shard":      {"sync", rocksDB, "time", "net", "os", "math/rand"},
+	"node/store": {"sync", "net"},
+	"node":       {"sync", rocksDB},
+	"gateway":    {"sync", rocksDB},
+	"bench":      {"sync", rocksDB},
 }
+
+// rocksDB is the binding that only node/store knows.
+const rocksDB = "github.com/linxGnu/grocksdb"
 
 // ruleRooms are the packages of ours that a room may import.
 var ruleRooms = map[string][]string{
-	"node":    {"wire", "wire/proc", "shard"},
-	"gateway": {"wire", "wire/proc", "shard"},
-	"bench":   {"wire", "wire/proc", "shard"},
+	"node/store": {"shard"},
+	"node":       {"wire", "wire/proc", "shard", "node/store"},
+	"gateway":    {"wire", "wire/proc", "shard"},
+	"bench":      {"wire", "wire/proc", "shard"},
 }
 
 // checkImports holds who may import what.

@@ -10,6 +10,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 	"github.com/google/uuid"
 
+	"tandem/node/store"
 	"tandem/shard"
 	"tandem/wire"
 )
@@ -91,7 +92,7 @@ func lineStatus(room *Room, _ []string) any {
 	refused := make(chan map[string]string, 1)
 	room.Refusals <- refused
 	status := map[string]any{"refused": <-refused, "node": room.Config.Name, "cluster": room.Config.Cluster,
-		"store": room.Facts.Store, "member": room.Member, "ready": room.Ready,
+		"store": room.Identity.Store, "member": room.Member, "ready": room.Ready,
 		"nodes": room.Layout.Nodes, "shards": room.Layout.Shards, "leads": leads, "backs": len(held) - leads,
 		"underReplicated": shard.UnderReplicated(views, room.Self), "served": served, "trouble": trouble}
 	if mine := greeting(room); mine.Incarnation != [16]byte{} {
@@ -192,8 +193,8 @@ func lineGet(room *Room, args []string) any {
 			fmt.Sprintf("ask %s or %s", room.Members[first].Name, room.Members[second].Name)}
 	}
 	moment := momentOf(room, s)
-	defer closeScan(moment.Scan)
-	value, err := getOf(moment.Scan, shard.AppendKey(nil, bucket, id))
+	defer store.CloseScan(moment.Scan)
+	value, err := store.GetFrom(moment.Scan, shard.AppendKey(nil, bucket, id))
 	role := roles[moment.Leads]
 	if err != nil {
 		return fault{Error: err.Error()}
@@ -201,7 +202,7 @@ func lineGet(room *Room, args []string) any {
 	if value == nil {
 		return fault{Error: fmt.Sprintf("no user has the id %s (shard %d, %s here)", id, s, role)}
 	}
-	r, err := decodeValue(value)
+	r, err := store.DecodeValue(value)
 	if err != nil {
 		return fault{Error: err.Error()}
 	}
@@ -237,7 +238,7 @@ func lineList(room *Room, args []string) any {
 		if err == nil {
 			records, at, err = readRows(moment.Scan, at, wire.PageBytes)
 		}
-		closeScan(moment.Scan)
+		store.CloseScan(moment.Scan)
 		if err != nil {
 			return fault{Error: err.Error()}
 		}
@@ -311,10 +312,10 @@ func lineDigest(room *Room, args []string) any {
 	}
 	hash, users, meta, began := xxhash.New(), uint64(0), snapshot{}, time.Now()
 	moment := momentOf(room, s)
-	defer closeScan(moment.Scan)
+	defer store.CloseScan(moment.Scan)
 	note := func(key, value []byte) bool {
 		meta = noteMeta(meta, key, value)
-		return key[0] == metaPrefix
+		return key[0] == store.MetaPrefix
 	}
 	see := func(key, value []byte) bool {
 		_, _ = hash.Write(key) // a hash never fails
@@ -322,11 +323,11 @@ func lineDigest(room *Room, args []string) any {
 		users++
 		return true
 	}
-	if err = walkScan(moment.Scan, []byte{metaPrefix}, 0, note); err == nil {
-		err = walkScan(moment.Scan, []byte{shard.UserPrefix}, 0, see)
+	if err = store.WalkScan(moment.Scan, []byte{store.MetaPrefix}, 0, note); err == nil {
+		err = store.WalkScan(moment.Scan, []byte{shard.UserPrefix}, 0, see)
 	}
 	if err != nil {
-		tellUnread(room, s, err, isDamage(err))
+		tellUnread(room, s, err, store.IsDamage(err))
 		return fault{Error: err.Error()}
 	}
 	held := holdings(room)

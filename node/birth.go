@@ -1,25 +1,11 @@
 package main
 
 import (
-	"errors"
 	"time"
 
-	"github.com/google/uuid"
-
+	"tandem/node/store"
 	"tandem/shard"
 )
-
-// ErrMember is the class of a store id that is no UUID.
-var ErrMember = errors.New("bad store id")
-
-// memberID returns the member id of a node's store. Error: ErrMember.
-func memberID(self int, facts Facts) (uint64, error) {
-	store, err := uuid.Parse(facts.Store)
-	if err != nil {
-		return 0, errors.Join(ErrMember, err)
-	}
-	return shard.MemberOf(shard.MemberID(self, store), facts.Generation), nil
-}
 
 // sayWhy is how often a node that waits for the others says so.
 const sayWhy = 5 * time.Second
@@ -35,7 +21,7 @@ type heardGreeting struct {
 // stored, which is none for a store that has yet to join. A node that was stopped in between begins anew here.
 // Greetings come again and again, the newest of a node counts; once this has handed facts over, this node's own
 // greeting is to say so.
-func awaitBirth(room *Room, w written, heard <-chan heardGreeting, out chan<- opened) {
+func awaitBirth(room *Room, w store.Written, heard <-chan heardGreeting, out chan<- opened) {
 	l, log := room.Layout, room.Log
 	greetings := make([]shard.Greeting, l.Nodes)
 	said := time.NewTicker(sayWhy)
@@ -49,10 +35,10 @@ func awaitBirth(room *Room, w written, heard <-chan heardGreeting, out chan<- op
 			return
 		case birth.Members != nil:
 			facts := shard.Born(l, birth.Members)
-			parts := []Part{{}, buildFacts(room.Store.raftID, facts, nil)}
-			w, parts[0] = headPart(w, parts[1:])
+			parts := []store.Part{{}, store.SavedPart(store.RaftFamilyID(room.DB), facts, nil)}
+			w, parts[0] = store.HeadPart(w, parts[1:])
 			log.Info("the cluster is born", "nodes", l.Nodes, "shards", l.Shards)
-			err := writeBatch(room.Store, joinParts(nil, parts))
+			err := store.WriteBatch(room.DB, store.JoinParts(nil, parts))
 			out <- opened{saved: facts, written: w, err: err}
 			return
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"tandem/node/store"
 	"tandem/shard"
 )
 
@@ -12,15 +13,15 @@ import (
 type Loaded struct {
 	Last    uint64 // LSN of the last stored write
 	History []shard.Position
-	Counts  buckets
+	Counts  store.Buckets
 	Log     []shard.Entry // of the request-id window, oldest first
 	Damage  string        // why its data cannot be trusted; "" if it can
 }
 
 // loadReplicas reads the meta of the shards held, for the next step of the start. A shard without a position is new, or
 // its snapshot was broken off: what it holds is dropped.
-func loadReplicas(room *Room, w written, out chan<- opened) {
-	st, loaded := room.Store, make([]Loaded, room.Layout.Shards)
+func loadReplicas(room *Room, w store.Written, out chan<- opened) {
+	db, loaded := room.DB, make([]Loaded, room.Layout.Shards)
 	for _, s := range heldBy(room.Layout, room.Self) {
 		var damaged error
 		at := &loaded[s]
@@ -28,37 +29,37 @@ func loadReplicas(room *Room, w written, out chan<- opened) {
 		see := func(key, value []byte) bool {
 			found = true
 			switch name := string(key[:min(len(key), 2)]); {
-			case key[0] != metaPrefix:
+			case key[0] != store.MetaPrefix:
 				return false
-			case name == metaBucket && len(key) == 3:
-				users, lsn, ok := readBucket(value)
+			case name == store.MetaBucket && len(key) == 3:
+				users, lsn, ok := store.ReadBucket(value)
 				at.Counts[key[2]], at.Last = users, max(at.Last, lsn)
 				if !ok {
-					damaged = errors.Join(damaged, fmt.Errorf("%w: bucket %d of shard %d has %d bytes", ErrStore,
+					damaged = errors.Join(damaged, fmt.Errorf("%w: bucket %d of shard %d has %d bytes", store.ErrStore,
 						key[2], s, len(value)))
 				}
-			case name == metaEpoch && len(key) == 10 && len(value) == 8:
+			case name == store.MetaEpoch && len(key) == 10 && len(value) == 8:
 				at.History = append(at.History, shard.Position{Epoch: binary.BigEndian.Uint64(key[2:]),
 					LSN: binary.BigEndian.Uint64(value)})
-			case name == metaWindow:
-				entries, err := readWindow(value)
+			case name == store.MetaWindow:
+				entries, err := store.ReadWindow(value)
 				at.Log, damaged = entries, errors.Join(damaged, err)
 			default:
-				damaged = errors.Join(damaged, fmt.Errorf("%w: meta key %q of shard %d with %d bytes", ErrStore, key, s,
+				damaged = errors.Join(damaged, fmt.Errorf("%w: meta key %q of shard %d with %d bytes", store.ErrStore, key, s,
 					len(value)))
 			}
 			return true
 		}
 		m, marked := room.Marks[s]
 		err := error(nil)
-		if marked { // and not to be read (badFiles)
+		if marked { // and not to be read (BadFiles)
 			err = errors.New(m.Reason)
 		} else {
-			scan := openScan(st, s)
-			err = walkScan(scan, []byte{0}, 0, see)
-			closeScan(scan)
+			scan := store.OpenScan(db, s)
+			err = store.WalkScan(scan, []byte{0}, 0, see)
+			store.CloseScan(scan)
 		}
-		if marked || isDamage(err) { // whether it may be dropped the views will say: it may be the only copy
+		if marked || store.IsDamage(err) { // whether it may be dropped the views will say: it may be the only copy
 			room.Log.Error("the data of a shard is damaged", "shard", s, "error", err)
 			*at = Loaded{Damage: err.Error()}
 			continue
@@ -66,9 +67,9 @@ func loadReplicas(room *Room, w written, out chan<- opened) {
 		err = errors.Join(err, damaged)
 		if err == nil && found && at.Last == 0 {
 			*at = Loaded{}
-			parts := []Part{{}, wipePart(s, st.ids[s])}
-			w, parts[0] = headPart(w, parts[1:])
-			err = writeBatch(st, joinParts(nil, parts))
+			parts := []store.Part{{}, store.WipePart(s, store.FamilyID(db, s))}
+			w, parts[0] = store.HeadPart(w, parts[1:])
+			err = store.WriteBatch(db, store.JoinParts(nil, parts))
 		}
 		if err != nil {
 			out <- opened{err: err}
@@ -83,15 +84,15 @@ func loadReplicas(room *Room, w written, out chan<- opened) {
 // over.
 func loadWindows(all opened, now int64, out chan<- opened) {
 	all.places = make([][]place, len(all.loaded))
-	if latest(all.room.Store) == 0 {
+	if store.LastSequence(all.room.DB) == 0 {
 		out <- all
 		return
 	}
-	parts, quit := make(chan Logged, logAhead), make(chan struct{})
+	parts, quit := make(chan store.Logged, logAhead), make(chan struct{})
 	defer close(quit)
-	go streamLog(all.room.Store, parts, quit)
+	go streamLog(all.room.DB, parts, quit)
 	for p := range parts {
-		if isTrouble(p.Err) { // it is all there: what was done before would be done once more without it
+		if store.IsDiskError(p.Err) { // it is all there: what was done before would be done once more without it
 			out <- opened{err: p.Err}
 			return
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"tandem/node/store"
 	"tandem/shard"
 )
 
@@ -114,7 +115,7 @@ func runCouncil(room *Room, d *CouncilDesk) {
 		c, out = shard.StepCouncil(c, &e, out[:0])
 		for i := range out {
 			if out[i].Kind == shard.SaveCouncil {
-				room.Disk <- []Part{buildFacts(room.Store.raftID, out[i].Facts, d.saved)}
+				room.Disk <- []store.Part{store.SavedPart(store.RaftFamilyID(room.DB), out[i].Facts, d.saved)}
 			}
 		}
 		carry(room, d, out)
@@ -157,7 +158,7 @@ func carry(room *Room, d *CouncilDesk, effects []shard.CouncilEffect) {
 			// the last effect that a council has
 			room.Ends <- ending{Halt: fmt.Errorf("%w: %s", shard.ErrVersion, e.Text)}
 		case shard.Outdated:
-			room.Ends <- ending{Old: fmt.Errorf("%w: %s", ErrOldCopy, e.Text)}
+			room.Ends <- ending{Old: fmt.Errorf("%w: %s", store.ErrOldCopy, e.Text)}
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"tandem/node/store"
 	"tandem/shard"
 	"tandem/wire/proc"
 )
@@ -18,51 +19,16 @@ func councilRoom(t *testing.T, dir string, l shard.Layout, self int) *Room {
 	t.Helper()
 	c := Config{Data: dir, Shards: l.Shards, CacheMB: 1, WalKeepMB: 64}
 	room := newRoom(c, l, make([]Member, l.Nodes), self, proc.Output{}, slog.New(slog.DiscardHandler))
-	st, err := openForTest(c)
+	db, err := openForTest(storeOptions(c))
 	if err == nil {
-		st, err = addFamilies(st, nil)
+		db, err = store.AddFamilies(db, nil)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	room.Store = st
+	room.DB = db
 	room.Pulse, room.Index = make(chan beat, 1<<16), make(chan indexNote, 1<<16) // whose loops do not run
 	return room
-}
-
-func TestFactsShareABatchWithShards(t *testing.T) {
-	entries := someEntries()
-	one := buildPart(testLayout, 5, 9, entries, false, &buckets{}, 1234)
-	facts := buildFacts(7, []shard.Fact{{Key: "e\x00\x01", Value: []byte("entry")}, {Key: "e\x00\x02", Delete: true},
-		{Key: "h", Value: nil}}, nil)
-	want := []Logged{{Shard: 5, Stamp: 1234, Entries: entries}}
-	for _, parts := range [][]Part{{facts, one}, {one, facts}, {facts, one, facts}} {
-		got, err := readBatch(joinParts(nil, parts), nil)
-		if err != nil || !reflect.DeepEqual(got, want) {
-			t.Errorf("%v\n got %+v\nwant %+v", err, got, want)
-		}
-	}
-	if got, err := readBatch(joinParts(nil, []Part{facts}), nil); err != nil || len(got) != 0 {
-		t.Errorf("%v %v", got, err)
-	}
-}
-
-func TestFactsAreReadBackInOrder(t *testing.T) {
-	room := councilRoom(t, t.TempDir(), testLayout, 0)
-	write := func(facts ...shard.Fact) {
-		if err := writeBatch(room.Store, joinParts(nil, []Part{buildFacts(room.Store.raftID, facts, nil)})); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write(shard.Fact{Key: "s", Value: []byte("1")}, shard.Fact{Key: "e2", Value: []byte("2")},
-		shard.Fact{Key: "e1", Value: []byte{}})
-	write(shard.Fact{Key: "e3", Value: []byte("3")}, shard.Fact{Key: "e3", Delete: true},
-		shard.Fact{Key: "e2", Delete: true}, shard.Fact{Key: "e2", Value: []byte("4")})
-	got, err := readFacts(room.Store)
-	want := []shard.Fact{{Key: "e1", Value: []byte{}}, {Key: "e2", Value: []byte("4")}, {Key: "s", Value: []byte("1")}}
-	if err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("%v\n got %+v\nwant %+v", err, got, want)
-	}
 }
 
 // TestCouncilLoopsAgree runs three councils on real disks: they are born, elect, decide, go on without a leader whose
@@ -73,7 +39,7 @@ func TestCouncilLoopsAgree(t *testing.T) {
 	for i := range rooms {
 		rooms[i] = councilRoom(t, t.TempDir(), l, i)
 		var err error
-		if members[i], err = memberID(i, Facts{Store: uuid.NewString()}); err != nil || shard.NodeOf(members[i]) != i {
+		if members[i], err = store.MemberID(i, store.Identity{Store: uuid.NewString()}); err != nil || shard.NodeOf(members[i]) != i {
 			t.Fatal(members[i], err)
 		}
 		rooms[i].Member = members[i]
@@ -84,7 +50,7 @@ func TestCouncilLoopsAgree(t *testing.T) {
 		heard[i] = make(chan heardGreeting, 16)
 		go func() {
 			steps := make(chan opened, 1)
-			awaitBirth(room, unwritten(nil), heard[i], steps)
+			awaitBirth(room, store.FirstWritten(1, nil), heard[i], steps)
 			all := <-steps
 			if all.err != nil {
 				t.Error(all.err)
@@ -103,7 +69,7 @@ func TestCouncilLoopsAgree(t *testing.T) {
 		}
 	}
 	start := func(i int, member uint64) {
-		facts, err := readFacts(rooms[i].Store)
+		facts, err := store.ReadSaved(rooms[i].DB)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -114,7 +80,7 @@ func TestCouncilLoopsAgree(t *testing.T) {
 			t.Fatal(err)
 		}
 		desks[i] = newCouncilDesk(c, 1)
-		go runDisk(rooms[i], unwritten(nil))
+		go runDisk(rooms[i], store.FirstWritten(1, nil))
 		go runCouncil(rooms[i], desks[i])
 	}
 	for i := range rooms {
@@ -178,7 +144,7 @@ func TestCouncilLoopsAgree(t *testing.T) {
 	await("a node that is well again does not follow",
 		func() bool { s := ask(desks[lead]); return s.Lead == ask(other).Lead && s.Sick == "" })
 	for i, d := range desks {
-		stored, err := readFacts(rooms[i].Store)
+		stored, err := store.ReadSaved(rooms[i].DB)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,7 +5,7 @@ import (
 	"runtime"
 	"time"
 
-	"tandem/shard"
+	"tandem/node/store"
 	"tandem/wire/proc"
 )
 
@@ -20,39 +20,39 @@ const busyParts = 4
 // runDisk is the loop that owns all writes of shards and of the council: what is waiting goes out in one synced RocksDB
 // write, one fsync for many requests (group commit). While the disk is full the group waits, since its entries are
 // promised to the peer. w is what this start has written before.
-func runDisk(room *Room, w written) {
-	var group []Part
+func runDisk(room *Room, w store.Written) {
+	var group []store.Part
 	var batch []byte
-	store := room.Store
+	db := room.DB
 	last, gap := time.Now(), time.Hour // the last commit, and the average time between two parts
 	for parts := range room.Disk {
 		if wait := room.Config.Pace - time.Since(last); wait > 0 && gap < room.Config.Pace/busyParts {
 			time.Sleep(wait)
 		}
 		runtime.Gosched() // what else is about to be stored shares the fsync
-		group = gather(parts, room.Disk, append(group[:0], Part{}))
+		group = gather(parts, room.Disk, append(group[:0], store.Part{}))
 		gap = (3*gap + time.Since(last)/time.Duration(len(group))) / 4
 		last = time.Now()
-		w, group[0] = headPart(w, group[1:])
-		batch = joinParts(batch, group)
+		w, group[0] = store.HeadPart(w, group[1:])
+		batch = store.JoinParts(batch, group)
 		group = group[1:]
 		room.Pulse <- beat{Since: clock()}
 		awaitSpace(room)
-		err := writeBatch(store, batch)
+		err := store.WriteBatch(db, batch)
 		for i := range group {
 			if group[i].Renewed && err == nil {
-				store, err = renew(room, store, group[i].Shard)
+				db, err = renew(room, db, group[i].Shard)
 			}
 		}
 		if err != nil {
-			go reopen(room, store, err)
+			go reopen(room, db, err)
 			return
 		}
 		room.Pulse <- beat{}
 		for _, desk := range room.Loops {
-			tellStored(room, desk, group, &store)
+			tellStored(room, desk, group, &db)
 		}
-		room.Index <- indexNote{latest(store), allMarks(group)}
+		room.Index <- indexNote{store.LastSequence(db), allMarks(group)}
 		for i := range group {
 			select {
 			case group[i].Done <- struct{}{}:
@@ -65,16 +65,16 @@ func runDisk(room *Room, w written) {
 }
 
 // tellSynced says which batch was synced last; the newest word counts.
-func tellSynced(room *Room, w written) {
+func tellSynced(room *Room, w store.Written) {
 	select {
 	case <-room.Synced:
 	default:
 	}
-	room.Synced <- shard.BatchHead{Start: w.start, Number: w.number}
+	room.Synced <- store.LastHead(w)
 }
 
 // allMarks returns how far the shards in a group have come.
-func allMarks(group []Part) []mark {
+func allMarks(group []store.Part) []mark {
 	marks := make([]mark, 0, len(group))
 	for i := range group {
 		if p := &group[i]; !p.Raft && (p.Last > 0 || p.Wiped) {
@@ -85,7 +85,7 @@ func allMarks(group []Part) []mark {
 }
 
 // gather takes first and what else is waiting, up to groupBytes.
-func gather(first []Part, more <-chan []Part, group []Part) []Part {
+func gather(first []store.Part, more <-chan []store.Part, group []store.Part) []store.Part {
 	group = append(group, first...)
 	size := 0
 	for i := 0; size < groupBytes; {
@@ -104,12 +104,12 @@ func gather(first []Part, more <-chan []Part, group []Part) []Part {
 
 // awaitSpace returns when the disk has room; until then every replica is told why it has not.
 func awaitSpace(room *Room) {
-	err := spare(room.Config.Data, reserve)
+	err := store.CheckSpace(room.Config.Data, store.Reserve)
 	if err == nil {
 		return
 	}
 	room.Log.Error("writes wait for space on the disk", "error", err)
-	for ; err != nil; err = spare(room.Config.Data, reserve) {
+	for ; err != nil; err = store.CheckSpace(room.Config.Data, store.Reserve) {
 		spread(room, err.Error())
 		time.Sleep(retryDisk)
 	}
@@ -120,10 +120,10 @@ func awaitSpace(room *Room) {
 // reopen ends the writing of a database whose write failed: its write log may not be touched again, what it took of the
 // failed write is not known, and nothing of it was acknowledged. Reads go on. Once the disk takes writes again the
 // process starts anew in place, which replays the log.
-func reopen(room *Room, store Store, cause error) {
+func reopen(room *Room, db store.DB, cause error) {
 	room.Log.Error("a write failed; this node serves reads until the disk takes writes again, then starts anew",
 		"error", cause)
-	for s, mark := range suspects(store, room.Member, cause) {
+	for s, mark := range store.Suspects(db, room.Member, cause) {
 		room.Log.Error("the data of a shard is damaged; the node starts anew, and it is filled again from a whole copy",
 			"shard", s)
 		noted := make(chan int, 1)
@@ -131,10 +131,10 @@ func reopen(room *Room, store Store, cause error) {
 		<-noted
 	}
 	for err := cause; err != nil; {
-		spread(room, fmt.Sprintf("%v: %v", ErrFull, cause))
+		spread(room, fmt.Sprintf("%v: %v", store.ErrFull, cause))
 		time.Sleep(retryDisk)
-		if err = spare(room.Config.Data, reserve); err == nil {
-			err = tryDisk(room.Config.Data)
+		if err = store.CheckSpace(room.Config.Data, store.Reserve); err == nil {
+			err = store.TryDisk(room.Config.Data)
 		}
 	}
 	room.Log.Info("the disk takes writes again; starting anew")
@@ -156,7 +156,7 @@ func spread(room *Room, reason string) {
 
 // tellStored tells a loop how far the logs of its replicas are stored. The loop needs the newest marks only, so they
 // take the place of those that it has not taken yet, and the disk never waits for it.
-func tellStored(room *Room, desk *Desk, group []Part, store *Store) {
+func tellStored(room *Room, desk *Desk, group []store.Part, db *store.DB) {
 	var marks []mark
 	select {
 	case marks = <-desk.Stored:
@@ -166,8 +166,8 @@ func tellStored(room *Room, desk *Desk, group []Part, store *Store) {
 		if p := &group[i]; !p.Raft && room.Desks[p.Shard] == desk {
 			m := mark{Shard: p.Shard, LSN: p.Last, Wiped: p.Wiped}
 			if p.Renewed {
-				now := *store
-				m.Store = &now
+				now := *db
+				m.DB = &now
 			}
 			marks = append(marks, m)
 		}

@@ -1,4 +1,4 @@
-// Command node is a database node: it keeps replicas of shards in RocksDB and speaks the wire protocol.
+// Command node is a database node: it keeps replicas of shards in RocksDB (package store) and speaks the wire protocol.
 //
 // # Loops
 //
@@ -40,7 +40,7 @@
 // # Who reads
 //
 // Once the node has started, only the loop that owns a replica uses the column family of its shard: it looks users up
-// for gets and writes, and it opens a view (openScan, some microseconds) for whoever wants to read more: lists,
+// for gets and writes, and it opens a view (OpenScan, some microseconds) for whoever wants to read more: lists,
 // snapshots for a backup, and the lines GET, LIST and DIGEST. Who asked reads the view and closes it. So a view is of
 // one moment in the loop's own order of events, and a column family can be replaced by its loop alone. With a view the
 // loop hands over its counts of the buckets. Those run ahead of the view, as writes are counted when they are handed to
@@ -68,8 +68,8 @@
 //  1. conn.go reads the frame and checks it; the write goes to the loop of its shard.
 //  2. replica.go reads the user from RocksDB and asks shard.Step, which sequences it and says: append to the backup.
 //  3. outbox.go encodes the append, and link.go sends it, with those of other shards, in one system call.
-//  4. At the backup, conn.go hands the entries to the replica's loop, which makes its part of a batch (batch.go) for
-//     disk.go.
+//  4. At the backup, conn.go hands the entries to the replica's loop, which makes its part of a batch
+//     (store.EntriesPart) for disk.go.
 //  5. disk.go writes the parts of all shards in one synced batch; the replica's loop hears of it, and "stored" goes
 //     back.
 //  6. At the leader the same happens to its own batch, and only then the answer goes out through the connection's
@@ -83,15 +83,12 @@
 //	birth.go     what a node does whose store belongs to no cluster yet
 //	room.go      how the loops are wired: the channels
 //	boot.go      what a replica starts from: its meta and the request ids in the log
-//	facts.go     whose data folder this is
-//	recover.go   opening a folder in the ways that shard.NextOpen names; setting a store aside
-//	walfiles.go  the files of the write-ahead log, judged before they are opened; the note how far it was synced
-//	walscan.go   RocksDB's log format, read without it
-//	damage.go    copies of shards that are damaged: marked, dropped in place
 //	accept.go    the command node accept-loss
 //	acceptshard.go  what it does with one shard
-//	salvage.go      the files that can be read, where one cannot be opened
-//	aside.go     a store that is an old copy of itself: marked, then set aside by the next start
+//	recover.go   opening a folder in the ways that shard.NextOpen names
+//	syncnote.go  the loop that notes how far the log is synced, and the stages of the start that read and drop the notes
+//	grace.go     waiting until what the process before has promised is over
+//	damage.go    the loop that notes which copies of shards are damaged
 //	leave.go     handing leaderships over before a stop
 //	replica.go   the loop of some replicas
 //	serialize.go effects → parts of a batch
@@ -100,17 +97,10 @@
 //	council.go   the loop of the council
 //	views.go     the loop that tells gateways the views
 //	disk.go      the loop that owns all writes
-//	space.go     how much room the disk has, and which errors are its troubles
 //	pulse.go     the loop that looks how long writes take
 //	index.go     the loop that knows where in the write log entries stand
 //	progress.go  the loop that says how repairs go on
 //	archive.go   the loop that removes old files of the write log
-//	batch.go     entries ↔ bytes of a RocksDB batch
-//	fill.go      a snapshot → bytes of RocksDB batches
-//	value.go     a user ↔ bytes of a value
-//	rocks.go     the database; with rockslog.go and scan.go the only files that know grocksdb
-//	scan.go      views of its shards
-//	rockslog.go  its write-ahead log, read back
 //	link.go      the connection to another node
 //	relay.go     requests for shards that the peer leads, passed on to it
 //	append.go    entries ↔ append frames
@@ -128,15 +118,4 @@
 //	answers.go   what each line answers
 //	health.go    whether the node takes its part: READY, and the health check
 //	clock.go     the boot-time clock
-//
-// # Keys
-//
-// In a shard's column family: 'u' + bucket + tag + id → epoch, LSN, name, email, group (msgpack array); "mc" + bucket →
-// number of users and LSN of the last write in it (varints; the highest of these LSNs is the shard's position), "mh" +
-// epoch → LSN of its first write (big-endian), "mw" → the request ids that a snapshot brought. Each batch begins with a
-// head (walscan.go: start, number, and how many parts of each shard) and carries, a shard, a LogData header with its
-// version (3), shard, epoch, first LSN, stamp and the request id, outcome and wall time of each entry, then the puts
-// and deletes, then the meta; users of a snapshot come without a header. A header or a folder of another version is
-// refused by name; nothing is converted when a folder is opened. In the column family raft: the council's log, hard
-// state and snapshot. In the default column family: "facts", "start" (number of the last start).
 package main

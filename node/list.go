@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"tandem/node/store"
 	"tandem/shard"
 	"tandem/wire"
 )
@@ -54,7 +55,7 @@ func listPage(room *Room, conn *Conn, m *wire.Message) {
 			last = page
 		}
 	}
-	closeScan(moment.Scan)
+	store.CloseScan(moment.Scan)
 	left = make(chan struct{})
 	deliver(conn, answers{Frames: appendPage(conn.Codec, last), Count: 1, Left: left})
 	last.Records = nil // only the frame is kept
@@ -127,7 +128,7 @@ func confirmation(id uint64, confirmed <-chan shard.Reply) *wire.Message {
 
 // unreadPage is the error for a list whose shard cannot be read.
 func unreadPage(room *Room, m *wire.Message, err error) *wire.Message {
-	tellUnread(room, int(m.Shard), err, isDamage(err))
+	tellUnread(room, int(m.Shard), err, store.IsDamage(err))
 	return &wire.Message{Kind: wire.Error, ID: m.ID, Code: wire.Disk, Text: err.Error()}
 }
 
@@ -152,10 +153,10 @@ type rest struct {
 func startOf(l shard.Layout, moment Moment, m *wire.Message) (users uint64, at rest, err error) {
 	counts := moment.Counts
 	for _, bucket := range moment.Doubtful {
-		value, err := getOf(moment.Scan, append([]byte(metaBucket), bucket))
-		n, _, ok := readBucket(value)
+		value, err := store.GetFrom(moment.Scan, append([]byte(store.MetaBucket), bucket))
+		n, _, ok := store.ReadBucket(value)
 		if err == nil && value != nil && !ok {
-			err = fmt.Errorf("%w: bucket %d of shard %d has %d bytes", ErrStore, bucket, m.Shard, len(value))
+			err = fmt.Errorf("%w: bucket %d of shard %d has %d bytes", store.ErrStore, bucket, m.Shard, len(value))
 		}
 		if err != nil {
 			return 0, at, err
@@ -175,7 +176,7 @@ func startOf(l shard.Layout, moment Moment, m *wire.Message) (users uint64, at r
 }
 
 // readRows reads the next users of a list from its view, up to about so many bytes, and returns what is left of it.
-func readRows(scan Scan, at rest, bytes int) (records []wire.Record, left rest, err error) {
+func readRows(scan store.Scan, at rest, bytes int) (records []wire.Record, left rest, err error) {
 	if at.most == 0 {
 		return nil, at, nil
 	}
@@ -183,7 +184,7 @@ func readRows(scan Scan, at rest, bytes int) (records []wire.Record, left rest, 
 	size := 0
 	see := func(key, value []byte) bool {
 		id, _ := shard.KeyID(key)
-		r, bad := decodeValue(value)
+		r, bad := store.DecodeValue(value)
 		if damaged = bad; bad != nil {
 			return false
 		}
@@ -195,7 +196,7 @@ func readRows(scan Scan, at rest, bytes int) (records []wire.Record, left rest, 
 		records = append(records, wire.Record(r))
 		return uint64(len(records)) < at.most
 	}
-	if err = walkScan(scan, at.start, at.skip, see); err == nil {
+	if err = store.WalkScan(scan, at.start, at.skip, see); err == nil {
 		err = damaged
 	}
 	return records, left, err

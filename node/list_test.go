@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"tandem/node/store"
 	"tandem/shard"
 	"tandem/wire"
 )
@@ -40,13 +41,13 @@ func inOrder(ids []string) []string {
 func TestAPageIsOfOneMoment(t *testing.T) {
 	room := councilRoom(t, t.TempDir(), testLayout, 0)
 	var err error
-	if room.Store, err = addFamilies(room.Store, []int{2}); err != nil {
+	if room.DB, err = store.AddFamilies(room.DB, []int{2}); err != nil {
 		t.Fatal(err)
 	}
-	r := &owned{state: shard.Replica{Shard: 2, View: shard.View{Leader: 0}}, store: room.Store}
+	r := &owned{state: shard.Replica{Shard: 2, View: shard.View{Leader: 0}}, db: room.DB}
 	all := inOrder(idsOf(2, 40))
 	was, lsn := all[:30], uint64(0)
-	write := func(result shard.Result, ids ...string) []Part {
+	write := func(result shard.Result, ids ...string) []store.Part {
 		entries := []shard.Entry{}
 		for _, id := range ids {
 			lsn++
@@ -54,12 +55,12 @@ func TestAPageIsOfOneMoment(t *testing.T) {
 		}
 		return storeEntries(room, r, &shard.Effect{Entries: entries}, 1)
 	}
-	store := func(parts []Part) {
-		if err := writeBatch(room.Store, joinParts(nil, parts)); err != nil {
+	keep := func(parts []store.Part) {
+		if err := store.WriteBatch(room.DB, store.JoinParts(nil, parts)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	store(write(shard.Created, was...))
+	keep(write(shard.Created, was...))
 	r.state.Applied = lsn
 	handed := write(shard.Deleted, was[:4]...) // they stand before every page below
 	handed = append(handed, write(shard.Created, all[30:35]...)...)
@@ -71,7 +72,7 @@ func TestAPageIsOfOneMoment(t *testing.T) {
 		}
 		moment := <-opened
 		if !stored {
-			store(handed) // after the view was opened
+			keep(handed) // after the view was opened
 		}
 		want := was
 		if stored { // and not reported yet: the view has it all the same
@@ -95,7 +96,7 @@ func TestAPageIsOfOneMoment(t *testing.T) {
 					got, pages, len(want), want[from:min(from+10, len(want))], err)
 			}
 		}
-		closeScan(moment.Scan)
+		store.CloseScan(moment.Scan)
 	}
 }
 
@@ -249,9 +250,10 @@ func TestAllThatIsUnreadIsBounded(t *testing.T) {
 // Only the loop of replicas reads by the column families of shards once the node has started: what else reads has a
 // view that the loop opened.
 func TestWhoReadsByAColumnFamily(t *testing.T) {
-	allowed := map[string][]string{"openScan(": {"scan.go", "boot.go", "replica.go", "outbox.go", "acceptshard.go"},
-		"getUser(":  {"rocks.go", "replica.go"},
-		".families": {"rocks.go", "scan.go", "accept.go", "acceptshard.go"}}
+	allowed := map[string][]string{"store.OpenScan": {"boot.go", "replica.go", "outbox.go"},
+		"store.OpenPastWipes": {"replica.go"},
+		"store.GetUser":       {"replica.go"},
+		"store.ReadLeft":      {"acceptshard.go"}}
 	for name, text := range sources(t) {
 		for what, files := range allowed {
 			if strings.Contains(text, what) && !slices.Contains(files, name) {

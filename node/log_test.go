@@ -2,12 +2,9 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"strings"
 	"testing"
 
-	"github.com/linxGnu/grocksdb"
-
+	"tandem/node/store"
 	"tandem/shard"
 )
 
@@ -16,24 +13,24 @@ func logRoom(t *testing.T, most uint64) *Room {
 	t.Helper()
 	room := councilRoom(t, t.TempDir(), testLayout, 0)
 	var err error
-	if room.Store, err = addFamilies(room.Store, []int{2, 5}); err != nil {
+	if room.DB, err = store.AddFamilies(room.DB, []int{2, 5}); err != nil {
 		t.Fatal(err)
 	}
 	places := make([][]place, room.Layout.Shards)
 	for first := uint64(1); first <= most; first += 30 {
-		parts, last := []Part{}, min(first+29, most)
+		parts, last := []store.Part{}, min(first+29, most)
 		for _, s := range []int{2, 5} {
 			entries := []shard.Entry{}
 			for lsn := first; lsn <= last; lsn++ {
 				entries = append(entries, loggedEntry(s, lsn, 1))
 			}
-			part := buildPart(testLayout, s, room.Store.ids[s], entries, first == 1, &buckets{}, 1)
+			part := store.EntriesPart(testLayout, s, store.FamilyID(room.DB, s), entries, first == 1, &store.Buckets{}, 1)
 			parts = append(parts, part)
 		}
-		if err := writeBatch(room.Store, joinParts(nil, parts)); err != nil {
+		if err := store.WriteBatch(room.DB, store.JoinParts(nil, parts)); err != nil {
 			t.Fatal(err)
 		}
-		places = addPlaces(places, indexNote{latest(room.Store), []mark{{Shard: 2, LSN: last}, {Shard: 5, LSN: last}}})
+		places = addPlaces(places, indexNote{store.LastSequence(room.DB), []mark{{Shard: 2, LSN: last}, {Shard: 5, LSN: last}}})
 	}
 	room.Lookups = make(chan indexAsk)
 	go runIndex(room, places)
@@ -46,11 +43,6 @@ func startReader(t *testing.T, most uint64) (*Room, chan<- logAsk) {
 	t.Cleanup(func() { close(asks) })
 	go runReader(room, asks)
 	return room, asks
-}
-
-func loggedEntry(s int, lsn, epoch uint64) shard.Entry {
-	return shard.Entry{Request: [16]byte{byte(s), byte(lsn)}, Result: shard.Created, ID: fmt.Sprintf("%d-%d", s, lsn),
-		Name: strings.Repeat("n", 1000), Email: "e", Epoch: epoch, LSN: lsn}
 }
 
 // askLog asks a reader and checks that it gives the entries from first to last.
@@ -101,8 +93,8 @@ func TestReaderTakesAGreatBatch(t *testing.T) {
 	for lsn := uint64(2); lsn <= 4096; lsn++ {
 		entries = append(entries, loggedEntry(2, lsn, 1))
 	}
-	part := buildPart(testLayout, 2, room.Store.ids[2], entries, false, &buckets{}, 1)
-	if err := writeBatch(room.Store, joinParts(nil, []Part{part})); err != nil {
+	part := store.EntriesPart(testLayout, 2, store.FamilyID(room.DB, 2), entries, false, &store.Buckets{}, 1)
+	if err := store.WriteBatch(room.DB, store.JoinParts(nil, []store.Part{part})); err != nil {
 		t.Fatal(err)
 	}
 	for first := uint64(1); first < 4096; first += 512 {
@@ -143,14 +135,14 @@ func TestReaderGoesOnInNewFiles(t *testing.T) {
 	lsn := uint64(101)
 	for range 3 {
 		for range 30 {
-			part := buildPart(testLayout, 2, room.Store.ids[2], []shard.Entry{loggedEntry(2, lsn, 1)}, false, &buckets{}, 1)
-			if err := writeBatch(room.Store, joinParts(nil, []Part{part})); err != nil {
+			part := store.EntriesPart(testLayout, 2, store.FamilyID(room.DB, 2), []shard.Entry{loggedEntry(2, lsn, 1)}, false, &store.Buckets{}, 1)
+			if err := store.WriteBatch(room.DB, store.JoinParts(nil, []store.Part{part})); err != nil {
 				t.Fatal(err)
 			}
 			lsn++
 		}
 		// the log begins another file
-		if err := room.Store.db.FlushCF(room.Store.families[2], grocksdb.NewDefaultFlushOptions()); err != nil {
+		if err := store.FlushShard(room.DB, 2); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -168,7 +160,7 @@ func TestReaderGoesOnInNewFiles(t *testing.T) {
 // A log that cannot be opened leaves nothing to be read of any shard: each that is asked for next is told so.
 func TestReaderOfALogThatCannotBeOpened(t *testing.T) {
 	room := *logRoom(t, 60)
-	behind := indexNote{latest(room.Store) + 100, []mark{{Shard: 2, LSN: 800}, {Shard: 5, LSN: 800}}}
+	behind := indexNote{store.LastSequence(room.DB) + 100, []mark{{Shard: 2, LSN: 800}, {Shard: 5, LSN: 800}}}
 	room.Lookups = make(chan indexAsk) // an index that names batches that the log does not have
 	go runIndex(&room, addPlaces(make([][]place, room.Layout.Shards), behind))
 	asks := make(chan logAsk, 4)
@@ -181,5 +173,35 @@ func TestReaderOfALogThatCannotBeOpened(t *testing.T) {
 		if answer := <-found; answer.err == nil {
 			t.Errorf("shard %d: %d entries", s, len(answer.entries))
 		}
+	}
+}
+
+// What a node writes of its own facts, and what it drops, stands in the same write log as its shards.
+func TestFactsAndWipesAreReadOver(t *testing.T) {
+	room := councilRoom(t, t.TempDir(), testLayout, 0)
+	var err error
+	if room.DB, err = store.AddFamilies(room.DB, []int{5}); err != nil {
+		t.Fatal(err)
+	}
+	part := store.EntriesPart(testLayout, 5, store.FamilyID(room.DB, 5), someEntries(), true, &store.Buckets{}, 1)
+	for _, err := range []error{store.PutLocal(room.DB, "x", []byte("y")),
+		store.WriteBatch(room.DB, store.JoinParts(nil, []store.Part{part})),
+		store.WriteBatch(room.DB, store.JoinParts(nil, []store.Part{store.WipePart(5, store.FamilyID(room.DB, 5)), part}))} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	parts, found := make(chan store.Logged, logAhead), 0
+	go streamLog(room.DB, parts, make(chan struct{}))
+	for p := range parts {
+		if p.Err != nil {
+			t.Fatal(p.Err)
+		}
+		if found++; len(p.Entries) != len(someEntries()) || p.Entries[0] != someEntries()[0] {
+			t.Errorf("%+v", p)
+		}
+	}
+	if found != 2 {
+		t.Errorf("%d shares of shards found, expected 2", found)
 	}
 }

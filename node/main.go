@@ -12,6 +12,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"tandem/node/store"
 	"tandem/shard"
 	"tandem/wire/proc"
 )
@@ -57,7 +58,7 @@ func main() {
 		err = <-waited
 		proc.StopAs(output, err, exitCode(err))
 		room, again := all.room, ""
-		log.Info("serving", "listen", listener.Addr(), "data", config.Data, "store", room.Facts.Store, "member",
+		log.Info("serving", "listen", listener.Addr(), "data", config.Data, "store", room.Identity.Store, "member",
 			room.Member)
 		select {
 		case why := <-stop:
@@ -66,7 +67,7 @@ func main() {
 			log.Warn("starting anew", "reason", again)
 		case end := <-room.Ends:
 			proc.StopAs(output, end.Halt, exitVersion)
-			proc.StopIf(output, markVoid(config.Data, end.Old))
+			proc.StopIf(output, store.MarkVoid(config.Data, end.Old))
 			proc.StopIf(output, proc.StartAnew(output))
 		}
 		left := make(chan struct{})
@@ -78,7 +79,7 @@ func main() {
 	}
 	listener.Close()
 	// Every acknowledged write is synced: nothing is lost by leaving at once, with RocksDB open under its loops.
-	proc.StopIf(output, flush(unready.room.Store))
+	proc.StopIf(output, store.SyncLog(unready.room.DB))
 	log.Info("stopped")
 	proc.Exit(output, 0)
 }

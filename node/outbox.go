@@ -3,6 +3,7 @@ package main
 import (
 	"slices"
 
+	"tandem/node/store"
 	"tandem/shard"
 	"tandem/wire"
 )
@@ -77,7 +78,7 @@ func prompt(room *Room, box outbox, r *owned, fx *shard.Effect) (outbox, bool) {
 			breakLink(room.Links[r.peer], fx.Stream)
 		}
 	case shard.FeedSnapshot:
-		scan := openScan(r.store, s)
+		scan := store.OpenScan(r.db, s)
 		window := windowOf(&r.state)
 		go feedSnapshot(room, s, *fx, scan, window)
 	case shard.Relay:

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"tandem/node/store"
 	"tandem/shard"
 	"tandem/wire"
 )
@@ -18,10 +19,10 @@ var codes = [...]wire.Code{
 // owned is one replica of a loop.
 type owned struct {
 	state  shard.Replica
-	store  Store // with the column family that holds the shard now
-	counts buckets
-	last   buckets // LSN of the last write in each bucket that was handed to the disk
-	users  uint64  // the sum of the counts
+	db     store.DB // with the column family that holds the shard now
+	counts store.Buckets
+	last   store.Buckets // LSN of the last write in each bucket that was handed to the disk
+	users  uint64        // the sum of the counts
 	served Served
 	rings  bool       // an alarm is set
 	peer   int        // the node that holds the other replica
@@ -31,7 +32,7 @@ type owned struct {
 
 // outbox is what a loop sends once it has done a batch of events: everything for one receiver at once.
 type outbox struct {
-	parts   []Part
+	parts   []store.Part
 	letters [][]letter // by node
 	piles   []pile
 	wants   [][]shard.PactEvent // by node
@@ -82,7 +83,7 @@ func runReplicas(room *Room, desk *Desk, replicas []owned) {
 			r.served, r.codec = note(r, event)
 			if now, err = lookUp(room, r, event, now); err != nil {
 				box = fill(box, r, unreadable(room, event, err))
-				if !isDamage(err) {
+				if !store.IsDamage(err) {
 					continue
 				}
 				event = &shard.Event{Kind: shard.DataLost, Shard: event.Shard, Reason: err.Error()}
@@ -114,7 +115,7 @@ func runReplicas(room *Room, desk *Desk, replicas []owned) {
 // noteLoss has it noted in the folder when a replica's data turns out to be damaged.
 func noteLoss(room *Room, r *owned, e *shard.Event) {
 	if e.Kind == shard.DataLost && r.state.Lost == "" {
-		room.Damage <- damageNote{shard: e.Shard, mark: shard.Mark{Store: room.Member, Copy: r.store.ids[e.Shard],
+		room.Damage <- damageNote{shard: e.Shard, mark: shard.Mark{Store: room.Member, Copy: store.FamilyID(r.db, e.Shard),
 			Reason: e.Reason}}
 	}
 }
@@ -149,9 +150,9 @@ func storedEvents(replicas []owned, at []int, own []shard.Event, events []*shard
 		if m.Wiped {
 			own[i].Kind = shard.DiskWiped
 		}
-		if m.Store != nil {
+		if m.DB != nil {
 			r := &replicas[at[m.Shard]]
-			r.store = takeFamily(r.store, *m.Store, m.Shard)
+			r.db = store.TakeFamily(r.db, *m.DB, m.Shard)
 		}
 		events = append(events, &own[i])
 	}
@@ -173,15 +174,6 @@ func ringEvents(events []*shard.Event, replicas []owned) []*shard.Event {
 		}
 	}
 	return events
-}
-
-// total adds up the buckets of a shard.
-func total(counts buckets) uint64 {
-	sum := uint64(0)
-	for _, n := range counts {
-		sum += n
-	}
-	return sum
 }
 
 // inspect copies what may leave the loop: no slice or map of a state.
@@ -226,23 +218,23 @@ func lookUp(room *Room, r *owned, e *shard.Event, before int64) (now int64, err 
 	_, bucket := shard.Place(room.Layout, id)
 	var space [160]byte
 	key := shard.AppendKey(space[:0], bucket, id)
-	value, err := getUser(r.store, r.state.Shard, key)
+	value, err := store.GetUser(r.db, r.state.Shard, key)
 	now = clock()
 	if err != nil || value == nil {
 		return now, err
 	}
-	e.Current, err = decodeValue(value)
+	e.Current, err = store.DecodeValue(value)
 	e.Current.ID, e.Exists = id, err == nil
 	return now, err
 }
 
 // showMoment opens a view of a shard, and asks the core whether what it shows may be given out, if that is asked.
 func showMoment(r *owned, ask scanAsk, events []*shard.Event) []*shard.Event {
-	open := openScan
-	if r.state.Lost != "" { // nothing of it is given out, and a file of it may not be one to read (badFiles)
-		open = openPastWipes
+	open := store.OpenScan
+	if r.state.Lost != "" { // nothing of it is given out, and a file of it may not be one to read (BadFiles)
+		open = store.OpenPastWipes
 	}
-	ask.opened <- Moment{open(r.store, ask.shard), r.counts, shard.BucketsAhead(&r.state, (*[256]uint64)(&r.last)),
+	ask.opened <- Moment{open(r.db, ask.shard), r.counts, shard.BucketsAhead(&r.state, (*[256]uint64)(&r.last)),
 		r.state.View.Leader == r.state.Self}
 	if ask.confirmed == nil {
 		return events

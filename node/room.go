@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net"
 
+	"tandem/node/store"
 	"tandem/shard"
 	"tandem/wire"
 	"tandem/wire/proc"
@@ -11,26 +12,26 @@ import (
 
 // Room is how this node's loops are wired: settings, handles and channels, none of which changes after the start.
 type Room struct {
-	Config  Config
-	Layout  shard.Layout
-	Members []Member
-	Self    int
-	Facts   Facts
-	Member  uint64         // member id of this node's store
-	Start   shard.Start    // this process
-	Former  []uint64       // nonces of the starts before it that the store remembers, the newest first
-	Mine    shard.Greeting // what this node says of itself, but for what changes; see greeting
-	Origin  chan origin    // a cell with the cluster that this store belongs to; see originIn
-	Ready   bool           // the loops run; until then only greetings are answered
-	Opened  chan struct{}  // closed when they do
-	Store   Store
-	Marks   map[int]shard.Mark // of damage, by shard, as they were at the start
+	Config   Config
+	Layout   shard.Layout
+	Members  []Member
+	Self     int
+	Identity store.Identity
+	Member   uint64         // member id of this node's store
+	Start    shard.Start    // this process
+	Former   []uint64       // nonces of the starts before it that the store remembers, the newest first
+	Mine     shard.Greeting // what this node says of itself, but for what changes; see greeting
+	Origin   chan origin    // a cell with the cluster that this store belongs to; see originIn
+	Ready    bool           // the loops run; until then only greetings are answered
+	Opened   chan struct{}  // closed when they do
+	DB       store.DB
+	Marks    map[int]shard.Mark // of damage, by shard, as they were at the start
 	// the store was opened past files that cannot be read, and is to be opened anew when these are gone
 	Lenient bool
 	Damage  chan damageNote
 	Lacks   chan string          // a cell: what the node lacks to take its whole part; see lacks
 	Synced  chan shard.BatchHead // one place, the newest wins: the last batch that was synced
-	Disk    chan []Part
+	Disk    chan []store.Part
 	Pulse   chan beat
 	Index   chan indexNote
 	Lookups chan indexAsk
@@ -74,7 +75,7 @@ func newRoom(c Config, l shard.Layout, members []Member, self int, output proc.O
 		Refusals: make(chan chan<- map[string]string), Config: c, Layout: l, Members: members, Self: self,
 		Output: output, Log: log,
 		Desks: make([]*Desk, l.Shards), Links: make([]*Link, l.Nodes), Pacts: make([]*PactDesk, l.Nodes),
-		Disk: make(chan []Part, 2*shard.MaxPending*l.Shards), Pulse: make(chan beat, 64),
+		Disk: make(chan []store.Part, 2*shard.MaxPending*l.Shards), Pulse: make(chan beat, 64),
 		Index: make(chan indexNote, 1<<10), Lookups: make(chan indexAsk),
 		Watch: make(chan watcher, 64), Scans: make(chan struct{}, scansAtOnce),
 		Pages:  make(chan struct{}, max(1, c.UnreadMB<<19/pageMost)),
@@ -109,10 +110,10 @@ type scanAsk struct {
 
 // Moment is a shard as it was when its view was opened.
 type Moment struct {
-	Scan     Scan
-	Counts   buckets // by bucket: the users, but for buckets in doubt
-	Doubtful []byte  // buckets of which the view itself must be asked
-	Leads    bool    // this node led the shard
+	Scan     store.Scan
+	Counts   store.Buckets // by bucket: the users, but for buckets in doubt
+	Doubtful []byte        // buckets of which the view itself must be asked
+	Leads    bool          // this node led the shard
 }
 
 // mark is how far a replica's log is stored, or that its data was dropped.
@@ -120,7 +121,7 @@ type mark struct {
 	Shard int
 	LSN   uint64
 	Wiped bool
-	Store *Store // of a copy that was dropped with its files: the store with the new one; nil else
+	DB    *store.DB // of a copy that was dropped with its files: the store with the new one; nil else
 }
 
 // Inspection is what a loop says about one of its replicas.

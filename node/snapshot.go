@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"tandem/node/store"
 	"tandem/shard"
 	"tandem/wire"
 )
@@ -24,8 +25,8 @@ type snapshot struct {
 
 // feedSnapshot sends a backup the whole shard as the scan has it, with the request ids up to there, and reports its
 // LSN. The scan was opened by the replica's loop, so that it is no older than what the core knows to be applied.
-func feedSnapshot(room *Room, s int, fx shard.Effect, scan Scan, window []shard.Entry) {
-	defer closeScan(scan)
+func feedSnapshot(room *Room, s int, fx shard.Effect, scan store.Scan, window []shard.Entry) {
+	defer store.CloseScan(scan)
 	link := room.Links[peerOf(room.Layout, s, room.Self)]
 	link.Turn <- struct{}{}
 	defer func() { <-link.Turn }()
@@ -35,16 +36,16 @@ func feedSnapshot(room *Room, s int, fx shard.Effect, scan Scan, window []shard.
 	}
 	readMeta := func(key, value []byte) bool {
 		meta = noteMeta(meta, key, value)
-		return key[0] == metaPrefix
+		return key[0] == store.MetaPrefix
 	}
-	err := walkScan(scan, []byte{metaPrefix}, 0, readMeta)
+	err := store.WalkScan(scan, []byte{store.MetaPrefix}, 0, readMeta)
 	begin := frame(wire.SnapBegin)
 	begin.LSN = meta.last
 	sendPaced(room, link, fx.Stream, []*wire.Message{begin})
 	data, size := frame(wire.SnapData), 0
 	readUser := func(key, value []byte) bool {
 		id, isUser := shard.KeyID(key)
-		r, bad := decodeValue(value)
+		r, bad := store.DecodeValue(value)
 		if !isUser || bad != nil {
 			damage = bad
 			return isUser && bad == nil
@@ -58,11 +59,11 @@ func feedSnapshot(room *Room, s int, fx shard.Effect, scan Scan, window []shard.
 		return true
 	}
 	if err == nil {
-		err = walkScan(scan, []byte{shard.UserPrefix}, 0, readUser)
+		err = store.WalkScan(scan, []byte{shard.UserPrefix}, 0, readUser)
 	}
 	if err != nil || damage != nil {
 		room.Log.Error("the shard cannot be read for its backup", "shard", s, "error", err, "damage", damage)
-		if isDamage(err) {
+		if store.IsDamage(err) {
 			room.Desks[s].In <- []*shard.Event{{Kind: shard.DataLost, Shard: s, Reason: err.Error()}}
 		}
 		breakLink(link, fx.Stream)
@@ -91,10 +92,10 @@ func sendPaced(room *Room, link *Link, stream uint64, frames []*wire.Message) {
 // noteMeta returns the snapshot with what a key of the meta says.
 func noteMeta(s snapshot, key, value []byte) snapshot {
 	switch name := string(key[:min(len(key), 2)]); {
-	case name == metaBucket:
-		_, lsn, _ := readBucket(value)
+	case name == store.MetaBucket:
+		_, lsn, _ := store.ReadBucket(value)
 		s.last = max(s.last, lsn)
-	case name == metaEpoch && len(key) == 10 && len(value) == 8:
+	case name == store.MetaEpoch && len(key) == 10 && len(value) == 8:
 		s.history = append(s.history, shard.Position{Epoch: binary.BigEndian.Uint64(key[2:]),
 			LSN: binary.BigEndian.Uint64(value)})
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"tandem/node/store"
 	"tandem/shard"
 	"tandem/wire"
 	"tandem/wire/proc"
@@ -18,10 +19,10 @@ import (
 // opened is what one step of the start hands to the next, or why it cannot.
 type opened struct {
 	room    *Room
-	saved   []shard.Fact // of the council
-	loaded  []Loaded     // by shard
-	places  [][]place    // by shard
-	written written      // to the log by this start
+	saved   []shard.Fact  // of the council
+	loaded  []Loaded      // by shard
+	places  [][]place     // by shard
+	written store.Written // to the log by this start
 	err     error
 }
 
@@ -38,7 +39,7 @@ type starting struct {
 }
 
 // openingStages bring a node from its settings to a store that is its own, in which what is damaged is known.
-var openingStages = [...]func(starting) starting{readFolder, refuseVoid, judgeLog, openFolder, voidPromise, claimFolder,
+var openingStages = [...]func(starting) starting{readFolder, refuseVoid, judgeLog, openFolder, dropSyncNotes, claimFolder,
 	settleDamage, loadRaft}
 
 // prepare opens the data folder and checks that it is this node's. The room is not ready: nothing but greetings is
@@ -50,8 +51,8 @@ func prepare(room *Room, out chan<- opened) {
 			break
 		}
 	}
-	if errors.Is(s.err, ErrUnreadable) && !isTrouble(s.err) {
-		aside, err := setAside(room.Config.Data, time.Now())
+	if errors.Is(s.err, store.ErrUnreadable) && !store.IsDiskError(s.err) {
+		aside, err := store.SetAside(room.Config.Data, time.Now())
 		if err == nil {
 			room.Log.Error("the store cannot be used; it is set aside, and a new one begins", "reason", s.err, "aside",
 				aside)
@@ -66,7 +67,7 @@ func prepare(room *Room, out chan<- opened) {
 		room.Names = append(room.Names, names)
 		go proc.RunNames(names)
 	}
-	w := written{start: room.Start.Number, held: s.held, totals: make([]uint64, shard.RaftPart+1)}
+	w := store.FirstWritten(room.Start.Number, s.held)
 	out <- opened{room: room, saved: s.saved, written: w, err: s.err}
 }
 
@@ -74,23 +75,23 @@ func prepare(room *Room, out chan<- opened) {
 // A store that cannot say whose it is cannot be used.
 func claimFolder(s starting) starting {
 	room, err := s.room, error(nil)
-	want := Facts{Format: storeFormat, Cluster: room.Config.Cluster, Node: room.Config.Name,
+	want := store.Identity{Format: store.Format, Cluster: room.Config.Cluster, Node: room.Config.Name,
 		Ring: strings.Join(room.Mine.Names, ","), Shards: room.Layout.Shards}
-	room.Facts, err = claim(room.Store, want)
+	room.Identity, err = store.Claim(room.DB, want)
 	if err == nil {
-		room.Store, err = addFamilies(room.Store, s.held)
+		room.DB, err = store.AddFamilies(room.DB, s.held)
 	}
 	if err == nil {
 		err = outwait(room)
 	}
 	if err == nil {
-		room.Start, room.Former, err = countStart(room.Store, room.Mine.Nonce)
+		room.Start, room.Former, err = store.CountStart(room.DB, room.Mine.Nonce)
 	}
 	if err == nil {
-		room.Member, err = memberID(room.Self, room.Facts)
+		room.Member, err = store.MemberID(room.Self, room.Identity)
 	}
-	if isDamage(err) {
-		err = fmt.Errorf("%w: %w", ErrUnreadable, err)
+	if store.IsDamage(err) {
+		err = fmt.Errorf("%w: %w", store.ErrUnreadable, err)
 	}
 	s.err = err
 	return s
@@ -101,23 +102,23 @@ func claimFolder(s starting) starting {
 func settleDamage(s starting) starting {
 	room, bad := s.room, map[int]string{}
 	if s.lenient {
-		bad, s.err = badFiles(room.Store)
+		bad, s.err = store.BadFiles(room.DB)
 	}
 	if s.err != nil {
 		return s
 	}
-	noted, err := getFact(room.Store, marksKey)
+	noted, err := store.GetLocal(room.DB, store.MarksKey)
 	if s.err = err; err != nil {
 		return s
 	}
-	if noted != nil && !slices.Contains(s.names, damageName) {
-		room.Log.Error("the file that names the damaged shards is gone; all count as damaged", "file", damageName)
-		s.marks = markAll("is gone")
+	if noted != nil && !slices.Contains(s.names, store.MarksName) {
+		room.Log.Error("the file that names the damaged shards is gone; all count as damaged", "file", store.MarksName)
+		s.marks = store.MarkAll("is gone")
 	}
-	room.Marks = settleMarks(s.marks, bad, room.Member, room.Store.ids)
+	room.Marks = store.SettleMarks(s.marks, bad, room.Member, store.FamilyIDs(room.DB))
 	room.Lenient = s.lenient
-	if s.err = saveMarks(room.Store, room.Config.Data, room.Marks); s.err == nil && len(room.Marks) == 0 {
-		s.err = startMerges(room.Store)
+	if s.err = store.SaveMarks(room.DB, room.Config.Data, room.Marks); s.err == nil && len(room.Marks) == 0 {
+		s.err = store.StartMerges(room.DB)
 	}
 	return s
 }
@@ -126,7 +127,7 @@ func settleDamage(s starting) starting {
 // in its next generation.
 func loadRaft(s starting) starting {
 	room, reason := s.room, s.room.Marks[shard.RaftPart].Reason
-	saved, err := readFacts(room.Store)
+	saved, err := store.ReadSaved(room.DB)
 	if err == nil && len(saved) > 0 {
 		_, err = shard.LoadCouncil(processOf(room), room.Layout, shard.DefaultTiming, saved, clock())
 	}
@@ -134,7 +135,7 @@ func loadRaft(s starting) starting {
 		s.err = err
 		return s
 	}
-	if isTrouble(err) {
+	if store.IsDiskError(err) {
 		s.err = err
 		return s
 	}
@@ -144,26 +145,26 @@ func loadRaft(s starting) starting {
 	if s.saved = saved; reason == "" {
 		return s
 	}
-	next, ok := shard.NextGeneration(room.Facts.Generation, room.Facts.Before)
+	next, ok := shard.NextGeneration(room.Identity.Generation, room.Identity.Before)
 	if !ok {
-		s.err = fmt.Errorf("%w: its part of Raft's state is damaged once more after %d times: %s", ErrUnreadable, next,
+		s.err = fmt.Errorf("%w: its part of Raft's state is damaged once more after %d times: %s", store.ErrUnreadable, next,
 			reason)
 		return s
 	}
 	room.Log.Error("Raft's saved state is damaged; the store does not vote with it, and joins anew", "reason", reason)
-	s.saved, room.Facts.Generation, room.Facts.Before = nil, next, next
-	if s.err = keepFacts(room.Store, room.Facts); s.err == nil {
-		room.Store, s.err = renewRaft(room.Store)
+	s.saved, room.Identity.Generation, room.Identity.Before = nil, next, next
+	if s.err = store.KeepIdentity(room.DB, room.Identity); s.err == nil {
+		room.DB, s.err = store.RenewRaft(room.DB)
 	}
 	if s.err == nil {
 		delete(room.Marks, shard.RaftPart)
-		s.err = saveMarks(room.Store, room.Config.Data, room.Marks)
+		s.err = store.SaveMarks(room.DB, room.Config.Data, room.Marks)
 	}
 	if s.err == nil && len(room.Marks) == 0 {
-		s.err = startMerges(room.Store)
+		s.err = store.StartMerges(room.DB)
 	}
 	if s.err == nil {
-		room.Member, s.err = memberID(room.Self, room.Facts)
+		room.Member, s.err = store.MemberID(room.Self, room.Identity)
 	}
 	return s
 }
@@ -175,12 +176,12 @@ const startAgainAfter = time.Second
 // What the disk did not do is no reason to end: the start begins anew in place, after a while, until the disk does it,
 // or until this process is told to stop. Whoever watches sees a node that is not ready.
 func awaitDisk(room *Room, stop <-chan os.Signal, cause error, out chan<- error) {
-	if isDamage(cause) {
+	if store.IsDamage(cause) {
 		salvaged := make(chan struct{}, 1)
 		go salvage(room, cause, salvaged)
 		<-salvaged
 	}
-	if !isTrouble(cause) {
+	if !store.IsDiskError(cause) {
 		out <- cause
 		return
 	}
@@ -232,7 +233,7 @@ func serve(begun opened, listener net.Listener, out chan<- opened) {
 // open makes the room that all loops share, with everything loaded that they start from; saved is the council's state,
 // which is none of a store that is to join. The loops that are told of the views are one for each node, one for the
 // gateways and one for the write log.
-func open(unready *Room, saved []shard.Fact, w written, out chan<- opened) {
+func open(unready *Room, saved []shard.Fact, w store.Written, out chan<- opened) {
 	room, steps := *unready, make(chan opened, 1)
 	council, err := shard.LoadCouncil(processOf(&room), room.Layout, shard.DefaultTiming, saved, clock())
 	if err != nil {
@@ -270,8 +271,8 @@ func start(all opened, done chan<- opened) {
 		at := &all.loaded[s]
 		state := shard.NewReplica(s, room.Self, room.Members[peer].Name, at.Last, at.History, at.Log, clock())
 		state.StoredFor = int64(room.Config.Silent)
-		r := owned{state: state, store: room.Store, peer: peer, codec: wire.NewCodec(), counts: at.Counts,
-			users: total(at.Counts), epoch: newestEpoch(at.History)}
+		r := owned{state: state, db: room.DB, peer: peer, codec: wire.NewCodec(), counts: at.Counts,
+			users: store.Total(at.Counts), epoch: newestEpoch(at.History)}
 		ends[s] = shard.Position{Epoch: r.epoch, LSN: at.Last}
 		shares[i%loops] = append(shares[i%loops], r)
 		if at.Damage != "" {
@@ -287,7 +288,7 @@ func start(all opened, done chan<- opened) {
 		}
 	}
 	go runDisk(room, all.written)
-	go runPromise(room)
+	go runSyncNotes(room)
 	go runDamage(room)
 	go runHealth(room)
 	go runPulse(room)

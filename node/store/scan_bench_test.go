@@ -1,4 +1,4 @@
-package main
+package store
 
 import (
 	"fmt"
@@ -9,23 +9,23 @@ import (
 
 // benchStore is a store of one shard with so many users, each created and a third of them updated, as the write log
 // brings them.
-func benchStore(b *testing.B, users int) Store {
-	c := Config{Data: b.TempDir(), Shards: 3, CacheMB: 8}
-	store, err := openForTest(c)
+func benchStore(b *testing.B, users int) DB {
+	c := Options{Data: b.TempDir(), Shards: 3, CacheMB: 8}
+	db, err := openForTest(c)
 	if err != nil {
 		b.Fatal(err)
 	}
-	if store, err = addFamilies(store, []int{0}); err != nil {
+	if db, err = AddFamilies(db, []int{0}); err != nil {
 		b.Fatal(err)
 	}
-	store.sync.SetSync(false)
-	layout, counts, lsn := shard.Layout{Nodes: 3, Shards: 3}, buckets{}, uint64(0)
+	db.sync.SetSync(false)
+	layout, counts, lsn := shard.Layout{Nodes: 3, Shards: 3}, Buckets{}, uint64(0)
 	write := func(result shard.Result, id int) {
 		lsn++
 		n := shard.Entry{Result: result, ID: fmt.Sprint("user-", id), Name: "Ada Lovelace", Email: "ada@example.org",
 			Epoch: 1, LSN: lsn}
-		part := buildPart(layout, 0, store.ids[0], []shard.Entry{n}, lsn == 1, &counts, 1)
-		if err := writeBatch(store, joinParts(nil, []Part{part})); err != nil {
+		part := EntriesPart(layout, 0, FamilyID(db, 0), []shard.Entry{n}, lsn == 1, &counts, 1)
+		if err := WriteBatch(db, JoinParts(nil, []Part{part})); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -35,27 +35,27 @@ func benchStore(b *testing.B, users int) Store {
 			write(shard.Updated, i)
 		}
 	}
-	return store
+	return db
 }
 
 // BenchmarkOpenScan shows what a page costs: opening a view, all counts of buckets, the count of one, and 100 users.
 func BenchmarkOpenScan(b *testing.B) {
 	for _, users := range []int{2000, 50000} {
-		store := benchStore(b, users)
+		db := benchStore(b, users)
 		b.Run(fmt.Sprint("open/", users), func(b *testing.B) {
 			for b.Loop() {
-				closeScan(openScan(store, 0))
+				CloseScan(OpenScan(db, 0))
 			}
 		})
 		b.Run(fmt.Sprint("counts/", users), func(b *testing.B) {
-			scan := openScan(store, 0)
-			defer closeScan(scan)
+			scan := OpenScan(db, 0)
+			defer CloseScan(scan)
 			for b.Loop() {
 				n := 0
-				_ = walkScan(scan, []byte(metaBucket), 0, func(key, value []byte) bool {
+				_ = WalkScan(scan, []byte(MetaBucket), 0, func(key, value []byte) bool {
 					n++
-					_, _, ok := readBucket(value)
-					return ok && string(key[:2]) == metaBucket
+					_, _, ok := ReadBucket(value)
+					return ok && string(key[:2]) == MetaBucket
 				})
 				if n < 200 {
 					b.Fatal(n)
@@ -63,20 +63,20 @@ func BenchmarkOpenScan(b *testing.B) {
 			}
 		})
 		b.Run(fmt.Sprint("one/", users), func(b *testing.B) {
-			scan := openScan(store, 0)
-			defer closeScan(scan)
+			scan := OpenScan(db, 0)
+			defer CloseScan(scan)
 			for b.Loop() {
-				_ = walkScan(scan, []byte(metaBucket+"\x70"), 0, func(key, value []byte) bool { return false })
+				_ = WalkScan(scan, []byte(MetaBucket+"\x70"), 0, func(key, value []byte) bool { return false })
 			}
 		})
 		b.Run(fmt.Sprint("rows100/", users), func(b *testing.B) {
-			scan := openScan(store, 0)
-			defer closeScan(scan)
+			scan := OpenScan(db, 0)
+			defer CloseScan(scan)
 			for b.Loop() {
 				n := 0
-				_ = walkScan(scan, []byte("u\x70"), 0, func(_, value []byte) bool {
+				_ = WalkScan(scan, []byte("u\x70"), 0, func(_, value []byte) bool {
 					n++
-					_, _ = decodeValue(value)
+					_, _ = DecodeValue(value)
 					return n < 100
 				})
 			}

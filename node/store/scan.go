@@ -1,4 +1,4 @@
-package main
+package store
 
 import (
 	"bytes"
@@ -11,18 +11,18 @@ import (
 // One goroutine reads it at a time.
 type Scan struct{ it *grocksdb.Iterator }
 
-// openScan opens a view of shard s, which takes some microseconds.
-func openScan(st Store, s int) Scan { return Scan{st.db.NewIteratorCF(st.scan, st.families[s])} }
+// OpenScan opens a view of shard s, which takes some microseconds.
+func OpenScan(db DB, s int) Scan { return Scan{db.rocks.NewIteratorCF(db.scan, db.families[s])} }
 
-// openPastWipes opens a view of shard s, of which a file cannot be opened, as badFiles says. What was deleted as a
+// OpenPastWipes opens a view of shard s, of which a file cannot be opened, as BadFiles says. What was deleted as a
 // whole shows, if a file that can be read still has it.
-func openPastWipes(st Store, s int) Scan { return Scan{st.db.NewIteratorCF(st.look, st.families[s])} }
+func OpenPastWipes(db DB, s int) Scan { return Scan{db.rocks.NewIteratorCF(db.look, db.families[s])} }
 
-func closeScan(scan Scan) { scan.it.Close() }
+func CloseScan(scan Scan) { scan.it.Close() }
 
-// walkScan calls see with each key and value of a scan from start on but the first skip of them, both valid during the
+// WalkScan calls see with each key and value of a scan from start on but the first skip of them, both valid during the
 // call only, until see returns false.
-func walkScan(scan Scan, start []byte, skip uint64, see func(key, value []byte) bool) error {
+func WalkScan(scan Scan, start []byte, skip uint64, see func(key, value []byte) bool) error {
 	for scan.it.Seek(start); skip > 0 && scan.it.Valid(); skip-- {
 		scan.it.Next()
 	}
@@ -39,8 +39,8 @@ func walkScan(scan Scan, start []byte, skip uint64, see func(key, value []byte) 
 	return nil
 }
 
-// getOf returns a copy of the value of a key that a view has; nil where there is none.
-func getOf(scan Scan, key []byte) ([]byte, error) {
+// GetFrom returns a copy of the value of a key that a view has; nil where there is none.
+func GetFrom(scan Scan, key []byte) ([]byte, error) {
 	scan.it.Seek(key)
 	if err := scan.it.Err(); err != nil {
 		return nil, fmt.Errorf("%w: reading a view: %w", ErrStore, err)

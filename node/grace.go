@@ -1,0 +1,31 @@
+package main
+
+import (
+	"encoding/binary"
+	"time"
+
+	"tandem/node/store"
+	"tandem/shard"
+)
+
+// outwait waits until what this store's former process has promised is over, if it kept its promises for longer than
+// this one does, and notes for how long this one does.
+func outwait(room *Room) error {
+	value, err := store.GetLocal(room.DB, store.GraceKey)
+	if err != nil {
+		return err
+	}
+	former, grace := int64(0), int64(room.Config.Grace)
+	if len(value) == 8 {
+		former = int64(binary.BigEndian.Uint64(value))
+	}
+	if wait := time.Duration(shard.WaitOut(former, grace)); wait > 0 {
+		room.Log.Warn("waiting until what was promised under a longer --grace is over",
+			"wait", wait, "grace", room.Config.Grace)
+		time.Sleep(wait)
+	}
+	if former == grace {
+		return nil
+	}
+	return store.PutLocal(room.DB, store.GraceKey, binary.BigEndian.AppendUint64(nil, uint64(grace)))
+}
