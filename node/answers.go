@@ -187,7 +187,7 @@ func lineGet(room *Room, args []string) any {
 		return fault{Error: err.Error()}
 	}
 	s, bucket := shard.Place(room.Layout, id)
-	if room.Desks[s] == nil {
+	if room.Handles[s] == nil {
 		first, second := shard.Pair(room.Layout, s)
 		return fault{fmt.Sprintf("%s holds no replica of shard %d", room.Config.Name, s),
 			fmt.Sprintf("ask %s or %s", room.Members[first].Name, room.Members[second].Name)}
@@ -257,7 +257,7 @@ func lineLog(room *Room, args []string) any {
 	s, badShard := strconv.Atoi(args[0])
 	lsn, badLSN := strconv.ParseUint(args[1], 10, 64)
 	n, badCount := strconv.ParseUint(args[2], 10, 16)
-	if badShard != nil || badLSN != nil || badCount != nil || s < 0 || s >= len(room.Desks) || room.Desks[s] == nil ||
+	if badShard != nil || badLSN != nil || badCount != nil || s < 0 || s >= len(room.Handles) || room.Handles[s] == nil ||
 		n < 1 || n > 1000 || lsn < 1 {
 		return fault{"bad shard, LSN or number",
 			"WAL shard lsn n: a shard held here (SHARDS lists them), an LSN from 1 on, 1 to 1000 entries"}
@@ -299,7 +299,7 @@ func lineConns(room *Room, _ []string) any {
 // must be closed.
 func momentOf(room *Room, s int) Moment {
 	opened := make(chan Moment, 1)
-	room.Desks[s].Opens <- scanAsk{shard: s, opened: opened}
+	room.Handles[s].Opens <- scanAsk{shard: s, opened: opened}
 	return <-opened
 }
 
@@ -307,7 +307,7 @@ func momentOf(room *Room, s int) Moment {
 // positions.
 func lineDigest(room *Room, args []string) any {
 	s, err := strconv.Atoi(args[0])
-	if err != nil || s < 0 || s >= len(room.Desks) || room.Desks[s] == nil {
+	if err != nil || s < 0 || s >= len(room.Handles) || room.Handles[s] == nil {
 		return fault{"bad shard", "DIGEST shard: a shard held here (SHARDS lists them)"}
 	}
 	hash, users, meta, began := xxhash.New(), uint64(0), snapshot{}, time.Now()

@@ -121,15 +121,15 @@ func waits(in *bufio.Reader) bool {
 
 // hand gives each loop its events, and returns an empty list.
 func hand(room *Room, events []*shard.Event) []*shard.Event {
-	for _, desk := range room.Loops {
+	for _, handle := range room.Loops {
 		var mine []*shard.Event
 		for _, e := range events {
-			if room.Desks[e.Shard] == desk {
+			if room.Handles[e.Shard] == handle {
 				mine = append(mine, e)
 			}
 		}
 		if len(mine) > 0 {
-			desk.In <- mine
+			handle.In <- mine
 		}
 	}
 	clear(events)
@@ -259,7 +259,8 @@ func refuse(room *Room, peer int, m *wire.Message) *wire.Message {
 		one[0] = m.Shard
 		asked = one[:]
 	}
-	absent := slices.IndexFunc(asked, func(s uint64) bool { return s >= uint64(len(room.Desks)) || room.Desks[s] == nil })
+	isAbsent := func(s uint64) bool { return s >= uint64(len(room.Handles)) || room.Handles[s] == nil }
+	absent := slices.IndexFunc(asked, isAbsent)
 	var badID, badText error
 	if m.Kind == wire.Get || m.Kind == wire.Write {
 		badID, badText = shard.CheckID(m.Record.ID), shard.CheckText(m.Record.Name, m.Record.Email)

@@ -13,9 +13,9 @@ const (
 	mailQueue   = 1 << 10 // messages of councils that wait, in and out
 )
 
-// CouncilDesk is where the loop of the council is reached. Whoever gives it something never waits: what does not fit is
-// dropped, and comes again, since councils repeat their messages, and askers their proposals and greetings.
-type CouncilDesk struct {
+// councilHandle is where the loop of the council is reached. Whoever gives it something never waits: what does not fit
+// is dropped, and comes again, since councils repeat their messages, and askers their proposals and greetings.
+type councilHandle struct {
 	In    chan []byte           // messages of other nodes' councils
 	Asks  chan []shard.Proposal // repeated every 20 ms, and when Elected says so, until the book shows the outcome
 	Joins chan greeter          // of members and of stores that are none
@@ -54,9 +54,9 @@ type CouncilState struct {
 	Known  []shard.Start // by node: the newest start of its member that is known here
 }
 
-// newCouncilDesk makes the channels for a council, with followers loops that are told of books and elections.
-func newCouncilDesk(c shard.Council, followers int) *CouncilDesk {
-	d := &CouncilDesk{In: make(chan []byte, mailQueue), Asks: make(chan []shard.Proposal, 64),
+// newCouncilHandle makes the channels for a council, with followers loops that are told of books and elections.
+func newCouncilHandle(c shard.Council, followers int) *councilHandle {
+	d := &councilHandle{In: make(chan []byte, mailQueue), Asks: make(chan []shard.Proposal, 64),
 		Joins: make(chan greeter, 16), Greets: make(chan greeted), Sick: make(chan string, 1),
 		Inspect: make(chan chan<- CouncilState), saved: make(chan struct{}, 1), state: c}
 	for range c.Layout.Nodes {
@@ -79,7 +79,7 @@ func nodeName(room *Room, node int) string {
 // runCouncil is the loop that owns this node's part in the agreement on the views. It hands what is to be stored to the
 // disk's loop, whose queue has room for it, and never waits for anybody else. While the disk is sick the node takes no
 // part (rule R12).
-func runCouncil(room *Room, d *CouncilDesk) {
+func runCouncil(room *Room, d *councilHandle) {
 	c := d.state
 	var out []shard.CouncilEffect
 	var trouble string // why the node takes no part
@@ -125,7 +125,7 @@ func runCouncil(room *Room, d *CouncilDesk) {
 
 // carry does what else the council wants. Nobody is waited for: mail that does not fit is dropped, and of books only
 // the newest counts.
-func carry(room *Room, d *CouncilDesk, effects []shard.CouncilEffect) {
+func carry(room *Room, d *councilHandle, effects []shard.CouncilEffect) {
 	for i := range effects {
 		switch e := &effects[i]; e.Kind {
 		case shard.SendMail:

@@ -35,7 +35,7 @@ func councilRoom(t *testing.T, dir string, l shard.Layout, self int) *Room {
 // disk is sick, and what they stored is enough to start from.
 func TestCouncilLoopsAgree(t *testing.T) {
 	l := shard.Layout{Nodes: 3, Shards: 6}
-	rooms, desks, members := make([]*Room, 3), make([]*CouncilDesk, 3), make([]uint64, 3)
+	rooms, handles, members := make([]*Room, 3), make([]*councilHandle, 3), make([]uint64, 3)
 	for i := range rooms {
 		rooms[i] = councilRoom(t, t.TempDir(), l, i)
 		var err error
@@ -79,27 +79,27 @@ func TestCouncilLoopsAgree(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		desks[i] = newCouncilDesk(c, 1)
+		handles[i] = newCouncilHandle(c, 1)
 		go runDisk(rooms[i], store.FirstWritten(1, nil))
-		go runCouncil(rooms[i], desks[i])
+		go runCouncil(rooms[i], handles[i])
 	}
 	for i := range rooms {
 		start(i, members[i])
 	}
-	link := func(from, to *CouncilDesk, node int) {
+	link := func(from, to *councilHandle, node int) {
 		for data := range from.Out[node] {
 			to.In <- data
 		}
 	}
-	for i, from := range desks {
-		for j, to := range desks {
+	for i, from := range handles {
+		for j, to := range handles {
 			if i != j {
 				from.Greets <- greeted{Node: j, Up: true}
 				go link(from, to, j)
 			}
 		}
 	}
-	for i, d := range desks {
+	for i, d := range handles {
 		v := shard.BirthView(l, i)
 		v.Epoch, v.InSync = 2, false
 		until := time.After(5 * time.Second)
@@ -114,12 +114,12 @@ func TestCouncilLoopsAgree(t *testing.T) {
 			time.Sleep(10 * time.Millisecond)
 		}
 	}
-	ask := func(d *CouncilDesk) CouncilState {
+	ask := func(d *councilHandle) CouncilState {
 		reply := make(chan CouncilState, 1)
 		d.Inspect <- reply
 		return <-reply
 	}
-	for i, d := range desks {
+	for i, d := range handles {
 		if s := ask(d); s.Member != members[i] || s.Lead == 0 || s.Term < 2 || s.Sick != "" ||
 			!slices.Equal(s.Book.Members, members) {
 			t.Errorf("node %d says %+v", i, s)
@@ -133,17 +133,17 @@ func TestCouncilLoopsAgree(t *testing.T) {
 			}
 		}
 	}
-	lead := shard.NodeOf(ask(desks[0]).Lead)
-	other := desks[(lead+1)%3]
-	desks[lead].Sick <- "no space"
+	lead := shard.NodeOf(ask(handles[0]).Lead)
+	other := handles[(lead+1)%3]
+	handles[lead].Sick <- "no space"
 	await("a sick leader leads on", func() bool { s := ask(other); return s.Lead != 0 && s.Lead != members[lead] })
-	if s := ask(desks[lead]); s.Sick != "no space" {
+	if s := ask(handles[lead]); s.Sick != "no space" {
 		t.Errorf("the sick node says %+v", s)
 	}
-	desks[lead].Sick <- ""
+	handles[lead].Sick <- ""
 	await("a node that is well again does not follow",
-		func() bool { s := ask(desks[lead]); return s.Lead == ask(other).Lead && s.Sick == "" })
-	for i, d := range desks {
+		func() bool { s := ask(handles[lead]); return s.Lead == ask(other).Lead && s.Sick == "" })
+	for i, d := range handles {
 		stored, err := store.ReadSaved(rooms[i].DB)
 		if err != nil {
 			t.Fatal(err)

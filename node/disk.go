@@ -49,8 +49,8 @@ func runDisk(room *Room, w store.Written) {
 			return
 		}
 		room.Pulse <- beat{}
-		for _, desk := range room.Loops {
-			tellStored(room, desk, group, &db)
+		for _, handle := range room.Loops {
+			tellStored(room, handle, group, &db)
 		}
 		room.Index <- indexNote{store.LastSequence(db), allMarks(group)}
 		for i := range group {
@@ -156,14 +156,14 @@ func spread(room *Room, reason string) {
 
 // tellStored tells a loop how far the logs of its replicas are stored. The loop needs the newest marks only, so they
 // take the place of those that it has not taken yet, and the disk never waits for it.
-func tellStored(room *Room, desk *Desk, group []store.Part, db *store.DB) {
+func tellStored(room *Room, handle *replicaHandle, group []store.Part, db *store.DB) {
 	var marks []mark
 	select {
-	case marks = <-desk.Stored:
+	case marks = <-handle.Stored:
 	default:
 	}
 	for i := range group {
-		if p := &group[i]; !p.Raft && room.Desks[p.Shard] == desk {
+		if p := &group[i]; !p.Raft && room.Handles[p.Shard] == handle {
 			m := mark{Shard: p.Shard, LSN: p.Last, Wiped: p.Wiped}
 			if p.Renewed {
 				now := *db
@@ -173,6 +173,6 @@ func tellStored(room *Room, desk *Desk, group []store.Part, db *store.DB) {
 		}
 	}
 	if len(marks) > 0 {
-		desk.Stored <- marks
+		handle.Stored <- marks
 	}
 }

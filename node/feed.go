@@ -89,7 +89,7 @@ func feedShard(room *Room, link *Link, asks chan<- logAsk, f feed) (size int) {
 		}
 		report.Kind, report.LSN = shard.FeedDone, f.fx.LSN+uint64(len(answer.entries))-1
 	}
-	room.Desks[f.shard].In <- []*shard.Event{report}
+	room.Handles[f.shard].In <- []*shard.Event{report}
 	return size
 }
 

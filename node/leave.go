@@ -24,7 +24,7 @@ func leave(room *Room, left chan<- struct{}) {
 		}
 	}
 	for _, s := range heldBy(room.Layout, room.Self) {
-		room.Desks[s].In <- []*shard.Event{{Kind: shard.Retired, Shard: s}}
+		room.Handles[s].In <- []*shard.Event{{Kind: shard.Retired, Shard: s}}
 	}
 	for retired := false; !retired; time.Sleep(time.Millisecond) {
 		retired = true
@@ -56,9 +56,9 @@ func ledShards(list []Inspection, self int) []int {
 
 // order tells all pacts what to do.
 func order(room *Room, kind shard.PactKind) {
-	for _, desk := range room.Pacts {
-		if desk != nil {
-			desk.Orders <- kind
+	for _, handle := range room.Pacts {
+		if handle != nil {
+			handle.Orders <- kind
 		}
 	}
 }
@@ -66,10 +66,10 @@ func order(room *Room, kind shard.PactKind) {
 // peersLeaving returns, by node, whether it is leaving, too: nothing can be handed to it.
 func peersLeaving(room *Room) []bool {
 	leaving := make([]bool, len(room.Pacts))
-	for peer, desk := range room.Pacts {
-		if desk != nil {
+	for peer, handle := range room.Pacts {
+		if handle != nil {
 			reply := make(chan bool, 1)
-			desk.Asks <- reply
+			handle.Asks <- reply
 			leaving[peer] = <-reply
 		}
 	}
@@ -79,9 +79,9 @@ func peersLeaving(room *Room) []bool {
 // inspectAll asks every loop how its replicas are.
 func inspectAll(room *Room) []Inspection {
 	list := []Inspection{}
-	for _, desk := range room.Loops {
+	for _, handle := range room.Loops {
 		reply := make(chan []Inspection, 1)
-		desk.Inspect <- reply
+		handle.Inspect <- reply
 		list = append(list, <-reply...)
 	}
 	return list

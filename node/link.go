@@ -103,7 +103,7 @@ func notify(room *Room, shards []int, e shard.Event) {
 	for _, s := range shards {
 		event := e
 		event.Shard = s
-		room.Desks[s].In <- []*shard.Event{&event}
+		room.Handles[s].In <- []*shard.Event{&event}
 	}
 }
 
@@ -329,7 +329,7 @@ func readLink(room *Room, peer int, c call, stream uint64, gone chan<- error) {
 		case m.Kind == wire.Error:
 			gone <- fmt.Errorf("%w: it says: %s", ErrPeer, m.Text)
 			return
-		case !known || m.Shard >= uint64(len(room.Desks)) || room.Desks[m.Shard] == nil ||
+		case !known || m.Shard >= uint64(len(room.Handles)) || room.Handles[m.Shard] == nil ||
 			peerOf(room.Layout, int(m.Shard), room.Self) != peer:
 			gone <- fmt.Errorf("%w: a frame of kind %d for shard %d: %s", ErrPeer, m.Kind, m.Shard, m.Text)
 			return

@@ -25,7 +25,7 @@ func listPage(room *Room, conn *Conn, m *wire.Message) {
 	}
 	defer func() { <-room.Pages; <-conn.Pages }()
 	opened, confirmed := make(chan Moment, 1), make(chan shard.Reply, 1)
-	room.Desks[m.Shard].Opens <- scanAsk{int(m.Shard), opened, confirmed}
+	room.Handles[m.Shard].Opens <- scanAsk{int(m.Shard), opened, confirmed}
 	moment := <-opened
 	room.Scans <- struct{}{}
 	users, at, err := startOf(room.Layout, moment, m)
@@ -136,7 +136,7 @@ func unreadPage(room *Room, m *wire.Message, err error) *wire.Message {
 func tellUnread(room *Room, s int, err error, damage bool) {
 	room.Log.Error("a shard cannot be read", "shard", s, "error", err)
 	if damage {
-		room.Desks[s].In <- []*shard.Event{{Kind: shard.DataLost, Shard: s, Reason: err.Error()}}
+		room.Handles[s].In <- []*shard.Event{{Kind: shard.DataLost, Shard: s, Reason: err.Error()}}
 	}
 }
 

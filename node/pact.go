@@ -12,8 +12,8 @@ const (
 	pactQueue = 256
 )
 
-// PactDesk is where the loop is reached that keeps the pact with a neighbour.
-type PactDesk struct {
+// pactHandle is where the loop is reached that keeps the pact with a neighbour.
+type pactHandle struct {
 	In      chan pactNote          // pings and answers of the neighbour, which are dropped when they do not fit, and broken links
 	Wants   chan []shard.PactEvent // of replicas
 	Sick    chan bool              // one place, the newest wins: how the disk is
@@ -33,7 +33,7 @@ type pactNote struct {
 // proposes. The replicas learn views and leases from it alone, so that what it has promised is known before they act
 // (rules R3, R5).
 func runPact(room *Room, peer int, p shard.Pact) {
-	desk := room.Pacts[peer]
+	handle := room.Pacts[peer]
 	ticks := time.NewTicker(pactTick)
 	var out []shard.PactEffect
 	for {
@@ -41,19 +41,19 @@ func runPact(room *Room, peer int, p shard.Pact) {
 		var conn *Conn
 		select {
 		case <-ticks.C:
-		case note := <-desk.In:
+		case note := <-handle.In:
 			list[0], conn = note.Event, note.Conn
-		case list = <-desk.Wants:
-		case sick := <-desk.Sick:
+		case list = <-handle.Wants:
+		case sick := <-handle.Sick:
 			list[0] = shard.PactEvent{Kind: shard.DiskIs, Sick: sick}
-		case reply := <-desk.Asks:
+		case reply := <-handle.Asks:
 			reply <- p.PeerLeaves
 			continue
-		case kind := <-desk.Orders:
+		case kind := <-handle.Orders:
 			list[0].Kind = kind
-		case book := <-desk.Books:
+		case book := <-handle.Books:
 			list[0] = shard.PactEvent{Kind: shard.ViewsCame, Views: book.Views, Store: book.Members[peer]}
-		case <-desk.Elected:
+		case <-handle.Elected:
 			list[0].Kind = shard.RaftLeads
 		}
 		for i := range list {

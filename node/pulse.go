@@ -52,15 +52,15 @@ func runPulse(room *Room) {
 
 // tellSick tells the pacts and the council how the disk is; the newest word counts.
 func tellSick(room *Room, sick bool, reason string) {
-	for _, desk := range room.Pacts {
-		if desk == nil {
+	for _, handle := range room.Pacts {
+		if handle == nil {
 			continue
 		}
 		select {
-		case <-desk.Sick:
+		case <-handle.Sick:
 		default:
 		}
-		desk.Sick <- sick
+		handle.Sick <- sick
 	}
 	if !sick {
 		reason = ""

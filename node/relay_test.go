@@ -132,14 +132,14 @@ func TestWhatALeaderThatHangsKeeps(t *testing.T) {
 // TestWhatANewLeaderTakesBack: requests for its shard go to its own replica again.
 func TestWhatANewLeaderTakesBack(t *testing.T) {
 	room, conn := relayRig(t)
-	link, desk := room.Links[1], &Desk{In: make(chan []*shard.Event, 1)}
-	room.Loops, room.Desks = []*Desk{desk}, []*Desk{desk, desk}
+	link, handle := room.Links[1], &replicaHandle{In: make(chan []*shard.Event, 1)}
+	room.Loops, room.Handles = []*replicaHandle{handle}, []*replicaHandle{handle, handle}
 	mine := &shard.Event{Kind: shard.WriteAsked, Shard: 1, Caller: &caller{conn, 5}}
 	link.Echoes <- echo{Kind: streamBegins, Stream: 1}
 	link.Relays <- relay{1, mine}
 	link.Relays <- relay{1, &shard.Event{Kind: shard.ReadDone, Shard: 0, Caller: &caller{conn, 6}}}
 	link.Echoes <- echo{Kind: leadsHere, Shard: 1}
-	if events := <-desk.In; len(events) != 1 || events[0] != mine {
+	if events := <-handle.In; len(events) != 1 || events[0] != mine {
 		t.Errorf("%+v", events)
 	}
 	link.Echoes <- echo{Kind: streamOver}

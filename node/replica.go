@@ -52,8 +52,8 @@ const eventsAtOnce = 256
 // what each needs, asks the core, and carries the effects out, one hand-over for all that goes to the same receiver.
 // Nobody else reads by the column families of its shards: who wants to read more than a user is given a view that the
 // loop opens.
-func runReplicas(room *Room, desk *Desk, replicas []owned) {
-	at := make([]int, len(room.Desks)) // by shard, the replica's place
+func runReplicas(room *Room, handle *replicaHandle, replicas []owned) {
+	at := make([]int, len(room.Handles)) // by shard, the replica's place
 	for i := range replicas {
 		at[replicas[i].state.Shard] = i
 	}
@@ -62,19 +62,19 @@ func runReplicas(room *Room, desk *Desk, replicas []owned) {
 	effects, events, own := []shard.Effect(nil), []*shard.Event(nil), []shard.Event(nil) // own: the events that are made here
 	for {
 		select {
-		case batch := <-desk.In:
+		case batch := <-handle.In:
 			runtime.Gosched() // what else is about to come in shares the hand-overs
-			events = takeEvents(append(events[:0], batch...), desk.In)
-		case marks := <-desk.Stored:
+			events = takeEvents(append(events[:0], batch...), handle.In)
+		case marks := <-handle.Stored:
 			replicas, own, events = storedEvents(replicas, at, own, events[:0], marks)
-		case reason := <-desk.Sick:
+		case reason := <-handle.Sick:
 			events = sickEvents(events[:0], replicas, reason)
 		case <-alarm.C:
 			events, ringing = ringEvents(events[:0], replicas), false
-		case ask := <-desk.Inspect:
+		case ask := <-handle.Inspect:
 			ask <- inspect(replicas)
 			continue
-		case ask := <-desk.Opens:
+		case ask := <-handle.Opens:
 			events = showMoment(&replicas[at[ask.shard]], ask, events[:0])
 		}
 		now, wall, err := clock(), time.Now().UnixMilli(), error(nil)

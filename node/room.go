@@ -35,11 +35,11 @@ type Room struct {
 	Pulse   chan beat
 	Index   chan indexNote
 	Lookups chan indexAsk
-	Loops   []*Desk     // all loops of replicas
-	Desks   []*Desk     // by shard, the loop that owns its replica; nil where none is held
-	Links   []*Link     // by node; nil for this one
-	Pacts   []*PactDesk // by node; nil where no shard is shared with it
-	Council *CouncilDesk
+	Loops   []*replicaHandle // all loops of replicas
+	Handles []*replicaHandle // by shard, the loop that owns its replica; nil where none is held
+	Links   []*Link          // by node; nil for this one
+	Pacts   []*pactHandle    // by node; nil where no shard is shared with it
+	Council *councilHandle
 	Watch   chan watcher
 	Scans   chan struct{}
 	Pages   chan struct{} // has an element for each list that has a place for a page
@@ -60,7 +60,7 @@ type Room struct {
 const (
 	scansAtOnce = 8       // pages that are read from RocksDB at the same time
 	textsAtOnce = 4       // lines of text with long answers
-	deskQueue   = 1 << 10 // events that wait for a replica
+	handleQueue = 1 << 10 // events that wait for a replica
 )
 
 // newRoom makes the channels; the loops are not running yet.
@@ -74,7 +74,7 @@ func newRoom(c Config, l shard.Layout, members []Member, self int, output proc.O
 	return &Room{Mine: mine, Origin: cell, Refused: make(chan refusal, 64),
 		Refusals: make(chan chan<- map[string]string), Config: c, Layout: l, Members: members, Self: self,
 		Output: output, Log: log,
-		Desks: make([]*Desk, l.Shards), Links: make([]*Link, l.Nodes), Pacts: make([]*PactDesk, l.Nodes),
+		Handles: make([]*replicaHandle, l.Shards), Links: make([]*Link, l.Nodes), Pacts: make([]*pactHandle, l.Nodes),
 		Disk: make(chan []store.Part, 2*shard.MaxPending*l.Shards), Pulse: make(chan beat, 64),
 		Index: make(chan indexNote, 1<<10), Lookups: make(chan indexAsk),
 		Watch: make(chan watcher, 64), Scans: make(chan struct{}, scansAtOnce),
@@ -91,8 +91,8 @@ type ending struct {
 	Halt, Old error
 }
 
-// Desk is where a loop of replicas is reached.
-type Desk struct {
+// replicaHandle is where a loop of replicas is reached.
+type replicaHandle struct {
 	In      chan []*shard.Event // from connections, links and pacts; the loop waits for nobody but the disk, so it is always drained
 	Stored  chan []mark         // from the disk, one place: the newest stored LSN of each replica
 	Sick    chan string         // from the disk, one place: why it refuses writes

@@ -64,7 +64,7 @@ func feedSnapshot(room *Room, s int, fx shard.Effect, scan store.Scan, window []
 	if err != nil || damage != nil {
 		room.Log.Error("the shard cannot be read for its backup", "shard", s, "error", err, "damage", damage)
 		if store.IsDamage(err) {
-			room.Desks[s].In <- []*shard.Event{{Kind: shard.DataLost, Shard: s, Reason: err.Error()}}
+			room.Handles[s].In <- []*shard.Event{{Kind: shard.DataLost, Shard: s, Reason: err.Error()}}
 		}
 		breakLink(link, fx.Stream)
 		return
@@ -74,7 +74,7 @@ func feedSnapshot(room *Room, s int, fx shard.Effect, scan store.Scan, window []
 	}
 	sendPaced(room, link, fx.Stream, endFrames(s, fx.Epoch, meta.last, meta.history, window))
 	room.Log.Info("the backup was sent the whole shard", "shard", s, "lsn", meta.last)
-	room.Desks[s].In <- []*shard.Event{{Kind: shard.FeedDone, Shard: s, Stream: fx.Stream, Epoch: fx.Epoch,
+	room.Handles[s].In <- []*shard.Event{{Kind: shard.FeedDone, Shard: s, Stream: fx.Stream, Epoch: fx.Epoch,
 		LSN: meta.last}}
 }
 

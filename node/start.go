@@ -242,7 +242,7 @@ func open(unready *Room, saved []shard.Fact, w store.Written, out chan<- opened)
 	}
 	room.Ready = true
 	noteOrigin(room.Origin, council.Book)
-	room.Council = newCouncilDesk(council, room.Layout.Nodes+2)
+	room.Council = newCouncilHandle(council, room.Layout.Nodes+2)
 	go loadReplicas(&room, w, steps)
 	all := <-steps
 	if all.err == nil {
@@ -260,13 +260,13 @@ func start(all opened, done chan<- opened) {
 		loops = max(1, runtime.NumCPU()/2)
 	}
 	for range loops {
-		room.Loops = append(room.Loops, newDesk())
+		room.Loops = append(room.Loops, newReplicaHandle())
 	}
 	shared, ends := make([][]int, room.Layout.Nodes), make([]shard.Position, room.Layout.Shards)
 	shares := make([][]owned, loops)
 	for i, s := range heldBy(room.Layout, room.Self) {
 		peer := peerOf(room.Layout, s, room.Self)
-		room.Desks[s] = room.Loops[i%loops]
+		room.Handles[s] = room.Loops[i%loops]
 		shared[peer] = append(shared[peer], s)
 		at := &all.loaded[s]
 		state := shard.NewReplica(s, room.Self, room.Members[peer].Name, at.Last, at.History, at.Log, clock())
@@ -276,7 +276,7 @@ func start(all opened, done chan<- opened) {
 		ends[s] = shard.Position{Epoch: r.epoch, LSN: at.Last}
 		shares[i%loops] = append(shares[i%loops], r)
 		if at.Damage != "" {
-			room.Desks[s].In <- []*shard.Event{{Kind: shard.DataLost, Shard: s, Reason: at.Damage}}
+			room.Handles[s].In <- []*shard.Event{{Kind: shard.DataLost, Shard: s, Reason: at.Damage}}
 		}
 	}
 	for peer := range room.Members {
@@ -284,7 +284,7 @@ func start(all opened, done chan<- opened) {
 			room.Links[peer] = newLink()
 		}
 		if shared[peer] != nil {
-			room.Pacts[peer] = newPactDesk(room.Council, peer)
+			room.Pacts[peer] = newPactHandle(room.Council, peer)
 		}
 	}
 	go runDisk(room, all.written)
@@ -296,8 +296,8 @@ func start(all opened, done chan<- opened) {
 	go runViews(room, room.Council.Books[room.Layout.Nodes])
 	go runProgress(room)
 	go runArchive(room, room.Council.Books[room.Layout.Nodes+1])
-	for i, desk := range room.Loops {
-		go runReplicas(room, desk, shares[i])
+	for i, handle := range room.Loops {
+		go runReplicas(room, handle, shares[i])
 	}
 	for peer := range room.Members {
 		if room.Pacts[peer] != nil {
@@ -314,10 +314,10 @@ func start(all opened, done chan<- opened) {
 	done <- all
 }
 
-// newDesk makes what a loop of replicas shares with others.
-func newDesk() *Desk {
-	return &Desk{In: make(chan []*shard.Event, deskQueue), Stored: make(chan []mark, 1), Sick: make(chan string, 1),
-		Inspect: make(chan chan<- []Inspection), Opens: make(chan scanAsk)}
+// newReplicaHandle makes what a loop of replicas shares with others.
+func newReplicaHandle() *replicaHandle {
+	return &replicaHandle{In: make(chan []*shard.Event, handleQueue), Stored: make(chan []mark, 1),
+		Sick: make(chan string, 1), Inspect: make(chan chan<- []Inspection), Opens: make(chan scanAsk)}
 }
 
 // newLink makes what the loops of a link share.
@@ -327,9 +327,9 @@ func newLink() *Link {
 		Relays: make(chan relay, relayMost), Echoes: make(chan echo, relayMost)}
 }
 
-// newPactDesk makes what the loop of the promises between this node and a peer shares with others.
-func newPactDesk(council *CouncilDesk, peer int) *PactDesk {
-	return &PactDesk{In: make(chan pactNote, pactQueue), Wants: make(chan []shard.PactEvent, pactQueue),
+// newPactHandle makes what the loop of the promises between this node and a peer shares with others.
+func newPactHandle(council *councilHandle, peer int) *pactHandle {
+	return &pactHandle{In: make(chan pactNote, pactQueue), Wants: make(chan []shard.PactEvent, pactQueue),
 		Sick: make(chan bool, 1), Orders: make(chan shard.PactKind, 4), Asks: make(chan chan<- bool),
 		Books: council.Books[peer], Elected: council.Elected[peer]}
 }

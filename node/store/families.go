@@ -23,9 +23,10 @@ func FamilyIDs(db DB) []uint32 { return db.ids }
 // RaftFamilyID returns the id of the column family of Raft's saved state.
 func RaftFamilyID(db DB) uint32 { return db.raftID }
 
-// HoldsShard tells whether there is a column family of shard s, and HoldsRaft whether there is Raft's.
+// HoldsShard tells whether there is a column family of shard s.
 func HoldsShard(db DB, s int) bool { return s < len(db.families) && db.families[s] != nil }
 
+// HoldsRaft tells whether there is the column family of Raft's saved state.
 func HoldsRaft(db DB) bool { return db.raft != nil }
 
 // AddFamilies returns the store with a column family for the council and for each shard in held, making those that are

@@ -18,6 +18,7 @@ func OpenScan(db DB, s int) Scan { return Scan{db.rocks.NewIteratorCF(db.scan, d
 // whole shows, if a file that can be read still has it.
 func OpenPastWipes(db DB, s int) Scan { return Scan{db.rocks.NewIteratorCF(db.look, db.families[s])} }
 
+// CloseScan closes a view, which is used no more.
 func CloseScan(scan Scan) { scan.it.Close() }
 
 // WalkScan calls see with each key and value of a scan from start on but the first skip of them, both valid during the
