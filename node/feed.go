@@ -97,7 +97,7 @@ func feedShard(room *Room, link *Link, asks chan<- logAsk, f feed) (size int) {
 // broken or about to be, and the next stream begins with a comparison.
 func post(link *Link, stream uint64, m *wire.Message) (size int) {
 	select {
-	case link.Out <- []letter{{Stream: stream, Message: m}}:
+	case link.Out <- []outbound{{Stream: stream, Message: m}}:
 	case <-time.After(feedWait):
 		return 0
 	}

@@ -175,8 +175,8 @@ func dial(room *Room, peer int, out chan<- call) {
 	out <- c
 }
 
-// writeLink sends the letters of a stream, all that are waiting in one system call, until the stream ends; then it says
-// why. Pings and Raft's messages go first.
+// writeLink sends what goes out by a stream, all that is waiting in one system call, until the stream ends; then it
+// says why. Pings and Raft's messages go first.
 func writeLink(room *Room, peer int, c call, stream uint64, gone <-chan error, ended chan<- error) {
 	link, mail := room.Links[peer], room.Council.Out[peer]
 	ping := time.NewTicker(pingEvery)
@@ -200,10 +200,10 @@ func writeLink(room *Room, peer int, c call, stream uint64, gone <-chan error, e
 			frames = c.codec.AppendFrame(frames, m)
 		case data := <-mail:
 			frames = c.codec.AppendFrame(frames, &wire.Message{Kind: wire.Raft, Data: data})
-		case letters := <-link.Out:
+		case batch := <-link.Out:
 			runtime.Gosched() // what else is about to be sent shares the system call
 			frames = addUrgent(c.codec, frames, link.Urgent, mail)
-			frames = addLetters(c.codec, frames, letters, link.Out, stream)
+			frames = addOutbound(c.codec, frames, batch, link.Out, stream)
 		}
 		if now := time.Now(); now.Sub(armed) > pingEvery {
 			armed = now
@@ -230,11 +230,11 @@ func addUrgent(codec wire.Codec, frames []byte, urgent <-chan *wire.Message, mai
 	}
 }
 
-// addLetters appends the frames of first and of what else is waiting for the stream, up to about one frame's greatest
+// addOutbound appends the frames of first and of what else is waiting for the stream, up to about one frame's greatest
 // size.
-func addLetters(codec wire.Codec, frames []byte, first []letter, more <-chan []letter, stream uint64) []byte {
-	for letters := first; ; {
-		for _, l := range letters {
+func addOutbound(codec wire.Codec, frames []byte, first []outbound, more <-chan []outbound, stream uint64) []byte {
+	for batch := first; ; {
+		for _, l := range batch {
 			if l.Stream == stream {
 				if l.Message != nil {
 					frames = codec.AppendFrame(frames, l.Message)
@@ -246,7 +246,7 @@ func addLetters(codec wire.Codec, frames []byte, first []letter, more <-chan []l
 			return frames
 		}
 		select {
-		case letters = <-more:
+		case batch = <-more:
 		default:
 			return frames
 		}

@@ -50,11 +50,11 @@ func fill(box outbox, r *owned, fx *shard.Effect) outbox {
 		}
 		return box
 	}
-	letters := &box.letters[r.peer]
-	if n := len(*letters); n == 0 || (*letters)[n-1].Stream != fx.Stream {
-		*letters = append(*letters, letter{Stream: fx.Stream})
+	queued := &box.outbound[r.peer]
+	if n := len(*queued); n == 0 || (*queued)[n-1].Stream != fx.Stream {
+		*queued = append(*queued, outbound{Stream: fx.Stream})
 	}
-	last := &(*letters)[len(*letters)-1]
+	last := &(*queued)[len(*queued)-1]
 	if fx.Kind != shard.SendAppend {
 		last.Frames = r.codec.AppendFrame(last.Frames, m)
 		return box
@@ -113,16 +113,16 @@ func empty(room *Room, box outbox) outbox {
 	if len(box.parts) > 0 {
 		room.Disk <- box.parts
 	}
-	for node, letters := range box.letters {
-		if len(letters) == 0 {
+	for node, batch := range box.outbound {
+		if len(batch) == 0 {
 			continue
 		}
 		select {
-		case room.Links[node].Out <- letters:
+		case room.Links[node].Out <- batch:
 		default:
-			breakLink(room.Links[node], letters[0].Stream)
+			breakLink(room.Links[node], batch[0].Stream)
 		}
-		box.letters[node] = nil
+		box.outbound[node] = nil
 	}
 	for node, wants := range box.wants {
 		if len(wants) == 0 {

@@ -87,7 +87,7 @@ func passRequest(link *Link, waiting map[uint64]relay, r relay, id uint64, offse
 		return wire.Busy
 	}
 	select {
-	case link.Out <- []letter{{Stream: r.Stream, Message: relayed(r.Asked, id, offset)}}:
+	case link.Out <- []outbound{{Stream: r.Stream, Message: relayed(r.Asked, id, offset)}}:
 		waiting[id] = r
 		return 0
 	default:

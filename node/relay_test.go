@@ -15,7 +15,7 @@ import (
 // relayRig is a relay loop without a link: what it sends is in the link's queue.
 func relayRig(t *testing.T) (*Room, *Conn) {
 	room := &Room{Members: []Member{{Name: "db-0"}, {Name: "db-1"}},
-		Links: []*Link{nil, {Out: make(chan []letter, 4), Relays: make(chan relay), Echoes: make(chan echo)}}}
+		Links: []*Link{nil, {Out: make(chan []outbound, 4), Relays: make(chan relay), Echoes: make(chan echo)}}}
 	go runRelay(room, 1)
 	return room, &Conn{Out: make(chan answers, 8)}
 }

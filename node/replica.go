@@ -32,11 +32,11 @@ type owned struct {
 
 // outbox is what a loop sends once it has done a batch of events: everything for one receiver at once.
 type outbox struct {
-	parts   []store.Part
-	letters [][]letter // by node
-	piles   []pile
-	wants   [][]shard.PactEvent // by node
-	scratch *wire.Message       // overwritten for each frame
+	parts    []store.Part
+	outbound [][]outbound // by node
+	piles    []pile
+	wants    [][]shard.PactEvent // by node
+	scratch  *wire.Message       // overwritten for each frame
 }
 
 // pile is what goes to a connection.
@@ -58,7 +58,8 @@ func runReplicas(room *Room, handle *replicaHandle, replicas []owned) {
 		at[replicas[i].state.Shard] = i
 	}
 	alarm, ringing := time.NewTimer(time.Hour), false
-	box := outbox{letters: make([][]letter, len(room.Links)), wants: make([][]shard.PactEvent, len(room.Links)), scratch: &wire.Message{}}
+	box := outbox{outbound: make([][]outbound, len(room.Links)), wants: make([][]shard.PactEvent, len(room.Links)),
+		scratch: &wire.Message{}}
 	effects, events, own := []shard.Effect(nil), []*shard.Event(nil), []shard.Event(nil) // own: the events that are made here
 	for {
 		select {

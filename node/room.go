@@ -143,7 +143,7 @@ type Served struct {
 
 // Link is where the connection that this node keeps to another is reached.
 type Link struct {
-	Out    chan []letter
+	Out    chan []outbound
 	Urgent chan *wire.Message // pings: what does not fit is dropped
 	Break  chan uint64        // one place: number of a stream that must end
 	Feeds  chan feed          // wishes that a backup be fed from the write log
@@ -152,8 +152,8 @@ type Link struct {
 	Echoes chan echo          // what becomes of them
 }
 
-// letter is what goes out by one stream, a message or frames; it is dropped when another stream stands.
-type letter struct {
+// outbound is what goes out by one stream, a message or frames; it is dropped when another stream stands.
+type outbound struct {
 	Stream  uint64
 	Message *wire.Message
 	Frames  []byte

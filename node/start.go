@@ -322,7 +322,7 @@ func newReplicaHandle() *replicaHandle {
 
 // newLink makes what the loops of a link share.
 func newLink() *Link {
-	return &Link{Out: make(chan []letter, linkQueue), Urgent: make(chan *wire.Message, urgentQueue),
+	return &Link{Out: make(chan []outbound, linkQueue), Urgent: make(chan *wire.Message, urgentQueue),
 		Break: make(chan uint64, 1), Feeds: make(chan feed, feedQueue), Turn: make(chan struct{}, 1),
 		Relays: make(chan relay, relayMost), Echoes: make(chan echo, relayMost)}
 }
