@@ -141,7 +141,7 @@ func hand(room *Room, events []*shard.Event) []*shard.Event {
 // again when it has, and learns that by the end of the connection.
 func welcome(room *Room, conn *Conn, peer int, hello *wire.Message) func() {
 	name := hello.Greeting.Role + " " + hello.Greeting.Name
-	room.Doors <- door{Raw: conn.Raw, Info: ConnInfo{conn.Raw.RemoteAddr().String(), "frames", name}}
+	room.ConnEvents <- connEvent{Raw: conn.Raw, Info: ConnInfo{conn.Raw.RemoteAddr().String(), "frames", name}}
 	mine, at := greeting(room), originIn(room.Origin)
 	known := wire.StoreStart{}
 	if room.Ready && peer >= 0 { // what is known without this hello, which then counts (rule R23)

@@ -48,7 +48,7 @@ type fault struct {
 // serveLines is the loop that answers a connection's lines of text, one JSON line each, until the client has sent all.
 func serveLines(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struct{}) {
 	defer close(closed)
-	room.Doors <- door{Raw: raw, Info: ConnInfo{raw.RemoteAddr().String(), "lines", ""}}
+	room.ConnEvents <- connEvent{Raw: raw, Info: ConnInfo{raw.RemoteAddr().String(), "lines", ""}}
 	for {
 		_ = raw.SetReadDeadline(time.Now().Add(idleFor))
 		line, err := in.ReadSlice('\n')

@@ -148,24 +148,24 @@ func TestAListInSeveralPages(t *testing.T) {
 
 // A client that asks for lists and reads none holds its share of pages and no more, is closed, and leaves nothing
 // behind; others are served meanwhile.
-func TestADeafClientIsBounded(t *testing.T) {
+func TestAClientThatDoesNotReadIsBounded(t *testing.T) {
 	rooms := startCluster(t)
 	s := 2
 	lead := rooms[shard.BirthView(testLayout, s).Leader]
-	good, deaf := connect(t, lead), connect(t, lead)
+	good, silent := connect(t, lead), connect(t, lead)
 	ids := idsOf(s, 40)
 	for i, id := range ids {
 		m := write(id, wire.Create, byte(i))
 		m.Record.Name = strings.Repeat("n", 15000)
 		good.ask(m)
 	}
-	_ = deaf.raw.(*net.TCPConn).SetReadBuffer(4096)
+	_ = silent.raw.(*net.TCPConn).SetReadBuffer(4096)
 	frames := []byte(nil)
 	for i := range maxInFlight {
 		frames = wire.NewCodec().AppendFrame(frames, &wire.Message{Kind: wire.List, ID: uint64(i + 2), Shard: uint64(s),
 			Limit: 1000})
 	}
-	if _, err := deaf.raw.Write(frames); err != nil {
+	if _, err := silent.raw.Write(frames); err != nil {
 		t.Fatal(err)
 	}
 	share, most, served := int(lead.Config.UnreadEachMB<<20/pageMost), 0, 0
@@ -175,7 +175,8 @@ func TestADeafClientIsBounded(t *testing.T) {
 		case a.Result == wire.Found:
 			served++
 		case a.Code != wire.Unavailable:
-			// where the whole machine stands still a lease runs out, which says nothing of the deaf client
+			// where the whole machine stands still a lease runs out, which says nothing of the client that does not
+			// read
 			t.Fatalf("another client: %+v", a)
 		}
 		most = max(most, len(lead.Pages))
@@ -210,7 +211,7 @@ func TestUnreadAnswersAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	room := &Room{Config: Config{UnreadEachMB: 1}, Unread: make(chan struct{}, 1000), Doors: make(chan door, 1)}
+	room := &Room{Config: Config{UnreadEachMB: 1}, Unread: make(chan struct{}, 1000), ConnEvents: make(chan connEvent, 1)}
 	conn := newConn(room, raw, wire.NewCodec())
 	go sendAnswers(room, conn, make(chan struct{}))
 	frames, sent, open := make([]byte, 100<<10), 0, true
@@ -225,8 +226,8 @@ func TestUnreadAnswersAreBounded(t *testing.T) {
 			}
 		}
 	}
-	if d := <-room.Doors; !strings.Contains(d.Deaf, "--unread-each-mb") || len(room.Unread) != 0 {
-		t.Errorf("closed after %d bytes as %q, %d units are still taken", sent, d.Deaf, len(room.Unread))
+	if d := <-room.ConnEvents; !strings.Contains(d.Unread, "--unread-each-mb") || len(room.Unread) != 0 {
+		t.Errorf("closed after %d bytes as %q, %d units are still taken", sent, d.Unread, len(room.Unread))
 	}
 }
 

@@ -44,7 +44,7 @@ func accept(rooms chan *Room, listener net.Listener, seats chan struct{}) {
 // greet tells by the first byte what a connection speaks: a letter begins a line of text, 0xce a frame. Until then it
 // costs one small goroutine and no buffer.
 func greet(room *Room, raw net.Conn, seats <-chan struct{}) {
-	room.Doors <- door{Raw: raw, Info: ConnInfo{Remote: raw.RemoteAddr().String(), Speaks: "nothing yet"}}
+	room.ConnEvents <- connEvent{Raw: raw, Info: ConnInfo{Remote: raw.RemoteAddr().String(), Speaks: "nothing yet"}}
 	first := make([]byte, 1)
 	_ = raw.SetReadDeadline(time.Now().Add(idleFor))
 	_, err := io.ReadFull(raw, first)
@@ -61,31 +61,31 @@ func greet(room *Room, raw net.Conn, seats <-chan struct{}) {
 	}
 	<-closed
 	raw.Close()
-	room.Doors <- door{Raw: raw, Shut: true}
+	room.ConnEvents <- connEvent{Raw: raw, Closed: true}
 	<-seats
 }
 
 // runCensus is the loop that knows the open connections. Of those that are closed because their answers are not read it
 // logs one a second at most.
-func runCensus(doors <-chan door, asks <-chan chan<- census, log *slog.Logger) {
-	open, deaf, said := map[net.Conn]ConnInfo{}, 0, time.Time{}
+func runCensus(events <-chan connEvent, asks <-chan chan<- census, log *slog.Logger) {
+	open, unread, said := map[net.Conn]ConnInfo{}, 0, time.Time{}
 	for {
 		select {
-		case d := <-doors:
+		case d := <-events:
 			switch info := open[d.Raw]; {
-			case d.Shut:
+			case d.Closed:
 				delete(open, d.Raw)
-			case d.Deaf == "":
+			case d.Unread == "":
 				open[d.Raw] = d.Info
 			default:
-				if deaf++; time.Since(said) > time.Second {
+				if unread++; time.Since(said) > time.Second {
 					said = time.Now()
 					log.Warn("a connection is closed that does not read its answers", "remote", info.Remote, "caller",
-						info.Caller, "reason", d.Deaf, "so far", deaf)
+						info.Caller, "reason", d.Unread, "so far", unread)
 				}
 			}
 		case ask := <-asks:
-			now := census{make([]ConnInfo, 0, len(open)), deaf}
+			now := census{make([]ConnInfo, 0, len(open)), unread}
 			for _, info := range open {
 				now.open = append(now.open, info)
 			}

@@ -44,17 +44,17 @@ type Room struct {
 	Scans   chan struct{}
 	Pages   chan struct{} // has an element for each list that has a place for a page
 	// has an element for each unreadUnit bytes of answers that wait for clients to read, beyond unreadOwn of each
-	Unread   chan struct{}
-	Texts    chan struct{} // has an element for each line of text under way whose answer may be long
-	Census   chan chan<- census
-	Doors    chan door
-	Refused  chan refusal
-	Refusals chan chan<- map[string]string // asks who is refused, and why
-	Again    chan string                   // why this process must start anew in place
-	Ends     chan ending                   // why it must end, or set its store aside: one place
-	Names    []proc.Names                  // by node: where it is dialled
-	Log      *slog.Logger
-	Output   proc.Output // where the log goes
+	Unread     chan struct{}
+	Texts      chan struct{} // has an element for each line of text under way whose answer may be long
+	Census     chan chan<- census
+	ConnEvents chan connEvent
+	Refused    chan refusal
+	Refusals   chan chan<- map[string]string // asks who is refused, and why
+	Again      chan string                   // why this process must start anew in place
+	Ends       chan ending                   // why it must end, or set its store aside: one place
+	Names      []proc.Names                  // by node: where it is dialled
+	Log        *slog.Logger
+	Output     proc.Output // where the log goes
 }
 
 const (
@@ -80,7 +80,7 @@ func newRoom(c Config, l shard.Layout, members []Member, self int, output proc.O
 		Watch: make(chan watcher, 64), Scans: make(chan struct{}, scansAtOnce),
 		Pages:  make(chan struct{}, max(1, c.UnreadMB<<19/pageMost)),
 		Unread: make(chan struct{}, max(1, c.UnreadMB<<19/unreadUnit)), Texts: make(chan struct{}, textsAtOnce),
-		Census: make(chan chan<- census), Doors: make(chan door, 64), Again: make(chan string, 1),
+		Census: make(chan chan<- census), ConnEvents: make(chan connEvent, 64), Again: make(chan string, 1),
 		Synced: make(chan shard.BatchHead, 1),
 		Damage: make(chan damageNote, 64), Ends: make(chan ending, 1), Lacks: lacking, Opened: make(chan struct{})}
 }
@@ -191,12 +191,12 @@ type ConnInfo struct {
 	Caller string `json:"caller,omitempty"`
 }
 
-// door is a connection that was opened, became known, or was closed.
-type door struct {
-	Raw  net.Conn
-	Info ConnInfo
-	Shut bool
-	Deaf string // why it is closed whose answers are not read; "" if that is not so
+// connEvent is a connection that was opened, became known, or was closed.
+type connEvent struct {
+	Raw    net.Conn
+	Info   ConnInfo
+	Closed bool
+	Unread string // why it is closed whose answers are not read; "" if that is not so
 }
 
 // census is what is known of the connections: those that are open, and how many were closed because their answers were

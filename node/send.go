@@ -76,7 +76,7 @@ func sendAnswers(room *Room, conn *Conn, finished <-chan struct{}) {
 		<-room.Unread
 	}
 	if errors.Is(broken, errUnread) {
-		room.Doors <- door{Raw: conn.Raw, Deaf: broken.Error()}
+		room.ConnEvents <- connEvent{Raw: conn.Raw, Unread: broken.Error()}
 	}
 	if broken != nil {
 		conn.Raw.Close() // which ends the reader, and whoever pushes
