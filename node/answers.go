@@ -101,11 +101,11 @@ func lineStatus(room *Room, _ []string) any {
 	status["ring"], status["build"], status["lease"], status["grace"] = room.Mine.Names, room.Mine.Build,
 		room.Config.Lease.String(), room.Config.Grace.String()
 	status["logDropped"] = room.Output.Dropped()
-	counted := make(chan census, 1)
-	room.Census <- counted
+	counted := make(chan connStats, 1)
+	room.ConnStats <- counted
 	known := <-counted
 	status["connections"] = map[string]int{"open": len(known.open), "most": room.Config.MaxConnections,
-		"closedUnread": known.deaf}
+		"closedUnread": known.unread}
 	status["unread"] = map[string]int{
 		"bytes": len(room.Unread) * unreadUnit, "most": cap(room.Unread) * unreadUnit,
 		"pages": len(room.Pages), "pagesMost": cap(room.Pages)}
@@ -288,8 +288,8 @@ func lineLog(room *Room, args []string) any {
 }
 
 func lineConns(room *Room, _ []string) any {
-	reply := make(chan census, 1)
-	room.Census <- reply
+	reply := make(chan connStats, 1)
+	room.ConnStats <- reply
 	list := (<-reply).open
 	most := min(len(list), 1000)
 	return map[string]any{"open": len(list), "connections": list[:most]}

@@ -19,7 +19,7 @@
 //	relay (one a node)     passes requests on to the leader that a peer is, and its answers back
 //	connection (one each)  a reader that hands requests to replicas, a sender that sends all waiting answers at once
 //	list (one each)        reads a list's pages from a view, each when the one before has left
-//	census                 knows the open connections
+//	connection registry    knows the open connections
 //	refusals               knows who was refused, and by whom, and writes it to the log
 //
 // Views travel one way: council → pacts → replicas. So a pact knows what it has promised when its replicas act on a

@@ -180,9 +180,9 @@ func TestAClientThatDoesNotReadIsBounded(t *testing.T) {
 			t.Fatalf("another client: %+v", a)
 		}
 		most = max(most, len(lead.Pages))
-		counted := make(chan census, 1)
-		lead.Census <- counted
-		closed = (<-counted).deaf
+		counted := make(chan connStats, 1)
+		lead.ConnStats <- counted
+		closed = (<-counted).unread
 	}
 	if most != share || served == 0 {
 		t.Errorf("it held %d pages, expected %d; another client was served %d times", most, share, served)

@@ -65,9 +65,9 @@ func greet(room *Room, raw net.Conn, seats <-chan struct{}) {
 	<-seats
 }
 
-// runCensus is the loop that knows the open connections. Of those that are closed because their answers are not read it
-// logs one a second at most.
-func runCensus(events <-chan connEvent, asks <-chan chan<- census, log *slog.Logger) {
+// runConnRegistry is the loop that knows the open connections. Of those that are closed because their answers are not
+// read it logs one a second at most.
+func runConnRegistry(events <-chan connEvent, asks <-chan chan<- connStats, log *slog.Logger) {
 	open, unread, said := map[net.Conn]ConnInfo{}, 0, time.Time{}
 	for {
 		select {
@@ -85,7 +85,7 @@ func runCensus(events <-chan connEvent, asks <-chan chan<- census, log *slog.Log
 				}
 			}
 		case ask := <-asks:
-			now := census{make([]ConnInfo, 0, len(open)), unread}
+			now := connStats{make([]ConnInfo, 0, len(open)), unread}
 			for _, info := range open {
 				now.open = append(now.open, info)
 			}

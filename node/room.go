@@ -46,7 +46,7 @@ type Room struct {
 	// has an element for each unreadUnit bytes of answers that wait for clients to read, beyond unreadOwn of each
 	Unread     chan struct{}
 	Texts      chan struct{} // has an element for each line of text under way whose answer may be long
-	Census     chan chan<- census
+	ConnStats  chan chan<- connStats
 	ConnEvents chan connEvent
 	Refused    chan refusal
 	Refusals   chan chan<- map[string]string // asks who is refused, and why
@@ -80,7 +80,7 @@ func newRoom(c Config, l shard.Layout, members []Member, self int, output proc.O
 		Watch: make(chan watcher, 64), Scans: make(chan struct{}, scansAtOnce),
 		Pages:  make(chan struct{}, max(1, c.UnreadMB<<19/pageMost)),
 		Unread: make(chan struct{}, max(1, c.UnreadMB<<19/unreadUnit)), Texts: make(chan struct{}, textsAtOnce),
-		Census: make(chan chan<- census), ConnEvents: make(chan connEvent, 64), Again: make(chan string, 1),
+		ConnStats: make(chan chan<- connStats), ConnEvents: make(chan connEvent, 64), Again: make(chan string, 1),
 		Synced: make(chan shard.BatchHead, 1),
 		Damage: make(chan damageNote, 64), Ends: make(chan ending, 1), Lacks: lacking, Opened: make(chan struct{})}
 }
@@ -199,9 +199,9 @@ type connEvent struct {
 	Unread string // why it is closed whose answers are not read; "" if that is not so
 }
 
-// census is what is known of the connections: those that are open, and how many were closed because their answers were
-// not read.
-type census struct {
-	open []ConnInfo
-	deaf int
+// connStats is what the connection registry knows: those that are open, and how many were closed because their answers
+// were not read.
+type connStats struct {
+	open   []ConnInfo
+	unread int
 }

@@ -60,7 +60,7 @@ func prepare(room *Room, out chan<- opened) {
 		}
 		s.err = fmt.Errorf("%w; a new store cannot begin: %w", s.err, err)
 	}
-	go runCensus(room.ConnEvents, room.Census, room.Log)
+	go runConnRegistry(room.ConnEvents, room.ConnStats, room.Log)
 	go runRefusals(room)
 	for _, m := range room.Members {
 		names := proc.NewNames(m.Address, proc.AskNameServer)
