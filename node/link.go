@@ -59,7 +59,7 @@ func runLink(room *Room, peer int, shards []int) {
 			go endWhen(c.late, over, c.raw)
 		}
 		greetCouncil(room, peer, c.known)
-		room.Links[peer].Echoes <- echo{Kind: streamBegins, Stream: stream, Offset: c.offset}
+		room.Links[peer].RelayEvents <- relayEvent{Kind: streamBegins, Stream: stream, Offset: c.offset}
 		notify(room, shards, shard.Event{Kind: shard.StreamUp, Stream: stream, Version: c.codec.Version()})
 		gone := make(chan error, 1)
 		go readLink(room, peer, c, stream, gone)
@@ -74,7 +74,7 @@ func runLink(room *Room, peer int, shards []int) {
 		}
 		room.Log.Log(context.Background(), level, "the connection to a node broke", "peer", room.Members[peer].Name,
 			"stream", stream, "error", err)
-		room.Links[peer].Echoes <- echo{Kind: streamOver}
+		room.Links[peer].RelayEvents <- relayEvent{Kind: streamOver}
 		room.Council.Greets <- greeted{Node: peer}
 		if pact := room.Pacts[peer]; pact != nil {
 			pact.In <- pactNote{Event: shard.PactEvent{Kind: shard.LinkBroke}}
@@ -310,11 +310,11 @@ func readLink(room *Room, peer int, c call, stream uint64, gone chan<- error) {
 		kind, known := kinds[m.Kind]
 		switch {
 		case m.Kind == wire.Pong:
-			room.Links[peer].Echoes <- echo{Kind: clockRead, Stream: stream, Offset: m.Clock - clock()}
+			room.Links[peer].RelayEvents <- relayEvent{Kind: clockRead, Stream: stream, Offset: m.Clock - clock()}
 			continue
 		case m.ID != 0 && (m.Kind == wire.Outcome || m.Kind == wire.Error):
 			answer := *m
-			room.Links[peer].Echoes <- echo{Kind: answerCame, Answer: &answer}
+			room.Links[peer].RelayEvents <- relayEvent{Kind: answerCame, Answer: &answer}
 			continue
 		case m.Kind == wire.LeasePong && room.Pacts[peer] != nil:
 			pong := shard.PactEvent{Kind: shard.PongCame, Store: c.theirs.Member, At: m.At, Vows: takeVows(m.Vows)}

@@ -89,7 +89,7 @@ func prompt(room *Room, box outbox, r *owned, fx *shard.Effect) (outbox, bool) {
 			return box, false
 		}
 	case shard.Reclaim:
-		room.Links[r.peer].Echoes <- echo{Kind: leadsHere, Shard: s}
+		room.Links[r.peer].RelayEvents <- relayEvent{Kind: leadsHere, Shard: s}
 	case shard.BreakStream:
 		breakLink(room.Links[r.peer], fx.Stream)
 	case shard.Complain, shard.Flipped, shard.Caught, shard.Drained, shard.Compared, shard.Damaged, shard.Mended:

@@ -17,21 +17,21 @@ type relay struct {
 	Asked  *shard.Event
 }
 
-// echoKind is what a relay hears of.
-type echoKind uint8
+// relayEventKind is what a relay hears of.
+type relayEventKind uint8
 
 const (
-	streamBegins echoKind = iota + 1 // Stream, with Offset
+	streamBegins relayEventKind = iota + 1 // Stream, with Offset
 	streamOver
 	clockRead  // by Stream: Offset
 	answerCame // Answer, from the peer
 	leadsHere  // this node has become the leader of Shard
 )
 
-// echo is what becomes of requests that are passed on. Offset is how many ns the peer's clock is at least ahead of
-// ours.
-type echo struct {
-	Kind   echoKind
+// relayEvent is what becomes of requests that are passed on. Offset is how many ns the peer's clock is at least ahead
+// of ours.
+type relayEvent struct {
+	Kind   relayEventKind
 	Stream uint64
 	Offset int64
 	Answer *wire.Message
@@ -54,7 +54,7 @@ func runRelay(room *Room, peer int) {
 			if code != 0 {
 				give(r, &wire.Message{Kind: wire.Error, Code: code, Text: name + " leads the shard and cannot be asked now"})
 			}
-		case e := <-link.Echoes:
+		case e := <-link.RelayEvents:
 			over := int64(0) // until when deadlines have passed; 0 if that is not the question
 			switch {
 			case e.Kind == streamBegins:

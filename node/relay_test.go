@@ -15,7 +15,7 @@ import (
 // relayRig is a relay loop without a link: what it sends is in the link's queue.
 func relayRig(t *testing.T) (*Room, *Conn) {
 	room := &Room{Members: []Member{{Name: "db-0"}, {Name: "db-1"}},
-		Links: []*Link{nil, {Out: make(chan []outbound, 4), Relays: make(chan relay), Echoes: make(chan echo)}}}
+		Links: []*Link{nil, {Out: make(chan []outbound, 4), Relays: make(chan relay), RelayEvents: make(chan relayEvent)}}}
 	go runRelay(room, 1)
 	return room, &Conn{Out: make(chan answers, 8)}
 }
@@ -45,7 +45,7 @@ func TestWhatIsPassedOn(t *testing.T) {
 	if m := told(t, conn); m.Kind != wire.Error || m.Code != wire.NotLeader || m.ID != 77 || len(link.Out) != 0 {
 		t.Fatalf("without a stream: %+v", m)
 	}
-	link.Echoes <- echo{Kind: streamBegins, Stream: 1, Offset: 5000}
+	link.RelayEvents <- relayEvent{Kind: streamBegins, Stream: 1, Offset: 5000}
 	link.Relays <- relay{1, asked}
 	sent := (<-link.Out)[0]
 	m := sent.Message
@@ -53,8 +53,8 @@ func TestWhatIsPassedOn(t *testing.T) {
 		m.Request != asked.Change.Request || !reflect.DeepEqual(takeChange(m), asked.Change) {
 		t.Fatalf("sent: %+v", sent)
 	}
-	link.Echoes <- echo{Kind: answerCame, Answer: &wire.Message{Kind: wire.Outcome, ID: m.ID + 1}} // nobody's
-	link.Echoes <- echo{Kind: answerCame, Answer: &wire.Message{Kind: wire.Outcome, ID: m.ID, Result: wire.Found,
+	link.RelayEvents <- relayEvent{Kind: answerCame, Answer: &wire.Message{Kind: wire.Outcome, ID: m.ID + 1}} // nobody's
+	link.RelayEvents <- relayEvent{Kind: answerCame, Answer: &wire.Message{Kind: wire.Outcome, ID: m.ID, Result: wire.Found,
 		Touched: 1}}
 	if a := told(t, conn); a.ID != 77 || a.Result != wire.Found || a.Touched != 2 {
 		t.Errorf("answer: %+v", a)
@@ -66,10 +66,10 @@ func TestWhatIsPassedOn(t *testing.T) {
 func TestWhatIsLostOnTheWay(t *testing.T) {
 	room, conn := relayRig(t)
 	link := room.Links[1]
-	link.Echoes <- echo{Kind: streamBegins, Stream: 4}
+	link.RelayEvents <- relayEvent{Kind: streamBegins, Stream: 4}
 	link.Relays <- relay{4, &shard.Event{Kind: shard.WriteAsked, Caller: &caller{conn, 5}}}
 	<-link.Out
-	link.Echoes <- echo{Kind: streamOver}
+	link.RelayEvents <- relayEvent{Kind: streamOver}
 	if m := told(t, conn); m.Kind != wire.Error || m.Code != wire.Lost || m.ID != 5 {
 		t.Errorf("%+v", m)
 	}
@@ -83,7 +83,7 @@ func TestWhatIsLostOnTheWay(t *testing.T) {
 func TestNotTooMuchIsPassedOn(t *testing.T) {
 	room, conn := relayRig(t)
 	link := room.Links[1]
-	link.Echoes <- echo{Kind: streamBegins, Stream: 1}
+	link.RelayEvents <- relayEvent{Kind: streamBegins, Stream: 1}
 	for range cap(link.Out) {
 		link.Relays <- relay{1, &shard.Event{Kind: shard.ReadDone, Caller: &caller{conn, 1}}}
 	}
@@ -107,22 +107,22 @@ func TestNotTooMuchIsPassedOn(t *testing.T) {
 func TestWhatALeaderThatHangsKeeps(t *testing.T) {
 	room, conn := relayRig(t)
 	link := room.Links[1]
-	link.Echoes <- echo{Kind: streamBegins, Stream: 1}
+	link.RelayEvents <- relayEvent{Kind: streamBegins, Stream: 1}
 	link.Relays <- relay{1, &shard.Event{Kind: shard.WriteAsked, Caller: &caller{conn, 5},
 		Deadline: clock() + int64(time.Hour)}}
 	link.Relays <- relay{1, &shard.Event{Kind: shard.WriteAsked, Caller: &caller{conn, 6}, Deadline: clock() - 1}}
 	link.Relays <- relay{1, &shard.Event{Kind: shard.ReadDone, Caller: &caller{conn, 7}}}
-	link.Echoes <- echo{Kind: clockRead, Stream: 1, Offset: 1}
+	link.RelayEvents <- relayEvent{Kind: clockRead, Stream: 1, Offset: 1}
 	if m := told(t, conn); m.Code != wire.Lost || m.ID != 6 {
 		t.Errorf("%+v", m)
 	}
-	link.Echoes <- echo{Kind: streamOver}
+	link.RelayEvents <- relayEvent{Kind: streamOver}
 	for range 2 {
 		if m := told(t, conn); m.Code != wire.Lost || m.ID == 6 {
 			t.Errorf("%+v", m)
 		}
 	}
-	link.Echoes <- echo{Kind: clockRead, Stream: 1, Offset: 1}
+	link.RelayEvents <- relayEvent{Kind: clockRead, Stream: 1, Offset: 1}
 	link.Relays <- relay{1, &shard.Event{Kind: shard.ReadDone, Caller: &caller{conn, 8}}}
 	if m := told(t, conn); m.Code != wire.NotLeader || m.ID != 8 {
 		t.Errorf("%+v", m)
@@ -135,14 +135,14 @@ func TestWhatANewLeaderTakesBack(t *testing.T) {
 	link, handle := room.Links[1], &replicaHandle{In: make(chan []*shard.Event, 1)}
 	room.Loops, room.Handles = []*replicaHandle{handle}, []*replicaHandle{handle, handle}
 	mine := &shard.Event{Kind: shard.WriteAsked, Shard: 1, Caller: &caller{conn, 5}}
-	link.Echoes <- echo{Kind: streamBegins, Stream: 1}
+	link.RelayEvents <- relayEvent{Kind: streamBegins, Stream: 1}
 	link.Relays <- relay{1, mine}
 	link.Relays <- relay{1, &shard.Event{Kind: shard.ReadDone, Shard: 0, Caller: &caller{conn, 6}}}
-	link.Echoes <- echo{Kind: leadsHere, Shard: 1}
+	link.RelayEvents <- relayEvent{Kind: leadsHere, Shard: 1}
 	if events := <-handle.In; len(events) != 1 || events[0] != mine {
 		t.Errorf("%+v", events)
 	}
-	link.Echoes <- echo{Kind: streamOver}
+	link.RelayEvents <- relayEvent{Kind: streamOver}
 	if m := told(t, conn); m.Code != wire.Lost || m.ID != 6 || len(conn.Out) != 0 {
 		t.Errorf("%+v", m)
 	}

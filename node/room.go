@@ -143,13 +143,13 @@ type Served struct {
 
 // Link is where the connection that this node keeps to another is reached.
 type Link struct {
-	Out    chan []outbound
-	Urgent chan *wire.Message // pings: what does not fit is dropped
-	Break  chan uint64        // one place: number of a stream that must end
-	Feeds  chan feed          // wishes that a backup be fed from the write log
-	Turn   chan struct{}      // one place: one shard is fed or sent whole at a time, so that repairs share what they may take
-	Relays chan relay         // requests for shards that the peer leads
-	Echoes chan echo          // what becomes of them
+	Out         chan []outbound
+	Urgent      chan *wire.Message // pings: what does not fit is dropped
+	Break       chan uint64        // one place: number of a stream that must end
+	Feeds       chan feed          // wishes that a backup be fed from the write log
+	Turn        chan struct{}      // one place: one shard is fed or sent whole at a time, so that repairs share what they may take
+	Relays      chan relay         // requests for shards that the peer leads
+	RelayEvents chan relayEvent    // what becomes of them
 }
 
 // outbound is what goes out by one stream, a message or frames; it is dropped when another stream stands.

@@ -324,7 +324,7 @@ func newReplicaHandle() *replicaHandle {
 func newLink() *Link {
 	return &Link{Out: make(chan []outbound, linkQueue), Urgent: make(chan *wire.Message, urgentQueue),
 		Break: make(chan uint64, 1), Feeds: make(chan feed, feedQueue), Turn: make(chan struct{}, 1),
-		Relays: make(chan relay, relayMost), Echoes: make(chan echo, relayMost)}
+		Relays: make(chan relay, relayMost), RelayEvents: make(chan relayEvent, relayMost)}
 }
 
 // newPactHandle makes what the loop of the promises between this node and a peer shares with others.
