@@ -17,9 +17,9 @@ type heardGreeting struct {
 }
 
 // awaitBirth is what a node does whose folder has no council's state: it waits until the greetings of the others say
-// that a cluster is born with it or was born without it (rules R13, R14), and hands over the saved state to start from,
-// stored, which is none for a store that has yet to join. A node that was stopped in between begins anew here.
-// Greetings come again and again, the newest of a node counts; once this has handed facts over, this node's own
+// that a cluster is born with it or was born without it (rules R13, R14), and hands over the saved entries to start
+// from, stored, which is none for a store that has yet to join. A node that was stopped in between begins anew here.
+// Greetings come again and again, the newest of a node counts; once this has handed saved entries over, this node's own
 // greeting is to say so.
 func awaitBirth(room *Room, w store.Written, heard <-chan heardGreeting, out chan<- opened) {
 	l, log := room.Layout, room.Log
@@ -34,12 +34,12 @@ func awaitBirth(room *Room, w store.Written, heard <-chan heardGreeting, out cha
 			out <- opened{written: w}
 			return
 		case birth.Members != nil:
-			facts := shard.Born(l, birth.Members)
-			parts := []store.Part{{}, store.SavedPart(store.RaftFamilyID(room.DB), facts, nil)}
+			saved := shard.Born(l, birth.Members)
+			parts := []store.Part{{}, store.SavedPart(store.RaftFamilyID(room.DB), saved, nil)}
 			w, parts[0] = store.HeadPart(w, parts[1:])
 			log.Info("the cluster is born", "nodes", l.Nodes, "shards", l.Shards)
 			err := store.WriteBatch(room.DB, store.JoinParts(nil, parts))
-			out <- opened{saved: facts, written: w, err: err}
+			out <- opened{saved: saved, written: w, err: err}
 			return
 		}
 		select {

@@ -61,21 +61,21 @@ func TestCouncilLoopsAgree(t *testing.T) {
 	for i := range rooms {
 		heard[0] <- heardGreeting{i, shard.Greeting{Member: members[i]}}
 	}
-	facts := <-born
+	saved := <-born
 	for i := 1; i < 3; i++ {
 		heard[i] <- heardGreeting{0, shard.Greeting{Member: members[0], Born: members}}
-		if again := <-born; !reflect.DeepEqual(again, facts) {
+		if again := <-born; !reflect.DeepEqual(again, saved) {
 			t.Fatal("two births differ")
 		}
 	}
 	start := func(i int, member uint64) {
-		facts, err := store.ReadSaved(rooms[i].DB)
+		saved, err := store.ReadSaved(rooms[i].DB)
 		if err != nil {
 			t.Fatal(err)
 		}
 		c, err := shard.LoadCouncil(shard.Process{Member: member, Start: shard.Start{Number: 1, Nonce: member},
 			Least: shard.BirthVersion, Most: shard.BirthVersion, Rules: shard.EntryRules}, l, shard.DefaultTiming,
-			facts, clock())
+			saved, clock())
 		if err != nil {
 			t.Fatal(err)
 		}

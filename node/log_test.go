@@ -176,8 +176,8 @@ func TestReaderOfALogThatCannotBeOpened(t *testing.T) {
 	}
 }
 
-// What a node writes of its own facts, and what it drops, stands in the same write log as its shards.
-func TestFactsAndWipesAreReadOver(t *testing.T) {
+// What a node writes under store-local keys, and what it drops, stands in the same write log as its shards.
+func TestLocalKeysAndWipesAreReadOver(t *testing.T) {
 	room := councilRoom(t, t.TempDir(), testLayout, 0)
 	var err error
 	if room.DB, err = store.AddFamilies(room.DB, []int{5}); err != nil {

@@ -199,8 +199,8 @@ type connEvent struct {
 	Unread string // why it is closed whose answers are not read; "" if that is not so
 }
 
-// connStats is what the connection registry knows: those that are open, and how many were closed because their answers
-// were not read.
+// connStats is what the connection registry knows: the connections that are open, and how many were closed because
+// their answers were not read.
 type connStats struct {
 	open   []ConnInfo
 	unread int

@@ -19,7 +19,7 @@ import (
 // opened is what one step of the start hands to the next, or why it cannot.
 type opened struct {
 	room    *Room
-	saved   []shard.Fact  // of the council
+	saved   []shard.Fact  // the saved entries of the council
 	loaded  []Loaded      // by shard
 	places  [][]place     // by shard
 	written store.Written // to the log by this start
@@ -34,7 +34,7 @@ type starting struct {
 	verdict shard.LogVerdict   // on the write-ahead log
 	marks   map[int]shard.Mark // by shard
 	lenient bool               // the store was opened past files that cannot be read
-	saved   []shard.Fact       // of the council; none of a store that has yet to join
+	saved   []shard.Fact       // the saved entries of the council; none of a store that has yet to join
 	err     error
 }
 

@@ -141,11 +141,11 @@ func ReadBucket(value []byte) (users, lsn uint64, ok bool) {
 	return users, lsn, m > 0 && n+m == len(value)
 }
 
-// SavedPart serializes changes of the council's saved state, in their order.
-func SavedPart(family uint32, facts []shard.Fact, done chan<- struct{}) Part {
-	p := Part{Records: uint32(len(facts)), Raft: true, Done: done}
-	for i := range facts {
-		f := &facts[i]
+// SavedPart serializes changes of the saved entries of the council, in their order. done is told when they are stored.
+func SavedPart(family uint32, saved []shard.Fact, done chan<- struct{}) Part {
+	p := Part{Records: uint32(len(saved)), Raft: true, Done: done}
+	for i := range saved {
+		f := &saved[i]
 		tag := byte(tagFamilyPut)
 		if f.Delete {
 			tag = tagFamilyDelete

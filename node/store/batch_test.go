@@ -86,19 +86,19 @@ func TestBucketsAreReadBack(t *testing.T) {
 	}
 }
 
-func TestFactsShareABatchWithShards(t *testing.T) {
+func TestSavedEntriesShareABatchWithShards(t *testing.T) {
 	entries := someEntries()
 	one := EntriesPart(testLayout, 5, 9, entries, false, &Buckets{}, 1234)
-	facts := SavedPart(7, []shard.Fact{{Key: "e\x00\x01", Value: []byte("entry")}, {Key: "e\x00\x02", Delete: true},
+	part := SavedPart(7, []shard.Fact{{Key: "e\x00\x01", Value: []byte("entry")}, {Key: "e\x00\x02", Delete: true},
 		{Key: "h", Value: nil}}, nil)
 	want := []Logged{{Shard: 5, Stamp: 1234, Entries: entries}}
-	for _, parts := range [][]Part{{facts, one}, {one, facts}, {facts, one, facts}} {
+	for _, parts := range [][]Part{{part, one}, {one, part}, {part, one, part}} {
 		got, err := ReadBatch(JoinParts(nil, parts), nil)
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%v\n got %+v\nwant %+v", err, got, want)
 		}
 	}
-	if got, err := ReadBatch(JoinParts(nil, []Part{facts}), nil); err != nil || len(got) != 0 {
+	if got, err := ReadBatch(JoinParts(nil, []Part{part}), nil); err != nil || len(got) != 0 {
 		t.Errorf("%v %v", got, err)
 	}
 }

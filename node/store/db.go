@@ -312,17 +312,18 @@ func IsDamage(err error) bool {
 		strings.Contains(err.Error(), "No such file or directory"))
 }
 
-// ReadSaved returns the council's saved state in the order of its keys; none if the node was never in a cluster.
+// ReadSaved returns the saved entries of the council in the order of their keys; none if the node was never in a
+// cluster. Error: ErrStore.
 func ReadSaved(db DB) ([]shard.Fact, error) {
 	it := db.rocks.NewIteratorCF(db.look, db.raft)
 	defer it.Close()
-	facts := []shard.Fact{}
+	saved := []shard.Fact{}
 	for it.SeekToFirst(); it.Valid(); it.Next() {
 		key, value := it.Key(), it.Value()
-		facts = append(facts, shard.Fact{Key: string(key.Data()), Value: bytes.Clone(value.Data())})
+		saved = append(saved, shard.Fact{Key: string(key.Data()), Value: bytes.Clone(value.Data())})
 	}
 	if err := it.Err(); err != nil {
 		return nil, fmt.Errorf("%w: reading the council's state: %w", ErrStore, err)
 	}
-	return facts, nil
+	return saved, nil
 }

@@ -73,7 +73,7 @@ func BenchmarkWriteBatch(b *testing.B) {
 	}
 }
 
-func TestFactsAreReadBackInOrder(t *testing.T) {
+func TestSavedEntriesAreReadBackInOrder(t *testing.T) {
 	db, err := openForTest(Options{Data: t.TempDir(), Shards: testLayout.Shards, CacheMB: 1})
 	if err == nil {
 		db, err = AddFamilies(db, nil)
@@ -81,8 +81,8 @@ func TestFactsAreReadBackInOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write := func(facts ...shard.Fact) {
-		if err := WriteBatch(db, JoinParts(nil, []Part{SavedPart(RaftFamilyID(db), facts, nil)})); err != nil {
+	write := func(saved ...shard.Fact) {
+		if err := WriteBatch(db, JoinParts(nil, []Part{SavedPart(RaftFamilyID(db), saved, nil)})); err != nil {
 			t.Fatal(err)
 		}
 	}

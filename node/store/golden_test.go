@@ -96,10 +96,10 @@ func TestGoldenBytes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "facts", text)
+	golden(t, "identity", text)
 	read := Identity{}
 	if err = json.Unmarshal(text, &read); err != nil || read != identity {
-		t.Errorf("facts are read as %+v, %v", read, err)
+		t.Errorf("an identity is read as %+v, %v", read, err)
 	}
 }
 

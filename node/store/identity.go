@@ -48,7 +48,7 @@ func Claim(db DB, want Identity) (Identity, error) {
 	}
 	have := Identity{}
 	if err = json.Unmarshal(value, &have); err != nil {
-		return have, fmt.Errorf("%w: its facts do not decode: %w", ErrFolder, err)
+		return have, fmt.Errorf("%w: its identity does not decode: %w", ErrFolder, err)
 	}
 	want.Store, want.Generation, want.Before = have.Store, have.Generation, have.Before
 	switch {
