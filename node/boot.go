@@ -110,7 +110,7 @@ func loadWindows(all opened, now int64, out chan<- opened) {
 				at.Log = append(at.Log, *n)
 			}
 		}
-		all.places = addPlaces(all.places, indexNote{p.Sequence, []mark{{Shard: p.Shard,
+		all.places = addPlaces(all.places, indexNote{p.Sequence, []storedPosition{{Shard: p.Shard,
 			LSN: p.Entries[len(p.Entries)-1].LSN}}})
 	}
 	out <- all

@@ -52,7 +52,7 @@ func runDisk(room *Room, w store.Written) {
 		for _, handle := range room.Loops {
 			tellStored(room, handle, group, &db)
 		}
-		room.Index <- indexNote{store.LastSequence(db), allMarks(group)}
+		room.Index <- indexNote{store.LastSequence(db), positionsOf(group)}
 		for i := range group {
 			select {
 			case group[i].Done <- struct{}{}:
@@ -73,15 +73,15 @@ func tellSynced(room *Room, w store.Written) {
 	room.Synced <- store.LastHead(w)
 }
 
-// allMarks returns how far the shards in a group have come.
-func allMarks(group []store.Part) []mark {
-	marks := make([]mark, 0, len(group))
+// positionsOf returns how far the shards in a group have come.
+func positionsOf(group []store.Part) []storedPosition {
+	positions := make([]storedPosition, 0, len(group))
 	for i := range group {
 		if p := &group[i]; !p.Raft && (p.Last > 0 || p.Wiped) {
-			marks = append(marks, mark{Shard: p.Shard, LSN: p.Last, Wiped: p.Wiped})
+			positions = append(positions, storedPosition{Shard: p.Shard, LSN: p.Last, Wiped: p.Wiped})
 		}
 	}
-	return marks
+	return positions
 }
 
 // gather takes first and what else is waiting, up to groupBytes.
@@ -154,25 +154,25 @@ func spread(room *Room, reason string) {
 	}
 }
 
-// tellStored tells a loop how far the logs of its replicas are stored. The loop needs the newest marks only, so they
-// take the place of those that it has not taken yet, and the disk never waits for it.
+// tellStored tells a loop how far the logs of its replicas are stored. The loop needs the newest positions only, so
+// they take the place of those that it has not taken yet, and the disk never waits for it.
 func tellStored(room *Room, handle *replicaHandle, group []store.Part, db *store.DB) {
-	var marks []mark
+	var positions []storedPosition
 	select {
-	case marks = <-handle.Stored:
+	case positions = <-handle.Stored:
 	default:
 	}
 	for i := range group {
 		if p := &group[i]; !p.Raft && room.Handles[p.Shard] == handle {
-			m := mark{Shard: p.Shard, LSN: p.Last, Wiped: p.Wiped}
+			m := storedPosition{Shard: p.Shard, LSN: p.Last, Wiped: p.Wiped}
 			if p.Renewed {
 				now := *db
 				m.DB = &now
 			}
-			marks = append(marks, m)
+			positions = append(positions, m)
 		}
 	}
-	if len(marks) > 0 {
-		handle.Stored <- marks
+	if len(positions) > 0 {
+		handle.Stored <- positions
 	}
 }

@@ -10,8 +10,8 @@ const indexMost = 1 << 14
 
 // indexNote is how far some shards' logs had come when the WAL had reached a sequence.
 type indexNote struct {
-	Sequence uint64
-	Marks    []mark
+	Sequence  uint64
+	Positions []storedPosition
 }
 
 // indexAsk asks from which WAL sequence on the log of a shard must be read to find an LSN; 0 is its beginning.
@@ -46,7 +46,7 @@ func runIndex(room *Room, places [][]place) {
 
 // addPlaces notes where some shards are. A shard that begins anew at a lower LSN forgets its places.
 func addPlaces(places [][]place, note indexNote) [][]place {
-	for _, m := range note.Marks {
+	for _, m := range note.Positions {
 		list := places[m.Shard]
 		last := place{}
 		if len(list) > 0 {

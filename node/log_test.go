@@ -30,7 +30,8 @@ func logRoom(t *testing.T, most uint64) *Room {
 		if err := store.WriteBatch(room.DB, store.JoinParts(nil, parts)); err != nil {
 			t.Fatal(err)
 		}
-		places = addPlaces(places, indexNote{store.LastSequence(room.DB), []mark{{Shard: 2, LSN: last}, {Shard: 5, LSN: last}}})
+		stored := []storedPosition{{Shard: 2, LSN: last}, {Shard: 5, LSN: last}}
+		places = addPlaces(places, indexNote{store.LastSequence(room.DB), stored})
 	}
 	room.Lookups = make(chan indexAsk)
 	go runIndex(room, places)
@@ -160,7 +161,7 @@ func TestReaderGoesOnInNewFiles(t *testing.T) {
 // A log that cannot be opened leaves nothing to be read of any shard: each that is asked for next is told so.
 func TestReaderOfALogThatCannotBeOpened(t *testing.T) {
 	room := *logRoom(t, 60)
-	behind := indexNote{store.LastSequence(room.DB) + 100, []mark{{Shard: 2, LSN: 800}, {Shard: 5, LSN: 800}}}
+	behind := indexNote{store.LastSequence(room.DB) + 100, []storedPosition{{Shard: 2, LSN: 800}, {Shard: 5, LSN: 800}}}
 	room.Lookups = make(chan indexAsk) // an index that names batches that the log does not have
 	go runIndex(&room, addPlaces(make([][]place, room.Layout.Shards), behind))
 	asks := make(chan logAsk, 4)

@@ -66,8 +66,8 @@ func runReplicas(room *Room, handle *replicaHandle, replicas []owned) {
 		case batch := <-handle.In:
 			runtime.Gosched() // what else is about to come in shares the hand-overs
 			events = takeEvents(append(events[:0], batch...), handle.In)
-		case marks := <-handle.Stored:
-			replicas, own, events = storedEvents(replicas, at, own, events[:0], marks)
+		case positions := <-handle.Stored:
+			replicas, own, events = storedEvents(replicas, at, own, events[:0], positions)
 		case reason := <-handle.Sick:
 			events = sickEvents(events[:0], replicas, reason)
 		case <-alarm.C:
@@ -143,10 +143,10 @@ func takeEvents(events []*shard.Event, in <-chan []*shard.Event) []*shard.Event 
 
 // storedEvents makes events of how far logs are stored, in own, which is overwritten. A replica whose copy was dropped
 // with its files gets the column family that holds the new one.
-func storedEvents(replicas []owned, at []int, own []shard.Event, events []*shard.Event, marks []mark) (
+func storedEvents(replicas []owned, at []int, own []shard.Event, events []*shard.Event, positions []storedPosition) (
 	[]owned, []shard.Event, []*shard.Event) {
-	own = slices.Grow(own[:0], len(marks))[:len(marks)]
-	for i, m := range marks {
+	own = slices.Grow(own[:0], len(positions))[:len(positions)]
+	for i, m := range positions {
 		own[i] = shard.Event{Kind: shard.DiskStored, Shard: m.Shard, LSN: m.LSN}
 		if m.Wiped {
 			own[i].Kind = shard.DiskWiped

@@ -93,9 +93,10 @@ type ending struct {
 
 // replicaHandle is where a loop of replicas is reached.
 type replicaHandle struct {
-	In      chan []*shard.Event // from connections, links and pacts; the loop waits for nobody but the disk, so it is always drained
-	Stored  chan []mark         // from the disk, one place: the newest stored LSN of each replica
-	Sick    chan string         // from the disk, one place: why it refuses writes
+	// from connections, links and pacts; the loop waits for nobody but the disk, so it is always drained
+	In      chan []*shard.Event
+	Stored  chan []storedPosition // from the disk, one place: the newest stored LSN of each replica
+	Sick    chan string           // from the disk, one place: why it refuses writes
 	Inspect chan chan<- []Inspection
 	Opens   chan scanAsk
 }
@@ -116,8 +117,8 @@ type Moment struct {
 	Leads    bool          // this node led the shard
 }
 
-// mark is how far a replica's log is stored, or that its data was dropped.
-type mark struct {
+// storedPosition is how far a replica's log is stored, or that its data was dropped.
+type storedPosition struct {
 	Shard int
 	LSN   uint64
 	Wiped bool

@@ -316,7 +316,7 @@ func start(all opened, done chan<- opened) {
 
 // newReplicaHandle makes what a loop of replicas shares with others.
 func newReplicaHandle() *replicaHandle {
-	return &replicaHandle{In: make(chan []*shard.Event, handleQueue), Stored: make(chan []mark, 1),
+	return &replicaHandle{In: make(chan []*shard.Event, handleQueue), Stored: make(chan []storedPosition, 1),
 		Sick: make(chan string, 1), Inspect: make(chan chan<- []Inspection), Opens: make(chan scanAsk)}
 }
 
