@@ -83,7 +83,7 @@ func loadReplicas(room *Room, w store.Written, out chan<- opened) {
 // shard's entries stand in it. Stamps after now were made before the machine restarted, when every deadline of then was
 // over.
 func loadWindows(all opened, now int64, out chan<- opened) {
-	all.places = make([][]place, len(all.loaded))
+	all.points = make([][]indexPoint, len(all.loaded))
 	if store.LastSequence(all.room.DB) == 0 {
 		out <- all
 		return
@@ -110,7 +110,7 @@ func loadWindows(all opened, now int64, out chan<- opened) {
 				at.Log = append(at.Log, *n)
 			}
 		}
-		all.places = addPlaces(all.places, indexNote{p.Sequence, []storedPosition{{Shard: p.Shard,
+		all.points = addPoints(all.points, indexNote{p.Sequence, []storedPosition{{Shard: p.Shard,
 			LSN: p.Entries[len(p.Entries)-1].LSN}}})
 	}
 	out <- all

@@ -176,20 +176,20 @@ func pickEntries(entries []shard.Entry, p readahead, ask logAsk) (taken []shard.
 // beginReading opens the WAL where a shard needs it, or where others need it that were asked for lately and lie little
 // before. What was read of them before begins anew.
 func beginReading(room *Room, aheads []readahead, wanted []bool, asked int) (store.LogReader, error) {
-	places, now := make([]uint64, len(aheads)), clock()
+	sequences, now := make([]uint64, len(aheads)), clock()
 	for s := range aheads {
 		wanted[s] = now-aheads[s].asked < aheadFor && aheads[s].next > 0 || s == asked
 		if wanted[s] {
 			reply := make(chan uint64, 1)
 			room.Lookups <- indexAsk{s, aheads[s].next, reply}
-			places[s] = <-reply
+			sequences[s] = <-reply
 		}
 	}
-	from := places[asked]
+	from := sequences[asked]
 	for s := range aheads {
-		wanted[s] = wanted[s] && places[s]+aheadReach >= places[asked]
+		wanted[s] = wanted[s] && sequences[s]+aheadReach >= sequences[asked]
 		if wanted[s] {
-			from = min(from, places[s])
+			from = min(from, sequences[s])
 		}
 	}
 	log, err := store.OpenLog(room.DB, from)

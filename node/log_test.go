@@ -16,7 +16,7 @@ func logRoom(t *testing.T, most uint64) *Room {
 	if room.DB, err = store.AddFamilies(room.DB, []int{2, 5}); err != nil {
 		t.Fatal(err)
 	}
-	places := make([][]place, room.Layout.Shards)
+	points := make([][]indexPoint, room.Layout.Shards)
 	for first := uint64(1); first <= most; first += 30 {
 		parts, last := []store.Part{}, min(first+29, most)
 		for _, s := range []int{2, 5} {
@@ -31,10 +31,10 @@ func logRoom(t *testing.T, most uint64) *Room {
 			t.Fatal(err)
 		}
 		stored := []storedPosition{{Shard: 2, LSN: last}, {Shard: 5, LSN: last}}
-		places = addPlaces(places, indexNote{store.LastSequence(room.DB), stored})
+		points = addPoints(points, indexNote{store.LastSequence(room.DB), stored})
 	}
 	room.Lookups = make(chan indexAsk)
-	go runIndex(room, places)
+	go runIndex(room, points)
 	return room
 }
 
@@ -163,7 +163,7 @@ func TestReaderOfALogThatCannotBeOpened(t *testing.T) {
 	room := *logRoom(t, 60)
 	behind := indexNote{store.LastSequence(room.DB) + 100, []storedPosition{{Shard: 2, LSN: 800}, {Shard: 5, LSN: 800}}}
 	room.Lookups = make(chan indexAsk) // an index that names batches that the log does not have
-	go runIndex(&room, addPlaces(make([][]place, room.Layout.Shards), behind))
+	go runIndex(&room, addPoints(make([][]indexPoint, room.Layout.Shards), behind))
 	asks := make(chan logAsk, 4)
 	t.Cleanup(func() { close(asks) })
 	go runReader(&room, asks)

@@ -19,10 +19,10 @@ import (
 // opened is what one step of the start hands to the next, or why it cannot.
 type opened struct {
 	room    *Room
-	saved   []shard.Fact  // the saved entries of the council
-	loaded  []Loaded      // by shard
-	places  [][]place     // by shard
-	written store.Written // to the log by this start
+	saved   []shard.Fact   // the saved entries of the council
+	loaded  []Loaded       // by shard
+	points  [][]indexPoint // by shard
+	written store.Written  // to the log by this start
 	err     error
 }
 
@@ -292,7 +292,7 @@ func start(all opened, done chan<- opened) {
 	go runDamage(room)
 	go runHealth(room)
 	go runPulse(room)
-	go runIndex(room, all.places)
+	go runIndex(room, all.points)
 	go runViews(room, room.Council.Books[room.Layout.Nodes])
 	go runProgress(room)
 	go runArchive(room, room.Council.Books[room.Layout.Nodes+1])
