@@ -15,7 +15,8 @@ import (
 	"tandem/wire"
 )
 
-// User is a user in a line of text, with its place in the shard's log and what the node that answers is to the shard.
+// User is a user in a line of text, with its position in the shard's log and what the node that answers is to the
+// shard.
 type User struct {
 	ID    string `json:"id"`
 	Name  string `json:"name"`

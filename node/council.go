@@ -21,13 +21,13 @@ type councilHandle struct {
 	Joins chan greeter          // of members and of stores that are none
 	// connections to other nodes that stand or broke: whoever tells waits, as nothing is sent before it is known
 	Greets  chan greeted
-	Sick    chan string // one place, the newest wins: why the disk refuses writes, "" when it is well
+	Sick    chan string // one slot, the newest wins: why the disk refuses writes, "" when it is well
 	Inspect chan chan<- CouncilState
 
 	Out     []chan []byte     // by node, for its council; the link there empties it
-	Books   []chan shard.Book // one place each, the newest wins: one for each loop that follows the views
-	Elected []chan struct{}   // one place each: there is a new Raft leader
-	saved   chan struct{}     // from the disk, one place
+	Books   []chan shard.Book // one slot each, the newest wins: one for each loop that follows the views
+	Elected []chan struct{}   // one slot each: there is a new Raft leader
+	saved   chan struct{}     // from the disk, one slot
 	state   shard.Council     // what the loop starts with
 }
 

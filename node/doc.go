@@ -31,7 +31,7 @@
 // costs nothing.
 //
 // Nothing waits in a circle. A replicas' loop waits only for the disk's queue, which has room for all that can be
-// pending; a pact waits only for replicas; the disk and the council hand results over through channels of one place,
+// pending; a pact waits only for replicas; the disk and the council hand results over through channels of one slot,
 // the newest wins; what can be asked again (proposals, pings, Raft's messages) is dropped when it does not fit; whoever
 // answers a connection never waits for it: one whose queue is full does not read and is closed. Back-pressure is at the
 // edge: a connection with 1,024 requests under way is read no further; a request is under way until its answer has
@@ -56,7 +56,7 @@
 //	answers                what the system does not take at once counts as unread: 64 KiB of each connection are free,
 //	                       beyond that up to --unread-each-mb of each and half of --unread-mb in all; who leaves more
 //	                       unread is closed, or takes nothing for 2 s
-//	pages of lists         made only when there is a place for one: --unread-each-mb of them a connection, the other
+//	pages of lists         made only when there is a slot for one: --unread-each-mb of them a connection, the other
 //	                       half of --unread-mb in all; who waits for 200 ms is told that the node is busy
 //	lines of text          4 at a time whose answers may be long, until they are written; LIST at most 1 MiB of users
 //	requests passed on     512 to each peer

@@ -54,7 +54,7 @@ func serveLines(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struct
 		line, err := in.ReadSlice('\n')
 		text := strings.TrimSpace(string(line))
 		var answer any
-		held := false // a place among those whose answers may be long
+		held := false // a slot among those whose answers may be long
 		switch {
 		case err == bufio.ErrBufferFull || len(text) > maxLine:
 			answer = fault{fmt.Sprintf("a line of more than %d bytes", maxLine), "one command a line; HELP lists them"}
@@ -79,7 +79,7 @@ func serveLines(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struct
 	}
 }
 
-// obey runs one line. held tells that its answer has one of the places for long ones, to be given back when it is
+// obey runs one line. held tells that its answer has one of the slots for long ones, to be given back when it is
 // written.
 func obey(room *Room, text string) (answer any, held bool) {
 	words := strings.Fields(text)

@@ -118,7 +118,7 @@ func TestAListInSeveralPages(t *testing.T) {
 		}
 	}
 	other := connect(t, lead)
-	// an empty place counts as none
+	// an empty id counts as none
 	page := c.ask(&wire.Message{Kind: wire.List, ID: 7, Shard: uint64(s), After: []byte{}, Limit: 1000})
 	for _, n := range []int{79, 0} {
 		if a := other.ask(big(n, wire.Delete)); a.Result != wire.Deleted {

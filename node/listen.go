@@ -20,8 +20,8 @@ const (
 	readBuffer = 32 << 10
 )
 
-// accept takes connections until the listener is closed; at most as many as seats has places are open at once. rooms
-// has one place, with the room that a connection is served in.
+// accept takes connections until the listener is closed; at most as many as seats has slots are open at once. rooms
+// has one slot, with the room that a connection is served in.
 func accept(rooms chan *Room, listener net.Listener, seats chan struct{}) {
 	for {
 		seats <- struct{}{}

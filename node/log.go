@@ -58,7 +58,7 @@ func streamLog(db store.DB, out chan<- store.Logged, quit <-chan struct{}) {
 }
 
 // logAsk asks a reader for up to most entries of a shard, from LSN first on and none after last, in order. Without a
-// place for the reply it only announces that the shard will be asked for, from there on.
+// slot for the reply it only announces that the shard will be asked for, from there on.
 type logAsk struct {
 	shard       int
 	history     []shard.Position

@@ -18,7 +18,7 @@ func fill(box outbox, r *owned, fx *shard.Effect) outbox {
 	switch fx.Kind {
 	case shard.Answer:
 		if !toGateway {
-			fx.Caller.(chan shard.Reply) <- fx.Reply // made with a place for each reply
+			fx.Caller.(chan shard.Reply) <- fx.Reply // made with a slot for each reply
 			return box
 		}
 		conn, m.ID = to.conn, to.id

@@ -16,7 +16,7 @@ const (
 type pactHandle struct {
 	In      chan pactNote          // pings and answers of the neighbour, which are dropped when they do not fit, and broken links
 	Wants   chan []shard.PactEvent // of replicas
-	Sick    chan bool              // one place, the newest wins: how the disk is
+	Sick    chan bool              // one slot, the newest wins: how the disk is
 	Orders  chan shard.PactKind    // LeaveAsked, GoodbyeAsked
 	Asks    chan chan<- bool       // whether the peer is leaving, too
 	Books   <-chan shard.Book      // from the council

@@ -53,7 +53,7 @@ const eventsAtOnce = 256
 // Nobody else reads by the column families of its shards: who wants to read more than a user is given a view that the
 // loop opens.
 func runReplicas(room *Room, handle *replicaHandle, replicas []owned) {
-	at := make([]int, len(room.Handles)) // by shard, the replica's place
+	at := make([]int, len(room.Handles)) // by shard, where the replica stands in replicas
 	for i := range replicas {
 		at[replicas[i].state.Shard] = i
 	}

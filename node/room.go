@@ -30,7 +30,7 @@ type Room struct {
 	Lenient bool
 	Damage  chan damageNote
 	Lacks   chan string          // a cell: what the node lacks to take its whole part; see lacks
-	Synced  chan shard.BatchHead // one place, the newest wins: the last batch that was synced
+	Synced  chan shard.BatchHead // one slot, the newest wins: the last batch that was synced
 	Disk    chan []store.Part
 	Pulse   chan beat
 	Index   chan indexNote
@@ -42,7 +42,7 @@ type Room struct {
 	Council *councilHandle
 	Watch   chan watcher
 	Scans   chan struct{}
-	Pages   chan struct{} // has an element for each list that has a place for a page
+	Pages   chan struct{} // has an element for each list that has a slot for a page
 	// has an element for each unreadUnit bytes of answers that wait for clients to read, beyond unreadOwn of each
 	Unread     chan struct{}
 	Texts      chan struct{} // has an element for each line of text under way whose answer may be long
@@ -51,7 +51,7 @@ type Room struct {
 	Refused    chan refusal
 	Refusals   chan chan<- map[string]string // asks who is refused, and why
 	Again      chan string                   // why this process must start anew in place
-	Ends       chan ending                   // why it must end, or set its store aside: one place
+	Ends       chan ending                   // why it must end, or set its store aside: one slot
 	Names      []proc.Names                  // by node: where it is dialled
 	Log        *slog.Logger
 	Output     proc.Output // where the log goes
@@ -95,14 +95,14 @@ type ending struct {
 type replicaHandle struct {
 	// from connections, links and pacts; the loop waits for nobody but the disk, so it is always drained
 	In      chan []*shard.Event
-	Stored  chan []storedPosition // from the disk, one place: the newest stored LSN of each replica
-	Sick    chan string           // from the disk, one place: why it refuses writes
+	Stored  chan []storedPosition // from the disk, one slot: the newest stored LSN of each replica
+	Sick    chan string           // from the disk, one slot: why it refuses writes
 	Inspect chan chan<- []Inspection
 	Opens   chan scanAsk
 }
 
-// scanAsk asks a loop for a view of a shard. opened has one place, and who asks closes the view. confirmed has one
-// place for whether, and that, what the view shows may be given out; it is nil if that is not asked.
+// scanAsk asks a loop for a view of a shard. opened has one slot, and who asks closes the view. confirmed has one
+// slot for whether, and that, what the view shows may be given out; it is nil if that is not asked.
 type scanAsk struct {
 	shard     int
 	opened    chan<- Moment
@@ -146,9 +146,9 @@ type Served struct {
 type Link struct {
 	Out         chan []outbound
 	Urgent      chan *wire.Message // pings: what does not fit is dropped
-	Break       chan uint64        // one place: number of a stream that must end
+	Break       chan uint64        // one slot: number of a stream that must end
 	Feeds       chan feed          // wishes that a backup be fed from the write log
-	Turn        chan struct{}      // one place: one shard is fed or sent whole at a time, so that repairs share what they may take
+	Turn        chan struct{}      // one slot: one shard is fed or sent whole at a time, so that repairs share what they may take
 	Relays      chan relay         // requests for shards that the peer leads
 	RelayEvents chan relayEvent    // what becomes of them
 }
@@ -160,7 +160,7 @@ type outbound struct {
 	Frames  []byte
 }
 
-// Conn is an accepted connection that speaks frames. Out has a place for every answer that Slots admits, so whoever
+// Conn is an accepted connection that speaks frames. Out has a slot for every answer that Slots admits, so whoever
 // answers never waits for a slow client.
 type Conn struct {
 	Raw   net.Conn
@@ -176,7 +176,7 @@ type answers struct {
 	Message *wire.Message
 	Frames  []byte
 	Count   int
-	Left    chan<- struct{} // of a page, for which there is a place: closed when it has left; nil for everything else
+	Left    chan<- struct{} // of a page, for which there is a slot: closed when it has left; nil for everything else
 }
 
 // caller is who waits for the answer to a get or a write.

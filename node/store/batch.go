@@ -54,7 +54,7 @@ type Part struct {
 	Wiped   bool            // it drops all data of the shard
 	Renewed bool            // and its files, which no batch can do
 	Raft    bool            // it is of Raft's saved state, and of no shard
-	Done    chan<- struct{} // of the council's share, one place: told when it is stored; nil for a shard's
+	Done    chan<- struct{} // of the council's share, one slot: told when it is stored; nil for a shard's
 }
 
 // Logged is one shard's share of a batch, read back from the WAL.

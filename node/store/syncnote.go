@@ -103,7 +103,7 @@ func ReadSyncNote(folder string) (SyncNote, error) {
 	return p, nil
 }
 
-// WriteSyncNote writes a note, synced, into one of its two places, 0 or 1, of which whoever writes takes turns. Error:
+// WriteSyncNote writes a note, synced, into one of its two slots, 0 or 1, of which whoever writes takes turns. Error:
 // of the file system.
 func WriteSyncNote(folder string, p SyncNote, turn int64) error {
 	file, err := os.OpenFile(filepath.Join(folder, syncNoteName), os.O_CREATE|os.O_WRONLY|unix.O_DSYNC, 0o644)
