@@ -47,8 +47,8 @@ func prune(dir string, now time.Time) error {
 		return nil
 	}
 	for _, f := range files {
-		info, gone := f.Info()
-		if gone == nil && strings.HasSuffix(f.Name(), ".log") && now.Sub(info.ModTime()) > pruneAfter {
+		info, absent := f.Info()
+		if absent == nil && strings.HasSuffix(f.Name(), ".log") && now.Sub(info.ModTime()) > pruneAfter {
 			err = os.Remove(filepath.Join(dir, f.Name()))
 		}
 		if err != nil {

@@ -44,7 +44,7 @@ func serveFrames(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struc
 	conn := newConn(room, raw, codec)
 	finished := make(chan struct{})
 	go sendAnswers(room, conn, finished)
-	defer func() { close(finished); <-conn.Gone }()
+	defer func() { close(finished); <-conn.Ended }()
 	peer, store := -1, m.Greeting.Store
 	if m.Greeting.Role == shard.RoleNode {
 		peer = slices.IndexFunc(room.Members, func(n Member) bool { return n.Name == m.Greeting.Name })
@@ -102,7 +102,7 @@ func awaitAnswers(conn *Conn) {
 	for range cap(conn.Slots) {
 		select {
 		case conn.Slots <- struct{}{}:
-		case <-conn.Gone:
+		case <-conn.Ended:
 			return
 		case <-late.C:
 			return
@@ -155,10 +155,10 @@ func welcome(room *Room, conn *Conn, peer int, hello *wire.Message) func() {
 		Clock: clock(), Born: mine.Born, Known: known}})
 	switch {
 	case !room.Ready:
-		go endWhen(room.Opened, conn.Gone, conn.Raw)
+		go endWhen(room.Opened, conn.Ended, conn.Raw)
 		return nil
 	case len(mine.Born) == 0:
-		go endWhen(at.Known, conn.Gone, conn.Raw)
+		go endWhen(at.Known, conn.Ended, conn.Raw)
 	}
 	if peer >= 0 {
 		return nil
@@ -199,7 +199,7 @@ func dispatch(room *Room, conn *Conn, peer int, m, refusal *wire.Message) *shard
 	if isRequest {
 		select { // a client with too many requests under way is read no further
 		case conn.Slots <- struct{}{}:
-		case <-conn.Gone:
+		case <-conn.Ended:
 			return nil
 		}
 	}

@@ -27,12 +27,12 @@ func salvage(room *Room, cause error, done chan<- struct{}) {
 	proc.StopIf(room.Output, proc.StartAnew(room.Output))
 }
 
-// damageNote tells the loop of the marks that a copy of a shard is damaged, or that it is gone with its files.
+// damageNote tells the loop of the marks that a copy of a shard is damaged, or that it is dropped with its files.
 type damageNote struct {
-	shard int
-	mark  shard.Mark
-	gone  bool
-	done  chan<- int // told how many marks are left, when the file says so; nil if nobody waits
+	shard   int
+	mark    shard.Mark
+	dropped bool
+	done    chan<- int // told how many marks are left, when the file says so; nil if nobody waits
 }
 
 // runDamage is the loop that owns the marks and their file, so that a restart knows what is damaged.
@@ -41,13 +41,13 @@ func runDamage(room *Room) {
 	for note := range room.Damage {
 		known := marks[note.shard].Copy == note.mark.Copy && marks[note.shard].Reason != ""
 		switch {
-		case note.gone:
+		case note.dropped:
 			delete(marks, note.shard)
 		case !known:
 			marks[note.shard] = note.mark
 		}
 		err := error(nil)
-		if note.gone || !known {
+		if note.dropped || !known {
 			err = store.SaveMarks(room.DB, room.Config.Data, marks)
 		}
 		for ; err != nil; err = store.SaveMarks(room.DB, room.Config.Data, marks) {
@@ -70,7 +70,7 @@ func renew(room *Room, db store.DB, s int) (store.DB, error) {
 		return db, err
 	}
 	left := make(chan int, 1)
-	room.Damage <- damageNote{shard: s, gone: true, done: left}
+	room.Damage <- damageNote{shard: s, dropped: true, done: left}
 	if <-left > 0 {
 		return db, nil
 	}

@@ -35,13 +35,13 @@ func noteOrigin(cell chan origin, b shard.Book) {
 	cell <- at
 }
 
-// endWhen ends a connection at over, unless it is gone before: who has greeted without saying what is known by then is
-// to greet again.
-func endWhen(over, gone <-chan struct{}, raw net.Conn) {
+// endWhen ends a connection at over, unless it has ended before: who has greeted without saying what is known by then
+// is to greet again.
+func endWhen(over, ended <-chan struct{}, raw net.Conn) {
 	select {
 	case <-over:
 		raw.Close() // which ends its reader
-	case <-gone:
+	case <-ended:
 	}
 }
 

@@ -61,10 +61,10 @@ func runLink(room *Room, peer int, shards []int) {
 		greetCouncil(room, peer, c.known)
 		room.Links[peer].RelayEvents <- relayEvent{Kind: streamBegins, Stream: stream, Offset: c.offset}
 		notify(room, shards, shard.Event{Kind: shard.StreamUp, Stream: stream, Version: c.codec.Version()})
-		gone := make(chan error, 1)
-		go readLink(room, peer, c, stream, gone)
+		failed := make(chan error, 1)
+		go readLink(room, peer, c, stream, failed)
 		ended := make(chan error, 1)
-		go writeLink(room, peer, c, stream, gone, ended)
+		go writeLink(room, peer, c, stream, failed, ended)
 		err := <-ended
 		c.raw.Close()
 		close(over)
@@ -177,7 +177,7 @@ func dial(room *Room, peer int, out chan<- call) {
 
 // writeLink sends what goes out by a stream, all that is waiting in one system call, until the stream ends; then it
 // says why. Pings and Raft's messages go first.
-func writeLink(room *Room, peer int, c call, stream uint64, gone <-chan error, ended chan<- error) {
+func writeLink(room *Room, peer int, c call, stream uint64, failed <-chan error, ended chan<- error) {
 	link, mail := room.Links[peer], room.Council.Out[peer]
 	ping := time.NewTicker(pingEvery)
 	defer ping.Stop()
@@ -186,7 +186,7 @@ func writeLink(room *Room, peer int, c call, stream uint64, gone <-chan error, e
 	for {
 		frames = frames[:0]
 		select {
-		case err := <-gone:
+		case err := <-failed:
 			ended <- err
 			return
 		case n := <-link.Break:
@@ -287,7 +287,7 @@ func awaitFrame(c call, armed time.Time, silent time.Duration) (time.Time, error
 }
 
 // readLink passes what the peer says to the replicas, and its promises to the pact.
-func readLink(room *Room, peer int, c call, stream uint64, gone chan<- error) {
+func readLink(room *Room, peer int, c call, stream uint64, failed chan<- error) {
 	kinds := map[wire.Kind]shard.EventKind{wire.Stored: shard.PeerStored, wire.Position: shard.PeerPosition,
 		wire.Trouble: shard.PeerTrouble}
 	var scratch []byte
@@ -304,7 +304,7 @@ func readLink(room *Room, peer int, c call, stream uint64, gone chan<- error) {
 			err = c.codec.Decode(m, scratch)
 		}
 		if err != nil {
-			gone <- err
+			failed <- err
 			return
 		}
 		kind, known := kinds[m.Kind]
@@ -324,14 +324,14 @@ func readLink(room *Room, peer int, c call, stream uint64, gone chan<- error) {
 			}
 			continue
 		case m.Kind == wire.Error && m.Code == wire.Unavailable:
-			gone <- fmt.Errorf("%w: %s", errNotYet, m.Text)
+			failed <- fmt.Errorf("%w: %s", errNotYet, m.Text)
 			return
 		case m.Kind == wire.Error:
-			gone <- fmt.Errorf("%w: it says: %s", ErrPeer, m.Text)
+			failed <- fmt.Errorf("%w: it says: %s", ErrPeer, m.Text)
 			return
 		case !known || m.Shard >= uint64(len(room.Handles)) || room.Handles[m.Shard] == nil ||
 			peerOf(room.Layout, int(m.Shard), room.Self) != peer:
-			gone <- fmt.Errorf("%w: a frame of kind %d for shard %d: %s", ErrPeer, m.Kind, m.Shard, m.Text)
+			failed <- fmt.Errorf("%w: a frame of kind %d for shard %d: %s", ErrPeer, m.Kind, m.Shard, m.Text)
 			return
 		}
 		events = append(events, &shard.Event{Kind: kind, Shard: int(m.Shard), Stream: stream, Epoch: m.Epoch,

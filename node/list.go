@@ -46,7 +46,7 @@ func listPage(room *Room, conn *Conn, m *wire.Message) {
 		case left == nil:
 			last = confirmation(m.ID, confirmed)
 		default:
-			last = awaitLeft(m.ID, left, conn.Gone)
+			last = awaitLeft(m.ID, left, conn.Ended)
 		}
 		if last == nil && page.More {
 			left = make(chan struct{})
@@ -61,7 +61,7 @@ func listPage(room *Room, conn *Conn, m *wire.Message) {
 	last.Records = nil // only the frame is kept
 	select {           // until then it is in memory
 	case <-left:
-	case <-conn.Gone:
+	case <-conn.Ended:
 	}
 }
 
@@ -96,13 +96,13 @@ func admit(room *Room, conn *Conn, id uint64) *wire.Message {
 }
 
 // awaitLeft waits until a page has left; else it is the error that ends the list.
-func awaitLeft(id uint64, left, gone <-chan struct{}) *wire.Message {
+func awaitLeft(id uint64, left, ended <-chan struct{}) *wire.Message {
 	late := time.NewTimer(takeWithin)
 	defer late.Stop()
 	select {
 	case <-left:
 		return nil
-	case <-gone:
+	case <-ended:
 		return &wire.Message{Kind: wire.Error, ID: id, Code: wire.Busy, Text: "the connection is gone"}
 	case <-late.C:
 		text := fmt.Sprintf("a page was not read for %v", takeWithin)

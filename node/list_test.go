@@ -219,7 +219,7 @@ func TestUnreadAnswersAreBounded(t *testing.T) {
 		deliver(conn, answers{Frames: frames, Count: 1})
 		for open && len(conn.Out) > 0 {
 			select {
-			case <-conn.Gone:
+			case <-conn.Ended:
 				open = false
 			default:
 				runtime.Gosched()

@@ -91,7 +91,7 @@ func runReader(room *Room, asks <-chan logAsk) {
 	wanted := make([]bool, room.Layout.Shards)
 	defer func() { store.CloseLog(log) }()
 	for ask := range asks {
-		p, answer, fresh := &aheads[ask.shard], logAnswer{}, false // fresh: the log was opened for this ask
+		p, answer, reopened := &aheads[ask.shard], logAnswer{}, false // reopened: the log was opened for this ask
 		p.asked = clock()
 		if ask.reply == nil {
 			p.next = ask.first
@@ -122,8 +122,8 @@ func runReader(room *Room, asks <-chan logAsk) {
 				keepAhead(aheads, wanted, parts, ask.shard)
 				continue
 			case len(answer.entries) > 0: // the rest when it is asked for
-			case !fresh: // a log that was open before may lack what came since
-				p.next, fresh = ask.first, true
+			case !reopened: // a log that was open before may lack what came since
+				p.next, reopened = ask.first, true
 				store.CloseLog(log)
 				log, answer.err = beginReading(room, aheads, wanted, ask.shard)
 				if answer.err == nil {

@@ -73,7 +73,7 @@ func runRelay(room *Room, peer int) {
 				mine := takeBack(waiting, e.Shard)
 				go hand(room, mine)
 			}
-			for _, r := range takeLost(waiting, over) {
+			for _, r := range takeUnanswered(waiting, over) {
 				give(r, &wire.Message{Kind: wire.Error, Code: wire.Lost, Text: "the leader " + name +
 					" was asked, and its answer has not come"})
 			}
@@ -121,20 +121,20 @@ func relayed(e *shard.Event, id uint64, offset int64) *wire.Message {
 	return m
 }
 
-// takeLost takes the writes whose deadline was before over off the list, and everything when the connection is over: a
-// write may have left, and the leader may have done it or yet do it. A leader that hangs would keep them for ever
-// otherwise.
-func takeLost(waiting map[uint64]relay, over int64) (lost []relay) {
+// takeUnanswered takes the writes whose deadline was before over off the list, and everything when the connection is
+// over: a write may have left, and the leader may have done it or yet do it. A leader that hangs would keep them for
+// ever otherwise.
+func takeUnanswered(waiting map[uint64]relay, over int64) (unanswered []relay) {
 	if over == 0 {
 		return nil
 	}
 	for id, r := range waiting {
 		if over == math.MaxInt64 || r.Asked.Kind == shard.WriteAsked && r.Asked.Deadline < over {
 			delete(waiting, id)
-			lost = append(lost, r)
+			unanswered = append(unanswered, r)
 		}
 	}
-	return lost
+	return unanswered
 }
 
 // takeBack takes the requests for a shard that is led here now off the list. What the former leader has sequenced is

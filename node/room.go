@@ -168,7 +168,7 @@ type Conn struct {
 	Out   chan answers
 	Slots chan struct{}
 	Pages chan struct{} // as that of the room, for this connection alone
-	Gone  chan struct{} // closed when nothing is written any more
+	Ended chan struct{} // closed when nothing is written any more
 }
 
 // answers is what goes out by a connection, a message or frames that answer so many requests.

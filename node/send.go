@@ -33,7 +33,7 @@ type batch struct {
 func newConn(room *Room, raw net.Conn, codec wire.Codec) *Conn {
 	return &Conn{Raw: raw, Codec: codec, Out: make(chan answers, maxInFlight+maxInFlight/4),
 		Slots: make(chan struct{}, maxInFlight),
-		Pages: make(chan struct{}, max(1, room.Config.UnreadEachMB<<20/pageMost)), Gone: make(chan struct{})}
+		Pages: make(chan struct{}, max(1, room.Config.UnreadEachMB<<20/pageMost)), Ended: make(chan struct{})}
 }
 
 // sendAnswers is the loop that owns what a connection has to send: all that waits goes out in one system call. What the
@@ -42,7 +42,7 @@ func newConn(room *Room, raw net.Conn, codec wire.Codec) *Conn {
 // connection is closed. A request's slot is free when its answer has left, so that a client that does not read is read
 // no further. After the reader has finished the loop sends what is left and ends.
 func sendAnswers(room *Room, conn *Conn, finished <-chan struct{}) {
-	defer close(conn.Gone)
+	defer close(conn.Ended)
 	send, waiting := sender(conn.Raw), []answers(nil)
 	var moving batch // what the goroutine pushes; it does while there are frames
 	unread, taken, added, pushed, last, broken := 0, 0, 0, make(chan error, 1), false, error(nil)

@@ -129,13 +129,13 @@ type Options struct {
 	WalKeepMB uint64 // of log files that are no longer written to
 }
 
-// Open opens the database in folder c.Data, or makes one where fresh says that there is none. Error: ErrStore.
-func Open(c Options, try shard.OpenTry, merges, fresh bool, open Opener) (DB, error) {
+// Open opens the database in folder c.Data, or, with create, makes one where there is none. Error: ErrStore.
+func Open(c Options, try shard.OpenTry, merges, create bool, open Opener) (DB, error) {
 	base := databaseOptions(c)
-	base.SetCreateIfMissing(fresh)
+	base.SetCreateIfMissing(create)
 	o := openOptions(base, try, merges)
 	names, err := []string{"default"}, error(nil)
-	if !fresh {
+	if !create {
 		names, err = grocksdb.ListColumnFamilies(o, c.Data)
 	}
 	if err != nil {
