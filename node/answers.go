@@ -115,7 +115,7 @@ func lineStatus(room *Room, _ []string) any {
 		checks := shard.NodeChecks(partOf(room, held, c))
 		status["takesPart"], status["checks"] = shard.Ready(checks), checks
 		status["raft"] = map[string]any{"leader": nodeName(room, shard.NodeOf(c.Lead)), "term": c.Term,
-			"index": c.Book.Index, "silent": c.Sick}
+			"index": c.Book.Index, "silent": c.Unhealthy}
 		status["repairs"] = len(repairs(room, held))
 	}
 	return status

@@ -20,9 +20,9 @@ type councilHandle struct {
 	Asks  chan []shard.Proposal // repeated every 20 ms, and when Elected says so, until the book shows the outcome
 	Joins chan greeter          // of members and of stores that are none
 	// connections to other nodes that stand or broke: whoever tells waits, as nothing is sent before it is known
-	Greets  chan greeted
-	Sick    chan string // one slot, the newest wins: why the disk refuses writes, "" when it is well
-	Inspect chan chan<- CouncilState
+	Greets    chan greeted
+	Unhealthy chan string // one slot, the newest wins: why the disk is slow or full, "" while it is healthy
+	Inspect   chan chan<- CouncilState
 
 	Out     []chan []byte     // by node, for its council; the link there empties it
 	Books   []chan shard.Book // one slot each, the newest wins: one for each loop that follows the views
@@ -46,18 +46,18 @@ type greeted struct {
 
 // CouncilState is what the council says about itself.
 type CouncilState struct {
-	Book   shard.Book
-	Member uint64 // this node's store
-	Lead   uint64 // member id of the Raft leader, 0 while none is known
-	Term   uint64
-	Sick   string        // why the node takes no part; "" while it does
-	Known  []shard.Start // by node: the newest start of its member that is known here
+	Book      shard.Book
+	Member    uint64 // this node's store
+	Lead      uint64 // member id of the Raft leader, 0 while none is known
+	Term      uint64
+	Unhealthy string        // why the node takes no part; "" while it does
+	Known     []shard.Start // by node: the newest start of its member that is known here
 }
 
 // newCouncilHandle makes the channels for a council, with followers loops that are told of books and elections.
 func newCouncilHandle(c shard.Council, followers int) *councilHandle {
 	d := &councilHandle{In: make(chan []byte, mailQueue), Asks: make(chan []shard.Proposal, 64),
-		Joins: make(chan greeter, 16), Greets: make(chan greeted), Sick: make(chan string, 1),
+		Joins: make(chan greeter, 16), Greets: make(chan greeted), Unhealthy: make(chan string, 1),
 		Inspect: make(chan chan<- CouncilState), saved: make(chan struct{}, 1), state: c}
 	for range c.Layout.Nodes {
 		d.Out = append(d.Out, make(chan []byte, mailQueue))
@@ -77,8 +77,8 @@ func nodeName(room *Room, node int) string {
 }
 
 // runCouncil is the loop that owns this node's part in the agreement on the views. It hands what is to be stored to the
-// disk's loop, whose queue has room for it, and never waits for anybody else. While the disk is sick the node takes no
-// part (rule R12).
+// disk's loop, whose queue has room for it, and never waits for anybody else. While the disk is unhealthy the node
+// takes no part (rule R12).
 func runCouncil(room *Room, d *councilHandle) {
 	c := d.state
 	var out []shard.CouncilEffect
@@ -101,10 +101,10 @@ func runCouncil(room *Room, d *councilHandle) {
 			}
 		case <-d.saved:
 			e.Kind = shard.CouncilSaved
-		case trouble = <-d.Sick:
+		case trouble = <-d.Unhealthy:
 			e.Kind, e.Sick = shard.CouncilSick, trouble != ""
 		case reply := <-d.Inspect:
-			s := CouncilState{Book: c.Book, Member: c.Self, Lead: c.Lead, Term: c.Term, Sick: trouble}
+			s := CouncilState{Book: c.Book, Member: c.Self, Lead: c.Lead, Term: c.Term, Unhealthy: trouble}
 			for _, member := range c.Book.Members {
 				s.Known = append(s.Known, shard.KnownStart(c, member))
 			}

@@ -32,7 +32,7 @@ func councilRoom(t *testing.T, dir string, l shard.Layout, self int) *Room {
 }
 
 // TestCouncilLoopsAgree runs three councils on real disks: they are born, elect, decide, go on without a leader whose
-// disk is sick, and what they stored is enough to start from.
+// disk is unhealthy, and what they stored is enough to start from.
 func TestCouncilLoopsAgree(t *testing.T) {
 	l := shard.Layout{Nodes: 3, Shards: 6}
 	rooms, handles, members := make([]*Room, 3), make([]*councilHandle, 3), make([]uint64, 3)
@@ -120,7 +120,7 @@ func TestCouncilLoopsAgree(t *testing.T) {
 		return <-reply
 	}
 	for i, d := range handles {
-		if s := ask(d); s.Member != members[i] || s.Lead == 0 || s.Term < 2 || s.Sick != "" ||
+		if s := ask(d); s.Member != members[i] || s.Lead == 0 || s.Term < 2 || s.Unhealthy != "" ||
 			!slices.Equal(s.Book.Members, members) {
 			t.Errorf("node %d says %+v", i, s)
 		}
@@ -135,14 +135,14 @@ func TestCouncilLoopsAgree(t *testing.T) {
 	}
 	lead := shard.NodeOf(ask(handles[0]).Lead)
 	other := handles[(lead+1)%3]
-	handles[lead].Sick <- "no space"
-	await("a sick leader leads on", func() bool { s := ask(other); return s.Lead != 0 && s.Lead != members[lead] })
-	if s := ask(handles[lead]); s.Sick != "no space" {
-		t.Errorf("the sick node says %+v", s)
+	handles[lead].Unhealthy <- "no space"
+	await("an unhealthy leader leads on", func() bool { s := ask(other); return s.Lead != 0 && s.Lead != members[lead] })
+	if s := ask(handles[lead]); s.Unhealthy != "no space" {
+		t.Errorf("the unhealthy node says %+v", s)
 	}
-	handles[lead].Sick <- ""
-	await("a node that is well again does not follow",
-		func() bool { s := ask(handles[lead]); return s.Lead == ask(other).Lead && s.Sick == "" })
+	handles[lead].Unhealthy <- ""
+	await("a node that is healthy again does not follow",
+		func() bool { s := ask(handles[lead]); return s.Lead == ask(other).Lead && s.Unhealthy == "" })
 	for i, d := range handles {
 		stored, err := store.ReadSaved(rooms[i].DB)
 		if err != nil {

@@ -141,16 +141,16 @@ func reopen(room *Room, db store.DB, cause error) {
 	proc.StopIf(room.Output, proc.StartAnew(room.Output))
 }
 
-// spread tells every replica how the disk is: why it refuses writes, or "" when it is well. The node falls silent
+// spread tells every replica whether the disk refuses writes: why, or "" when it takes them. The node falls silent
 // meanwhile.
 func spread(room *Room, reason string) {
 	room.Pulse <- beat{Told: true, Full: reason}
 	for _, d := range room.Loops {
 		select {
-		case <-d.Sick:
+		case <-d.Refusing:
 		default:
 		}
-		d.Sick <- reason
+		d.Refusing <- reason
 	}
 }
 

@@ -29,7 +29,7 @@ type readiness struct {
 func partOf(room *Room, held []Held, c CouncilState) shard.NodePart {
 	refused := make(chan map[string]string, 1)
 	room.Refusals <- refused
-	p := shard.NodePart{Leader: c.Lead != 0, Joins: !slices.Contains(c.Book.Members, room.Member), Silent: c.Sick,
+	p := shard.NodePart{Leader: c.Lead != 0, Joins: !slices.Contains(c.Book.Members, room.Member), Silent: c.Unhealthy,
 		Refused: <-refused}
 	for _, why := range p.Refused {
 		if text, replaced := strings.CutPrefix(why, string(shard.OtherStore)+": "); replaced {

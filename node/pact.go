@@ -14,13 +14,14 @@ const (
 
 // pactHandle is where the loop is reached that keeps the pact with a neighbour.
 type pactHandle struct {
-	In      chan pactNote          // pings and answers of the neighbour, which are dropped when they do not fit, and broken links
-	Wants   chan []shard.PactEvent // of replicas
-	Sick    chan bool              // one slot, the newest wins: how the disk is
-	Orders  chan shard.PactKind    // LeaveAsked, GoodbyeAsked
-	Asks    chan chan<- bool       // whether the peer is leaving, too
-	Books   <-chan shard.Book      // from the council
-	Elected <-chan struct{}        // from the council
+	// pings and answers of the neighbour, which are dropped when they do not fit, and broken links
+	In        chan pactNote
+	Wants     chan []shard.PactEvent // of replicas
+	Unhealthy chan bool              // one slot, the newest wins: whether the disk is slow or full
+	Orders    chan shard.PactKind    // LeaveAsked, GoodbyeAsked
+	Asks      chan chan<- bool       // whether the peer is leaving, too
+	Books     <-chan shard.Book      // from the council
+	Elected   <-chan struct{}        // from the council
 }
 
 // pactNote is an event for a pact; Conn is the connection by which a ping came.
@@ -44,8 +45,8 @@ func runPact(room *Room, peer int, p shard.Pact) {
 		case note := <-handle.In:
 			list[0], conn = note.Event, note.Conn
 		case list = <-handle.Wants:
-		case sick := <-handle.Sick:
-			list[0] = shard.PactEvent{Kind: shard.DiskIs, Sick: sick}
+		case unhealthy := <-handle.Unhealthy:
+			list[0] = shard.PactEvent{Kind: shard.DiskIs, Sick: unhealthy}
 		case reply := <-handle.Asks:
 			reply <- p.PeerLeaves
 			continue

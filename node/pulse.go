@@ -16,11 +16,11 @@ type beat struct {
 
 // runPulse is the loop that looks how long writes take. A node whose disk is slow or full asks for no lease, promises
 // none and takes no part in Raft until the disk has been quick for a while, and says so in its pings; two neighbours
-// that are sick together go on (rule R12).
+// that are unhealthy together go on (rule R12).
 func runPulse(room *Room) {
 	ticks := time.NewTicker(shard.PulseEvery)
 	pulse := shard.Pulse{Most: int64(room.Config.SlowDisk), LookedAt: clock()}
-	since, full, sick := int64(0), "", false
+	since, full, unhealthy := int64(0), "", false
 	for {
 		select {
 		case b := <-room.Pulse:
@@ -33,41 +33,41 @@ func runPulse(room *Room) {
 		case <-ticks.C:
 		}
 		pulse = shard.FeelPulse(pulse, since, clock())
-		if (pulse.Sick || full != "") == sick {
+		if (pulse.Sick || full != "") == unhealthy {
 			continue
 		}
-		sick = !sick
+		unhealthy = !unhealthy
 		reason := full
 		if pulse.Sick && full == "" {
 			reason = fmt.Sprintf("a write takes the disk more than %v", room.Config.SlowDisk)
 		}
-		if sick {
+		if unhealthy {
 			room.Log.Warn("the disk is slow or full: this node promises and asks nothing", "reason", reason)
 		} else {
-			room.Log.Info("the disk is well again: this node takes part again")
+			room.Log.Info("the disk is healthy again: this node takes part again")
 		}
-		tellSick(room, sick, reason)
+		tellDiskHealth(room, unhealthy, reason)
 	}
 }
 
-// tellSick tells the pacts and the council how the disk is; the newest word counts.
-func tellSick(room *Room, sick bool, reason string) {
+// tellDiskHealth tells the pacts and the council how the disk is; the newest word counts.
+func tellDiskHealth(room *Room, unhealthy bool, reason string) {
 	for _, handle := range room.Pacts {
 		if handle == nil {
 			continue
 		}
 		select {
-		case <-handle.Sick:
+		case <-handle.Unhealthy:
 		default:
 		}
-		handle.Sick <- sick
+		handle.Unhealthy <- unhealthy
 	}
-	if !sick {
+	if !unhealthy {
 		reason = ""
 	}
 	select {
-	case <-room.Council.Sick:
+	case <-room.Council.Unhealthy:
 	default:
 	}
-	room.Council.Sick <- reason
+	room.Council.Unhealthy <- reason
 }

@@ -68,8 +68,8 @@ func runReplicas(room *Room, handle *replicaHandle, replicas []owned) {
 			events = takeEvents(append(events[:0], batch...), handle.In)
 		case positions := <-handle.Stored:
 			replicas, own, events = storedEvents(replicas, at, own, events[:0], positions)
-		case reason := <-handle.Sick:
-			events = sickEvents(events[:0], replicas, reason)
+		case reason := <-handle.Refusing:
+			events = refusingEvents(events[:0], replicas, reason)
 		case <-alarm.C:
 			events, ringing = ringEvents(events[:0], replicas), false
 		case ask := <-handle.Inspect:
@@ -160,7 +160,7 @@ func storedEvents(replicas []owned, at []int, own []shard.Event, events []*shard
 	return replicas, own, events
 }
 
-func sickEvents(events []*shard.Event, replicas []owned, reason string) []*shard.Event {
+func refusingEvents(events []*shard.Event, replicas []owned, reason string) []*shard.Event {
 	for i := range replicas {
 		events = append(events, &shard.Event{Kind: shard.DiskSick, Shard: replicas[i].state.Shard, Reason: reason})
 	}

@@ -94,11 +94,11 @@ type ending struct {
 // replicaHandle is where a loop of replicas is reached.
 type replicaHandle struct {
 	// from connections, links and pacts; the loop waits for nobody but the disk, so it is always drained
-	In      chan []*shard.Event
-	Stored  chan []storedPosition // from the disk, one slot: the newest stored LSN of each replica
-	Sick    chan string           // from the disk, one slot: why it refuses writes
-	Inspect chan chan<- []Inspection
-	Opens   chan scanAsk
+	In       chan []*shard.Event
+	Stored   chan []storedPosition // from the disk, one slot: the newest stored LSN of each replica
+	Refusing chan string           // from the disk, one slot: why it refuses writes, "" when it takes them again
+	Inspect  chan chan<- []Inspection
+	Opens    chan scanAsk
 }
 
 // scanAsk asks a loop for a view of a shard. opened has one slot, and who asks closes the view. confirmed has one

@@ -188,7 +188,7 @@ func awaitDisk(room *Room, stop <-chan os.Signal, cause error, out chan<- error)
 	room.Log.Error("the disk does not let this node start; trying again until it does", "error", cause)
 	select {
 	case why := <-stop:
-		room.Log.Info("stopping before the disk was well", "signal", why.String())
+		room.Log.Info("stopping before the disk let this node start", "signal", why.String())
 		proc.Exit(room.Output, 0)
 	case <-time.After(startAgainAfter):
 		out <- proc.StartAnew(room.Output)
@@ -317,7 +317,7 @@ func start(all opened, done chan<- opened) {
 // newReplicaHandle makes what a loop of replicas shares with others.
 func newReplicaHandle() *replicaHandle {
 	return &replicaHandle{In: make(chan []*shard.Event, handleQueue), Stored: make(chan []storedPosition, 1),
-		Sick: make(chan string, 1), Inspect: make(chan chan<- []Inspection), Opens: make(chan scanAsk)}
+		Refusing: make(chan string, 1), Inspect: make(chan chan<- []Inspection), Opens: make(chan scanAsk)}
 }
 
 // newLink makes what the loops of a link share.
@@ -330,7 +330,7 @@ func newLink() *Link {
 // newPactHandle makes what the loop of the promises between this node and a peer shares with others.
 func newPactHandle(council *councilHandle, peer int) *pactHandle {
 	return &pactHandle{In: make(chan pactNote, pactQueue), Wants: make(chan []shard.PactEvent, pactQueue),
-		Sick: make(chan bool, 1), Orders: make(chan shard.PactKind, 4), Asks: make(chan chan<- bool),
+		Unhealthy: make(chan bool, 1), Orders: make(chan shard.PactKind, 4), Asks: make(chan chan<- bool),
 		Books: council.Books[peer], Elected: council.Elected[peer]}
 }
 
