@@ -64,7 +64,7 @@ var acceptStages = [...]func(accepting) accepting{onLog(judgeLog), refuseDamaged
 // onLog makes a stage of a start, which looks at the log, one of the command.
 func onLog(stage func(starting) starting) func(accepting) accepting {
 	return func(a accepting) accepting {
-		a.log.room = &Room{Config: Config{Data: a.told.Data}}
+		a.log.wiring = &Wiring{Config: Config{Data: a.told.Data}}
 		for i := range shard.MaxShards {
 			a.log.held = append(a.log.held, i)
 		}

@@ -15,19 +15,19 @@ import (
 // A file of marks that is gone although the store notes that there is one marks all that is there. Once nothing is
 // marked the store notes none.
 func TestMarksThatAreGone(t *testing.T) {
-	room := councilRoom(t, t.TempDir(), testLayout, 0)
+	wiring := councilWiring(t, t.TempDir(), testLayout, 0)
 	var err error
-	if room.DB, err = store.AddFamilies(room.DB, []int{2, 5}); err != nil {
+	if wiring.DB, err = store.AddFamilies(wiring.DB, []int{2, 5}); err != nil {
 		t.Fatal(err)
 	}
-	room.Member = 1 << 16
-	path := filepath.Join(room.Config.Data, store.MarksName)
+	wiring.Member = 1 << 16
+	path := filepath.Join(wiring.Config.Data, store.MarksName)
 	settle := func(names []string, marks map[int]shard.Mark) map[int]shard.Mark {
-		s := settleDamage(starting{room: room, names: names, marks: marks})
+		s := settleDamage(starting{wiring: wiring, names: names, marks: marks})
 		if s.err != nil {
 			t.Fatal(s.err)
 		}
-		return room.Marks
+		return wiring.Marks
 	}
 	if marks := settle(nil, nil); len(marks) != 0 {
 		t.Errorf("a store that never had marks: %v", marks)
@@ -42,7 +42,7 @@ func TestMarksThatAreGone(t *testing.T) {
 	if marks := settle(nil, nil); len(marks) != 3 || !strings.Contains(marks[5].Reason, "is gone") {
 		t.Errorf("the file is gone, and yet: %v", marks)
 	}
-	if marks, err := store.ReadMarks(room.Config.Data); err != nil || len(marks) != 3 {
+	if marks, err := store.ReadMarks(wiring.Config.Data); err != nil || len(marks) != 3 {
 		t.Errorf("the file is not there again: %v, %v", marks, err)
 	}
 	settle([]string{store.MarksName}, nil)

@@ -37,8 +37,8 @@ func TestWhatAnEarlierRunHasKept(t *testing.T) {
 		{"a bit of the file is another one", strings.Replace(string(text), `Ada`, `Adb`, 1), true, true, -1, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			room := councilRoom(t, t.TempDir(), testLayout, 0)
-			db, err := store.AddFamilies(room.DB, []int{2})
+			wiring := councilWiring(t, t.TempDir(), testLayout, 0)
+			db, err := store.AddFamilies(wiring.DB, []int{2})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -48,11 +48,11 @@ func TestWhatAnEarlierRunHasKept(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			path := keptPath(room.Config.Data, 2)
+			path := keptPath(wiring.Config.Data, 2)
 			if c.text != "" && os.WriteFile(path, []byte(c.text), 0o600) != nil {
 				t.Fatal("cannot write")
 			}
-			a := accepting{told: AcceptLoss{Data: room.Config.Data}, out: &bytes.Buffer{}, db: db, shard: 2,
+			a := accepting{told: AcceptLoss{Data: wiring.Config.Data}, out: &bytes.Buffer{}, db: db, shard: 2,
 				marks: map[int]shard.Mark{2: {Store: 1 << 16, Copy: 1, Reason: "r", Accepting: c.accepting}}}
 			a = readShard(a)
 			if (a.err != nil) != (c.users < 0) || a.err == nil && len(a.left.Users) != c.users {
@@ -67,7 +67,7 @@ func TestWhatAnEarlierRunHasKept(t *testing.T) {
 			if a = keepShard(a); a.err != nil || !a.marks[2].Accepting {
 				t.Fatalf("%+v, %v", a.marks, a.err)
 			}
-			names, _ := store.NamesIn(room.Config.Data)
+			names, _ := store.NamesIn(wiring.Config.Data)
 			aside := 0
 			for _, name := range names {
 				if strings.HasPrefix(name, "left-of-02.json.") {

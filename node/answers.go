@@ -47,17 +47,17 @@ type Held struct {
 var roles = map[bool]string{true: "leader", false: "backup"}
 
 // holdings asks every replica held here how it is.
-func holdings(room *Room) []Held {
+func holdings(wiring *Wiring) []Held {
 	list := []Held{}
-	for _, i := range inspectAll(room) {
+	for _, i := range inspectAll(wiring) {
 		r := &i.State
-		h := Held{Shard: r.Shard, Role: roles[r.View.Leader == room.Self], Peer: r.Peer, Epoch: r.View.Epoch,
+		h := Held{Shard: r.Shard, Role: roles[r.View.Leader == wiring.Self], Peer: r.Peer, Epoch: r.View.Epoch,
 			InSync: r.View.InSync, LSN: r.Applied, Users: i.Users,
 			Trouble: r.Sick, served: i.Served, state: *r, now: i.Now}
 		if h.Trouble == "" {
 			h.Trouble = shard.Barred(r, i.Now)
 		}
-		if h.Trouble == "" && r.View.Leader == room.Self {
+		if h.Trouble == "" && r.View.Leader == wiring.Self {
 			h.Trouble = r.Trouble
 		}
 		list = append(list, h)
@@ -66,17 +66,17 @@ func holdings(room *Room) []Held {
 	return list
 }
 
-func linePing(room *Room, _ []string) any {
-	if !room.Ready {
-		return map[string]string{"answer": "WAITING", "node": room.Config.Name,
+func linePing(wiring *Wiring, _ []string) any {
+	if !wiring.Ready {
+		return map[string]string{"answer": "WAITING", "node": wiring.Config.Name,
 			"for": "its own data, or the other nodes of a new cluster"}
 	}
-	return map[string]string{"answer": "PONG", "node": room.Config.Name}
+	return map[string]string{"answer": "PONG", "node": wiring.Config.Name}
 }
 
-func lineStatus(room *Room, _ []string) any {
+func lineStatus(wiring *Wiring, _ []string) any {
 	served, trouble, leads, views := Served{}, map[string]int{}, 0, []shard.View{}
-	held := holdings(room)
+	held := holdings(wiring)
 	for _, h := range held {
 		served = Served{served.Get + h.served.Get, served.Write + h.served.Write, served.Count + h.served.Count,
 			served.List + h.served.List, served.Append + h.served.Append}
@@ -91,40 +91,40 @@ func lineStatus(room *Room, _ []string) any {
 		}
 	}
 	refused := make(chan map[string]string, 1)
-	room.Refusals <- refused
-	status := map[string]any{"refused": <-refused, "node": room.Config.Name, "cluster": room.Config.Cluster,
-		"store": room.Identity.Store, "member": room.Member, "ready": room.Ready,
-		"nodes": room.Layout.Nodes, "shards": room.Layout.Shards, "leads": leads, "backs": len(held) - leads,
-		"underReplicated": shard.UnderReplicated(views, room.Self), "served": served, "trouble": trouble}
-	if mine := greeting(room); mine.Incarnation != [16]byte{} {
+	wiring.Refusals <- refused
+	status := map[string]any{"refused": <-refused, "node": wiring.Config.Name, "cluster": wiring.Config.Cluster,
+		"store": wiring.Identity.Store, "member": wiring.Member, "ready": wiring.Ready,
+		"nodes": wiring.Layout.Nodes, "shards": wiring.Layout.Shards, "leads": leads, "backs": len(held) - leads,
+		"underReplicated": shard.UnderReplicated(views, wiring.Self), "served": served, "trouble": trouble}
+	if mine := greeting(wiring); mine.Incarnation != [16]byte{} {
 		status["incarnation"] = uuid.UUID(mine.Incarnation)
 	}
-	status["ring"], status["build"], status["lease"], status["grace"] = room.Mine.Names, room.Mine.Build,
-		room.Config.Lease.String(), room.Config.Grace.String()
-	status["logDropped"] = room.Output.Dropped()
+	status["ring"], status["build"], status["lease"], status["grace"] = wiring.Mine.Names, wiring.Mine.Build,
+		wiring.Config.Lease.String(), wiring.Config.Grace.String()
+	status["logDropped"] = wiring.Output.Dropped()
 	counted := make(chan connStats, 1)
-	room.ConnStats <- counted
+	wiring.ConnStats <- counted
 	known := <-counted
-	status["connections"] = map[string]int{"open": len(known.open), "most": room.Config.MaxConnections,
+	status["connections"] = map[string]int{"open": len(known.open), "most": wiring.Config.MaxConnections,
 		"closedUnread": known.unread}
 	status["unread"] = map[string]int{
-		"bytes": len(room.Unread) * unreadUnit, "most": cap(room.Unread) * unreadUnit,
-		"pages": len(room.Pages), "pagesMost": cap(room.Pages)}
-	if room.Ready {
-		c := councilState(room)
-		checks := shard.NodeChecks(partOf(room, held, c))
+		"bytes": len(wiring.Unread) * unreadUnit, "most": cap(wiring.Unread) * unreadUnit,
+		"pages": len(wiring.Pages), "pagesMost": cap(wiring.Pages)}
+	if wiring.Ready {
+		c := councilState(wiring)
+		checks := shard.NodeChecks(partOf(wiring, held, c))
 		status["takesPart"], status["checks"] = shard.Ready(checks), checks
-		status["raft"] = map[string]any{"leader": nodeName(room, shard.NodeOf(c.Lead)), "term": c.Term,
+		status["raft"] = map[string]any{"leader": nodeName(wiring, shard.NodeOf(c.Lead)), "term": c.Term,
 			"index": c.Book.Index, "silent": c.Unhealthy}
-		status["repairs"] = len(repairs(room, held))
+		status["repairs"] = len(repairs(wiring, held))
 	}
 	return status
 }
 
 // councilState asks the council how it is.
-func councilState(room *Room) CouncilState {
+func councilState(wiring *Wiring) CouncilState {
 	reply := make(chan CouncilState, 1)
-	room.Council.Inspect <- reply
+	wiring.Council.Inspect <- reply
 	return <-reply
 }
 
@@ -139,11 +139,11 @@ type Repair struct {
 }
 
 // repairs lists what this node, as leader, is repairing.
-func repairs(room *Room, held []Held) []Repair {
+func repairs(wiring *Wiring, held []Held) []Repair {
 	list := []Repair{}
 	for _, h := range held {
 		r := &h.state
-		if r.View.Leader != room.Self || r.View.InSync || !r.Repair.Compared {
+		if r.View.Leader != wiring.Self || r.View.InSync || !r.Repair.Compared {
 			continue
 		}
 		done, took := float64(r.PeerStored+1)-float64(r.Repair.First), float64(h.now-r.Repair.Since)/1e9
@@ -157,12 +157,12 @@ func repairs(room *Room, held []Held) []Repair {
 	return list
 }
 
-func lineRepair(room *Room, _ []string) any {
-	held := holdings(room)
-	return repairs(room, held)
+func lineRepair(wiring *Wiring, _ []string) any {
+	held := holdings(wiring)
+	return repairs(wiring, held)
 }
 
-func lineView(room *Room, _ []string) any {
+func lineView(wiring *Wiring, _ []string) any {
 	type viewed struct {
 		Shard  int    `json:"shard"`
 		Epoch  uint64 `json:"epoch"`
@@ -171,29 +171,29 @@ func lineView(room *Room, _ []string) any {
 		InSync bool   `json:"inSync"`
 	}
 	list := []viewed{}
-	if !room.Ready {
+	if !wiring.Ready {
 		return fault{Error: "this node has not opened its data yet, or waits for the other nodes of a new cluster"}
 	}
-	for s, v := range councilState(room).Book.Views {
-		list = append(list, viewed{s, v.Epoch, room.Members[v.Leader].Name, room.Members[v.Backup].Name, v.InSync})
+	for s, v := range councilState(wiring).Book.Views {
+		list = append(list, viewed{s, v.Epoch, wiring.Members[v.Leader].Name, wiring.Members[v.Backup].Name, v.InSync})
 	}
 	return list
 }
 
-func lineShards(room *Room, _ []string) any { return holdings(room) }
+func lineShards(wiring *Wiring, _ []string) any { return holdings(wiring) }
 
-func lineGet(room *Room, args []string) any {
+func lineGet(wiring *Wiring, args []string) any {
 	id := args[0]
 	if err := shard.CheckID(id); err != nil {
 		return fault{Error: err.Error()}
 	}
-	s, bucket := shard.Place(room.Layout, id)
-	if room.Handles[s] == nil {
-		first, second := shard.Pair(room.Layout, s)
-		return fault{fmt.Sprintf("%s holds no replica of shard %d", room.Config.Name, s),
-			fmt.Sprintf("ask %s or %s", room.Members[first].Name, room.Members[second].Name)}
+	s, bucket := shard.Place(wiring.Layout, id)
+	if wiring.Handles[s] == nil {
+		first, second := shard.Pair(wiring.Layout, s)
+		return fault{fmt.Sprintf("%s holds no replica of shard %d", wiring.Config.Name, s),
+			fmt.Sprintf("ask %s or %s", wiring.Members[first].Name, wiring.Members[second].Name)}
 	}
-	moment := momentOf(room, s)
+	moment := momentOf(wiring, s)
 	defer store.CloseScan(moment.Scan)
 	value, err := store.GetFrom(moment.Scan, shard.AppendKey(nil, bucket, id))
 	role := roles[moment.Leads]
@@ -210,30 +210,30 @@ func lineGet(room *Room, args []string) any {
 	return User{id, r.Name, r.Email, r.Group, s, role, r.Epoch, r.LSN}
 }
 
-func lineCount(room *Room, _ []string) any {
+func lineCount(wiring *Wiring, _ []string) any {
 	sums := map[string]uint64{"leader": 0, "backup": 0}
-	for _, h := range holdings(room) {
+	for _, h := range holdings(wiring) {
 		sums[h.Role] += h.Users
 	}
 	return sums
 }
 
-func lineList(room *Room, args []string) any {
+func lineList(wiring *Wiring, args []string) any {
 	offset, badOffset := strconv.ParseUint(args[0], 10, 64)
 	limit, badLimit := strconv.ParseUint(args[1], 10, 64)
 	if badOffset != nil || badLimit != nil || limit < 1 || limit > 1000 {
 		return fault{"bad offset or limit", "LIST offset limit, with a limit of 1 to 1000"}
 	}
-	counts, size := make([]uint64, room.Layout.Shards), 0
-	for _, h := range holdings(room) {
+	counts, size := make([]uint64, wiring.Layout.Shards), 0
+	for _, h := range holdings(wiring) {
 		if h.Role == "leader" {
 			counts[h.Shard] = h.Users
 		}
 	}
 	users := []User{}
 	for _, part := range shard.PlanOffset(counts, offset, limit) {
-		moment := momentOf(room, part.Shard)
-		_, at, err := startOf(room.Layout, moment, &wire.Message{Shard: uint64(part.Shard), Offset: part.Offset,
+		moment := momentOf(wiring, part.Shard)
+		_, at, err := startOf(wiring.Layout, moment, &wire.Message{Shard: uint64(part.Shard), Offset: part.Offset,
 			Limit: limit - uint64(len(users))})
 		var records []wire.Record
 		if err == nil {
@@ -254,11 +254,11 @@ func lineList(room *Room, args []string) any {
 	return users
 }
 
-func lineLog(room *Room, args []string) any {
+func lineLog(wiring *Wiring, args []string) any {
 	s, badShard := strconv.Atoi(args[0])
 	lsn, badLSN := strconv.ParseUint(args[1], 10, 64)
 	n, badCount := strconv.ParseUint(args[2], 10, 16)
-	if badShard != nil || badLSN != nil || badCount != nil || s < 0 || s >= len(room.Handles) || room.Handles[s] == nil ||
+	if badShard != nil || badLSN != nil || badCount != nil || s < 0 || s >= len(wiring.Handles) || wiring.Handles[s] == nil ||
 		n < 1 || n > 1000 || lsn < 1 {
 		return fault{"bad shard, LSN or number",
 			"WAL shard lsn n: a shard held here (SHARDS lists them), an LSN from 1 on, 1 to 1000 entries"}
@@ -270,10 +270,10 @@ func lineLog(room *Room, args []string) any {
 		ID      string `json:"id"`
 		Request string `json:"request"`
 	}
-	held := holdings(room)
+	held := holdings(wiring)
 	history := held[slices.IndexFunc(held, func(h Held) bool { return h.Shard == s })].state.History
 	asks, found := make(chan logAsk, 1), make(chan logAnswer, 1)
-	go runReader(room, asks)
+	go runReader(wiring, asks)
 	asks <- logAsk{s, history, lsn, lsn + n - 1, int(n), found}
 	close(asks)
 	answer := <-found
@@ -288,9 +288,9 @@ func lineLog(room *Room, args []string) any {
 	return list
 }
 
-func lineConns(room *Room, _ []string) any {
+func lineConns(wiring *Wiring, _ []string) any {
 	reply := make(chan connStats, 1)
-	room.ConnStats <- reply
+	wiring.ConnStats <- reply
 	list := (<-reply).open
 	most := min(len(list), 1000)
 	return map[string]any{"open": len(list), "connections": list[:most]}
@@ -298,21 +298,21 @@ func lineConns(room *Room, _ []string) any {
 
 // momentOf has the loop of a shard's replica open a view of it, whether what it shows is committed or not. The view
 // must be closed.
-func momentOf(room *Room, s int) Moment {
+func momentOf(wiring *Wiring, s int) Moment {
 	opened := make(chan Moment, 1)
-	room.Handles[s].Opens <- scanAsk{shard: s, opened: opened}
+	wiring.Handles[s].Opens <- scanAsk{shard: s, opened: opened}
 	return <-opened
 }
 
 // lineDigest hashes keys and values of all users of a shard in order. Both replicas store equal bytes at equal
 // positions.
-func lineDigest(room *Room, args []string) any {
+func lineDigest(wiring *Wiring, args []string) any {
 	s, err := strconv.Atoi(args[0])
-	if err != nil || s < 0 || s >= len(room.Handles) || room.Handles[s] == nil {
+	if err != nil || s < 0 || s >= len(wiring.Handles) || wiring.Handles[s] == nil {
 		return fault{"bad shard", "DIGEST shard: a shard held here (SHARDS lists them)"}
 	}
 	hash, users, meta, began := xxhash.New(), uint64(0), snapshot{}, time.Now()
-	moment := momentOf(room, s)
+	moment := momentOf(wiring, s)
 	defer store.CloseScan(moment.Scan)
 	note := func(key, value []byte) bool {
 		meta = noteMeta(meta, key, value)
@@ -328,10 +328,10 @@ func lineDigest(room *Room, args []string) any {
 		err = store.WalkScan(moment.Scan, []byte{shard.UserPrefix}, 0, see)
 	}
 	if err != nil {
-		tellUnread(room, s, err, store.IsDamage(err))
+		tellUnread(wiring, s, err, store.IsDamage(err))
 		return fault{Error: err.Error()}
 	}
-	held := holdings(room)
+	held := holdings(wiring)
 	h := held[slices.IndexFunc(held, func(h Held) bool { return h.Shard == s })]
 	return map[string]any{"shard": s, "role": h.Role, "users": users, "epoch": h.Epoch, "lsn": meta.last,
 		"digest": strconv.FormatUint(hash.Sum64(), 16), "seconds": time.Since(began).Seconds()}

@@ -20,9 +20,9 @@ type Loaded struct {
 
 // loadReplicas reads the meta of the shards held, for the next step of the start. A shard without a position is new, or
 // its snapshot was broken off: what it holds is dropped.
-func loadReplicas(room *Room, w store.Written, out chan<- opened) {
-	db, loaded := room.DB, make([]Loaded, room.Layout.Shards)
-	for _, s := range heldBy(room.Layout, room.Self) {
+func loadReplicas(wiring *Wiring, w store.Written, out chan<- opened) {
+	db, loaded := wiring.DB, make([]Loaded, wiring.Layout.Shards)
+	for _, s := range heldBy(wiring.Layout, wiring.Self) {
 		var damaged error
 		at := &loaded[s]
 		found := false
@@ -50,7 +50,7 @@ func loadReplicas(room *Room, w store.Written, out chan<- opened) {
 			}
 			return true
 		}
-		m, marked := room.Marks[s]
+		m, marked := wiring.Marks[s]
 		err := error(nil)
 		if marked { // and not to be read (BadFiles)
 			err = errors.New(m.Reason)
@@ -60,7 +60,7 @@ func loadReplicas(room *Room, w store.Written, out chan<- opened) {
 			store.CloseScan(scan)
 		}
 		if marked || store.IsDamage(err) { // whether it may be dropped the views will say: it may be the only copy
-			room.Log.Error("the data of a shard is damaged", "shard", s, "error", err)
+			wiring.Log.Error("the data of a shard is damaged", "shard", s, "error", err)
 			*at = Loaded{Damage: err.Error()}
 			continue
 		}
@@ -76,7 +76,7 @@ func loadReplicas(room *Room, w store.Written, out chan<- opened) {
 			return
 		}
 	}
-	out <- opened{room: room, loaded: loaded, written: w}
+	out <- opened{wiring: wiring, loaded: loaded, written: w}
 }
 
 // loadWindows reads the WAL for the request ids that a gateway may still send again (rule R18), and for where each
@@ -84,20 +84,20 @@ func loadReplicas(room *Room, w store.Written, out chan<- opened) {
 // over.
 func loadWindows(all opened, now int64, out chan<- opened) {
 	all.points = make([][]indexPoint, len(all.loaded))
-	if store.LastSequence(all.room.DB) == 0 {
+	if store.LastSequence(all.wiring.DB) == 0 {
 		out <- all
 		return
 	}
 	parts, quit := make(chan store.Logged, logAhead), make(chan struct{})
 	defer close(quit)
-	go streamLog(all.room.DB, parts, quit)
+	go streamLog(all.wiring.DB, parts, quit)
 	for p := range parts {
 		if store.IsDiskError(p.Err) { // it is all there: what was done before would be done once more without it
 			out <- opened{err: p.Err}
 			return
 		}
 		if p.Err != nil { // what is damaged is known, and repairs find another way
-			all.room.Log.Warn("the write log cannot be read whole", "error", p.Err)
+			all.wiring.Log.Warn("the write log cannot be read whole", "error", p.Err)
 			continue
 		}
 		if p.Shard >= len(all.loaded) || len(p.Entries) == 0 {

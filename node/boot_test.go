@@ -9,18 +9,18 @@ import (
 // What a shard holds is known again after a restart.
 func TestCountsAndPositionAreReadBack(t *testing.T) {
 	held := heldBy(testLayout, 0)
-	room := councilRoom(t, t.TempDir(), testLayout, 0)
+	wiring := councilWiring(t, t.TempDir(), testLayout, 0)
 	var err error
-	if room.DB, err = store.AddFamilies(room.DB, held); err != nil {
+	if wiring.DB, err = store.AddFamilies(wiring.DB, held); err != nil {
 		t.Fatal(err)
 	}
 	entries := someEntries()
-	part := store.EntriesPart(testLayout, held[0], store.FamilyID(room.DB, held[0]), entries, true, &store.Buckets{}, 1)
-	if err := store.WriteBatch(room.DB, store.JoinParts(nil, []store.Part{part})); err != nil {
+	part := store.EntriesPart(testLayout, held[0], store.FamilyID(wiring.DB, held[0]), entries, true, &store.Buckets{}, 1)
+	if err := store.WriteBatch(wiring.DB, store.JoinParts(nil, []store.Part{part})); err != nil {
 		t.Fatal(err)
 	}
 	out := make(chan opened, 1)
-	loadReplicas(room, store.FirstWritten(1, held), out)
+	loadReplicas(wiring, store.FirstWritten(1, held), out)
 	all := <-out
 	if all.err != nil {
 		t.Fatal(all.err)

@@ -25,7 +25,7 @@ const (
 )
 
 // serveFrames is the loop that reads a connection's frames, from the greeting on.
-func serveFrames(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struct{}) {
+func serveFrames(wiring *Wiring, raw net.Conn, in *bufio.Reader, closed chan<- struct{}) {
 	defer close(closed)
 	_ = raw.SetReadDeadline(time.Now().Add(helloFor))
 	codec, m := wire.NewCodec(), &wire.Message{} // each frame takes the place of the one before
@@ -33,7 +33,7 @@ func serveFrames(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struc
 	if err == nil {
 		err = codec.Decode(m, scratch)
 	}
-	if refusal := judge(room, m, err); refusal != nil {
+	if refusal := judge(wiring, m, err); refusal != nil {
 		_, err = raw.Write(codec.AppendFrame(nil, refusal)) // the first thing that is sent: it needs no deadline
 		err = cmp.Or(err, ErrPeer)
 	}
@@ -41,15 +41,15 @@ func serveFrames(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struc
 		return
 	}
 	codec, _ = codec.Agree(m.Greeting)
-	conn := newConn(room, raw, codec)
+	conn := newConn(wiring, raw, codec)
 	finished := make(chan struct{})
-	go sendAnswers(room, conn, finished)
+	go sendAnswers(wiring, conn, finished)
 	defer func() { close(finished); <-conn.Ended }()
 	peer, store := -1, m.Greeting.Store
 	if m.Greeting.Role == shard.RoleNode {
-		peer = slices.IndexFunc(room.Members, func(n Member) bool { return n.Name == m.Greeting.Name })
+		peer = slices.IndexFunc(wiring.Members, func(n Member) bool { return n.Name == m.Greeting.Name })
 	}
-	if unfollow := welcome(room, conn, peer, m); unfollow != nil {
+	if unfollow := welcome(wiring, conn, peer, m); unfollow != nil {
 		defer unfollow()
 	}
 	var events []*shard.Event
@@ -73,15 +73,15 @@ func serveFrames(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struc
 		if err != nil {
 			return
 		}
-		refusal := refuse(room, peer, m)
+		refusal := refuse(wiring, peer, m)
 		if refusal == nil && peer >= 0 && store != 0 {
-			passOn(room, conn, peer, store, m)
+			passOn(wiring, conn, peer, store, m)
 		}
-		if event := dispatch(room, conn, peer, m, refusal); event != nil {
+		if event := dispatch(wiring, conn, peer, m, refusal); event != nil {
 			events = append(events, event)
 		}
 		if len(events) == eventsAtOnce || !waits(in) {
-			events = hand(room, events)
+			events = hand(wiring, events)
 		}
 	}
 }
@@ -120,11 +120,11 @@ func waits(in *bufio.Reader) bool {
 }
 
 // hand gives each loop its events, and returns an empty list.
-func hand(room *Room, events []*shard.Event) []*shard.Event {
-	for _, handle := range room.Loops {
+func hand(wiring *Wiring, events []*shard.Event) []*shard.Event {
+	for _, handle := range wiring.Loops {
 		var mine []*shard.Event
 		for _, e := range events {
-			if room.Handles[e.Shard] == handle {
+			if wiring.Handles[e.Shard] == handle {
 				mine = append(mine, e)
 			}
 		}
@@ -139,23 +139,23 @@ func hand(room *Room, events []*shard.Event) []*shard.Event {
 // welcome answers a hello that fits, of node peer or, with -1, a gateway, which is told the views from then on; how
 // that ends is returned. Who greets before the node has opened its data, or before it knows its cluster, is to come
 // again when it has, and learns that by the end of the connection.
-func welcome(room *Room, conn *Conn, peer int, hello *wire.Message) func() {
+func welcome(wiring *Wiring, conn *Conn, peer int, hello *wire.Message) func() {
 	name := hello.Greeting.Role + " " + hello.Greeting.Name
-	room.ConnEvents <- connEvent{Raw: conn.Raw, Info: ConnInfo{conn.Raw.RemoteAddr().String(), "frames", name}}
-	mine, at := greeting(room), originIn(room.Origin)
+	wiring.ConnEvents <- connEvent{Raw: conn.Raw, Info: ConnInfo{conn.Raw.RemoteAddr().String(), "frames", name}}
+	mine, at := greeting(wiring), originIn(wiring.Origin)
 	known := wire.StoreStart{}
-	if room.Ready && peer >= 0 { // what is known without this hello, which then counts (rule R23)
-		council := councilState(room)
+	if wiring.Ready && peer >= 0 { // what is known without this hello, which then counts (rule R23)
+		council := councilState(wiring)
 		if peer < len(council.Known) && council.Book.Members[peer] == hello.Greeting.Store {
 			known = wire.StoreStart(council.Known[peer])
 		}
-		room.Council.Joins <- greeter{hello.Greeting.Store, shard.Start(hello.Greeting.Start)}
+		wiring.Council.Joins <- greeter{hello.Greeting.Store, shard.Start(hello.Greeting.Start)}
 	}
 	deliver(conn, answers{Message: &wire.Message{Kind: wire.Welcome, ID: hello.ID, Greeting: sayGreeting(mine),
 		Clock: clock(), Born: mine.Born, Known: known}})
 	switch {
-	case !room.Ready:
-		go endWhen(room.Opened, conn.Ended, conn.Raw)
+	case !wiring.Ready:
+		go endWhen(wiring.Opened, conn.Ended, conn.Raw)
 		return nil
 	case len(mine.Born) == 0:
 		go endWhen(at.Known, conn.Ended, conn.Raw)
@@ -163,17 +163,17 @@ func welcome(room *Room, conn *Conn, peer int, hello *wire.Message) func() {
 	if peer >= 0 {
 		return nil
 	}
-	room.Watch <- watcher{Conn: conn}
-	return func() { room.Watch <- watcher{conn, true} }
+	wiring.Watch <- watcher{Conn: conn}
+	return func() { wiring.Watch <- watcher{conn, true} }
 }
 
 // passOn gives the pact and the council what a node says that dialled: peer, with its store. What does not fit is
 // dropped, and comes again.
-func passOn(room *Room, conn *Conn, peer int, store uint64, m *wire.Message) {
+func passOn(wiring *Wiring, conn *Conn, peer int, store uint64, m *wire.Message) {
 	switch {
-	case m.Kind == wire.Ping && room.Ready: // the council looks whether it is a new store
+	case m.Kind == wire.Ping && wiring.Ready: // the council looks whether it is a new store
 		select {
-		case room.Council.Joins <- greeter{Member: store}:
+		case wiring.Council.Joins <- greeter{Member: store}:
 		default:
 		}
 	case m.Kind == wire.LeasePing:
@@ -181,12 +181,12 @@ func passOn(room *Room, conn *Conn, peer int, store uint64, m *wire.Message) {
 			Sick: m.State&wire.IsSick != 0, Leaving: m.State&wire.IsLeaving != 0, Vows: takeVows(m.Vows),
 			Ends: takeEnds(m.ShardEnds)}
 		select {
-		case room.Pacts[peer].In <- pactNote{ping, conn}:
+		case wiring.Pacts[peer].In <- pactNote{ping, conn}:
 		default:
 		}
 	case m.Kind == wire.Raft:
 		select {
-		case room.Council.In <- m.Data:
+		case wiring.Council.In <- m.Data:
 		default:
 		}
 	}
@@ -194,7 +194,7 @@ func passOn(room *Room, conn *Conn, peer int, store uint64, m *wire.Message) {
 
 // dispatch makes an event of a request for the loop that answers it, or answers it, or gives it its refusal. peer is
 // the node that sent it, -1 if none did.
-func dispatch(room *Room, conn *Conn, peer int, m, refusal *wire.Message) *shard.Event {
+func dispatch(wiring *Wiring, conn *Conn, peer int, m, refusal *wire.Message) *shard.Event {
 	isRequest := m.Kind == wire.Get || m.Kind == wire.Write || m.Kind == wire.Count || m.Kind == wire.List
 	if isRequest {
 		select { // a client with too many requests under way is read no further
@@ -210,17 +210,17 @@ func dispatch(room *Room, conn *Conn, peer int, m, refusal *wire.Message) *shard
 	e := &shard.Event{Shard: int(m.Shard), Relayed: peer >= 0, Caller: conn, Epoch: m.Epoch, LSN: m.LSN}
 	switch m.Kind {
 	case wire.Ping:
-		deliver(conn, answers{Message: &wire.Message{Kind: wire.Pong, ID: m.ID, Clock: clock(), Text: lacks(room)}})
+		deliver(conn, answers{Message: &wire.Message{Kind: wire.Pong, ID: m.ID, Clock: clock(), Text: lacks(wiring)}})
 		return nil
 	case wire.LeasePing, wire.Raft: // were passed on
 		return nil
 	case wire.Count:
 		asked := *m
-		go countShards(room, conn, &asked)
+		go countShards(wiring, conn, &asked)
 		return nil
 	case wire.List:
 		asked := *m
-		go listPage(room, conn, &asked)
+		go listPage(wiring, conn, &asked)
 		return nil
 	case wire.Get:
 		e.Kind, e.Caller = shard.ReadDone, &caller{conn, m.ID}
@@ -247,7 +247,7 @@ func dispatch(room *Room, conn *Conn, peer int, m, refusal *wire.Message) *shard
 // refuse checks what the core need not, of a frame from node peer (-1: a gateway): that the request is one, that the
 // shard is held here and that values are allowed. It returns an error frame that names what was wrong and what is
 // expected, or nil.
-func refuse(room *Room, peer int, m *wire.Message) *wire.Message {
+func refuse(wiring *Wiring, peer int, m *wire.Message) *wire.Message {
 	code, text := wire.BadRequest, ""
 	ofStream := m.Kind >= wire.Ask && m.Kind <= wire.SnapEnd && m.Kind != wire.Position && m.Kind != wire.Stored &&
 		m.Kind != wire.Trouble
@@ -259,25 +259,25 @@ func refuse(room *Room, peer int, m *wire.Message) *wire.Message {
 		one[0] = m.Shard
 		asked = one[:]
 	}
-	isAbsent := func(s uint64) bool { return s >= uint64(len(room.Handles)) || room.Handles[s] == nil }
+	isAbsent := func(s uint64) bool { return s >= uint64(len(wiring.Handles)) || wiring.Handles[s] == nil }
 	absent := slices.IndexFunc(asked, isAbsent)
 	var badID, badText error
 	if m.Kind == wire.Get || m.Kind == wire.Write {
 		badID, badText = shard.CheckID(m.Record.ID), shard.CheckText(m.Record.Name, m.Record.Email)
 	}
 	switch {
-	case !room.Ready && m.Kind != wire.Ping:
+	case !wiring.Ready && m.Kind != wire.Ping:
 		code, text = wire.Unavailable,
-			room.Config.Name+" has not opened its data yet, or waits for the other nodes of a new cluster"
+			wiring.Config.Name+" has not opened its data yet, or waits for the other nodes of a new cluster"
 	case absent >= 0:
-		code, text = wire.NotHere, fmt.Sprintf("%s holds no replica of shard %d", room.Config.Name, asked[absent])
+		code, text = wire.NotHere, fmt.Sprintf("%s holds no replica of shard %d", wiring.Config.Name, asked[absent])
 	case !hasShard && m.Kind != wire.Count && m.Kind != wire.Ping && !ofPact && !ofRaft:
 		text = fmt.Sprintf("kind %d is no request that a node answers", m.Kind)
 	case badID != nil:
 		text = badID.Error()
-	case ofStream && peer != peerOf(room.Layout, int(m.Shard), room.Self):
+	case ofStream && peer != peerOf(wiring.Layout, int(m.Shard), wiring.Self):
 		text = fmt.Sprintf("the sender holds no replica of shard %d", m.Shard)
-	case ofRaft && (peer < 0 || peer == room.Self), ofPact && (peer < 0 || room.Pacts[peer] == nil):
+	case ofRaft && (peer < 0 || peer == wiring.Self), ofPact && (peer < 0 || wiring.Pacts[peer] == nil):
 		text = fmt.Sprintf("kind %d is for nodes among themselves", m.Kind)
 	case ofStream && m.Kind == wire.SnapEnd && (m.LSN > 0) != (len(m.History) > 0):
 		text = "expected a history with the end of a snapshot that is not empty, and only there"
@@ -287,8 +287,8 @@ func refuse(room *Room, peer int, m *wire.Message) *wire.Message {
 		text = badText.Error()
 	case m.Kind == wire.List && (m.Limit < 1 || m.Limit > 1000):
 		text = fmt.Sprintf("expected a limit of 1 to 1000, found %d", m.Limit)
-	case m.Kind == wire.Count && len(m.Set) > room.Layout.Shards:
-		text = fmt.Sprintf("expected at most %d shards, found %d", room.Layout.Shards, len(m.Set))
+	case m.Kind == wire.Count && len(m.Set) > wiring.Layout.Shards:
+		text = fmt.Sprintf("expected at most %d shards, found %d", wiring.Layout.Shards, len(m.Set))
 	default:
 		return nil
 	}

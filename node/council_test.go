@@ -14,11 +14,11 @@ import (
 	"tandem/wire/proc"
 )
 
-// councilRoom opens a store in dir with the loops that a council needs.
-func councilRoom(t *testing.T, dir string, l shard.Layout, self int) *Room {
+// councilWiring opens a store in dir with the loops that a council needs.
+func councilWiring(t *testing.T, dir string, l shard.Layout, self int) *Wiring {
 	t.Helper()
 	c := Config{Data: dir, Shards: l.Shards, CacheMB: 1, WalKeepMB: 64}
-	room := newRoom(c, l, make([]Member, l.Nodes), self, proc.Output{}, slog.New(slog.DiscardHandler))
+	wiring := newWiring(c, l, make([]Member, l.Nodes), self, proc.Output{}, slog.New(slog.DiscardHandler))
 	db, err := openForTest(storeOptions(c))
 	if err == nil {
 		db, err = store.AddFamilies(db, nil)
@@ -26,31 +26,31 @@ func councilRoom(t *testing.T, dir string, l shard.Layout, self int) *Room {
 	if err != nil {
 		t.Fatal(err)
 	}
-	room.DB = db
-	room.Pulse, room.Index = make(chan beat, 1<<16), make(chan indexNote, 1<<16) // whose loops do not run
-	return room
+	wiring.DB = db
+	wiring.Pulse, wiring.Index = make(chan beat, 1<<16), make(chan indexNote, 1<<16) // whose loops do not run
+	return wiring
 }
 
 // TestCouncilLoopsAgree runs three councils on real disks: they are born, elect, decide, go on without a leader whose
 // disk is unhealthy, and what they stored is enough to start from.
 func TestCouncilLoopsAgree(t *testing.T) {
 	l := shard.Layout{Nodes: 3, Shards: 6}
-	rooms, handles, members := make([]*Room, 3), make([]*councilHandle, 3), make([]uint64, 3)
-	for i := range rooms {
-		rooms[i] = councilRoom(t, t.TempDir(), l, i)
+	wirings, handles, members := make([]*Wiring, 3), make([]*councilHandle, 3), make([]uint64, 3)
+	for i := range wirings {
+		wirings[i] = councilWiring(t, t.TempDir(), l, i)
 		var err error
 		if members[i], err = store.MemberID(i, store.Identity{Store: uuid.NewString()}); err != nil || shard.NodeOf(members[i]) != i {
 			t.Fatal(members[i], err)
 		}
-		rooms[i].Member = members[i]
+		wirings[i].Member = members[i]
 	}
 	born := make(chan []shard.Fact, 3)
 	heard := make([]chan heardGreeting, 3)
-	for i, room := range rooms {
+	for i, wiring := range wirings {
 		heard[i] = make(chan heardGreeting, 16)
 		go func() {
 			steps := make(chan opened, 1)
-			awaitBirth(room, store.FirstWritten(1, nil), heard[i], steps)
+			awaitBirth(wiring, store.FirstWritten(1, nil), heard[i], steps)
 			all := <-steps
 			if all.err != nil {
 				t.Error(all.err)
@@ -58,7 +58,7 @@ func TestCouncilLoopsAgree(t *testing.T) {
 			born <- all.saved
 		}()
 	}
-	for i := range rooms {
+	for i := range wirings {
 		heard[0] <- heardGreeting{i, shard.Greeting{Member: members[i]}}
 	}
 	saved := <-born
@@ -69,7 +69,7 @@ func TestCouncilLoopsAgree(t *testing.T) {
 		}
 	}
 	start := func(i int, member uint64) {
-		saved, err := store.ReadSaved(rooms[i].DB)
+		saved, err := store.ReadSaved(wirings[i].DB)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,10 +80,10 @@ func TestCouncilLoopsAgree(t *testing.T) {
 			t.Fatal(err)
 		}
 		handles[i] = newCouncilHandle(c, 1)
-		go runDisk(rooms[i], store.FirstWritten(1, nil))
-		go runCouncil(rooms[i], handles[i])
+		go runDisk(wirings[i], store.FirstWritten(1, nil))
+		go runCouncil(wirings[i], handles[i])
 	}
-	for i := range rooms {
+	for i := range wirings {
 		start(i, members[i])
 	}
 	link := func(from, to *councilHandle, node int) {
@@ -144,7 +144,7 @@ func TestCouncilLoopsAgree(t *testing.T) {
 	await("a node that is healthy again does not follow",
 		func() bool { s := ask(handles[lead]); return s.Lead == ask(other).Lead && s.Unhealthy == "" })
 	for i, d := range handles {
-		stored, err := store.ReadSaved(rooms[i].DB)
+		stored, err := store.ReadSaved(wirings[i].DB)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,19 +12,19 @@ import (
 
 // salvage lets a start that met damage begin anew, without merges and knowing of it. It is done if that is not what
 // went wrong.
-func salvage(room *Room, cause error, done chan<- struct{}) {
+func salvage(wiring *Wiring, cause error, done chan<- struct{}) {
 	defer func() { done <- struct{}{} }()
-	found := store.Suspects(room.DB, room.Member, cause)
-	marks, err := store.ReadMarks(room.Config.Data)
+	found := store.Suspects(wiring.DB, wiring.Member, cause)
+	marks, err := store.ReadMarks(wiring.Config.Data)
 	for s, m := range found {
 		marks = store.AddMark(marks, s, m)
 	}
-	if len(found) == 0 || err != nil || store.WriteMarks(room.Config.Data, marks) != nil {
+	if len(found) == 0 || err != nil || store.WriteMarks(wiring.Config.Data, marks) != nil {
 		return
 	}
-	room.Log.Error("the data of shards is damaged; the node starts anew, and they are filled again from whole copies",
+	wiring.Log.Error("the data of shards is damaged; the node starts anew, and they are filled again from whole copies",
 		"shards", slices.Sorted(maps.Keys(found)), "error", cause)
-	proc.StopIf(room.Output, proc.StartAnew(room.Output))
+	proc.StopIf(wiring.Output, proc.StartAnew(wiring.Output))
 }
 
 // damageNote tells the loop of the marks that a copy of a shard is damaged, or that it is dropped with its files.
@@ -36,9 +36,9 @@ type damageNote struct {
 }
 
 // runDamage is the loop that owns the marks and their file, so that a restart knows what is damaged.
-func runDamage(room *Room) {
-	marks := maps.Clone(room.Marks)
-	for note := range room.Damage {
+func runDamage(wiring *Wiring) {
+	marks := maps.Clone(wiring.Marks)
+	for note := range wiring.Damage {
 		known := marks[note.shard].Copy == note.mark.Copy && marks[note.shard].Reason != ""
 		switch {
 		case note.dropped:
@@ -48,10 +48,10 @@ func runDamage(room *Room) {
 		}
 		err := error(nil)
 		if note.dropped || !known {
-			err = store.SaveMarks(room.DB, room.Config.Data, marks)
+			err = store.SaveMarks(wiring.DB, wiring.Config.Data, marks)
 		}
-		for ; err != nil; err = store.SaveMarks(room.DB, room.Config.Data, marks) {
-			room.Log.Error("the damage of a shard cannot be noted; trying again", "shard", note.shard, "error", err)
+		for ; err != nil; err = store.SaveMarks(wiring.DB, wiring.Config.Data, marks) {
+			wiring.Log.Error("the damage of a shard cannot be noted; trying again", "shard", note.shard, "error", err)
 			time.Sleep(retryDisk)
 		}
 		if note.done != nil {
@@ -63,20 +63,20 @@ func runDamage(room *Room) {
 // renew drops a shard's copy with its files and makes an empty one in its place, in order with what the disk's loop
 // writes; the mark of the former copy goes with it. Nothing is filled in before this is done, so that no mark outlives
 // its reason. With the last mark merges begin again. Error: ErrStore.
-func renew(room *Room, db store.DB, s int) (store.DB, error) {
-	room.Log.Warn("the data of a shard is damaged; it is dropped, and filled again from the other node", "shard", s)
+func renew(wiring *Wiring, db store.DB, s int) (store.DB, error) {
+	wiring.Log.Warn("the data of a shard is damaged; it is dropped, and filled again from the other node", "shard", s)
 	db, err := store.RenewFamily(db, s)
 	if err != nil {
 		return db, err
 	}
 	left := make(chan int, 1)
-	room.Damage <- damageNote{shard: s, dropped: true, done: left}
+	wiring.Damage <- damageNote{shard: s, dropped: true, done: left}
 	if <-left > 0 {
 		return db, nil
 	}
-	if room.Lenient {
+	if wiring.Lenient {
 		select {
-		case room.Again <- "what could not be read is gone; the store is opened anew with all checks":
+		case wiring.Again <- "what could not be read is gone; the store is opened anew with all checks":
 		default:
 		}
 	}

@@ -81,7 +81,7 @@
 //	config.go    settings and their checks
 //	start.go     data folder → birth → loops
 //	birth.go     what a node does whose store belongs to no cluster yet
-//	room.go      how the loops are wired: the channels
+//	wiring.go    how the loops are wired: the channels
 //	boot.go      what a replica starts from: its meta and the request ids in the log
 //	accept.go    the command node accept-loss
 //	acceptshard.go  what it does with one shard

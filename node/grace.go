@@ -10,22 +10,22 @@ import (
 
 // outwait waits until what this store's former process has promised is over, if it kept its promises for longer than
 // this one does, and notes for how long this one does.
-func outwait(room *Room) error {
-	value, err := store.GetLocal(room.DB, store.GraceKey)
+func outwait(wiring *Wiring) error {
+	value, err := store.GetLocal(wiring.DB, store.GraceKey)
 	if err != nil {
 		return err
 	}
-	former, grace := int64(0), int64(room.Config.Grace)
+	former, grace := int64(0), int64(wiring.Config.Grace)
 	if len(value) == 8 {
 		former = int64(binary.BigEndian.Uint64(value))
 	}
 	if wait := time.Duration(shard.WaitOut(former, grace)); wait > 0 {
-		room.Log.Warn("waiting until what was promised under a longer --grace is over",
-			"wait", wait, "grace", room.Config.Grace)
+		wiring.Log.Warn("waiting until what was promised under a longer --grace is over",
+			"wait", wait, "grace", wiring.Config.Grace)
 		time.Sleep(wait)
 	}
 	if former == grace {
 		return nil
 	}
-	return store.PutLocal(room.DB, store.GraceKey, binary.BigEndian.AppendUint64(nil, uint64(grace)))
+	return store.PutLocal(wiring.DB, store.GraceKey, binary.BigEndian.AppendUint64(nil, uint64(grace)))
 }

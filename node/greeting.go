@@ -16,7 +16,7 @@ type origin struct {
 	Known       chan struct{}
 }
 
-// originIn looks at a room's origin in its cell: a channel of one element, which who reads it takes out and puts back.
+// originIn looks at a node's origin in its cell: a channel of one element, which who reads it takes out and puts back.
 func originIn(cell chan origin) origin {
 	at := <-cell
 	cell <- at
@@ -46,11 +46,11 @@ func endWhen(over, ended <-chan struct{}, raw net.Conn) {
 }
 
 // greeting is what this node says of itself.
-func greeting(room *Room) shard.Greeting {
-	at := <-room.Origin
-	room.Origin <- at
-	g := room.Mine
-	g.Incarnation, g.Born, g.Member, g.Start = at.Incarnation, at.Born, room.Member, room.Start.Number
+func greeting(wiring *Wiring) shard.Greeting {
+	at := <-wiring.Origin
+	wiring.Origin <- at
+	g := wiring.Mine
+	g.Incarnation, g.Born, g.Member, g.Start = at.Incarnation, at.Born, wiring.Member, wiring.Start.Number
 	return g
 }
 

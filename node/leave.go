@@ -10,36 +10,36 @@ import (
 // leave stops a node as an operator wants it stopped: it hands its leaderships over to backups that are in sync, waits
 // for those that can be reached and are not, unless their node is leaving, too, then answers nothing any more and frees
 // its neighbours from what they promised it, so that nobody has to wait for it.
-func leave(room *Room, left chan<- struct{}) {
+func leave(wiring *Wiring, left chan<- struct{}) {
 	defer close(left)
-	order(room, shard.LeaveAsked)
-	until, busy := time.Now().Add(room.Config.LeaveFor), true
+	order(wiring, shard.LeaveAsked)
+	until, busy := time.Now().Add(wiring.Config.LeaveFor), true
 	for busy && time.Now().Before(until) {
 		time.Sleep(5 * time.Millisecond)
 		busy = false
-		leaving := peersLeaving(room)
-		for _, i := range inspectAll(room) {
-			leads := i.State.Known && i.State.View.Leader == room.Self
-			busy = busy || leads && i.State.Stream != 0 && !leaving[peerOf(room.Layout, i.State.Shard, room.Self)]
+		leaving := peersLeaving(wiring)
+		for _, i := range inspectAll(wiring) {
+			leads := i.State.Known && i.State.View.Leader == wiring.Self
+			busy = busy || leads && i.State.Stream != 0 && !leaving[peerOf(wiring.Layout, i.State.Shard, wiring.Self)]
 		}
 	}
-	for _, s := range heldBy(room.Layout, room.Self) {
-		room.Handles[s].In <- []*shard.Event{{Kind: shard.Retired, Shard: s}}
+	for _, s := range heldBy(wiring.Layout, wiring.Self) {
+		wiring.Handles[s].In <- []*shard.Event{{Kind: shard.Retired, Shard: s}}
 	}
 	for retired := false; !retired; time.Sleep(time.Millisecond) {
 		retired = true
-		for _, i := range inspectAll(room) {
+		for _, i := range inspectAll(wiring) {
 			retired = retired && i.State.Gone
 		}
 	}
-	order(room, shard.GoodbyeAsked)
+	order(wiring, shard.GoodbyeAsked)
 	time.Sleep(20 * time.Millisecond) // for what is written to be sent
-	if kept := ledShards(inspectAll(room), room.Self); len(kept) > 0 {
-		room.Log.Warn("this node still leads shards, as their other node cannot be reached, is leaving or did not catch "+
+	if kept := ledShards(inspectAll(wiring), wiring.Self); len(kept) > 0 {
+		wiring.Log.Warn("this node still leads shards, as their other node cannot be reached, is leaving or did not catch "+
 			"up in time: they are not served until this node is started again", "shards", kept)
 		return
 	}
-	room.Log.Info("the leaderships are handed over")
+	wiring.Log.Info("the leaderships are handed over")
 }
 
 // ledShards lists the shards that a node leads by what its replicas know.
@@ -55,8 +55,8 @@ func ledShards(list []Inspection, self int) []int {
 }
 
 // order tells all pacts what to do.
-func order(room *Room, kind shard.PactKind) {
-	for _, handle := range room.Pacts {
+func order(wiring *Wiring, kind shard.PactKind) {
+	for _, handle := range wiring.Pacts {
 		if handle != nil {
 			handle.Orders <- kind
 		}
@@ -64,9 +64,9 @@ func order(room *Room, kind shard.PactKind) {
 }
 
 // peersLeaving returns, by node, whether it is leaving, too: nothing can be handed to it.
-func peersLeaving(room *Room) []bool {
-	leaving := make([]bool, len(room.Pacts))
-	for peer, handle := range room.Pacts {
+func peersLeaving(wiring *Wiring) []bool {
+	leaving := make([]bool, len(wiring.Pacts))
+	for peer, handle := range wiring.Pacts {
 		if handle != nil {
 			reply := make(chan bool, 1)
 			handle.Asks <- reply
@@ -77,9 +77,9 @@ func peersLeaving(room *Room) []bool {
 }
 
 // inspectAll asks every loop how its replicas are.
-func inspectAll(room *Room) []Inspection {
+func inspectAll(wiring *Wiring) []Inspection {
 	list := []Inspection{}
-	for _, handle := range room.Loops {
+	for _, handle := range wiring.Loops {
 		reply := make(chan []Inspection, 1)
 		handle.Inspect <- reply
 		list = append(list, <-reply...)

@@ -18,31 +18,31 @@ const (
 // listPage answers a list from one moment of its shard, in as many pages as it takes. The next page is read when the
 // one before has left, and none is sent before the replica has said that what the view shows is committed and may be
 // given out (rules R1, R2).
-func listPage(room *Room, conn *Conn, m *wire.Message) {
-	if refusal := admit(room, conn, m.ID); refusal != nil {
+func listPage(wiring *Wiring, conn *Conn, m *wire.Message) {
+	if refusal := admit(wiring, conn, m.ID); refusal != nil {
 		deliver(conn, answers{Message: refusal})
 		return
 	}
-	defer func() { <-room.Pages; <-conn.Pages }()
+	defer func() { <-wiring.Pages; <-conn.Pages }()
 	opened, confirmed := make(chan Moment, 1), make(chan shard.Reply, 1)
-	room.Handles[m.Shard].Opens <- scanAsk{int(m.Shard), opened, confirmed}
+	wiring.Handles[m.Shard].Opens <- scanAsk{int(m.Shard), opened, confirmed}
 	moment := <-opened
-	room.Scans <- struct{}{}
-	users, at, err := startOf(room.Layout, moment, m)
-	<-room.Scans
+	wiring.Scans <- struct{}{}
+	users, at, err := startOf(wiring.Layout, moment, m)
+	<-wiring.Scans
 	var left chan struct{} // closed when the last page that was sent has left
 	var last *wire.Message // what ends the list
 	for last == nil {
 		page := &wire.Message{Kind: wire.Page, ID: m.ID, Shard: m.Shard, Users: users}
 		if err == nil {
-			room.Scans <- struct{}{}
+			wiring.Scans <- struct{}{}
 			page.Records, at, err = readRows(moment.Scan, at, wire.PageBytes)
-			<-room.Scans
+			<-wiring.Scans
 		}
 		page.More = at.most > 0
 		switch {
 		case err != nil:
-			last = unreadPage(room, m, err)
+			last = unreadPage(wiring, m, err)
 		case left == nil:
 			last = confirmation(m.ID, confirmed)
 		default:
@@ -76,7 +76,7 @@ func appendPage(codec wire.Codec, page *wire.Message) []byte {
 
 // admit waits for a list's turn to make pages, among those of its connection and of all, so that what clients do not
 // read is bounded. It returns the error for the list if the turn does not come.
-func admit(room *Room, conn *Conn, id uint64) *wire.Message {
+func admit(wiring *Wiring, conn *Conn, id uint64) *wire.Message {
 	late := time.NewTimer(answerWithin)
 	defer late.Stop()
 	text := "as many pages as are allowed wait for clients to read them"
@@ -87,7 +87,7 @@ func admit(room *Room, conn *Conn, id uint64) *wire.Message {
 		return refusal
 	}
 	select {
-	case room.Pages <- struct{}{}:
+	case wiring.Pages <- struct{}{}:
 		return nil
 	case <-late.C:
 		<-conn.Pages
@@ -127,16 +127,16 @@ func confirmation(id uint64, confirmed <-chan shard.Reply) *wire.Message {
 }
 
 // unreadPage is the error for a list whose shard cannot be read.
-func unreadPage(room *Room, m *wire.Message, err error) *wire.Message {
-	tellUnread(room, int(m.Shard), err, store.IsDamage(err))
+func unreadPage(wiring *Wiring, m *wire.Message, err error) *wire.Message {
+	tellUnread(wiring, int(m.Shard), err, store.IsDamage(err))
 	return &wire.Message{Kind: wire.Error, ID: m.ID, Code: wire.Disk, Text: err.Error()}
 }
 
 // tellUnread says that a shard cannot be read. Its replica hears of damage.
-func tellUnread(room *Room, s int, err error, damage bool) {
-	room.Log.Error("a shard cannot be read", "shard", s, "error", err)
+func tellUnread(wiring *Wiring, s int, err error, damage bool) {
+	wiring.Log.Error("a shard cannot be read", "shard", s, "error", err)
 	if damage {
-		room.Handles[s].In <- []*shard.Event{{Kind: shard.DataLost, Shard: s, Reason: err.Error()}}
+		wiring.Handles[s].In <- []*shard.Event{{Kind: shard.DataLost, Shard: s, Reason: err.Error()}}
 	}
 }
 

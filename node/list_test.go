@@ -39,12 +39,12 @@ func inOrder(ids []string) []string {
 // What is handed to the disk and not stored yet, and what is stored while a page is read, is in no part of the page:
 // not in where it begins, not in its users, not in their number.
 func TestAPageIsOfOneMoment(t *testing.T) {
-	room := councilRoom(t, t.TempDir(), testLayout, 0)
+	wiring := councilWiring(t, t.TempDir(), testLayout, 0)
 	var err error
-	if room.DB, err = store.AddFamilies(room.DB, []int{2}); err != nil {
+	if wiring.DB, err = store.AddFamilies(wiring.DB, []int{2}); err != nil {
 		t.Fatal(err)
 	}
-	r := &owned{state: shard.Replica{Shard: 2, View: shard.View{Leader: 0}}, db: room.DB}
+	r := &owned{state: shard.Replica{Shard: 2, View: shard.View{Leader: 0}}, db: wiring.DB}
 	all := inOrder(idsOf(2, 40))
 	was, lsn := all[:30], uint64(0)
 	write := func(result shard.Result, ids ...string) []store.Part {
@@ -53,10 +53,10 @@ func TestAPageIsOfOneMoment(t *testing.T) {
 			lsn++
 			entries = append(entries, shard.Entry{Result: result, ID: id, Name: "n", Epoch: 1, LSN: lsn})
 		}
-		return storeEntries(room, r, &shard.Effect{Entries: entries}, 1)
+		return storeEntries(wiring, r, &shard.Effect{Entries: entries}, 1)
 	}
 	keep := func(parts []store.Part) {
-		if err := store.WriteBatch(room.DB, store.JoinParts(nil, parts)); err != nil {
+		if err := store.WriteBatch(wiring.DB, store.JoinParts(nil, parts)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -102,9 +102,9 @@ func TestAPageIsOfOneMoment(t *testing.T) {
 
 // A list that is longer than a page comes in several, all of them of one moment, while the shard is written to.
 func TestAListInSeveralPages(t *testing.T) {
-	rooms := startCluster(t)
+	wirings := startCluster(t)
 	s := 2
-	lead := rooms[shard.BirthView(testLayout, s).Leader]
+	lead := wirings[shard.BirthView(testLayout, s).Leader]
 	c := connect(t, lead)
 	ids := inOrder(idsOf(s, 81))
 	big := func(n int, op wire.Op) *wire.Message {
@@ -149,9 +149,9 @@ func TestAListInSeveralPages(t *testing.T) {
 // A client that asks for lists and reads none holds its share of pages and no more, is closed, and leaves nothing
 // behind; others are served meanwhile.
 func TestAClientThatDoesNotReadIsBounded(t *testing.T) {
-	rooms := startCluster(t)
+	wirings := startCluster(t)
 	s := 2
-	lead := rooms[shard.BirthView(testLayout, s).Leader]
+	lead := wirings[shard.BirthView(testLayout, s).Leader]
 	good, silent := connect(t, lead), connect(t, lead)
 	ids := idsOf(s, 40)
 	for i, id := range ids {
@@ -211,9 +211,9 @@ func TestUnreadAnswersAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	room := &Room{Config: Config{UnreadEachMB: 1}, Unread: make(chan struct{}, 1000), ConnEvents: make(chan connEvent, 1)}
-	conn := newConn(room, raw, wire.NewCodec())
-	go sendAnswers(room, conn, make(chan struct{}))
+	wiring := &Wiring{Config: Config{UnreadEachMB: 1}, Unread: make(chan struct{}, 1000), ConnEvents: make(chan connEvent, 1)}
+	conn := newConn(wiring, raw, wire.NewCodec())
+	go sendAnswers(wiring, conn, make(chan struct{}))
 	frames, sent, open := make([]byte, 100<<10), 0, true
 	for ; open && sent < 1<<30; sent += len(frames) {
 		deliver(conn, answers{Frames: frames, Count: 1})
@@ -226,24 +226,24 @@ func TestUnreadAnswersAreBounded(t *testing.T) {
 			}
 		}
 	}
-	if d := <-room.ConnEvents; !strings.Contains(d.Unread, "--unread-each-mb") || len(room.Unread) != 0 {
-		t.Errorf("closed after %d bytes as %q, %d units are still taken", sent, d.Unread, len(room.Unread))
+	if d := <-wiring.ConnEvents; !strings.Contains(d.Unread, "--unread-each-mb") || len(wiring.Unread) != 0 {
+		t.Errorf("closed after %d bytes as %q, %d units are still taken", sent, d.Unread, len(wiring.Unread))
 	}
 }
 
 // What all connections leave unread is bounded, too, but each has a little of its own.
 func TestAllThatIsUnreadIsBounded(t *testing.T) {
-	room := &Room{Config: Config{UnreadEachMB: 8}, Unread: make(chan struct{}, 3)}
-	first, err := takeUnread(room, 0, unreadOwn+2*unreadUnit)
-	second, none := takeUnread(room, 0, unreadOwn)
+	wiring := &Wiring{Config: Config{UnreadEachMB: 8}, Unread: make(chan struct{}, 3)}
+	first, err := takeUnread(wiring, 0, unreadOwn+2*unreadUnit)
+	second, none := takeUnread(wiring, 0, unreadOwn)
 	if first != 2 || err != nil || second != 0 || none != nil {
 		t.Fatal(first, err, second, none)
 	}
-	second, err = takeUnread(room, second, unreadOwn+unreadUnit+1)
+	second, err = takeUnread(wiring, second, unreadOwn+unreadUnit+1)
 	if second != 1 || err == nil || !strings.Contains(err.Error(), "--unread-mb") {
 		t.Errorf("%d units, %v", second, err)
 	}
-	if first, err = takeUnread(room, first, 0); first != 0 || err != nil || len(room.Unread) != second {
+	if first, err = takeUnread(wiring, first, 0); first != 0 || err != nil || len(wiring.Unread) != second {
 		t.Errorf("%d units, %v", first, err)
 	}
 }

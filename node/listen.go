@@ -20,31 +20,31 @@ const (
 	readBuffer = 32 << 10
 )
 
-// accept takes connections until the listener is closed; at most as many as seats has slots are open at once. rooms
-// has one slot, with the room that a connection is served in.
-func accept(rooms chan *Room, listener net.Listener, seats chan struct{}) {
+// accept takes connections until the listener is closed; at most as many as seats has slots are open at once. wirings
+// has one slot, with the wiring that a connection is served in.
+func accept(wirings chan *Wiring, listener net.Listener, seats chan struct{}) {
 	for {
 		seats <- struct{}{}
 		raw, err := listener.Accept()
-		room := <-rooms
-		rooms <- room
+		wiring := <-wirings
+		wirings <- wiring
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
 		if err != nil { // out of file handles, say: those that are open go on
-			room.Log.Warn("a connection could not be accepted", "error", err)
+			wiring.Log.Warn("a connection could not be accepted", "error", err)
 			time.Sleep(50 * time.Millisecond)
 			<-seats
 			continue
 		}
-		go greet(room, raw, seats)
+		go greet(wiring, raw, seats)
 	}
 }
 
 // greet tells by the first byte what a connection speaks: a letter begins a line of text, 0xce a frame. Until then it
 // costs one small goroutine and no buffer.
-func greet(room *Room, raw net.Conn, seats <-chan struct{}) {
-	room.ConnEvents <- connEvent{Raw: raw, Info: ConnInfo{Remote: raw.RemoteAddr().String(), Speaks: "nothing yet"}}
+func greet(wiring *Wiring, raw net.Conn, seats <-chan struct{}) {
+	wiring.ConnEvents <- connEvent{Raw: raw, Info: ConnInfo{Remote: raw.RemoteAddr().String(), Speaks: "nothing yet"}}
 	first := make([]byte, 1)
 	_ = raw.SetReadDeadline(time.Now().Add(idleFor))
 	_, err := io.ReadFull(raw, first)
@@ -55,13 +55,13 @@ func greet(room *Room, raw net.Conn, seats <-chan struct{}) {
 	case err != nil:
 		close(closed)
 	case letter:
-		go serveLines(room, raw, in, closed)
+		go serveLines(wiring, raw, in, closed)
 	default:
-		go serveFrames(room, raw, in, closed)
+		go serveFrames(wiring, raw, in, closed)
 	}
 	<-closed
 	raw.Close()
-	room.ConnEvents <- connEvent{Raw: raw, Closed: true}
+	wiring.ConnEvents <- connEvent{Raw: raw, Closed: true}
 	<-seats
 }
 
@@ -96,7 +96,7 @@ func runConnRegistry(events <-chan connEvent, asks <-chan chan<- connStats, log 
 
 // judge checks the first frame of a connection, which was read with err. It returns an error frame that names what was
 // expected, or nil if there is nothing to say.
-func judge(room *Room, m *wire.Message, err error) *wire.Message {
+func judge(wiring *Wiring, m *wire.Message, err error) *wire.Message {
 	if errors.Is(err, wire.ErrFrame) || errors.Is(err, wire.ErrChecksum) {
 		return &wire.Message{Kind: wire.Error, Code: wire.BadFrame, Text: err.Error()}
 	}
@@ -107,12 +107,12 @@ func judge(room *Room, m *wire.Message, err error) *wire.Message {
 		return &wire.Message{Kind: wire.Error, ID: m.ID, Code: wire.BadRequest,
 			Text: fmt.Sprintf("expected hello (kind %d) first, found kind %d", wire.Hello, m.Kind)}
 	}
-	mine, theirs := greeting(room), hearGreeting(m)
-	if room.Ready && theirs.Role == shard.RoleNode {
-		mine.Gone = councilState(room).Book.Gone
+	mine, theirs := greeting(wiring), hearGreeting(m)
+	if wiring.Ready && theirs.Role == shard.RoleNode {
+		mine.Gone = councilState(wiring).Book.Gone
 	}
 	misfit, text := shard.Fits(mine, theirs, "")
-	noteRefusal(room, theirs.Role+" "+theirs.Name, misfit, text)
+	noteRefusal(wiring, theirs.Role+" "+theirs.Name, misfit, text)
 	if misfit == "" {
 		return nil
 	}

@@ -8,15 +8,15 @@ import (
 	"tandem/shard"
 )
 
-// logRoom is a node whose write log has the entries of two shards, a few of each in turn, and knows where they stand.
-func logRoom(t *testing.T, most uint64) *Room {
+// logWiring is a node whose write log has the entries of two shards, a few of each in turn, and knows where they stand.
+func logWiring(t *testing.T, most uint64) *Wiring {
 	t.Helper()
-	room := councilRoom(t, t.TempDir(), testLayout, 0)
+	wiring := councilWiring(t, t.TempDir(), testLayout, 0)
 	var err error
-	if room.DB, err = store.AddFamilies(room.DB, []int{2, 5}); err != nil {
+	if wiring.DB, err = store.AddFamilies(wiring.DB, []int{2, 5}); err != nil {
 		t.Fatal(err)
 	}
-	points := make([][]indexPoint, room.Layout.Shards)
+	points := make([][]indexPoint, wiring.Layout.Shards)
 	for first := uint64(1); first <= most; first += 30 {
 		parts, last := []store.Part{}, min(first+29, most)
 		for _, s := range []int{2, 5} {
@@ -24,26 +24,26 @@ func logRoom(t *testing.T, most uint64) *Room {
 			for lsn := first; lsn <= last; lsn++ {
 				entries = append(entries, loggedEntry(s, lsn, 1))
 			}
-			part := store.EntriesPart(testLayout, s, store.FamilyID(room.DB, s), entries, first == 1, &store.Buckets{}, 1)
+			part := store.EntriesPart(testLayout, s, store.FamilyID(wiring.DB, s), entries, first == 1, &store.Buckets{}, 1)
 			parts = append(parts, part)
 		}
-		if err := store.WriteBatch(room.DB, store.JoinParts(nil, parts)); err != nil {
+		if err := store.WriteBatch(wiring.DB, store.JoinParts(nil, parts)); err != nil {
 			t.Fatal(err)
 		}
 		stored := []storedPosition{{Shard: 2, LSN: last}, {Shard: 5, LSN: last}}
-		points = addPoints(points, indexNote{store.LastSequence(room.DB), stored})
+		points = addPoints(points, indexNote{store.LastSequence(wiring.DB), stored})
 	}
-	room.Lookups = make(chan indexAsk)
-	go runIndex(room, points)
-	return room
+	wiring.Lookups = make(chan indexAsk)
+	go runIndex(wiring, points)
+	return wiring
 }
 
 // startReader starts a reader of such a log, for as long as the test runs.
-func startReader(t *testing.T, most uint64) (*Room, chan<- logAsk) {
-	room, asks := logRoom(t, most), make(chan logAsk, 4)
+func startReader(t *testing.T, most uint64) (*Wiring, chan<- logAsk) {
+	wiring, asks := logWiring(t, most), make(chan logAsk, 4)
 	t.Cleanup(func() { close(asks) })
-	go runReader(room, asks)
-	return room, asks
+	go runReader(wiring, asks)
+	return wiring, asks
 }
 
 // askLog asks a reader and checks that it gives the entries from first to last.
@@ -89,13 +89,13 @@ func TestReaderForgetsWhoDoesNotKeepUp(t *testing.T) {
 
 // A batch may hold more of a shard than is kept of one that does not keep up.
 func TestReaderTakesAGreatBatch(t *testing.T) {
-	room, asks := startReader(t, 1)
+	wiring, asks := startReader(t, 1)
 	entries := []shard.Entry{}
 	for lsn := uint64(2); lsn <= 4096; lsn++ {
 		entries = append(entries, loggedEntry(2, lsn, 1))
 	}
-	part := store.EntriesPart(testLayout, 2, store.FamilyID(room.DB, 2), entries, false, &store.Buckets{}, 1)
-	if err := store.WriteBatch(room.DB, store.JoinParts(nil, []store.Part{part})); err != nil {
+	part := store.EntriesPart(testLayout, 2, store.FamilyID(wiring.DB, 2), entries, false, &store.Buckets{}, 1)
+	if err := store.WriteBatch(wiring.DB, store.JoinParts(nil, []store.Part{part})); err != nil {
 		t.Fatal(err)
 	}
 	for first := uint64(1); first < 4096; first += 512 {
@@ -131,19 +131,19 @@ func TestReaderFindsNoOtherHistory(t *testing.T) {
 // A reader that has been open while the log moved on to another file goes on there, and takes the end of its own files
 // for no end.
 func TestReaderGoesOnInNewFiles(t *testing.T) {
-	room, asks := startReader(t, 100)
+	wiring, asks := startReader(t, 100)
 	askLog(t, asks, 2, 1, 50, 50)
 	lsn := uint64(101)
 	for range 3 {
 		for range 30 {
-			part := store.EntriesPart(testLayout, 2, store.FamilyID(room.DB, 2), []shard.Entry{loggedEntry(2, lsn, 1)}, false, &store.Buckets{}, 1)
-			if err := store.WriteBatch(room.DB, store.JoinParts(nil, []store.Part{part})); err != nil {
+			part := store.EntriesPart(testLayout, 2, store.FamilyID(wiring.DB, 2), []shard.Entry{loggedEntry(2, lsn, 1)}, false, &store.Buckets{}, 1)
+			if err := store.WriteBatch(wiring.DB, store.JoinParts(nil, []store.Part{part})); err != nil {
 				t.Fatal(err)
 			}
 			lsn++
 		}
 		// the log begins another file
-		if err := store.FlushShard(room.DB, 2); err != nil {
+		if err := store.FlushShard(wiring.DB, 2); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -160,13 +160,13 @@ func TestReaderGoesOnInNewFiles(t *testing.T) {
 
 // A log that cannot be opened leaves nothing to be read of any shard: each that is asked for next is told so.
 func TestReaderOfALogThatCannotBeOpened(t *testing.T) {
-	room := *logRoom(t, 60)
-	behind := indexNote{store.LastSequence(room.DB) + 100, []storedPosition{{Shard: 2, LSN: 800}, {Shard: 5, LSN: 800}}}
-	room.Lookups = make(chan indexAsk) // an index that names batches that the log does not have
-	go runIndex(&room, addPoints(make([][]indexPoint, room.Layout.Shards), behind))
+	wiring := *logWiring(t, 60)
+	behind := indexNote{store.LastSequence(wiring.DB) + 100, []storedPosition{{Shard: 2, LSN: 800}, {Shard: 5, LSN: 800}}}
+	wiring.Lookups = make(chan indexAsk) // an index that names batches that the log does not have
+	go runIndex(&wiring, addPoints(make([][]indexPoint, wiring.Layout.Shards), behind))
 	asks := make(chan logAsk, 4)
 	t.Cleanup(func() { close(asks) })
-	go runReader(&room, asks)
+	go runReader(&wiring, asks)
 	asks <- logAsk{shard: 5, first: 900}
 	for _, s := range []int{2, 5, 2} {
 		found := make(chan logAnswer, 1)
@@ -179,21 +179,21 @@ func TestReaderOfALogThatCannotBeOpened(t *testing.T) {
 
 // What a node writes under store-local keys, and what it drops, stands in the same write log as its shards.
 func TestLocalKeysAndWipesAreReadOver(t *testing.T) {
-	room := councilRoom(t, t.TempDir(), testLayout, 0)
+	wiring := councilWiring(t, t.TempDir(), testLayout, 0)
 	var err error
-	if room.DB, err = store.AddFamilies(room.DB, []int{5}); err != nil {
+	if wiring.DB, err = store.AddFamilies(wiring.DB, []int{5}); err != nil {
 		t.Fatal(err)
 	}
-	part := store.EntriesPart(testLayout, 5, store.FamilyID(room.DB, 5), someEntries(), true, &store.Buckets{}, 1)
-	for _, err := range []error{store.PutLocal(room.DB, "x", []byte("y")),
-		store.WriteBatch(room.DB, store.JoinParts(nil, []store.Part{part})),
-		store.WriteBatch(room.DB, store.JoinParts(nil, []store.Part{store.WipePart(5, store.FamilyID(room.DB, 5)), part}))} {
+	part := store.EntriesPart(testLayout, 5, store.FamilyID(wiring.DB, 5), someEntries(), true, &store.Buckets{}, 1)
+	for _, err := range []error{store.PutLocal(wiring.DB, "x", []byte("y")),
+		store.WriteBatch(wiring.DB, store.JoinParts(nil, []store.Part{part})),
+		store.WriteBatch(wiring.DB, store.JoinParts(nil, []store.Part{store.WipePart(5, store.FamilyID(wiring.DB, 5)), part}))} {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
 	parts, found := make(chan store.Logged, logAhead), 0
-	go streamLog(room.DB, parts, make(chan struct{}))
+	go streamLog(wiring.DB, parts, make(chan struct{}))
 	for p := range parts {
 		if p.Err != nil {
 			t.Fatal(p.Err)

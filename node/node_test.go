@@ -22,17 +22,17 @@ type client struct {
 	in  *bufio.Reader
 }
 
-func connect(t testing.TB, room *Room) client {
-	raw, err := net.Dial("tcp", room.Config.Listen)
+func connect(t testing.TB, wiring *Wiring) client {
+	raw, err := net.Dial("tcp", wiring.Config.Listen)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { raw.Close() })
 	c := client{t, raw, bufio.NewReader(raw)}
-	g := greeting(room)
+	g := greeting(wiring)
 	g.Role, g.Name = "gateway", "test"
 	if m := c.ask(&wire.Message{Kind: wire.Hello, ID: 1, Greeting: sayGreeting(g)}); m.Kind != wire.Welcome ||
-		m.Greeting.Name != room.Config.Name || m.Clock == 0 {
+		m.Greeting.Name != wiring.Config.Name || m.Clock == 0 {
 		t.Fatalf("no welcome: %+v", m)
 	}
 	return c
@@ -79,8 +79,8 @@ func leaderOf(id string) int {
 }
 
 func TestWritesReadsCountsAndPages(t *testing.T) {
-	rooms := startCluster(t)
-	clients := []client{connect(t, rooms[0]), connect(t, rooms[1]), connect(t, rooms[2])}
+	wirings := startCluster(t)
+	clients := []client{connect(t, wirings[0]), connect(t, wirings[1]), connect(t, wirings[2])}
 	const users = 300
 	for i := range users {
 		id := fmt.Sprint("user-", i)
@@ -159,7 +159,7 @@ func TestWritesReadsCountsAndPages(t *testing.T) {
 			Limit: 3}); past.Kind != wire.Page || len(past.Records) != 0 {
 			t.Fatalf("shard %d past its end: %+v", s, past)
 		}
-		if a, b := digest(t, rooms[v.Leader], s), digest(t, rooms[v.Backup], s); a != b {
+		if a, b := digest(t, wirings[v.Leader], s), digest(t, wirings[v.Backup], s); a != b {
 			t.Errorf("shard %d: digests %s and %s", s, a, b)
 		}
 	}
@@ -169,8 +169,8 @@ func TestWritesReadsCountsAndPages(t *testing.T) {
 }
 
 // line asks a node a line of text and returns the answer's line.
-func line(t *testing.T, room *Room, text string) string {
-	raw, err := net.Dial("tcp", room.Config.Listen)
+func line(t *testing.T, wiring *Wiring, text string) string {
+	raw, err := net.Dial("tcp", wiring.Config.Listen)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,19 +185,19 @@ func line(t *testing.T, room *Room, text string) string {
 	return answer
 }
 
-func digest(t *testing.T, room *Room, s int) string {
+func digest(t *testing.T, wiring *Wiring, s int) string {
 	fields := map[string]any{}
-	if err := json.Unmarshal([]byte(line(t, room, fmt.Sprint("DIGEST ", s))), &fields); err != nil {
+	if err := json.Unmarshal([]byte(line(t, wiring, fmt.Sprint("DIGEST ", s))), &fields); err != nil {
 		t.Fatal(err)
 	}
 	return fmt.Sprint(fields["digest"], fields["users"], fields["lsn"])
 }
 
 func TestLinesOfText(t *testing.T) {
-	rooms := startCluster(t)
+	wirings := startCluster(t)
 	id := "13AE742"
-	connect(t, rooms[leaderOf(id)]).ask(write(id, wire.Create, 1))
-	lead := rooms[leaderOf(id)]
+	connect(t, wirings[leaderOf(id)]).ask(write(id, wire.Create, 1))
+	lead := wirings[leaderOf(id)]
 	s, _ := shard.Place(testLayout, id)
 	for text, want := range map[string]string{
 		"PING":                                   "PONG",
@@ -229,9 +229,9 @@ func TestLinesOfText(t *testing.T) {
 }
 
 func TestBrokenFramesGetAnErrorAndNothingElseSuffers(t *testing.T) {
-	rooms := startCluster(t)
-	good := connect(t, rooms[0])
-	right := greeting(rooms[0])
+	wirings := startCluster(t)
+	good := connect(t, wirings[0])
+	right := greeting(wirings[0])
 	right.Role, right.Name = shard.RoleGateway, "test"
 	hello := slices.Clip(wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Hello, ID: 1,
 		Greeting: sayGreeting(right)}))
@@ -256,7 +256,7 @@ func TestBrokenFramesGetAnErrorAndNothingElseSuffers(t *testing.T) {
 		"an answer": {append(hello, wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Page})...),
 			"is no request"},
 	} {
-		raw, err := net.Dial("tcp", rooms[0].Config.Listen)
+		raw, err := net.Dial("tcp", wirings[0].Config.Listen)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -287,8 +287,8 @@ func TestBrokenFramesGetAnErrorAndNothingElseSuffers(t *testing.T) {
 // A value that does not decode is an error for who asks for it, with every other user served as before, on each try
 // anew.
 func TestDamagedUserIsRefusedAndTheNodeGoesOn(t *testing.T) {
-	rooms := startCluster(t)
-	lead := rooms[leaderOf("13AE742")]
+	wirings := startCluster(t)
+	lead := wirings[leaderOf("13AE742")]
 	s, bucket := shard.Place(testLayout, "13AE742")
 	c := connect(t, lead)
 	c.ask(write("13AE742", wire.Create, 1))

@@ -66,32 +66,32 @@ func fill(box outbox, r *owned, fx *shard.Effect) outbox {
 }
 
 // prompt carries out an effect that sends no frame by itself, or says that it is none.
-func prompt(room *Room, box outbox, r *owned, fx *shard.Effect) (outbox, bool) {
+func prompt(wiring *Wiring, box outbox, r *owned, fx *shard.Effect) (outbox, bool) {
 	s := r.state.Shard
 	switch fx.Kind {
 	case shard.SetAlarm:
 		r.rings = true
 	case shard.Feed:
 		select {
-		case room.Links[r.peer].Feeds <- feed{s, *fx}:
+		case wiring.Links[r.peer].Feeds <- feed{s, *fx}:
 		default: // wishes of former streams lie there
-			breakLink(room.Links[r.peer], fx.Stream)
+			breakLink(wiring.Links[r.peer], fx.Stream)
 		}
 	case shard.FeedSnapshot:
 		scan := store.OpenScan(r.db, s)
 		window := windowOf(&r.state)
-		go feedSnapshot(room, s, *fx, scan, window)
+		go feedSnapshot(wiring, s, *fx, scan, window)
 	case shard.Relay:
 		select {
-		case room.Links[r.peer].Relays <- relay{fx.Stream, fx.Asked}:
+		case wiring.Links[r.peer].Relays <- relay{fx.Stream, fx.Asked}:
 		default:
 			*fx = *crowded(fx.Asked)
 			return box, false
 		}
 	case shard.Reclaim:
-		room.Links[r.peer].RelayEvents <- relayEvent{Kind: leadsHere, Shard: s}
+		wiring.Links[r.peer].RelayEvents <- relayEvent{Kind: leadsHere, Shard: s}
 	case shard.BreakStream:
-		breakLink(room.Links[r.peer], fx.Stream)
+		breakLink(wiring.Links[r.peer], fx.Stream)
 	case shard.Complain, shard.Flipped, shard.Caught, shard.Drained, shard.Compared, shard.Damaged, shard.Mended:
 		box.wants[r.peer] = append(box.wants[r.peer], shard.PactEvent{Kind: shard.LeaderWants, Shard: s,
 			Epoch: fx.Epoch, Effect: fx.Kind})
@@ -109,18 +109,18 @@ func peerOf(l shard.Layout, s, self int) int {
 
 // empty sends what the outbox holds. A link whose queue is full has a peer that does not read, and is broken. What a
 // busy pact does not take is kept for the next time.
-func empty(room *Room, box outbox) outbox {
+func empty(wiring *Wiring, box outbox) outbox {
 	if len(box.parts) > 0 {
-		room.Disk <- box.parts
+		wiring.Disk <- box.parts
 	}
 	for node, batch := range box.outbound {
 		if len(batch) == 0 {
 			continue
 		}
 		select {
-		case room.Links[node].Out <- batch:
+		case wiring.Links[node].Out <- batch:
 		default:
-			breakLink(room.Links[node], batch[0].Stream)
+			breakLink(wiring.Links[node], batch[0].Stream)
 		}
 		box.outbound[node] = nil
 	}
@@ -129,7 +129,7 @@ func empty(room *Room, box outbox) outbox {
 			continue
 		}
 		select {
-		case room.Pacts[node].Wants <- wants:
+		case wiring.Pacts[node].Wants <- wants:
 			box.wants[node] = nil
 		default:
 		}

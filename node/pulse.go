@@ -17,13 +17,13 @@ type beat struct {
 // runPulse is the loop that looks how long writes take. A node whose disk is slow or full asks for no lease, promises
 // none and takes no part in Raft until the disk has been quick for a while, and says so in its pings; two neighbours
 // that are unhealthy together go on (rule R12).
-func runPulse(room *Room) {
+func runPulse(wiring *Wiring) {
 	ticks := time.NewTicker(shard.PulseEvery)
-	pulse := shard.Pulse{Most: int64(room.Config.SlowDisk), LookedAt: clock()}
+	pulse := shard.Pulse{Most: int64(wiring.Config.SlowDisk), LookedAt: clock()}
 	since, full, unhealthy := int64(0), "", false
 	for {
 		select {
-		case b := <-room.Pulse:
+		case b := <-wiring.Pulse:
 			if b.Told {
 				full = b.Full
 			} else {
@@ -39,20 +39,20 @@ func runPulse(room *Room) {
 		unhealthy = !unhealthy
 		reason := full
 		if pulse.Sick && full == "" {
-			reason = fmt.Sprintf("a write takes the disk more than %v", room.Config.SlowDisk)
+			reason = fmt.Sprintf("a write takes the disk more than %v", wiring.Config.SlowDisk)
 		}
 		if unhealthy {
-			room.Log.Warn("the disk is slow or full: this node promises and asks nothing", "reason", reason)
+			wiring.Log.Warn("the disk is slow or full: this node promises and asks nothing", "reason", reason)
 		} else {
-			room.Log.Info("the disk is healthy again: this node takes part again")
+			wiring.Log.Info("the disk is healthy again: this node takes part again")
 		}
-		tellDiskHealth(room, unhealthy, reason)
+		tellDiskHealth(wiring, unhealthy, reason)
 	}
 }
 
 // tellDiskHealth tells the pacts and the council how the disk is; the newest word counts.
-func tellDiskHealth(room *Room, unhealthy bool, reason string) {
-	for _, handle := range room.Pacts {
+func tellDiskHealth(wiring *Wiring, unhealthy bool, reason string) {
+	for _, handle := range wiring.Pacts {
 		if handle == nil {
 			continue
 		}
@@ -66,8 +66,8 @@ func tellDiskHealth(room *Room, unhealthy bool, reason string) {
 		reason = ""
 	}
 	select {
-	case <-room.Council.Unhealthy:
+	case <-wiring.Council.Unhealthy:
 	default:
 	}
-	room.Council.Unhealthy <- reason
+	wiring.Council.Unhealthy <- reason
 }

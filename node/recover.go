@@ -16,7 +16,7 @@ import (
 // is noted in the folder before the opening, which moves the log into files, can make it unseen. Errors: ErrUnreadable
 // if a new store must take the place of this one, ErrStore, ErrFolder, or of the file system.
 func openFolder(s starting) starting {
-	c, failed := s.room.Config, []shard.OpenFailure{}
+	c, failed := s.wiring.Config, []shard.OpenFailure{}
 	for {
 		try, then, ok := shard.NextOpen(s.verdict, s.held, failed)
 		if s.verdict = then; !ok {
@@ -24,7 +24,7 @@ func openFolder(s starting) starting {
 			return s
 		}
 		if len(s.verdict.Lost) > 0 {
-			s.room.Log.Error("the write-ahead log is damaged: writes that were stored cannot be read", "shards",
+			s.wiring.Log.Error("the write-ahead log is damaged: writes that were stored cannot be read", "shards",
 				s.verdict.Lost)
 			for _, lost := range s.verdict.Lost {
 				s.marks = store.AddMark(s.marks, lost, shard.Mark{Reason: "the write-ahead log is damaged"})
@@ -34,12 +34,12 @@ func openFolder(s starting) starting {
 			}
 		}
 		s.lenient = try.Lenient
-		s.room.DB, s.err = store.Open(storeOptions(c), try, len(s.marks) == 0 && !try.Lenient, !store.HoldsStore(s.names),
+		s.wiring.DB, s.err = store.Open(storeOptions(c), try, len(s.marks) == 0 && !try.Lenient, !store.HoldsStore(s.names),
 			store.ToWrite)
 		if !store.IsDamage(s.err) {
 			return s
 		}
-		s.room.Log.Error("the store cannot be opened as it is", "try", len(failed)+1, "error", s.err)
+		s.wiring.Log.Error("the store cannot be opened as it is", "try", len(failed)+1, "error", s.err)
 		failure := shard.OpenDamaged
 		if strings.Contains(s.err.Error(), "Missing WAL") || strings.Contains(s.err.Error(), "WAL size") {
 			failure = shard.OpenLogGone
@@ -50,7 +50,7 @@ func openFolder(s starting) starting {
 
 // readFolder makes the data folder if it is missing, and notes which names and marks it holds.
 func readFolder(s starting) starting {
-	folder := s.room.Config.Data
+	folder := s.wiring.Config.Data
 	if s.err = os.MkdirAll(folder, 0o755); s.err == nil {
 		s.err = errors.Join(store.InUse(folder), store.CheckSpace(folder, store.Opening))
 	}
@@ -64,14 +64,14 @@ func readFolder(s starting) starting {
 		return s
 	}
 	if store.NameManifest(folder, s.names) {
-		s.room.Log.Warn("CURRENT was damaged or missing; it names the only manifest again")
+		s.wiring.Log.Warn("CURRENT was damaged or missing; it names the only manifest again")
 	}
 	return s
 }
 
 // refuseVoid refuses a store that is marked so. Error: ErrUnreadable.
 func refuseVoid(s starting) starting {
-	why, err := os.ReadFile(filepath.Join(s.room.Config.Data, store.VoidName))
+	why, err := os.ReadFile(filepath.Join(s.wiring.Config.Data, store.VoidName))
 	switch {
 	case err == nil:
 		s.err = fmt.Errorf("%w: %s", store.ErrUnreadable, why)

@@ -40,8 +40,8 @@ type relayEvent struct {
 
 // runRelay passes requests on to the leader that a peer is, and its answers back (rule R21). It owns the list of those
 // that wait.
-func runRelay(room *Room, peer int) {
-	link, name := room.Links[peer], room.Members[peer].Name
+func runRelay(wiring *Wiring, peer int) {
+	link, name := wiring.Links[peer], wiring.Members[peer].Name
 	waiting, stream, offset, last := map[uint64]relay{}, uint64(0), int64(0), uint64(0)
 	for {
 		select {
@@ -71,7 +71,7 @@ func runRelay(room *Room, peer int) {
 				}
 			case e.Kind == leadsHere:
 				mine := takeBack(waiting, e.Shard)
-				go hand(room, mine)
+				go hand(wiring, mine)
 			}
 			for _, r := range takeUnanswered(waiting, over) {
 				give(r, &wire.Message{Kind: wire.Error, Code: wire.Lost, Text: "the leader " + name +

@@ -13,11 +13,11 @@ import (
 )
 
 // relayRig is a relay loop without a link: what it sends is in the link's queue.
-func relayRig(t *testing.T) (*Room, *Conn) {
-	room := &Room{Members: []Member{{Name: "db-0"}, {Name: "db-1"}},
+func relayRig(t *testing.T) (*Wiring, *Conn) {
+	wiring := &Wiring{Members: []Member{{Name: "db-0"}, {Name: "db-1"}},
 		Links: []*Link{nil, {Out: make(chan []outbound, 4), Relays: make(chan relay), RelayEvents: make(chan relayEvent)}}}
-	go runRelay(room, 1)
-	return room, &Conn{Out: make(chan answers, 8)}
+	go runRelay(wiring, 1)
+	return wiring, &Conn{Out: make(chan answers, 8)}
 }
 
 // told returns the next frame for a connection.
@@ -35,8 +35,8 @@ func told(t *testing.T, conn *Conn) *wire.Message {
 // TestWhatIsPassedOn: the leader gets the request under an id of the link and with a deadline on its own clock, the
 // asker its answer under its own id.
 func TestWhatIsPassedOn(t *testing.T) {
-	room, conn := relayRig(t)
-	link := room.Links[1]
+	wiring, conn := relayRig(t)
+	link := wiring.Links[1]
 	asked := &shard.Event{Kind: shard.WriteAsked, Shard: 3, Caller: &caller{conn, 77}, Deadline: 1000,
 		Change: shard.Change{Op: shard.Update, Request: [16]byte{9}, ID: "a", Name: "n", Email: "e",
 			Group: 4, Fields: shard.HasName, Match: shard.Condition{Kind: shard.OneOf,
@@ -64,8 +64,8 @@ func TestWhatIsPassedOn(t *testing.T) {
 // TestWhatIsLostOnTheWay: when the connection breaks, a write may have left. The asker is told so, not that it was
 // refused.
 func TestWhatIsLostOnTheWay(t *testing.T) {
-	room, conn := relayRig(t)
-	link := room.Links[1]
+	wiring, conn := relayRig(t)
+	link := wiring.Links[1]
 	link.RelayEvents <- relayEvent{Kind: streamBegins, Stream: 4}
 	link.Relays <- relay{4, &shard.Event{Kind: shard.WriteAsked, Caller: &caller{conn, 5}}}
 	<-link.Out
@@ -81,8 +81,8 @@ func TestWhatIsLostOnTheWay(t *testing.T) {
 
 // TestNotTooMuchIsPassedOn: the list of those that wait is bounded, and so is the link's queue.
 func TestNotTooMuchIsPassedOn(t *testing.T) {
-	room, conn := relayRig(t)
-	link := room.Links[1]
+	wiring, conn := relayRig(t)
+	link := wiring.Links[1]
 	link.RelayEvents <- relayEvent{Kind: streamBegins, Stream: 1}
 	for range cap(link.Out) {
 		link.Relays <- relay{1, &shard.Event{Kind: shard.ReadDone, Caller: &caller{conn, 1}}}
@@ -105,8 +105,8 @@ func TestNotTooMuchIsPassedOn(t *testing.T) {
 // TestWhatALeaderThatHangsKeeps: a write's answer is given up when its deadline is over, on the next word of the peer's
 // clock; a late clock of a stream that is over begins nothing.
 func TestWhatALeaderThatHangsKeeps(t *testing.T) {
-	room, conn := relayRig(t)
-	link := room.Links[1]
+	wiring, conn := relayRig(t)
+	link := wiring.Links[1]
 	link.RelayEvents <- relayEvent{Kind: streamBegins, Stream: 1}
 	link.Relays <- relay{1, &shard.Event{Kind: shard.WriteAsked, Caller: &caller{conn, 5},
 		Deadline: clock() + int64(time.Hour)}}
@@ -131,9 +131,9 @@ func TestWhatALeaderThatHangsKeeps(t *testing.T) {
 
 // TestWhatANewLeaderTakesBack: requests for its shard go to its own replica again.
 func TestWhatANewLeaderTakesBack(t *testing.T) {
-	room, conn := relayRig(t)
-	link, handle := room.Links[1], &replicaHandle{In: make(chan []*shard.Event, 1)}
-	room.Loops, room.Handles = []*replicaHandle{handle}, []*replicaHandle{handle, handle}
+	wiring, conn := relayRig(t)
+	link, handle := wiring.Links[1], &replicaHandle{In: make(chan []*shard.Event, 1)}
+	wiring.Loops, wiring.Handles = []*replicaHandle{handle}, []*replicaHandle{handle, handle}
 	mine := &shard.Event{Kind: shard.WriteAsked, Shard: 1, Caller: &caller{conn, 5}}
 	link.RelayEvents <- relayEvent{Kind: streamBegins, Stream: 1}
 	link.Relays <- relay{1, mine}
@@ -151,7 +151,7 @@ func TestWhatANewLeaderTakesBack(t *testing.T) {
 // TestWelcomesThatAreNone: whatever answers at a peer's address, the process goes on, and says what is wrong.
 func TestWelcomesThatAreNone(t *testing.T) {
 	members := []Member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}}
-	theirs := newRoom(Config{Name: "db-9", Lease: 100, Grace: 120}, testLayout, members, 1, proc.Output{}, nil).Mine
+	theirs := newWiring(Config{Name: "db-9", Lease: 100, Grace: 120}, testLayout, members, 1, proc.Output{}, nil).Mine
 	welcome := wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Welcome, ID: 1, Greeting: sayGreeting(theirs)})
 	for name, answer := range map[string][]byte{
 		"no array": {0xce, 0, 0, 0, 1, 0xc0}, "nothing": nil, "half a frame": welcome[:len(welcome)/2],
@@ -170,10 +170,10 @@ func TestWelcomesThatAreNone(t *testing.T) {
 				conn.Close()
 			}
 		}()
-		room, out := newRoom(Config{Silent: 10 * time.Second, Name: "db-1", Lease: 100, Grace: 120}, testLayout,
+		wiring, out := newWiring(Config{Silent: 10 * time.Second, Name: "db-1", Lease: 100, Grace: 120}, testLayout,
 			members, 1, proc.Output{}, nil), make(chan call, 1)
-		room.Names = []proc.Names{proc.NewNames(listener.Addr().String(), nil)}
-		go dial(room, 0, out)
+		wiring.Names = []proc.Names{proc.NewNames(listener.Addr().String(), nil)}
+		go dial(wiring, 0, out)
 		if c := <-out; c.err == nil {
 			t.Errorf("%s: no error", name)
 		}

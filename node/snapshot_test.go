@@ -43,30 +43,30 @@ func TestEndFramesFit(t *testing.T) {
 // What a snapshot stores is read back at the next start: counts, history and the request-id window; one that was broken
 // off is dropped.
 func TestSnapshotsAreStored(t *testing.T) {
-	room := councilRoom(t, t.TempDir(), testLayout, 0)
+	wiring := councilWiring(t, t.TempDir(), testLayout, 0)
 	held := heldBy(testLayout, 0)
 	var err error
-	if room.DB, err = store.AddFamilies(room.DB, held); err != nil {
+	if wiring.DB, err = store.AddFamilies(wiring.DB, held); err != nil {
 		t.Fatal(err)
 	}
 	records := []shard.Record{{ID: "a", Name: "Ada", Epoch: 3, LSN: 7}, {ID: "b", Name: "Bob", Epoch: 4, LSN: 9}}
 	window := []shard.Entry{{Request: shard.RequestID{1}, Result: shard.Updated, ID: "b", Name: "Bob", Epoch: 4, LSN: 9}}
 	for s, whole := range map[int]bool{held[0]: true, held[1]: false} {
-		r := &owned{state: shard.Replica{Shard: s}, db: room.DB}
-		parts := storeEntries(room, r, &shard.Effect{Entries: []shard.Entry{{ID: "old", Result: shard.Created, Epoch: 1,
+		r := &owned{state: shard.Replica{Shard: s}, db: wiring.DB}
+		parts := storeEntries(wiring, r, &shard.Effect{Entries: []shard.Entry{{ID: "old", Result: shard.Created, Epoch: 1,
 			LSN: 1}}}, 1)
-		parts = append(parts, storeNothing(room, r, nil, 1)...)
-		parts = append(parts, storeRecords(room, r, &shard.Effect{Records: records}, 1)...)
+		parts = append(parts, storeNothing(wiring, r, nil, 1)...)
+		parts = append(parts, storeRecords(wiring, r, &shard.Effect{Records: records}, 1)...)
 		if whole {
-			parts = append(parts, storeWhole(room, r, &shard.Effect{LSN: 9, Ends: 4,
+			parts = append(parts, storeWhole(wiring, r, &shard.Effect{LSN: 9, Ends: 4,
 				History: []shard.Position{{Epoch: 3, LSN: 1}, {Epoch: 4, LSN: 8}}, Entries: window}, 1)...)
 		}
-		if err = store.WriteBatch(room.DB, store.JoinParts(nil, parts)); err != nil {
+		if err = store.WriteBatch(wiring.DB, store.JoinParts(nil, parts)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	steps := make(chan opened, 1)
-	loadReplicas(room, store.FirstWritten(1, nil), steps)
+	loadReplicas(wiring, store.FirstWritten(1, nil), steps)
 	all := <-steps
 	if all.err != nil {
 		t.Fatal(all.err)
@@ -82,7 +82,7 @@ func TestSnapshotsAreStored(t *testing.T) {
 	for _, s := range held[:2] {
 		users := 0
 		see := func(_, _ []byte) bool { users++; return true }
-		err = store.WalkScan(store.OpenScan(room.DB, s), []byte{shard.UserPrefix}, 0, see)
+		err = store.WalkScan(store.OpenScan(wiring.DB, s), []byte{shard.UserPrefix}, 0, see)
 		if err != nil || users != map[bool]int{true: 2}[s == held[0]] {
 			t.Errorf("shard %d holds %d users, %v", s, users, err)
 		}

@@ -18,7 +18,7 @@ import (
 
 // opened is what one step of the start hands to the next, or why it cannot.
 type opened struct {
-	room    *Room
+	wiring  *Wiring
 	saved   []shard.Fact   // the saved entries of the council
 	loaded  []Loaded       // by shard
 	points  [][]indexPoint // by shard
@@ -28,7 +28,7 @@ type opened struct {
 
 // starting is what the stages of the start know of the data folder so far.
 type starting struct {
-	room    *Room
+	wiring  *Wiring
 	held    []int              // the shards whose replicas belong here
 	names   []string           // in the folder
 	verdict shard.LogVerdict   // on the write-ahead log
@@ -42,53 +42,53 @@ type starting struct {
 var openingStages = [...]func(starting) starting{readFolder, refuseVoid, judgeLog, openFolder, dropSyncNotes, claimFolder,
 	settleDamage, loadRaft}
 
-// prepare opens the data folder and checks that it is this node's. The room is not ready: nothing but greetings is
+// prepare opens the data folder and checks that it is this node's. The wiring is not ready: nothing but greetings is
 // answered.
-func prepare(room *Room, out chan<- opened) {
-	s := starting{room: room, held: heldBy(room.Layout, room.Self)}
+func prepare(wiring *Wiring, out chan<- opened) {
+	s := starting{wiring: wiring, held: heldBy(wiring.Layout, wiring.Self)}
 	for _, stage := range openingStages {
 		if s = stage(s); s.err != nil {
 			break
 		}
 	}
 	if errors.Is(s.err, store.ErrUnreadable) && !store.IsDiskError(s.err) {
-		aside, err := store.SetAside(room.Config.Data, time.Now())
+		aside, err := store.SetAside(wiring.Config.Data, time.Now())
 		if err == nil {
-			room.Log.Error("the store cannot be used; it is set aside, and a new one begins", "reason", s.err, "aside",
+			wiring.Log.Error("the store cannot be used; it is set aside, and a new one begins", "reason", s.err, "aside",
 				aside)
-			err = proc.StartAnew(room.Output)
+			err = proc.StartAnew(wiring.Output)
 		}
 		s.err = fmt.Errorf("%w; a new store cannot begin: %w", s.err, err)
 	}
-	go runConnRegistry(room.ConnEvents, room.ConnStats, room.Log)
-	go runRefusals(room)
-	for _, m := range room.Members {
+	go runConnRegistry(wiring.ConnEvents, wiring.ConnStats, wiring.Log)
+	go runRefusals(wiring)
+	for _, m := range wiring.Members {
 		names := proc.NewNames(m.Address, proc.AskNameServer)
-		room.Names = append(room.Names, names)
+		wiring.Names = append(wiring.Names, names)
 		go proc.RunNames(names)
 	}
-	w := store.FirstWritten(room.Start.Number, s.held)
-	out <- opened{room: room, saved: s.saved, written: w, err: s.err}
+	w := store.FirstWritten(wiring.Start.Number, s.held)
+	out <- opened{wiring: wiring, saved: s.saved, written: w, err: s.err}
 }
 
 // claimFolder checks that the store is this node's, gives it the column families that it lacks, and counts this start.
 // A store that cannot say whose it is cannot be used.
 func claimFolder(s starting) starting {
-	room, err := s.room, error(nil)
-	want := store.Identity{Format: store.Format, Cluster: room.Config.Cluster, Node: room.Config.Name,
-		Ring: strings.Join(room.Mine.Names, ","), Shards: room.Layout.Shards}
-	room.Identity, err = store.Claim(room.DB, want)
+	wiring, err := s.wiring, error(nil)
+	want := store.Identity{Format: store.Format, Cluster: wiring.Config.Cluster, Node: wiring.Config.Name,
+		Ring: strings.Join(wiring.Mine.Names, ","), Shards: wiring.Layout.Shards}
+	wiring.Identity, err = store.Claim(wiring.DB, want)
 	if err == nil {
-		room.DB, err = store.AddFamilies(room.DB, s.held)
+		wiring.DB, err = store.AddFamilies(wiring.DB, s.held)
 	}
 	if err == nil {
-		err = outwait(room)
+		err = outwait(wiring)
 	}
 	if err == nil {
-		room.Start, room.Former, err = store.CountStart(room.DB, room.Mine.Nonce)
+		wiring.Start, wiring.Former, err = store.CountStart(wiring.DB, wiring.Mine.Nonce)
 	}
 	if err == nil {
-		room.Member, err = store.MemberID(room.Self, room.Identity)
+		wiring.Member, err = store.MemberID(wiring.Self, wiring.Identity)
 	}
 	if store.IsDamage(err) {
 		err = fmt.Errorf("%w: %w", store.ErrUnreadable, err)
@@ -100,25 +100,25 @@ func claimFolder(s starting) starting {
 // settleDamage leaves the marks that speak of what is there, and looks into all files where some could not be read at
 // the opening.
 func settleDamage(s starting) starting {
-	room, bad := s.room, map[int]string{}
+	wiring, bad := s.wiring, map[int]string{}
 	if s.lenient {
-		bad, s.err = store.BadFiles(room.DB)
+		bad, s.err = store.BadFiles(wiring.DB)
 	}
 	if s.err != nil {
 		return s
 	}
-	noted, err := store.GetLocal(room.DB, store.MarksKey)
+	noted, err := store.GetLocal(wiring.DB, store.MarksKey)
 	if s.err = err; err != nil {
 		return s
 	}
 	if noted != nil && !slices.Contains(s.names, store.MarksName) {
-		room.Log.Error("the file that names the damaged shards is gone; all count as damaged", "file", store.MarksName)
+		wiring.Log.Error("the file that names the damaged shards is gone; all count as damaged", "file", store.MarksName)
 		s.marks = store.MarkAll("is gone")
 	}
-	room.Marks = store.SettleMarks(s.marks, bad, room.Member, store.FamilyIDs(room.DB))
-	room.Lenient = s.lenient
-	if s.err = store.SaveMarks(room.DB, room.Config.Data, room.Marks); s.err == nil && len(room.Marks) == 0 {
-		s.err = store.StartMerges(room.DB)
+	wiring.Marks = store.SettleMarks(s.marks, bad, wiring.Member, store.FamilyIDs(wiring.DB))
+	wiring.Lenient = s.lenient
+	if s.err = store.SaveMarks(wiring.DB, wiring.Config.Data, wiring.Marks); s.err == nil && len(wiring.Marks) == 0 {
+		s.err = store.StartMerges(wiring.DB)
 	}
 	return s
 }
@@ -126,10 +126,10 @@ func settleDamage(s starting) starting {
 // loadRaft reads Raft's saved state. What is damaged of it is not voted with: the store joins Raft anew, with its data,
 // in its next generation.
 func loadRaft(s starting) starting {
-	room, reason := s.room, s.room.Marks[shard.RaftPart].Reason
-	saved, err := store.ReadSaved(room.DB)
+	wiring, reason := s.wiring, s.wiring.Marks[shard.RaftPart].Reason
+	saved, err := store.ReadSaved(wiring.DB)
 	if err == nil && len(saved) > 0 {
-		_, err = shard.LoadCouncil(processOf(room), room.Layout, shard.DefaultTiming, saved, clock())
+		_, err = shard.LoadCouncil(processOf(wiring), wiring.Layout, shard.DefaultTiming, saved, clock())
 	}
 	if errors.Is(err, shard.ErrVersion) { // nothing is damaged
 		s.err = err
@@ -145,26 +145,26 @@ func loadRaft(s starting) starting {
 	if s.saved = saved; reason == "" {
 		return s
 	}
-	next, ok := shard.NextGeneration(room.Identity.Generation, room.Identity.Before)
+	next, ok := shard.NextGeneration(wiring.Identity.Generation, wiring.Identity.Before)
 	if !ok {
 		s.err = fmt.Errorf("%w: its part of Raft's state is damaged once more after %d times: %s", store.ErrUnreadable, next,
 			reason)
 		return s
 	}
-	room.Log.Error("Raft's saved state is damaged; the store does not vote with it, and joins anew", "reason", reason)
-	s.saved, room.Identity.Generation, room.Identity.Before = nil, next, next
-	if s.err = store.KeepIdentity(room.DB, room.Identity); s.err == nil {
-		room.DB, s.err = store.RenewRaft(room.DB)
+	wiring.Log.Error("Raft's saved state is damaged; the store does not vote with it, and joins anew", "reason", reason)
+	s.saved, wiring.Identity.Generation, wiring.Identity.Before = nil, next, next
+	if s.err = store.KeepIdentity(wiring.DB, wiring.Identity); s.err == nil {
+		wiring.DB, s.err = store.RenewRaft(wiring.DB)
 	}
 	if s.err == nil {
-		delete(room.Marks, shard.RaftPart)
-		s.err = store.SaveMarks(room.DB, room.Config.Data, room.Marks)
+		delete(wiring.Marks, shard.RaftPart)
+		s.err = store.SaveMarks(wiring.DB, wiring.Config.Data, wiring.Marks)
 	}
-	if s.err == nil && len(room.Marks) == 0 {
-		s.err = store.StartMerges(room.DB)
+	if s.err == nil && len(wiring.Marks) == 0 {
+		s.err = store.StartMerges(wiring.DB)
 	}
 	if s.err == nil {
-		room.Member, s.err = store.MemberID(room.Self, room.Identity)
+		wiring.Member, s.err = store.MemberID(wiring.Self, wiring.Identity)
 	}
 	return s
 }
@@ -175,32 +175,32 @@ const startAgainAfter = time.Second
 // awaitDisk returns what went wrong at a start, nil if nothing did. A start that met damage begins anew, knowing of it.
 // What the disk did not do is no reason to end: the start begins anew in place, after a while, until the disk does it,
 // or until this process is told to stop. Whoever watches sees a node that is not ready.
-func awaitDisk(room *Room, stop <-chan os.Signal, cause error, out chan<- error) {
+func awaitDisk(wiring *Wiring, stop <-chan os.Signal, cause error, out chan<- error) {
 	if store.IsDamage(cause) {
 		salvaged := make(chan struct{}, 1)
-		go salvage(room, cause, salvaged)
+		go salvage(wiring, cause, salvaged)
 		<-salvaged
 	}
 	if !store.IsDiskError(cause) {
 		out <- cause
 		return
 	}
-	room.Log.Error("the disk does not let this node start; trying again until it does", "error", cause)
+	wiring.Log.Error("the disk does not let this node start; trying again until it does", "error", cause)
 	select {
 	case why := <-stop:
-		room.Log.Info("stopping before the disk let this node start", "signal", why.String())
-		proc.Exit(room.Output, 0)
+		wiring.Log.Info("stopping before the disk let this node start", "signal", why.String())
+		proc.Exit(wiring.Output, 0)
 	case <-time.After(startAgainAfter):
-		out <- proc.StartAnew(room.Output)
+		out <- proc.StartAnew(wiring.Output)
 	}
 }
 
 // serve lets a node answer: first, while the cluster is not born as far as this store knows, with greetings only, then
-// with everything. It hands the room over once all loops run.
+// with everything. It hands the wiring over once all loops run.
 func serve(begun opened, listener net.Listener, out chan<- opened) {
-	unready, rooms, steps := begun.room, make(chan *Room, 1), make(chan opened, 1)
-	rooms <- unready
-	go accept(rooms, listener, make(chan struct{}, unready.Config.MaxConnections))
+	unready, wirings, steps := begun.wiring, make(chan *Wiring, 1), make(chan opened, 1)
+	wirings <- unready
+	go accept(wirings, listener, make(chan struct{}, unready.Config.MaxConnections))
 	saved, w, err := begun.saved, begun.written, error(nil)
 	if len(saved) == 0 {
 		heard, over := make(chan heardGreeting), make(chan struct{})
@@ -223,27 +223,27 @@ func serve(begun opened, listener net.Listener, out chan<- opened) {
 	if all.err == nil {
 		go start(all, steps)
 		<-steps
-		<-rooms
-		rooms <- all.room
+		<-wirings
+		wirings <- all.wiring
 		close(unready.Opened)
 	}
 	out <- all
 }
 
-// open makes the room that all loops share, with everything loaded that they start from; saved is the council's state,
-// which is none of a store that is to join. The loops that are told of the views are one for each node, one for the
-// gateways and one for the write log.
-func open(unready *Room, saved []shard.Fact, w store.Written, out chan<- opened) {
-	room, steps := *unready, make(chan opened, 1)
-	council, err := shard.LoadCouncil(processOf(&room), room.Layout, shard.DefaultTiming, saved, clock())
+// open makes the wiring that all loops share, with everything loaded that they start from; saved is the council's
+// state, which is none of a store that is to join. The loops that are told of the views are one for each node, one for
+// the gateways and one for the write log.
+func open(unready *Wiring, saved []shard.Fact, w store.Written, out chan<- opened) {
+	wiring, steps := *unready, make(chan opened, 1)
+	council, err := shard.LoadCouncil(processOf(&wiring), wiring.Layout, shard.DefaultTiming, saved, clock())
 	if err != nil {
 		out <- opened{err: err}
 		return
 	}
-	room.Ready = true
-	noteOrigin(room.Origin, council.Book)
-	room.Council = newCouncilHandle(council, room.Layout.Nodes+2)
-	go loadReplicas(&room, w, steps)
+	wiring.Ready = true
+	noteOrigin(wiring.Origin, council.Book)
+	wiring.Council = newCouncilHandle(council, wiring.Layout.Nodes+2)
+	go loadReplicas(&wiring, w, steps)
 	all := <-steps
 	if all.err == nil {
 		go loadWindows(all, clock(), steps)
@@ -254,63 +254,63 @@ func open(unready *Room, saved []shard.Fact, w store.Written, out chan<- opened)
 
 // start sets all loops going but the one that accepts connections.
 func start(all opened, done chan<- opened) {
-	room := all.room
-	loops := room.Config.Loops
+	wiring := all.wiring
+	loops := wiring.Config.Loops
 	if loops < 1 {
 		loops = max(1, runtime.NumCPU()/2)
 	}
 	for range loops {
-		room.Loops = append(room.Loops, newReplicaHandle())
+		wiring.Loops = append(wiring.Loops, newReplicaHandle())
 	}
-	shared, ends := make([][]int, room.Layout.Nodes), make([]shard.Position, room.Layout.Shards)
+	shared, ends := make([][]int, wiring.Layout.Nodes), make([]shard.Position, wiring.Layout.Shards)
 	shares := make([][]owned, loops)
-	for i, s := range heldBy(room.Layout, room.Self) {
-		peer := peerOf(room.Layout, s, room.Self)
-		room.Handles[s] = room.Loops[i%loops]
+	for i, s := range heldBy(wiring.Layout, wiring.Self) {
+		peer := peerOf(wiring.Layout, s, wiring.Self)
+		wiring.Handles[s] = wiring.Loops[i%loops]
 		shared[peer] = append(shared[peer], s)
 		at := &all.loaded[s]
-		state := shard.NewReplica(s, room.Self, room.Members[peer].Name, at.Last, at.History, at.Log, clock())
-		state.StoredFor = int64(room.Config.Silent)
-		r := owned{state: state, db: room.DB, peer: peer, codec: wire.NewCodec(), counts: at.Counts,
+		state := shard.NewReplica(s, wiring.Self, wiring.Members[peer].Name, at.Last, at.History, at.Log, clock())
+		state.StoredFor = int64(wiring.Config.Silent)
+		r := owned{state: state, db: wiring.DB, peer: peer, codec: wire.NewCodec(), counts: at.Counts,
 			users: store.Total(at.Counts), epoch: newestEpoch(at.History)}
 		ends[s] = shard.Position{Epoch: r.epoch, LSN: at.Last}
 		shares[i%loops] = append(shares[i%loops], r)
 		if at.Damage != "" {
-			room.Handles[s].In <- []*shard.Event{{Kind: shard.DataLost, Shard: s, Reason: at.Damage}}
+			wiring.Handles[s].In <- []*shard.Event{{Kind: shard.DataLost, Shard: s, Reason: at.Damage}}
 		}
 	}
-	for peer := range room.Members {
-		if peer != room.Self {
-			room.Links[peer] = newLink()
+	for peer := range wiring.Members {
+		if peer != wiring.Self {
+			wiring.Links[peer] = newLink()
 		}
 		if shared[peer] != nil {
-			room.Pacts[peer] = newPactHandle(room.Council, peer)
+			wiring.Pacts[peer] = newPactHandle(wiring.Council, peer)
 		}
 	}
-	go runDisk(room, all.written)
-	go runSyncNotes(room)
-	go runDamage(room)
-	go runHealth(room)
-	go runPulse(room)
-	go runIndex(room, all.points)
-	go runViews(room, room.Council.Books[room.Layout.Nodes])
-	go runProgress(room)
-	go runArchive(room, room.Council.Books[room.Layout.Nodes+1])
-	for i, handle := range room.Loops {
-		go runReplicas(room, handle, shares[i])
+	go runDisk(wiring, all.written)
+	go runSyncNotes(wiring)
+	go runDamage(wiring)
+	go runHealth(wiring)
+	go runPulse(wiring)
+	go runIndex(wiring, all.points)
+	go runViews(wiring, wiring.Council.Books[wiring.Layout.Nodes])
+	go runProgress(wiring)
+	go runArchive(wiring, wiring.Council.Books[wiring.Layout.Nodes+1])
+	for i, handle := range wiring.Loops {
+		go runReplicas(wiring, handle, shares[i])
 	}
-	for peer := range room.Members {
-		if room.Pacts[peer] != nil {
-			go runPact(room, peer, shard.NewPact(room.Layout, room.Self, peer, shared[peer], ends,
-				2*int64(room.Start.Number), clock(), timingOf(room.Config)))
+	for peer := range wiring.Members {
+		if wiring.Pacts[peer] != nil {
+			go runPact(wiring, peer, shard.NewPact(wiring.Layout, wiring.Self, peer, shared[peer], ends,
+				2*int64(wiring.Start.Number), clock(), timingOf(wiring.Config)))
 		}
-		if peer != room.Self {
-			go runRelay(room, peer)
-			go runFeeds(room, peer)
-			go runLink(room, peer, shared[peer])
+		if peer != wiring.Self {
+			go runRelay(wiring, peer)
+			go runFeeds(wiring, peer)
+			go runLink(wiring, peer, shared[peer])
 		}
 	}
-	go runCouncil(room, room.Council)
+	go runCouncil(wiring, wiring.Council)
 	done <- all
 }
 
@@ -335,8 +335,8 @@ func newPactHandle(council *councilHandle, peer int) *pactHandle {
 }
 
 // processOf is this process as the council has it.
-func processOf(room *Room) shard.Process {
-	return shard.Process{Member: room.Member, Start: room.Start, Former: room.Former, Least: wire.Least,
+func processOf(wiring *Wiring) shard.Process {
+	return shard.Process{Member: wiring.Member, Start: wiring.Start, Former: wiring.Former, Least: wire.Least,
 		Most: wire.Most, Rules: shard.EntryRules}
 }
 

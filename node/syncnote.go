@@ -16,7 +16,7 @@ const noteEvery = time.Second
 
 // judgeLog reads the log files of the data folder and says how the log ends. Error: of the file system.
 func judgeLog(s starting) starting {
-	folder := s.room.Config.Data
+	folder := s.wiring.Config.Data
 	numbers, err := store.LogFiles(folder)
 	pieces, file := []shard.LogPiece{}, []byte(nil)
 	for _, n := range numbers {
@@ -42,26 +42,26 @@ func judgeLog(s starting) starting {
 // dropSyncNotes removes the note of how far the log was synced: the opening has moved all of the log into files. Error:
 // of the file system.
 func dropSyncNotes(s starting) starting {
-	s.err = store.DropSyncNotes(s.room.Config.Data)
+	s.err = store.DropSyncNotes(s.wiring.Config.Data)
 	return s
 }
 
 // runSyncNotes is the loop that notes once a second how far the log has been synced, so that a log that has lost its
 // end is known for what it is. A note that cannot be written is no harm by itself, and comes again.
-func runSyncNotes(room *Room) {
+func runSyncNotes(wiring *Wiring) {
 	ticks := time.NewTicker(noteEvery)
 	noted, turn, boot := shard.BatchHead{}, int64(0), store.ThisBoot()
-	before, _ := store.LogFiles(room.Config.Data) // else the first tick notes nothing
+	before, _ := store.LogFiles(wiring.Config.Data) // else the first tick notes nothing
 	for range ticks.C {
 		// What was synced since the tick before lies in what was the newest file then, or in a later one. The newest
 		// now may be empty: RocksDB begins one by itself when there was no space for the one before, and has brought
 		// that to tables.
-		now, err := store.LogFiles(room.Config.Data)
+		now, err := store.LogFiles(wiring.Config.Data)
 		numbers := before
 		before = now
 		head := shard.BatchHead{}
 		select {
-		case head = <-room.Synced:
+		case head = <-wiring.Synced:
 		default:
 		}
 		same := head.Start == noted.Start && head.Number == noted.Number
@@ -69,7 +69,7 @@ func runSyncNotes(room *Room) {
 			continue
 		}
 		note := store.SyncNote{Head: head, File: numbers[len(numbers)-1], Boot: boot}
-		if err = store.WriteSyncNote(room.Config.Data, note, turn); err == nil {
+		if err = store.WriteSyncNote(wiring.Config.Data, note, turn); err == nil {
 			noted, turn = head, 1-turn
 		}
 	}

@@ -10,8 +10,8 @@ import (
 	"tandem/wire/proc"
 )
 
-// Room is how this node's loops are wired: settings, handles and channels, none of which changes after the start.
-type Room struct {
+// Wiring is how this node's loops are wired: settings, handles and channels, none of which changes after the start.
+type Wiring struct {
 	Config   Config
 	Layout   shard.Layout
 	Members  []Member
@@ -63,15 +63,15 @@ const (
 	handleQueue = 1 << 10 // events that wait for a replica
 )
 
-// newRoom makes the channels; the loops are not running yet.
-func newRoom(c Config, l shard.Layout, members []Member, self int, output proc.Output, log *slog.Logger) *Room {
+// newWiring makes the channels; the loops are not running yet.
+func newWiring(c Config, l shard.Layout, members []Member, self int, output proc.Output, log *slog.Logger) *Wiring {
 	cell := make(chan origin, 1)
 	cell <- origin{Known: make(chan struct{})}
 	lacking := make(chan string, 1)
 	lacking <- "data: it has not opened its data yet, or waits for the other nodes of a new cluster"
 	mine := firstGreeting(c, l, members)
 	mine.Ring, mine.Build = shard.RingHash(mine.Names), proc.Build()
-	return &Room{Mine: mine, Origin: cell, Refused: make(chan refusal, 64),
+	return &Wiring{Mine: mine, Origin: cell, Refused: make(chan refusal, 64),
 		Refusals: make(chan chan<- map[string]string), Config: c, Layout: l, Members: members, Self: self,
 		Output: output, Log: log,
 		Handles: make([]*replicaHandle, l.Shards), Links: make([]*Link, l.Nodes), Pacts: make([]*pactHandle, l.Nodes),
@@ -167,7 +167,7 @@ type Conn struct {
 	Codec wire.Codec // of the version that was agreed on
 	Out   chan answers
 	Slots chan struct{}
-	Pages chan struct{} // as that of the room, for this connection alone
+	Pages chan struct{} // as that of the node, for this connection alone
 	Ended chan struct{} // closed when nothing is written any more
 }
 
