@@ -64,7 +64,7 @@ var acceptStages = [...]func(accepting) accepting{onLog(judgeLog), refuseDamaged
 // onLog makes a stage of a start, which looks at the log, one of the command.
 func onLog(stage func(starting) starting) func(accepting) accepting {
 	return func(a accepting) accepting {
-		a.log.wiring = &Wiring{Config: Config{Data: a.told.Data}}
+		a.log.wiring = &Wiring{Node: Node{Config: Config{Data: a.told.Data}}}
 		for i := range shard.MaxShards {
 			a.log.held = append(a.log.held, i)
 		}
@@ -117,7 +117,8 @@ func openToAccept(a accepting) accepting {
 	names, err := store.NamesIn(a.told.Data)
 	isManifest := func(n string) bool { return strings.HasPrefix(n, "MANIFEST-") }
 	if err == nil && !slices.ContainsFunc(names, isManifest) {
-		err = fmt.Errorf("%w: there is no store in %s, expected the data folder of a node", store.ErrFolder, a.told.Data)
+		err = fmt.Errorf("%w: there is no store in %s, expected the data folder of a node", store.ErrFolder,
+			a.told.Data)
 	}
 	if err == nil {
 		err = store.InUse(a.told.Data)

@@ -43,8 +43,8 @@ func readShard(a accepting) accepting {
 	left, begun, failed := store.ReadLeft(db, a.shard)
 	if a.left = left; found && failed == nil && !begun {
 		if a.left = kept; err != nil {
-			a.err = fmt.Errorf("%w: what was left of shard %d, which an earlier run has begun to replace: %w", store.ErrFolder,
-				a.shard, err)
+			a.err = fmt.Errorf("%w: what was left of shard %d, which an earlier run has begun to replace: %w",
+				store.ErrFolder, a.shard, err)
 		}
 	}
 	return a
@@ -116,7 +116,8 @@ func storeShard(a accepting) accepting {
 	last := a.left.Last + acceptedJump
 	end := shard.Effect{LSN: last, History: []shard.Position{{Epoch: max(a.left.Epoch, 1), LSN: last}}}
 	if a.err == nil {
-		a.err = store.WriteBatch(a.db, store.JoinParts(nil, []store.Part{store.WholePart(a.shard, family, &end, counts)}))
+		a.err = store.WriteBatch(a.db, store.JoinParts(nil, []store.Part{store.WholePart(a.shard, family, &end,
+			counts)}))
 	}
 	if a.err == nil {
 		a.err = store.FlushShard(a.db, a.shard)

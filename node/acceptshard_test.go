@@ -14,7 +14,8 @@ import (
 // What an earlier run has kept of a shard is used where that run has begun to replace the copy, whether the marks still
 // say so or were lost, and is never deleted unread.
 func TestWhatAnEarlierRunHasKept(t *testing.T) {
-	saved := store.Leftover{Users: []shard.Record{{ID: "a", Name: "Ada", Email: "a@x", Epoch: 3, LSN: 9}}, Epoch: 3, Last: 9}
+	saved := store.Leftover{Users: []shard.Record{{ID: "a", Name: "Ada", Email: "a@x", Epoch: 3, LSN: 9}}, Epoch: 3,
+		Last: 9}
 	text, err := store.Seal(saved)
 	if err != nil {
 		t.Fatal(err)

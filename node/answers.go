@@ -47,17 +47,17 @@ type Held struct {
 var roles = map[bool]string{true: "leader", false: "backup"}
 
 // holdings asks every replica held here how it is.
-func holdings(wiring *Wiring) []Held {
+func holdings(node *Node, handles *Handles) []Held {
 	list := []Held{}
-	for _, i := range inspectAll(wiring) {
+	for _, i := range inspectAll(handles) {
 		r := &i.State
-		h := Held{Shard: r.Shard, Role: roles[r.View.Leader == wiring.Self], Peer: r.Peer, Epoch: r.View.Epoch,
+		h := Held{Shard: r.Shard, Role: roles[r.View.Leader == node.Self], Peer: r.Peer, Epoch: r.View.Epoch,
 			InSync: r.View.InSync, LSN: r.Applied, Users: i.Users,
 			Trouble: r.Sick, served: i.Served, state: *r, now: i.Now}
 		if h.Trouble == "" {
 			h.Trouble = shard.Barred(r, i.Now)
 		}
-		if h.Trouble == "" && r.View.Leader == wiring.Self {
+		if h.Trouble == "" && r.View.Leader == node.Self {
 			h.Trouble = r.Trouble
 		}
 		list = append(list, h)
@@ -76,7 +76,7 @@ func linePing(wiring *Wiring, _ []string) any {
 
 func lineStatus(wiring *Wiring, _ []string) any {
 	served, trouble, leads, views := Served{}, map[string]int{}, 0, []shard.View{}
-	held := holdings(wiring)
+	held := holdings(&wiring.Node, &wiring.Handles)
 	for _, h := range held {
 		served = Served{served.Get + h.served.Get, served.Write + h.served.Write, served.Count + h.served.Count,
 			served.List + h.served.List, served.Append + h.served.Append}
@@ -96,7 +96,7 @@ func lineStatus(wiring *Wiring, _ []string) any {
 		"store": wiring.Identity.Store, "member": wiring.Member, "ready": wiring.Ready,
 		"nodes": wiring.Layout.Nodes, "shards": wiring.Layout.Shards, "leads": leads, "backs": len(held) - leads,
 		"underReplicated": shard.UnderReplicated(views, wiring.Self), "served": served, "trouble": trouble}
-	if mine := greeting(wiring); mine.Incarnation != [16]byte{} {
+	if mine := greeting(&wiring.Node); mine.Incarnation != [16]byte{} {
 		status["incarnation"] = uuid.UUID(mine.Incarnation)
 	}
 	status["ring"], status["build"], status["lease"], status["grace"] = wiring.Mine.Names, wiring.Mine.Build,
@@ -111,20 +111,20 @@ func lineStatus(wiring *Wiring, _ []string) any {
 		"bytes": len(wiring.Unread) * unreadUnit, "most": cap(wiring.Unread) * unreadUnit,
 		"pages": len(wiring.Pages), "pagesMost": cap(wiring.Pages)}
 	if wiring.Ready {
-		c := councilState(wiring)
-		checks := shard.NodeChecks(partOf(wiring, held, c))
+		c := councilState(&wiring.Peers)
+		checks := shard.NodeChecks(partOf(&wiring.Node, &wiring.Peers, held, c))
 		status["takesPart"], status["checks"] = shard.Ready(checks), checks
-		status["raft"] = map[string]any{"leader": nodeName(wiring, shard.NodeOf(c.Lead)), "term": c.Term,
+		status["raft"] = map[string]any{"leader": nodeName(&wiring.Node, shard.NodeOf(c.Lead)), "term": c.Term,
 			"index": c.Book.Index, "silent": c.Unhealthy}
-		status["repairs"] = len(repairs(wiring, held))
+		status["repairs"] = len(repairs(&wiring.Node, held))
 	}
 	return status
 }
 
 // councilState asks the council how it is.
-func councilState(wiring *Wiring) CouncilState {
+func councilState(peers *Peers) CouncilState {
 	reply := make(chan CouncilState, 1)
-	wiring.Council.Inspect <- reply
+	peers.Council.Inspect <- reply
 	return <-reply
 }
 
@@ -139,11 +139,11 @@ type Repair struct {
 }
 
 // repairs lists what this node, as leader, is repairing.
-func repairs(wiring *Wiring, held []Held) []Repair {
+func repairs(node *Node, held []Held) []Repair {
 	list := []Repair{}
 	for _, h := range held {
 		r := &h.state
-		if r.View.Leader != wiring.Self || r.View.InSync || !r.Repair.Compared {
+		if r.View.Leader != node.Self || r.View.InSync || !r.Repair.Compared {
 			continue
 		}
 		done, took := float64(r.PeerStored+1)-float64(r.Repair.First), float64(h.now-r.Repair.Since)/1e9
@@ -158,8 +158,8 @@ func repairs(wiring *Wiring, held []Held) []Repair {
 }
 
 func lineRepair(wiring *Wiring, _ []string) any {
-	held := holdings(wiring)
-	return repairs(wiring, held)
+	held := holdings(&wiring.Node, &wiring.Handles)
+	return repairs(&wiring.Node, held)
 }
 
 func lineView(wiring *Wiring, _ []string) any {
@@ -174,13 +174,13 @@ func lineView(wiring *Wiring, _ []string) any {
 	if !wiring.Ready {
 		return fault{Error: "this node has not opened its data yet, or waits for the other nodes of a new cluster"}
 	}
-	for s, v := range councilState(wiring).Book.Views {
+	for s, v := range councilState(&wiring.Peers).Book.Views {
 		list = append(list, viewed{s, v.Epoch, wiring.Members[v.Leader].Name, wiring.Members[v.Backup].Name, v.InSync})
 	}
 	return list
 }
 
-func lineShards(wiring *Wiring, _ []string) any { return holdings(wiring) }
+func lineShards(wiring *Wiring, _ []string) any { return holdings(&wiring.Node, &wiring.Handles) }
 
 func lineGet(wiring *Wiring, args []string) any {
 	id := args[0]
@@ -188,12 +188,12 @@ func lineGet(wiring *Wiring, args []string) any {
 		return fault{Error: err.Error()}
 	}
 	s, bucket := shard.Place(wiring.Layout, id)
-	if wiring.Handles[s] == nil {
+	if wiring.ByShard[s] == nil {
 		first, second := shard.Pair(wiring.Layout, s)
 		return fault{fmt.Sprintf("%s holds no replica of shard %d", wiring.Config.Name, s),
 			fmt.Sprintf("ask %s or %s", wiring.Members[first].Name, wiring.Members[second].Name)}
 	}
-	moment := momentOf(wiring, s)
+	moment := momentOf(&wiring.Handles, s)
 	defer store.CloseScan(moment.Scan)
 	value, err := store.GetFrom(moment.Scan, shard.AppendKey(nil, bucket, id))
 	role := roles[moment.Leads]
@@ -212,7 +212,7 @@ func lineGet(wiring *Wiring, args []string) any {
 
 func lineCount(wiring *Wiring, _ []string) any {
 	sums := map[string]uint64{"leader": 0, "backup": 0}
-	for _, h := range holdings(wiring) {
+	for _, h := range holdings(&wiring.Node, &wiring.Handles) {
 		sums[h.Role] += h.Users
 	}
 	return sums
@@ -225,14 +225,14 @@ func lineList(wiring *Wiring, args []string) any {
 		return fault{"bad offset or limit", "LIST offset limit, with a limit of 1 to 1000"}
 	}
 	counts, size := make([]uint64, wiring.Layout.Shards), 0
-	for _, h := range holdings(wiring) {
+	for _, h := range holdings(&wiring.Node, &wiring.Handles) {
 		if h.Role == "leader" {
 			counts[h.Shard] = h.Users
 		}
 	}
 	users := []User{}
 	for _, part := range shard.PlanOffset(counts, offset, limit) {
-		moment := momentOf(wiring, part.Shard)
+		moment := momentOf(&wiring.Handles, part.Shard)
 		_, at, err := startOf(wiring.Layout, moment, &wire.Message{Shard: uint64(part.Shard), Offset: part.Offset,
 			Limit: limit - uint64(len(users))})
 		var records []wire.Record
@@ -258,7 +258,8 @@ func lineLog(wiring *Wiring, args []string) any {
 	s, badShard := strconv.Atoi(args[0])
 	lsn, badLSN := strconv.ParseUint(args[1], 10, 64)
 	n, badCount := strconv.ParseUint(args[2], 10, 16)
-	if badShard != nil || badLSN != nil || badCount != nil || s < 0 || s >= len(wiring.Handles) || wiring.Handles[s] == nil ||
+	if badShard != nil || badLSN != nil || badCount != nil || s < 0 || s >= len(wiring.ByShard) ||
+		wiring.ByShard[s] == nil ||
 		n < 1 || n > 1000 || lsn < 1 {
 		return fault{"bad shard, LSN or number",
 			"WAL shard lsn n: a shard held here (SHARDS lists them), an LSN from 1 on, 1 to 1000 entries"}
@@ -270,10 +271,10 @@ func lineLog(wiring *Wiring, args []string) any {
 		ID      string `json:"id"`
 		Request string `json:"request"`
 	}
-	held := holdings(wiring)
+	held := holdings(&wiring.Node, &wiring.Handles)
 	history := held[slices.IndexFunc(held, func(h Held) bool { return h.Shard == s })].state.History
 	asks, found := make(chan logAsk, 1), make(chan logAnswer, 1)
-	go runReader(wiring, asks)
+	go runReader(&wiring.Node, &wiring.Storage, asks)
 	asks <- logAsk{s, history, lsn, lsn + n - 1, int(n), found}
 	close(asks)
 	answer := <-found
@@ -298,9 +299,9 @@ func lineConns(wiring *Wiring, _ []string) any {
 
 // momentOf has the loop of a shard's replica open a view of it, whether what it shows is committed or not. The view
 // must be closed.
-func momentOf(wiring *Wiring, s int) Moment {
+func momentOf(handles *Handles, s int) Moment {
 	opened := make(chan Moment, 1)
-	wiring.Handles[s].Opens <- scanAsk{shard: s, opened: opened}
+	handles.ByShard[s].Opens <- scanAsk{shard: s, opened: opened}
 	return <-opened
 }
 
@@ -308,11 +309,11 @@ func momentOf(wiring *Wiring, s int) Moment {
 // positions.
 func lineDigest(wiring *Wiring, args []string) any {
 	s, err := strconv.Atoi(args[0])
-	if err != nil || s < 0 || s >= len(wiring.Handles) || wiring.Handles[s] == nil {
+	if err != nil || s < 0 || s >= len(wiring.ByShard) || wiring.ByShard[s] == nil {
 		return fault{"bad shard", "DIGEST shard: a shard held here (SHARDS lists them)"}
 	}
 	hash, users, meta, began := xxhash.New(), uint64(0), snapshot{}, time.Now()
-	moment := momentOf(wiring, s)
+	moment := momentOf(&wiring.Handles, s)
 	defer store.CloseScan(moment.Scan)
 	note := func(key, value []byte) bool {
 		meta = noteMeta(meta, key, value)
@@ -328,10 +329,10 @@ func lineDigest(wiring *Wiring, args []string) any {
 		err = store.WalkScan(moment.Scan, []byte{shard.UserPrefix}, 0, see)
 	}
 	if err != nil {
-		tellUnread(wiring, s, err, store.IsDamage(err))
+		tellUnread(&wiring.Node, &wiring.Handles, s, err, store.IsDamage(err))
 		return fault{Error: err.Error()}
 	}
-	held := holdings(wiring)
+	held := holdings(&wiring.Node, &wiring.Handles)
 	h := held[slices.IndexFunc(held, func(h Held) bool { return h.Shard == s })]
 	return map[string]any{"shard": s, "role": h.Role, "users": users, "epoch": h.Epoch, "lsn": meta.last,
 		"digest": strconv.FormatUint(hash.Sum64(), 16), "seconds": time.Since(began).Seconds()}

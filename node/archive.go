@@ -18,8 +18,8 @@ const (
 // runArchive is the loop that removes files of the write log that nobody can need: those that are no longer written to,
 // while every backup of a shard held here is in sync. While one is not, they are kept up to --wal-keep-mb, for its
 // repair (rule R17). Who reads one at that moment has it open.
-func runArchive(wiring *Wiring, books <-chan shard.Book) {
-	held := heldBy(wiring.Layout, wiring.Self)
+func runArchive(node *Node, books <-chan shard.Book) {
+	held := heldBy(node.Layout, node.Self)
 	level := false // every backup is in sync
 	ticks := time.NewTicker(pruneEvery)
 	for {
@@ -33,8 +33,8 @@ func runArchive(wiring *Wiring, books <-chan shard.Book) {
 			if !level {
 				continue
 			}
-			if err := prune(filepath.Join(wiring.Config.Data, "archive"), time.Now()); err != nil {
-				wiring.Log.Warn("old files of the write log cannot be removed", "error", err)
+			if err := prune(filepath.Join(node.Config.Data, "archive"), time.Now()); err != nil {
+				node.Log.Warn("old files of the write log cannot be removed", "error", err)
 			}
 		}
 	}

@@ -14,8 +14,9 @@ import (
 // meanwhile.
 func TestAStartThatIsNotTheDisksEndsAtOnce(t *testing.T) {
 	waited, stop := make(chan error, 1), make(chan os.Signal)
-	for _, cause := range []error{nil, store.ErrFolder, fmt.Errorf("%w: opening: Corruption: no CURRENT", store.ErrUnreadable)} {
-		go awaitDisk(&Wiring{Config: Config{Data: t.TempDir()}}, stop, cause, waited)
+	for _, cause := range []error{nil, store.ErrFolder, fmt.Errorf("%w: opening: Corruption: no CURRENT",
+		store.ErrUnreadable)} {
+		go awaitDisk(&Wiring{Node: Node{Config: Config{Data: t.TempDir()}}}, stop, cause, waited)
 		select {
 		case err := <-waited:
 			if !errors.Is(err, cause) {

@@ -21,13 +21,13 @@ type heardGreeting struct {
 // from, stored, which is none for a store that has yet to join. A node that was stopped in between begins anew here.
 // Greetings come again and again, the newest of a node counts; once this has handed saved entries over, this node's own
 // greeting is to say so.
-func awaitBirth(wiring *Wiring, w store.Written, heard <-chan heardGreeting, out chan<- opened) {
-	l, log := wiring.Layout, wiring.Log
+func awaitBirth(node *Node, storage *Storage, w store.Written, heard <-chan heardGreeting, out chan<- opened) {
+	l, log := node.Layout, node.Log
 	greetings := make([]shard.Greeting, l.Nodes)
 	said := time.NewTicker(sayWhy)
 	defer said.Stop()
 	for {
-		birth := shard.DecideBirth(l, wiring.Member, greetings)
+		birth := shard.DecideBirth(l, node.Member, greetings)
 		switch {
 		case birth.Join:
 			log.Info("the cluster was born without this store: it joins")
@@ -35,10 +35,10 @@ func awaitBirth(wiring *Wiring, w store.Written, heard <-chan heardGreeting, out
 			return
 		case birth.Members != nil:
 			saved := shard.Born(l, birth.Members)
-			parts := []store.Part{{}, store.SavedPart(store.RaftFamilyID(wiring.DB), saved, nil)}
+			parts := []store.Part{{}, store.SavedPart(store.RaftFamilyID(storage.DB), saved, nil)}
 			w, parts[0] = store.HeadPart(w, parts[1:])
 			log.Info("the cluster is born", "nodes", l.Nodes, "shards", l.Shards)
-			err := store.WriteBatch(wiring.DB, store.JoinParts(nil, parts))
+			err := store.WriteBatch(storage.DB, store.JoinParts(nil, parts))
 			out <- opened{saved: saved, written: w, err: err}
 			return
 		}
@@ -57,10 +57,10 @@ func awaitBirth(wiring *Wiring, w store.Written, heard <-chan heardGreeting, out
 const callEvery = 100 * time.Millisecond
 
 // callAround greets a peer again and again, and hands over what its store says of itself.
-func callAround(wiring *Wiring, peer int, heard chan<- heardGreeting, over <-chan struct{}) {
+func callAround(node *Node, peers *Peers, peer int, heard chan<- heardGreeting, over <-chan struct{}) {
 	for {
 		dialled := make(chan call, 1)
-		go dial(wiring, peer, dialled)
+		go dial(node, peers, peer, dialled)
 		if c := <-dialled; c.err == nil {
 			c.raw.Close()
 			select {

@@ -45,8 +45,8 @@ func loadReplicas(wiring *Wiring, w store.Written, out chan<- opened) {
 				entries, err := store.ReadWindow(value)
 				at.Log, damaged = entries, errors.Join(damaged, err)
 			default:
-				damaged = errors.Join(damaged, fmt.Errorf("%w: meta key %q of shard %d with %d bytes", store.ErrStore, key, s,
-					len(value)))
+				damaged = errors.Join(damaged, fmt.Errorf("%w: meta key %q of shard %d with %d bytes", store.ErrStore,
+					key, s, len(value)))
 			}
 			return true
 		}

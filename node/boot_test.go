@@ -15,7 +15,8 @@ func TestCountsAndPositionAreReadBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	entries := someEntries()
-	part := store.EntriesPart(testLayout, held[0], store.FamilyID(wiring.DB, held[0]), entries, true, &store.Buckets{}, 1)
+	part := store.EntriesPart(testLayout, held[0], store.FamilyID(wiring.DB, held[0]), entries, true, &store.Buckets{},
+		1)
 	if err := store.WriteBatch(wiring.DB, store.JoinParts(nil, []store.Part{part})); err != nil {
 		t.Fatal(err)
 	}

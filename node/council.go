@@ -69,17 +69,17 @@ func newCouncilHandle(c shard.Council, followers int) *councilHandle {
 }
 
 // nodeName returns the name of a node by its number, "" if there is none of that number.
-func nodeName(wiring *Wiring, node int) string {
-	if node < 0 || node >= len(wiring.Members) {
+func nodeName(node *Node, n int) string {
+	if n < 0 || n >= len(node.Members) {
 		return ""
 	}
-	return wiring.Members[node].Name
+	return node.Members[n].Name
 }
 
 // runCouncil is the loop that owns this node's part in the agreement on the views. It hands what is to be stored to the
 // disk's loop, whose queue has room for it, and never waits for anybody else. While the disk is unhealthy the node
 // takes no part (rule R12).
-func runCouncil(wiring *Wiring, d *councilHandle) {
+func runCouncil(node *Node, storage *Storage, d *councilHandle) {
 	c := d.state
 	var out []shard.CouncilEffect
 	var trouble string // why the node takes no part
@@ -115,17 +115,17 @@ func runCouncil(wiring *Wiring, d *councilHandle) {
 		c, out = shard.StepCouncil(c, &e, out[:0])
 		for i := range out {
 			if out[i].Kind == shard.SaveCouncil {
-				wiring.Disk <- []store.Part{store.SavedPart(store.RaftFamilyID(wiring.DB), out[i].Facts, d.saved)}
+				storage.Disk <- []store.Part{store.SavedPart(store.RaftFamilyID(storage.DB), out[i].Facts, d.saved)}
 			}
 		}
-		carry(wiring, d, out)
+		carry(node, d, out)
 		clear(out)
 	}
 }
 
 // carry does what else the council wants. Nobody is waited for: mail that does not fit is dropped, and of books only
 // the newest counts.
-func carry(wiring *Wiring, d *councilHandle, effects []shard.CouncilEffect) {
+func carry(node *Node, d *councilHandle, effects []shard.CouncilEffect) {
 	for i := range effects {
 		switch e := &effects[i]; e.Kind {
 		case shard.SendMail:
@@ -145,7 +145,7 @@ func carry(wiring *Wiring, d *councilHandle, effects []shard.CouncilEffect) {
 				follower <- e.Book
 			}
 		case shard.Elected:
-			wiring.Log.Info("a Raft leader was elected", "leader", nodeName(wiring, shard.NodeOf(e.Member)))
+			node.Log.Info("a Raft leader was elected", "leader", nodeName(node, shard.NodeOf(e.Member)))
 			for _, follower := range d.Elected {
 				select {
 				case follower <- struct{}{}:
@@ -153,12 +153,12 @@ func carry(wiring *Wiring, d *councilHandle, effects []shard.CouncilEffect) {
 				}
 			}
 		case shard.Note:
-			wiring.Log.Warn(e.Text)
+			node.Log.Warn(e.Text)
 		case shard.Halt:
 			// the last effect that a council has
-			wiring.Ends <- ending{Halt: fmt.Errorf("%w: %s", shard.ErrVersion, e.Text)}
+			node.Ends <- ending{Halt: fmt.Errorf("%w: %s", shard.ErrVersion, e.Text)}
 		case shard.Outdated:
-			wiring.Ends <- ending{Old: fmt.Errorf("%w: %s", store.ErrOldCopy, e.Text)}
+			node.Ends <- ending{Old: fmt.Errorf("%w: %s", store.ErrOldCopy, e.Text)}
 		}
 	}
 }

@@ -39,7 +39,8 @@ func TestCouncilLoopsAgree(t *testing.T) {
 	for i := range wirings {
 		wirings[i] = councilWiring(t, t.TempDir(), l, i)
 		var err error
-		if members[i], err = store.MemberID(i, store.Identity{Store: uuid.NewString()}); err != nil || shard.NodeOf(members[i]) != i {
+		if members[i], err = store.MemberID(i, store.Identity{Store: uuid.NewString()}); err != nil ||
+			shard.NodeOf(members[i]) != i {
 			t.Fatal(members[i], err)
 		}
 		wirings[i].Member = members[i]
@@ -50,7 +51,7 @@ func TestCouncilLoopsAgree(t *testing.T) {
 		heard[i] = make(chan heardGreeting, 16)
 		go func() {
 			steps := make(chan opened, 1)
-			awaitBirth(wiring, store.FirstWritten(1, nil), heard[i], steps)
+			awaitBirth(&wiring.Node, &wiring.Storage, store.FirstWritten(1, nil), heard[i], steps)
 			all := <-steps
 			if all.err != nil {
 				t.Error(all.err)
@@ -80,8 +81,8 @@ func TestCouncilLoopsAgree(t *testing.T) {
 			t.Fatal(err)
 		}
 		handles[i] = newCouncilHandle(c, 1)
-		go runDisk(wirings[i], store.FirstWritten(1, nil))
-		go runCouncil(wirings[i], handles[i])
+		go runDisk(&wirings[i].Node, &wirings[i].Handles, &wirings[i].Storage, store.FirstWritten(1, nil))
+		go runCouncil(&wirings[i].Node, &wirings[i].Storage, handles[i])
 	}
 	for i := range wirings {
 		start(i, members[i])
@@ -136,7 +137,10 @@ func TestCouncilLoopsAgree(t *testing.T) {
 	lead := shard.NodeOf(ask(handles[0]).Lead)
 	other := handles[(lead+1)%3]
 	handles[lead].Unhealthy <- "no space"
-	await("an unhealthy leader leads on", func() bool { s := ask(other); return s.Lead != 0 && s.Lead != members[lead] })
+	await("an unhealthy leader leads on", func() bool {
+		s := ask(other)
+		return s.Lead != 0 && s.Lead != members[lead]
+	})
 	if s := ask(handles[lead]); s.Unhealthy != "no space" {
 		t.Errorf("the unhealthy node says %+v", s)
 	}

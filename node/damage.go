@@ -36,9 +36,9 @@ type damageNote struct {
 }
 
 // runDamage is the loop that owns the marks and their file, so that a restart knows what is damaged.
-func runDamage(wiring *Wiring) {
-	marks := maps.Clone(wiring.Marks)
-	for note := range wiring.Damage {
+func runDamage(node *Node, storage *Storage) {
+	marks := maps.Clone(storage.Marks)
+	for note := range storage.Damage {
 		known := marks[note.shard].Copy == note.mark.Copy && marks[note.shard].Reason != ""
 		switch {
 		case note.dropped:
@@ -48,10 +48,10 @@ func runDamage(wiring *Wiring) {
 		}
 		err := error(nil)
 		if note.dropped || !known {
-			err = store.SaveMarks(wiring.DB, wiring.Config.Data, marks)
+			err = store.SaveMarks(storage.DB, node.Config.Data, marks)
 		}
-		for ; err != nil; err = store.SaveMarks(wiring.DB, wiring.Config.Data, marks) {
-			wiring.Log.Error("the damage of a shard cannot be noted; trying again", "shard", note.shard, "error", err)
+		for ; err != nil; err = store.SaveMarks(storage.DB, node.Config.Data, marks) {
+			node.Log.Error("the damage of a shard cannot be noted; trying again", "shard", note.shard, "error", err)
 			time.Sleep(retryDisk)
 		}
 		if note.done != nil {
@@ -63,20 +63,20 @@ func runDamage(wiring *Wiring) {
 // renew drops a shard's copy with its files and makes an empty one in its place, in order with what the disk's loop
 // writes; the mark of the former copy goes with it. Nothing is filled in before this is done, so that no mark outlives
 // its reason. With the last mark merges begin again. Error: ErrStore.
-func renew(wiring *Wiring, db store.DB, s int) (store.DB, error) {
-	wiring.Log.Warn("the data of a shard is damaged; it is dropped, and filled again from the other node", "shard", s)
+func renew(node *Node, storage *Storage, db store.DB, s int) (store.DB, error) {
+	node.Log.Warn("the data of a shard is damaged; it is dropped, and filled again from the other node", "shard", s)
 	db, err := store.RenewFamily(db, s)
 	if err != nil {
 		return db, err
 	}
 	left := make(chan int, 1)
-	wiring.Damage <- damageNote{shard: s, dropped: true, done: left}
+	storage.Damage <- damageNote{shard: s, dropped: true, done: left}
 	if <-left > 0 {
 		return db, nil
 	}
-	if wiring.Lenient {
+	if storage.Lenient {
 		select {
-		case wiring.Again <- "what could not be read is gone; the store is opened anew with all checks":
+		case node.Again <- "what could not be read is gone; the store is opened anew with all checks":
 		default:
 		}
 	}

@@ -20,57 +20,57 @@ const busyParts = 4
 // runDisk is the loop that owns all writes of shards and of the council: what is waiting goes out in one synced RocksDB
 // write, one fsync for many requests (group commit). While the disk is full the group waits, since its entries are
 // promised to the peer. w is what this start has written before.
-func runDisk(wiring *Wiring, w store.Written) {
+func runDisk(node *Node, handles *Handles, storage *Storage, w store.Written) {
 	var group []store.Part
 	var batch []byte
-	db := wiring.DB
+	db := storage.DB
 	last, gap := time.Now(), time.Hour // the last commit, and the average time between two parts
-	for parts := range wiring.Disk {
-		if wait := wiring.Config.Pace - time.Since(last); wait > 0 && gap < wiring.Config.Pace/busyParts {
+	for parts := range storage.Disk {
+		if wait := node.Config.Pace - time.Since(last); wait > 0 && gap < node.Config.Pace/busyParts {
 			time.Sleep(wait)
 		}
 		runtime.Gosched() // what else is about to be stored shares the fsync
-		group = gather(parts, wiring.Disk, append(group[:0], store.Part{}))
+		group = gather(parts, storage.Disk, append(group[:0], store.Part{}))
 		gap = (3*gap + time.Since(last)/time.Duration(len(group))) / 4
 		last = time.Now()
 		w, group[0] = store.HeadPart(w, group[1:])
 		batch = store.JoinParts(batch, group)
 		group = group[1:]
-		wiring.Pulse <- beat{Since: clock()}
-		awaitSpace(wiring)
+		storage.Pulse <- beat{Since: clock()}
+		awaitSpace(node, handles, storage)
 		err := store.WriteBatch(db, batch)
 		for i := range group {
 			if group[i].Renewed && err == nil {
-				db, err = renew(wiring, db, group[i].Shard)
+				db, err = renew(node, storage, db, group[i].Shard)
 			}
 		}
 		if err != nil {
-			go reopen(wiring, db, err)
+			go reopen(node, handles, storage, db, err)
 			return
 		}
-		wiring.Pulse <- beat{}
-		for _, handle := range wiring.Loops {
-			tellStored(wiring, handle, group, &db)
+		storage.Pulse <- beat{}
+		for _, handle := range handles.Loops {
+			tellStored(handles, handle, group, &db)
 		}
-		wiring.Index <- indexNote{store.LastSequence(db), positionsOf(group)}
+		storage.Index <- indexNote{store.LastSequence(db), positionsOf(group)}
 		for i := range group {
 			select {
 			case group[i].Done <- struct{}{}:
 			default: // a shard's share: its channel is nil
 			}
 		}
-		tellSynced(wiring, w)
+		tellSynced(storage, w)
 		clear(group)
 	}
 }
 
 // tellSynced says which batch was synced last; the newest word counts.
-func tellSynced(wiring *Wiring, w store.Written) {
+func tellSynced(storage *Storage, w store.Written) {
 	select {
-	case <-wiring.Synced:
+	case <-storage.Synced:
 	default:
 	}
-	wiring.Synced <- store.LastHead(w)
+	storage.Synced <- store.LastHead(w)
 }
 
 // positionsOf returns how far the shards in a group have come.
@@ -103,49 +103,49 @@ func gather(first []store.Part, more <-chan []store.Part, group []store.Part) []
 }
 
 // awaitSpace returns when the disk has room; until then every replica is told why it has not.
-func awaitSpace(wiring *Wiring) {
-	err := store.CheckSpace(wiring.Config.Data, store.Reserve)
+func awaitSpace(node *Node, handles *Handles, storage *Storage) {
+	err := store.CheckSpace(node.Config.Data, store.Reserve)
 	if err == nil {
 		return
 	}
-	wiring.Log.Error("writes wait for space on the disk", "error", err)
-	for ; err != nil; err = store.CheckSpace(wiring.Config.Data, store.Reserve) {
-		spread(wiring, err.Error())
+	node.Log.Error("writes wait for space on the disk", "error", err)
+	for ; err != nil; err = store.CheckSpace(node.Config.Data, store.Reserve) {
+		spread(handles, storage, err.Error())
 		time.Sleep(retryDisk)
 	}
-	wiring.Log.Info("the disk has space again")
-	spread(wiring, "")
+	node.Log.Info("the disk has space again")
+	spread(handles, storage, "")
 }
 
 // reopen ends the writing of a database whose write failed: its write log may not be touched again, what it took of the
 // failed write is not known, and nothing of it was acknowledged. Reads go on. Once the disk takes writes again the
 // process starts anew in place, which replays the log.
-func reopen(wiring *Wiring, db store.DB, cause error) {
-	wiring.Log.Error("a write failed; this node serves reads until the disk takes writes again, then starts anew",
+func reopen(node *Node, handles *Handles, storage *Storage, db store.DB, cause error) {
+	node.Log.Error("a write failed; this node serves reads until the disk takes writes again, then starts anew",
 		"error", cause)
-	for s, mark := range store.Suspects(db, wiring.Member, cause) {
-		wiring.Log.Error("the data of a shard is damaged; the node starts anew, and it is filled again from a whole copy",
+	for s, mark := range store.Suspects(db, node.Member, cause) {
+		node.Log.Error("the data of a shard is damaged; the node starts anew, and it is filled again from a whole copy",
 			"shard", s)
 		noted := make(chan int, 1)
-		wiring.Damage <- damageNote{shard: s, mark: mark, done: noted}
+		storage.Damage <- damageNote{shard: s, mark: mark, done: noted}
 		<-noted
 	}
 	for err := cause; err != nil; {
-		spread(wiring, fmt.Sprintf("%v: %v", store.ErrFull, cause))
+		spread(handles, storage, fmt.Sprintf("%v: %v", store.ErrFull, cause))
 		time.Sleep(retryDisk)
-		if err = store.CheckSpace(wiring.Config.Data, store.Reserve); err == nil {
-			err = store.TryDisk(wiring.Config.Data)
+		if err = store.CheckSpace(node.Config.Data, store.Reserve); err == nil {
+			err = store.TryDisk(node.Config.Data)
 		}
 	}
-	wiring.Log.Info("the disk takes writes again; starting anew")
-	proc.StopIf(wiring.Output, proc.StartAnew(wiring.Output))
+	node.Log.Info("the disk takes writes again; starting anew")
+	proc.StopIf(node.Output, proc.StartAnew(node.Output))
 }
 
 // spread tells every replica whether the disk refuses writes: why, or "" when it takes them. The node falls silent
 // meanwhile.
-func spread(wiring *Wiring, reason string) {
-	wiring.Pulse <- beat{Told: true, Full: reason}
-	for _, d := range wiring.Loops {
+func spread(handles *Handles, storage *Storage, reason string) {
+	storage.Pulse <- beat{Told: true, Full: reason}
+	for _, d := range handles.Loops {
 		select {
 		case <-d.Refusing:
 		default:
@@ -156,14 +156,14 @@ func spread(wiring *Wiring, reason string) {
 
 // tellStored tells a loop how far the logs of its replicas are stored. The loop needs the newest positions only, so
 // they take the place of those that it has not taken yet, and the disk never waits for it.
-func tellStored(wiring *Wiring, handle *replicaHandle, group []store.Part, db *store.DB) {
+func tellStored(handles *Handles, handle *replicaHandle, group []store.Part, db *store.DB) {
 	var positions []storedPosition
 	select {
 	case positions = <-handle.Stored:
 	default:
 	}
 	for i := range group {
-		if p := &group[i]; !p.Raft && wiring.Handles[p.Shard] == handle {
+		if p := &group[i]; !p.Raft && handles.ByShard[p.Shard] == handle {
 			m := storedPosition{Shard: p.Shard, LSN: p.Last, Wiped: p.Wiped}
 			if p.Renewed {
 				now := *db

@@ -10,22 +10,22 @@ import (
 
 // outwait waits until what this store's former process has promised is over, if it kept its promises for longer than
 // this one does, and notes for how long this one does.
-func outwait(wiring *Wiring) error {
-	value, err := store.GetLocal(wiring.DB, store.GraceKey)
+func outwait(node *Node, storage *Storage) error {
+	value, err := store.GetLocal(storage.DB, store.GraceKey)
 	if err != nil {
 		return err
 	}
-	former, grace := int64(0), int64(wiring.Config.Grace)
+	former, grace := int64(0), int64(node.Config.Grace)
 	if len(value) == 8 {
 		former = int64(binary.BigEndian.Uint64(value))
 	}
 	if wait := time.Duration(shard.WaitOut(former, grace)); wait > 0 {
-		wiring.Log.Warn("waiting until what was promised under a longer --grace is over",
-			"wait", wait, "grace", wiring.Config.Grace)
+		node.Log.Warn("waiting until what was promised under a longer --grace is over",
+			"wait", wait, "grace", node.Config.Grace)
 		time.Sleep(wait)
 	}
 	if former == grace {
 		return nil
 	}
-	return store.PutLocal(wiring.DB, store.GraceKey, binary.BigEndian.AppendUint64(nil, uint64(grace)))
+	return store.PutLocal(storage.DB, store.GraceKey, binary.BigEndian.AppendUint64(nil, uint64(grace)))
 }

@@ -46,11 +46,11 @@ func endWhen(over, ended <-chan struct{}, raw net.Conn) {
 }
 
 // greeting is what this node says of itself.
-func greeting(wiring *Wiring) shard.Greeting {
-	at := <-wiring.Origin
-	wiring.Origin <- at
-	g := wiring.Mine
-	g.Incarnation, g.Born, g.Member, g.Start = at.Incarnation, at.Born, wiring.Member, wiring.Start.Number
+func greeting(node *Node) shard.Greeting {
+	at := <-node.Origin
+	node.Origin <- at
+	g := node.Mine
+	g.Incarnation, g.Born, g.Member, g.Start = at.Incarnation, at.Born, node.Member, node.Start.Number
 	return g
 }
 

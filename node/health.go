@@ -26,10 +26,10 @@ type readiness struct {
 
 // partOf gathers what the node knows of the part that it takes: how its replicas are, how its council is, and who is
 // refused.
-func partOf(wiring *Wiring, held []Held, c CouncilState) shard.NodePart {
+func partOf(node *Node, peers *Peers, held []Held, c CouncilState) shard.NodePart {
 	refused := make(chan map[string]string, 1)
-	wiring.Refusals <- refused
-	p := shard.NodePart{Leader: c.Lead != 0, Joins: !slices.Contains(c.Book.Members, wiring.Member), Silent: c.Unhealthy,
+	peers.Refusals <- refused
+	p := shard.NodePart{Leader: c.Lead != 0, Joins: !slices.Contains(c.Book.Members, node.Member), Silent: c.Unhealthy,
 		Refused: <-refused}
 	for _, why := range p.Refused {
 		if text, replaced := strings.CutPrefix(why, string(shard.OtherStore)+": "); replaced {
@@ -40,7 +40,7 @@ func partOf(wiring *Wiring, held []Held, c CouncilState) shard.NodePart {
 		p.Learnt = p.Learnt || h.state.Known
 		p.Barred = append(p.Barred, shard.Barred(&h.state, h.now))
 		if r := &h.state; r.Lost != "" && r.Known {
-			leads := r.View.Leader == wiring.Self
+			leads := r.View.Leader == node.Self
 			p.Damaged = append(p.Damaged, shard.DamagedCopy{Shard: h.Shard, Peer: r.Peer, PeerUp: r.Stream != 0,
 				Leads: leads, InSync: r.View.InSync, For: h.now - r.LostAt})
 		}
@@ -53,12 +53,12 @@ const healthEvery = 500 * time.Millisecond
 
 // runHealth is the loop that looks whether the node takes its part, says so in the log when that changes, and keeps the
 // newest word in a cell for whoever answers pings.
-func runHealth(wiring *Wiring) {
+func runHealth(node *Node, handles *Handles, peers *Peers) {
 	said, known := "", ""
 	ticks := time.NewTicker(healthEvery)
 	for range ticks.C {
-		held, c := holdings(wiring), councilState(wiring)
-		checks := shard.NodeChecks(partOf(wiring, held, c))
+		held, c := holdings(node, handles), councilState(peers)
+		checks := shard.NodeChecks(partOf(node, peers, held, c))
 		reasons := []string{}
 		for _, check := range checks {
 			if check.Reason != "" {
@@ -66,19 +66,19 @@ func runHealth(wiring *Wiring) {
 			}
 		}
 		lacks := strings.Join(reasons, "; ")
-		<-wiring.Lacks
-		wiring.Lacks <- lacks
+		<-node.Lacks
+		node.Lacks <- lacks
 		switch settled := lacks == known; {
 		case settled && lacks != said && lacks != "":
 			level := slog.LevelWarn
 			if shard.AwaitsOperator(checks) {
 				level = slog.LevelError
 			}
-			wiring.Log.Log(context.Background(), level, "the node does not take its whole part", "ready",
+			node.Log.Log(context.Background(), level, "the node does not take its whole part", "ready",
 				shard.Ready(checks), "reason", lacks)
 			said = lacks
 		case settled && lacks != said:
-			wiring.Log.Info("the node takes its whole part")
+			node.Log.Info("the node takes its whole part")
 			said = lacks
 		}
 		known = lacks
@@ -86,9 +86,9 @@ func runHealth(wiring *Wiring) {
 }
 
 // lacks returns what the node lacks to take its whole part, as the last look has found it; "" if nothing.
-func lacks(wiring *Wiring) string {
-	text := <-wiring.Lacks
-	wiring.Lacks <- text
+func lacks(node *Node) string {
+	text := <-node.Lacks
+	node.Lacks <- text
 	return text
 }
 
@@ -96,8 +96,8 @@ func lacks(wiring *Wiring) string {
 func lineReady(wiring *Wiring, _ []string) any {
 	p := shard.NodePart{Waiting: "it waits for its own data, or for the other nodes of a new cluster"}
 	if wiring.Ready {
-		held, c := holdings(wiring), councilState(wiring)
-		p = partOf(wiring, held, c)
+		held, c := holdings(&wiring.Node, &wiring.Handles), councilState(&wiring.Peers)
+		p = partOf(&wiring.Node, &wiring.Peers, held, c)
 	}
 	checks := shard.NodeChecks(p)
 	return readiness{wiring.Config.Name, shard.Ready(checks), checks}

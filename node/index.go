@@ -27,12 +27,12 @@ type indexPoint struct{ lsn, sequence uint64 }
 // runIndex is the loop that knows where in the WAL the entries of each shard stand, roughly: searching the log from its
 // beginning for every repair would cost more than the repair. points are by shard, in order, as they were found at the
 // start.
-func runIndex(wiring *Wiring, points [][]indexPoint) {
+func runIndex(storage *Storage, points [][]indexPoint) {
 	for {
 		select {
-		case note := <-wiring.Index:
+		case note := <-storage.Index:
 			points = addPoints(points, note)
-		case ask := <-wiring.Lookups:
+		case ask := <-storage.Lookups:
 			list := points[ask.shard]
 			at := sort.Search(len(list), func(i int) bool { return list[i].lsn >= ask.lsn })
 			if at == 0 {

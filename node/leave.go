@@ -10,36 +10,36 @@ import (
 // leave stops a node as an operator wants it stopped: it hands its leaderships over to backups that are in sync, waits
 // for those that can be reached and are not, unless their node is leaving, too, then answers nothing any more and frees
 // its neighbours from what they promised it, so that nobody has to wait for it.
-func leave(wiring *Wiring, left chan<- struct{}) {
+func leave(node *Node, handles *Handles, peers *Peers, left chan<- struct{}) {
 	defer close(left)
-	order(wiring, shard.LeaveAsked)
-	until, busy := time.Now().Add(wiring.Config.LeaveFor), true
+	order(peers, shard.LeaveAsked)
+	until, busy := time.Now().Add(node.Config.LeaveFor), true
 	for busy && time.Now().Before(until) {
 		time.Sleep(5 * time.Millisecond)
 		busy = false
-		leaving := peersLeaving(wiring)
-		for _, i := range inspectAll(wiring) {
-			leads := i.State.Known && i.State.View.Leader == wiring.Self
-			busy = busy || leads && i.State.Stream != 0 && !leaving[peerOf(wiring.Layout, i.State.Shard, wiring.Self)]
+		leaving := peersLeaving(peers)
+		for _, i := range inspectAll(handles) {
+			leads := i.State.Known && i.State.View.Leader == node.Self
+			busy = busy || leads && i.State.Stream != 0 && !leaving[peerOf(node.Layout, i.State.Shard, node.Self)]
 		}
 	}
-	for _, s := range heldBy(wiring.Layout, wiring.Self) {
-		wiring.Handles[s].In <- []*shard.Event{{Kind: shard.Retired, Shard: s}}
+	for _, s := range heldBy(node.Layout, node.Self) {
+		handles.ByShard[s].In <- []*shard.Event{{Kind: shard.Retired, Shard: s}}
 	}
 	for retired := false; !retired; time.Sleep(time.Millisecond) {
 		retired = true
-		for _, i := range inspectAll(wiring) {
+		for _, i := range inspectAll(handles) {
 			retired = retired && i.State.Gone
 		}
 	}
-	order(wiring, shard.GoodbyeAsked)
+	order(peers, shard.GoodbyeAsked)
 	time.Sleep(20 * time.Millisecond) // for what is written to be sent
-	if kept := ledShards(inspectAll(wiring), wiring.Self); len(kept) > 0 {
-		wiring.Log.Warn("this node still leads shards, as their other node cannot be reached, is leaving or did not catch "+
-			"up in time: they are not served until this node is started again", "shards", kept)
+	if kept := ledShards(inspectAll(handles), node.Self); len(kept) > 0 {
+		node.Log.Warn("this node still leads shards, as their other node cannot be reached, is leaving or did not "+
+			"catch up in time: they are not served until this node is started again", "shards", kept)
 		return
 	}
-	wiring.Log.Info("the leaderships are handed over")
+	node.Log.Info("the leaderships are handed over")
 }
 
 // ledShards lists the shards that a node leads by what its replicas know.
@@ -55,8 +55,8 @@ func ledShards(list []Inspection, self int) []int {
 }
 
 // order tells all pacts what to do.
-func order(wiring *Wiring, kind shard.PactKind) {
-	for _, handle := range wiring.Pacts {
+func order(peers *Peers, kind shard.PactKind) {
+	for _, handle := range peers.Pacts {
 		if handle != nil {
 			handle.Orders <- kind
 		}
@@ -64,9 +64,9 @@ func order(wiring *Wiring, kind shard.PactKind) {
 }
 
 // peersLeaving returns, by node, whether it is leaving, too: nothing can be handed to it.
-func peersLeaving(wiring *Wiring) []bool {
-	leaving := make([]bool, len(wiring.Pacts))
-	for peer, handle := range wiring.Pacts {
+func peersLeaving(peers *Peers) []bool {
+	leaving := make([]bool, len(peers.Pacts))
+	for peer, handle := range peers.Pacts {
 		if handle != nil {
 			reply := make(chan bool, 1)
 			handle.Asks <- reply
@@ -77,9 +77,9 @@ func peersLeaving(wiring *Wiring) []bool {
 }
 
 // inspectAll asks every loop how its replicas are.
-func inspectAll(wiring *Wiring) []Inspection {
+func inspectAll(handles *Handles) []Inspection {
 	list := []Inspection{}
-	for _, handle := range wiring.Loops {
+	for _, handle := range handles.Loops {
 		reply := make(chan []Inspection, 1)
 		handle.Inspect <- reply
 		list = append(list, <-reply...)

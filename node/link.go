@@ -38,33 +38,33 @@ func silence(c Config) time.Duration { return c.Silent * 5 / 4 }
 
 // runLink keeps a connection to another node, and tells the replicas that are shared with it, and the pact, of each
 // stream that begins or ends.
-func runLink(wiring *Wiring, peer int, shards []int) {
+func runLink(node *Node, handles *Handles, peers *Peers, peer int, shards []int) {
 	pause, said := redialLeast, time.Time{}
 	for stream := uint64(1); ; stream++ {
 		dialled := make(chan call, 1)
-		go dial(wiring, peer, dialled)
+		go dial(node, peers, peer, dialled)
 		c := <-dialled
 		if c.err != nil {
 			if time.Since(said) > sayEvery {
 				said = time.Now()
-				wiring.Log.Warn("a node cannot be reached; dialling on", "peer", wiring.Members[peer].Name, "error", c.err)
+				node.Log.Warn("a node cannot be reached; dialling on", "peer", node.Members[peer].Name, "error", c.err)
 			}
 			time.Sleep(pause)
 			pause = min(2*pause, redialMost)
 			continue
 		}
-		wiring.Log.Info("connected to a node", "peer", wiring.Members[peer].Name, "stream", stream)
+		node.Log.Info("connected to a node", "peer", node.Members[peer].Name, "stream", stream)
 		began, over := time.Now(), make(chan struct{})
 		if c.late != nil {
 			go endWhen(c.late, over, c.raw)
 		}
-		greetCouncil(wiring, peer, c.known)
-		wiring.Links[peer].RelayEvents <- relayEvent{Kind: streamBegins, Stream: stream, Offset: c.offset}
-		notify(wiring, shards, shard.Event{Kind: shard.StreamUp, Stream: stream, Version: c.codec.Version()})
+		greetCouncil(peers, peer, c.known)
+		peers.Links[peer].RelayEvents <- relayEvent{Kind: streamBegins, Stream: stream, Offset: c.offset}
+		notify(handles, shards, shard.Event{Kind: shard.StreamUp, Stream: stream, Version: c.codec.Version()})
 		failed := make(chan error, 1)
-		go readLink(wiring, peer, c, stream, failed)
+		go readLink(node, handles, peers, peer, c, stream, failed)
 		ended := make(chan error, 1)
-		go writeLink(wiring, peer, c, stream, failed, ended)
+		go writeLink(node, peers, peer, c, stream, failed, ended)
 		err := <-ended
 		c.raw.Close()
 		close(over)
@@ -72,14 +72,14 @@ func runLink(wiring *Wiring, peer int, shards []int) {
 		if errors.Is(err, errNotYet) {
 			level = slog.LevelInfo
 		}
-		wiring.Log.Log(context.Background(), level, "the connection to a node broke", "peer", wiring.Members[peer].Name,
+		node.Log.Log(context.Background(), level, "the connection to a node broke", "peer", node.Members[peer].Name,
 			"stream", stream, "error", err)
-		wiring.Links[peer].RelayEvents <- relayEvent{Kind: streamOver}
-		wiring.Council.Greets <- greeted{Node: peer}
-		if pact := wiring.Pacts[peer]; pact != nil {
+		peers.Links[peer].RelayEvents <- relayEvent{Kind: streamOver}
+		peers.Council.Greets <- greeted{Node: peer}
+		if pact := peers.Pacts[peer]; pact != nil {
 			pact.In <- pactNote{Event: shard.PactEvent{Kind: shard.LinkBroke}}
 		}
-		notify(wiring, shards, shard.Event{Kind: shard.StreamDown, Stream: stream})
+		notify(handles, shards, shard.Event{Kind: shard.StreamDown, Stream: stream})
 		if time.Since(began) > wholeAfter {
 			pause, said = redialLeast, time.Time{}
 			continue
@@ -91,19 +91,19 @@ func runLink(wiring *Wiring, peer int, shards []int) {
 
 // greetCouncil tells the council that a connection to a peer stands, which knows that start of this store. What waits
 // from before was made without that, and is dropped.
-func greetCouncil(wiring *Wiring, peer int, known shard.Start) {
-	for mail := wiring.Council.Out[peer]; len(mail) > 0; {
+func greetCouncil(peers *Peers, peer int, known shard.Start) {
+	for mail := peers.Council.Out[peer]; len(mail) > 0; {
 		<-mail
 	}
-	wiring.Council.Greets <- greeted{peer, known, true}
+	peers.Council.Greets <- greeted{peer, known, true}
 }
 
 // notify gives a copy of the event to the replicas of the shards.
-func notify(wiring *Wiring, shards []int, e shard.Event) {
+func notify(handles *Handles, shards []int, e shard.Event) {
 	for _, s := range shards {
 		event := e
 		event.Shard = s
-		wiring.Handles[s].In <- []*shard.Event{&event}
+		handles.ByShard[s].In <- []*shard.Event{&event}
 	}
 }
 
@@ -120,9 +120,9 @@ type call struct {
 }
 
 // dial opens a connection to a peer, greets it and hands the outcome over.
-func dial(wiring *Wiring, peer int, out chan<- call) {
-	patience := silence(wiring.Config)
-	names := wiring.Names[peer]
+func dial(node *Node, peers *Peers, peer int, out chan<- call) {
+	patience := silence(node.Config)
+	names := peers.Names[peer]
 	address, err := names.Next(patience)
 	var raw net.Conn
 	if err == nil {
@@ -134,7 +134,7 @@ func dial(wiring *Wiring, peer int, out chan<- call) {
 		return
 	}
 	in := bufio.NewReaderSize(raw, 64<<10)
-	codec, mine, at := wire.NewCodec(), greeting(wiring), originIn(wiring.Origin)
+	codec, mine, at := wire.NewCodec(), greeting(node), originIn(node.Origin)
 	hello := codec.AppendFrame(nil, &wire.Message{Kind: wire.Hello, ID: 1, Greeting: sayGreeting(mine)})
 	_ = raw.SetDeadline(time.Now().Add(patience))
 	_, err = raw.Write(hello)
@@ -150,15 +150,15 @@ func dial(wiring *Wiring, peer int, out chan<- call) {
 	switch {
 	case err != nil:
 	case m.Kind != wire.Welcome:
-		misfit, text = refusals[m.Code], wiring.Members[peer].Name+" refuses this node: "+m.Text
+		misfit, text = refusals[m.Code], node.Members[peer].Name+" refuses this node: "+m.Text
 		err = fmt.Errorf("%w: %s", ErrPeer, text)
 	default:
-		if misfit, text = shard.Fits(mine, hearGreeting(m), wiring.Members[peer].Name); misfit != "" {
-			err = fmt.Errorf("%w at %s: %s", ErrPeer, wiring.Members[peer].Address, text)
+		if misfit, text = shard.Fits(mine, hearGreeting(m), node.Members[peer].Name); misfit != "" {
+			err = fmt.Errorf("%w at %s: %s", ErrPeer, node.Members[peer].Address, text)
 		}
 	}
 	if err == nil || misfit != "" {
-		noteRefusal(wiring, "to node "+wiring.Members[peer].Name, misfit, text)
+		noteRefusal(peers, "to node "+node.Members[peer].Name, misfit, text)
 	}
 	names.Tell(address, err)
 	if err != nil {
@@ -177,8 +177,8 @@ func dial(wiring *Wiring, peer int, out chan<- call) {
 
 // writeLink sends what goes out by a stream, all that is waiting in one system call, until the stream ends; then it
 // says why. Pings and Raft's messages go first.
-func writeLink(wiring *Wiring, peer int, c call, stream uint64, failed <-chan error, ended chan<- error) {
-	link, mail := wiring.Links[peer], wiring.Council.Out[peer]
+func writeLink(node *Node, peers *Peers, peer int, c call, stream uint64, failed <-chan error, ended chan<- error) {
+	link, mail := peers.Links[peer], peers.Council.Out[peer]
 	ping := time.NewTicker(pingEvery)
 	defer ping.Stop()
 	var frames []byte
@@ -207,7 +207,7 @@ func writeLink(wiring *Wiring, peer int, c call, stream uint64, failed <-chan er
 		}
 		if now := time.Now(); now.Sub(armed) > pingEvery {
 			armed = now
-			_ = c.raw.SetWriteDeadline(now.Add(silence(wiring.Config)))
+			_ = c.raw.SetWriteDeadline(now.Add(silence(node.Config)))
 		}
 		if _, err := c.raw.Write(frames); err != nil {
 			ended <- err
@@ -287,7 +287,7 @@ func awaitFrame(c call, armed time.Time, silent time.Duration) (time.Time, error
 }
 
 // readLink passes what the peer says to the replicas, and its promises to the pact.
-func readLink(wiring *Wiring, peer int, c call, stream uint64, failed chan<- error) {
+func readLink(node *Node, handles *Handles, peers *Peers, peer int, c call, stream uint64, failed chan<- error) {
 	kinds := map[wire.Kind]shard.EventKind{wire.Stored: shard.PeerStored, wire.Position: shard.PeerPosition,
 		wire.Trouble: shard.PeerTrouble}
 	var scratch []byte
@@ -295,9 +295,9 @@ func readLink(wiring *Wiring, peer int, c call, stream uint64, failed chan<- err
 	var events []*shard.Event                                 // handed over when all that has arrived is read
 	for {
 		if len(events) > 0 && (len(events) == eventsAtOnce || !waits(c.in)) {
-			events = hand(wiring, events)
+			events = hand(handles, events)
 		}
-		if armed, err = awaitFrame(c, armed, wiring.Config.Silent); err == nil {
+		if armed, err = awaitFrame(c, armed, node.Config.Silent); err == nil {
 			scratch, err = wire.ReadFrame(c.in, scratch)
 		}
 		if err == nil {
@@ -310,16 +310,16 @@ func readLink(wiring *Wiring, peer int, c call, stream uint64, failed chan<- err
 		kind, known := kinds[m.Kind]
 		switch {
 		case m.Kind == wire.Pong:
-			wiring.Links[peer].RelayEvents <- relayEvent{Kind: clockRead, Stream: stream, Offset: m.Clock - clock()}
+			peers.Links[peer].RelayEvents <- relayEvent{Kind: clockRead, Stream: stream, Offset: m.Clock - clock()}
 			continue
 		case m.ID != 0 && (m.Kind == wire.Outcome || m.Kind == wire.Error):
 			answer := *m
-			wiring.Links[peer].RelayEvents <- relayEvent{Kind: answerCame, Answer: &answer}
+			peers.Links[peer].RelayEvents <- relayEvent{Kind: answerCame, Answer: &answer}
 			continue
-		case m.Kind == wire.LeasePong && wiring.Pacts[peer] != nil:
+		case m.Kind == wire.LeasePong && peers.Pacts[peer] != nil:
 			pong := shard.PactEvent{Kind: shard.PongCame, Store: c.theirs.Member, At: m.At, Vows: takeVows(m.Vows)}
 			select {
-			case wiring.Pacts[peer].In <- pactNote{Event: pong}:
+			case peers.Pacts[peer].In <- pactNote{Event: pong}:
 			default:
 			}
 			continue
@@ -329,8 +329,8 @@ func readLink(wiring *Wiring, peer int, c call, stream uint64, failed chan<- err
 		case m.Kind == wire.Error:
 			failed <- fmt.Errorf("%w: it says: %s", ErrPeer, m.Text)
 			return
-		case !known || m.Shard >= uint64(len(wiring.Handles)) || wiring.Handles[m.Shard] == nil ||
-			peerOf(wiring.Layout, int(m.Shard), wiring.Self) != peer:
+		case !known || m.Shard >= uint64(len(handles.ByShard)) || handles.ByShard[m.Shard] == nil ||
+			peerOf(node.Layout, int(m.Shard), node.Self) != peer:
 			failed <- fmt.Errorf("%w: a frame of kind %d for shard %d: %s", ErrPeer, m.Kind, m.Shard, m.Text)
 			return
 		}

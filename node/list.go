@@ -18,31 +18,31 @@ const (
 // listPage answers a list from one moment of its shard, in as many pages as it takes. The next page is read when the
 // one before has left, and none is sent before the replica has said that what the view shows is committed and may be
 // given out (rules R1, R2).
-func listPage(wiring *Wiring, conn *Conn, m *wire.Message) {
-	if refusal := admit(wiring, conn, m.ID); refusal != nil {
+func listPage(node *Node, handles *Handles, clients *Clients, conn *Conn, m *wire.Message) {
+	if refusal := admit(clients, conn, m.ID); refusal != nil {
 		deliver(conn, answers{Message: refusal})
 		return
 	}
-	defer func() { <-wiring.Pages; <-conn.Pages }()
+	defer func() { <-clients.Pages; <-conn.Pages }()
 	opened, confirmed := make(chan Moment, 1), make(chan shard.Reply, 1)
-	wiring.Handles[m.Shard].Opens <- scanAsk{int(m.Shard), opened, confirmed}
+	handles.ByShard[m.Shard].Opens <- scanAsk{int(m.Shard), opened, confirmed}
 	moment := <-opened
-	wiring.Scans <- struct{}{}
-	users, at, err := startOf(wiring.Layout, moment, m)
-	<-wiring.Scans
+	clients.Scans <- struct{}{}
+	users, at, err := startOf(node.Layout, moment, m)
+	<-clients.Scans
 	var left chan struct{} // closed when the last page that was sent has left
 	var last *wire.Message // what ends the list
 	for last == nil {
 		page := &wire.Message{Kind: wire.Page, ID: m.ID, Shard: m.Shard, Users: users}
 		if err == nil {
-			wiring.Scans <- struct{}{}
+			clients.Scans <- struct{}{}
 			page.Records, at, err = readRows(moment.Scan, at, wire.PageBytes)
-			<-wiring.Scans
+			<-clients.Scans
 		}
 		page.More = at.most > 0
 		switch {
 		case err != nil:
-			last = unreadPage(wiring, m, err)
+			last = unreadPage(node, handles, m, err)
 		case left == nil:
 			last = confirmation(m.ID, confirmed)
 		default:
@@ -76,7 +76,7 @@ func appendPage(codec wire.Codec, page *wire.Message) []byte {
 
 // admit waits for a list's turn to make pages, among those of its connection and of all, so that what clients do not
 // read is bounded. It returns the error for the list if the turn does not come.
-func admit(wiring *Wiring, conn *Conn, id uint64) *wire.Message {
+func admit(clients *Clients, conn *Conn, id uint64) *wire.Message {
 	late := time.NewTimer(answerWithin)
 	defer late.Stop()
 	text := "as many pages as are allowed wait for clients to read them"
@@ -87,7 +87,7 @@ func admit(wiring *Wiring, conn *Conn, id uint64) *wire.Message {
 		return refusal
 	}
 	select {
-	case wiring.Pages <- struct{}{}:
+	case clients.Pages <- struct{}{}:
 		return nil
 	case <-late.C:
 		<-conn.Pages
@@ -127,16 +127,16 @@ func confirmation(id uint64, confirmed <-chan shard.Reply) *wire.Message {
 }
 
 // unreadPage is the error for a list whose shard cannot be read.
-func unreadPage(wiring *Wiring, m *wire.Message, err error) *wire.Message {
-	tellUnread(wiring, int(m.Shard), err, store.IsDamage(err))
+func unreadPage(node *Node, handles *Handles, m *wire.Message, err error) *wire.Message {
+	tellUnread(node, handles, int(m.Shard), err, store.IsDamage(err))
 	return &wire.Message{Kind: wire.Error, ID: m.ID, Code: wire.Disk, Text: err.Error()}
 }
 
 // tellUnread says that a shard cannot be read. Its replica hears of damage.
-func tellUnread(wiring *Wiring, s int, err error, damage bool) {
-	wiring.Log.Error("a shard cannot be read", "shard", s, "error", err)
+func tellUnread(node *Node, handles *Handles, s int, err error, damage bool) {
+	node.Log.Error("a shard cannot be read", "shard", s, "error", err)
 	if damage {
-		wiring.Handles[s].In <- []*shard.Event{{Kind: shard.DataLost, Shard: s, Reason: err.Error()}}
+		handles.ByShard[s].In <- []*shard.Event{{Kind: shard.DataLost, Shard: s, Reason: err.Error()}}
 	}
 }
 

@@ -53,7 +53,7 @@ func TestAPageIsOfOneMoment(t *testing.T) {
 			lsn++
 			entries = append(entries, shard.Entry{Result: result, ID: id, Name: "n", Epoch: 1, LSN: lsn})
 		}
-		return storeEntries(wiring, r, &shard.Effect{Entries: entries}, 1)
+		return storeEntries(wiring.Layout, r, &shard.Effect{Entries: entries}, 1)
 	}
 	keep := func(parts []store.Part) {
 		if err := store.WriteBatch(wiring.DB, store.JoinParts(nil, parts)); err != nil {
@@ -211,9 +211,10 @@ func TestUnreadAnswersAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wiring := &Wiring{Config: Config{UnreadEachMB: 1}, Unread: make(chan struct{}, 1000), ConnEvents: make(chan connEvent, 1)}
-	conn := newConn(wiring, raw, wire.NewCodec())
-	go sendAnswers(wiring, conn, make(chan struct{}))
+	wiring := &Wiring{Node: Node{Config: Config{UnreadEachMB: 1}},
+		Clients: Clients{Unread: make(chan struct{}, 1000), ConnEvents: make(chan connEvent, 1)}}
+	conn := newConn(&wiring.Node, raw, wire.NewCodec())
+	go sendAnswers(&wiring.Node, &wiring.Clients, conn, make(chan struct{}))
 	frames, sent, open := make([]byte, 100<<10), 0, true
 	for ; open && sent < 1<<30; sent += len(frames) {
 		deliver(conn, answers{Frames: frames, Count: 1})
@@ -233,17 +234,18 @@ func TestUnreadAnswersAreBounded(t *testing.T) {
 
 // What all connections leave unread is bounded, too, but each has a little of its own.
 func TestAllThatIsUnreadIsBounded(t *testing.T) {
-	wiring := &Wiring{Config: Config{UnreadEachMB: 8}, Unread: make(chan struct{}, 3)}
-	first, err := takeUnread(wiring, 0, unreadOwn+2*unreadUnit)
-	second, none := takeUnread(wiring, 0, unreadOwn)
+	wiring := &Wiring{Node: Node{Config: Config{UnreadEachMB: 8}}, Clients: Clients{Unread: make(chan struct{}, 3)}}
+	first, err := takeUnread(&wiring.Node, &wiring.Clients, 0, unreadOwn+2*unreadUnit)
+	second, none := takeUnread(&wiring.Node, &wiring.Clients, 0, unreadOwn)
 	if first != 2 || err != nil || second != 0 || none != nil {
 		t.Fatal(first, err, second, none)
 	}
-	second, err = takeUnread(wiring, second, unreadOwn+unreadUnit+1)
+	second, err = takeUnread(&wiring.Node, &wiring.Clients, second, unreadOwn+unreadUnit+1)
 	if second != 1 || err == nil || !strings.Contains(err.Error(), "--unread-mb") {
 		t.Errorf("%d units, %v", second, err)
 	}
-	if first, err = takeUnread(wiring, first, 0); first != 0 || err != nil || len(wiring.Unread) != second {
+	if first, err = takeUnread(&wiring.Node, &wiring.Clients, first, 0); first != 0 || err != nil ||
+		len(wiring.Unread) != second {
 		t.Errorf("%d units, %v", first, err)
 	}
 }

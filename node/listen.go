@@ -96,7 +96,7 @@ func runConnRegistry(events <-chan connEvent, asks <-chan chan<- connStats, log 
 
 // judge checks the first frame of a connection, which was read with err. It returns an error frame that names what was
 // expected, or nil if there is nothing to say.
-func judge(wiring *Wiring, m *wire.Message, err error) *wire.Message {
+func judge(node *Node, peers *Peers, m *wire.Message, err error) *wire.Message {
 	if errors.Is(err, wire.ErrFrame) || errors.Is(err, wire.ErrChecksum) {
 		return &wire.Message{Kind: wire.Error, Code: wire.BadFrame, Text: err.Error()}
 	}
@@ -107,12 +107,12 @@ func judge(wiring *Wiring, m *wire.Message, err error) *wire.Message {
 		return &wire.Message{Kind: wire.Error, ID: m.ID, Code: wire.BadRequest,
 			Text: fmt.Sprintf("expected hello (kind %d) first, found kind %d", wire.Hello, m.Kind)}
 	}
-	mine, theirs := greeting(wiring), hearGreeting(m)
-	if wiring.Ready && theirs.Role == shard.RoleNode {
-		mine.Gone = councilState(wiring).Book.Gone
+	mine, theirs := greeting(node), hearGreeting(m)
+	if node.Ready && theirs.Role == shard.RoleNode {
+		mine.Gone = councilState(peers).Book.Gone
 	}
 	misfit, text := shard.Fits(mine, theirs, "")
-	noteRefusal(wiring, theirs.Role+" "+theirs.Name, misfit, text)
+	noteRefusal(peers, theirs.Role+" "+theirs.Name, misfit, text)
 	if misfit == "" {
 		return nil
 	}

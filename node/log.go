@@ -84,11 +84,11 @@ type readahead struct {
 
 // runReader is the loop that reads the WAL for some shards. It goes through the log once for all of them, and keeps
 // what it meets of each until that is asked for: most of a log is of other shards. It ends when no more asks come.
-func runReader(wiring *Wiring, asks <-chan logAsk) {
+func runReader(node *Node, storage *Storage, asks <-chan logAsk) {
 	var log store.LogReader
 	var batch []byte
-	aheads := make([]readahead, wiring.Layout.Shards)
-	wanted := make([]bool, wiring.Layout.Shards)
+	aheads := make([]readahead, node.Layout.Shards)
+	wanted := make([]bool, node.Layout.Shards)
 	defer func() { store.CloseLog(log) }()
 	for ask := range asks {
 		p, answer, reopened := &aheads[ask.shard], logAnswer{}, false // reopened: the log was opened for this ask
@@ -115,7 +115,7 @@ func runReader(wiring *Wiring, asks <-chan logAsk) {
 				parts, err = store.ReadBatch(batch, wanted)
 			}
 			if store.IsDiskError(err) { // the next try may do
-				wiring.Log.Warn("the disk does not let the write log be read", "error", err)
+				node.Log.Warn("the disk does not let the write log be read", "error", err)
 			}
 			switch {
 			case more && err == nil:
@@ -125,7 +125,7 @@ func runReader(wiring *Wiring, asks <-chan logAsk) {
 			case !reopened: // a log that was open before may lack what came since
 				p.next, reopened = ask.first, true
 				store.CloseLog(log)
-				log, answer.err = beginReading(wiring, aheads, wanted, ask.shard)
+				log, answer.err = beginReading(storage, aheads, wanted, ask.shard)
 				if answer.err == nil {
 					continue
 				}
@@ -175,13 +175,13 @@ func pickEntries(entries []shard.Entry, p readahead, ask logAsk) (taken []shard.
 
 // beginReading opens the WAL where a shard needs it, or where others need it that were asked for lately and lie little
 // before. What was read of them before begins anew.
-func beginReading(wiring *Wiring, aheads []readahead, wanted []bool, asked int) (store.LogReader, error) {
+func beginReading(storage *Storage, aheads []readahead, wanted []bool, asked int) (store.LogReader, error) {
 	sequences, now := make([]uint64, len(aheads)), clock()
 	for s := range aheads {
 		wanted[s] = now-aheads[s].asked < aheadFor && aheads[s].next > 0 || s == asked
 		if wanted[s] {
 			reply := make(chan uint64, 1)
-			wiring.Lookups <- indexAsk{s, aheads[s].next, reply}
+			storage.Lookups <- indexAsk{s, aheads[s].next, reply}
 			sequences[s] = <-reply
 		}
 	}
@@ -192,7 +192,7 @@ func beginReading(wiring *Wiring, aheads []readahead, wanted []bool, asked int) 
 			from = min(from, sequences[s])
 		}
 	}
-	log, err := store.OpenLog(wiring.DB, from)
+	log, err := store.OpenLog(storage.DB, from)
 	for s := range aheads { // of a log that cannot be opened nothing is read
 		aheads[s] = readahead{next: aheads[s].next, asked: aheads[s].asked, whole: wanted[s] && err == nil}
 	}

@@ -24,7 +24,8 @@ func logWiring(t *testing.T, most uint64) *Wiring {
 			for lsn := first; lsn <= last; lsn++ {
 				entries = append(entries, loggedEntry(s, lsn, 1))
 			}
-			part := store.EntriesPart(testLayout, s, store.FamilyID(wiring.DB, s), entries, first == 1, &store.Buckets{}, 1)
+			part := store.EntriesPart(testLayout, s, store.FamilyID(wiring.DB, s), entries, first == 1,
+				&store.Buckets{}, 1)
 			parts = append(parts, part)
 		}
 		if err := store.WriteBatch(wiring.DB, store.JoinParts(nil, parts)); err != nil {
@@ -34,7 +35,7 @@ func logWiring(t *testing.T, most uint64) *Wiring {
 		points = addPoints(points, indexNote{store.LastSequence(wiring.DB), stored})
 	}
 	wiring.Lookups = make(chan indexAsk)
-	go runIndex(wiring, points)
+	go runIndex(&wiring.Storage, points)
 	return wiring
 }
 
@@ -42,7 +43,7 @@ func logWiring(t *testing.T, most uint64) *Wiring {
 func startReader(t *testing.T, most uint64) (*Wiring, chan<- logAsk) {
 	wiring, asks := logWiring(t, most), make(chan logAsk, 4)
 	t.Cleanup(func() { close(asks) })
-	go runReader(wiring, asks)
+	go runReader(&wiring.Node, &wiring.Storage, asks)
 	return wiring, asks
 }
 
@@ -136,7 +137,8 @@ func TestReaderGoesOnInNewFiles(t *testing.T) {
 	lsn := uint64(101)
 	for range 3 {
 		for range 30 {
-			part := store.EntriesPart(testLayout, 2, store.FamilyID(wiring.DB, 2), []shard.Entry{loggedEntry(2, lsn, 1)}, false, &store.Buckets{}, 1)
+			part := store.EntriesPart(testLayout, 2, store.FamilyID(wiring.DB, 2),
+				[]shard.Entry{loggedEntry(2, lsn, 1)}, false, &store.Buckets{}, 1)
 			if err := store.WriteBatch(wiring.DB, store.JoinParts(nil, []store.Part{part})); err != nil {
 				t.Fatal(err)
 			}
@@ -161,12 +163,13 @@ func TestReaderGoesOnInNewFiles(t *testing.T) {
 // A log that cannot be opened leaves nothing to be read of any shard: each that is asked for next is told so.
 func TestReaderOfALogThatCannotBeOpened(t *testing.T) {
 	wiring := *logWiring(t, 60)
-	behind := indexNote{store.LastSequence(wiring.DB) + 100, []storedPosition{{Shard: 2, LSN: 800}, {Shard: 5, LSN: 800}}}
+	behind := indexNote{store.LastSequence(wiring.DB) + 100, []storedPosition{{Shard: 2, LSN: 800},
+		{Shard: 5, LSN: 800}}}
 	wiring.Lookups = make(chan indexAsk) // an index that names batches that the log does not have
-	go runIndex(&wiring, addPoints(make([][]indexPoint, wiring.Layout.Shards), behind))
+	go runIndex(&wiring.Storage, addPoints(make([][]indexPoint, wiring.Layout.Shards), behind))
 	asks := make(chan logAsk, 4)
 	t.Cleanup(func() { close(asks) })
-	go runReader(&wiring, asks)
+	go runReader(&wiring.Node, &wiring.Storage, asks)
 	asks <- logAsk{shard: 5, first: 900}
 	for _, s := range []int{2, 5, 2} {
 		found := make(chan logAnswer, 1)
@@ -187,7 +190,8 @@ func TestLocalKeysAndWipesAreReadOver(t *testing.T) {
 	part := store.EntriesPart(testLayout, 5, store.FamilyID(wiring.DB, 5), someEntries(), true, &store.Buckets{}, 1)
 	for _, err := range []error{store.PutLocal(wiring.DB, "x", []byte("y")),
 		store.WriteBatch(wiring.DB, store.JoinParts(nil, []store.Part{part})),
-		store.WriteBatch(wiring.DB, store.JoinParts(nil, []store.Part{store.WipePart(5, store.FamilyID(wiring.DB, 5)), part}))} {
+		store.WriteBatch(wiring.DB, store.JoinParts(nil, []store.Part{store.WipePart(5, store.FamilyID(wiring.DB, 5)),
+			part}))} {
 		if err != nil {
 			t.Fatal(err)
 		}

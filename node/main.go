@@ -71,7 +71,7 @@ func main() {
 			proc.StopIf(output, proc.StartAnew(output))
 		}
 		left := make(chan struct{})
-		go leave(wiring, left)
+		go leave(&wiring.Node, &wiring.Handles, &wiring.Peers, left)
 		<-left
 		if again != "" && len(stop) == 0 { // it may have been told to stop since
 			proc.StopIf(output, proc.StartAnew(output)) // which closes what was open

@@ -29,7 +29,7 @@ func connect(t testing.TB, wiring *Wiring) client {
 	}
 	t.Cleanup(func() { raw.Close() })
 	c := client{t, raw, bufio.NewReader(raw)}
-	g := greeting(wiring)
+	g := greeting(&wiring.Node)
 	g.Role, g.Name = "gateway", "test"
 	if m := c.ask(&wire.Message{Kind: wire.Hello, ID: 1, Greeting: sayGreeting(g)}); m.Kind != wire.Welcome ||
 		m.Greeting.Name != wiring.Config.Name || m.Clock == 0 {
@@ -231,7 +231,7 @@ func TestLinesOfText(t *testing.T) {
 func TestBrokenFramesGetAnErrorAndNothingElseSuffers(t *testing.T) {
 	wirings := startCluster(t)
 	good := connect(t, wirings[0])
-	right := greeting(wirings[0])
+	right := greeting(&wirings[0].Node)
 	right.Role, right.Name = shard.RoleGateway, "test"
 	hello := slices.Clip(wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Hello, ID: 1,
 		Greeting: sayGreeting(right)}))
@@ -293,7 +293,8 @@ func TestDamagedUserIsRefusedAndTheNodeGoesOn(t *testing.T) {
 	c := connect(t, lead)
 	c.ask(write("13AE742", wire.Create, 1))
 	key, value := shard.AppendKey(nil, bucket, "13AE742"), "no msgpack"
-	put := []byte{5, byte(store.FamilyID(lead.DB, s)), byte(len(key))} // of RocksDB's batch format: a put to a column family
+	// of RocksDB's batch format: a put to a column family
+	put := []byte{5, byte(store.FamilyID(lead.DB, s)), byte(len(key))}
 	put = append(append(append(put, key...), byte(len(value))), value...)
 	damage := store.Part{Records: 1, Bytes: put}
 	if err := store.WriteBatch(lead.DB, store.JoinParts(nil, []store.Part{damage})); err != nil {

@@ -66,32 +66,32 @@ func fill(box outbox, r *owned, fx *shard.Effect) outbox {
 }
 
 // prompt carries out an effect that sends no frame by itself, or says that it is none.
-func prompt(wiring *Wiring, box outbox, r *owned, fx *shard.Effect) (outbox, bool) {
+func prompt(node *Node, handles *Handles, peers *Peers, box outbox, r *owned, fx *shard.Effect) (outbox, bool) {
 	s := r.state.Shard
 	switch fx.Kind {
 	case shard.SetAlarm:
 		r.rings = true
 	case shard.Feed:
 		select {
-		case wiring.Links[r.peer].Feeds <- feed{s, *fx}:
+		case peers.Links[r.peer].Feeds <- feed{s, *fx}:
 		default: // wishes of former streams lie there
-			breakLink(wiring.Links[r.peer], fx.Stream)
+			breakLink(peers.Links[r.peer], fx.Stream)
 		}
 	case shard.FeedSnapshot:
 		scan := store.OpenScan(r.db, s)
 		window := windowOf(&r.state)
-		go feedSnapshot(wiring, s, *fx, scan, window)
+		go feedSnapshot(node, handles, peers, s, *fx, scan, window)
 	case shard.Relay:
 		select {
-		case wiring.Links[r.peer].Relays <- relay{fx.Stream, fx.Asked}:
+		case peers.Links[r.peer].Relays <- relay{fx.Stream, fx.Asked}:
 		default:
 			*fx = *crowded(fx.Asked)
 			return box, false
 		}
 	case shard.Reclaim:
-		wiring.Links[r.peer].RelayEvents <- relayEvent{Kind: leadsHere, Shard: s}
+		peers.Links[r.peer].RelayEvents <- relayEvent{Kind: leadsHere, Shard: s}
 	case shard.BreakStream:
-		breakLink(wiring.Links[r.peer], fx.Stream)
+		breakLink(peers.Links[r.peer], fx.Stream)
 	case shard.Complain, shard.Flipped, shard.Caught, shard.Drained, shard.Compared, shard.Damaged, shard.Mended:
 		box.wants[r.peer] = append(box.wants[r.peer], shard.PactEvent{Kind: shard.LeaderWants, Shard: s,
 			Epoch: fx.Epoch, Effect: fx.Kind})
@@ -109,28 +109,28 @@ func peerOf(l shard.Layout, s, self int) int {
 
 // empty sends what the outbox holds. A link whose queue is full has a peer that does not read, and is broken. What a
 // busy pact does not take is kept for the next time.
-func empty(wiring *Wiring, box outbox) outbox {
+func empty(storage *Storage, peers *Peers, box outbox) outbox {
 	if len(box.parts) > 0 {
-		wiring.Disk <- box.parts
+		storage.Disk <- box.parts
 	}
-	for node, batch := range box.outbound {
+	for peer, batch := range box.outbound {
 		if len(batch) == 0 {
 			continue
 		}
 		select {
-		case wiring.Links[node].Out <- batch:
+		case peers.Links[peer].Out <- batch:
 		default:
-			breakLink(wiring.Links[node], batch[0].Stream)
+			breakLink(peers.Links[peer], batch[0].Stream)
 		}
-		box.outbound[node] = nil
+		box.outbound[peer] = nil
 	}
-	for node, wants := range box.wants {
+	for peer, wants := range box.wants {
 		if len(wants) == 0 {
 			continue
 		}
 		select {
-		case wiring.Pacts[node].Wants <- wants:
-			box.wants[node] = nil
+		case peers.Pacts[peer].Wants <- wants:
+			box.wants[peer] = nil
 		default:
 		}
 	}

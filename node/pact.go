@@ -33,8 +33,8 @@ type pactNote struct {
 // runPact is the loop that owns the pact with a neighbour: what the two promise each other, and what this node
 // proposes. The replicas learn views and leases from it alone, so that what it has promised is known before they act
 // (rules R3, R5).
-func runPact(wiring *Wiring, peer int, p shard.Pact) {
-	handle := wiring.Pacts[peer]
+func runPact(node *Node, handles *Handles, peers *Peers, peer int, p shard.Pact) {
+	handle := peers.Pacts[peer]
 	ticks := time.NewTicker(pactTick)
 	var out []shard.PactEffect
 	for {
@@ -60,7 +60,7 @@ func runPact(wiring *Wiring, peer int, p shard.Pact) {
 		for i := range list {
 			list[i].Now = clock()
 			p, out = shard.StepPact(p, &list[i], out[:0])
-			fulfil(wiring, peer, conn, out)
+			fulfil(node, handles, peers, peer, conn, out)
 			clear(out)
 		}
 	}
@@ -68,7 +68,7 @@ func runPact(wiring *Wiring, peer int, p shard.Pact) {
 
 // fulfil does what a pact wants. It waits only for loops of replicas, which never wait for it; pings and proposals that
 // do not fit are dropped, and come again.
-func fulfil(wiring *Wiring, peer int, conn *Conn, effects []shard.PactEffect) {
+func fulfil(node *Node, handles *Handles, peers *Peers, peer int, conn *Conn, effects []shard.PactEffect) {
 	var events []*shard.Event
 	for i := range effects {
 		fx := &effects[i]
@@ -76,7 +76,7 @@ func fulfil(wiring *Wiring, peer int, conn *Conn, effects []shard.PactEffect) {
 		switch fx.Kind {
 		case shard.SendPing:
 			select {
-			case wiring.Links[peer].Urgent <- &wire.Message{Kind: wire.LeasePing, Life: fx.Life, At: fx.At,
+			case peers.Links[peer].Urgent <- &wire.Message{Kind: wire.LeasePing, Life: fx.Life, At: fx.At,
 				Lease: fx.Lease, State: wireState(fx), Vows: wireVows(fx.Vows), ShardEnds: wireEnds(fx.Ends)}:
 			default:
 			}
@@ -85,26 +85,26 @@ func fulfil(wiring *Wiring, peer int, conn *Conn, effects []shard.PactEffect) {
 			deliver(conn, answers{Message: &wire.Message{Kind: wire.LeasePong, At: fx.At, Vows: wireVows(fx.Vows)}})
 			continue
 		case shard.Propose:
-			wiring.Log.Debug("proposed", "peer", wiring.Members[peer].Name, "changes", fx.Proposals)
+			node.Log.Debug("proposed", "peer", node.Members[peer].Name, "changes", fx.Proposals)
 			select {
-			case wiring.Council.Asks <- fx.Proposals:
+			case peers.Council.Asks <- fx.Proposals:
 			default:
 			}
 			continue
 		case shard.TooLong:
-			wiring.Log.Warn("a node takes promises for longer than this one keeps them (--lease there, --grace here), "+
+			node.Log.Warn("a node takes promises for longer than this one keeps them (--lease there, --grace here), "+
 				"so it is promised nothing",
-				"peer", wiring.Members[peer].Name, "lease", time.Duration(fx.Lease), "grace", wiring.Config.Grace)
+				"peer", node.Members[peer].Name, "lease", time.Duration(fx.Lease), "grace", node.Config.Grace)
 			continue
 		case shard.LogBehind:
-			wiring.Log.Error("this backup lacks writes that its leader has, so it does not take over: its data is "+
-				"older than what it acknowledged", "shard", fx.Shard, "leader", wiring.Members[peer].Name,
+			node.Log.Error("this backup lacks writes that its leader has, so it does not take over: its data is "+
+				"older than what it acknowledged", "shard", fx.Shard, "leader", node.Members[peer].Name,
 				"epoch", fx.End.At.Epoch, "lsn", fx.End.At.LSN)
 			continue
 		case shard.TellView:
 			e.Kind, e.View, e.FreeFrom, e.Fresh = shard.ViewLearnt, fx.View, fx.FreeFrom, fx.Fresh
-			wiring.Log.Info("view", "shard", fx.Shard, "epoch", fx.View.Epoch, "leader",
-				wiring.Members[fx.View.Leader].Name, "in sync", fx.View.InSync)
+			node.Log.Info("view", "shard", fx.Shard, "epoch", fx.View.Epoch, "leader",
+				node.Members[fx.View.Leader].Name, "in sync", fx.View.InSync)
 		case shard.TellLease:
 			e.Kind = shard.LeaseCame
 		case shard.TellDrain:
@@ -115,7 +115,7 @@ func fulfil(wiring *Wiring, peer int, conn *Conn, effects []shard.PactEffect) {
 		}
 		events = append(events, e)
 	}
-	hand(wiring, events)
+	hand(handles, events)
 }
 
 // wireState returns how this node is, as its pings say.

@@ -17,13 +17,13 @@ type beat struct {
 // runPulse is the loop that looks how long writes take. A node whose disk is slow or full asks for no lease, promises
 // none and takes no part in Raft until the disk has been quick for a while, and says so in its pings; two neighbours
 // that are unhealthy together go on (rule R12).
-func runPulse(wiring *Wiring) {
+func runPulse(node *Node, storage *Storage, peers *Peers) {
 	ticks := time.NewTicker(shard.PulseEvery)
-	pulse := shard.Pulse{Most: int64(wiring.Config.SlowDisk), LookedAt: clock()}
+	pulse := shard.Pulse{Most: int64(node.Config.SlowDisk), LookedAt: clock()}
 	since, full, unhealthy := int64(0), "", false
 	for {
 		select {
-		case b := <-wiring.Pulse:
+		case b := <-storage.Pulse:
 			if b.Told {
 				full = b.Full
 			} else {
@@ -39,20 +39,20 @@ func runPulse(wiring *Wiring) {
 		unhealthy = !unhealthy
 		reason := full
 		if pulse.Sick && full == "" {
-			reason = fmt.Sprintf("a write takes the disk more than %v", wiring.Config.SlowDisk)
+			reason = fmt.Sprintf("a write takes the disk more than %v", node.Config.SlowDisk)
 		}
 		if unhealthy {
-			wiring.Log.Warn("the disk is slow or full: this node promises and asks nothing", "reason", reason)
+			node.Log.Warn("the disk is slow or full: this node promises and asks nothing", "reason", reason)
 		} else {
-			wiring.Log.Info("the disk is healthy again: this node takes part again")
+			node.Log.Info("the disk is healthy again: this node takes part again")
 		}
-		tellDiskHealth(wiring, unhealthy, reason)
+		tellDiskHealth(peers, unhealthy, reason)
 	}
 }
 
 // tellDiskHealth tells the pacts and the council how the disk is; the newest word counts.
-func tellDiskHealth(wiring *Wiring, unhealthy bool, reason string) {
-	for _, handle := range wiring.Pacts {
+func tellDiskHealth(peers *Peers, unhealthy bool, reason string) {
+	for _, handle := range peers.Pacts {
 		if handle == nil {
 			continue
 		}
@@ -66,8 +66,8 @@ func tellDiskHealth(wiring *Wiring, unhealthy bool, reason string) {
 		reason = ""
 	}
 	select {
-	case <-wiring.Council.Unhealthy:
+	case <-peers.Council.Unhealthy:
 	default:
 	}
-	wiring.Council.Unhealthy <- reason
+	peers.Council.Unhealthy <- reason
 }

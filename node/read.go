@@ -13,11 +13,11 @@ import (
 const answerWithin = 200 * time.Millisecond
 
 // countShards asks the replicas of the shards in m.Set and answers with their counts.
-func countShards(wiring *Wiring, conn *Conn, m *wire.Message) {
+func countShards(handles *Handles, conn *Conn, m *wire.Message) {
 	replies := make([]chan shard.Reply, len(m.Set))
 	for i, s := range m.Set {
 		replies[i] = make(chan shard.Reply, 1)
-		wiring.Handles[s].In <- []*shard.Event{{Kind: shard.CountAsked, Shard: int(s), Caller: replies[i]}}
+		handles.ByShard[s].In <- []*shard.Event{{Kind: shard.CountAsked, Shard: int(s), Caller: replies[i]}}
 	}
 	late := time.NewTimer(answerWithin)
 	defer late.Stop()

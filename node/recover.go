@@ -34,8 +34,8 @@ func openFolder(s starting) starting {
 			}
 		}
 		s.lenient = try.Lenient
-		s.wiring.DB, s.err = store.Open(storeOptions(c), try, len(s.marks) == 0 && !try.Lenient, !store.HoldsStore(s.names),
-			store.ToWrite)
+		s.wiring.DB, s.err = store.Open(storeOptions(c), try, len(s.marks) == 0 && !try.Lenient,
+			!store.HoldsStore(s.names), store.ToWrite)
 		if !store.IsDamage(s.err) {
 			return s
 		}

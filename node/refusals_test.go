@@ -24,7 +24,7 @@ func TestRefusalsAreToldAndBounded(t *testing.T) {
 	members := []Member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}}
 	wiring := newWiring(Config{Name: "db-0"}, testLayout, members, 0, proc.Output{},
 		slog.New(slog.NewTextHandler(lines, nil)))
-	go runRefusals(wiring)
+	go runRefusals(&wiring.Node, &wiring.Peers)
 	ask := func() map[string]string {
 		for len(wiring.Refused) > 0 {
 			time.Sleep(time.Millisecond)
@@ -62,7 +62,7 @@ func TestRefusalsAreToldAndBounded(t *testing.T) {
 func TestAStoreThatJoinsGreetsAgain(t *testing.T) {
 	members := []Member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}}
 	wiring := newWiring(Config{Name: "db-0"}, testLayout, members, 0, proc.Output{}, nil)
-	before, early := greeting(wiring), originIn(wiring.Origin)
+	before, early := greeting(&wiring.Node), originIn(wiring.Origin)
 	stores := []uint64{1<<16 | 1, 1<<16 | 2, 1<<16 | 3}
 	noteOrigin(wiring.Origin, shard.Book{})
 	select {
@@ -75,7 +75,7 @@ func TestAStoreThatJoinsGreetsAgain(t *testing.T) {
 	<-early.Known
 	// never another one
 	noteOrigin(wiring.Origin, shard.Book{Members: []uint64{9<<16 | 1, 9<<16 | 2, 9<<16 | 3}, Incarnation: [16]byte{9}})
-	after := greeting(wiring)
+	after := greeting(&wiring.Node)
 	if before.Incarnation != [16]byte{} || after.Incarnation != book.Incarnation || len(after.Born) != 3 {
 		t.Errorf("before %v, after %v", before.Incarnation, after.Incarnation)
 	}

@@ -40,8 +40,8 @@ type relayEvent struct {
 
 // runRelay passes requests on to the leader that a peer is, and its answers back (rule R21). It owns the list of those
 // that wait.
-func runRelay(wiring *Wiring, peer int) {
-	link, name := wiring.Links[peer], wiring.Members[peer].Name
+func runRelay(node *Node, handles *Handles, peers *Peers, peer int) {
+	link, name := peers.Links[peer], node.Members[peer].Name
 	waiting, stream, offset, last := map[uint64]relay{}, uint64(0), int64(0), uint64(0)
 	for {
 		select {
@@ -71,7 +71,7 @@ func runRelay(wiring *Wiring, peer int) {
 				}
 			case e.Kind == leadsHere:
 				mine := takeBack(waiting, e.Shard)
-				go hand(wiring, mine)
+				go hand(handles, mine)
 			}
 			for _, r := range takeUnanswered(waiting, over) {
 				give(r, &wire.Message{Kind: wire.Error, Code: wire.Lost, Text: "the leader " + name +

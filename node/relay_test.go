@@ -14,9 +14,10 @@ import (
 
 // relayRig is a relay loop without a link: what it sends is in the link's queue.
 func relayRig(t *testing.T) (*Wiring, *Conn) {
-	wiring := &Wiring{Members: []Member{{Name: "db-0"}, {Name: "db-1"}},
-		Links: []*Link{nil, {Out: make(chan []outbound, 4), Relays: make(chan relay), RelayEvents: make(chan relayEvent)}}}
-	go runRelay(wiring, 1)
+	link := &Link{Out: make(chan []outbound, 4), Relays: make(chan relay), RelayEvents: make(chan relayEvent)}
+	wiring := &Wiring{Node: Node{Members: []Member{{Name: "db-0"}, {Name: "db-1"}}},
+		Peers: Peers{Links: []*Link{nil, link}}}
+	go runRelay(&wiring.Node, &wiring.Handles, &wiring.Peers, 1)
 	return wiring, &Conn{Out: make(chan answers, 8)}
 }
 
@@ -53,8 +54,10 @@ func TestWhatIsPassedOn(t *testing.T) {
 		m.Request != asked.Change.Request || !reflect.DeepEqual(takeChange(m), asked.Change) {
 		t.Fatalf("sent: %+v", sent)
 	}
-	link.RelayEvents <- relayEvent{Kind: answerCame, Answer: &wire.Message{Kind: wire.Outcome, ID: m.ID + 1}} // nobody's
-	link.RelayEvents <- relayEvent{Kind: answerCame, Answer: &wire.Message{Kind: wire.Outcome, ID: m.ID, Result: wire.Found,
+	// nobody's
+	link.RelayEvents <- relayEvent{Kind: answerCame, Answer: &wire.Message{Kind: wire.Outcome, ID: m.ID + 1}}
+	link.RelayEvents <- relayEvent{Kind: answerCame, Answer: &wire.Message{Kind: wire.Outcome, ID: m.ID,
+		Result:  wire.Found,
 		Touched: 1}}
 	if a := told(t, conn); a.ID != 77 || a.Result != wire.Found || a.Touched != 2 {
 		t.Errorf("answer: %+v", a)
@@ -133,7 +136,7 @@ func TestWhatALeaderThatHangsKeeps(t *testing.T) {
 func TestWhatANewLeaderTakesBack(t *testing.T) {
 	wiring, conn := relayRig(t)
 	link, handle := wiring.Links[1], &replicaHandle{In: make(chan []*shard.Event, 1)}
-	wiring.Loops, wiring.Handles = []*replicaHandle{handle}, []*replicaHandle{handle, handle}
+	wiring.Loops, wiring.ByShard = []*replicaHandle{handle}, []*replicaHandle{handle, handle}
 	mine := &shard.Event{Kind: shard.WriteAsked, Shard: 1, Caller: &caller{conn, 5}}
 	link.RelayEvents <- relayEvent{Kind: streamBegins, Stream: 1}
 	link.Relays <- relay{1, mine}
@@ -173,7 +176,7 @@ func TestWelcomesThatAreNone(t *testing.T) {
 		wiring, out := newWiring(Config{Silent: 10 * time.Second, Name: "db-1", Lease: 100, Grace: 120}, testLayout,
 			members, 1, proc.Output{}, nil), make(chan call, 1)
 		wiring.Names = []proc.Names{proc.NewNames(listener.Addr().String(), nil)}
-		go dial(wiring, 0, out)
+		go dial(&wiring.Node, &wiring.Peers, 0, out)
 		if c := <-out; c.err == nil {
 			t.Errorf("%s: no error", name)
 		}

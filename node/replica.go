@@ -52,15 +52,15 @@ const eventsAtOnce = 256
 // what each needs, asks the core, and carries the effects out, one hand-over for all that goes to the same receiver.
 // Nobody else reads by the column families of its shards: who wants to read more than a user is given a view that the
 // loop opens.
-func runReplicas(wiring *Wiring, handle *replicaHandle, replicas []owned) {
-	at := make([]int, len(wiring.Handles)) // by shard, where the replica stands in replicas
-	for i := range replicas {
+func runReplicas(node *Node, handles *Handles, storage *Storage, peers *Peers, handle *replicaHandle,
+	replicas []owned) {
+	at, alarm, ringing := make([]int, len(handles.ByShard)), time.NewTimer(time.Hour), false
+	for i := range replicas { // at: by shard, where its replica stands
 		at[replicas[i].state.Shard] = i
 	}
-	alarm, ringing := time.NewTimer(time.Hour), false
-	box := outbox{outbound: make([][]outbound, len(wiring.Links)), wants: make([][]shard.PactEvent, len(wiring.Links)),
+	box := outbox{outbound: make([][]outbound, len(peers.Links)), wants: make([][]shard.PactEvent, len(peers.Links)),
 		scratch: &wire.Message{}}
-	effects, events, own := []shard.Effect(nil), []*shard.Event(nil), []shard.Event(nil) // own: the events that are made here
+	effects, events, own := []shard.Effect(nil), []*shard.Event(nil), []shard.Event(nil) // own: made here
 	for {
 		select {
 		case batch := <-handle.In:
@@ -82,21 +82,21 @@ func runReplicas(wiring *Wiring, handle *replicaHandle, replicas []owned) {
 		for _, event := range events {
 			r := &replicas[at[event.Shard]]
 			r.served, r.codec = note(r, event)
-			if now, err = lookUp(wiring, r, event, now); err != nil {
-				box = fill(box, r, unreadable(wiring, event, err))
+			if now, err = lookUp(node, r, event, now); err != nil {
+				box = fill(box, r, unreadable(node, event, err))
 				if !store.IsDamage(err) {
 					continue
 				}
 				event = &shard.Event{Kind: shard.DataLost, Shard: event.Shard, Reason: err.Error()}
 			}
-			noteLoss(wiring, r, event)
+			noteLoss(node, storage, r, event)
 			event.Now, event.Wall, event.Users = now, wall, r.users
 			r.state, effects = shard.Step(r.state, event, effects[:0])
 			for i := range effects {
 				fx := &effects[i]
 				if serialize, stores := serializers[fx.Kind]; stores {
-					box.parts = append(box.parts, serialize(wiring, r, fx, event.Now)...)
-				} else if more, done := prompt(wiring, box, r, fx); done {
+					box.parts = append(box.parts, serialize(node.Layout, r, fx, event.Now)...)
+				} else if more, done := prompt(node, handles, peers, box, r, fx); done {
 					box = more
 				} else {
 					box = fill(box, r, fx)
@@ -109,21 +109,22 @@ func runReplicas(wiring *Wiring, handle *replicaHandle, replicas []owned) {
 		}
 		clear(effects)
 		clear(events)
-		box = empty(wiring, box)
+		box = empty(storage, peers, box)
 	}
 }
 
 // noteLoss has it noted in the folder when a replica's data turns out to be damaged.
-func noteLoss(wiring *Wiring, r *owned, e *shard.Event) {
+func noteLoss(node *Node, storage *Storage, r *owned, e *shard.Event) {
 	if e.Kind == shard.DataLost && r.state.Lost == "" {
-		wiring.Damage <- damageNote{shard: e.Shard, mark: shard.Mark{Store: wiring.Member, Copy: store.FamilyID(r.db, e.Shard),
+		storage.Damage <- damageNote{shard: e.Shard, mark: shard.Mark{Store: node.Member,
+			Copy:   store.FamilyID(r.db, e.Shard),
 			Reason: e.Reason}}
 	}
 }
 
 // unreadable answers a request whose user the disk does not give back; everything else goes on.
-func unreadable(wiring *Wiring, e *shard.Event, err error) *shard.Effect {
-	wiring.Log.Error("a user cannot be read", "shard", e.Shard, "id", e.Change.ID, "error", err)
+func unreadable(node *Node, e *shard.Event, err error) *shard.Effect {
+	node.Log.Error("a user cannot be read", "shard", e.Shard, "id", e.Change.ID, "error", err)
 	refusal := shard.Reply{Refusal: shard.DiskTrouble, Reason: "the user cannot be read: " + err.Error()}
 	return &shard.Effect{Kind: shard.Answer, Caller: e.Caller, Reply: refusal}
 }
@@ -210,13 +211,13 @@ func note(r *owned, e *shard.Event) (served Served, codec wire.Codec) {
 
 // lookUp reads the user that a get or a write is about, where this node leads, and returns the time after it (rule R1);
 // else before.
-func lookUp(wiring *Wiring, r *owned, e *shard.Event, before int64) (now int64, err error) {
+func lookUp(node *Node, r *owned, e *shard.Event, before int64) (now int64, err error) {
 	asks := e.Kind == shard.WriteAsked || e.Kind == shard.ReadDone
-	if !asks || r.state.View.Leader != wiring.Self {
+	if !asks || r.state.View.Leader != node.Self {
 		return before, nil
 	}
 	id := e.Change.ID
-	_, bucket := shard.Place(wiring.Layout, id)
+	_, bucket := shard.Place(node.Layout, id)
 	var space [160]byte
 	key := shard.AppendKey(space[:0], bucket, id)
 	value, err := store.GetUser(r.db, r.state.Shard, key)

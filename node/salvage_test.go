@@ -21,7 +21,8 @@ func TestAShardIsReadPastAFileThatCannotBeOpened(t *testing.T) {
 		db, err = store.AddFamilies(db, []int{2})
 	}
 	if err == nil {
-		_, err = store.Claim(db, store.Identity{Format: store.Format, Node: "db-0", Ring: "db-0,db-1,db-2", Shards: c.Shards})
+		_, err = store.Claim(db, store.Identity{Format: store.Format, Node: "db-0", Ring: "db-0,db-1,db-2",
+			Shards: c.Shards})
 	}
 	for _, first := range []uint64{1, 101} {
 		entries := []shard.Entry{}

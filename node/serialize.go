@@ -6,7 +6,7 @@ import (
 )
 
 // serializer makes parts of a batch of what a replica wants stored, and keeps its counts.
-type serializer func(wiring *Wiring, r *owned, fx *shard.Effect, now int64) []store.Part
+type serializer func(l shard.Layout, r *owned, fx *shard.Effect, now int64) []store.Part
 
 // serializers are the effects that go to the disk. The table never changes.
 var serializers = map[shard.EffectKind]serializer{
@@ -15,16 +15,16 @@ var serializers = map[shard.EffectKind]serializer{
 }
 
 // storeEntries makes a part for each epoch of the entries.
-func storeEntries(wiring *Wiring, r *owned, fx *shard.Effect, now int64) (parts []store.Part) {
+func storeEntries(l shard.Layout, r *owned, fx *shard.Effect, now int64) (parts []store.Part) {
 	s, family := r.state.Shard, store.FamilyID(r.db, r.state.Shard)
 	for rest := fx.Entries; len(rest) > 0; {
 		n := 1
 		for n < len(rest) && rest[n].Epoch == rest[0].Epoch {
 			n++
 		}
-		part := store.EntriesPart(wiring.Layout, s, family, rest[:n], rest[0].Epoch != r.epoch, &r.counts, now)
+		part := store.EntriesPart(l, s, family, rest[:n], rest[0].Epoch != r.epoch, &r.counts, now)
 		for i := range rest[:n] {
-			_, bucket := shard.Place(wiring.Layout, rest[i].ID)
+			_, bucket := shard.Place(l, rest[i].ID)
 			r.last[bucket] = rest[i].LSN
 			switch rest[i].Result {
 			case shard.Created:
@@ -39,29 +39,29 @@ func storeEntries(wiring *Wiring, r *owned, fx *shard.Effect, now int64) (parts 
 }
 
 // storeNothing drops all that is stored of the shard.
-func storeNothing(_ *Wiring, r *owned, _ *shard.Effect, _ int64) []store.Part {
+func storeNothing(_ shard.Layout, r *owned, _ *shard.Effect, _ int64) []store.Part {
 	// until the disk reports it, every bucket is in doubt
 	r.counts, r.last, r.users, r.epoch = store.Buckets{}, store.Buckets{}, 0, 0
 	return []store.Part{store.WipePart(r.state.Shard, store.FamilyID(r.db, r.state.Shard))}
 }
 
 // dropCopy drops all that is stored of the shard, and its files.
-func dropCopy(_ *Wiring, r *owned, _ *shard.Effect, _ int64) []store.Part {
+func dropCopy(_ shard.Layout, r *owned, _ *shard.Effect, _ int64) []store.Part {
 	// until the disk reports it, every bucket is in doubt
 	r.counts, r.last, r.users, r.epoch = store.Buckets{}, store.Buckets{}, 0, 0
 	return []store.Part{{Shard: r.state.Shard, Wiped: true, Renewed: true}}
 }
 
 // storeRecords makes a part of some users of a snapshot.
-func storeRecords(wiring *Wiring, r *owned, fx *shard.Effect, _ int64) []store.Part {
+func storeRecords(l shard.Layout, r *owned, fx *shard.Effect, _ int64) []store.Part {
 	r.last = allOf(shard.Unsettled)
-	part := store.RecordsPart(wiring.Layout, r.state.Shard, store.FamilyID(r.db, r.state.Shard), fx.Records, &r.counts)
+	part := store.RecordsPart(l, r.state.Shard, store.FamilyID(r.db, r.state.Shard), fx.Records, &r.counts)
 	r.users += uint64(len(fx.Records))
 	return []store.Part{part}
 }
 
 // storeWhole makes the part that says that a snapshot is whole.
-func storeWhole(_ *Wiring, r *owned, fx *shard.Effect, _ int64) []store.Part {
+func storeWhole(_ shard.Layout, r *owned, fx *shard.Effect, _ int64) []store.Part {
 	r.epoch, r.last = fx.Ends, allOf(fx.LSN)
 	return []store.Part{store.WholePart(r.state.Shard, store.FamilyID(r.db, r.state.Shard), fx, r.counts)}
 }

@@ -25,9 +25,10 @@ type snapshot struct {
 
 // feedSnapshot sends a backup the whole shard as the scan has it, with the request ids up to there, and reports its
 // LSN. The scan was opened by the replica's loop, so that it is no older than what the core knows to be applied.
-func feedSnapshot(wiring *Wiring, s int, fx shard.Effect, scan store.Scan, window []shard.Entry) {
+func feedSnapshot(node *Node, handles *Handles, peers *Peers, s int, fx shard.Effect, scan store.Scan,
+	window []shard.Entry) {
 	defer store.CloseScan(scan)
-	link := wiring.Links[peerOf(wiring.Layout, s, wiring.Self)]
+	link := peers.Links[peerOf(node.Layout, s, node.Self)]
 	link.Turn <- struct{}{}
 	defer func() { <-link.Turn }()
 	meta, damage := snapshot{}, error(nil)
@@ -41,7 +42,7 @@ func feedSnapshot(wiring *Wiring, s int, fx shard.Effect, scan store.Scan, windo
 	err := store.WalkScan(scan, []byte{store.MetaPrefix}, 0, readMeta)
 	begin := frame(wire.SnapBegin)
 	begin.LSN = meta.last
-	sendPaced(wiring, link, fx.Stream, []*wire.Message{begin})
+	sendPaced(node, link, fx.Stream, []*wire.Message{begin})
 	data, size := frame(wire.SnapData), 0
 	readUser := func(key, value []byte) bool {
 		id, isUser := shard.KeyID(key)
@@ -53,7 +54,7 @@ func feedSnapshot(wiring *Wiring, s int, fx shard.Effect, scan store.Scan, windo
 		r.ID = id
 		data.Records = append(data.Records, wire.Record(r))
 		if size += len(key) + len(value); size > snapBytes || len(data.Records) == 1000 {
-			sendPaced(wiring, link, fx.Stream, []*wire.Message{data})
+			sendPaced(node, link, fx.Stream, []*wire.Message{data})
 			data, size = frame(wire.SnapData), 0
 		}
 		return true
@@ -62,30 +63,30 @@ func feedSnapshot(wiring *Wiring, s int, fx shard.Effect, scan store.Scan, windo
 		err = store.WalkScan(scan, []byte{shard.UserPrefix}, 0, readUser)
 	}
 	if err != nil || damage != nil {
-		wiring.Log.Error("the shard cannot be read for its backup", "shard", s, "error", err, "damage", damage)
+		node.Log.Error("the shard cannot be read for its backup", "shard", s, "error", err, "damage", damage)
 		if store.IsDamage(err) {
-			wiring.Handles[s].In <- []*shard.Event{{Kind: shard.DataLost, Shard: s, Reason: err.Error()}}
+			handles.ByShard[s].In <- []*shard.Event{{Kind: shard.DataLost, Shard: s, Reason: err.Error()}}
 		}
 		breakLink(link, fx.Stream)
 		return
 	}
 	if len(data.Records) > 0 {
-		sendPaced(wiring, link, fx.Stream, []*wire.Message{data})
+		sendPaced(node, link, fx.Stream, []*wire.Message{data})
 	}
-	sendPaced(wiring, link, fx.Stream, endFrames(s, fx.Epoch, meta.last, meta.history, window))
-	wiring.Log.Info("the backup was sent the whole shard", "shard", s, "lsn", meta.last)
-	wiring.Handles[s].In <- []*shard.Event{{Kind: shard.FeedDone, Shard: s, Stream: fx.Stream, Epoch: fx.Epoch,
+	sendPaced(node, link, fx.Stream, endFrames(s, fx.Epoch, meta.last, meta.history, window))
+	node.Log.Info("the backup was sent the whole shard", "shard", s, "lsn", meta.last)
+	handles.ByShard[s].In <- []*shard.Event{{Kind: shard.FeedDone, Shard: s, Stream: fx.Stream, Epoch: fx.Epoch,
 		LSN: meta.last}}
 }
 
 // sendPaced sends frames of a snapshot no faster than the setting allows, so that it gives way to requests (rule R17).
-func sendPaced(wiring *Wiring, link *Link, stream uint64, frames []*wire.Message) {
+func sendPaced(node *Node, link *Link, stream uint64, frames []*wire.Message) {
 	for _, m := range frames {
 		size := post(link, stream, m)
 		if size == 0 {
 			return
 		}
-		time.Sleep(paceOf(wiring.Config, size))
+		time.Sleep(paceOf(node.Config, size))
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -39,7 +40,8 @@ type starting struct {
 }
 
 // openingStages bring a node from its settings to a store that is its own, in which what is damaged is known.
-var openingStages = [...]func(starting) starting{readFolder, refuseVoid, judgeLog, openFolder, dropSyncNotes, claimFolder,
+var openingStages = [...]func(starting) starting{readFolder, refuseVoid, judgeLog, openFolder, dropSyncNotes,
+	claimFolder,
 	settleDamage, loadRaft}
 
 // prepare opens the data folder and checks that it is this node's. The wiring is not ready: nothing but greetings is
@@ -54,14 +56,15 @@ func prepare(wiring *Wiring, out chan<- opened) {
 	if errors.Is(s.err, store.ErrUnreadable) && !store.IsDiskError(s.err) {
 		aside, err := store.SetAside(wiring.Config.Data, time.Now())
 		if err == nil {
-			wiring.Log.Error("the store cannot be used; it is set aside, and a new one begins", "reason", s.err, "aside",
+			wiring.Log.Error("the store cannot be used; it is set aside, and a new one begins", "reason", s.err,
+				"aside",
 				aside)
 			err = proc.StartAnew(wiring.Output)
 		}
 		s.err = fmt.Errorf("%w; a new store cannot begin: %w", s.err, err)
 	}
 	go runConnRegistry(wiring.ConnEvents, wiring.ConnStats, wiring.Log)
-	go runRefusals(wiring)
+	go runRefusals(&wiring.Node, &wiring.Peers)
 	for _, m := range wiring.Members {
 		names := proc.NewNames(m.Address, proc.AskNameServer)
 		wiring.Names = append(wiring.Names, names)
@@ -82,7 +85,7 @@ func claimFolder(s starting) starting {
 		wiring.DB, err = store.AddFamilies(wiring.DB, s.held)
 	}
 	if err == nil {
-		err = outwait(wiring)
+		err = outwait(&wiring.Node, &wiring.Storage)
 	}
 	if err == nil {
 		wiring.Start, wiring.Former, err = store.CountStart(wiring.DB, wiring.Mine.Nonce)
@@ -112,7 +115,8 @@ func settleDamage(s starting) starting {
 		return s
 	}
 	if noted != nil && !slices.Contains(s.names, store.MarksName) {
-		wiring.Log.Error("the file that names the damaged shards is gone; all count as damaged", "file", store.MarksName)
+		wiring.Log.Error("the file that names the damaged shards is gone; all count as damaged", "file",
+			store.MarksName)
 		s.marks = store.MarkAll("is gone")
 	}
 	wiring.Marks = store.SettleMarks(s.marks, bad, wiring.Member, store.FamilyIDs(wiring.DB))
@@ -129,7 +133,7 @@ func loadRaft(s starting) starting {
 	wiring, reason := s.wiring, s.wiring.Marks[shard.RaftPart].Reason
 	saved, err := store.ReadSaved(wiring.DB)
 	if err == nil && len(saved) > 0 {
-		_, err = shard.LoadCouncil(processOf(wiring), wiring.Layout, shard.DefaultTiming, saved, clock())
+		_, err = shard.LoadCouncil(processOf(&wiring.Node), wiring.Layout, shard.DefaultTiming, saved, clock())
 	}
 	if errors.Is(err, shard.ErrVersion) { // nothing is damaged
 		s.err = err
@@ -147,7 +151,8 @@ func loadRaft(s starting) starting {
 	}
 	next, ok := shard.NextGeneration(wiring.Identity.Generation, wiring.Identity.Before)
 	if !ok {
-		s.err = fmt.Errorf("%w: its part of Raft's state is damaged once more after %d times: %s", store.ErrUnreadable, next,
+		s.err = fmt.Errorf("%w: its part of Raft's state is damaged once more after %d times: %s", store.ErrUnreadable,
+			next,
 			reason)
 		return s
 	}
@@ -206,10 +211,10 @@ func serve(begun opened, listener net.Listener, out chan<- opened) {
 		heard, over := make(chan heardGreeting), make(chan struct{})
 		for peer := range unready.Members {
 			if peer != unready.Self {
-				go callAround(unready, peer, heard, over)
+				go callAround(&unready.Node, &unready.Peers, peer, heard, over)
 			}
 		}
-		go awaitBirth(unready, w, heard, steps)
+		go awaitBirth(&unready.Node, &unready.Storage, w, heard, steps)
 		born := <-steps
 		close(over)
 		saved, w, err = born.saved, born.written, born.err
@@ -235,7 +240,7 @@ func serve(begun opened, listener net.Listener, out chan<- opened) {
 // the gateways and one for the write log.
 func open(unready *Wiring, saved []shard.Fact, w store.Written, out chan<- opened) {
 	wiring, steps := *unready, make(chan opened, 1)
-	council, err := shard.LoadCouncil(processOf(&wiring), wiring.Layout, shard.DefaultTiming, saved, clock())
+	council, err := shard.LoadCouncil(processOf(&wiring.Node), wiring.Layout, shard.DefaultTiming, saved, clock())
 	if err != nil {
 		out <- opened{err: err}
 		return
@@ -255,10 +260,7 @@ func open(unready *Wiring, saved []shard.Fact, w store.Written, out chan<- opene
 // start sets all loops going but the one that accepts connections.
 func start(all opened, done chan<- opened) {
 	wiring := all.wiring
-	loops := wiring.Config.Loops
-	if loops < 1 {
-		loops = max(1, runtime.NumCPU()/2)
-	}
+	loops := cmp.Or(wiring.Config.Loops, max(1, runtime.NumCPU()/2))
 	for range loops {
 		wiring.Loops = append(wiring.Loops, newReplicaHandle())
 	}
@@ -266,7 +268,7 @@ func start(all opened, done chan<- opened) {
 	shares := make([][]owned, loops)
 	for i, s := range heldBy(wiring.Layout, wiring.Self) {
 		peer := peerOf(wiring.Layout, s, wiring.Self)
-		wiring.Handles[s] = wiring.Loops[i%loops]
+		wiring.ByShard[s] = wiring.Loops[i%loops]
 		shared[peer] = append(shared[peer], s)
 		at := &all.loaded[s]
 		state := shard.NewReplica(s, wiring.Self, wiring.Members[peer].Name, at.Last, at.History, at.Log, clock())
@@ -276,7 +278,7 @@ func start(all opened, done chan<- opened) {
 		ends[s] = shard.Position{Epoch: r.epoch, LSN: at.Last}
 		shares[i%loops] = append(shares[i%loops], r)
 		if at.Damage != "" {
-			wiring.Handles[s].In <- []*shard.Event{{Kind: shard.DataLost, Shard: s, Reason: at.Damage}}
+			wiring.ByShard[s].In <- []*shard.Event{{Kind: shard.DataLost, Shard: s, Reason: at.Damage}}
 		}
 	}
 	for peer := range wiring.Members {
@@ -287,30 +289,32 @@ func start(all opened, done chan<- opened) {
 			wiring.Pacts[peer] = newPactHandle(wiring.Council, peer)
 		}
 	}
-	go runDisk(wiring, all.written)
-	go runSyncNotes(wiring)
-	go runDamage(wiring)
-	go runHealth(wiring)
-	go runPulse(wiring)
-	go runIndex(wiring, all.points)
-	go runViews(wiring, wiring.Council.Books[wiring.Layout.Nodes])
-	go runProgress(wiring)
-	go runArchive(wiring, wiring.Council.Books[wiring.Layout.Nodes+1])
+	node, handles, storage, peers, clients := &wiring.Node, &wiring.Handles, &wiring.Storage, &wiring.Peers,
+		&wiring.Clients
+	go runDisk(node, handles, storage, all.written)
+	go runSyncNotes(node, storage)
+	go runDamage(node, storage)
+	go runHealth(node, handles, peers)
+	go runPulse(node, storage, peers)
+	go runIndex(storage, all.points)
+	go runViews(node, clients, wiring.Council.Books[wiring.Layout.Nodes])
+	go runProgress(node, handles)
+	go runArchive(node, wiring.Council.Books[wiring.Layout.Nodes+1])
 	for i, handle := range wiring.Loops {
-		go runReplicas(wiring, handle, shares[i])
+		go runReplicas(node, handles, storage, peers, handle, shares[i])
 	}
 	for peer := range wiring.Members {
 		if wiring.Pacts[peer] != nil {
-			go runPact(wiring, peer, shard.NewPact(wiring.Layout, wiring.Self, peer, shared[peer], ends,
+			go runPact(node, handles, peers, peer, shard.NewPact(wiring.Layout, wiring.Self, peer, shared[peer], ends,
 				2*int64(wiring.Start.Number), clock(), timingOf(wiring.Config)))
 		}
 		if peer != wiring.Self {
-			go runRelay(wiring, peer)
-			go runFeeds(wiring, peer)
-			go runLink(wiring, peer, shared[peer])
+			go runRelay(node, handles, peers, peer)
+			go runFeeds(node, handles, storage, peers, peer)
+			go runLink(node, handles, peers, peer, shared[peer])
 		}
 	}
-	go runCouncil(wiring, wiring.Council)
+	go runCouncil(node, storage, wiring.Council)
 	done <- all
 }
 
@@ -335,8 +339,8 @@ func newPactHandle(council *councilHandle, peer int) *pactHandle {
 }
 
 // processOf is this process as the council has it.
-func processOf(wiring *Wiring) shard.Process {
-	return shard.Process{Member: wiring.Member, Start: wiring.Start, Former: wiring.Former, Least: wire.Least,
+func processOf(node *Node) shard.Process {
+	return shard.Process{Member: node.Member, Start: node.Start, Former: node.Former, Least: wire.Least,
 		Most: wire.Most, Rules: shard.EntryRules}
 }
 

@@ -62,7 +62,7 @@ func startCluster(t testing.TB) []*Wiring {
 		for ready := false; !ready; time.Sleep(time.Millisecond) {
 			ready = true
 			// birth: the leaders pass a view in which they are alone, and go back to where placement wants them
-			for _, h := range holdings(wiring) {
+			for _, h := range holdings(&wiring.Node, &wiring.Handles) {
 				ready = ready && h.Trouble == "" && h.InSync && (h.Role == "leader") == (shard.BirthView(testLayout,
 					h.Shard).Leader == wiring.Self)
 			}

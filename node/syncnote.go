@@ -48,20 +48,20 @@ func dropSyncNotes(s starting) starting {
 
 // runSyncNotes is the loop that notes once a second how far the log has been synced, so that a log that has lost its
 // end is known for what it is. A note that cannot be written is no harm by itself, and comes again.
-func runSyncNotes(wiring *Wiring) {
+func runSyncNotes(node *Node, storage *Storage) {
 	ticks := time.NewTicker(noteEvery)
 	noted, turn, boot := shard.BatchHead{}, int64(0), store.ThisBoot()
-	before, _ := store.LogFiles(wiring.Config.Data) // else the first tick notes nothing
+	before, _ := store.LogFiles(node.Config.Data) // else the first tick notes nothing
 	for range ticks.C {
 		// What was synced since the tick before lies in what was the newest file then, or in a later one. The newest
 		// now may be empty: RocksDB begins one by itself when there was no space for the one before, and has brought
 		// that to tables.
-		now, err := store.LogFiles(wiring.Config.Data)
+		now, err := store.LogFiles(node.Config.Data)
 		numbers := before
 		before = now
 		head := shard.BatchHead{}
 		select {
-		case head = <-wiring.Synced:
+		case head = <-storage.Synced:
 		default:
 		}
 		same := head.Start == noted.Start && head.Number == noted.Number
@@ -69,7 +69,7 @@ func runSyncNotes(wiring *Wiring) {
 			continue
 		}
 		note := store.SyncNote{Head: head, File: numbers[len(numbers)-1], Boot: boot}
-		if err = store.WriteSyncNote(wiring.Config.Data, note, turn); err == nil {
+		if err = store.WriteSyncNote(node.Config.Data, note, turn); err == nil {
 			noted, turn = head, 1-turn
 		}
 	}

@@ -10,12 +10,22 @@ import (
 	"tandem/wire/proc"
 )
 
-// Wiring is how this node's loops are wired: settings, handles and channels, none of which changes after the start.
+// Wiring is how this node's loops are wired. None of it changes after the start. A loop is given the parts that it
+// uses; whole it goes through the start, and with the connections, whose requests may be about anything.
 type Wiring struct {
+	Node
+	Handles
+	Storage
+	Peers
+	Clients
+}
+
+// Node is this process: its settings, its place in the ring, its store's identity, its log, and how it ends.
+type Node struct {
 	Config   Config
 	Layout   shard.Layout
 	Members  []Member
-	Self     int
+	Self     int // the number of this node
 	Identity store.Identity
 	Member   uint64         // member id of this node's store
 	Start    shard.Start    // this process
@@ -24,37 +34,53 @@ type Wiring struct {
 	Origin   chan origin    // a cell with the cluster that this store belongs to; see originIn
 	Ready    bool           // the loops run; until then only greetings are answered
 	Opened   chan struct{}  // closed when they do
-	DB       store.DB
-	Marks    map[int]shard.Mark // of damage, by shard, as they were at the start
-	// the store was opened past files that cannot be read, and is to be opened anew when these are gone
+	Lacks    chan string    // a cell: what the node lacks to take its whole part; see lacks
+	Again    chan string    // why this process must start anew in place
+	Ends     chan ending    // why it must end, or set its store aside: one slot
+	Log      *slog.Logger
+	Output   proc.Output // where the log goes
+}
+
+// Handles are where the loops of replicas are reached.
+type Handles struct {
+	Loops   []*replicaHandle // all of them
+	ByShard []*replicaHandle // the one that owns a shard's replica; nil where none is held
+}
+
+// Storage is the store, and where the loops are reached that write to it and know what it holds.
+type Storage struct {
+	DB    store.DB
+	Marks map[int]shard.Mark // of damage, by shard, as they were at the start
+	// it was opened past files that cannot be read, and is to be opened anew when these are gone
 	Lenient bool
 	Damage  chan damageNote
-	Lacks   chan string          // a cell: what the node lacks to take its whole part; see lacks
-	Synced  chan shard.BatchHead // one slot, the newest wins: the last batch that was synced
 	Disk    chan []store.Part
+	Synced  chan shard.BatchHead // one slot, the newest wins: the last batch that was synced
 	Pulse   chan beat
 	Index   chan indexNote
 	Lookups chan indexAsk
-	Loops   []*replicaHandle // all loops of replicas
-	Handles []*replicaHandle // by shard, the loop that owns its replica; nil where none is held
-	Links   []*Link          // by node; nil for this one
-	Pacts   []*pactHandle    // by node; nil where no shard is shared with it
-	Council *councilHandle
-	Watch   chan watcher
-	Scans   chan struct{}
-	Pages   chan struct{} // has an element for each list that has a slot for a page
-	// has an element for each unreadUnit bytes of answers that wait for clients to read, beyond unreadOwn of each
-	Unread     chan struct{}
-	Texts      chan struct{} // has an element for each line of text under way whose answer may be long
-	ConnStats  chan chan<- connStats
+}
+
+// Peers is where the loops are reached that have to do with other nodes, all by the node's number.
+type Peers struct {
+	Links    []*Link       // nil for this node
+	Pacts    []*pactHandle // nil where no shard is shared with the node
+	Council  *councilHandle
+	Names    []proc.Names // where the node is dialled
+	Refused  chan refusal
+	Refusals chan chan<- map[string]string // asks who is refused, and why
+}
+
+// Clients bounds what accepted connections may have under way, and is where the loops are reached that know them.
+type Clients struct {
+	Watch      chan watcher
 	ConnEvents chan connEvent
-	Refused    chan refusal
-	Refusals   chan chan<- map[string]string // asks who is refused, and why
-	Again      chan string                   // why this process must start anew in place
-	Ends       chan ending                   // why it must end, or set its store aside: one slot
-	Names      []proc.Names                  // by node: where it is dialled
-	Log        *slog.Logger
-	Output     proc.Output // where the log goes
+	ConnStats  chan chan<- connStats
+	Scans      chan struct{} // has an element for each page that is being read from RocksDB
+	Pages      chan struct{} // has an element for each list that has a slot for a page
+	// has an element for each unreadUnit bytes of answers that wait for clients to read, beyond unreadOwn of each
+	Unread chan struct{}
+	Texts  chan struct{} // has an element for each line of text under way whose answer may be long
 }
 
 const (
@@ -71,18 +97,20 @@ func newWiring(c Config, l shard.Layout, members []Member, self int, output proc
 	lacking <- "data: it has not opened its data yet, or waits for the other nodes of a new cluster"
 	mine := firstGreeting(c, l, members)
 	mine.Ring, mine.Build = shard.RingHash(mine.Names), proc.Build()
-	return &Wiring{Mine: mine, Origin: cell, Refused: make(chan refusal, 64),
-		Refusals: make(chan chan<- map[string]string), Config: c, Layout: l, Members: members, Self: self,
-		Output: output, Log: log,
-		Handles: make([]*replicaHandle, l.Shards), Links: make([]*Link, l.Nodes), Pacts: make([]*pactHandle, l.Nodes),
-		Disk: make(chan []store.Part, 2*shard.MaxPending*l.Shards), Pulse: make(chan beat, 64),
-		Index: make(chan indexNote, 1<<10), Lookups: make(chan indexAsk),
-		Watch: make(chan watcher, 64), Scans: make(chan struct{}, scansAtOnce),
-		Pages:  make(chan struct{}, max(1, c.UnreadMB<<19/pageMost)),
-		Unread: make(chan struct{}, max(1, c.UnreadMB<<19/unreadUnit)), Texts: make(chan struct{}, textsAtOnce),
-		ConnStats: make(chan chan<- connStats), ConnEvents: make(chan connEvent, 64), Again: make(chan string, 1),
-		Synced: make(chan shard.BatchHead, 1),
-		Damage: make(chan damageNote, 64), Ends: make(chan ending, 1), Lacks: lacking, Opened: make(chan struct{})}
+	return &Wiring{
+		Node{Config: c, Layout: l, Members: members, Self: self, Mine: mine, Origin: cell, Opened: make(chan struct{}),
+			Lacks: lacking, Again: make(chan string, 1), Ends: make(chan ending, 1), Log: log, Output: output},
+		Handles{ByShard: make([]*replicaHandle, l.Shards)},
+		Storage{Damage: make(chan damageNote, 64), Disk: make(chan []store.Part, 2*shard.MaxPending*l.Shards),
+			Synced: make(chan shard.BatchHead, 1), Pulse: make(chan beat, 64), Index: make(chan indexNote, 1<<10),
+			Lookups: make(chan indexAsk)},
+		Peers{Links: make([]*Link, l.Nodes), Pacts: make([]*pactHandle, l.Nodes), Refused: make(chan refusal, 64),
+			Refusals: make(chan chan<- map[string]string)},
+		Clients{Watch: make(chan watcher, 64), ConnEvents: make(chan connEvent, 64),
+			ConnStats: make(chan chan<- connStats), Scans: make(chan struct{}, scansAtOnce),
+			Pages:  make(chan struct{}, max(1, c.UnreadMB<<19/pageMost)),
+			Unread: make(chan struct{}, max(1, c.UnreadMB<<19/unreadUnit)), Texts: make(chan struct{}, textsAtOnce)},
+	}
 }
 
 // ending is why this process may go on no more: its binary is of no use here (Halt: ErrVersion), or its store is an old
@@ -144,13 +172,14 @@ type Served struct {
 
 // Link is where the connection that this node keeps to another is reached.
 type Link struct {
-	Out         chan []outbound
-	Urgent      chan *wire.Message // pings: what does not fit is dropped
-	Break       chan uint64        // one slot: number of a stream that must end
-	Feeds       chan feed          // wishes that a backup be fed from the write log
-	Turn        chan struct{}      // one slot: one shard is fed or sent whole at a time, so that repairs share what they may take
-	Relays      chan relay         // requests for shards that the peer leads
-	RelayEvents chan relayEvent    // what becomes of them
+	Out    chan []outbound
+	Urgent chan *wire.Message // pings: what does not fit is dropped
+	Break  chan uint64        // one slot: number of a stream that must end
+	Feeds  chan feed          // wishes that a backup be fed from the write log
+	// one slot: one shard is fed or sent whole at a time, so that repairs share what they may take
+	Turn        chan struct{}
+	Relays      chan relay      // requests for shards that the peer leads
+	RelayEvents chan relayEvent // what becomes of them
 }
 
 // outbound is what goes out by one stream, a message or frames; it is dropped when another stream stands.

@@ -11,7 +11,8 @@ type Leftover struct {
 	Users       []shard.Record
 	Epoch, Last uint64 // of the last write that is known; Last is its LSN
 	Unread      int    // buckets of which something cannot be read, or is missing by their counts
-	Beyond      uint64 // users that are too many by the counts of their buckets: some that were deleted may be among all
+	// users that are too many by the counts of their buckets: some that were deleted may be among all
+	Beyond uint64
 
 	Kept bool `json:"-"` // this is what the file had that an earlier run wrote
 }

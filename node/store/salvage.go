@@ -30,7 +30,8 @@ func linkFiles(from, to string) error {
 		if !one.Type().IsRegular() || one.Name() == "LOCK" {
 			continue
 		}
-		if err := os.Link(filepath.Join(from, one.Name()), filepath.Join(to, one.Name())); !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Link(filepath.Join(from, one.Name()), filepath.Join(to, one.Name())); !errors.Is(err,
+			fs.ErrNotExist) {
 			errs = append(errs, err) // RocksDB may remove a log that it has moved into files
 		}
 	}
