@@ -10,6 +10,8 @@
 //	disk                   owns all writes: what is waiting becomes one batch and one fsync (group commit)
 //	pulse                  looks how long writes take; with a slow or full disk the node asks and promises nothing
 //	index                  knows where in the write log each shard's entries stand
+//	sync notes             notes in the data folder how far the write log is synced
+//	damage                 owns the marks of damaged copies, and the file of them
 //	archive                removes files of the write log that nobody can need
 //	progress               writes to the log how repairs go on
 //	views                  tells the gateways the views
@@ -21,6 +23,49 @@
 //	list (one each)        reads a list's pages from a view, each when the one before has left
 //	connection registry    knows the open connections
 //	refusals               knows who was refused, and by whom, and writes it to the log
+//	health                 looks whether the node takes its part, and says so in the log and to whoever pings
+//
+// The main channels, by the names of their fields. A request comes in at the left, and its answer leaves there:
+//
+//	         frames  +------------+    In     +----------+    Disk     +------+  synced
+//	client <=======> | connection | --------> |          | ----------> |      | ========> RocksDB
+//	                 |            | <-------- | replicas | <---------- | disk |  batches
+//	                 +------------+    Out    |          |   Stored,   |      |
+//	                    |      |              +----------+   Refusing  +------+
+//	                    |      |                ^      |                ^    |
+//	                    |      |             In |      | Wants     Disk |    | Pulse
+//	                    |      |       In       |      v                |    v
+//	                    |      |              +----------+              |  +-------+
+//	                    |      +------------> |   pact   | <------------|--|       |
+//	                    |                     +----------+   Unhealthy  |  |       |
+//	                    |              Books,   ^      |                |  | pulse |
+//	                    |             Elected   |      | Asks           |  |       |
+//	                    |       In              |      v                |  |       |
+//	                    |                     +----------+              |  |       |
+//	                    +-------------------> | council  | -------------+  |       |
+//	                                          |          | <---------------|       |
+//	                                          +----------+   Unhealthy     +-------+
+//
+// A link carries what goes to another node, and brings what that answers:
+//
+//	replicas ----------- Out ----------------> +------+
+//	replicas -- Feeds --> feeds --- Out -----> |      |  frames   connection
+//	replicas -- Relays -> relay --- Out -----> | link | <=======> at the other node
+//	pact --------------- Urgent -------------> |      |
+//	council ------------ Out ----------------> +------+
+//	                                              |
+//	replicas, pact <---- In ----------------------+
+//	relay <------------- RelayEvents -------------+
+//	council <----------- Greets ------------------+
+//
+// And who is told or asked beside that:
+//
+//	disk -- Index ----> index <-- Lookups -- reader of the write log <-- feeds, WAL (a line of text)
+//	disk -- Synced ---> sync notes
+//	disk, replicas -- Damage --> damage
+//	council -- Books -> views -- Out --> connections of gateways; archive
+//	relay -- Out -----> connection; -- In --> replicas (what this node leads itself by now)
+//	lines of text, lists, health, progress, a stop -- Inspect, Opens --> replicas
 //
 // Views travel one way: council → pacts → replicas. So a pact knows what it has promised when its replicas act on a
 // view.
