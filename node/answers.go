@@ -193,10 +193,10 @@ func lineGet(wiring *Wiring, args []string) any {
 		return fault{fmt.Sprintf("%s holds no replica of shard %d", wiring.Config.Name, s),
 			fmt.Sprintf("ask %s or %s", wiring.Members[first].Name, wiring.Members[second].Name)}
 	}
-	moment := momentOf(&wiring.Handles, s)
-	defer store.CloseScan(moment.Scan)
-	value, err := store.GetFrom(moment.Scan, shard.AppendKey(nil, bucket, id))
-	role := roles[moment.Leads]
+	scanned := scanOf(&wiring.Handles, s)
+	defer store.CloseScan(scanned.Scan)
+	value, err := store.GetFrom(scanned.Scan, shard.AppendKey(nil, bucket, id))
+	role := roles[scanned.Leads]
 	if err != nil {
 		return fault{Error: err.Error()}
 	}
@@ -232,14 +232,14 @@ func lineList(wiring *Wiring, args []string) any {
 	}
 	users := []User{}
 	for _, part := range shard.PlanOffset(counts, offset, limit) {
-		moment := momentOf(&wiring.Handles, part.Shard)
-		_, at, err := startOf(wiring.Layout, moment, &wire.Message{Shard: uint64(part.Shard), Offset: part.Offset,
+		scanned := scanOf(&wiring.Handles, part.Shard)
+		_, at, err := startOf(wiring.Layout, scanned, &wire.Message{Shard: uint64(part.Shard), Offset: part.Offset,
 			Limit: limit - uint64(len(users))})
 		var records []wire.Record
 		if err == nil {
-			records, at, err = readRows(moment.Scan, at, wire.PageBytes)
+			records, at, err = readRows(scanned.Scan, at, wire.PageBytes)
 		}
-		store.CloseScan(moment.Scan)
+		store.CloseScan(scanned.Scan)
 		if err != nil {
 			return fault{Error: err.Error()}
 		}
@@ -297,10 +297,10 @@ func lineConns(wiring *Wiring, _ []string) any {
 	return map[string]any{"open": len(list), "connections": list[:most]}
 }
 
-// momentOf has the loop of a shard's replica open a view of it, whether what it shows is committed or not. The view
+// scanOf has the loop of a shard's replica open a scan of it, whether what it shows is committed or not. The scan
 // must be closed.
-func momentOf(handles *Handles, s int) Moment {
-	opened := make(chan Moment, 1)
+func scanOf(handles *Handles, s int) ShardScan {
+	opened := make(chan ShardScan, 1)
 	handles.ByShard[s].Opens <- scanAsk{shard: s, opened: opened}
 	return <-opened
 }
@@ -313,8 +313,8 @@ func lineDigest(wiring *Wiring, args []string) any {
 		return fault{"bad shard", "DIGEST shard: a shard held here (SHARDS lists them)"}
 	}
 	hash, users, meta, began := xxhash.New(), uint64(0), snapshot{}, time.Now()
-	moment := momentOf(&wiring.Handles, s)
-	defer store.CloseScan(moment.Scan)
+	scanned := scanOf(&wiring.Handles, s)
+	defer store.CloseScan(scanned.Scan)
 	note := func(key, value []byte) bool {
 		meta = noteMeta(meta, key, value)
 		return key[0] == store.MetaPrefix
@@ -325,8 +325,8 @@ func lineDigest(wiring *Wiring, args []string) any {
 		users++
 		return true
 	}
-	if err = store.WalkScan(moment.Scan, []byte{store.MetaPrefix}, 0, note); err == nil {
-		err = store.WalkScan(moment.Scan, []byte{shard.UserPrefix}, 0, see)
+	if err = store.WalkScan(scanned.Scan, []byte{store.MetaPrefix}, 0, note); err == nil {
+		err = store.WalkScan(scanned.Scan, []byte{shard.UserPrefix}, 0, see)
 	}
 	if err != nil {
 		tellUnread(&wiring.Node, &wiring.Handles, s, err, store.IsDamage(err))

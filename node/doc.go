@@ -20,7 +20,7 @@
 //	feeds (one a node)     feeds the backups at another node from the write log, which a reader beside it reads once
 //	relay (one a node)     passes requests on to the leader that a peer is, and its answers back
 //	connection (one each)  a reader that hands requests to replicas, a sender that sends all waiting answers at once
-//	list (one each)        reads a list's pages from a view, each when the one before has left
+//	list (one each)        reads a list's pages from a scan, each when the one before has left
 //	connection registry    knows the open connections
 //	refusals               knows who was refused, and by whom, and writes it to the log
 //	health                 looks whether the node takes its part, and says so in the log and to whoever pings
@@ -85,12 +85,12 @@
 // # Who reads
 //
 // Once the node has started, only the loop that owns a replica uses the column family of its shard: it looks users up
-// for gets and writes, and it opens a view (OpenScan, some microseconds) for whoever wants to read more: lists,
-// snapshots for a backup, and the lines GET, LIST and DIGEST. Who asked reads the view and closes it. So a view is of
-// one moment in the loop's own order of events, and a column family can be replaced by its loop alone. With a view the
-// loop hands over its counts of the buckets. Those run ahead of the view, as writes are counted when they are handed to
+// for gets and writes, and it opens a scan (OpenScan, some microseconds) for whoever wants to read more: lists,
+// snapshots for a backup, and the lines GET, LIST and DIGEST. Who asked reads the scan and closes it. So a scan is of
+// one moment in the loop's own order of events, and a column family can be replaced by its loop alone. With a scan the
+// loop hands over its counts of the buckets. Those run ahead of the scan, as writes are counted when they are handed to
 // the disk; the buckets that have writes which the disk has not reported (shard.BucketsAhead) are therefore counted by
-// the view: a read of some microseconds each, where all 256 would take 1 to 3 ms, many times what 100 users take.
+// the scan: a read of some microseconds each, where all 256 would take 1 to 3 ms, many times what 100 users take.
 //
 // # What clients can make a node hold
 //

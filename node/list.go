@@ -16,7 +16,7 @@ const (
 )
 
 // listPage answers a list from one moment of its shard, in as many pages as it takes. The next page is read when the
-// one before has left, and none is sent before the replica has said that what the view shows is committed and may be
+// one before has left, and none is sent before the replica has said that what the scan shows is committed and may be
 // given out (rules R1, R2).
 func listPage(node *Node, handles *Handles, clients *Clients, conn *Conn, m *wire.Message) {
 	if refusal := admit(clients, conn, m.ID); refusal != nil {
@@ -24,11 +24,11 @@ func listPage(node *Node, handles *Handles, clients *Clients, conn *Conn, m *wir
 		return
 	}
 	defer func() { <-clients.Pages; <-conn.Pages }()
-	opened, confirmed := make(chan Moment, 1), make(chan shard.Reply, 1)
+	opened, confirmed := make(chan ShardScan, 1), make(chan shard.Reply, 1)
 	handles.ByShard[m.Shard].Opens <- scanAsk{int(m.Shard), opened, confirmed}
-	moment := <-opened
+	scanned := <-opened
 	clients.Scans <- struct{}{}
-	users, at, err := startOf(node.Layout, moment, m)
+	users, at, err := startOf(node.Layout, scanned, m)
 	<-clients.Scans
 	var left chan struct{} // closed when the last page that was sent has left
 	var last *wire.Message // what ends the list
@@ -36,7 +36,7 @@ func listPage(node *Node, handles *Handles, clients *Clients, conn *Conn, m *wir
 		page := &wire.Message{Kind: wire.Page, ID: m.ID, Shard: m.Shard, Users: users}
 		if err == nil {
 			clients.Scans <- struct{}{}
-			page.Records, at, err = readRows(moment.Scan, at, wire.PageBytes)
+			page.Records, at, err = readRows(scanned.Scan, at, wire.PageBytes)
 			<-clients.Scans
 		}
 		page.More = at.most > 0
@@ -55,7 +55,7 @@ func listPage(node *Node, handles *Handles, clients *Clients, conn *Conn, m *wir
 			last = page
 		}
 	}
-	store.CloseScan(moment.Scan)
+	store.CloseScan(scanned.Scan)
 	left = make(chan struct{})
 	deliver(conn, answers{Frames: appendPage(conn.Codec, last), Count: 1, Left: left})
 	last.Records = nil // only the frame is kept
@@ -110,7 +110,7 @@ func awaitLeft(id uint64, left, ended <-chan struct{}) *wire.Message {
 	}
 }
 
-// confirmation waits until the replica says that what a view shows may be given out; else it is the error for the
+// confirmation waits until the replica says that what a scan shows may be given out; else it is the error for the
 // request.
 func confirmation(id uint64, confirmed <-chan shard.Reply) *wire.Message {
 	late := time.NewTimer(answerWithin)
@@ -148,12 +148,12 @@ type rest struct {
 }
 
 // startOf returns where a list begins, behind the id m.After or at m.Offset, in the order (bucket, id), and the number
-// of the shard's users. Whole buckets before the offset are skipped by their counts; those that are in doubt the view
+// of the shard's users. Whole buckets before the offset are skipped by their counts; those that are in doubt the scan
 // itself has.
-func startOf(l shard.Layout, moment Moment, m *wire.Message) (users uint64, at rest, err error) {
-	counts := moment.Counts
-	for _, bucket := range moment.Doubtful {
-		value, err := store.GetFrom(moment.Scan, append([]byte(store.MetaBucket), bucket))
+func startOf(l shard.Layout, scanned ShardScan, m *wire.Message) (users uint64, at rest, err error) {
+	counts := scanned.Counts
+	for _, bucket := range scanned.Doubtful {
+		value, err := store.GetFrom(scanned.Scan, append([]byte(store.MetaBucket), bucket))
 		n, _, ok := store.ReadBucket(value)
 		if err == nil && value != nil && !ok {
 			err = fmt.Errorf("%w: bucket %d of shard %d has %d bytes", store.ErrStore, bucket, m.Shard, len(value))
@@ -175,7 +175,7 @@ func startOf(l shard.Layout, moment Moment, m *wire.Message) (users uint64, at r
 	return users, rest{[]byte{shard.UserPrefix, byte(bucket)}, skip, m.Limit}, nil
 }
 
-// readRows reads the next users of a list from its view, up to about so many bytes, and returns what is left of it.
+// readRows reads the next users of a list from its scan, up to about so many bytes, and returns what is left of it.
 func readRows(scan store.Scan, at rest, bytes int) (records []wire.Record, left rest, err error) {
 	if at.most == 0 {
 		return nil, at, nil

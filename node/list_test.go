@@ -65,25 +65,25 @@ func TestAPageIsOfOneMoment(t *testing.T) {
 	handed := write(shard.Deleted, was[:4]...) // they stand before every page below
 	handed = append(handed, write(shard.Created, all[30:35]...)...)
 	for _, stored := range []bool{false, true} {
-		opened := make(chan Moment, 1)
+		opened := make(chan ShardScan, 1)
 		ask := scanAsk{shard: 2, opened: opened, confirmed: make(chan shard.Reply, 1)}
-		if events := showMoment(r, ask, nil); len(events) != 1 || events[0].Kind != shard.ScanDone {
+		if events := giveScan(r, ask, nil); len(events) != 1 || events[0].Kind != shard.ScanDone {
 			t.Fatalf("the replica is asked %v", events)
 		}
-		moment := <-opened
+		scanned := <-opened
 		if !stored {
-			keep(handed) // after the view was opened
+			keep(handed) // after the scan was opened
 		}
 		want := was
-		if stored { // and not reported yet: the view has it all the same
+		if stored { // and not reported yet: the scan has it all the same
 			want = all[4:35]
 		}
 		for offset := 0; offset <= len(want)+1; offset += 7 {
-			users, at, err := startOf(testLayout, moment, &wire.Message{Shard: 2, Offset: uint64(offset), Limit: 10})
+			users, at, err := startOf(testLayout, scanned, &wire.Message{Shard: 2, Offset: uint64(offset), Limit: 10})
 			got, pages := []string{}, 0
 			for more := true; more && err == nil; pages++ {
 				var records []wire.Record
-				records, at, err = readRows(moment.Scan, at, 300) // some users
+				records, at, err = readRows(scanned.Scan, at, 300) // some users
 				for _, u := range records {
 					got = append(got, u.ID)
 				}
@@ -96,7 +96,7 @@ func TestAPageIsOfOneMoment(t *testing.T) {
 					got, pages, len(want), want[from:min(from+10, len(want))], err)
 			}
 		}
-		store.CloseScan(moment.Scan)
+		store.CloseScan(scanned.Scan)
 	}
 }
 
@@ -251,7 +251,7 @@ func TestAllThatIsUnreadIsBounded(t *testing.T) {
 }
 
 // Only the loop of replicas reads by the column families of shards once the node has started: what else reads has a
-// view that the loop opened.
+// scan that the loop opened.
 func TestWhoReadsByAColumnFamily(t *testing.T) {
 	allowed := map[string][]string{"store.OpenScan": {"boot.go", "replica.go", "outbox.go"},
 		"store.OpenPastWipes": {"replica.go"},

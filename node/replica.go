@@ -50,7 +50,7 @@ const eventsAtOnce = 256
 
 // runReplicas is the loop of some replicas. It owns their states: it takes the events that wait, reads from RocksDB
 // what each needs, asks the core, and carries the effects out, one hand-over for all that goes to the same receiver.
-// Nobody else reads by the column families of its shards: who wants to read more than a user is given a view that the
+// Nobody else reads by the column families of its shards: who wants to read more than a user is given a scan that the
 // loop opens.
 func runReplicas(node *Node, handles *Handles, storage *Storage, peers *Peers, handle *replicaHandle,
 	replicas []owned) {
@@ -76,7 +76,7 @@ func runReplicas(node *Node, handles *Handles, storage *Storage, peers *Peers, h
 			ask <- inspect(replicas)
 			continue
 		case ask := <-handle.Opens:
-			events = showMoment(&replicas[at[ask.shard]], ask, events[:0])
+			events = giveScan(&replicas[at[ask.shard]], ask, events[:0])
 		}
 		now, wall, err := clock(), time.Now().UnixMilli(), error(nil)
 		for _, event := range events {
@@ -230,13 +230,13 @@ func lookUp(node *Node, r *owned, e *shard.Event, before int64) (now int64, err 
 	return now, err
 }
 
-// showMoment opens a view of a shard, and asks the core whether what it shows may be given out, if that is asked.
-func showMoment(r *owned, ask scanAsk, events []*shard.Event) []*shard.Event {
+// giveScan opens a scan of a shard, and asks the core whether what it shows may be given out, if that is asked.
+func giveScan(r *owned, ask scanAsk, events []*shard.Event) []*shard.Event {
 	open := store.OpenScan
 	if r.state.Lost != "" { // nothing of it is given out, and a file of it may not be one to read (BadFiles)
 		open = store.OpenPastWipes
 	}
-	ask.opened <- Moment{open(r.db, ask.shard), r.counts, shard.BucketsAhead(&r.state, (*[256]uint64)(&r.last)),
+	ask.opened <- ShardScan{open(r.db, ask.shard), r.counts, shard.BucketsAhead(&r.state, (*[256]uint64)(&r.last)),
 		r.state.View.Leader == r.state.Self}
 	if ask.confirmed == nil {
 		return events

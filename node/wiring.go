@@ -129,19 +129,19 @@ type replicaHandle struct {
 	Opens    chan scanAsk
 }
 
-// scanAsk asks a loop for a view of a shard. opened has one slot, and who asks closes the view. confirmed has one
-// slot for whether, and that, what the view shows may be given out; it is nil if that is not asked.
+// scanAsk asks a loop for a scan of a shard. opened has one slot, and who asks closes the scan. confirmed has one
+// slot for whether, and that, what the scan shows may be given out; it is nil if that is not asked.
 type scanAsk struct {
 	shard     int
-	opened    chan<- Moment
+	opened    chan<- ShardScan
 	confirmed chan shard.Reply
 }
 
-// Moment is a shard as it was when its view was opened.
-type Moment struct {
+// ShardScan is a shard as it was when its scan was opened.
+type ShardScan struct {
 	Scan     store.Scan
 	Counts   store.Buckets // by bucket: the users, but for buckets in doubt
-	Doubtful []byte        // buckets of which the view itself must be asked
+	Doubtful []byte        // buckets of which the scan itself must be asked
 	Leads    bool          // this node led the shard
 }
 

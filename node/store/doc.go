@@ -10,7 +10,7 @@
 //
 //	db.go        opening the database; reads and writes of one key; damage of its files
 //	families.go  its column families
-//	scan.go      views of a shard
+//	scan.go      scans of a shard
 //	log.go       the write-ahead log, read back
 //	batch.go     entries ↔ bytes of a RocksDB batch
 //	fill.go      a snapshot → bytes of RocksDB batches

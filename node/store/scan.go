@@ -7,18 +7,18 @@ import (
 	"github.com/linxGnu/grocksdb"
 )
 
-// Scan is an open view of a shard as it was when it was opened, whatever becomes of the shard since. It must be closed.
-// One goroutine reads it at a time.
+// Scan is an open reading of a shard as it was when it was opened, whatever becomes of the shard since. It must be
+// closed. One goroutine reads it at a time.
 type Scan struct{ it *grocksdb.Iterator }
 
-// OpenScan opens a view of shard s, which takes some microseconds.
+// OpenScan opens a scan of shard s, which takes some microseconds.
 func OpenScan(db DB, s int) Scan { return Scan{db.rocks.NewIteratorCF(db.scan, db.families[s])} }
 
-// OpenPastWipes opens a view of shard s, of which a file cannot be opened, as BadFiles says. What was deleted as a
+// OpenPastWipes opens a scan of shard s, of which a file cannot be opened, as BadFiles says. What was deleted as a
 // whole shows, if a file that can be read still has it.
 func OpenPastWipes(db DB, s int) Scan { return Scan{db.rocks.NewIteratorCF(db.look, db.families[s])} }
 
-// CloseScan closes a view, which is used no more.
+// CloseScan closes a scan, which is used no more.
 func CloseScan(scan Scan) { scan.it.Close() }
 
 // WalkScan calls see with each key and value of a scan from start on but the first skip of them, both valid during the
@@ -40,11 +40,11 @@ func WalkScan(scan Scan, start []byte, skip uint64, see func(key, value []byte) 
 	return nil
 }
 
-// GetFrom returns a copy of the value of a key that a view has; nil where there is none.
+// GetFrom returns a copy of the value of a key that a scan has; nil where there is none.
 func GetFrom(scan Scan, key []byte) ([]byte, error) {
 	scan.it.Seek(key)
 	if err := scan.it.Err(); err != nil {
-		return nil, fmt.Errorf("%w: reading a view: %w", ErrStore, err)
+		return nil, fmt.Errorf("%w: reading a scan: %w", ErrStore, err)
 	}
 	if !scan.it.Valid() || !bytes.Equal(scan.it.Key().Data(), key) {
 		return nil, nil

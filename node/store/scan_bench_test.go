@@ -38,7 +38,7 @@ func benchStore(b *testing.B, users int) DB {
 	return db
 }
 
-// BenchmarkOpenScan shows what a page costs: opening a view, all counts of buckets, the count of one, and 100 users.
+// BenchmarkOpenScan shows what a page costs: opening a scan, all counts of buckets, the count of one, and 100 users.
 func BenchmarkOpenScan(b *testing.B) {
 	for _, users := range []int{2000, 50000} {
 		db := benchStore(b, users)
