@@ -10,8 +10,8 @@ import (
 	"tandem/wire/proc"
 )
 
-// salvage lets a start that met damage begin anew, without merges and knowing of it. It is done if that is not what
-// went wrong.
+// salvage lets a start that met damage begin anew, without compactions and knowing of it. It is done if that is not
+// what went wrong.
 func salvage(wiring *Wiring, cause error, done chan<- struct{}) {
 	defer func() { done <- struct{}{} }()
 	found := store.Suspects(wiring.DB, wiring.Member, cause)
@@ -62,7 +62,7 @@ func runDamage(node *Node, storage *Storage) {
 
 // renew drops a shard's copy with its files and makes an empty one in its place, in order with what the disk's loop
 // writes; the mark of the former copy goes with it. Nothing is filled in before this is done, so that no mark outlives
-// its reason. With the last mark merges begin again. Error: ErrStore.
+// its reason. With the last mark compactions begin again. Error: ErrStore.
 func renew(node *Node, storage *Storage, db store.DB, s int) (store.DB, error) {
 	node.Log.Warn("the data of a shard is damaged; it is dropped, and filled again from the other node", "shard", s)
 	db, err := store.RenewFamily(db, s)
@@ -80,5 +80,5 @@ func renew(node *Node, storage *Storage, db store.DB, s int) (store.DB, error) {
 		default:
 		}
 	}
-	return db, store.StartMerges(db)
+	return db, store.StartCompactions(db)
 }

@@ -122,7 +122,7 @@ func settleDamage(s starting) starting {
 	wiring.Marks = store.SettleMarks(s.marks, bad, wiring.Member, store.FamilyIDs(wiring.DB))
 	wiring.Lenient = s.lenient
 	if s.err = store.SaveMarks(wiring.DB, wiring.Config.Data, wiring.Marks); s.err == nil && len(wiring.Marks) == 0 {
-		s.err = store.StartMerges(wiring.DB)
+		s.err = store.StartCompactions(wiring.DB)
 	}
 	return s
 }
@@ -166,7 +166,7 @@ func loadRaft(s starting) starting {
 		s.err = store.SaveMarks(wiring.DB, wiring.Config.Data, wiring.Marks)
 	}
 	if s.err == nil && len(wiring.Marks) == 0 {
-		s.err = store.StartMerges(wiring.DB)
+		s.err = store.StartCompactions(wiring.DB)
 	}
 	if s.err == nil {
 		wiring.Member, s.err = store.MemberID(wiring.Self, wiring.Identity)

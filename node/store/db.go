@@ -86,12 +86,12 @@ var logModes = map[shard.LogEnd]grocksdb.WALRecoveryMode{
 	shard.DamagedEnd: grocksdb.SkipAnyCorruptedRecordsRecovery,
 }
 
-// openOptions adds to o how the store is to be opened. Merges are off while something is damaged: to merge a damaged
-// file ends all writing.
-func openOptions(o *grocksdb.Options, try shard.OpenTry, merges bool) *grocksdb.Options {
+// openOptions adds to o how the store is to be opened. Compactions are off while something is damaged: to compact a
+// damaged file ends all writing.
+func openOptions(o *grocksdb.Options, try shard.OpenTry, compactions bool) *grocksdb.Options {
 	o.SetWALRecoveryMode(logModes[try.Log])
 	o.SetParanoidChecks(!try.Lenient)
-	o.SetDisableAutoCompactions(!merges)
+	o.SetDisableAutoCompactions(!compactions)
 	// A key's place in a memtable is looked for from where the last key with the same beginning went, and not in all of
 	// it: a bucket's record stands where it stood before, a user among those of the bucket. And the manifest notes
 	// which log files there are and how long those are that are no longer written to. The binding has no function for
@@ -130,10 +130,10 @@ type Options struct {
 }
 
 // Open opens the database in folder c.Data, or, with create, makes one where there is none. Error: ErrStore.
-func Open(c Options, try shard.OpenTry, merges, create bool, open Opener) (DB, error) {
+func Open(c Options, try shard.OpenTry, compactions, create bool, open Opener) (DB, error) {
 	base := databaseOptions(c)
 	base.SetCreateIfMissing(create)
-	o := openOptions(base, try, merges)
+	o := openOptions(base, try, compactions)
 	names, err := []string{"default"}, error(nil)
 	if !create {
 		names, err = grocksdb.ListColumnFamilies(o, c.Data)
@@ -201,7 +201,7 @@ func BadFiles(db DB) (map[int]string, error) {
 	return bad, trouble
 }
 
-// Suspects returns marks, by shard, of the copies whose files a failed write, merge or start names.
+// Suspects returns marks, by shard, of the copies whose files a failed write, compaction or start names.
 func Suspects(db DB, member uint64, cause error) map[int]shard.Mark {
 	marks := map[int]shard.Mark{}
 	if !IsDamage(cause) || db.rocks == nil {
@@ -217,8 +217,8 @@ func Suspects(db DB, member uint64, cause error) map[int]shard.Mark {
 	return marks
 }
 
-// StartMerges lets RocksDB merge files from now on.
-func StartMerges(db DB) error {
+// StartCompactions lets RocksDB compact files from now on.
+func StartCompactions(db DB) error {
 	errs := []error{}
 	for _, family := range append(slices.Clone(db.families), db.raft) {
 		if family != nil {

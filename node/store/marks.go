@@ -10,7 +10,7 @@ import (
 )
 
 // MarksName is the file of the data folder that notes which copies of shards are damaged. It lies beside RocksDB,
-// which takes no write any more once it has met damage while merging files; while it is there nothing is merged.
+// which takes no write any more once a compaction has met damage; while the file is there nothing is compacted.
 const MarksName = "damaged.json"
 
 // ReadMarks returns the marks by shard; shard.RaftPart stands for Raft's saved state. If the file of them cannot be

@@ -35,7 +35,7 @@ type space struct {
 // What is wanted. The table never changes.
 var (
 	// RocksDB must not meet a full disk, because a write log that failed once may not be written again, and its files
-	// need room to be merged.
+	// need room to be compacted.
 	Reserve = space{32 << 20, 8, "are kept in reserve"}
 	// For a store to be opened a log, a manifest and a file of options are written. An assertion of RocksDB ends the
 	// process where the disk does not take them. It is less than the reserve.
