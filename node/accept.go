@@ -127,12 +127,8 @@ func openToAccept(a accepting) accepting {
 		a.marks, err = store.ReadMarks(a.told.Data)
 	}
 	if err == nil {
-		open := store.Opener(store.ToWrite)
-		if a.told.DryRun {
-			open = store.ReadOnly
-		}
-		a.db, err = store.Open(store.Options{Data: a.told.Data, Shards: shard.MaxShards, CacheMB: 64},
-			shard.OpenTry{Log: shard.DamagedEnd, Lenient: true}, false, false, open)
+		o := store.Options{Data: a.told.Data, Shards: shard.MaxShards, CacheMB: 64, ReadOnly: a.told.DryRun}
+		a.db, err = store.Open(o, shard.OpenTry{Log: shard.DamagedEnd, Lenient: true}, false, false)
 	}
 	noted := []byte(nil)
 	if err == nil {

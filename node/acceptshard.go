@@ -152,7 +152,7 @@ func salvageFiles(a accepting) accepting {
 	if a.err = store.Salvage(a.told.Data, a.folder); a.err != nil {
 		return a
 	}
-	o := store.Options{Data: a.folder, Shards: shard.MaxShards, CacheMB: 64}
-	a.salvaged, a.err = store.Open(o, shard.OpenTry{Log: shard.DamagedEnd}, false, false, store.ReadOnly)
+	o := store.Options{Data: a.folder, Shards: shard.MaxShards, CacheMB: 64, ReadOnly: true}
+	a.salvaged, a.err = store.Open(o, shard.OpenTry{Log: shard.DamagedEnd}, false, false)
 	return a
 }

@@ -37,5 +37,5 @@ func openForTest(c store.Options) (store.DB, error) {
 	if err != nil {
 		return store.DB{}, err
 	}
-	return store.Open(c, shard.OpenTry{}, true, !store.HoldsStore(names), store.ToWrite)
+	return store.Open(c, shard.OpenTry{}, true, !store.HoldsStore(names))
 }

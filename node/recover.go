@@ -35,7 +35,7 @@ func openFolder(s starting) starting {
 		}
 		s.lenient = try.Lenient
 		s.wiring.DB, s.err = store.Open(storeOptions(c), try, len(s.marks) == 0 && !try.Lenient,
-			!store.HoldsStore(s.names), store.ToWrite)
+			!store.HoldsStore(s.names))
 		if !store.IsDamage(s.err) {
 			return s
 		}

@@ -42,7 +42,7 @@ const (
 	MetaWindow = "mw" // what a snapshot brought of the request-id window
 )
 
-// Buckets holds the number of users in each of a shard's buckets.
+// Buckets holds a number for each of a shard's buckets: of its users, or the LSN of its last write.
 type Buckets [256]uint64
 
 // Part is one shard's share of a batch, or the council's: its records serialized, and how many they are.

@@ -105,32 +105,19 @@ func openOptions(o *grocksdb.Options, try shard.OpenTry, compactions bool) *groc
 	return full
 }
 
-// Opener is a way to open a database with all its column families.
-type Opener func(o *grocksdb.Options, path string, names []string, options []*grocksdb.Options) (
-	*grocksdb.DB, []*grocksdb.ColumnFamilyHandle, error)
-
-// ToWrite is how a node opens its database.
-func ToWrite(o *grocksdb.Options, path string, names []string, options []*grocksdb.Options) (
-	*grocksdb.DB, []*grocksdb.ColumnFamilyHandle, error) {
-	return grocksdb.OpenDbColumnFamilies(o, path, names, options)
-}
-
-// ReadOnly is an opener that changes nothing in the folder.
-func ReadOnly(o *grocksdb.Options, path string, names []string, options []*grocksdb.Options) (
-	*grocksdb.DB, []*grocksdb.ColumnFamilyHandle, error) {
-	return grocksdb.OpenDbForReadOnlyColumnFamilies(o, path, names, options, false)
-}
-
 // Options is what is told of a database: its folder, the number of the cluster's shards, and sizes in MiB.
 type Options struct {
 	Data      string
 	Shards    int
 	CacheMB   uint64 // of the block cache
 	WalKeepMB uint64 // of log files that are no longer written to
+	ReadOnly  bool   // nothing in the folder is changed
 }
 
-// Open opens the database in folder c.Data, or, with create, makes one where there is none. Error: ErrStore.
-func Open(c Options, try shard.OpenTry, compactions, create bool, open Opener) (DB, error) {
+// Open opens the database in folder c.Data, or, with create, makes one where there is none. try says how its log may
+// end, and whether files that cannot be read are passed over; without compactions its files stay as they are. Error:
+// ErrStore.
+func Open(c Options, try shard.OpenTry, compactions, create bool) (DB, error) {
 	base := databaseOptions(c)
 	base.SetCreateIfMissing(create)
 	o := openOptions(base, try, compactions)
@@ -141,7 +128,14 @@ func Open(c Options, try shard.OpenTry, compactions, create bool, open Opener) (
 	if err != nil {
 		return DB{}, fmt.Errorf("%w: opening %s: %w", ErrStore, c.Data, err)
 	}
-	db, handles, err := open(o, c.Data, names, slices.Repeat([]*grocksdb.Options{o}, len(names)))
+	var db *grocksdb.DB
+	var handles []*grocksdb.ColumnFamilyHandle
+	families := slices.Repeat([]*grocksdb.Options{o}, len(names))
+	if c.ReadOnly {
+		db, handles, err = grocksdb.OpenDbForReadOnlyColumnFamilies(o, c.Data, names, families, false)
+	} else {
+		db, handles, err = grocksdb.OpenDbColumnFamilies(o, c.Data, names, families)
+	}
 	if err != nil {
 		return DB{}, fmt.Errorf("%w: opening %s: %w", ErrStore, c.Data, err)
 	}
@@ -217,7 +211,7 @@ func Suspects(db DB, member uint64, cause error) map[int]shard.Mark {
 	return marks
 }
 
-// StartCompactions lets RocksDB compact files from now on.
+// StartCompactions lets RocksDB compact files from now on. Error: RocksDB's.
 func StartCompactions(db DB) error {
 	errs := []error{}
 	for _, family := range append(slices.Clone(db.families), db.raft) {
@@ -228,7 +222,7 @@ func StartCompactions(db DB) error {
 	return errors.Join(errs...)
 }
 
-// FlushShard moves what the log holds of a shard into a file.
+// FlushShard moves what the log holds of a shard into a file. Error: ErrStore.
 func FlushShard(db DB, s int) error {
 	if err := db.rocks.FlushCF(db.families[s], grocksdb.NewDefaultFlushOptions()); err != nil {
 		return fmt.Errorf("%w: flushing a shard: %w", ErrStore, err)
@@ -236,10 +230,10 @@ func FlushShard(db DB, s int) error {
 	return nil
 }
 
-// SyncLog syncs the WAL; RocksDB's own close would not.
+// SyncLog syncs the WAL; RocksDB's own close would not. Error: RocksDB's.
 func SyncLog(db DB) error { return db.rocks.FlushWAL(true) }
 
-// WriteBatch stores one serialized batch, synced.
+// WriteBatch stores one serialized batch, as JoinParts makes it, synced. Error: ErrStore.
 func WriteBatch(db DB, data []byte) error {
 	batch := grocksdb.WriteBatchFrom(data)
 	defer batch.Destroy()
@@ -249,7 +243,7 @@ func WriteBatch(db DB, data []byte) error {
 	return nil
 }
 
-// flushLocal moves what the default column family has in memory out of the write log, so that damage of the log does
+// flushLocal moves what store-local keys have in memory out of the write log, so that damage of the log does
 // not touch it.
 func flushLocal(db DB) error {
 	if err := db.rocks.Flush(grocksdb.NewDefaultFlushOptions()); err != nil {
@@ -258,7 +252,8 @@ func flushLocal(db DB) error {
 	return nil
 }
 
-// GetLocal reads a key of the default column family; nil where there is none.
+// GetLocal reads a store-local key, which is one of the default column family; nil where there is none. Error:
+// ErrStore.
 func GetLocal(db DB, key string) ([]byte, error) {
 	value, err := db.rocks.GetBytes(db.read, []byte(key))
 	if err != nil {
@@ -267,7 +262,7 @@ func GetLocal(db DB, key string) ([]byte, error) {
 	return value, nil
 }
 
-// PutLocal writes a key of the default column family, synced.
+// PutLocal writes a store-local key, synced. Error: ErrStore.
 func PutLocal(db DB, key string, value []byte) error {
 	if err := db.rocks.Put(db.sync, []byte(key), value); err != nil {
 		return fmt.Errorf("%w: writing %s: %w", ErrStore, key, err)
@@ -275,7 +270,7 @@ func PutLocal(db DB, key string, value []byte) error {
 	return nil
 }
 
-// dropLocal deletes a key of the default column family for good: damage of the write log does not bring it back.
+// dropLocal deletes a store-local key for good: damage of the write log does not bring it back.
 func dropLocal(db DB, key string) error {
 	value, err := db.rocks.GetBytes(db.read, []byte(key))
 	if err != nil {
@@ -294,6 +289,7 @@ func dropLocal(db DB, key string) error {
 }
 
 // GetUser returns a copy of one user's value in shard s, nil where there is none; key is as shard.AppendKey makes it.
+// Error: ErrStore.
 func GetUser(db DB, s int, key []byte) ([]byte, error) {
 	value, err := db.rocks.GetCF(db.read, db.families[s], key)
 	if err != nil {

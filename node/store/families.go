@@ -30,7 +30,7 @@ func HoldsShard(db DB, s int) bool { return s < len(db.families) && db.families[
 func HoldsRaft(db DB) bool { return db.raft != nil }
 
 // AddFamilies returns the store with a column family for the council and for each shard in held, making those that are
-// missing.
+// missing. Error: ErrStore.
 func AddFamilies(db DB, held []int) (DB, error) {
 	db.families, db.ids = slices.Clone(db.families), slices.Clone(db.ids)
 	if db.raft == nil {
@@ -70,7 +70,7 @@ func RenewFamily(db DB, s int) (DB, error) {
 	return db, nil
 }
 
-// RenewRaft is RenewFamily for Raft's saved state; nobody else may have it open.
+// RenewRaft is RenewFamily for Raft's saved state; nobody else may have it open. Error: ErrStore.
 func RenewRaft(db DB) (DB, error) {
 	if err := db.rocks.DropColumnFamily(db.raft); err != nil {
 		return db, fmt.Errorf("%w: dropping %s: %w", ErrStore, raftFamily, err)
@@ -84,7 +84,7 @@ func RenewRaft(db DB) (DB, error) {
 	return db, nil
 }
 
-// TakeFamily returns st with the column family of shard s that another value of the store has, and closes the former
+// TakeFamily returns db with the column family of shard s that another value of the store has, and closes the former
 // one's handle.
 func TakeFamily(db, renewed DB, s int) DB {
 	db.families[s].Destroy()

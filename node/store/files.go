@@ -14,7 +14,8 @@ type sealed struct {
 	CRC  uint32          `json:"crc"` // CRC-32C of Data
 }
 
-// Seal is the text of such a file.
+// Seal returns the text of a file beside the store: a value as JSON, and its checksum. Error: of a value that is no
+// JSON.
 func Seal(value any) ([]byte, error) {
 	inner, err := json.Marshal(value)
 	if err != nil {
@@ -23,7 +24,7 @@ func Seal(value any) ([]byte, error) {
 	return json.Marshal(sealed{inner, crc32.Checksum(inner, castagnoli)})
 }
 
-// Unseal reads the text of such a file. Error: what is wrong with it.
+// Unseal reads a text of Seal into what value points to. Error: what is wrong with the text.
 func Unseal(text []byte, value any) error {
 	file := sealed{}
 	if err := json.Unmarshal(text, &file); err != nil {
@@ -48,7 +49,7 @@ func WriteWhole(path string, text []byte) error {
 	return err
 }
 
-// SyncFolder makes the names in a folder durable.
+// SyncFolder makes the names in a folder durable. Error: of the file system.
 func SyncFolder(folder string) error {
 	dir, err := os.Open(folder)
 	if err != nil {

@@ -35,7 +35,8 @@ const identityKey = "facts"
 // ErrFolder is the class of a data folder that belongs to another node, cluster or layout. It is refused, never wiped.
 var ErrFolder = errors.New("wrong data folder")
 
-// Claim checks that the folder belongs to this node, or makes it this node's if it is new.
+// Claim checks that the folder belongs to this node, or makes it this node's if it is new. Errors: ErrFolder,
+// ErrStore.
 func Claim(db DB, want Identity) (Identity, error) {
 	value, err := GetLocal(db, identityKey)
 	if err != nil {
@@ -76,7 +77,7 @@ func ReadIdentity(db DB) (identity Identity, err error) {
 	return identity, err
 }
 
-// KeepIdentity writes what the folder says about itself.
+// KeepIdentity writes what the folder says about itself. Error: ErrStore.
 func KeepIdentity(db DB, identity Identity) error {
 	value, err := json.Marshal(identity)
 	return errors.Join(err, PutLocal(db, identityKey, value))

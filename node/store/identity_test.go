@@ -43,7 +43,7 @@ func TestTheCountOfStartsOutlivesTheLog(t *testing.T) {
 		}
 	}
 	if db, err = Open(Options{Data: lost, Shards: 1, CacheMB: 1},
-		shard.OpenTry{Log: shard.DamagedEnd, Lenient: true}, false, false, ToWrite); err != nil {
+		shard.OpenTry{Log: shard.DamagedEnd, Lenient: true}, false, false); err != nil {
 		t.Fatal(err)
 	}
 	start, former, err := CountStart(db, 200)

@@ -13,7 +13,8 @@ func LastSequence(db DB) uint64 { return db.rocks.GetLatestSequenceNumber() }
 // LogReader is an open read of the WAL. It must be closed.
 type LogReader struct{ it *grocksdb.WalIterator }
 
-// OpenLog opens the WAL at the batch that holds a sequence, or at the oldest one that is left.
+// OpenLog opens the WAL at the batch that holds a sequence, or at the oldest one that is left. Error:
+// ErrStore.
 func OpenLog(db DB, from uint64) (LogReader, error) {
 	it, err := db.rocks.GetUpdatesSince(max(from, 1))
 	if err != nil {
@@ -30,6 +31,7 @@ func CloseLog(log LogReader) {
 }
 
 // NextBatch reads the next batch of the WAL into b, and returns nil at the end of the log as it was when it was opened.
+// Error: ErrStore.
 func NextBatch(log LogReader, b []byte) ([]byte, error) {
 	if !log.it.Valid() {
 		err := log.it.Err()

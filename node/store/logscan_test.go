@@ -165,7 +165,7 @@ func TestRocksDBAppliesWhatTheJudgeSays(t *testing.T) {
 			t.Fatal(err)
 		}
 		v := shard.JudgeLog(PiecesOf(ScanLog(bad)), held, shard.LogKnown{})
-		db, err := Open(c, shard.OpenTry{Log: v.End}, false, false, ToWrite)
+		db, err := Open(c, shard.OpenTry{Log: v.End}, false, false)
 		if err != nil {
 			t.Fatalf("byte %d: %+v: %v", at, v, err)
 		}

@@ -85,7 +85,7 @@ func TestFilesThatCannotBeOpened(t *testing.T) {
 			if err = os.WriteFile(path, text, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			db, err = Open(c, shard.OpenTry{Log: shard.DamagedEnd, Lenient: true}, false, false, ToWrite)
+			db, err = Open(c, shard.OpenTry{Log: shard.DamagedEnd, Lenient: true}, false, false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -98,7 +98,8 @@ func TestFilesThatCannotBeOpened(t *testing.T) {
 				t.Fatal(err)
 			}
 			c.Data = without
-			salvaged, err := Open(c, shard.OpenTry{Log: shard.DamagedEnd}, false, false, ReadOnly)
+			c.ReadOnly = true
+			salvaged, err := Open(c, shard.OpenTry{Log: shard.DamagedEnd}, false, false)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -22,7 +22,7 @@ func OpenPastWipes(db DB, s int) Scan { return Scan{db.rocks.NewIteratorCF(db.lo
 func CloseScan(scan Scan) { scan.it.Close() }
 
 // WalkScan calls see with each key and value of a scan from start on but the first skip of them, both valid during the
-// call only, until see returns false.
+// call only, until see returns false. Error: ErrStore.
 func WalkScan(scan Scan, start []byte, skip uint64, see func(key, value []byte) bool) error {
 	for scan.it.Seek(start); skip > 0 && scan.it.Valid(); skip-- {
 		scan.it.Next()
@@ -40,7 +40,7 @@ func WalkScan(scan Scan, start []byte, skip uint64, see func(key, value []byte) 
 	return nil
 }
 
-// GetFrom returns a copy of the value of a key that a scan has; nil where there is none.
+// GetFrom returns a copy of the value of a key that a scan has; nil where there is none. Error: ErrStore.
 func GetFrom(scan Scan, key []byte) ([]byte, error) {
 	scan.it.Seek(key)
 	if err := scan.it.Err(); err != nil {

@@ -18,8 +18,8 @@ var ErrFull = errors.New("the disk refuses writes")
 // it may do it the next time. The table never changes.
 var diskErrors = [...]error{unix.EIO, unix.ENOSPC, unix.EDQUOT}
 
-// IsDiskError tells whether an error is one of those. RocksDB hands on their texts only (strerror(3)), which begin with
-// a capital letter.
+// IsDiskError tells whether an error says that the disk did not do what it was asked (diskErrors). RocksDB hands on
+// their texts only (strerror(3)), which begin with a capital letter.
 func IsDiskError(err error) bool {
 	return errors.Is(err, ErrFull) || err != nil && slices.ContainsFunc(diskErrors[:], func(trouble error) bool {
 		return errors.Is(err, trouble) || strings.Contains(strings.ToLower(err.Error()), trouble.Error())
@@ -72,7 +72,7 @@ func InUse(folder string) error {
 	return nil
 }
 
-// TryDisk writes, syncs and removes a small file in a folder.
+// TryDisk writes, syncs and removes a small file in a folder. Error: of the file system.
 func TryDisk(dir string) error {
 	path := filepath.Join(dir, "probe")
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
