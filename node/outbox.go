@@ -91,9 +91,9 @@ func prompt(room *Room, box outbox, r *owned, fx *shard.Effect) (outbox, bool) {
 		room.Links[r.peer].Echoes <- echo{Kind: leadsHere, Shard: s}
 	case shard.BreakStream:
 		breakLink(room.Links[r.peer], fx.Stream)
-	case shard.Complain, shard.Flipped, shard.Caught, shard.Drained, shard.Compared, shard.Damaged, shard.Mended:
+	case shard.Notify:
 		box.wants[r.peer] = append(box.wants[r.peer], shard.PactEvent{Kind: shard.LeaderWants, Shard: s,
-			Epoch: fx.Epoch, Effect: fx.Kind})
+			Epoch: fx.Epoch, Notice: fx.Notice})
 	default:
 		return box, false
 	}

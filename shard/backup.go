@@ -30,7 +30,7 @@ func takeEntries(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 		return r, out
 	case !r.Compared:
 		r.Compared = true
-		out = append(out, Effect{Kind: Compared, Epoch: r.View.Epoch})
+		out = append(out, Effect{Kind: Notify, Notice: LogsCompared, Epoch: r.View.Epoch})
 	}
 	switch {
 	case e.Kind == LeaderTold:

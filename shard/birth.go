@@ -43,7 +43,7 @@ type Birth struct {
 func BornWith(b Book) []uint64 {
 	members := slices.Clone(b.Members)
 	for _, id := range slices.Backward(b.Gone) { // the first store of each node counts
-		members[int(id&memberNodes)-1] = id
+		members[NodeOf(id)] = id
 	}
 	return members
 }
@@ -56,7 +56,7 @@ func DecideBirth(l Layout, self uint64, heard []Greeting) Birth {
 	for node, g := range heard {
 		fits := len(g.Born) == l.Nodes
 		for i, id := range g.Born {
-			fits = fits && int(id&memberNodes)-1 == i
+			fits = fits && NodeOf(id) == i
 		}
 		if fits && slices.Contains(g.Born, self) {
 			return Birth{Members: slices.Clone(g.Born)}
@@ -65,13 +65,13 @@ func DecideBirth(l Layout, self uint64, heard []Greeting) Birth {
 			return Birth{Join: true}
 		}
 		members[node] = g.Member
-		if node == int(self&memberNodes)-1 {
+		if node == NodeOf(self) {
 			members[node] = self
-		} else if int(g.Member&memberNodes)-1 != node {
+		} else if NodeOf(g.Member) != node {
 			missing = append(missing, node)
 		}
 	}
-	again := slices.ContainsFunc(members, func(id uint64) bool { return id>>memberGeneration&memberNodes > 0 })
+	again := slices.ContainsFunc(members, func(id uint64) bool { return GenerationOf(id) > 0 })
 	switch {
 	case again: // a second birth would give the cluster's users away
 		return Birth{Reason: "a store that has lost its part of Raft's state waits for nodes that know the cluster; an operator must decide if there are none"}
@@ -88,7 +88,7 @@ func DecideBirth(l Layout, self uint64, heard []Greeting) Birth {
 // Without facts it is the council of a new store: it takes what it is sent and neither votes nor stands until it is a
 // member. Errors: ErrCouncil, ErrBook; ErrVersion if this binary cannot read what was decided, or what is in force.
 func LoadCouncil(mine Process, l Layout, t Timing, facts []Fact, now int64) (Council, error) {
-	c := Council{Self: mine.Member, Mine: mine, Node: int(mine.Member&memberNodes) - 1, Layout: l, Timing: t,
+	c := Council{Self: mine.Member, Mine: mine, Node: NodeOf(mine.Member), Layout: l, Timing: t,
 		Log: raft.NewMemoryStorage(), Conf: &raftpb.ConfState{}, last: -1, heard: now, ticked: now, Fresh: true,
 		seen: make([]int64, l.Nodes), greeted: make([]bool, l.Nodes), Heard: make([]Start, l.Nodes)}
 	c.own = ownStarts(mine.Start, mine.Former)

@@ -106,3 +106,8 @@ func TestTextsThatCannotBe(t *testing.T) {
 		}
 	}
 }
+
+// outcome is what a write comes to on a record.
+func outcome(c *Change, current Record) (Result, Record) {
+	return decide(c, current, Weigh(c.Match, c.Unless, current))
+}

@@ -254,7 +254,7 @@ func announce(c Council, out []CouncilEffect) (Council, []CouncilEffect) {
 	}
 	now := c.Raft.BasicStatus()
 	if now.Lead != 0 && (now.Lead != c.Lead || now.GetTerm() != c.Term) {
-		c.last = int(now.Lead&memberNodes) - 1
+		c.last = NodeOf(now.Lead)
 		out = append(out, CouncilEffect{Kind: Elected, Member: now.Lead})
 	}
 	c.Lead, c.Term = now.Lead, now.GetTerm()

@@ -8,6 +8,9 @@
 //	page.go     offset and limit → runs within shards
 //	key.go      what an id, a name and an email may be, and the key that an id has in RocksDB
 //	condition.go preconditions of reads and writes
+//	record.go   users, log entries, changes, results and refusals
+//	notice.go   what a replica tells the pact about it; times that several parts use
+//	memberid.go the Raft id of a node's store
 //	event.go    what happens to a replica, and what it wants done
 //	replica.go  a replica's state
 //	step.go     Step, and what leader and backup have in common

@@ -87,13 +87,7 @@ const (
 	FeedSnapshot                         // to the backup, on Stream: the whole shard as it is now; report FeedDone
 	BreakStream                          // end Stream and begin another
 	SetAlarm                             // report Ticked after TellEvery
-	Complain                             // to the pact: the backup does not store; lead alone
-	Flipped                              // to the pact: the leader treats the backup as in sync
-	Caught                               // to the pact: the backup has all; let it be in sync
-	Drained                              // to the pact: nothing is pending any more; hand over
-	Compared                             // to the pact: as backup, the leader has found that the logs fit
-	Damaged                              // to the pact: this node's data cannot be trusted
-	Mended                               // to the pact: it can again
+	Notify                               // Notice to the pact, in Epoch
 	Relay                                // to the leader, on Stream: what Asked asks for; its answer is the caller's
 	Reclaim                              // this replica leads now: what was passed on and not answered comes back to it
 )
@@ -103,6 +97,7 @@ type Effect struct {
 	Kind    EffectKind
 	AtOnce  bool // of Feed: the leader holds back its new writes until this is done
 	Caller  Caller
+	Notice  Notice
 	Version uint64 // of StreamUp: of the protocol, as the shell has agreed it with the peer; the core does not look at it
 	Stream  uint64
 	Epoch   uint64

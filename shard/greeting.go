@@ -121,7 +121,7 @@ func Fits(mine, theirs Greeting, expected string) (in Misfit, text string) {
 	case nodes && theirs.Name == mine.Name:
 		return OtherName, fmt.Sprintf("two processes call themselves node %s, or one has dialled itself", mine.Name)
 	case nodes && slices.Contains(mine.Gone, theirs.Member):
-		return OtherStore, fmt.Sprintf("another store has taken the place of store %x of %s, which is of no use to the cluster any more: stop the node, move its folder away, and let it begin with an empty one", theirs.Member>>memberStore, theirs.Name)
+		return OtherStore, fmt.Sprintf("another store has taken the place of store %x of %s, which is of no use to the cluster any more: stop the node, move its folder away, and let it begin with an empty one", StoreOf(theirs.Member), theirs.Name)
 	case nodes && !slices.Contains(mine.Names, theirs.Name):
 		return OtherName, fmt.Sprintf("%s has the nodes %s; %s is none of them", mine.Name,
 			strings.Join(mine.Names, ","), theirs.Name)

@@ -23,7 +23,7 @@ func openMail(c Council, data []byte) *raftpb.Message {
 	if proto.Unmarshal(data, m) != nil {
 		return nil
 	}
-	from, node := m.GetFrom(), int(m.GetFrom()&memberNodes)-1
+	from, node := m.GetFrom(), NodeOf(m.GetFrom())
 	stranger := !slices.Contains(c.Conf.Voters, from) && !slices.Contains(c.Conf.VotersOutgoing, from) && !slices.Contains(c.Conf.Learners, from)
 	switch {
 	case m.GetTo() != c.Self, node < 0, node >= c.Layout.Nodes, node == c.Node, slices.Contains(c.Book.Gone, from):
@@ -77,15 +77,15 @@ func openMail(c Council, data []byte) *raftpb.Message {
 // takeJoin is the Raft leader's answer to a store that is no member: it becomes a learner, unless its node's own store
 // is there, or was the only one that had all writes of a shard (rule R13). Whoever says hello repeats it.
 func takeJoin(c Council, e *CouncilEvent, out []CouncilEffect) (Council, []CouncilEffect) {
-	node := int(e.Member&memberNodes) - 1
+	node := NodeOf(e.Member)
 	if e.Kind != CouncilJoin || c.Sick || c.Raft.BasicStatus().RaftState != raft.StateLeader || node < 0 ||
 		node >= c.Layout.Nodes || node >= len(c.Book.Members) || c.Book.Members[node] == e.Member {
 		return c, out
 	}
 	why := ""
 	for s, v := range c.Book.Views {
-		if v.Leader == node && !v.InSync && e.Member>>memberStore != c.Book.Members[node]>>memberStore &&
-			e.Member>>memberGeneration&memberNodes != Displaces {
+		if v.Leader == node && !v.InSync && StoreOf(e.Member) != StoreOf(c.Book.Members[node]) &&
+			GenerationOf(e.Member) != Displaces {
 			why = fmt.Sprintf("the node's lost store led shard %d alone, so only it had all writes; %s, on that node",
 				s, askOperator)
 		}
@@ -107,7 +107,7 @@ func takeJoin(c Council, e *CouncilEvent, out []CouncilEffect) (Council, []Counc
 	}
 	kind, who, what := raftpb.ConfChangeAddLearnerNode, e.Member, "joins as a learner"
 	for _, id := range c.Conf.Learners {
-		if int(id&memberNodes)-1 == node {
+		if NodeOf(id) == node {
 			kind, who, what = raftpb.ConfChangeRemoveNode, id, "never became a member and is dropped: a newer store says hello"
 		}
 	}
@@ -130,10 +130,10 @@ func promote(c Council, now int64, out []CouncilEffect) (Council, []CouncilEffec
 		caughtUp[id] = p.RecentActive && p.Match >= status.GetCommit()
 	})
 	for _, id := range c.Conf.Learners {
-		node := int(id&memberNodes) - 1
+		node := NodeOf(id)
 		old := c.Book.Members[node]
 		alone := slices.ContainsFunc(c.Book.Views, func(v View) bool { return v.Leader == node && !v.InSync })
-		if alone && id>>memberStore != old>>memberStore && id>>memberGeneration&memberNodes != Displaces ||
+		if alone && StoreOf(id) != StoreOf(old) && GenerationOf(id) != Displaces ||
 			node == c.Node || now-c.seen[node] < c.Timing.Absent || !caughtUp[id] {
 			continue
 		}
@@ -176,7 +176,7 @@ func applyEntry(c Council, entry *raftpb.Entry, next Book, bad error, out []Coun
 		first, second = second, one.GetNodeId()
 		kinds = append(kinds, one.GetType())
 	}
-	joint, node := len(c.Conf.VotersOutgoing) > 0, int(second&memberNodes)-1
+	joint, node := len(c.Conf.VotersOutgoing) > 0, NodeOf(second)
 	known := node >= 0 && node < len(c.Book.Members)
 	switch {
 	case len(kinds) == 0 && joint:
@@ -189,8 +189,8 @@ func applyEntry(c Council, entry *raftpb.Entry, next Book, bad error, out []Coun
 	case slices.Equal(kinds, []raftpb.ConfChangeType{raftpb.ConfChangeRemoveNode}) && slices.Contains(c.Conf.Learners, second):
 	case slices.Equal(kinds, []raftpb.ConfChangeType{raftpb.ConfChangeAddNode, raftpb.ConfChangeRemoveNode}):
 		alone := slices.ContainsFunc(c.Book.Views, func(v View) bool { return v.Leader == node && !v.InSync })
-		same := first>>memberStore == second>>memberStore
-		if alone && !same && first>>memberGeneration&memberNodes != Displaces || int(first&memberNodes)-1 != node || c.Book.Members[node] != second || !slices.Contains(c.Conf.Learners, first) {
+		same := StoreOf(first) == StoreOf(second)
+		if alone && !same && GenerationOf(first) != Displaces || NodeOf(first) != node || c.Book.Members[node] != second || !slices.Contains(c.Conf.Learners, first) {
 			return c, out, nil
 		}
 		c.Book.Members, c.Book.Views = slices.Clone(c.Book.Members), slices.Clone(c.Book.Views)

@@ -94,9 +94,6 @@ func WaitOut(former, grace int64) int64 {
 // PactKind is what happened to a pact.
 type PactKind uint8
 
-// PactGap is the ns between two ticks that mean that this process was paused.
-const PactGap = 50 * 1000 * 1000
-
 // The events of a pact.
 const (
 	PactTick     PactKind = iota + 1
@@ -104,7 +101,7 @@ const (
 	PongCame              // the answer of the peer's store Store to our ping of At, with the Vows that it promises
 	ViewsCame             // Views by shard, and the member id of the peer's store
 	LinkBroke             // the connection to the peer broke
-	LeaderWants           // a replica here asks: Effect is Complain, Flipped, Caught, Drained, Compared, Damaged or Mended, in Epoch
+	LeaderWants           // a replica here gives Notice, in Epoch
 	RaftLeads             // there is a new leader of Raft: open proposals are repeated at once
 	DiskIs                // Sick says how the disk is
 	LeaveAsked            // hand the leaderships over
@@ -124,7 +121,7 @@ type PactEvent struct {
 	Views   []View
 	Shard   int
 	Epoch   uint64
-	Effect  EffectKind
+	Notice  Notice
 	Sick    bool
 	Leaving bool
 }
@@ -208,7 +205,7 @@ func StepPact(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
 		out = append(out, PactEffect{Kind: SendPing, Life: p.Life + 1, At: e.Now, Lease: p.Timing.Lease, Leaving: true})
 	case PactTick:
 		// to go on alone would take a whole grace once the pings that waited here have been answered
-		if e.Now-p.LastTick > PactGap {
+		if e.Now-p.LastTick > PauseGap {
 			p = hearAnew(p, e.Now)
 			if p.Pinged >= p.Woken { // pauses alone may not put a takeover off for ever
 				p.Woken = e.Now

@@ -31,7 +31,7 @@ func TestBackupsThatRestartAskTheLeader(t *testing.T) {
 		p := NewPact(Layout{3, 3}, 1, 0, []int{0}, []Position{{1, 9}, {}, {}}, 2, 500*ms, DefaultPactTiming())
 		p, _ = stepPacts(p, views)
 		if c.compared {
-			p, _ = stepPacts(p, PactEvent{Kind: LeaderWants, Effect: Compared, Epoch: 1, Now: 511 * ms})
+			p, _ = stepPacts(p, PactEvent{Kind: LeaderWants, Notice: LogsCompared, Epoch: 1, Now: 511 * ms})
 		}
 		first, lacks := int64(0), 0
 		for now := 515 * ms; now < 3000*ms && first == 0; now += 5 * ms {

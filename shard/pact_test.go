@@ -91,7 +91,7 @@ func TestHandingOverIsCalledOff(t *testing.T) {
 	if n, told := countPact(out, TellDrain); n != 1 || told.Until != 0 {
 		t.Errorf("not called off: %+v", out)
 	}
-	_, out = stepPacts(p, PactEvent{Kind: LeaderWants, Effect: Drained, Epoch: 1, Now: 1061 * ms})
+	_, out = stepPacts(p, PactEvent{Kind: LeaderWants, Notice: Drained, Epoch: 1, Now: 1061 * ms})
 	if n, _ := countPact(out, Propose); n != 0 {
 		t.Errorf("handed over after it was called off: %+v", out)
 	}
@@ -170,7 +170,7 @@ func TestBackupAfterAPause(t *testing.T) {
 
 // A backup that is damaged while it is not in sync asks for a new epoch, once.
 func TestDamagedBackupAsksForAnEpoch(t *testing.T) {
-	_, out := stepPacts(pactAt(1, alone, 1000*ms), PactEvent{Kind: LeaderWants, Effect: Damaged, Epoch: 2,
+	_, out := stepPacts(pactAt(1, alone, 1000*ms), PactEvent{Kind: LeaderWants, Notice: CopyDamaged, Epoch: 2,
 		Now: 1000 * ms}, PactEvent{Kind: PactTick, Now: 1001 * ms}, PactEvent{Kind: PactTick, Now: 1002 * ms})
 	if n, asked := countPact(out, Propose); n != 1 || asked.Proposals[0] != (Proposal{0, 2, View{3, 0, 1, false}}) {
 		t.Errorf("%+v", out)
@@ -240,7 +240,7 @@ func TestSickNodesTogether(t *testing.T) {
 		t.Fatalf("alone it promises: %+v", out)
 	}
 	ping.Sick, ping.At, ping.Now = true, 1010*ms, 1010*ms
-	p, out = stepPacts(p, ping, PactEvent{Kind: LeaderWants, Effect: Complain, Epoch: 1, Now: 1010 * ms},
+	p, out = stepPacts(p, ping, PactEvent{Kind: LeaderWants, Notice: BackupTimedOut, Epoch: 1, Now: 1010 * ms},
 		PactEvent{Kind: PactTick, Now: 1020 * ms})
 	_, pong := countPact(out, SendPong)
 	_, asks := countPact(out, SendPing)

@@ -26,7 +26,7 @@ var plantedBugs = []planted{
 	{rule: "R1", name: "what was read before the replica was whole is given out", seed: 528, slow: true, edits: []edit{
 		{"read.go", "e.Began > 0 && e.Began < r.Whole", "e.Began > 0 && r.Whole < 0"}}},
 	{rule: "R1", name: "a page begins by counts that run ahead of its view", seed: 86, edits: []edit{
-		{"page.go", "if lsn > r.Applied || r.Wiping > 0 {", "if lsn == Unsettled {"}}},
+		{"read.go", "if lsn > r.Applied || r.Wiping > 0 {", "if lsn == Unsettled {"}}},
 	{rule: "R1", name: "a list is read on from a later view", seed: 1068, slow: true, edits: []edit{
 		{"sim_list_test.go", "	rows, op := c.view, c.try.op\n", "	rows, op := inOrder(n.disk.shards[c.try.op.shard].records), c.try.op\n"}}},
 	{rule: "R2", name: "a count at a backup does not wait for its leader", seed: 36, edits: []edit{
@@ -184,7 +184,7 @@ var plantedBugs = []planted{
 	{rule: "R24", name: "a leadership is handed to a backup that was not compared", unreached: "not met in some thousand seeds: an old copy of a backup must come back just when its leader hands over, between the connection and the comparison; TestHandingOver holds it", edits: []edit{
 		{"step.go", "r.Applied == r.Next && r.Agreed && r.PeerStored >= r.Next {", "r.Applied == r.Next {"}}},
 	{rule: "pause", name: "a leader that was paused blames its backup", seed: 20197, single: true, slow: true, edits: []edit{
-		{"step.go", "	case gap > PactGap:", "	case gap < 0:"}}},
+		{"step.go", "	case gap > PauseGap:", "	case gap < 0:"}}},
 	{rule: "stop", name: "good-bye is said while requests are still served", unreached: "not met in some thousand seeds: the leaver's last lease ends within 20 ms of its peer going on alone; the order is the shell's", edits: []edit{
 		{"sim_deeds_test.go", "			w.step(n, &Event{Kind: Retired, Shard: s})\n", "			_ = s\n"}}},
 	{rule: "stop", name: "a leader that hands over serves on", seed: 9318, slow: true, edits: []edit{
@@ -193,7 +193,7 @@ var plantedBugs = []planted{
 		{"step.go", "if r.Draining && len(r.Pending) == 0 && r.Applied == r.Next && r.Agreed && r.PeerStored >= r.Next {", "if r.Draining {"},
 		{"step.go", "	case leads && r.Draining:\n", "	case leads && r.Draining && now < 0:\n"}}},
 	{rule: "pause", name: "a leader that was paused goes on alone at once", seed: 17291, slow: true, single: true, edits: []edit{
-		{"pact.go", "if e.Now-p.LastTick > PactGap {", "if p.LastTick < 0 {"}}},
+		{"pact.go", "if e.Now-p.LastTick > PauseGap {", "if p.LastTick < 0 {"}}},
 	{rule: "damage", name: "a damaged replica serves on", seed: 39, single: true, edits: []edit{
 		{"step.go", "	case r.Lost != \"\":\n		return", "	case r.Lost != \"\" && now < 0:\n		return"}}},
 	{rule: "damage", name: "batches that are missing in the log are not noticed", seed: 104, edits: []edit{
@@ -207,5 +207,5 @@ var plantedBugs = []planted{
 	{rule: "damage", name: "a damaged backup begins anew in the same epoch", seed: 56, edits: []edit{
 		{"step.go", "!r.View.InSync && r.View.Epoch > r.LostIn {", "!r.View.InSync && r.View.Epoch >= r.LostIn {"}}},
 	{rule: "damage", name: "a damaged replica goes on promising", seed: 39, single: true, edits: []edit{
-		{"promise.go", "			s.Damaged, s.DamagedIn = e.Effect == Damaged, e.Epoch\n", ""}}},
+		{"promise.go", "			s.Damaged, s.DamagedIn = e.Notice == CopyDamaged, e.Epoch\n", ""}}},
 }

@@ -62,6 +62,23 @@ func TestPlanted(t *testing.T) {
 	}
 }
 
+// Each edit finds its text, exactly once.
+func TestPlantedTexts(t *testing.T) {
+	for _, bug := range plantedBugs {
+		texts := map[string]string{}
+		for _, e := range bug.edits {
+			if texts[e.file] == "" {
+				text, _ := os.ReadFile(e.file)
+				texts[e.file] = string(text)
+			}
+			if n := strings.Count(texts[e.file], e.old); n != 1 {
+				t.Errorf("%s %s: %s has the text %d times: %s", bug.rule, bug.name, e.file, n, e.old)
+			}
+			texts[e.file] = strings.Replace(texts[e.file], e.old, e.new, 1)
+		}
+	}
+}
+
 // hunt builds the simulator with a bug, runs it, and returns what it printed.
 func hunt(t *testing.T, bug planted) string {
 	t.Helper()

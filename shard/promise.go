@@ -123,23 +123,23 @@ func noteWant(p Pact, e *PactEvent, out []PactEffect) (Pact, []PactEffect) {
 		if s.Shard != e.Shard {
 			continue
 		}
-		s.Doubtful = s.Doubtful && e.Effect != Compared
-		if e.Effect == Damaged || e.Effect == Mended {
-			s.Damaged, s.DamagedIn = e.Effect == Damaged, e.Epoch
+		s.Doubtful = s.Doubtful && e.Notice != LogsCompared
+		if e.Notice == CopyDamaged || e.Notice == CopyRestored {
+			s.Damaged, s.DamagedIn = e.Notice == CopyDamaged, e.Epoch
 		}
 		if e.Epoch != s.View.Epoch || s.View.Leader != p.Self || s.Fresh {
 			continue
 		}
 		next := View{s.View.Epoch + 1, p.Self, p.Peer, true}
 		switch {
-		case e.Effect == Flipped:
+		case e.Notice == AckRequired:
 			s.Demand, s.Heard = true, max(s.Heard, e.Now-p.Timing.Silent/2)
-		case e.Effect == Complain && !p.Sick && (s.View.InSync || s.Demand) && (s.Proposed.Epoch == 0 || s.Proposed.InSync):
+		case e.Notice == BackupTimedOut && !p.Sick && (s.View.InSync || s.Demand) && (s.Proposed.Epoch == 0 || s.Proposed.InSync):
 			next.InSync = false
 			s.Proposed, s.AskedAt = next, 0
-		case e.Effect == Caught && s.Demand && s.Proposed.Epoch == 0:
+		case e.Notice == CaughtUp && s.Demand && s.Proposed.Epoch == 0:
 			out = append(out, PactEffect{Kind: Propose, Proposals: []Proposal{{s.Shard, s.View.Epoch, next}}})
-		case e.Effect == Drained && !p.Sick && s.Drain > 0 && s.Proposed.Epoch == 0:
+		case e.Notice == Drained && !p.Sick && s.Drain > 0 && s.Proposed.Epoch == 0:
 			next.Leader, next.Backup = p.Peer, p.Self
 			s.Proposed, s.AskedAt = next, 0
 		}

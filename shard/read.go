@@ -30,3 +30,16 @@ func aged(r *Replica, e *Event, reason string) string {
 	}
 	return reason
 }
+
+// BucketsAhead lists the buckets of a shard whose count in memory may be ahead of what a view shows that is opened now:
+// last has the LSN of the last write that was handed to the disk in each bucket, and the disk has not reported those
+// beyond r.Applied. The count of every other bucket is that of the view.
+func BucketsAhead(r *Replica, last *[256]uint64) []byte {
+	list := []byte(nil)
+	for bucket, lsn := range last {
+		if lsn > r.Applied || r.Wiping > 0 {
+			list = append(list, byte(bucket))
+		}
+	}
+	return list
+}

@@ -71,7 +71,7 @@ func stepMail(c Council, m *raftpb.Message, now int64) Council {
 	if m == nil || c.Sick {
 		return c
 	}
-	node := int(m.GetFrom()&memberNodes) - 1
+	node := NodeOf(m.GetFrom())
 	member := node < len(c.Book.Members) && c.Book.Members[node] == m.GetFrom()
 	if stored, _ := c.Log.LastIndex(); m.GetType() == raftpb.MsgHeartbeat && m.GetCommit() > stored {
 		// a leader names no commit of which it has not heard that it is stored here
@@ -106,7 +106,7 @@ func takeReady(c Council, out []CouncilEffect) (Council, *raftpb.Message, []Coun
 	var apply *raftpb.Message
 	var held []*raftpb.Message
 	for _, m := range c.Raft.Ready().Messages {
-		node := int(m.GetTo()&memberNodes) - 1
+		node := NodeOf(m.GetTo())
 		switch kind := m.GetType(); {
 		case m.GetTo() == raft.LocalAppendThread:
 			c.queue = append(c.queue, waiting{write: m})
@@ -202,7 +202,7 @@ func noteSaved(c Council, out []CouncilEffect) (Council, *raftpb.Snapshot, []Cou
 		}
 		_ = c.Log.Append(w.write.GetEntries())
 		for _, m := range append(w.then, w.write.GetResponses()...) {
-			node := int(m.GetTo()&memberNodes) - 1
+			node := NodeOf(m.GetTo())
 			switch {
 			case m.GetTo() == c.Self:
 				_ = c.Raft.Step(m)

@@ -172,7 +172,7 @@ type Mark struct {
 // MarkHolds tells whether a mark speaks of the data that is there: a copy of store self with number at. A mark of
 // another store, as from a folder that was put back, or of a copy that was dropped says nothing.
 func MarkHolds(m Mark, self uint64, at uint32) bool {
-	return m.Store>>memberStore == self>>memberStore && (m.Copy == at || m.Accepting) && m.Reason != ""
+	return StoreOf(m.Store) == StoreOf(self) && (m.Copy == at || m.Accepting) && m.Reason != ""
 }
 
 // OpenTry is a way to open a store.

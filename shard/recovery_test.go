@@ -119,17 +119,3 @@ func TestNextOpen(t *testing.T) {
 		t.Error("nothing can be read, and yet there is another try")
 	}
 }
-
-// A damaged backup does not say where its log ends, so that no leader feeds it.
-func TestDamagedBackupIsNotFed(t *testing.T) {
-	r := replicaAt(1, alone, 0)
-	r, _ = drive(r, Event{Kind: DataLost, Reason: "block 5"})
-	if _, effects := drive(r, Event{Kind: PositionAsked, Epoch: 2, Caller: "stream"}); count(effects, SendPosition) != 0 {
-		t.Errorf("damaged: %+v", effects)
-	}
-	whole := replicaAt(1, alone, 0)
-	if _, effects := drive(whole, Event{Kind: PositionAsked, Epoch: 2, Caller: "stream"}); count(effects,
-		SendPosition) != 1 {
-		t.Errorf("whole: %+v", effects)
-	}
-}

@@ -25,7 +25,7 @@ func compareLogs(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 		r.Agreed, r.Sent, r.PeerStored, r.Told = true, e.LSN, e.LSN, r.Applied
 		out = append(out, Effect{Kind: SendApplied, Stream: r.Stream, Epoch: r.View.Epoch, LSN: r.Applied})
 	case r.View.InSync:
-		out = append(out, Effect{Kind: Complain, Epoch: r.View.Epoch})
+		out = append(out, Effect{Kind: Notify, Notice: BackupTimedOut, Epoch: r.View.Epoch})
 	case fits:
 		r.Repair.Compared, r.Repair.Fed, r.PeerStored = true, e.LSN, e.LSN
 	default:
@@ -73,7 +73,7 @@ func mend(r Replica, now int64, out []Effect) (Replica, []Effect) {
 	case !m.Demand && (now < r.HoldUntil || now >= r.LeaseUntil): // not yet, or the backup is not well
 	case !m.Demand:
 		m.Demand, m.Flip = true, r.Next
-		out = append(out, Effect{Kind: Flipped, Epoch: r.View.Epoch})
+		out = append(out, Effect{Kind: Notify, Notice: AckRequired, Epoch: r.View.Epoch})
 	case m.Fed < m.Flip && r.Applied >= m.Flip:
 		m.Busy = true
 		out = append(out, Effect{Kind: Feed, AtOnce: true, Stream: r.Stream, Epoch: r.View.Epoch, LSN: m.Fed + 1,
@@ -84,7 +84,7 @@ func mend(r Replica, now int64, out []Effect) (Replica, []Effect) {
 	}
 	if r.Agreed && m.Demand && r.PeerStored >= m.Flip && now < r.LeaseUntil && now-m.AskedAt >= WishEvery {
 		m.AskedAt = now
-		out = append(out, Effect{Kind: Caught, Epoch: r.View.Epoch})
+		out = append(out, Effect{Kind: Notify, Notice: CaughtUp, Epoch: r.View.Epoch})
 	}
 	return r, out
 }

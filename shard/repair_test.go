@@ -22,14 +22,15 @@ func position(lsn, ends uint64) Event {
 func TestWhereFeedingBegins(t *testing.T) {
 	for name, c := range map[string]struct {
 		at   Event
-		want EffectKind
+		snap int
 	}{
-		"far behind":    {position(0, 0), Flipped},
-		"at the end":    {position(7, 1), Flipped},
-		"ahead":         {position(8, 1), FeedSnapshot},
-		"another epoch": {position(7, 2), FeedSnapshot},
+		"far behind":    {position(0, 0), 0},
+		"at the end":    {position(7, 1), 0},
+		"ahead":         {position(8, 1), 1},
+		"another epoch": {position(7, 2), 1},
 	} {
-		if _, effects := drive(leaderAlone(1000), c.at); count(effects, c.want) != 1 {
+		_, effects := drive(leaderAlone(1000), c.at)
+		if count(effects, FeedSnapshot) != c.snap || notices(effects, AckRequired) != 1-c.snap {
 			t.Errorf("%s: %+v", name, effects)
 		}
 	}
@@ -42,10 +43,10 @@ func TestSnapshotIsOwedUntilStored(t *testing.T) {
 	r, _ = drive(r, Event{Kind: ViewLearnt, View: alone}, Event{Kind: LeaseCame, Epoch: 2, Until: 1000},
 		Event{Kind: StreamUp, Stream: 1})
 	r, effects := drive(r, position(3, 1), Event{Kind: FeedDone, Stream: 1, Epoch: 2, LSN: 0}, Event{Kind: Ticked})
-	if count(effects, FeedSnapshot) != 1 || count(effects, Flipped) != 0 || !r.Repair.Owed {
+	if count(effects, FeedSnapshot) != 1 || notices(effects, AckRequired) != 0 || !r.Repair.Owed {
 		t.Fatalf("before stored: %+v", effects)
 	}
-	if r, effects = drive(r, Event{Kind: PeerStored, Stream: 1, Epoch: 2, LSN: 0}); count(effects, Flipped) != 1 ||
+	if r, effects = drive(r, Event{Kind: PeerStored, Stream: 1, Epoch: 2, LSN: 0}); notices(effects, AckRequired) != 1 ||
 		r.Repair.Owed {
 		t.Errorf("after stored: %+v", effects)
 	}
@@ -127,10 +128,10 @@ func TestFlappingBackupWaitsLonger(t *testing.T) {
 		Event{Kind: StreamUp, Stream: 1, Now: now})
 	r, effects := drive(r, Event{Kind: PeerPosition, Stream: 1, Epoch: epoch + 1, LSN: 7, Ends: 1, Now: now},
 		Event{Kind: Ticked, Now: now + HoldFor - 1})
-	if count(effects, Flipped) != 0 || r.Hold != HoldFor {
+	if notices(effects, AckRequired) != 0 || r.Hold != HoldFor {
 		t.Errorf("held for %d: %+v", r.Hold, effects)
 	}
-	if _, effects = drive(r, Event{Kind: Ticked, Now: now + HoldFor}); count(effects, Flipped) != 1 {
+	if _, effects = drive(r, Event{Kind: Ticked, Now: now + HoldFor}); notices(effects, AckRequired) != 1 {
 		t.Errorf("after the waiting: %+v", effects)
 	}
 }
@@ -140,17 +141,17 @@ func TestFlappingBackupWaitsLonger(t *testing.T) {
 func TestDamagedReplicaBeginsAnew(t *testing.T) {
 	r, effects := drive(replicaAt(1, inSync, 1000), Event{Kind: DataLost, Reason: "block 5"},
 		Event{Kind: CountAsked, Caller: "x"})
-	if count(effects, Damaged) == 0 || count(effects, Answer) != 1 ||
+	if notices(effects, CopyDamaged) == 0 || count(effects, Answer) != 1 ||
 		effects[len(effects)-1].Reply.Refusal != Unavailable {
 		t.Fatalf("in sync: %+v", effects)
 	}
 	r, effects = drive(r, Event{Kind: ViewLearnt, View: alone})
-	if count(effects, Drop) != 1 || count(effects, Mended) != 1 || r.Handed != 0 || r.Wiping != 1 {
+	if count(effects, Drop) != 1 || notices(effects, CopyRestored) != 1 || r.Handed != 0 || r.Wiping != 1 {
 		t.Errorf("out of sync in a later epoch: %+v", effects)
 	}
 	r = replicaAt(1, alone, 0)
 	r, effects = drive(r, Event{Kind: PositionAsked, Epoch: 2, Caller: "stream"}, Event{Kind: DataLost, Reason: "block 5"})
-	if count(effects, SendPosition) != 1 || count(effects, Damaged) == 0 || count(effects, Drop) != 0 {
+	if count(effects, SendPosition) != 1 || notices(effects, CopyDamaged) == 0 || count(effects, Drop) != 0 {
 		t.Fatalf("out of sync: %+v", effects)
 	}
 	granted, effects := drive(r, Event{Kind: ViewLearnt, View: View{Epoch: 3, Leader: 0, Backup: 1, InSync: true}})
@@ -180,7 +181,7 @@ func TestBackupThatComesBackWithLess(t *testing.T) {
 		next := r
 		next.Window, next.Waiting = map[RequestID]Done{}, nil
 		next, effects = drive(next, Event{Kind: PeerPosition, Stream: 2, Epoch: 1, LSN: lsn, Ends: 1})
-		if count(effects, Complain) != complains || next.Agreed == (complains == 1) {
+		if notices(effects, BackupTimedOut) != complains || next.Agreed == (complains == 1) {
 			t.Errorf("its log ends at %d: %+v", lsn, effects)
 		}
 	}
@@ -206,13 +207,13 @@ func TestPageThatIsOlderThanThePart(t *testing.T) {
 func TestHandingOver(t *testing.T) {
 	get := Event{Kind: ReadDone, Caller: "x", Exists: true, Now: 1}
 	r := replicaAt(0, inSync, 1000)
-	if _, effects := drive(r, Event{Kind: DrainAsked, Epoch: 1}); count(effects, Drained) != 0 {
+	if _, effects := drive(r, Event{Kind: DrainAsked, Epoch: 1}); notices(effects, Drained) != 0 {
 		t.Errorf("it hands over to a backup whose log it has not compared since that came back: %+v", effects)
 	}
 	r = replicaAt(0, inSync, 1000)
 	r, effects := drive(r, Event{Kind: StreamUp, Stream: 1},
 		Event{Kind: PeerPosition, Stream: 1, Epoch: 1, LSN: 7, Ends: 1}, Event{Kind: DrainAsked, Epoch: 1}, get)
-	if count(effects, Drained) == 0 || count(effects, Answer) != 1 {
+	if notices(effects, Drained) == 0 || count(effects, Answer) != 1 {
 		t.Fatalf("%+v", effects)
 	}
 	for _, fx := range effects {
@@ -266,12 +267,26 @@ func TestWishWaitsForTheFlip(t *testing.T) {
 	r.Applied, r.Handed, r.Next = 9, 9, 9
 	r, effects := drive(r, position(7, 1), Event{Kind: Ticked, Now: 1},
 		Event{Kind: FeedDone, Stream: 1, Epoch: 2, LSN: 9, Now: 2})
-	if count(effects, Flipped) != 1 || count(effects, Feed) != 1 || count(effects, Caught) != 0 || r.Repair.Flip != 9 {
+	if notices(effects, AckRequired) != 1 || count(effects, Feed) != 1 || notices(effects, CaughtUp) != 0 || r.Repair.Flip != 9 {
 		t.Fatalf("%+v", effects)
 	}
 	r.LeaseUntil = 2 * WishEvery
 	if _, effects = drive(r, Event{Kind: PeerStored, Stream: 1, Epoch: 2, LSN: 8, Now: WishEvery + 2},
-		Event{Kind: PeerStored, Stream: 1, Epoch: 2, LSN: 9, Now: WishEvery + 3}); count(effects, Caught) != 1 {
+		Event{Kind: PeerStored, Stream: 1, Epoch: 2, LSN: 9, Now: WishEvery + 3}); notices(effects, CaughtUp) != 1 {
 		t.Errorf("%+v", effects)
+	}
+}
+
+// A damaged backup does not say where its log ends, so that no leader feeds it.
+func TestDamagedBackupIsNotFed(t *testing.T) {
+	r := replicaAt(1, alone, 0)
+	r, _ = drive(r, Event{Kind: DataLost, Reason: "block 5"})
+	if _, effects := drive(r, Event{Kind: PositionAsked, Epoch: 2, Caller: "stream"}); count(effects, SendPosition) != 0 {
+		t.Errorf("damaged: %+v", effects)
+	}
+	whole := replicaAt(1, alone, 0)
+	if _, effects := drive(whole, Event{Kind: PositionAsked, Epoch: 2, Caller: "stream"}); count(effects,
+		SendPosition) != 1 {
+		t.Errorf("whole: %+v", effects)
 	}
 }

@@ -111,6 +111,11 @@ func entryNumbers(kind uint64, numbers ...uint64) []uint64 {
 	return append([]uint64{entryFormat, kind}, numbers...)
 }
 
+// EncodeEntry is an entry of Raft's log as bytes, as a binary proposes it that knows a kind.
+func EncodeEntry(kind uint64, numbers ...uint64) []byte {
+	return packNumbers(entryNumbers(kind, numbers...))
+}
+
 // follow returns the book after an entry of Raft's log that is not empty. Error: ErrVersion for an entry of a kind or a
 // format that is not known here, or that does not parse: other binaries may read it, so it must not be passed over.
 func follow(rules map[uint64]EntryRule, b Book, data []byte) (Book, error) {
@@ -184,7 +189,7 @@ func raise(c Council, now int64) (_ Council, due bool) {
 // greet notes the start with which a member's store says hello, and what a node that is greeted knows of this store's:
 // nothing is sent to it before (rule R23).
 func greet(c Council, e *CouncilEvent) Council {
-	node := int(e.Member&memberNodes) - 1
+	node := NodeOf(e.Member)
 	switch {
 	case e.Kind == CouncilJoin:
 		if node >= 0 && node < len(c.Book.Members) && c.Book.Members[node] == e.Member &&

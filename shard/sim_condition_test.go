@@ -27,11 +27,6 @@ func (w *simWorld) drawConditions(op *simOp, draw int) {
 	w.seen[fmt.Sprint("write: preconditions ", draw%8)]++
 }
 
-// outcome is what a write comes to on a record.
-func outcome(c *Change, current Record) (Result, Record) {
-	return decide(c, current, Weigh(c.Match, c.Unless, current))
-}
-
 // nameOf tells users of all shards apart.
 func nameOf(op *simOp) string { return fmt.Sprint(op.shard, op.change.ID) }
 

@@ -211,7 +211,7 @@ func (w *simWorld) recover(n *simNode) {
 	if MarkHolds(d.marks[RaftPart], n.member, 0) {
 		w.seen["damaged: Raft's part"]++
 		delete(d.marks, RaftPart)
-		n.member, d.facts = n.member+1<<memberGeneration, map[string][]byte{}
+		n.member, d.facts = MemberOf(n.member, 1), map[string][]byte{}
 	}
 	d.begin()
 }

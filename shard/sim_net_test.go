@@ -40,7 +40,7 @@ func (w *simWorld) join(s *simStream) {
 	}
 	member := s.from.member
 	w.carry(s, 0, func() { w.stepCouncil(s.to, &CouncilEvent{Kind: CouncilJoin, Member: member, Start: s.from.start}) })
-	if s.from.stores > 1 || s.from.member>>memberGeneration&memberNodes > 0 {
+	if s.from.stores > 1 || GenerationOf(s.from.member) > 0 {
 		w.on(s.from, 200*ms, func() { w.join(s) })
 	}
 }

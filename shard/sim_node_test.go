@@ -336,14 +336,14 @@ func (w *simWorld) act(n *simNode, s int, fx *Effect) {
 		}
 	case SetAlarm:
 		w.on(n, TellEvery, func() { w.step(n, &Event{Kind: Ticked, Shard: s}) })
-	case Complain, Flipped, Caught, Drained, Compared, Damaged, Mended:
-		kind, epoch := fx.Kind, fx.Epoch
-		if a, aimed := map[EffectKind]aim{Flipped: flipped, Caught: wished, Drained: drained}[kind]; aimed {
+	case Notify:
+		notice, epoch := fx.Notice, fx.Epoch
+		if a, aimed := map[Notice]aim{AckRequired: flipped, CaughtUp: wished, Drained: drained}[notice]; aimed {
 			w.moment(a, n.number, peer)
 		}
 		at := &n.disk.wants[peer] // what replicas ask of a pact arrives in order
 		*at = max(*at+1, w.now+w.delay(ms/5))
-		w.on(n, *at-w.now, func() { w.stepPact(n, peer, &PactEvent{Kind: LeaderWants, Shard: s, Epoch: epoch, Effect: kind}) })
+		w.on(n, *at-w.now, func() { w.stepPact(n, peer, &PactEvent{Kind: LeaderWants, Shard: s, Epoch: epoch, Notice: notice}) })
 	}
 }
 

@@ -58,7 +58,7 @@ func (w *simWorld) copyOf(n *simNode, running bool) *simCopy {
 	for i := range n.copies {
 		c := &n.copies[i]
 		if older := c.disk.start < n.disk.start; c.member == n.member && older != running &&
-			c.disk.facts[keySnapshot] != nil && !slices.ContainsFunc(c.disk.shards,
+			c.disk.facts["s"] != nil && !slices.ContainsFunc(c.disk.shards,
 			func(s *simShard) bool { return s.rotten }) {
 			return c
 		}
@@ -214,7 +214,7 @@ func (w *simWorld) renew(n *simNode) {
 	}
 	s := w.rng.IntN(w.plan.layout.Shards)
 	if s < len(n.council.Book.Views) {
-		w.stepCouncil(n, &CouncilEvent{Kind: CouncilAsked, Entry: packNumbers(entryNumbers(entryRenew, uint64(s),
-			n.council.Book.Views[s].Epoch))})
+		w.stepCouncil(n, &CouncilEvent{Kind: CouncilAsked, Entry: EncodeEntry(entryRenew, uint64(s),
+			n.council.Book.Views[s].Epoch)})
 	}
 }

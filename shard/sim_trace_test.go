@@ -10,7 +10,8 @@ var (
 	eventNames = strings.Fields("- WriteAsked ReadDone CountAsked ScanDone DiskStored DiskWiped DiskSick DataLost ViewLearnt LeaseCame DrainAsked DrainOff Retired StreamUp StreamDown " +
 		"PeerPosition PeerStored PeerTrouble FeedDone FeedFailed PositionAsked EntriesCame LeaderTold SnapshotBegun SnapshotCame SnapshotEnded Ticked")
 	effectNames = strings.Fields("- Answer Persist Wipe Drop PersistRecords PersistHistory SendAsk SendAppend SendApplied SendStored SendPosition SendTrouble Feed FeedSnapshot BreakStream " +
-		"SetAlarm Complain Flipped Caught Drained Compared Damaged Mended Relay Reclaim")
+		"SetAlarm Notify Relay Reclaim")
+	noticeNames = strings.Fields("- BackupTimedOut AckRequired CaughtUp Drained LogsCompared CopyDamaged CopyRestored")
 )
 
 // tellStep is a line of the trace: what came, where the replica stands, and what is to be done.
@@ -36,6 +37,8 @@ func tellStep(r *Replica, e *Event, out []Effect) string {
 		fx := &out[k]
 		fmt.Fprintf(&b, " %s", effectNames[fx.Kind])
 		switch {
+		case fx.Kind == Notify:
+			fmt.Fprintf(&b, "(%s)", noticeNames[fx.Notice])
 		case fx.Kind == Answer:
 			fmt.Fprintf(&b, "(%d %d %s)", fx.Reply.Result, fx.Reply.Record.LSN, fx.Reply.Reason)
 		case len(fx.Entries) > 0:

@@ -164,13 +164,13 @@ func finish(r Replica, now int64, out []Effect) (Replica, []Effect) {
 	leads := r.Known && r.View.Leader == r.Self
 	if r.Lost != "" && r.Known && r.LostIn == 0 {
 		r.LostIn = r.View.Epoch
-		out = append(out, Effect{Kind: Damaged, Epoch: r.LostIn})
+		out = append(out, Effect{Kind: Notify, Notice: CopyDamaged, Epoch: r.LostIn})
 	}
 	// nothing rests on this replica: it begins with nothing
 	if r.Lost != "" && r.Known && !leads && !r.View.InSync && r.View.Epoch > r.LostIn {
 		r.Lost, r.LostIn, r.Applied, r.Handed, r.History, r.Window, r.Order, r.Upstream, r.Filling, r.Wiping = "", 0, 0,
 			0, nil, map[RequestID]Done{}, nil, nil, false, r.Wiping+1
-		out = append(out, Effect{Kind: Drop}, Effect{Kind: Mended, Epoch: r.View.Epoch})
+		out = append(out, Effect{Kind: Drop}, Effect{Kind: Notify, Notice: CopyRestored, Epoch: r.View.Epoch})
 	}
 	if r.Asked != nil && r.Lost == "" && r.Applied == r.Handed && r.Wiping == 0 {
 		ends := uint64(0)
@@ -192,17 +192,17 @@ func finish(r Replica, now int64, out []Effect) (Replica, []Effect) {
 		r.LateFrom = 0
 	case r.LateFrom == 0:
 		r.LateFrom = now
-	case gap > PactGap: // this process was paused: the backup's word may have been waiting here
+	case gap > PauseGap: // this process was paused: the backup's word may have been waiting here
 		r.LateFrom = min(now, r.LateFrom+gap)
 	case now-r.LateFrom > r.StoredFor:
-		out = append(out, Effect{Kind: Complain, Epoch: r.View.Epoch})
+		out = append(out, Effect{Kind: Notify, Notice: BackupTimedOut, Epoch: r.View.Epoch})
 	}
 	if comparing && (r.AskedAt == 0 || now-r.AskedAt >= AskEvery) {
 		r.AskedAt, r.AskedIn = now, r.View.Epoch
 		out = append(out, Effect{Kind: SendAsk, Stream: r.Stream, Epoch: r.View.Epoch})
 	}
 	if r.Draining && len(r.Pending) == 0 && r.Applied == r.Next && r.Agreed && r.PeerStored >= r.Next {
-		out = append(out, Effect{Kind: Drained, Epoch: r.View.Epoch})
+		out = append(out, Effect{Kind: Notify, Notice: Drained, Epoch: r.View.Epoch})
 	}
 	untold := r.Agreed && r.Told < r.Applied
 	if !r.Alarm && (untold || owes || comparing || r.Repair.Demand || r.Repair.Compared || r.Draining) {
@@ -249,7 +249,7 @@ func noteSick(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 	if e.Kind == DataLost {
 		if r.Lost == "" {
 			r.LostAt = e.Now
-			out = append(out, Effect{Kind: Damaged, Epoch: r.View.Epoch})
+			out = append(out, Effect{Kind: Notify, Notice: CopyDamaged, Epoch: r.View.Epoch})
 		}
 		r.Lost, r.Upstream = e.Reason, nil // nothing is added to what is damaged
 		return r, out

@@ -20,6 +20,16 @@ func count(effects []Effect, kind EffectKind) (n int) {
 	return n
 }
 
+// notices counts the effects that give a notice to the lease session.
+func notices(effects []Effect, notice Notice) (n int) {
+	for i := range effects {
+		if effects[i].Kind == Notify && effects[i].Notice == notice {
+			n++
+		}
+	}
+	return n
+}
+
 var inSync = View{Epoch: 1, Leader: 0, Backup: 1, InSync: true}
 
 // replicaAt returns a replica of shard 0 whose log ends at LSN 7 of epoch 1, in a view and with a lease until until.
@@ -57,7 +67,7 @@ func TestCountOfABackupWaitsForItsLeader(t *testing.T) {
 	}
 	r, effects = drive(r, Event{Kind: LeaderTold, LSN: 6, Epoch: 1, Caller: stream, Now: 1},
 		Event{Kind: CountAsked, Caller: "early", Users: 3, Now: 1})
-	if count(effects, Compared) != 1 {
+	if notices(effects, LogsCompared) != 1 {
 		t.Errorf("the pact is not told that the logs fit: %+v", effects)
 	}
 	if count(effects, Answer) != 0 {
@@ -200,11 +210,11 @@ func TestPausedLeaderDoesNotBlameItsBackup(t *testing.T) {
 		Event{Kind: WriteAsked, Change: Change{Op: Create, ID: "a"}, Deadline: 1})
 	now := int64(tick)
 	r, effects := drive(r, Event{Kind: Ticked, Now: now}, Event{Kind: Ticked, Now: now + 10*StoredFor})
-	if now += 10 * StoredFor; count(effects, SetAlarm) == 0 || count(effects, Complain) != 0 {
+	if now += 10 * StoredFor; count(effects, SetAlarm) == 0 || notices(effects, BackupTimedOut) != 0 {
 		t.Fatalf("just after a pause: %+v", effects)
 	}
 	ticks := 0
-	for count(effects, Complain) == 0 && ticks < 100 {
+	for notices(effects, BackupTimedOut) == 0 && ticks < 100 {
 		now += tick
 		r, effects = drive(r, Event{Kind: Ticked, Now: now})
 		ticks++
