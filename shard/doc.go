@@ -33,6 +33,8 @@
 //	health.go   whether a process takes its part: NodeChecks, GatewayChecks
 //	birth.go    a cluster's first state; a council from what was saved
 //
+// Package shard/sim runs whole clusters of all that in virtual time.
+//
 // # The protocol
 //
 // A shard is a log of writes, each with an LSN, kept by two replicas: a leader and a backup (primary and backup as in

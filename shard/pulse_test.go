@@ -2,6 +2,8 @@ package shard
 
 import "testing"
 
+const ms = int64(1000 * 1000)
+
 // feel looks at a disk every PulseEvery from from to to, while a write that began at write is under way (0: none), and
 // returns when it became sick and well: -1 if it did not.
 func feel(p Pulse, write, from, to int64) (after Pulse, sickAt, wellAt int64) {

@@ -1,8 +1,9 @@
-package shard
+package sim
 
 import (
 	"fmt"
 	"sort"
+	"tandem/shard"
 )
 
 const tryFor = 50 * ms
@@ -21,16 +22,16 @@ type simOp struct {
 	client   int
 	kind     opKind
 	shard    int
-	change   Change
+	change   shard.Change
 	invoked  int64
 	answered int64 // 0 while open
-	reply    Reply
+	reply    shard.Reply
 	offset   uint64 // of a list
 	limit    uint64
-	page     []Record // of a list
-	users    uint64   // of the shard, as a list says
-	floor    uint64   // highest LSN that an answer had shown before this began
-	ceil     uint64   // highest LSN on any disk when it was answered
+	page     []shard.Record // of a list
+	users    uint64         // of the shard, as a list says
+	floor    uint64         // highest LSN that an answer had shown before this began
+	ceil     uint64         // highest LSN on any disk when it was answered
 	tries    int
 	owed     [8]int // by node: tries that it has not answered, two at most
 	overdue  int64  // when the last try that was given up can no longer be sequenced
@@ -45,17 +46,17 @@ type simTry struct {
 	asked bool // the node was sent it
 	owes  bool // and has not answered it
 	sent  int64
-	page  []Record
+	page  []shard.Record
 	users uint64
 }
 
 // simGate is a gateway: it knows views, and tries until the deadline.
 type simGate struct {
 	number int
-	views  []View
+	views  []shard.View
 }
 
-func (g *simGate) learn(views []View) {
+func (g *simGate) learn(views []shard.View) {
 	for s, v := range views {
 		if v.Epoch > g.views[s].Epoch {
 			g.views[s] = v
@@ -70,11 +71,11 @@ func (w *simWorld) client(number, count int) {
 	}
 	op := &simOp{client: number, shard: w.rng.IntN(w.plan.layout.Shards), invoked: w.now}
 	op.floor = w.acked[op.shard]
-	op.change = Change{ID: fmt.Sprint("u", w.rng.IntN(w.plan.keys)), Op: Op(1 + w.rng.IntN(3)),
+	op.change = shard.Change{ID: fmt.Sprint("u", w.rng.IntN(w.plan.keys)), Op: shard.Op(1 + w.rng.IntN(3)),
 		Fields: uint8(1 + w.rng.IntN(7)),
 		Name:   fmt.Sprint(number, "-", count), Email: fmt.Sprint(count, "@", number), Group: int64(count)}
-	op.change.Request = RequestID{byte(number), byte(count), byte(count >> 8), 1}
-	if op.change.Op == Create && count%4 == 0 || op.change.Op != Create && w.chance(25) {
+	op.change.Request = shard.RequestID{byte(number), byte(count), byte(count >> 8), 1}
+	if op.change.Op == shard.Create && count%4 == 0 || op.change.Op != shard.Create && w.chance(25) {
 		w.drawConditions(op, number+count/4)
 	}
 	if w.rng.Float64() < w.plan.reads {
@@ -162,7 +163,7 @@ func (w *simWorld) try(op *simOp, gate *simGate, node int) {
 }
 
 func (w *simWorld) other(op *simOp, node int) int {
-	first, second := Pair(w.plan.layout, op.shard)
+	first, second := shard.Pair(w.plan.layout, op.shard)
 	return first + second - node
 }
 
@@ -183,15 +184,15 @@ func (w *simWorld) again(t *simTry, pause int64) {
 type simRelay struct {
 	try    *simTry
 	stream *simStream
-	asked  *Event
+	asked  *shard.Event
 	over   bool
 }
 
 // relay passes a request on to the leader. Its deadline becomes one on the leader's clock, never later than it was.
-func (w *simWorld) relay(n *simNode, peer int, fx *Effect) {
+func (w *simWorld) relay(n *simNode, peer int, fx *shard.Effect) {
 	t, s := fx.Asked.Caller.(*simTry), n.links[peer]
 	if s == nil || s.broken || s.number != fx.Stream {
-		w.reply(n, t, Reply{Refusal: NotLeader})
+		w.reply(n, t, shard.Reply{Refusal: shard.NotLeader})
 		return
 	}
 	w.seen["request: passed on to the leader"]++
@@ -199,7 +200,7 @@ func (w *simWorld) relay(n *simNode, peer int, fx *Effect) {
 	s.relays = append(s.relays, r)
 	deadline := fx.Asked.Deadline + w.clock(s.to) - w.clock(n) - w.delay(2*ms)
 	w.carry(s, 0, func() { w.ask(s.to, t, r, deadline) })
-	if r.asked = fx.Asked; r.asked.Kind == WriteAsked {
+	if r.asked = fx.Asked; r.asked.Kind == shard.WriteAsked {
 		w.on(n, max(0, r.asked.Deadline-w.clock(n))+w.delay(20*ms), func() { w.lost(n, r) })
 	}
 }
@@ -255,7 +256,7 @@ func (w *simWorld) lost(n *simNode, r *simRelay) {
 }
 
 // answer takes a reply to whoever asked, by the node that passed the request on if one did.
-func (w *simWorld) answer(n *simNode, caller Caller, reply Reply) {
+func (w *simWorld) answer(n *simNode, caller shard.Caller, reply shard.Reply) {
 	switch c := caller.(type) {
 	case *simTry:
 		w.reply(n, c, reply)
@@ -273,27 +274,28 @@ func (w *simWorld) answer(n *simNode, caller Caller, reply Reply) {
 
 // ask is what a connection's loop does with a request. What a read answers is read before its event is made, and the
 // clock is sampled after it.
-func (w *simWorld) ask(n *simNode, t *simTry, caller Caller, deadline int64) {
+func (w *simWorld) ask(n *simNode, t *simTry, caller shard.Caller, deadline int64) {
 	op := t.op
 	disk := n.disk.shards[op.shard]
 	if disk.rotten && op.kind != opWrite { // nothing comes of the read
 		w.feelRot(n, op.shard)
 	}
-	e := &Event{Shard: op.shard, Caller: caller, Relayed: caller != Caller(t), Change: op.change, Deadline: deadline,
-		Began: w.clock(n)}
+	e := &shard.Event{Shard: op.shard, Caller: caller, Relayed: caller != shard.Caller(t), Change: op.change,
+		Deadline: deadline,
+		Began:    w.clock(n)}
 	switch op.kind {
 	case opWrite:
-		e.Kind = WriteAsked
+		e.Kind = shard.WriteAsked
 		w.step(n, e)
 		return
 	case opGet:
-		e.Kind = ReadDone
+		e.Kind = shard.ReadDone
 		e.Current, e.Exists = disk.lookUp(op.change.ID)
 	case opList:
 		w.list(n, t, e)
 		return
 	case opCount:
-		e.Kind = CountAsked
+		e.Kind = shard.CountAsked
 		e.Users = uint64(n.users[op.shard])
 	}
 	if op.kind == opCount {
@@ -304,7 +306,7 @@ func (w *simWorld) ask(n *simNode, t *simTry, caller Caller, deadline int64) {
 }
 
 // reply takes an answer to its gateway.
-func (w *simWorld) reply(n *simNode, t *simTry, reply Reply) {
+func (w *simWorld) reply(n *simNode, t *simTry, reply shard.Reply) {
 	g := len(w.nodes) + t.gate.number
 	if w.cut[n.number][g] {
 		return
@@ -318,7 +320,7 @@ func (w *simWorld) reply(n *simNode, t *simTry, reply Reply) {
 		w.free(t)
 		switch {
 		case op.answered != 0:
-		case op.kind == opWrite && reply.Result >= Missing && (t.done || t.sent < op.overdue):
+		case op.kind == opWrite && reply.Result >= shard.Missing && (t.done || t.sent < op.overdue):
 			// another try of it may have been done since, or may yet be (rule R20)
 			if !t.done {
 				t.done = true
@@ -334,10 +336,10 @@ func (w *simWorld) reply(n *simNode, t *simTry, reply Reply) {
 			for _, m := range w.nodes {
 				op.ceil = max(op.ceil, m.disk.shards[op.shard].last)
 			}
-			if op.kind <= opGet && reply.Result <= Deleted {
+			if op.kind <= opGet && reply.Result <= shard.Deleted {
 				w.acked[op.shard] = max(w.acked[op.shard], reply.Record.LSN)
 			}
-		case !t.done && reply.Refusal == NotLeader:
+		case !t.done && reply.Refusal == shard.NotLeader:
 			w.again(t, ms)
 		case !t.done:
 			w.again(t, 10*ms)

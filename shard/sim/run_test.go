@@ -1,4 +1,4 @@
-package shard
+package sim
 
 import (
 	"flag"
@@ -53,7 +53,7 @@ func (r *simReport) add(w *simWorld) {
 		r.slowest[f] = max(r.slowest[f], w.slowest)
 	}
 	if w.failure != "" {
-		r.failures = append(r.failures, fmt.Sprintf("seed %d %s\n    step by step: go test ./shard -v -run 'TestSimReplay$' "+
+		r.failures = append(r.failures, fmt.Sprintf("seed %d %s\n    step by step: go test ./shard/sim -v -run 'TestSimReplay$' "+
 			"-sim.seed=%d -sim.trace", w.seed, w.failure, w.seed))
 	}
 }

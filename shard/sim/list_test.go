@@ -1,9 +1,10 @@
-package shard
+package sim
 
 import (
 	"cmp"
 	"slices"
 	"sort"
+	"tandem/shard"
 )
 
 // frameUsers is how many users a page of the simulator has before it is cut.
@@ -16,20 +17,20 @@ type simCounts struct{ users, last [256]uint64 }
 // simBucket puts the few ids of a shard into two buckets, so that pages begin within a bucket, too.
 func simBucket(id string) byte { return id[len(id)-1] & 1 }
 
-func listKey(id string) string { return string(AppendKey(nil, simBucket(id), id)) }
+func listKey(id string) string { return string(shard.AppendKey(nil, simBucket(id), id)) }
 
 // inOrder returns users in the order of a list.
-func inOrder(records map[string]Record) []Record {
-	rows := make([]Record, 0, len(records))
+func inOrder(records map[string]shard.Record) []shard.Record {
+	rows := make([]shard.Record, 0, len(records))
 	for _, r := range records {
 		rows = append(rows, r)
 	}
-	slices.SortFunc(rows, func(a, b Record) int { return cmp.Compare(listKey(a.ID), listKey(b.ID)) })
+	slices.SortFunc(rows, func(a, b shard.Record) int { return cmp.Compare(listKey(a.ID), listKey(b.ID)) })
 	return rows
 }
 
 // countRows counts the users of each bucket.
-func countRows(rows []Record) (c simCounts) {
+func countRows(rows []shard.Record) (c simCounts) {
 	for i := range rows {
 		c.users[simBucket(rows[i].ID)]++
 	}
@@ -37,31 +38,31 @@ func countRows(rows []Record) (c simCounts) {
 }
 
 // handed counts as the shell's loop does what it hands to the disk.
-func (c simCounts) handed(fx *Effect) simCounts {
+func (c simCounts) handed(fx *shard.Effect) simCounts {
 	switch fx.Kind {
-	case Persist:
+	case shard.Persist:
 		for i := range fx.Entries {
 			bucket := simBucket(fx.Entries[i].ID)
 			c.last[bucket] = fx.Entries[i].LSN
 			switch fx.Entries[i].Result {
-			case Created:
+			case shard.Created:
 				c.users[bucket]++
-			case Deleted:
+			case shard.Deleted:
 				c.users[bucket]--
 			}
 		}
-	case Wipe, Drop:
+	case shard.Wipe, shard.Drop:
 		c = simCounts{}
-	case PersistRecords:
+	case shard.PersistRecords:
 		c.users = addRows(c.users, fx.Records)
-		c.last = all(Unsettled)
-	case PersistHistory:
+		c.last = all(shard.Unsettled)
+	case shard.PersistHistory:
 		c.last = all(fx.LSN)
 	}
 	return c
 }
 
-func addRows(users [256]uint64, rows []Record) [256]uint64 {
+func addRows(users [256]uint64, rows []shard.Record) [256]uint64 {
 	for i := range rows {
 		users[simBucket(rows[i].ID)]++
 	}
@@ -79,25 +80,25 @@ func all(lsn uint64) (last [256]uint64) {
 // it.
 type simList struct {
 	try   *simTry
-	view  []Record
+	view  []shard.Record
 	from  string
 	skip  int
 	whole bool
-	reply *Reply
+	reply *shard.Reply
 }
 
 // list opens a view, and asks the replica in the same turn whether what it shows may be given out. The pages are read
 // from the view one after another.
-func (w *simWorld) list(n *simNode, t *simTry, e *Event) {
+func (w *simWorld) list(n *simNode, t *simTry, e *shard.Event) {
 	s := t.op.shard
 	c := &simList{try: t, view: inOrder(n.disk.shards[s].records)}
 	counts, stored := n.counts[s].users, countRows(c.view).users
-	for _, bucket := range BucketsAhead(n.replicas[s], &n.counts[s].last) {
+	for _, bucket := range shard.BucketsAhead(n.replicas[s], &n.counts[s].last) {
 		counts[bucket] = stored[bucket]
 	}
-	bucket, skip, users := SkipBuckets(&counts, t.op.offset)
-	t.users, c.from, c.skip = users, string([]byte{UserPrefix, byte(min(bucket, 255))}), int(skip)
-	e.Kind, e.Caller = ScanDone, c
+	bucket, skip, users := shard.SkipBuckets(&counts, t.op.offset)
+	t.users, c.from, c.skip = users, string([]byte{shard.UserPrefix, byte(min(bucket, 255))}), int(skip)
+	e.Kind, e.Caller = shard.ScanDone, c
 	w.step(n, e)
 	w.readPage(n, c)
 }
@@ -126,14 +127,14 @@ func (w *simWorld) readPage(n *simNode, c *simList) {
 }
 
 // agree takes what the replica says about a list.
-func (w *simWorld) agree(n *simNode, c *simList, reply Reply) {
+func (w *simWorld) agree(n *simNode, c *simList, reply shard.Reply) {
 	if c.reply = &reply; c.whole && c.view == nil {
 		w.reply(n, c.try, reply)
 	}
 }
 
 // explainsList tells whether a state gives a list: its users in order from an offset on, and their number.
-func explainsList(op *simOp, state map[string]Record) bool {
+func explainsList(op *simOp, state map[string]shard.Record) bool {
 	rows := inOrder(state)
 	rows = rows[min(int(op.offset), len(rows)):]
 	return op.users == uint64(len(state)) && slices.Equal(op.page, rows[:min(len(rows), int(op.limit))])

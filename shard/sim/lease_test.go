@@ -1,12 +1,14 @@
-package shard
+package sim
+
+import "tandem/shard"
 
 // drawTiming returns the lease times of a process: those of the settings, or any that settings may have.
-func (w *simWorld) drawTiming(n *simNode) PactTiming {
-	t := DefaultPactTiming()
+func (w *simWorld) drawTiming(n *simNode) shard.PactTiming {
+	t := shard.DefaultPactTiming()
 	if w.plan.unequal && !n.shortens && w.times.IntN(3) > 0 {
 		most := []int64{300, 900}[w.times.IntN(2)]
 		t.Lease = (40 + w.times.Int64N(most)) * ms
-		t.Grace = t.Lease + t.Lease/Drift + w.times.Int64N(100)*ms
+		t.Grace = t.Lease + t.Lease/shard.Drift + w.times.Int64N(100)*ms
 	}
 	return t
 }
@@ -15,7 +17,7 @@ func (w *simWorld) drawTiming(n *simNode) PactTiming {
 // for longer it is started later, and true is returned.
 func (w *simWorld) waitsOut(n *simNode) bool {
 	n.timing = w.drawTiming(n)
-	wait, life := WaitOut(n.disk.grace, n.timing.Grace), n.life
+	wait, life := shard.WaitOut(n.disk.grace, n.timing.Grace), n.life
 	if wait == 0 {
 		n.disk.grace, n.shortens = n.timing.Grace, false
 		return false
@@ -40,7 +42,7 @@ func (w *simWorld) shorten() {
 	w.after(1+w.times.Int64N(300*ms), w.shorten)
 	n := w.nodes[w.times.IntN(len(w.nodes))]
 	a := w.nodes[(n.number+1+w.times.IntN(len(w.nodes)-1))%len(w.nodes)]
-	grace := DefaultPactTiming().Grace
+	grace := shard.DefaultPactTiming().Grace
 	lowers := n.timing.Grace > grace
 	if !n.up || a.timing.Lease <= min(n.timing.Grace, grace) {
 		return
@@ -62,10 +64,11 @@ func (w *simWorld) shorten() {
 // fit tells whether the lease times of two nodes go together, as their greetings say; blind runs have them connected
 // all the same, as if the greetings did not.
 func (w *simWorld) fit(n, p *simNode) bool {
-	says := func(n *simNode) Greeting {
-		return Greeting{Role: RoleNode, Name: string(rune('a' + n.number)), Names: []string{"a", "b", "c", "d", "e"},
+	says := func(n *simNode) shard.Greeting {
+		return shard.Greeting{Role: shard.RoleNode, Name: string(rune('a' + n.number)), Names: []string{"a", "b", "c", "d",
+			"e"},
 			Lease: n.timing.Lease, Grace: n.timing.Grace}
 	}
-	misfit, _ := Fits(says(n), says(p), "")
+	misfit, _ := shard.Fits(says(n), says(p), "")
 	return w.plan.blind || misfit == ""
 }

@@ -1,34 +1,35 @@
-package shard
+package sim
 
 import (
 	"encoding/binary"
 	"fmt"
 	"math"
 	"strings"
+	"tandem/shard"
 )
 
 // simNode is one node: the loops of its council, its pacts and its replicas, and what they stand on.
 type simNode struct {
 	number   int
 	member   uint64
-	start    Start    // of this process
-	former   []uint64 // nonces of the starts before it
-	stores   int      // that this node has had
+	start    shard.Start // of this process
+	former   []uint64    // nonces of the starts before it
+	stores   int         // that this node has had
 	up       bool
 	paused   bool
 	leaving  bool
 	life     int
-	timing   PactTiming
+	timing   shard.PactTiming
 	shortens bool // its next process has the times of the settings
 	lost     int  // up to this life, what was on its way is lost: the machine went down with the process
 	backlog  []func()
 	rate     float64
 	skew     int64
-	replicas []*Replica // by shard
-	users    []int      // by shard: with all that was handed to the disk
+	replicas []*shard.Replica // by shard
+	users    []int            // by shard: with all that was handed to the disk
 	counts   []simCounts
-	pacts    []*Pact // by peer
-	council  Council
+	pacts    []*shard.Pact // by peer
+	council  shard.Council
 	disk     simDisk
 	links    []*simStream // by peer: dialled by this node
 	copies   []simCopy    // of its folder, oldest first
@@ -43,7 +44,8 @@ func newSimNode(w *simWorld, number int) *simNode {
 	if w.plan.extreme {
 		drift = math.Copysign(1, drift)
 	}
-	n := &simNode{number: number, most: BirthVersion, rate: 1 + w.plan.drift*drift, skew: w.rng.Int64N(1 << 40), links: make([]*simStream, w.plan.layout.Nodes)}
+	n := &simNode{number: number, most: shard.BirthVersion, rate: 1 + w.plan.drift*drift, skew: w.rng.Int64N(1 << 40),
+		links: make([]*simStream, w.plan.layout.Nodes)}
 	n.disk = newSimDisk(w.plan.layout, w.plan.slow[number])
 	w.newStore(n)
 	return n
@@ -54,7 +56,7 @@ func (w *simWorld) newStore(n *simNode) {
 	n.rolled, n.old, n.doomed = false, false, false
 	var store [16]byte
 	binary.BigEndian.PutUint64(store[:], w.rng.Uint64())
-	n.member = MemberID(n.number, store)
+	n.member = shard.MemberID(n.number, store)
 }
 
 // clock is the node's own: it starts anywhere and runs a little fast or slow.
@@ -83,41 +85,44 @@ func (w *simWorld) boot(number int) {
 	}
 	n.up, n.paused, n.leaving, n.life, n.backlog = true, false, false, n.life+1, nil
 	n.disk.start++ // synced before anything is said
-	n.start, n.former = Start{n.disk.start, w.rng.Uint64()}, n.disk.nonces
-	n.disk.nonces = append([]uint64{n.start.Nonce}, n.former[:min(len(n.former), FormerStarts-1)]...)
-	n.disk.queue, n.disk.writing, n.disk.full, n.disk.sick, n.disk.pulse = nil, false, false, false, Pulse{Most: 70 * ms, LookedAt: w.now}
+	n.start, n.former = shard.Start{Number: n.disk.start, Nonce: w.rng.Uint64()}, n.disk.nonces
+	n.disk.nonces = append([]uint64{n.start.Nonce}, n.former[:min(len(n.former), shard.FormerStarts-1)]...)
+	n.disk.queue, n.disk.writing, n.disk.full, n.disk.sick, n.disk.pulse = nil, false, false, false,
+		shard.Pulse{Most: 70 * ms, LookedAt: w.now}
 	w.recover(n)
-	n.replicas, n.users, n.counts, n.pacts = make([]*Replica, w.plan.layout.Shards), make([]int, w.plan.layout.Shards), make([]simCounts, w.plan.layout.Shards), make([]*Pact, w.plan.layout.Nodes)
-	shared, ends := make([][]int, w.plan.layout.Nodes), make([]Position, w.plan.layout.Shards)
+	n.replicas, n.users, n.counts, n.pacts = make([]*shard.Replica, w.plan.layout.Shards), make([]int,
+		w.plan.layout.Shards), make([]simCounts, w.plan.layout.Shards), make([]*shard.Pact, w.plan.layout.Nodes)
+	shared, ends := make([][]int, w.plan.layout.Nodes), make([]shard.Position, w.plan.layout.Shards)
 	for s := range w.plan.layout.Shards {
-		first, second := Pair(w.plan.layout, s)
+		first, second := shard.Pair(w.plan.layout, s)
 		if first != number && second != number {
 			continue
 		}
 		peer := first + second - number
 		shared[peer] = append(shared[peer], s)
 		d := n.disk.shards[s]
-		damaged := MarkHolds(n.disk.marks[s], n.member, n.disk.copyOf(s))
+		damaged := shard.MarkHolds(n.disk.marks[s], n.member, n.disk.copyOf(s))
 		if d.last == 0 && !damaged {
 			d.wipe()
 		}
-		r := NewReplica(s, number, fmt.Sprint("db-", peer), d.last, append([]Position(nil), d.history...), d.window(), w.clock(n))
+		r := shard.NewReplica(s, number, fmt.Sprint("db-", peer), d.last, append([]shard.Position(nil), d.history...),
+			d.window(), w.clock(n))
 		if !w.plan.single {
 			r.HoldLeast = w.delay(40 * ms)
 		}
 		n.replicas[s], n.users[s], n.counts[s] = &r, len(d.records), countRows(inOrder(d.records))
 		if h := len(d.history); h > 0 {
-			ends[s] = Position{d.history[h-1].Epoch, d.last}
+			ends[s] = shard.Position{Epoch: d.history[h-1].Epoch, LSN: d.last}
 		}
 		if damaged { // what its store holds is not looked at
-			r = NewReplica(s, number, fmt.Sprint("db-", peer), 0, nil, nil, w.clock(n))
-			w.on(n, 1, func() { w.step(n, &Event{Kind: DataLost, Shard: s, Reason: n.disk.marks[s].Reason}) })
+			r = shard.NewReplica(s, number, fmt.Sprint("db-", peer), 0, nil, nil, w.clock(n))
+			w.on(n, 1, func() { w.step(n, &shard.Event{Kind: shard.DataLost, Shard: s, Reason: n.disk.marks[s].Reason}) })
 		}
 	}
 	for peer, list := range shared {
 		n.links[peer] = nil
 		if list != nil {
-			p := NewPact(w.plan.layout, number, peer, list, ends, 2*int64(n.start.Number), w.clock(n), n.timing)
+			p := shard.NewPact(w.plan.layout, number, peer, list, ends, 2*int64(n.start.Number), w.clock(n), n.timing)
 			n.pacts[peer] = &p
 		}
 	}
@@ -141,13 +146,13 @@ func (w *simWorld) boot(number int) {
 func (w *simWorld) ticks(n *simNode) {
 	var council, pacts func()
 	council = func() {
-		w.stepCouncil(n, &CouncilEvent{Kind: CouncilTick})
+		w.stepCouncil(n, &shard.CouncilEvent{Kind: shard.CouncilTick})
 		w.renew(n)
 		w.on(n, 10*ms, council)
 	}
 	pacts = func() {
 		for peer := range n.pacts {
-			w.stepPact(n, peer, &PactEvent{Kind: PactTick})
+			w.stepPact(n, peer, &shard.PactEvent{Kind: shard.PactTick})
 		}
 		w.on(n, 5*ms, pacts)
 	}
@@ -156,37 +161,38 @@ func (w *simWorld) ticks(n *simNode) {
 	w.on(n, w.delay(5*ms), func() { w.feelPulse(n) })
 }
 
-func (w *simWorld) stepCouncil(n *simNode, e *CouncilEvent) {
+func (w *simWorld) stepCouncil(n *simNode, e *shard.CouncilEvent) {
 	e.Now = w.clock(n)
-	var out []CouncilEffect
-	n.council, out = StepCouncil(n.council, e, nil)
-	if n.council.Book.Version > BirthVersion && !w.raised {
+	var out []shard.CouncilEffect
+	n.council, out = shard.StepCouncil(n.council, e, nil)
+	if n.council.Book.Version > shard.BirthVersion && !w.raised {
 		w.raised = true
 		w.seen["versions: the next one is in force"]++
 	}
 	w.actCouncil(n, out)
 }
 
-func (w *simWorld) actCouncil(n *simNode, out []CouncilEffect) {
+func (w *simWorld) actCouncil(n *simNode, out []shard.CouncilEffect) {
 	for k := range out {
 		fx := out[k]
 		switch fx.Kind {
-		case SaveCouncil:
+		case shard.SaveCouncil:
 			w.write(n, simPart{shard: -1, facts: fx.Facts})
-		case SendMail:
+		case shard.SendMail:
 			w.mail(n, fx.To, fx.Data)
-		case BookChanged:
+		case shard.BookChanged:
 			w.learnBook(n, fx.Book)
-		case Elected:
+		case shard.Elected:
 			for peer := range n.pacts {
-				w.stepPact(n, peer, &PactEvent{Kind: RaftLeads})
+				w.stepPact(n, peer, &shard.PactEvent{Kind: shard.RaftLeads})
 			}
-		case Halt:
+		case shard.Halt:
 			w.halted(n, fx.Text)
-		case Outdated:
+		case shard.Outdated:
 			w.setAside(n, fx.Text)
-		case Note:
-			if strings.Contains(fx.Text, "may not join") && !w.beyond { // it was wiped while its wish to lead alone was being granted
+		case shard.Note:
+			if strings.Contains(fx.Text, "may not join") &&
+				!w.beyond { // it was wiped while its wish to lead alone was being granted
 				w.beyond = true
 				w.seen["wiped: the only whole copy"]++
 			}
@@ -196,7 +202,7 @@ func (w *simWorld) actCouncil(n *simNode, out []CouncilEffect) {
 }
 
 // learnBook checks that all nodes see the same books, and passes one on to the pacts and the gateways.
-func (w *simWorld) learnBook(n *simNode, b Book) {
+func (w *simWorld) learnBook(n *simNode, b shard.Book) {
 	text := fmt.Sprint(b)
 	if first, seen := w.books[b.Index]; seen && first != text {
 		w.fail("node %d has another book at index %d: %s, not %s", n.number, b.Index, text, first)
@@ -213,7 +219,7 @@ func (w *simWorld) learnBook(n *simNode, b Book) {
 	for peer := range n.pacts {
 		peer := peer
 		w.on(n, w.delay(ms/5), func() {
-			w.stepPact(n, peer, &PactEvent{Kind: ViewsCame, Views: b.Views, Store: b.Members[peer]})
+			w.stepPact(n, peer, &shard.PactEvent{Kind: shard.ViewsCame, Views: b.Views, Store: b.Members[peer]})
 		})
 	}
 	for _, g := range w.gates {
@@ -223,72 +229,77 @@ func (w *simWorld) learnBook(n *simNode, b Book) {
 	}
 }
 
-func (w *simWorld) stepPact(n *simNode, peer int, e *PactEvent) { w.stepPactOn(n, peer, nil, e) }
+func (w *simWorld) stepPact(n *simNode, peer int, e *shard.PactEvent) { w.stepPactOn(n, peer, nil, e) }
 
 // stepPactOn gives an event to a pact; from is the connection by which a ping came.
-func (w *simWorld) stepPactOn(n *simNode, peer int, from *simStream, e *PactEvent) {
+func (w *simWorld) stepPactOn(n *simNode, peer int, from *simStream, e *shard.PactEvent) {
 	if n.pacts[peer] == nil {
 		return
 	}
 	e.Now = w.clock(n)
-	p, out := StepPact(*n.pacts[peer], e, nil)
+	p, out := shard.StepPact(*n.pacts[peer], e, nil)
 	*n.pacts[peer] = p
 	for k := range out {
 		fx := &out[k]
 		switch fx.Kind {
-		case SendPing:
-			ping := PactEvent{Kind: PingCame, Store: n.member, Life: fx.Life, At: fx.At, Lease: fx.Lease, Sick: fx.Sick, Leaving: fx.Leaving, Vows: fx.Vows, Ends: fx.Ends}
+		case shard.SendPing:
+			ping := shard.PactEvent{Kind: shard.PingCame, Store: n.member, Life: fx.Life, At: fx.At, Lease: fx.Lease,
+				Sick: fx.Sick, Leaving: fx.Leaving, Vows: fx.Vows, Ends: fx.Ends}
 			w.ping(n, peer, ping)
-		case SendPong:
-			pong := PactEvent{Kind: PongCame, Store: n.member, At: fx.At, Vows: fx.Vows}
+		case shard.SendPong:
+			pong := shard.PactEvent{Kind: shard.PongCame, Store: n.member, At: fx.At, Vows: fx.Vows}
 			w.pong(n, from, pong)
-		case LogBehind:
+		case shard.LogBehind:
 			w.seen["old copy: a backup lacks what its leader has"]++
 			w.note("node %d: shard %d lacks writes up to %v", n.number, fx.Shard, fx.End.At)
-		case TellView:
-			w.tell(n, peer, &Event{Kind: ViewLearnt, Shard: fx.Shard, View: fx.View, FreeFrom: fx.FreeFrom, Fresh: fx.Fresh})
-		case TellLease:
-			w.tell(n, peer, &Event{Kind: LeaseCame, Shard: fx.Shard, Epoch: fx.Epoch, Until: fx.Until})
-		case TellDrain:
-			kind := DrainAsked
+		case shard.TellView:
+			w.tell(n, peer, &shard.Event{Kind: shard.ViewLearnt, Shard: fx.Shard, View: fx.View, FreeFrom: fx.FreeFrom,
+				Fresh: fx.Fresh})
+		case shard.TellLease:
+			w.tell(n, peer, &shard.Event{Kind: shard.LeaseCame, Shard: fx.Shard, Epoch: fx.Epoch, Until: fx.Until})
+		case shard.TellDrain:
+			kind := shard.DrainAsked
 			if fx.Until == 0 {
-				kind = DrainOff
+				kind = shard.DrainOff
 			}
-			w.tell(n, peer, &Event{Kind: kind, Shard: fx.Shard, Epoch: fx.Epoch})
-		case TooLong:
+			w.tell(n, peer, &shard.Event{Kind: kind, Shard: fx.Shard, Epoch: fx.Epoch})
+		case shard.TooLong:
 			w.seen["lease times: a lease that the grace does not cover"]++
-		case Propose:
-			proposals := append([]Proposal(nil), fx.Proposals...)
+		case shard.Propose:
+			proposals := append([]shard.Proposal(nil), fx.Proposals...)
 			w.moment(proposing, n.number, peer)
 			w.overtakes(n, peer, proposals)
 			w.note("node %d proposes %+v", n.number, proposals)
-			w.on(n, w.delay(ms/5), func() { w.stepCouncil(n, &CouncilEvent{Kind: CouncilAsked, Proposals: proposals}) })
+			w.on(n, w.delay(ms/5), func() {
+				w.stepCouncil(n, &shard.CouncilEvent{Kind: shard.CouncilAsked,
+					Proposals: proposals})
+			})
 		}
 	}
 }
 
 // tell hands an event from a pact to a replica; what one pact says arrives in order.
-func (w *simWorld) tell(n *simNode, peer int, e *Event) {
+func (w *simWorld) tell(n *simNode, peer int, e *shard.Event) {
 	p := &n.disk.lanes[peer]
 	*p = max(*p+1, w.now+w.delay(ms/5))
 	w.on(n, *p-w.now, func() { w.step(n, e) })
 }
 
 // step gives an event to a replica. What a get or a write reads is read before the clock is sampled (rule R1).
-func (w *simWorld) step(n *simNode, e *Event) {
+func (w *simWorld) step(n *simNode, e *shard.Event) {
 	r := n.replicas[e.Shard]
 	if r == nil {
 		return
 	}
 	e.Now = w.clock(n)
-	if e.Kind == WriteAsked {
+	if e.Kind == shard.WriteAsked {
 		if n.disk.shards[e.Shard].rotten {
 			w.feelRot(n, e.Shard)
 		}
 		e.Current, e.Exists = n.disk.shards[e.Shard].lookUp(e.Change.ID)
 	}
-	var out []Effect
-	*r, out = Step(*r, e, nil)
+	var out []shard.Effect
+	*r, out = shard.Step(*r, e, nil)
 	if w.trace != nil && (w.only < 0 || w.only == e.Shard) {
 		w.note("node %d shard %d %s", n.number, e.Shard, tellStep(r, e, out))
 	}
@@ -298,85 +309,91 @@ func (w *simWorld) step(n *simNode, e *Event) {
 	}
 }
 
-func (w *simWorld) act(n *simNode, s int, fx *Effect) {
+func (w *simWorld) act(n *simNode, s int, fx *shard.Effect) {
 	peer := w.peerOf(n, s)
 	switch fx.Kind {
-	case Answer:
+	case shard.Answer:
 		w.answer(n, fx.Caller, fx.Reply)
-	case Relay:
+	case shard.Relay:
 		w.relay(n, peer, fx)
-	case Reclaim:
+	case shard.Reclaim:
 		w.reclaim(n, peer, s)
-	case Persist, Wipe, Drop, PersistRecords, PersistHistory:
+	case shard.Persist, shard.Wipe, shard.Drop, shard.PersistRecords, shard.PersistHistory:
 		w.persist(n, s, fx)
-	case SendAsk:
-		w.toBackup(n, peer, fx.Stream, Event{Kind: PositionAsked, Shard: s, Epoch: fx.Epoch})
-	case SendAppend:
-		w.toBackup(n, peer, fx.Stream, Event{Kind: EntriesCame, Shard: s, Epoch: fx.Epoch, Entries: fx.Entries, Applied: fx.Applied})
-	case SendApplied:
-		w.toBackup(n, peer, fx.Stream, Event{Kind: LeaderTold, Shard: s, Epoch: fx.Epoch, LSN: fx.LSN})
-	case SendStored:
-		w.toLeader(fx.Caller.(*simStream), Event{Kind: PeerStored, Shard: s, Epoch: fx.Epoch, LSN: fx.LSN})
-	case SendPosition:
-		w.toLeader(fx.Caller.(*simStream), Event{Kind: PeerPosition, Shard: s, Epoch: fx.Epoch, LSN: fx.LSN, Ends: fx.Ends})
-	case SendTrouble:
-		w.toLeader(fx.Caller.(*simStream), Event{Kind: PeerTrouble, Shard: s, Epoch: fx.Epoch, Reason: fx.Reply.Reason, Broken: fx.Reply.Refusal == Unavailable})
-	case Feed:
+	case shard.SendAsk:
+		w.toBackup(n, peer, fx.Stream, shard.Event{Kind: shard.PositionAsked, Shard: s, Epoch: fx.Epoch})
+	case shard.SendAppend:
+		w.toBackup(n, peer, fx.Stream, shard.Event{Kind: shard.EntriesCame, Shard: s, Epoch: fx.Epoch, Entries: fx.Entries,
+			Applied: fx.Applied})
+	case shard.SendApplied:
+		w.toBackup(n, peer, fx.Stream, shard.Event{Kind: shard.LeaderTold, Shard: s, Epoch: fx.Epoch, LSN: fx.LSN})
+	case shard.SendStored:
+		w.toLeader(fx.Caller.(*simStream), shard.Event{Kind: shard.PeerStored, Shard: s, Epoch: fx.Epoch, LSN: fx.LSN})
+	case shard.SendPosition:
+		w.toLeader(fx.Caller.(*simStream), shard.Event{Kind: shard.PeerPosition, Shard: s, Epoch: fx.Epoch, LSN: fx.LSN,
+			Ends: fx.Ends})
+	case shard.SendTrouble:
+		w.toLeader(fx.Caller.(*simStream), shard.Event{Kind: shard.PeerTrouble, Shard: s, Epoch: fx.Epoch,
+			Reason: fx.Reply.Reason, Broken: fx.Reply.Refusal == shard.Unavailable})
+	case shard.Feed:
 		w.seen["repair: fed from the WAL"]++
 		w.moment(feeding, n.number, peer)
 		w.on(n, w.delay(ms), func() { w.feed(n, s, peer, fx) })
-	case FeedSnapshot:
+	case shard.FeedSnapshot:
 		w.seen["repair: snapshot"]++
 		w.moment(snapshots, n.number, peer)
 		w.feedSnapshot(n, s, peer, fx)
-	case BreakStream:
+	case shard.BreakStream:
 		w.seen["repair: stream begins anew"]++
 		if s := n.links[peer]; s != nil && s.number == fx.Stream {
 			w.sever(s)
 		}
-	case SetAlarm:
-		w.on(n, TellEvery, func() { w.step(n, &Event{Kind: Ticked, Shard: s}) })
-	case Notify:
+	case shard.SetAlarm:
+		w.on(n, shard.TellEvery, func() { w.step(n, &shard.Event{Kind: shard.Ticked, Shard: s}) })
+	case shard.Notify:
 		notice, epoch := fx.Notice, fx.Epoch
-		if a, aimed := map[Notice]aim{AckRequired: flipped, CaughtUp: wished, Drained: drained}[notice]; aimed {
+		if a, aimed := map[shard.Notice]aim{shard.AckRequired: flipped, shard.CaughtUp: wished,
+			shard.Drained: drained}[notice]; aimed {
 			w.moment(a, n.number, peer)
 		}
 		at := &n.disk.wants[peer] // what replicas ask of a pact arrives in order
 		*at = max(*at+1, w.now+w.delay(ms/5))
-		w.on(n, *at-w.now, func() { w.stepPact(n, peer, &PactEvent{Kind: LeaderWants, Shard: s, Epoch: epoch, Notice: notice}) })
+		w.on(n, *at-w.now, func() {
+			w.stepPact(n, peer, &shard.PactEvent{Kind: shard.LeaderWants, Shard: s, Epoch: epoch, Notice: notice})
+		})
 	}
 }
 
 func (w *simWorld) peerOf(n *simNode, s int) int {
-	first, second := Pair(w.plan.layout, s)
+	first, second := shard.Pair(w.plan.layout, s)
 	return first + second - n.number
 }
 
 // persist hands a replica's effect to the disk, and counts the users as the shell does.
-func (w *simWorld) persist(n *simNode, s int, fx *Effect) {
+func (w *simWorld) persist(n *simNode, s int, fx *shard.Effect) {
 	part := simPart{shard: s, effect: *fx}
 	n.counts[s] = n.counts[s].handed(fx)
 	switch fx.Kind {
-	case Persist:
+	case shard.Persist:
 		for i := range fx.Entries {
 			switch fx.Entries[i].Result {
-			case Created:
+			case shard.Created:
 				n.users[s]++
-			case Deleted:
+			case shard.Deleted:
 				n.users[s]--
 			}
 		}
-	case Wipe, Drop:
+	case shard.Wipe, shard.Drop:
 		n.users[s] = 0
 		w.moment(filling, n.number, w.peerOf(n, s))
-	case PersistRecords:
+	case shard.PersistRecords:
 		n.users[s] += len(fx.Records)
 	}
 	w.write(n, part)
 }
 
 // feed sends what the backup lacks from the WAL, up to 20 entries at a time.
-func (w *simWorld) feed(n *simNode, s, peer int, fx *Effect) {
+func (w *simWorld) feed(n *simNode, s, peer int, fx *shard.Effect) {
 	if n.disk.shards[s].rotten {
 		w.feelRot(n, s)
 		return
@@ -385,9 +402,10 @@ func (w *simWorld) feed(n *simNode, s, peer int, fx *Effect) {
 	if len(entries) == 0 {
 		w.seen["repair: the WAL does not reach back"]++
 		w.note("node %d: shard %d cannot be fed from LSN %d on", n.number, s, fx.LSN)
-		w.step(n, &Event{Kind: FeedFailed, Shard: s, Stream: fx.Stream, Epoch: fx.Epoch})
+		w.step(n, &shard.Event{Kind: shard.FeedFailed, Shard: s, Stream: fx.Stream, Epoch: fx.Epoch})
 		return
 	}
-	w.toBackup(n, peer, fx.Stream, Event{Kind: EntriesCame, Shard: s, Epoch: fx.Epoch, Entries: entries})
-	w.step(n, &Event{Kind: FeedDone, Shard: s, Stream: fx.Stream, Epoch: fx.Epoch, LSN: entries[len(entries)-1].LSN})
+	w.toBackup(n, peer, fx.Stream, shard.Event{Kind: shard.EntriesCame, Shard: s, Epoch: fx.Epoch, Entries: entries})
+	w.step(n, &shard.Event{Kind: shard.FeedDone, Shard: s, Stream: fx.Stream, Epoch: fx.Epoch,
+		LSN: entries[len(entries)-1].LSN})
 }

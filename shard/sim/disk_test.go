@@ -1,27 +1,28 @@
-package shard
+package sim
 
 import (
 	"fmt"
 	"sort"
+	"tandem/shard"
 )
 
 // simDisk is a node's disk: what is synced, and what waits for the next sync.
 type simDisk struct {
 	grace     int64 // ns for which the last process kept its promises
-	layout    Layout
+	layout    shard.Layout
 	shards    []*simShard
 	start     uint64            // number of the last start
 	nonces    []uint64          // of the last starts, the newest first
 	facts     map[string][]byte // of the council
 	ahead     simLog
-	marks     map[int]Mark // of damage, by shard
+	marks     map[int]shard.Mark // of damage, by shard
 	queue     []simPart
 	writing   bool
 	hungUntil int64 // nothing is synced before
 	full      bool  // nothing can be written now
 	sick      bool  // as the node's loops were told
 	began     int64 // when the sync under way began
-	pulse     Pulse
+	pulse     shard.Pulse
 	slow      int64   // ns that a sync takes at most
 	lanes     []int64 // by peer: when the last word of its pact arrives at a replica
 	wants     []int64 // by peer: when the last word of a replica arrives at its pact
@@ -30,60 +31,60 @@ type simDisk struct {
 // simShard is what the disk holds of a shard: the users, the meta, and the WAL with whatever was written before the
 // last wipe.
 type simShard struct {
-	records map[string]Record
+	records map[string]shard.Record
 	last    uint64
-	history []Position
-	filled  []Entry // of the window, as a snapshot brought it
-	wal     []Entry // in the order of writing
-	purged  int     // entries of it that are gone
-	rotten  bool    // what is read fails its checksum
-	copied  uint32  // how often the shard's copy was dropped with its files
+	history []shard.Position
+	filled  []shard.Entry // of the window, as a snapshot brought it
+	wal     []shard.Entry // in the order of writing
+	purged  int           // entries of it that are gone
+	rotten  bool          // what is read fails its checksum
+	copied  uint32        // how often the shard's copy was dropped with its files
 }
 
 type simPart struct {
 	shard  int // -1: of the council
-	effect Effect
-	facts  []Fact
+	effect shard.Effect
+	facts  []shard.Fact
 }
 
-func newSimDisk(l Layout, slow int64) simDisk {
-	d := simDisk{layout: l, facts: map[string][]byte{}, marks: map[int]Mark{}, slow: slow,
+func newSimDisk(l shard.Layout, slow int64) simDisk {
+	d := simDisk{layout: l, facts: map[string][]byte{}, marks: map[int]shard.Mark{}, slow: slow,
 		lanes: make([]int64, l.Nodes), wants: make([]int64, l.Nodes)}
 	for range l.Shards {
-		d.shards = append(d.shards, &simShard{records: map[string]Record{}})
+		d.shards = append(d.shards, &simShard{records: map[string]shard.Record{}})
 	}
 	return d
 }
 
 // bear writes what the council starts from at birth.
-func (d *simDisk) bear(l Layout, members []uint64) {
-	for _, f := range Born(l, members) {
+func (d *simDisk) bear(l shard.Layout, members []uint64) {
+	for _, f := range shard.Born(l, members) {
 		d.facts[f.Key] = f.Value
 	}
 }
 
 // savedFacts are the council's facts in the order of their keys.
-func (d *simDisk) savedFacts() []Fact {
-	list := []Fact{}
+func (d *simDisk) savedFacts() []shard.Fact {
+	list := []shard.Fact{}
 	for _, key := range sortedKeys(d.facts) {
-		list = append(list, Fact{Key: key, Value: d.facts[key]})
+		list = append(list, shard.Fact{Key: key, Value: d.facts[key]})
 	}
 	return list
 }
 
 func (s *simShard) wipe() {
-	s.records, s.last, s.history, s.filled, s.rotten = map[string]Record{}, 0, nil, nil, false
+	s.records, s.last, s.history, s.filled, s.rotten = map[string]shard.Record{}, 0, nil, nil, false
 }
 
-func (s *simShard) lookUp(id string) (Record, bool) {
+func (s *simShard) lookUp(id string) (shard.Record, bool) {
 	r, exists := s.records[id]
 	return r, exists
 }
 
 // window has the entries whose request ids are remembered: of this incarnation all that the log still has, and what the
 // snapshot brought.
-func (s *simShard) window() []Entry {
-	list := append([]Entry(nil), s.filled...)
+func (s *simShard) window() []shard.Entry {
+	list := append([]shard.Entry(nil), s.filled...)
 	want := uint64(1)
 	if len(s.filled) > 0 {
 		want = s.filled[len(s.filled)-1].LSN + 1
@@ -93,7 +94,7 @@ func (s *simShard) window() []Entry {
 	}
 	for i := range s.wal { // request ids are kept apart from the log that may be purged
 		n := &s.wal[i]
-		if n.LSN >= want && Follows(s.history, n.LSN, n) && n.LSN <= s.last {
+		if n.LSN >= want && shard.Follows(s.history, n.LSN, n) && n.LSN <= s.last {
 			list, want = append(list, *n), n.LSN+1
 		}
 	}
@@ -101,10 +102,10 @@ func (s *simShard) window() []Entry {
 }
 
 // collect reads entries from the WAL, from first on to last.
-func (s *simShard) collect(history []Position, first, last uint64) []Entry {
-	list := []Entry{}
+func (s *simShard) collect(history []shard.Position, first, last uint64) []shard.Entry {
+	list := []shard.Entry{}
 	for i := s.purged; i < len(s.wal) && first <= last; i++ {
-		if n := &s.wal[i]; Follows(history, first, n) {
+		if n := &s.wal[i]; shard.Follows(history, first, n) {
 			list, first = append(list, *n), first+1
 		}
 	}
@@ -125,10 +126,10 @@ func (d *simDisk) apply(w *simWorld, n *simNode, p *simPart) {
 	}
 	s := d.shards[p.shard]
 	switch p.effect.Kind {
-	case Drop:
+	case shard.Drop:
 		s.copied++
 		delete(d.marks, p.shard)
-	case Persist:
+	case shard.Persist:
 		for i := range p.effect.Entries {
 			e := &p.effect.Entries[i]
 			if e.LSN != s.last+uint64(i)+1 {
@@ -192,14 +193,14 @@ func (w *simWorld) feelPulse(n *simNode) {
 	if n.disk.writing {
 		write = n.disk.began
 	}
-	n.disk.pulse = FeelPulse(n.disk.pulse, write, w.now)
+	n.disk.pulse = shard.FeelPulse(n.disk.pulse, write, w.now)
 	slow := n.disk.full || n.disk.pulse.Sick
 	if slow != n.disk.sick {
 		n.disk.sick = slow
 		w.note("node %d: the disk is slow: %v", n.number, slow)
-		w.stepCouncil(n, &CouncilEvent{Kind: CouncilSick, Sick: slow})
+		w.stepCouncil(n, &shard.CouncilEvent{Kind: shard.CouncilSick, Sick: slow})
 		for peer := range n.pacts {
-			w.stepPact(n, peer, &PactEvent{Kind: DiskIs, Sick: slow})
+			w.stepPact(n, peer, &shard.PactEvent{Kind: shard.DiskIs, Sick: slow})
 		}
 	}
 	w.on(n, 5*ms, func() { w.feelPulse(n) })
@@ -211,57 +212,57 @@ func (w *simWorld) stored(n *simNode, group []simPart) {
 		p := &group[i]
 		switch {
 		case p.shard < 0:
-			w.stepCouncil(n, &CouncilEvent{Kind: CouncilSaved})
-		case p.effect.Kind == Wipe || p.effect.Kind == Drop:
-			w.step(n, &Event{Kind: DiskWiped, Shard: p.shard})
-		case p.effect.Kind == PersistHistory:
-			w.step(n, &Event{Kind: DiskStored, Shard: p.shard, LSN: p.effect.LSN})
-		case p.effect.Kind == Persist:
-			w.step(n, &Event{Kind: DiskStored, Shard: p.shard, LSN: p.effect.Entries[len(p.effect.Entries)-1].LSN})
+			w.stepCouncil(n, &shard.CouncilEvent{Kind: shard.CouncilSaved})
+		case p.effect.Kind == shard.Wipe || p.effect.Kind == shard.Drop:
+			w.step(n, &shard.Event{Kind: shard.DiskWiped, Shard: p.shard})
+		case p.effect.Kind == shard.PersistHistory:
+			w.step(n, &shard.Event{Kind: shard.DiskStored, Shard: p.shard, LSN: p.effect.LSN})
+		case p.effect.Kind == shard.Persist:
+			w.step(n, &shard.Event{Kind: shard.DiskStored, Shard: p.shard, LSN: p.effect.Entries[len(p.effect.Entries)-1].LSN})
 		}
 	}
 }
 
 // feedSnapshot sends the whole shard as the disk has it now, with the request ids up to there.
-func (w *simWorld) feedSnapshot(n *simNode, s, peer int, fx *Effect) {
+func (w *simWorld) feedSnapshot(n *simNode, s, peer int, fx *shard.Effect) {
 	d := n.disk.shards[s]
 	if d.rotten {
 		w.feelRot(n, s)
 		return
 	}
-	last, history, window := d.last, append([]Position(nil), d.history...), d.window()
+	last, history, window := d.last, append([]shard.Position(nil), d.history...), d.window()
 	ids := []string{}
 	for id := range d.records {
 		ids = append(ids, id)
 	}
 	sort.Strings(ids)
-	records := []Record{}
+	records := []shard.Record{}
 	for _, id := range ids {
 		records = append(records, d.records[id])
 	}
 	w.note("node %d: shard %d sends a snapshot as of LSN %d", n.number, s, last)
 	stream := fx.Stream
 	epoch := fx.Epoch
-	send := func(e Event) { e.Shard, e.Epoch = s, epoch; w.toBackup(n, peer, stream, e) }
-	w.on(n, w.delay(ms), func() { send(Event{Kind: SnapshotBegun, LSN: last}) })
+	send := func(e shard.Event) { e.Shard, e.Epoch = s, epoch; w.toBackup(n, peer, stream, e) }
+	w.on(n, w.delay(ms), func() { send(shard.Event{Kind: shard.SnapshotBegun, LSN: last}) })
 	at := 2 * ms
 	for i := range records {
-		w.on(n, at, func() { send(Event{Kind: SnapshotCame, Records: records[i : i+1]}) })
+		w.on(n, at, func() { send(shard.Event{Kind: shard.SnapshotCame, Records: records[i : i+1]}) })
 		at += w.delay(4 * ms)
 	}
 	w.on(n, at, func() {
 		if last == 0 {
 			window = nil
 		}
-		send(Event{Kind: SnapshotEnded, LSN: last, History: history, Entries: window})
-		w.step(n, &Event{Kind: FeedDone, Shard: s, Stream: stream, Epoch: epoch, LSN: last})
+		send(shard.Event{Kind: shard.SnapshotEnded, LSN: last, History: history, Entries: window})
+		w.step(n, &shard.Event{Kind: shard.FeedDone, Shard: s, Stream: stream, Epoch: epoch, LSN: last})
 	})
 }
 
 // feelRot has the shell find out, if it has not yet.
 func (w *simWorld) feelRot(n *simNode, s int) {
 	if n.disk.shards[s].rotten && n.replicas[s].Lost == "" {
-		n.disk.marks[s] = Mark{Store: n.member, Copy: n.disk.copyOf(s), Reason: "found by a read"}
-		w.step(n, &Event{Kind: DataLost, Shard: s, Reason: fmt.Sprint("block of shard ", s)})
+		n.disk.marks[s] = shard.Mark{Store: n.member, Copy: n.disk.copyOf(s), Reason: "found by a read"}
+		w.step(n, &shard.Event{Kind: shard.DataLost, Shard: s, Reason: fmt.Sprint("block of shard ", s)})
 	}
 }

@@ -1,8 +1,9 @@
-package shard
+package sim
 
 import (
 	"fmt"
 	"math"
+	"tandem/shard"
 	"time"
 
 	"github.com/anishathalye/porcupine"
@@ -13,38 +14,38 @@ import (
 type known struct {
 	exists bool
 	text   string
-	at     Position
+	at     shard.Position
 }
 
 // asked is an operation for the checker: the request, and the result, Open if it was never answered.
 type asked struct {
-	change Change
+	change shard.Change
 	get    bool
 	open   bool
-	result Result
+	result shard.Result
 	text   string
-	at     Position
+	at     shard.Position
 }
 
 func textOf(name, email string, group int64) string { return fmt.Sprint(name, "|", email, "|", group) }
 
 // afterChange returns the content after a create or an update.
-func afterChange(c *Change, text string) string {
+func afterChange(c *shard.Change, text string) string {
 	var name, email string
 	var group int64
-	if c.Op == Create {
+	if c.Op == shard.Create {
 		return textOf(c.Name, c.Email, c.Group)
 	}
 	parts := splitText(text)
 	name, email = parts[0], parts[1]
 	_, _ = fmt.Sscan(parts[2], &group)
-	if c.Fields&HasName != 0 {
+	if c.Fields&shard.HasName != 0 {
 		name = c.Name
 	}
-	if c.Fields&HasEmail != 0 {
+	if c.Fields&shard.HasEmail != 0 {
 		email = c.Email
 	}
-	if c.Fields&HasGroup != 0 {
+	if c.Fields&shard.HasGroup != 0 {
 		group = c.Group
 	}
 	return textOf(name, email, group)
@@ -69,19 +70,19 @@ func stepModel(state, input, _ any) (bool, any) {
 	s, a := state.(known), input.(asked)
 	done := known{exists: true, at: a.at}
 	switch {
-	case a.get && a.result == Found:
-		return s.exists && s.text == a.text && (s.at == Position{} || s.at == a.at), known{true, a.text, a.at}
+	case a.get && a.result == shard.Found:
+		return s.exists && s.text == a.text && (s.at == shard.Position{} || s.at == a.at), known{true, a.text, a.at}
 	case a.get:
 		return !s.exists, s
-	case a.change.Op == Delete:
+	case a.change.Op == shard.Delete:
 		done = known{}
-	case a.change.Op == Create || s.exists:
+	case a.change.Op == shard.Create || s.exists:
 		done.text = afterChange(&a.change, s.text)
 	}
-	able := s.exists != (a.change.Op == Create)
+	able := s.exists != (a.change.Op == shard.Create)
 	may, surely := mayMeet(&a.change, s)
 	switch {
-	case a.result == Mismatch:
+	case a.result == shard.Mismatch:
 		return !surely, s
 	case !may:
 		return a.open, s
@@ -89,10 +90,10 @@ func stepModel(state, input, _ any) (bool, any) {
 		return true, done
 	case a.open:
 		return true, s
-	case a.result == Missing:
-		return !s.exists && a.change.Op != Create, s
-	case a.result == Exists:
-		return s.exists && a.change.Op == Create, s
+	case a.result == shard.Missing:
+		return !s.exists && a.change.Op != shard.Create, s
+	case a.result == shard.Exists:
+		return s.exists && a.change.Op == shard.Create, s
 	}
 	return able, done
 }
@@ -109,8 +110,8 @@ func (w *simWorld) checkHistories() {
 		key := nameOf(op)
 		a := asked{change: op.change, get: op.kind == opGet, open: op.answered == 0, result: op.reply.Result}
 		a.text = textOf(op.reply.Record.Name, op.reply.Record.Email, op.reply.Record.Group)
-		if a.result <= Updated {
-			a.at = Position{op.reply.Record.Epoch, op.reply.Record.LSN}
+		if a.result <= shard.Updated {
+			a.at = shard.Position{Epoch: op.reply.Record.Epoch, LSN: op.reply.Record.LSN}
 		}
 		until := op.answered
 		if a.open {

@@ -1,15 +1,16 @@
-package shard
+package sim
 
 import (
 	"cmp"
 	"maps"
 	"reflect"
 	"slices"
+	"tandem/shard"
 )
 
 // simBatch is a batch of the write-ahead log that was synced since the process started.
 type simBatch struct {
-	head  BatchHead
+	head  shard.BatchHead
 	parts []simPart
 }
 
@@ -21,10 +22,10 @@ type simLog struct {
 	log    []simBatch
 	number uint64
 	totals []uint64
-	noted  BatchHead // the batch up to which the log is noted as synced
-	hit    []int     // batches that cannot be read any more, by place in log
-	passed []int     // batches that the store passes over because of that
-	cut    int       // batches that are missing from the end
+	noted  shard.BatchHead // the batch up to which the log is noted as synced
+	hit    []int           // batches that cannot be read any more, by place in log
+	passed []int           // batches that the store passes over because of that
+	cut    int             // batches that are missing from the end
 }
 
 // mostLogged is how many batches lie in a log before the older ones are moved out of it.
@@ -42,7 +43,7 @@ func copyShards(list []*simShard) []*simShard {
 
 // begin is what a start does once the store is open: all is moved out of the log.
 func (d *simDisk) begin() {
-	d.ahead = simLog{shards: copyShards(d.shards), facts: maps.Clone(d.facts), totals: make([]uint64, RaftPart+1)}
+	d.ahead = simLog{shards: copyShards(d.shards), facts: maps.Clone(d.facts), totals: make([]uint64, shard.RaftPart+1)}
 }
 
 // noteBatch adds what was synced together to the log.
@@ -55,15 +56,15 @@ func (w *simWorld) noteBatch(n *simNode, parts []simPart) {
 	for i := range parts {
 		s := parts[i].shard
 		if s < 0 {
-			s = RaftPart
+			s = shard.RaftPart
 		}
 		shards = append(shards, s)
 	}
 	l.number++
-	head := CountParts(n.start.Number, l.number, shards, held, l.totals)
+	head := shard.CountParts(n.start.Number, l.number, shards, held, l.totals)
 	l.log = append(l.log, simBatch{head, slices.Clone(parts)})
 	if w.chance(30) {
-		l.noted = BatchHead{Start: head.Start, Number: head.Number}
+		l.noted = shard.BatchHead{Start: head.Start, Number: head.Number}
 	}
 	if len(l.log) > mostLogged {
 		for _, b := range l.log[:mostLogged/2] {
@@ -76,7 +77,7 @@ func (w *simWorld) noteBatch(n *simNode, parts []simPart) {
 func (w *simWorld) heldBy(n *simNode) []int {
 	held := []int{}
 	for s := range w.plan.layout.Shards {
-		if first, second := Pair(w.plan.layout, s); first == n.number || second == n.number {
+		if first, second := shard.Pair(w.plan.layout, s); first == n.number || second == n.number {
 			held = append(held, s)
 		}
 	}
@@ -102,26 +103,26 @@ func takeParts(shards []*simShard, facts map[string][]byte, parts []simPart) {
 }
 
 // take applies an effect to a shard.
-func (s *simShard) take(fx *Effect) {
+func (s *simShard) take(fx *shard.Effect) {
 	switch fx.Kind {
-	case Wipe, Drop:
+	case shard.Wipe, shard.Drop:
 		s.wipe()
-	case PersistRecords:
+	case shard.PersistRecords:
 		for _, r := range fx.Records {
 			s.records[r.ID] = r
 		}
-	case PersistHistory:
-		s.last, s.history, s.filled = fx.LSN, append([]Position(nil), fx.History...), fx.Entries
-	case Persist:
+	case shard.PersistHistory:
+		s.last, s.history, s.filled = fx.LSN, append([]shard.Position(nil), fx.History...), fx.Entries
+	case shard.Persist:
 		for i := range fx.Entries {
 			e := &fx.Entries[i]
 			if h := len(s.history); h == 0 || s.history[h-1].Epoch < e.Epoch {
-				s.history = append(s.history, Position{e.Epoch, e.LSN})
+				s.history = append(s.history, shard.Position{Epoch: e.Epoch, LSN: e.LSN})
 			}
 			s.last = e.LSN
 			delete(s.records, e.ID)
-			if e.Result != Deleted {
-				s.records[e.ID] = Record{e.ID, e.Name, e.Email, e.Group, e.Epoch, e.LSN}
+			if e.Result != shard.Deleted {
+				s.records[e.ID] = shard.Record{ID: e.ID, Name: e.Name, Email: e.Email, Group: e.Group, Epoch: e.Epoch, LSN: e.LSN}
 			}
 		}
 	}
@@ -172,23 +173,23 @@ func (w *simWorld) recover(n *simNode) {
 	d := &n.disk
 	l := &d.ahead
 	if len(l.hit)+l.cut > 0 {
-		pieces, shards, facts := []LogPiece{}, copyShards(l.shards), maps.Clone(l.facts)
+		pieces, shards, facts := []shard.LogPiece{}, copyShards(l.shards), maps.Clone(l.facts)
 		for i, b := range l.log[:len(l.log)-l.cut] {
-			piece := LogPiece{WholeBatch, b.head}
+			piece := shard.LogPiece{Kind: shard.WholeBatch, Head: b.head}
 			switch {
 			case slices.Contains(l.hit, i):
 				if w.chance(30) {
-					pieces = append(pieces, LogPiece{Kind: BegunBatch})
+					pieces = append(pieces, shard.LogPiece{Kind: shard.BegunBatch})
 				}
-				piece = LogPiece{Kind: BadPlace}
+				piece = shard.LogPiece{Kind: shard.BadPlace}
 			case slices.Contains(l.passed, i):
-				piece.Kind = PassedBatch
+				piece.Kind = shard.PassedBatch
 			default:
 				takeParts(shards, facts, b.parts)
 			}
 			pieces = append(pieces, piece)
 		}
-		verdict := JudgeLog(pieces, w.heldBy(n), LogKnown{Synced: l.noted, SameBoot: n.lost < n.life-1})
+		verdict := shard.JudgeLog(pieces, w.heldBy(n), shard.LogKnown{Synced: l.noted, SameBoot: n.lost < n.life-1})
 		w.note("node %d: its log: %+v", n.number, verdict)
 		for s, found := range shards {
 			before := d.shards[s]
@@ -197,7 +198,7 @@ func (w *simWorld) recover(n *simNode) {
 			}
 			same := found.last == before.last && reflect.DeepEqual(found.records, before.records) &&
 				reflect.DeepEqual(found.history, before.history)
-			if !same && !slices.Contains(verdict.Lost, s) && verdict.End == DamagedEnd {
+			if !same && !slices.Contains(verdict.Lost, s) && verdict.End == shard.DamagedEnd {
 				w.fail("node %d: shard %d lost writes with its log, and that is not known: LSN %d, %d before", n.number,
 					s, found.last, before.last)
 			}
@@ -205,20 +206,20 @@ func (w *simWorld) recover(n *simNode) {
 		}
 		d.facts = facts
 		for _, s := range verdict.Lost {
-			d.marks[s] = Mark{Store: n.member, Copy: d.copyOf(s), Reason: "the log is damaged"}
+			d.marks[s] = shard.Mark{Store: n.member, Copy: d.copyOf(s), Reason: "the log is damaged"}
 		}
 	}
-	if MarkHolds(d.marks[RaftPart], n.member, 0) {
+	if shard.MarkHolds(d.marks[shard.RaftPart], n.member, 0) {
 		w.seen["damaged: Raft's part"]++
-		delete(d.marks, RaftPart)
-		n.member, d.facts = MemberOf(n.member, 1), map[string][]byte{}
+		delete(d.marks, shard.RaftPart)
+		n.member, d.facts = shard.MemberOf(n.member, 1), map[string][]byte{}
 	}
 	d.begin()
 }
 
 // copyOf numbers the copy that a shard has now; Raft's part has none.
 func (d *simDisk) copyOf(s int) uint32 {
-	if s == RaftPart {
+	if s == shard.RaftPart {
 		return 0
 	}
 	return d.shards[s].copied

@@ -1,6 +1,9 @@
-package shard
+package sim
 
-import "slices"
+import (
+	"slices"
+	"tandem/shard"
+)
 
 // fault is a kind of fault that a seed may draw.
 type fault string
@@ -113,7 +116,7 @@ func (w *simWorld) quiet() bool {
 			return false
 		}
 		for _, p := range n.pacts {
-			if p != nil && slices.ContainsFunc(p.Shares, func(s Share) bool { return s.Proposed.Epoch > 0 }) {
+			if p != nil && slices.ContainsFunc(p.Shares, func(s shard.Share) bool { return s.Proposed.Epoch > 0 }) {
 				return false
 			}
 		}

@@ -1,4 +1,6 @@
-package shard
+package sim
+
+import "tandem/shard"
 
 // kill ends a process: what was not synced is lost, but for the write that was under way, which may have reached the
 // disk.
@@ -70,7 +72,7 @@ func (w *simWorld) fill(n *simNode, lasts int64) {
 		n.disk.full = full
 		for s := range n.replicas {
 			if n.replicas[s] != nil {
-				w.step(n, &Event{Kind: DiskSick, Shard: s, Reason: reason})
+				w.step(n, &shard.Event{Kind: shard.DiskSick, Shard: s, Reason: reason})
 			}
 		}
 	}
@@ -94,7 +96,7 @@ func (w *simWorld) term(n *simNode, down int64) {
 	began, life := w.now, n.life
 	w.on(n, 0, func() {
 		for peer := range n.pacts {
-			w.stepPact(n, peer, &PactEvent{Kind: LeaveAsked})
+			w.stepPact(n, peer, &shard.PactEvent{Kind: shard.LeaveAsked})
 		}
 	})
 	var look func()
@@ -108,10 +110,10 @@ func (w *simWorld) term(n *simNode, down int64) {
 			return
 		}
 		for s := range n.replicas {
-			w.step(n, &Event{Kind: Retired, Shard: s})
+			w.step(n, &shard.Event{Kind: shard.Retired, Shard: s})
 		}
 		for peer := range n.pacts {
-			w.stepPact(n, peer, &PactEvent{Kind: GoodbyeAsked})
+			w.stepPact(n, peer, &shard.PactEvent{Kind: shard.GoodbyeAsked})
 		}
 		w.moment(leaving, n.number, (n.number+1+w.rng.IntN(len(w.nodes)-1))%len(w.nodes))
 		linger := 3 * ms

@@ -1,8 +1,9 @@
-package shard
+package sim
 
 import (
 	"fmt"
 	"strings"
+	"tandem/shard"
 )
 
 // The names of events and effects, by kind, for traces.
@@ -15,10 +16,10 @@ var (
 )
 
 // tellStep is a line of the trace: what came, where the replica stands, and what is to be done.
-func tellStep(r *Replica, e *Event, out []Effect) string {
+func tellStep(r *shard.Replica, e *shard.Event, out []shard.Effect) string {
 	var b strings.Builder
 	b.WriteString(eventNames[e.Kind])
-	if e.Kind <= ScanDone {
+	if e.Kind <= shard.ScanDone {
 		fmt.Fprintf(&b, " %x %s", e.Change.Request[:3], e.Change.ID)
 	}
 	if e.LSN+e.Epoch+e.Stream > 0 {
@@ -37,9 +38,9 @@ func tellStep(r *Replica, e *Event, out []Effect) string {
 		fx := &out[k]
 		fmt.Fprintf(&b, " %s", effectNames[fx.Kind])
 		switch {
-		case fx.Kind == Notify:
+		case fx.Kind == shard.Notify:
 			fmt.Fprintf(&b, "(%s)", noticeNames[fx.Notice])
-		case fx.Kind == Answer:
+		case fx.Kind == shard.Answer:
 			fmt.Fprintf(&b, "(%d %d %s)", fx.Reply.Result, fx.Reply.Record.LSN, fx.Reply.Reason)
 		case len(fx.Entries) > 0:
 			fmt.Fprintf(&b, "(%d…%d)", fx.Entries[0].LSN, fx.Entries[len(fx.Entries)-1].LSN)

@@ -1,4 +1,4 @@
-package shard
+package sim
 
 import (
 	"cmp"
@@ -6,12 +6,13 @@ import (
 	"reflect"
 	"slices"
 	"sort"
+	"tandem/shard"
 )
 
 // settled says what is not as it should be once all faults are over, "" if nothing.
 func (w *simWorld) settled() string {
 	for s := range w.plan.layout.Shards {
-		first, second := Pair(w.plan.layout, s)
+		first, second := shard.Pair(w.plan.layout, s)
 		a, b := w.nodes[first].replicas[s], w.nodes[second].replicas[s]
 		switch {
 		case w.orphaned(s):
@@ -25,7 +26,7 @@ func (w *simWorld) settled() string {
 		case len(a.Waiting)+len(b.Waiting) > 0 || a.Wiping+b.Wiping > 0:
 			return fmt.Sprintf("shard %d: %d and %d answers wait, %d and %d wipes", s, len(a.Waiting), len(b.Waiting),
 				a.Wiping, b.Wiping)
-		case a.View.Leader != BirthView(w.plan.layout, s).Leader:
+		case a.View.Leader != shard.BirthView(w.plan.layout, s).Leader:
 			return fmt.Sprintf("shard %d is led by node %d, not as placement wants", s, a.View.Leader)
 		}
 	}
@@ -40,12 +41,12 @@ func (w *simWorld) settled() string {
 // marked tells whether a node holds its copy of a shard for damaged.
 func (w *simWorld) marked(node, s int) bool {
 	d := &w.nodes[node].disk
-	return MarkHolds(d.marks[s], w.nodes[node].member, d.copyOf(s))
+	return shard.MarkHolds(d.marks[s], w.nodes[node].member, d.copyOf(s))
 }
 
 // checkBounds checks what is bounded.
-func (w *simWorld) checkBounds(n *simNode, r *Replica) {
-	if len(r.Pending) > MaxPending || r.View.Leader != r.Self && len(r.Pending) > 0 || r.Applied > r.Handed ||
+func (w *simWorld) checkBounds(n *simNode, r *shard.Replica) {
+	if len(r.Pending) > shard.MaxPending || r.View.Leader != r.Self && len(r.Pending) > 0 || r.Applied > r.Handed ||
 		r.Known && r.View.Leader == r.Self && r.Handed > r.Next {
 		w.fail("node %d shard %d: %d pending, applied %d, handed %d, next %d", n.number, r.Shard, len(r.Pending),
 			r.Applied, r.Handed, r.Next)
@@ -105,8 +106,8 @@ func (w *simWorld) verify() {
 
 // replay checks that both replicas are equal, and returns the shard's state after each LSN, and where each request was
 // done.
-func (w *simWorld) replay(s int) ([]map[string]Record, map[RequestID]uint64) {
-	first, second := Pair(w.plan.layout, s)
+func (w *simWorld) replay(s int) ([]map[string]shard.Record, map[shard.RequestID]uint64) {
+	first, second := shard.Pair(w.plan.layout, s)
 	a, b := w.nodes[first].disk.shards[s], w.nodes[second].disk.shards[s]
 	if a.last != b.last || !reflect.DeepEqual(a.records, b.records) || fmt.Sprint(a.history) != fmt.Sprint(b.history) {
 		w.fail("shard %d differs: %d %v %+v and %d %v %+v", s, a.last, a.history, a.records, b.last, b.history, b.records)
@@ -116,7 +117,7 @@ func (w *simWorld) replay(s int) ([]map[string]Record, map[RequestID]uint64) {
 			w.fail("node %d counts %d users of shard %d, %d are there", n.number, n.users[s], s, len(a.records))
 		}
 	}
-	byRequest, states := map[RequestID]uint64{}, []map[string]Record{{}}
+	byRequest, states := map[shard.RequestID]uint64{}, []map[string]shard.Record{{}}
 	for lsn := uint64(1); lsn <= a.last; lsn++ {
 		epoch := uint64(0)
 		for _, h := range a.history {
@@ -133,13 +134,13 @@ func (w *simWorld) replay(s int) ([]map[string]Record, map[RequestID]uint64) {
 			w.fail("shard %d: request %x was done twice, at LSN %d and %d", s, n.Request[:4], at, lsn)
 		}
 		byRequest[n.Request] = lsn
-		next := make(map[string]Record, len(states[lsn-1])+1)
+		next := make(map[string]shard.Record, len(states[lsn-1])+1)
 		for id, r := range states[lsn-1] {
 			next[id] = r
 		}
 		delete(next, n.ID)
-		if n.Result != Deleted {
-			next[n.ID] = Record{n.ID, n.Name, n.Email, n.Group, n.Epoch, n.LSN}
+		if n.Result != shard.Deleted {
+			next[n.ID] = shard.Record{ID: n.ID, Name: n.Name, Email: n.Email, Group: n.Group, Epoch: n.Epoch, LSN: n.LSN}
 		}
 		states = append(states, next)
 	}
@@ -151,12 +152,12 @@ func (w *simWorld) replay(s int) ([]map[string]Record, map[RequestID]uint64) {
 
 // judge checks one answer: a write's against its place in the log, any other against the states between its call and
 // its answer. It returns the first LSN that explains the answer: whoever asks later must see as much.
-func (w *simWorld) judge(op *simOp, states []map[string]Record, byRequest map[RequestID]uint64) uint64 {
+func (w *simWorld) judge(op *simOp, states []map[string]shard.Record, byRequest map[shard.RequestID]uint64) uint64 {
 	at := op.reply.Record.LSN
-	if op.kind == opWrite && op.reply.Result <= Deleted {
+	if op.kind == opWrite && op.reply.Result <= shard.Deleted {
 		if byRequest[op.change.Request] != at || at == 0 || at >= uint64(len(states)) {
 			w.fail("shard %d: an acknowledged write is not in the log at LSN %d: %+v", op.shard, at, op.change)
-		} else if result, _ := outcome(&op.change, states[at-1][op.change.ID]); result != op.reply.Result {
+		} else if result := outcome(&op.change, states[at-1][op.change.ID]); result != op.reply.Result {
 			w.fail("shard %d: LSN %d answered %d, the log before it gives %d", op.shard, at, op.reply.Result, result)
 		} else if at <= op.floor {
 			w.fail("shard %d: LSN %d was given to a write that began after LSN %d was known", op.shard, at, op.floor)
@@ -176,7 +177,7 @@ func (w *simWorld) judge(op *simOp, states []map[string]Record, byRequest map[Re
 }
 
 // explains tells whether a state gives an answer that changed nothing.
-func (w *simWorld) explains(op *simOp, state map[string]Record) bool {
+func (w *simWorld) explains(op *simOp, state map[string]shard.Record) bool {
 	current, exists := state[op.change.ID]
 	switch op.kind {
 	case opCount:
@@ -184,8 +185,8 @@ func (w *simWorld) explains(op *simOp, state map[string]Record) bool {
 	case opList:
 		return explainsList(op, state)
 	case opGet:
-		return exists == (op.reply.Result == Found) && (!exists || current == op.reply.Record)
+		return exists == (op.reply.Result == shard.Found) && (!exists || current == op.reply.Record)
 	}
-	result, _ := outcome(&op.change, current)
+	result := outcome(&op.change, current)
 	return result == op.reply.Result
 }

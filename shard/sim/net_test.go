@@ -1,4 +1,6 @@
-package shard
+package sim
+
+import "tandem/shard"
 
 // simStream is a connection that one node dialled to another; what is sent in one direction arrives in order.
 type simStream struct {
@@ -24,8 +26,9 @@ func (w *simWorld) dial(n *simNode, peer int) {
 		w.streams++
 		s = &simStream{number: w.streams, from: n, to: p, lives: [2]int{n.life, p.life}, lastWord: w.chance(w.plan.lastWord)}
 		n.links[peer] = s
-		w.stepCouncil(n, &CouncilEvent{Kind: CouncilGreeted, To: peer, Start: KnownStart(p.council, n.member)})
-		w.streamEvent(n, peer, StreamUp, s.number)
+		w.stepCouncil(n, &shard.CouncilEvent{Kind: shard.CouncilGreeted, To: peer, Start: shard.KnownStart(p.council,
+			n.member)})
+		w.streamEvent(n, peer, shard.StreamUp, s.number)
 		w.join(s)
 	case s != nil && (cut || !p.up || p.paused) && w.chance(25): // after 60 ms or so
 		w.sever(s)
@@ -39,21 +42,23 @@ func (w *simWorld) join(s *simStream) {
 		return
 	}
 	member := s.from.member
-	w.carry(s, 0, func() { w.stepCouncil(s.to, &CouncilEvent{Kind: CouncilJoin, Member: member, Start: s.from.start}) })
-	if s.from.stores > 1 || GenerationOf(s.from.member) > 0 {
+	w.carry(s, 0, func() {
+		w.stepCouncil(s.to, &shard.CouncilEvent{Kind: shard.CouncilJoin, Member: member, Start: s.from.start})
+	})
+	if s.from.stores > 1 || shard.GenerationOf(s.from.member) > 0 {
 		w.on(s.from, 200*ms, func() { w.join(s) })
 	}
 }
 
 // streamEvent tells the replicas that are shared with a peer, and the pact, of a stream.
-func (w *simWorld) streamEvent(n *simNode, peer int, kind EventKind, number uint64) {
+func (w *simWorld) streamEvent(n *simNode, peer int, kind shard.EventKind, number uint64) {
 	for s := range n.replicas {
 		if n.replicas[s] != nil && w.peerOf(n, s) == peer {
-			w.step(n, &Event{Kind: kind, Shard: s, Stream: number})
+			w.step(n, &shard.Event{Kind: kind, Shard: s, Stream: number})
 		}
 	}
-	if kind == StreamDown {
-		w.stepPact(n, peer, &PactEvent{Kind: LinkBroke})
+	if kind == shard.StreamDown {
+		w.stepPact(n, peer, &shard.PactEvent{Kind: shard.LinkBroke})
 	}
 }
 
@@ -73,8 +78,8 @@ func (w *simWorld) sever(s *simStream) {
 		if n.links[peer] == s {
 			n.links[peer] = nil
 			w.lose(s)
-			w.stepCouncil(n, &CouncilEvent{Kind: CouncilParted, To: peer})
-			w.streamEvent(n, peer, StreamDown, s.number)
+			w.stepCouncil(n, &shard.CouncilEvent{Kind: shard.CouncilParted, To: peer})
+			w.streamEvent(n, peer, shard.StreamDown, s.number)
 		}
 	})
 }
@@ -131,7 +136,7 @@ func (w *simWorld) mend() {
 	}
 }
 
-func (w *simWorld) toBackup(n *simNode, peer int, number uint64, e Event) {
+func (w *simWorld) toBackup(n *simNode, peer int, number uint64, e shard.Event) {
 	s := n.links[peer]
 	if s == nil || s.number != number || s.broken {
 		return
@@ -140,7 +145,7 @@ func (w *simWorld) toBackup(n *simNode, peer int, number uint64, e Event) {
 	w.carry(s, 0, func() { w.step(s.to, &e) })
 }
 
-func (w *simWorld) toLeader(s *simStream, e Event) {
+func (w *simWorld) toLeader(s *simStream, e shard.Event) {
 	e.Stream = s.number
 	w.carry(s, 1, func() { w.step(s.from, &e) })
 }
@@ -156,7 +161,7 @@ func (w *simWorld) lossy(s *simStream, direction int, run func()) {
 	}
 }
 
-func (w *simWorld) ping(n *simNode, peer int, e PactEvent) {
+func (w *simWorld) ping(n *simNode, peer int, e shard.PactEvent) {
 	s := n.links[peer]
 	if s == nil || s.broken {
 		return
@@ -164,7 +169,7 @@ func (w *simWorld) ping(n *simNode, peer int, e PactEvent) {
 	w.lossy(s, 0, func() { p := e; w.stepPactOn(s.to, n.number, s, &p) })
 }
 
-func (w *simWorld) pong(n *simNode, s *simStream, e PactEvent) {
+func (w *simWorld) pong(n *simNode, s *simStream, e shard.PactEvent) {
 	w.lossy(s, 1, func() { p := e; w.stepPact(s.from, n.number, &p) })
 }
 
@@ -173,5 +178,5 @@ func (w *simWorld) mail(n *simNode, peer int, data []byte) {
 	if s == nil || s.broken {
 		return
 	}
-	w.lossy(s, 0, func() { w.stepCouncil(s.to, &CouncilEvent{Kind: CouncilMail, Data: data}) })
+	w.lossy(s, 0, func() { w.stepCouncil(s.to, &shard.CouncilEvent{Kind: shard.CouncilMail, Data: data}) })
 }

@@ -1,6 +1,6 @@
 //go:build planted
 
-package shard
+package sim
 
 import (
 	"encoding/json"
@@ -93,7 +93,7 @@ func hunt(t *testing.T, bug planted) string {
 		if err != nil || strings.Count(string(text), e.old) != 1 {
 			t.Fatalf("%s has the text to replace %d times: %s (%v)", e.file, strings.Count(string(text), e.old), e.old, err)
 		}
-		overlay[path] = filepath.Join(t.TempDir(), e.file)
+		overlay[path] = filepath.Join(t.TempDir(), filepath.Base(e.file))
 		if err := os.WriteFile(overlay[path], []byte(strings.Replace(string(text), e.old, e.new, 1)), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -153,7 +153,7 @@ func plantedTables(page string) (shown, unreached []string) {
 
 // The page on the protocol has every bug in the right table, once, and no other.
 func TestPlantedPage(t *testing.T) {
-	page, err := os.ReadFile("../docs/protocol.md")
+	page, err := os.ReadFile("../../docs/protocol.md")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,9 +1,10 @@
-package shard
+package sim
 
 import (
 	"errors"
 	"maps"
 	"slices"
+	"tandem/shard"
 )
 
 // simCopy is a node's folder as it was at some moment of a start.
@@ -139,8 +140,8 @@ func (w *simWorld) setAside(n *simNode, why string) {
 
 // overtakes notes that an old copy which its start does not tell is about to lead, without the other replica being
 // there to be asked: then both copies are hit.
-func (w *simWorld) overtakes(n *simNode, peer int, proposals []Proposal) {
-	t := DefaultPactTiming()
+func (w *simWorld) overtakes(n *simNode, peer int, proposals []shard.Proposal) {
+	t := shard.DefaultPactTiming()
 	for _, p := range proposals {
 		for _, s := range n.pacts[peer].Shares {
 			silent := w.clock(n)-max(n.pacts[peer].Pinged, s.Since) > t.Grace
@@ -157,9 +158,9 @@ func (w *simWorld) overtakes(n *simNode, peer int, proposals []Proposal) {
 // epoch, if it is still of this one.
 const entryRenew = 50
 
-func applyRenew(b Book, numbers []uint64) (Book, error) {
+func applyRenew(b shard.Book, numbers []uint64) (shard.Book, error) {
 	if len(numbers) != 2 || numbers[0] >= uint64(len(b.Views)) {
-		return b, ErrBook
+		return b, shard.ErrBook
 	}
 	if v := b.Views[numbers[0]]; v.Epoch == numbers[1] {
 		v.Epoch++
@@ -173,19 +174,20 @@ func applyRenew(b Book, numbers []uint64) (Book, error) {
 // old brings the newer one.
 func (w *simWorld) load(n *simNode) {
 	if w.plan.raise > 0 && w.chance(60) && !w.calm {
-		n.most = BirthVersion + min(uint64(w.rng.IntN(4)), 1)
+		n.most = shard.BirthVersion + min(uint64(w.rng.IntN(4)), 1)
 	}
-	timing := DefaultTiming
+	timing := shard.DefaultTiming
 	timing.RaiseAfter = max(w.plan.raise, ms)
 	for {
-		p := Process{n.member, n.start, n.former, BirthVersion, n.most, EntryRules}
-		if n.most > BirthVersion {
-			p.Rules = maps.Clone(EntryRules)
-			p.Rules[entryRenew] = EntryRule{BirthVersion + 1, applyRenew}
+		p := shard.Process{Member: n.member, Start: n.start, Former: n.former, Least: shard.BirthVersion, Most: n.most,
+			Rules: shard.EntryRules}
+		if n.most > shard.BirthVersion {
+			p.Rules = maps.Clone(shard.EntryRules)
+			p.Rules[entryRenew] = shard.EntryRule{Since: shard.BirthVersion + 1, Apply: applyRenew}
 		}
-		council, err := LoadCouncil(p, w.plan.layout, timing, n.disk.savedFacts(), w.clock(n))
+		council, err := shard.LoadCouncil(p, w.plan.layout, timing, n.disk.savedFacts(), w.clock(n))
 		n.council = council
-		if errors.Is(err, ErrVersion) && w.raised && n.most == BirthVersion {
+		if errors.Is(err, shard.ErrVersion) && w.raised && n.most == shard.BirthVersion {
 			w.seen["versions: too old a binary at the start"]++
 			n.most++
 			continue
@@ -200,7 +202,7 @@ func (w *simWorld) load(n *simNode) {
 // halted is what comes of a node whose binary may take no part.
 func (w *simWorld) halted(n *simNode, why string) {
 	w.seen["versions: too old a binary stops"]++
-	if !w.raised || n.most > BirthVersion {
+	if !w.raised || n.most > shard.BirthVersion {
 		w.fail("node %d: %s", n.number, why)
 	}
 	n.most++
@@ -209,12 +211,12 @@ func (w *simWorld) halted(n *simNode, why string) {
 
 // renew has nodes of the next version ask for what only that has, whatever version is in force.
 func (w *simWorld) renew(n *simNode) {
-	if w.plan.raise == 0 || n.most == BirthVersion || !w.chance(3) || w.calm {
+	if w.plan.raise == 0 || n.most == shard.BirthVersion || !w.chance(3) || w.calm {
 		return
 	}
 	s := w.rng.IntN(w.plan.layout.Shards)
 	if s < len(n.council.Book.Views) {
-		w.stepCouncil(n, &CouncilEvent{Kind: CouncilAsked, Entry: EncodeEntry(entryRenew, uint64(s),
+		w.stepCouncil(n, &shard.CouncilEvent{Kind: shard.CouncilAsked, Entry: shard.EncodeEntry(entryRenew, uint64(s),
 			n.council.Book.Views[s].Epoch)})
 	}
 }

@@ -1,10 +1,11 @@
-package shard
+package sim
 
 import (
 	"container/heap"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"tandem/shard"
 )
 
 // The simulator drives the real Step, StepPact and StepCouncil of a whole cluster in virtual time: nodes with their own
@@ -37,7 +38,7 @@ func (t *tasks) Pop() any {
 
 // plan is what a seed draws: the shape of the cluster, the load and the kinds of faults.
 type plan struct {
-	layout   Layout
+	layout   shard.Layout
 	gateways int
 	clients  int
 	keys     int     // per shard
@@ -81,14 +82,14 @@ type simWorld struct {
 	slow    [][]int64 // by sender and receiver: ns that a frame is late at most besides
 	cut     [][]bool  // by sender and receiver, nodes first and then gateways: what is sent now is held back
 	ops     []*simOp
-	acked   []uint64            // by shard: highest LSN that an answer has shown
-	shown   map[string]Position // by shard and user: the version that the last answer has shown
-	epochs  map[[2]uint64]View  // by shard and epoch
-	books   map[uint64]string   // by index: the views as first seen
-	written map[[3]uint64]Entry // by shard, epoch and LSN: all that ever reached a disk
-	calm    bool                // no further faults
-	hush    int64               // none before
-	raised  bool                // the next version is in force
+	acked   []uint64                  // by shard: highest LSN that an answer has shown
+	shown   map[string]shard.Position // by shard and user: the version that the last answer has shown
+	epochs  map[[2]uint64]shard.View  // by shard and epoch
+	books   map[uint64]string         // by index: the views as first seen
+	written map[[3]uint64]shard.Entry // by shard, epoch and LSN: all that ever reached a disk
+	calm    bool                      // no further faults
+	hush    int64                     // none before
+	raised  bool                      // the next version is in force
 	failure string
 	beyond  bool      // more was lost than is promised to be survived: an operator must decide, and the end is not judged
 	trace   io.Writer // nil for none
@@ -122,12 +123,13 @@ func (w *simWorld) note(format string, args ...any) {
 
 // drawPlan makes a swarm of what may happen: each seed has its own mix, so that no kind of fault hides another.
 func drawPlan(rng *rand.Rand, single bool) plan {
-	p := plan{layout: Layout{3, 3}, gateways: 1 + rng.IntN(3), clients: 3 + rng.IntN(3), keys: 1 + rng.IntN(4),
+	p := plan{layout: shard.Layout{Nodes: 3, Shards: 3}, gateways: 1 + rng.IntN(3), clients: 3 + rng.IntN(3),
+		keys:  1 + rng.IntN(4),
 		reads: 0.2 + 0.6*rng.Float64(), single: single,
 		every: (20 + rng.Int64N(120)) * ms, late: 60 * ms, stuck: 30 * ms, drift: 0.03, think: 8 * ms, read: ms / 5,
 		budget: 240 * ms, length: 1500 * ms}
 	if rng.IntN(8) == 0 {
-		p.layout = Layout{5, 5}
+		p.layout = shard.Layout{Nodes: 5, Shards: 5}
 	}
 	for range p.layout.Nodes {
 		p.slow = append(p.slow, 2*ms)
@@ -182,8 +184,8 @@ func drawPlan(rng *rand.Rand, single bool) plan {
 func newSim(seed uint64, trace io.Writer, only int) *simWorld {
 	rng := rand.New(rand.NewPCG(seed, 17))
 	w := &simWorld{seed: seed, rng: rng, plan: drawPlan(rng, seed%2 == 1), trace: trace, only: only,
-		epochs: map[[2]uint64]View{}, books: map[uint64]string{}, written: map[[3]uint64]Entry{},
-		seen: map[string]int{}, shown: map[string]Position{}}
+		epochs: map[[2]uint64]shard.View{}, books: map[uint64]string{}, written: map[[3]uint64]shard.Entry{},
+		seen: map[string]int{}, shown: map[string]shard.Position{}}
 	n := w.plan.layout.Nodes
 	w.times = rand.New(rand.NewPCG(seed, 23))
 	w.plan.unequal = !w.plan.single && w.times.IntN(6) == 0
@@ -209,7 +211,7 @@ func newSim(seed uint64, trace io.Writer, only int) *simWorld {
 	for g := range w.plan.gateways {
 		w.gates = append(w.gates, &simGate{number: g})
 		for s := range w.plan.layout.Shards {
-			w.gates[g].views = append(w.gates[g].views, BirthView(w.plan.layout, s))
+			w.gates[g].views = append(w.gates[g].views, shard.BirthView(w.plan.layout, s))
 		}
 	}
 	return w
