@@ -23,14 +23,6 @@ type Book struct {
 	Gone        []uint64 // member ids that another took the place of, oldest first; they never come back
 }
 
-// Proposal asks for a new view of one shard. It is done if the shard's epoch is still Epoch when its turn comes, and
-// else it is void (compare and set).
-type Proposal struct {
-	Shard int
-	Epoch uint64
-	View  View // its epoch must be Epoch+1
-}
-
 // ErrBook is the class of bytes that are no book and no list of proposals.
 var ErrBook = errors.New("unknown council record")
 

@@ -29,8 +29,8 @@ type NodePart struct {
 	Replaced string            // what a member says that knows this store for one that another took the place of, or for an old copy
 }
 
-// askOperator says what is left to do where no node can mend something.
-const askOperator = "an operator must decide (node accept-loss)"
+// AskOperator says what is left to do where no node can mend something.
+const AskOperator = "an operator must decide (node accept-loss)"
 
 // DamagedCopy is a copy of a shard that is damaged here.
 type DamagedCopy struct {
@@ -59,15 +59,15 @@ func damagedCopies(copies []DamagedCopy) string {
 	reasons := []string{}
 	if len(only) > 0 {
 		reasons = append(reasons, fmt.Sprintf("the only whole copy of the shards %v is here and damaged; %s", only,
-			askOperator))
+			AskOperator))
 	}
 	for _, peer := range sortedReasons(down) {
 		reasons = append(reasons, fmt.Sprintf("the shards %v are damaged here, and %s, which has the other copy, "+
-			"cannot be reached; if it is lost %s", down[peer], peer, askOperator))
+			"cannot be reached; if it is lost %s", down[peer], peer, AskOperator))
 	}
 	for _, peer := range sortedReasons(both) {
 		reasons = append(reasons, fmt.Sprintf("the shards %v are damaged here, and %s does not serve them either; "+
-			"if its copy is damaged, too, %s", both[peer], peer, askOperator))
+			"if its copy is damaged, too, %s", both[peer], peer, AskOperator))
 	}
 	return strings.Join(reasons, "; ")
 }
@@ -83,7 +83,7 @@ func NodeChecks(p NodePart) []Check {
 		views = p.Replaced
 	case p.Joins:
 		views = "its store is no member of the cluster yet; where the store before it led shards alone " +
-			askOperator
+			AskOperator
 	case !p.Learnt && !p.Leader:
 		views = "it has not learnt who leads the shards since it started, and knows no Raft leader"
 	case !p.Learnt:

@@ -87,7 +87,7 @@ func takeJoin(c Council, e *CouncilEvent, out []CouncilEffect) (Council, []Counc
 		if v.Leader == node && !v.InSync && StoreOf(e.Member) != StoreOf(c.Book.Members[node]) &&
 			GenerationOf(e.Member) != Displaces {
 			why = fmt.Sprintf("the node's lost store led shard %d alone, so only it had all writes; %s, on that node",
-				s, askOperator)
+				s, AskOperator)
 		}
 	}
 	if slices.Contains(c.Book.Gone, e.Member) {

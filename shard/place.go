@@ -69,3 +69,11 @@ func BirthView(l Layout, s int) View {
 	}
 	return View{Epoch: 1, Leader: first, Backup: second, InSync: true}
 }
+
+// Proposal asks for a new view of one shard. It is done if the shard's epoch is still Epoch when its turn comes, and
+// else it is void (compare and set).
+type Proposal struct {
+	Shard int
+	Epoch uint64
+	View  View // its epoch must be Epoch+1
+}
