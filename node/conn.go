@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tandem/shard"
+	"tandem/shard/lease"
 	"tandem/wire"
 )
 
@@ -177,9 +178,9 @@ func passOn(room *Room, conn *Conn, peer int, store uint64, m *wire.Message) {
 		default:
 		}
 	case m.Kind == wire.LeasePing:
-		ping := shard.PactEvent{Kind: shard.PingCame, Store: store, Life: m.Life, At: m.At, Lease: m.Lease,
-			Sick: m.State&wire.IsSick != 0, Leaving: m.State&wire.IsLeaving != 0, Vows: takeVows(m.Vows),
-			Ends: takeEnds(m.ShardEnds)}
+		ping := lease.Event{Kind: lease.PingReceived, Store: store, Start: m.Life, At: m.At, Lease: m.Lease,
+			Sick: m.State&wire.IsSick != 0, Leaving: m.State&wire.IsLeaving != 0, Claims: takeClaims(m.Claims),
+			LastEntries: takeLastEntries(m.LastEntries)}
 		select {
 		case room.Pacts[peer].In <- pactNote{ping, conn}:
 		default:

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"tandem/shard"
+	"tandem/shard/lease"
 )
 
 // Facts is what a data folder says about itself; it is written when the folder is first used and never changes.
@@ -123,7 +124,7 @@ func outwait(room *Room) error {
 	if len(value) == 8 {
 		former = int64(binary.BigEndian.Uint64(value))
 	}
-	if wait := time.Duration(shard.WaitOut(former, grace)); wait > 0 {
+	if wait := time.Duration(lease.WaitOut(former, grace)); wait > 0 {
 		room.Log.Warn("waiting until what was promised under a longer --grace is over",
 			"wait", wait, "grace", room.Config.Grace)
 		time.Sleep(wait)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tandem/shard"
+	"tandem/shard/lease"
 )
 
 // leave stops a node as an operator wants it stopped: it hands its leaderships over to backups that are in sync, waits
@@ -12,7 +13,7 @@ import (
 // its neighbours from what they promised it, so that nobody has to wait for it.
 func leave(room *Room, left chan<- struct{}) {
 	defer close(left)
-	order(room, shard.LeaveAsked)
+	order(room, lease.LeaveAsked)
 	until, busy := time.Now().Add(room.Config.LeaveFor), true
 	for busy && time.Now().Before(until) {
 		time.Sleep(5 * time.Millisecond)
@@ -32,7 +33,7 @@ func leave(room *Room, left chan<- struct{}) {
 			retired = retired && i.State.Gone
 		}
 	}
-	order(room, shard.GoodbyeAsked)
+	order(room, lease.GoodbyeAsked)
 	time.Sleep(20 * time.Millisecond) // for what is written to be sent
 	if kept := ledShards(inspectAll(room), room.Self); len(kept) > 0 {
 		room.Log.Warn("this node still leads shards, as their other node cannot be reached, is leaving or did not catch "+
@@ -55,7 +56,7 @@ func ledShards(list []Inspection, self int) []int {
 }
 
 // order tells all pacts what to do.
-func order(room *Room, kind shard.PactKind) {
+func order(room *Room, kind lease.EventKind) {
 	for _, desk := range room.Pacts {
 		if desk != nil {
 			desk.Orders <- kind

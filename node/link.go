@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tandem/shard"
+	"tandem/shard/lease"
 	"tandem/wire"
 )
 
@@ -77,7 +78,7 @@ func runLink(room *Room, peer int, shards []int) {
 		room.Links[peer].Echoes <- echo{Kind: streamOver}
 		room.Council.Greets <- greeted{Node: peer}
 		if pact := room.Pacts[peer]; pact != nil {
-			pact.In <- pactNote{Event: shard.PactEvent{Kind: shard.LinkBroke}}
+			pact.In <- pactNote{Event: lease.Event{Kind: lease.LinkBroken}}
 		}
 		notify(room, shards, shard.Event{Kind: shard.StreamDown, Stream: stream})
 		if time.Since(began) > wholeAfter {
@@ -317,7 +318,7 @@ func readLink(room *Room, peer int, c call, stream uint64, gone chan<- error) {
 			room.Links[peer].Echoes <- echo{Kind: answerCame, Answer: &answer}
 			continue
 		case m.Kind == wire.LeasePong && room.Pacts[peer] != nil:
-			pong := shard.PactEvent{Kind: shard.PongCame, Store: c.theirs.Member, At: m.At, Vows: takeVows(m.Vows)}
+			pong := lease.Event{Kind: lease.PongReceived, Store: c.theirs.Member, At: m.At, Claims: takeClaims(m.Claims)}
 			select {
 			case room.Pacts[peer].In <- pactNote{Event: pong}:
 			default:

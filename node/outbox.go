@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"tandem/shard"
+	"tandem/shard/lease"
 	"tandem/wire"
 )
 
@@ -92,7 +93,7 @@ func prompt(room *Room, box outbox, r *owned, fx *shard.Effect) (outbox, bool) {
 	case shard.BreakStream:
 		breakLink(room.Links[r.peer], fx.Stream)
 	case shard.Notify:
-		box.wants[r.peer] = append(box.wants[r.peer], shard.PactEvent{Kind: shard.LeaderWants, Shard: s,
+		box.wants[r.peer] = append(box.wants[r.peer], lease.Event{Kind: lease.NoticeGiven, Shard: s,
 			Epoch: fx.Epoch, Notice: fx.Notice})
 	default:
 		return box, false

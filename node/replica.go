@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tandem/shard"
+	"tandem/shard/lease"
 	"tandem/wire"
 )
 
@@ -34,8 +35,8 @@ type outbox struct {
 	parts   []Part
 	letters [][]letter // by node
 	piles   []pile
-	wants   [][]shard.PactEvent // by node
-	scratch *wire.Message       // overwritten for each frame
+	wants   [][]lease.Event // by node
+	scratch *wire.Message   // overwritten for each frame
 }
 
 // pile is what goes to a connection.
@@ -57,7 +58,7 @@ func runReplicas(room *Room, desk *Desk, replicas []owned) {
 		at[replicas[i].state.Shard] = i
 	}
 	alarm, ringing := time.NewTimer(time.Hour), false
-	box := outbox{letters: make([][]letter, len(room.Links)), wants: make([][]shard.PactEvent, len(room.Links)), scratch: &wire.Message{}}
+	box := outbox{letters: make([][]letter, len(room.Links)), wants: make([][]lease.Event, len(room.Links)), scratch: &wire.Message{}}
 	effects, events, own := []shard.Effect(nil), []*shard.Event(nil), []shard.Event(nil) // own: the events that are made here
 	for {
 		select {

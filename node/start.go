@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tandem/shard"
+	"tandem/shard/lease"
 	"tandem/wire"
 	"tandem/wire/proc"
 )
@@ -300,7 +301,7 @@ func start(all opened, done chan<- opened) {
 	}
 	for peer := range room.Members {
 		if room.Pacts[peer] != nil {
-			go runPact(room, peer, shard.NewPact(room.Layout, room.Self, peer, shared[peer], ends,
+			go runPact(room, peer, lease.New(room.Layout, room.Self, peer, shared[peer], ends,
 				2*int64(room.Start.Number), clock(), timingOf(room.Config)))
 		}
 		if peer != room.Self {
@@ -328,8 +329,8 @@ func newLink() *Link {
 
 // newPactDesk makes what the loop of the promises between this node and a peer shares with others.
 func newPactDesk(council *CouncilDesk, peer int) *PactDesk {
-	return &PactDesk{In: make(chan pactNote, pactQueue), Wants: make(chan []shard.PactEvent, pactQueue),
-		Sick: make(chan bool, 1), Orders: make(chan shard.PactKind, 4), Asks: make(chan chan<- bool),
+	return &PactDesk{In: make(chan pactNote, pactQueue), Wants: make(chan []lease.Event, pactQueue),
+		Sick: make(chan bool, 1), Orders: make(chan lease.EventKind, 4), Asks: make(chan chan<- bool),
 		Books: council.Books[peer], Elected: council.Elected[peer]}
 }
 
@@ -348,8 +349,8 @@ func newestEpoch(history []shard.Position) uint64 {
 }
 
 // timingOf returns the pacts' times as the settings want them.
-func timingOf(c Config) shard.PactTiming {
-	t := shard.DefaultPactTiming()
+func timingOf(c Config) lease.Timing {
+	t := lease.DefaultTiming()
 	t.Lease, t.Grace, t.Silent = int64(c.Lease), int64(c.Grace), int64(c.Silent)
 	return t
 }

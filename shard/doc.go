@@ -9,7 +9,7 @@
 //	key.go      what an id, a name and an email may be, and the key that an id has in RocksDB
 //	condition.go preconditions of reads and writes
 //	record.go   users, log entries, changes, results and refusals
-//	notice.go   what a replica tells the pact about it; times that several parts use
+//	notice.go   what a replica tells the lease session about it; times that several parts use
 //	memberid.go the Raft id of a node's store
 //	event.go    what happens to a replica, and what it wants done
 //	replica.go  a replica's state
@@ -19,8 +19,7 @@
 //	backup.go   storing what the leader appends, or the whole shard
 //	read.go     gets, counts and pages
 //	repair.go   comparing logs, feeding a backup until it is in sync
-//	pact.go     what two neighbours promise each other: StepPact
-//	promise.go  leases, and who proposes which view when
+//	lease session.go     what two neighbours promise each other: lease.Step
 //	council.go  agreement on the views: StepCouncil, around etcd's Raft core
 //	ready.go    what that core wants ticked, stored and sent
 //	member.go   messages from other councils; stores that join and take another's place
@@ -71,6 +70,6 @@
 //
 // # State is a value
 //
-// Step, StepPact and StepCouncil take a state and return the next one. Slices and maps are handed along with it: the
+// Step, lease.Step and StepCouncil take a state and return the next one. Slices and maps are handed along with it: the
 // value that went in is spent. That keeps a step as cheap as a mutation while nothing outside can hold on to the state.
 package shard

@@ -87,7 +87,7 @@ const (
 	FeedSnapshot                         // to the backup, on Stream: the whole shard as it is now; report FeedDone
 	BreakStream                          // end Stream and begin another
 	SetAlarm                             // report Ticked after TellEvery
-	Notify                               // Notice to the pact, in Epoch
+	Notify                               // Notice to the lease session, in Epoch
 	Relay                                // to the leader, on Stream: what Asked asks for; its answer is the caller's
 	Reclaim                              // this replica leads now: what was passed on and not answered comes back to it
 )

@@ -62,7 +62,7 @@ func learn(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 	return r, out
 }
 
-// noteTerms takes a lease, or what the pact or the node says about the leadership.
+// noteTerms takes a lease, or what the lease session or the node says about the leadership.
 func noteTerms(r Replica, e *Event) Replica {
 	switch {
 	case e.Kind == Retired:

@@ -68,7 +68,7 @@ func TestCountOfABackupWaitsForItsLeader(t *testing.T) {
 	r, effects = drive(r, Event{Kind: LeaderTold, LSN: 6, Epoch: 1, Caller: stream, Now: 1},
 		Event{Kind: CountAsked, Caller: "early", Users: 3, Now: 1})
 	if notices(effects, LogsCompared) != 1 {
-		t.Errorf("the pact is not told that the logs fit: %+v", effects)
+		t.Errorf("the lease session is not told that the logs fit: %+v", effects)
 	}
 	if count(effects, Answer) != 0 {
 		t.Fatalf("answered before the leader's word: %+v", effects)

@@ -67,8 +67,8 @@ var layouts = [][]field{
 	SnapBegin: {shard, epoch, lsn},
 	SnapData:  {shard, epoch, records},
 	SnapEnd:   {shard, epoch, lsn, history, entries},
-	LeasePing: {life, at, lease, state, vows, shardends},
-	LeasePong: {at, vows},
+	LeasePing: {life, at, lease, state, claims, lastentries},
+	LeasePong: {at, claims},
 	Raft:      {data},
 	Views:     {views},
 }
@@ -85,7 +85,7 @@ const (
 	maxEntries   = 4096
 	maxBorn      = 64
 	maxHistory   = 4096
-	maxVows      = 4096
+	maxClaims    = 4096
 	maxViews     = 1024
 	maxShardEnds = 1024
 )
@@ -123,15 +123,15 @@ var (
 	unless   = condition("unless", func(m *Message) *Condition { return &m.Unless })
 	history  = pairs("history", "epoch and lsn", maxHistory, func(m *Message) *[]Place { return &m.History },
 		splitPlace, joinPlace)
-	vows   = pairs("vows", "shard and epoch", maxVows, func(m *Message) *[]Vow { return &m.Vows }, splitVow, joinVow)
+	claims = pairs("claims", "shard and epoch", maxClaims, func(m *Message) *[]Claim { return &m.Claims }, splitClaim, joinClaim)
 	counts = pairs("counts", "shard and users", maxSet, func(m *Message) *[]ShardCount { return &m.Counts },
 		splitCount, joinCount)
-	set       = numbers("shards", maxSet, func(m *Message) *[]uint64 { return &m.Set })
-	born      = numbers("born", maxBorn, func(m *Message) *[]uint64 { return &m.Born })
-	views     = plain("views", putViews, getViews)
-	records   = plain("records", putRecords, getRecords)
-	entries   = plain("entries", putEntries, getEntries)
-	shardends = plain("shardends", putShardEnds, getShardEnds)
+	set         = numbers("shards", maxSet, func(m *Message) *[]uint64 { return &m.Set })
+	born        = numbers("born", maxBorn, func(m *Message) *[]uint64 { return &m.Born })
+	views       = plain("views", putViews, getViews)
+	records     = plain("records", putRecords, getRecords)
+	entries     = plain("entries", putEntries, getEntries)
+	lastentries = plain("lastentries", putLastEntries, getLastEntries)
 )
 
 // plain is a field of every version since the first.

@@ -104,8 +104,8 @@
 //	18    snapbegin  -    leader → backup    shard epoch lsn
 //	19    snapdata   crc  leader → backup    shard epoch records
 //	20    snapend    crc  leader → backup    shard epoch lsn history entries
-//	21    leaseping  -    node → node        life at lease state vows shardends
-//	22    leasepong  -    node → node        at vows
+//	21    leaseping  -    node → node        life at lease state claims lastentries
+//	22    leasepong  -    node → node        at claims
 //	23    raft       crc  node → node        data
 //	24    views      crc  node → gw          views
 //
@@ -165,8 +165,8 @@
 //	shards                  [shard shard …], at most 4096
 //	counts                  [shard users shard users …], at most 4096 pairs
 //	history                 [epoch lsn epoch lsn …], at most 4096 pairs: from which LSN on the log is of which epoch
-//	vows                    [shard epoch shard epoch …], at most 4096 pairs
-//	shardends               [shard epoch ends lsn …], at most 1024 fours: of each shard in whose view of that epoch
+//	claims                  [shard epoch shard epoch …], at most 4096 pairs
+//	lastentries             [shard epoch ends lsn …], at most 1024 fours: of each shard in whose view of that epoch
 //	                        the sender led before it restarted, where its log ends: at lsn, in the epoch ends
 //	views                   [epoch leader backup insync …] by shard, at most 1024 fours; insync is a boolean
 //	records                 [record record …], at most 1000

@@ -19,7 +19,7 @@ func speaker(least, most uint64) Codec {
 		later.since, older.until, between.since = 4, 3, 4
 		table[Get] = []field{shard, userID, later}
 		table[Pong] = []field{between, clock, text}
-		table[LeasePing] = []field{life, at, lease, older, vows, shardends}
+		table[LeasePing] = []field{life, at, lease, older, claims, lastentries}
 		known := number("epoch", func(m *Message) *uint64 { return &m.Epoch })
 		known.since = 4
 		parts = append(slices.Clone(parts), known)

@@ -61,8 +61,8 @@ func samples() []*Message {
 		{Kind: SnapEnd, Shard: 1, Epoch: 2, LSN: 3, History: []Place{{1, 1}, {2, 3}},
 			Entries: []Entry{{RequestID{5}, Created, "a", "n", "e", 4, 2, 3, 1790000000123}}},
 		{Kind: LeasePing, Life: 5, At: 1 << 50, Lease: 100e6, State: IsSick | IsLeaving,
-			Vows: []Vow{{0, 1}, {23, 1 << 40}}, ShardEnds: []ShardEnd{{3, 7, 6, 1 << 33}}},
-		{Kind: LeasePong, At: 1 << 50, Vows: []Vow{{23, 1 << 40}}},
+			Claims: []Claim{{0, 1}, {23, 1 << 40}}, LastEntries: []LastEntry{{3, 7, 6, 1 << 33}}},
+		{Kind: LeasePong, At: 1 << 50, Claims: []Claim{{23, 1 << 40}}},
 		{Kind: Raft, Data: []byte{8, 1, 16, 2, 0xff}},
 		{Kind: Views, Views: []View{{1, 0, 1, true}, {7, 2, 1, false}}},
 	}

@@ -1,6 +1,9 @@
 package sim
 
-import "tandem/shard"
+import (
+	"tandem/shard"
+	"tandem/shard/lease"
+)
 
 // kill ends a process: what was not synced is lost, but for the write that was under way, which may have reached the
 // disk.
@@ -95,15 +98,15 @@ func (w *simWorld) term(n *simNode, down int64) {
 	n.leaving = true
 	began, life := w.now, n.life
 	w.on(n, 0, func() {
-		for peer := range n.pacts {
-			w.stepPact(n, peer, &shard.PactEvent{Kind: shard.LeaveAsked})
+		for peer := range n.sessions {
+			w.stepSession(n, peer, &lease.Event{Kind: lease.LeaveAsked})
 		}
 	})
 	var look func()
 	look = func() {
 		leads := false
 		for s, r := range n.replicas {
-			leads = leads || r != nil && r.Known && r.View.Leader == n.number && !n.pacts[w.peerOf(n, s)].PeerLeaves
+			leads = leads || r != nil && r.Known && r.View.Leader == n.number && !n.sessions[w.peerOf(n, s)].PeerLeaves
 		}
 		if leads && w.now-began < 1500*ms {
 			w.on(n, 5*ms, look)
@@ -112,8 +115,8 @@ func (w *simWorld) term(n *simNode, down int64) {
 		for s := range n.replicas {
 			w.step(n, &shard.Event{Kind: shard.Retired, Shard: s})
 		}
-		for peer := range n.pacts {
-			w.stepPact(n, peer, &shard.PactEvent{Kind: shard.GoodbyeAsked})
+		for peer := range n.sessions {
+			w.stepSession(n, peer, &lease.Event{Kind: lease.GoodbyeAsked})
 		}
 		w.moment(leaving, n.number, (n.number+1+w.rng.IntN(len(w.nodes)-1))%len(w.nodes))
 		linger := 3 * ms

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sort"
 	"tandem/shard"
+	"tandem/shard/lease"
 )
 
 // simDisk is a node's disk: what is synced, and what waits for the next sync.
@@ -24,8 +25,8 @@ type simDisk struct {
 	began     int64 // when the sync under way began
 	pulse     shard.Pulse
 	slow      int64   // ns that a sync takes at most
-	lanes     []int64 // by peer: when the last word of its pact arrives at a replica
-	wants     []int64 // by peer: when the last word of a replica arrives at its pact
+	lanes     []int64 // by peer: when the last word of its lease session arrives at a replica
+	wants     []int64 // by peer: when the last word of a replica arrives at its lease session
 }
 
 // simShard is what the disk holds of a shard: the users, the meta, and the WAL with whatever was written before the
@@ -199,8 +200,8 @@ func (w *simWorld) feelPulse(n *simNode) {
 		n.disk.sick = slow
 		w.note("node %d: the disk is slow: %v", n.number, slow)
 		w.stepCouncil(n, &shard.CouncilEvent{Kind: shard.CouncilSick, Sick: slow})
-		for peer := range n.pacts {
-			w.stepPact(n, peer, &shard.PactEvent{Kind: shard.DiskIs, Sick: slow})
+		for peer := range n.sessions {
+			w.stepSession(n, peer, &lease.Event{Kind: lease.DiskChanged, Sick: slow})
 		}
 	}
 	w.on(n, 5*ms, func() { w.feelPulse(n) })

@@ -2,7 +2,7 @@ package sim
 
 import (
 	"slices"
-	"tandem/shard"
+	"tandem/shard/lease"
 )
 
 // fault is a kind of fault that a seed may draw.
@@ -115,8 +115,8 @@ func (w *simWorld) quiet() bool {
 		if !n.up || n.paused || n.leaving || n.disk.full {
 			return false
 		}
-		for _, p := range n.pacts {
-			if p != nil && slices.ContainsFunc(p.Shares, func(s shard.Share) bool { return s.Proposed.Epoch > 0 }) {
+		for _, p := range n.sessions {
+			if p != nil && slices.ContainsFunc(p.Shares, func(s lease.Share) bool { return s.Proposed.Epoch > 0 }) {
 				return false
 			}
 		}

@@ -1,10 +1,13 @@
 package sim
 
-import "tandem/shard"
+import (
+	"tandem/shard"
+	"tandem/shard/lease"
+)
 
 // drawTiming returns the lease times of a process: those of the settings, or any that settings may have.
-func (w *simWorld) drawTiming(n *simNode) shard.PactTiming {
-	t := shard.DefaultPactTiming()
+func (w *simWorld) drawTiming(n *simNode) lease.Timing {
+	t := lease.DefaultTiming()
 	if w.plan.unequal && !n.shortens && w.times.IntN(3) > 0 {
 		most := []int64{300, 900}[w.times.IntN(2)]
 		t.Lease = (40 + w.times.Int64N(most)) * ms
@@ -17,7 +20,7 @@ func (w *simWorld) drawTiming(n *simNode) shard.PactTiming {
 // for longer it is started later, and true is returned.
 func (w *simWorld) waitsOut(n *simNode) bool {
 	n.timing = w.drawTiming(n)
-	wait, life := shard.WaitOut(n.disk.grace, n.timing.Grace), n.life
+	wait, life := lease.WaitOut(n.disk.grace, n.timing.Grace), n.life
 	if wait == 0 {
 		n.disk.grace, n.shortens = n.timing.Grace, false
 		return false
@@ -42,7 +45,7 @@ func (w *simWorld) shorten() {
 	w.after(1+w.times.Int64N(300*ms), w.shorten)
 	n := w.nodes[w.times.IntN(len(w.nodes))]
 	a := w.nodes[(n.number+1+w.times.IntN(len(w.nodes)-1))%len(w.nodes)]
-	grace := shard.DefaultPactTiming().Grace
+	grace := lease.DefaultTiming().Grace
 	lowers := n.timing.Grace > grace
 	if !n.up || a.timing.Lease <= min(n.timing.Grace, grace) {
 		return

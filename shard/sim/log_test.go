@@ -155,8 +155,8 @@ func (w *simWorld) damageLog(n *simNode, down int64) {
 	}
 }
 
-// allMembers tells whether every store has its part of Raft's state: two that have lost it at the same time,
-// or before the one is out of the configuration, are more than is promised to be survived.
+// allMembers tells whether every store has its part of Raft's state: two that have lost it at the same time, or before
+// the one is out of the configuration, are more than is promised to be survived.
 func (w *simWorld) allMembers() bool {
 	newest := &slices.MaxFunc(w.nodes, func(a, b *simNode) int {
 		return cmp.Compare(a.council.Book.Index,

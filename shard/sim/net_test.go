@@ -1,6 +1,9 @@
 package sim
 
-import "tandem/shard"
+import (
+	"tandem/shard"
+	"tandem/shard/lease"
+)
 
 // simStream is a connection that one node dialled to another; what is sent in one direction arrives in order.
 type simStream struct {
@@ -50,7 +53,7 @@ func (w *simWorld) join(s *simStream) {
 	}
 }
 
-// streamEvent tells the replicas that are shared with a peer, and the pact, of a stream.
+// streamEvent tells the replicas that are shared with a peer, and the lease session, of a stream.
 func (w *simWorld) streamEvent(n *simNode, peer int, kind shard.EventKind, number uint64) {
 	for s := range n.replicas {
 		if n.replicas[s] != nil && w.peerOf(n, s) == peer {
@@ -58,7 +61,7 @@ func (w *simWorld) streamEvent(n *simNode, peer int, kind shard.EventKind, numbe
 		}
 	}
 	if kind == shard.StreamDown {
-		w.stepPact(n, peer, &shard.PactEvent{Kind: shard.LinkBroke})
+		w.stepSession(n, peer, &lease.Event{Kind: lease.LinkBroken})
 	}
 }
 
@@ -161,16 +164,16 @@ func (w *simWorld) lossy(s *simStream, direction int, run func()) {
 	}
 }
 
-func (w *simWorld) ping(n *simNode, peer int, e shard.PactEvent) {
+func (w *simWorld) ping(n *simNode, peer int, e lease.Event) {
 	s := n.links[peer]
 	if s == nil || s.broken {
 		return
 	}
-	w.lossy(s, 0, func() { p := e; w.stepPactOn(s.to, n.number, s, &p) })
+	w.lossy(s, 0, func() { p := e; w.stepSessionOn(s.to, n.number, s, &p) })
 }
 
-func (w *simWorld) pong(n *simNode, s *simStream, e shard.PactEvent) {
-	w.lossy(s, 1, func() { p := e; w.stepPact(s.from, n.number, &p) })
+func (w *simWorld) pong(n *simNode, s *simStream, e lease.Event) {
+	w.lossy(s, 1, func() { p := e; w.stepSession(s.from, n.number, &p) })
 }
 
 func (w *simWorld) mail(n *simNode, peer int, data []byte) {

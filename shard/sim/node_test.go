@@ -6,9 +6,10 @@ import (
 	"math"
 	"strings"
 	"tandem/shard"
+	"tandem/shard/lease"
 )
 
-// simNode is one node: the loops of its council, its pacts and its replicas, and what they stand on.
+// simNode is one node: the loops of its council, its lease sessions and its replicas, and what they stand on.
 type simNode struct {
 	number   int
 	member   uint64
@@ -19,7 +20,7 @@ type simNode struct {
 	paused   bool
 	leaving  bool
 	life     int
-	timing   shard.PactTiming
+	timing   lease.Timing
 	shortens bool // its next process has the times of the settings
 	lost     int  // up to this life, what was on its way is lost: the machine went down with the process
 	backlog  []func()
@@ -28,7 +29,7 @@ type simNode struct {
 	replicas []*shard.Replica // by shard
 	users    []int            // by shard: with all that was handed to the disk
 	counts   []simCounts
-	pacts    []*shard.Pact // by peer
+	sessions    []*lease.Session // by peer
 	council  shard.Council
 	disk     simDisk
 	links    []*simStream // by peer: dialled by this node
@@ -90,8 +91,8 @@ func (w *simWorld) boot(number int) {
 	n.disk.queue, n.disk.writing, n.disk.full, n.disk.sick, n.disk.pulse = nil, false, false, false,
 		shard.Pulse{Most: 70 * ms, LookedAt: w.now}
 	w.recover(n)
-	n.replicas, n.users, n.counts, n.pacts = make([]*shard.Replica, w.plan.layout.Shards), make([]int,
-		w.plan.layout.Shards), make([]simCounts, w.plan.layout.Shards), make([]*shard.Pact, w.plan.layout.Nodes)
+	n.replicas, n.users, n.counts, n.sessions = make([]*shard.Replica, w.plan.layout.Shards), make([]int,
+		w.plan.layout.Shards), make([]simCounts, w.plan.layout.Shards), make([]*lease.Session, w.plan.layout.Nodes)
 	shared, ends := make([][]int, w.plan.layout.Nodes), make([]shard.Position, w.plan.layout.Shards)
 	for s := range w.plan.layout.Shards {
 		first, second := shard.Pair(w.plan.layout, s)
@@ -122,8 +123,8 @@ func (w *simWorld) boot(number int) {
 	for peer, list := range shared {
 		n.links[peer] = nil
 		if list != nil {
-			p := shard.NewPact(w.plan.layout, number, peer, list, ends, 2*int64(n.start.Number), w.clock(n), n.timing)
-			n.pacts[peer] = &p
+			p := lease.New(w.plan.layout, number, peer, list, ends, 2*int64(n.start.Number), w.clock(n), n.timing)
+			n.sessions[peer] = &p
 		}
 	}
 	w.load(n)
@@ -142,22 +143,22 @@ func (w *simWorld) boot(number int) {
 	}
 }
 
-// ticks keeps a node's clocks going: the council's every 10 ms, the pacts' every 5 ms.
+// ticks keeps a node's clocks going: the council's every 10 ms, the lease sessions' every 5 ms.
 func (w *simWorld) ticks(n *simNode) {
-	var council, pacts func()
+	var council, sessions func()
 	council = func() {
 		w.stepCouncil(n, &shard.CouncilEvent{Kind: shard.CouncilTick})
 		w.renew(n)
 		w.on(n, 10*ms, council)
 	}
-	pacts = func() {
-		for peer := range n.pacts {
-			w.stepPact(n, peer, &shard.PactEvent{Kind: shard.PactTick})
+	sessions = func() {
+		for peer := range n.sessions {
+			w.stepSession(n, peer, &lease.Event{Kind: lease.Ticked})
 		}
-		w.on(n, 5*ms, pacts)
+		w.on(n, 5*ms, sessions)
 	}
 	w.on(n, w.delay(10*ms), council)
-	w.on(n, w.delay(5*ms), pacts)
+	w.on(n, w.delay(5*ms), sessions)
 	w.on(n, w.delay(5*ms), func() { w.feelPulse(n) })
 }
 
@@ -183,8 +184,8 @@ func (w *simWorld) actCouncil(n *simNode, out []shard.CouncilEffect) {
 		case shard.BookChanged:
 			w.learnBook(n, fx.Book)
 		case shard.Elected:
-			for peer := range n.pacts {
-				w.stepPact(n, peer, &shard.PactEvent{Kind: shard.RaftLeads})
+			for peer := range n.sessions {
+				w.stepSession(n, peer, &lease.Event{Kind: lease.RaftElected})
 			}
 		case shard.Halt:
 			w.halted(n, fx.Text)
@@ -201,7 +202,7 @@ func (w *simWorld) actCouncil(n *simNode, out []shard.CouncilEffect) {
 	}
 }
 
-// learnBook checks that all nodes see the same books, and passes one on to the pacts and the gateways.
+// learnBook checks that all nodes see the same books, and passes one on to the lease sessions and the gateways.
 func (w *simWorld) learnBook(n *simNode, b shard.Book) {
 	text := fmt.Sprint(b)
 	if first, seen := w.books[b.Index]; seen && first != text {
@@ -216,10 +217,10 @@ func (w *simWorld) learnBook(n *simNode, b shard.Book) {
 			w.note("shard %d: view %+v", s, v)
 		}
 	}
-	for peer := range n.pacts {
+	for peer := range n.sessions {
 		peer := peer
 		w.on(n, w.delay(ms/5), func() {
-			w.stepPact(n, peer, &shard.PactEvent{Kind: shard.ViewsCame, Views: b.Views, Store: b.Members[peer]})
+			w.stepSession(n, peer, &lease.Event{Kind: lease.ViewsLearnt, Views: b.Views, Store: b.Members[peer]})
 		})
 	}
 	for _, g := range w.gates {
@@ -229,43 +230,43 @@ func (w *simWorld) learnBook(n *simNode, b shard.Book) {
 	}
 }
 
-func (w *simWorld) stepPact(n *simNode, peer int, e *shard.PactEvent) { w.stepPactOn(n, peer, nil, e) }
+func (w *simWorld) stepSession(n *simNode, peer int, e *lease.Event) { w.stepSessionOn(n, peer, nil, e) }
 
-// stepPactOn gives an event to a pact; from is the connection by which a ping came.
-func (w *simWorld) stepPactOn(n *simNode, peer int, from *simStream, e *shard.PactEvent) {
-	if n.pacts[peer] == nil {
+// stepSessionOn gives an event to a lease session; from is the connection by which a ping came.
+func (w *simWorld) stepSessionOn(n *simNode, peer int, from *simStream, e *lease.Event) {
+	if n.sessions[peer] == nil {
 		return
 	}
 	e.Now = w.clock(n)
-	p, out := shard.StepPact(*n.pacts[peer], e, nil)
-	*n.pacts[peer] = p
+	p, out := lease.Step(*n.sessions[peer], e, nil)
+	*n.sessions[peer] = p
 	for k := range out {
 		fx := &out[k]
 		switch fx.Kind {
-		case shard.SendPing:
-			ping := shard.PactEvent{Kind: shard.PingCame, Store: n.member, Life: fx.Life, At: fx.At, Lease: fx.Lease,
-				Sick: fx.Sick, Leaving: fx.Leaving, Vows: fx.Vows, Ends: fx.Ends}
+		case lease.SendPing:
+			ping := lease.Event{Kind: lease.PingReceived, Store: n.member, Start: fx.Start, At: fx.At, Lease: fx.Lease,
+				Sick: fx.Sick, Leaving: fx.Leaving, Claims: fx.Claims, LastEntries: fx.LastEntries}
 			w.ping(n, peer, ping)
-		case shard.SendPong:
-			pong := shard.PactEvent{Kind: shard.PongCame, Store: n.member, At: fx.At, Vows: fx.Vows}
+		case lease.SendPong:
+			pong := lease.Event{Kind: lease.PongReceived, Store: n.member, At: fx.At, Claims: fx.Claims}
 			w.pong(n, from, pong)
-		case shard.LogBehind:
+		case lease.LogBehind:
 			w.seen["old copy: a backup lacks what its leader has"]++
-			w.note("node %d: shard %d lacks writes up to %v", n.number, fx.Shard, fx.End.At)
-		case shard.TellView:
+			w.note("node %d: shard %d lacks writes up to %v", n.number, fx.Shard, fx.LastEntry.At)
+		case lease.TellView:
 			w.tell(n, peer, &shard.Event{Kind: shard.ViewLearnt, Shard: fx.Shard, View: fx.View, FreeFrom: fx.FreeFrom,
-				Fresh: fx.Fresh})
-		case shard.TellLease:
+				Fresh: fx.Restarted})
+		case lease.TellLease:
 			w.tell(n, peer, &shard.Event{Kind: shard.LeaseCame, Shard: fx.Shard, Epoch: fx.Epoch, Until: fx.Until})
-		case shard.TellDrain:
+		case lease.TellDrain:
 			kind := shard.DrainAsked
 			if fx.Until == 0 {
 				kind = shard.DrainOff
 			}
 			w.tell(n, peer, &shard.Event{Kind: kind, Shard: fx.Shard, Epoch: fx.Epoch})
-		case shard.TooLong:
+		case lease.TooLong:
 			w.seen["lease times: a lease that the grace does not cover"]++
-		case shard.Propose:
+		case lease.Propose:
 			proposals := append([]shard.Proposal(nil), fx.Proposals...)
 			w.moment(proposing, n.number, peer)
 			w.overtakes(n, peer, proposals)
@@ -278,7 +279,7 @@ func (w *simWorld) stepPactOn(n *simNode, peer int, from *simStream, e *shard.Pa
 	}
 }
 
-// tell hands an event from a pact to a replica; what one pact says arrives in order.
+// tell hands an event from a lease session to a replica; what one lease session says arrives in order.
 func (w *simWorld) tell(n *simNode, peer int, e *shard.Event) {
 	p := &n.disk.lanes[peer]
 	*p = max(*p+1, w.now+w.delay(ms/5))
@@ -356,10 +357,10 @@ func (w *simWorld) act(n *simNode, s int, fx *shard.Effect) {
 			shard.Drained: drained}[notice]; aimed {
 			w.moment(a, n.number, peer)
 		}
-		at := &n.disk.wants[peer] // what replicas ask of a pact arrives in order
+		at := &n.disk.wants[peer] // what replicas ask of a lease session arrives in order
 		*at = max(*at+1, w.now+w.delay(ms/5))
 		w.on(n, *at-w.now, func() {
-			w.stepPact(n, peer, &shard.PactEvent{Kind: shard.LeaderWants, Shard: s, Epoch: epoch, Notice: notice})
+			w.stepSession(n, peer, &lease.Event{Kind: lease.NoticeGiven, Shard: s, Epoch: epoch, Notice: notice})
 		})
 	}
 }

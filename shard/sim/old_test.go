@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"tandem/shard"
+	"tandem/shard/lease"
 )
 
 // simCopy is a node's folder as it was at some moment of a start.
@@ -141,11 +142,11 @@ func (w *simWorld) setAside(n *simNode, why string) {
 // overtakes notes that an old copy which its start does not tell is about to lead, without the other replica being
 // there to be asked: then both copies are hit.
 func (w *simWorld) overtakes(n *simNode, peer int, proposals []shard.Proposal) {
-	t := shard.DefaultPactTiming()
+	t := lease.DefaultTiming()
 	for _, p := range proposals {
-		for _, s := range n.pacts[peer].Shares {
-			silent := w.clock(n)-max(n.pacts[peer].Pinged, s.Since) > t.Grace
-			unasked := s.Fresh || s.Doubtful && !s.Told && (silent || w.clock(n)-s.Since > t.FreshFor)
+		for _, s := range n.sessions[peer].Shares {
+			silent := w.clock(n)-max(n.sessions[peer].Pinged, s.Since) > t.Grace
+			unasked := s.Restarted || s.Unverified && !s.LeaderLastKnown && (silent || w.clock(n)-s.Since > t.FreshFor)
 			if n.old && s.Shard == p.Shard && p.View.Leader == n.number && unasked {
 				w.beyond = true
 				w.seen["old copy: the other replica was not there to be asked"]++

@@ -36,46 +36,46 @@ var plantedBugs = []planted{
 	{rule: "R2", name: "what a former leader had applied still counts", unreached: "what one leader has applied every later one has, so the smaller number is only the more careful one", edits: []edit{
 		{"../learn.go", "r.PeerStored, r.LeaderApplied, r.Upstream, r.Asked = false, 0, 0, 0, 0, nil, nil", "r.PeerStored, r.LeaderApplied, r.Upstream, r.Asked = false, 0, 0, 0, r.LeaderApplied, nil, nil"}}},
 	{rule: "R3", name: "a lease runs from the answer", seed: 1302, edits: []edit{
-		{"../promise.go", "Until: e.At + p.Timing.Lease", "Until: e.Now + p.Timing.Lease"}}},
+		{"../lease/steps.go", "Until: e.At + p.Timing.Lease", "Until: e.Now + p.Timing.Lease"}}},
 	{rule: "R3", name: "a promise is forgotten with its view", seed: 754, edits: []edit{
-		{"../promise.go", "s.Proposed, s.Drain, s.Steady = View{}, 0, 0\n", "s.Proposed, s.Drain, s.Steady = View{}, 0, 0\n		s.Answered = e.Now - p.Timing.Grace\n"}}},
+		{"../lease/steps.go", "s.Proposed, s.Drain, s.Steady = shard.View{}, 0, 0\n", "s.Proposed, s.Drain, s.Steady = shard.View{}, 0, 0\n		s.Answered = e.Now - p.Timing.Grace\n"}}},
 	{rule: "R3", name: "a promise is forgotten with its process", unreached: "not met in some thousand seeds: the backup must restart, learn its view and win within 100 ms, just when its leader is cut off; TestStartIsTakenForAPromise holds it", edits: []edit{
-		{"../pact.go", "Preferred: preferred, Answered: now}", "Preferred: preferred, Answered: now - timing.Grace}"}}},
+		{"../lease/session.go", "Preferred: preferred, Answered: now}", "Preferred: preferred, Answered: now - timing.Grace}"}}},
 	{rule: "R3", name: "the grace leaves nothing for drifting clocks", seed: 754, slow: true, edits: []edit{
-		{"../pact.go", "Grace: 120 * ms", "Grace: 92 * ms"},
+		{"../lease/session.go", "Grace: 120 * ms", "Grace: 92 * ms"},
 		{"../greeting.go", "grace >= lease && grace-lease >= lease/Drift", "lease < 1<<62"},
-		{"../promise.go", "Covers(p.Timing.Grace, e.Lease)", "e.Lease < 1<<62"}}},
+		{"../lease/steps.go", "shard.Covers(p.Timing.Grace, e.Lease)", "e.Lease < 1<<62"}}},
 	{rule: "R25", name: "a lease longer than the neighbour's grace is promised", seed: 618, edits: []edit{
-		{"../promise.go", "Covers(p.Timing.Grace, e.Lease)", "e.Lease < 1<<62"}}},
+		{"../lease/steps.go", "shard.Covers(p.Timing.Grace, e.Lease)", "e.Lease < 1<<62"}}},
 	{rule: "R25", name: "a node whose grace was lowered forgets what it promised before it restarted", seed: 33540, slow: true, edits: []edit{
-		{"../pact.go", "	if former > grace {\n		return former\n	}\n	return 0\n", "	return 0\n"}}},
+		{"../lease/session.go", "	if former > grace {\n		return former\n	}\n	return 0\n", "	return 0\n"}}},
 	{rule: "R25", name: "greetings with other lease times fit, and pings do not say theirs", seed: 386, edits: []edit{
 		{"../greeting.go", "grace >= lease && grace-lease >= lease/Drift", "lease < 1<<62"},
-		{"../promise.go", "At: now, Lease: p.Timing.Lease, Sick", "At: now, Lease: 1, Sick"}}},
+		{"../lease/steps.go", "At: now, Lease: p.Timing.Lease, Sick", "At: now, Lease: 1, Sick"}}},
 	{rule: "R3", name: "pings are answered after proposing", seed: 7, single: true, slow: true, edits: []edit{
-		{"../promise.go", "v.Epoch == s.View.Epoch && s.Proposed.Epoch == 0", "v.Epoch == s.View.Epoch"}}},
+		{"../lease/steps.go", "v.Epoch == s.View.Epoch && s.Proposed.Epoch == 0", "v.Epoch == s.View.Epoch"}}},
 	{rule: "R3", name: "a lease of any epoch counts", unreached: "promises are free of epochs and outlast every lease, so that a lease of an older epoch is still backed by one", edits: []edit{
-		{"../promise.go", "agreed := s.Known && v.Shard == s.Shard && v.Epoch == s.View.Epoch &&", "agreed := s.Known && v.Shard == s.Shard &&"},
-		{"../promise.go", "if !s.Known || v.Shard != s.Shard || v.Epoch != s.View.Epoch {", "if !s.Known || v.Shard != s.Shard {"},
-		{"../promise.go", "Epoch: v.Epoch, Until: e.At", "Epoch: s.View.Epoch, Until: e.At"}}},
+		{"../lease/steps.go", "agreed := s.Known && v.Shard == s.Shard && v.Epoch == s.View.Epoch &&", "agreed := s.Known && v.Shard == s.Shard &&"},
+		{"../lease/steps.go", "if !s.Known || v.Shard != s.Shard || v.Epoch != s.View.Epoch {", "if !s.Known || v.Shard != s.Shard {"},
+		{"../lease/steps.go", "Epoch: v.Epoch, Until: e.At", "Epoch: s.View.Epoch, Until: e.At"}}},
 	{rule: "R3", name: "a lease is kept over a change of views", unreached: "promises are free of epochs and outlast every lease, so that a lease of an older view is still backed by one", edits: []edit{
 		{"../learn.go", "v, true, e.Fresh, e.FreeFrom, 0, false,", "v, true, e.Fresh, e.FreeFrom, r.LeaseUntil, false,"}}},
 	{rule: "R4", name: "a leader in sync needs no lease", seed: 56, edits: []edit{
 		{"../step.go", "		if now < r.LeaseUntil {\n			return", "		if now < r.LeaseUntil || leads {\n			return"}}},
 	{rule: "R5", name: "alone, it serves at once", seed: 754, edits: []edit{
-		{"../promise.go", "FreeFrom: s.Answered + p.Timing.Grace", "FreeFrom: 0"}}},
+		{"../lease/steps.go", "FreeFrom: s.Answered + p.Timing.Grace", "FreeFrom: 0"}}},
 	{rule: "R5", name: "the backup takes over without waiting for its promise", seed: 206, edits: []edit{
-		{"../promise.go", "now > max(max(s.Answered, s.Since)+p.Timing.Grace,", "now > max(s.Answered+p.Timing.Grace/2,"},
-		{"../promise.go", "FreeFrom: s.Answered + p.Timing.Grace", "FreeFrom: s.Answered"}}},
+		{"../lease/steps.go", "now > max(max(s.Answered, s.Since)+p.Timing.Grace,", "now > max(s.Answered+p.Timing.Grace/2,"},
+		{"../lease/steps.go", "FreeFrom: s.Answered + p.Timing.Grace", "FreeFrom: s.Answered"}}},
 	{rule: "R6", name: "a proposal wins whatever the epoch is", seed: 462, edits: []edit{
 		{"../book.go", "old.Epoch == p.Epoch && p.View.Epoch == p.Epoch+1 &&", "old.Epoch >= p.Epoch &&"},
 		{"../book.go", "views[p.Shard] = p.View", "views[p.Shard] = View{old.Epoch + 1, p.View.Leader, p.View.Backup, p.View.InSync}"}}},
 	{rule: "R6", name: "a replica out of sync becomes leader", seed: 0, edits: []edit{
-		{"../promise.go", "		case s.View.InSync && !p.Leaving:", "		default:"},
+		{"../lease/steps.go", "		case s.View.InSync && !p.Leaving:", "		default:"},
 		{"../book.go", "p.View.Backup == old.Leader && old.InSync", "p.View.Backup == old.Leader"}}},
 	{rule: "R6", name: "an open proposal is not repeated", seed: 1, single: true, edits: []edit{
-		{"../promise.go", "(s.AskedAt == 0 || now-s.AskedAt >= p.Timing.AskEvery)", "s.AskedAt == 0"},
-		{"../promise.go", "		p.Shares[i].AskedAt = 0\n", "		_ = i\n"}}},
+		{"../lease/steps.go", "(s.AskedAt == 0 || now-s.AskedAt >= p.Timing.AskEvery)", "s.AskedAt == 0"},
+		{"../lease/steps.go", "		p.Shares[i].AskedAt = 0\n", "		_ = i\n"}}},
 	{rule: "R7", name: "a leader that has flipped needs no lease", seed: 286, edits: []edit{
 		{"../step.go", "	case r.View.InSync || r.Repair.Demand: // rule R4", "	case r.View.InSync:"}}},
 	{rule: "R7", name: "a leader that has flipped does not wait for stored", seed: 22, edits: []edit{
@@ -85,16 +85,16 @@ var plantedBugs = []planted{
 	{rule: "R7", name: "a broken stream undoes the flip", seed: 36, edits: []edit{
 		{"../leader.go", "r.Repair = Repair{Demand: r.Repair.Demand, Flip: r.Repair.Flip}", "r.Repair = Repair{}"}}},
 	{rule: "R8", name: "a restarted leader goes on", seed: 570, edits: []edit{
-		{"../promise.go", "s.Fresh = v.Leader == p.Self && (!s.Known || s.Fresh && v.InSync)", "s.Fresh = false"}}},
+		{"../lease/steps.go", "s.Restarted = v.Leader == p.Self && (!s.Known || s.Restarted && v.InSync)", "s.Restarted = false"}}},
 	{rule: "R8", name: "a restarted leader that is alone keeps its epoch", seed: 30, slow: true, edits: []edit{
-		{"../promise.go", "s.Fresh = v.Leader == p.Self && (!s.Known || s.Fresh && v.InSync)", "s.Fresh = v.Leader == p.Self && v.InSync && (!s.Known || s.Fresh)"}}},
+		{"../lease/steps.go", "s.Restarted = v.Leader == p.Self && (!s.Known || s.Restarted && v.InSync)", "s.Restarted = v.Leader == p.Self && v.InSync && (!s.Known || s.Restarted)"}}},
 	{rule: "R8", name: "the views on its own disk are trusted", seed: 2650, slow: true, edits: []edit{
 		{"../birth.go", "Fresh: true,", ""}}},
 	{rule: "R9", name: "a restarted leader asks for leases, and its backup promises on", seed: 1, single: true, edits: []edit{
-		{"../promise.go", "s.Orphan = s.View.InSync", "s.Orphan = false"},
-		{"../promise.go", "s.Proposed.Epoch == 0 && !s.Fresh &&", "s.Proposed.Epoch == 0 &&"}}},
+		{"../lease/steps.go", "s.LeaderRestarted = s.View.InSync", "s.LeaderRestarted = false"},
+		{"../lease/steps.go", "s.Proposed.Epoch == 0 && !s.Restarted &&", "s.Proposed.Epoch == 0 &&"}}},
 	{rule: "R9", name: "a restarted leader waits for its backup for ever", seed: 28, edits: []edit{
-		{"../promise.go", "due = !s.View.InSync || now-s.Since > p.Timing.FreshFor", "due = !s.View.InSync"}}},
+		{"../lease/steps.go", "due = !s.View.InSync || now-s.Since > p.Timing.FreshFor", "due = !s.View.InSync"}}},
 	{rule: "R10", name: "a new leader serves before its disk has all", unreached: "a disk that takes as long as a grace is sick by then (R12), and a leadership is handed over only when all is stored", edits: []edit{
 		{"../learn.go", "r.Takeover, r.Next = r.Handed, r.Handed", "r.Takeover, r.Next = 0, r.Handed"}}},
 	{rule: "R10", name: "a new leader forgets the request ids of what it was sent", seed: 10, edits: []edit{
@@ -104,13 +104,13 @@ var plantedBugs = []planted{
 	{rule: "R11", name: "a leader's history misses an epoch", seed: 34, slow: true, edits: []edit{
 		{"../leader.go", "			r.History = append(r.History, Position{n.Epoch, n.LSN})\n", ""}}},
 	{rule: "R12", name: "a node with a sick disk goes on promising", seed: 97, single: true, edits: []edit{
-		{"../pact.go", "p.Sick, p.LastPing = e.Sick, 0", "p.LastPing = 0"}}},
+		{"../lease/session.go", "p.Sick, p.LastPing = e.Sick, 0", "p.LastPing = 0"}}},
 	{rule: "R13", name: "a wiped store keeps its roles", unreached: "not met in some thousand seeds since a store is not heard before the greetings are compared: its peer has taken over by the time at which it takes its place; TestCouncilWipedNodeJoins holds it", edits: []edit{
 		{"../member.go", "c.Book.Views[s] = View{v.Epoch + 1, v.Backup, v.Leader, false}", "c.Book.Views[s] = View{v.Epoch + 1, v.Leader, v.Backup, v.InSync}"},
 		{"../member.go", "case v.Backup == node:\n				c.Book.Views[s] = View{v.Epoch + 1, v.Leader, v.Backup, false}", "case v.Backup == node:\n				c.Book.Views[s] = View{v.Epoch + 1, v.Leader, v.Backup, v.InSync}"}}},
 	{rule: "R13", name: "pings of another store count", unreached: "not met in some thousand seeds: a store that is no member knows no view and lists no shard, and frames of a dead store seldom outlive its place; TestAnotherStoreIsNotHeard holds it", edits: []edit{
-		{"../promise.go", "if e.Store != p.Store || e.Life < p.PeerLife || p.Gone {", "if e.Life < p.PeerLife || p.Gone {"},
-		{"../promise.go", "if e.Store != p.Store || p.Gone {", "if p.Gone {"}}},
+		{"../lease/steps.go", "if e.Store != p.Store || e.Start < p.PeerStart || p.Stopped {", "if e.Start < p.PeerStart || p.Stopped {"},
+		{"../lease/steps.go", "if e.Store != p.Store || p.Stopped {", "if p.Stopped {"}}},
 	{rule: "R15", name: "a log that ends ahead counts as fitting", seed: 702, slow: true, edits: []edit{
 		{"../repair.go", "fits := e.LSN <= r.Next && (e.LSN == 0 || epoch == e.Ends)", "fits := e.LSN == 0 || epoch == e.Ends"}}},
 	{rule: "R15", name: "the epoch of a position is not compared", seed: 862, slow: true, edits: []edit{
@@ -171,12 +171,12 @@ var plantedBugs = []planted{
 	{rule: "R23", name: "an old copy votes", seed: 2, slow: true, edits: []edit{
 		{"../rule.go", "case e.Kind == CouncilGreeted && isOldCopy(c.own, e.Start):", "case e.Kind == CouncilGreeted && e.To < 0 && isOldCopy(c.own, e.Start):"}}},
 	{rule: "R24", name: "a backup that lacks what its leader has takes over", seed: 12, slow: true, edits: []edit{
-		{"../promise.go", "due = due && !s.Behind && (s.Told || !there)", "due = due && (s.Told || !there)"},
-		{"../promise.go", "if s.Proposed.Epoch > 0 && !s.Behind && (", "if s.Proposed.Epoch > 0 && ("}}},
+		{"../lease/steps.go", "due = due && !s.Behind && (s.LeaderLastKnown || !there)", "due = due && (s.LeaderLastKnown || !there)"},
+		{"../lease/steps.go", "if s.Proposed.Epoch > 0 && !s.Behind && (", "if s.Proposed.Epoch > 0 && ("}}},
 	{rule: "R24", name: "a backup that comes back takes over before its leader has told", seed: 7246, slow: true, edits: []edit{
-		{"../promise.go", "due = due && !s.Behind && (s.Told || !there)", "due = due && !s.Behind && (s.Told || !there || s.Doubtful)"}}},
+		{"../lease/steps.go", "due = due && !s.Behind && (s.LeaderLastKnown || !there)", "due = due && !s.Behind && (s.LeaderLastKnown || !there || s.Unverified)"}}},
 	{rule: "R24", name: "a leader's silence is counted from before the views were learnt", seed: 342, slow: true, edits: []edit{
-		{"../promise.go", "max(max(s.Answered, s.Since)+p.Timing.Grace,", "max(s.Answered+p.Timing.Grace,"}}},
+		{"../lease/steps.go", "max(max(s.Answered, s.Since)+p.Timing.Grace,", "max(s.Answered+p.Timing.Grace,"}}},
 	{rule: "R24", name: "a backup that comes back counts before it was compared", seed: 100, slow: true, edits: []edit{
 		{"../step.go", "	case !leads && !r.Compared && now < r.LeaseUntil:", "	case !leads && !r.Compared && now < 0:"}}},
 	{rule: "R24", name: "a backup that comes back with less than it has said to be stored fits", unreached: "not met in some thousand seeds: the leader must die within the ms in which what it has applied is sent again; TestBackupThatComesBackWithLess holds it", edits: []edit{
@@ -193,7 +193,7 @@ var plantedBugs = []planted{
 		{"../step.go", "if r.Draining && len(r.Pending) == 0 && r.Applied == r.Next && r.Agreed && r.PeerStored >= r.Next {", "if r.Draining {"},
 		{"../step.go", "	case leads && r.Draining:\n", "	case leads && r.Draining && now < 0:\n"}}},
 	{rule: "pause", name: "a leader that was paused goes on alone at once", seed: 17291, slow: true, single: true, edits: []edit{
-		{"../pact.go", "if e.Now-p.LastTick > PauseGap {", "if p.LastTick < 0 {"}}},
+		{"../lease/session.go", "if e.Now-p.LastTick > shard.PauseGap {", "if p.LastTick < 0 {"}}},
 	{rule: "damage", name: "a damaged replica serves on", seed: 39, single: true, edits: []edit{
 		{"../step.go", "	case r.Lost != \"\":\n		return", "	case r.Lost != \"\" && now < 0:\n		return"}}},
 	{rule: "damage", name: "batches that are missing in the log are not noticed", seed: 104, edits: []edit{
@@ -207,5 +207,5 @@ var plantedBugs = []planted{
 	{rule: "damage", name: "a damaged backup begins anew in the same epoch", seed: 56, edits: []edit{
 		{"../step.go", "!r.View.InSync && r.View.Epoch > r.LostIn {", "!r.View.InSync && r.View.Epoch >= r.LostIn {"}}},
 	{rule: "damage", name: "a damaged replica goes on promising", seed: 39, single: true, edits: []edit{
-		{"../promise.go", "			s.Damaged, s.DamagedIn = e.Notice == CopyDamaged, e.Epoch\n", ""}}},
+		{"../lease/steps.go", "			s.Damaged, s.DamagedIn = e.Notice == shard.CopyDamaged, e.Epoch\n", ""}}},
 }

@@ -53,8 +53,9 @@ func (r *simReport) add(w *simWorld) {
 		r.slowest[f] = max(r.slowest[f], w.slowest)
 	}
 	if w.failure != "" {
-		r.failures = append(r.failures, fmt.Sprintf("seed %d %s\n    step by step: go test ./shard/sim -v -run 'TestSimReplay$' "+
-			"-sim.seed=%d -sim.trace", w.seed, w.failure, w.seed))
+		r.failures = append(r.failures,
+			fmt.Sprintf("seed %d %s\n    step by step: go test ./shard/sim -v -run 'TestSimReplay$' "+
+				"-sim.seed=%d -sim.trace", w.seed, w.failure, w.seed))
 	}
 }
 

@@ -8,10 +8,10 @@ import (
 	"tandem/shard"
 )
 
-// The simulator drives the real Step, StepPact and StepCouncil of a whole cluster in virtual time: nodes with their own
-// clocks, disks that lose what was not synced, connections that break, hang or lose one direction, gateways that retry,
-// and clients. Same seed, same run. An even seed draws many faults, and only the answers that came must be right; an
-// odd one draws a single fault, and every request must be answered within its budget too.
+// The simulator drives the real Step, lease.Step and StepCouncil of a whole cluster in virtual time: nodes with their
+// own clocks, disks that lose what was not synced, connections that break, hang or lose one direction, gateways that
+// retry, and clients. Same seed, same run. An even seed draws many faults, and only the answers that came must be
+// right; an odd one draws a single fault, and every request must be answered within its budget too.
 
 const ms = int64(1000 * 1000)
 
@@ -62,7 +62,7 @@ type plan struct {
 	slow     []int64 // by node: ns that a sync takes at most
 	budget   int64   // ns after which a client gives up
 	unequal  bool    // each process has lease times of its own
-	blind    bool    // and greetings do not tell them, so that only the pacts decide
+	blind    bool    // and greetings do not tell them, so that only the lease sessions decide
 	raise    int64   // ns after which the next version is put in force, once all nodes speak it; 0: all have the same binary
 	single   bool    // one fault only, and every request must be answered
 	length   int64   // ns of load
