@@ -115,8 +115,8 @@ func TestWhatA503SaysOfAWrite(t *testing.T) {
 	if got := r.must(503, "GET", "/api/user/"+id, ""); strings.Contains(got.body, "may have been done") {
 		t.Errorf("a read: %s", got.body)
 	}
-	s, _ := shard.Place(r.room.Layout, id)
-	other := shard.BirthView(r.room.Layout, s).Backup
+	s, _ := shard.ShardOf(r.room.Layout, id)
+	other := shard.InitialView(r.room.Layout, s).Backup
 	for _, i := range []int{0, other} {
 		r.nodes[i].stop()
 		r.await(i, false)

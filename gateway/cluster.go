@@ -47,7 +47,7 @@ func elect(room *Room, by [][16]byte, waited bool) bool {
 	if chosen {
 		look.Views = make([]shard.View, room.Layout.Shards)
 		for s := range look.Views {
-			look.Views[s] = shard.BirthView(room.Layout, s)
+			look.Views[s] = shard.InitialView(room.Layout, s)
 		}
 	}
 	room.Views <- look

@@ -139,12 +139,12 @@ func (s *fakeStore) ordered(want int) []wire.Record {
 	}
 	all := []wire.Record{}
 	for id, u := range s.users {
-		if at, _ := shard.Place(s.layout, id); at == want {
+		if at, _ := shard.ShardOf(s.layout, id); at == want {
 			all = append(all, u)
 		}
 	}
 	key := func(id string) string {
-		_, bucket := shard.Place(s.layout, id)
+		_, bucket := shard.ShardOf(s.layout, id)
 		return string(shard.AppendKey(nil, bucket, id))
 	}
 	slices.SortFunc(all, func(a, b wire.Record) int { return cmp.Compare(key(a.ID), key(b.ID)) })

@@ -160,7 +160,7 @@ func createUser(room *Room, c *call) response {
 	if have&hasID == 0 {
 		user.ID = uuid.NewString()
 	}
-	s, _ := shard.Place(room.Layout, user.ID)
+	s, _ := shard.ShardOf(room.Layout, user.ID)
 	m := &wire.Message{Kind: wire.Write, Shard: uint64(s), Request: c.request, Op: wire.Create, Record: user,
 		Match: wireCondition(p.match), Unless: wireCondition(p.unless)}
 	answer, doers, err := askLeader(room, m, until)
@@ -185,7 +185,7 @@ func updateUser(room *Room, c *call) response {
 	if refused != nil {
 		return *refused
 	}
-	s, _ := shard.Place(room.Layout, user.ID)
+	s, _ := shard.ShardOf(room.Layout, user.ID)
 	m := &wire.Message{Kind: wire.Write, Shard: uint64(s), Request: c.request, Op: wire.Update, Fields: have &^ hasID,
 		Record: user, Match: wireCondition(p.match), Unless: wireCondition(p.unless)}
 	answer, doers, err := askLeader(room, m, until)
@@ -204,7 +204,7 @@ func deleteUser(room *Room, c *call) response {
 	if refused != nil {
 		return *refused
 	}
-	s, _ := shard.Place(room.Layout, c.id)
+	s, _ := shard.ShardOf(room.Layout, c.id)
 	m := &wire.Message{Kind: wire.Write, Shard: uint64(s), Request: c.request, Op: wire.Delete,
 		Record: wire.Record{ID: c.id}, Match: wireCondition(p.match), Unless: wireCondition(p.unless)}
 	answer, doers, err := askLeader(room, m, c.until)
@@ -215,7 +215,7 @@ func getUser(room *Room, c *call) response {
 	if err := shard.CheckID(c.id); err != nil {
 		return problem(http.StatusUnprocessableEntity, "no user can have this id", []FieldError{{"id", err.Error()}})
 	}
-	s, _ := shard.Place(room.Layout, c.id)
+	s, _ := shard.ShardOf(room.Layout, c.id)
 	m := &wire.Message{Kind: wire.Get, Shard: uint64(s), Record: wire.Record{ID: c.id}}
 	answer, doers, err := askLeader(room, m, c.until)
 	return conclude(c.id, preconditions{}, answer, doers, err, http.StatusOK)
@@ -258,7 +258,7 @@ func listUsers(room *Room, c *call) response {
 	reason, first := errors.New("its shards were emptied again and again"), 0
 	gone := nobody(room.Layout)
 	if q.After != "" {
-		first, _ = shard.Place(room.Layout, q.After)
+		first, _ = shard.ShardOf(room.Layout, q.After)
 	}
 	for clock() < c.until {
 		census, err := countAll(room, gone, int(c.request[0]), c.until)

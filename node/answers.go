@@ -185,7 +185,7 @@ func lineGet(room *Room, args []string) any {
 	if err := shard.CheckID(id); err != nil {
 		return fault{Error: err.Error()}
 	}
-	s, bucket := shard.Place(room.Layout, id)
+	s, bucket := shard.ShardOf(room.Layout, id)
 	if room.Desks[s] == nil {
 		first, second := shard.Pair(room.Layout, s)
 		return fault{fmt.Sprintf("%s holds no replica of shard %d", room.Config.Name, s),

@@ -13,6 +13,7 @@ import (
 
 	"tandem/shard"
 	"tandem/shard/lease"
+	"tandem/shard/views"
 	"tandem/wire"
 )
 
@@ -150,15 +151,15 @@ func welcome(room *Room, conn *Conn, peer int, hello *wire.Message) func() {
 		if peer < len(council.Known) && council.Book.Members[peer] == hello.Greeting.Store {
 			known = wire.StoreStart(council.Known[peer])
 		}
-		room.Council.Joins <- greeter{hello.Greeting.Store, shard.Start(hello.Greeting.Start)}
+		room.Council.Joins <- greeter{hello.Greeting.Store, views.Start(hello.Greeting.Start)}
 	}
 	deliver(conn, answers{Message: &wire.Message{Kind: wire.Welcome, ID: hello.ID, Greeting: sayGreeting(mine),
-		Clock: clock(), Born: mine.Born, Known: known}})
+		Clock: clock(), Born: mine.Founders, Known: known}})
 	switch {
 	case !room.Ready:
 		go endWhen(room.Opened, conn.Gone, conn.Raw)
 		return nil
-	case len(mine.Born) == 0:
+	case len(mine.Founders) == 0:
 		go endWhen(at.Known, conn.Gone, conn.Raw)
 	}
 	if peer >= 0 {

@@ -25,7 +25,7 @@ func recordsPart(l shard.Layout, s int, family uint32, records []shard.Record, c
 	var key, value []byte
 	for i := range records {
 		r := &records[i]
-		_, bucket := shard.Place(l, r.ID)
+		_, bucket := shard.ShardOf(l, r.ID)
 		counts[bucket]++
 		key = shard.AppendKey(key[:0], bucket, r.ID)
 		value = appendValue(value[:0], &shard.Entry{Name: r.Name, Email: r.Email, Group: r.Group, Epoch: r.Epoch, LSN: r.LSN})

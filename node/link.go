@@ -13,6 +13,7 @@ import (
 
 	"tandem/shard"
 	"tandem/shard/lease"
+	"tandem/shard/views"
 	"tandem/wire"
 )
 
@@ -92,7 +93,7 @@ func runLink(room *Room, peer int, shards []int) {
 
 // greetCouncil tells the council that a connection to a peer stands, which knows that start of this store. What waits
 // from before was made without that, and is dropped.
-func greetCouncil(room *Room, peer int, known shard.Start) {
+func greetCouncil(room *Room, peer int, known views.Start) {
 	for mail := room.Council.Out[peer]; len(mail) > 0; {
 		<-mail
 	}
@@ -114,7 +115,7 @@ type call struct {
 	in     *bufio.Reader
 	codec  wire.Codec     // of the version that was agreed on
 	theirs shard.Greeting // what the peer said
-	known  shard.Start    // the newest start of this store that the peer knows
+	known  views.Start    // the newest start of this store that the peer knows
 	offset int64          // at least so many ns is the peer's clock ahead of ours
 	err    error
 	late   <-chan struct{} // closed when this node knows what it could not say when it greeted; nil if it said all
@@ -168,9 +169,9 @@ func dial(room *Room, peer int, out chan<- call) {
 		return
 	}
 	_ = raw.SetDeadline(time.Time{})
-	c := call{raw: raw, in: in, theirs: hearGreeting(m), known: shard.Start(m.Known), offset: m.Clock - clock()}
+	c := call{raw: raw, in: in, theirs: hearGreeting(m), known: views.Start(m.Known), offset: m.Clock - clock()}
 	c.codec, _ = codec.Agree(m.Greeting)
-	if len(mine.Born) == 0 {
+	if len(mine.Founders) == 0 {
 		c.late = at.Known
 	}
 	out <- c

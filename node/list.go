@@ -165,7 +165,7 @@ func startOf(l shard.Layout, moment Moment, m *wire.Message) (users uint64, at r
 	bucket, skip, users := shard.SkipBuckets((*[256]uint64)(&counts), m.Offset)
 	switch {
 	case len(m.After) > 0:
-		_, bucket := shard.Place(l, string(m.After))
+		_, bucket := shard.ShardOf(l, string(m.After))
 		start := append(shard.AppendKey(nil, bucket, string(m.After)), 0)
 		return users, rest{start, 0, m.Limit}, nil
 	case bucket == len(counts): // behind the last user

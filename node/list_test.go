@@ -19,7 +19,7 @@ func idsOf(s, n int) []string {
 	ids := []string{}
 	for i := 0; len(ids) < n; i++ {
 		id := fmt.Sprint("user-", i)
-		if at, _ := shard.Place(testLayout, id); at == s {
+		if at, _ := shard.ShardOf(testLayout, id); at == s {
 			ids = append(ids, id)
 		}
 	}
@@ -29,7 +29,7 @@ func idsOf(s, n int) []string {
 // inOrder sorts ids as a list has them.
 func inOrder(ids []string) []string {
 	key := func(id string) string {
-		_, bucket := shard.Place(testLayout, id)
+		_, bucket := shard.ShardOf(testLayout, id)
 		return string(shard.AppendKey(nil, bucket, id))
 	}
 	return slices.SortedFunc(slices.Values(ids), func(a, b string) int { return strings.Compare(key(a), key(b)) })
@@ -103,7 +103,7 @@ func TestAPageIsOfOneMoment(t *testing.T) {
 func TestAListInSeveralPages(t *testing.T) {
 	rooms := startCluster(t)
 	s := 2
-	lead := rooms[shard.BirthView(testLayout, s).Leader]
+	lead := rooms[shard.InitialView(testLayout, s).Leader]
 	c := connect(t, lead)
 	ids := inOrder(idsOf(s, 81))
 	big := func(n int, op wire.Op) *wire.Message {
@@ -150,7 +150,7 @@ func TestAListInSeveralPages(t *testing.T) {
 func TestADeafClientIsBounded(t *testing.T) {
 	rooms := startCluster(t)
 	s := 2
-	lead := rooms[shard.BirthView(testLayout, s).Leader]
+	lead := rooms[shard.InitialView(testLayout, s).Leader]
 	good, deaf := connect(t, lead), connect(t, lead)
 	ids := idsOf(s, 40)
 	for i, id := range ids {

@@ -5,6 +5,7 @@ import (
 
 	"tandem/shard"
 	"tandem/shard/lease"
+	"tandem/shard/views"
 	"tandem/wire"
 )
 
@@ -20,7 +21,7 @@ type PactDesk struct {
 	Sick    chan bool            // one place, the newest wins: how the disk is
 	Orders  chan lease.EventKind // LeaveAsked, GoodbyeAsked
 	Asks    chan chan<- bool     // whether the peer is leaving, too
-	Books   <-chan shard.Book    // from the council
+	Books   <-chan views.State   // from the council
 	Elected <-chan struct{}      // from the council
 }
 

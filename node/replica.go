@@ -58,8 +58,10 @@ func runReplicas(room *Room, desk *Desk, replicas []owned) {
 		at[replicas[i].state.Shard] = i
 	}
 	alarm, ringing := time.NewTimer(time.Hour), false
-	box := outbox{letters: make([][]letter, len(room.Links)), wants: make([][]lease.Event, len(room.Links)), scratch: &wire.Message{}}
-	effects, events, own := []shard.Effect(nil), []*shard.Event(nil), []shard.Event(nil) // own: the events that are made here
+	box := outbox{letters: make([][]letter, len(room.Links)), wants: make([][]lease.Event, len(room.Links)),
+		scratch: &wire.Message{}}
+	effects, events, own := []shard.Effect(nil), []*shard.Event(nil),
+		[]shard.Event(nil) // own: the events that are made here
 	for {
 		select {
 		case batch := <-desk.In:
@@ -224,7 +226,7 @@ func lookUp(room *Room, r *owned, e *shard.Event, before int64) (now int64, err 
 		return before, nil
 	}
 	id := e.Change.ID
-	_, bucket := shard.Place(room.Layout, id)
+	_, bucket := shard.ShardOf(room.Layout, id)
 	var space [160]byte
 	key := shard.AppendKey(space[:0], bucket, id)
 	value, err := getUser(r.store, r.state.Shard, key)

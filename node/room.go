@@ -5,6 +5,7 @@ import (
 	"net"
 
 	"tandem/shard"
+	"tandem/shard/views"
 	"tandem/wire"
 	"tandem/wire/proc"
 )
@@ -17,7 +18,7 @@ type Room struct {
 	Self    int
 	Facts   Facts
 	Member  uint64         // member id of this node's store
-	Start   shard.Start    // this process
+	Start   views.Start    // this process
 	Former  []uint64       // nonces of the starts before it that the store remembers, the newest first
 	Mine    shard.Greeting // what this node says of itself, but for what changes; see greeting
 	Origin  chan origin    // a cell with the cluster that this store belongs to; see originIn

@@ -21,7 +21,7 @@ func storeEntries(room *Room, r *owned, fx *shard.Effect, now int64) (parts []Pa
 		}
 		part := buildPart(room.Layout, s, family, rest[:n], rest[0].Epoch != r.epoch, &r.counts, now)
 		for i := range rest[:n] {
-			_, bucket := shard.Place(room.Layout, rest[i].ID)
+			_, bucket := shard.ShardOf(room.Layout, rest[i].ID)
 			r.last[bucket] = rest[i].LSN
 			switch rest[i].Result {
 			case shard.Created:

@@ -12,6 +12,7 @@ import (
 
 	"tandem/shard"
 	"tandem/shard/lease"
+	"tandem/shard/views"
 	"tandem/wire"
 	"tandem/wire/proc"
 )
@@ -19,10 +20,10 @@ import (
 // opened is what one step of the start hands to the next, or why it cannot.
 type opened struct {
 	room    *Room
-	saved   []shard.Fact // of the council
-	loaded  []Loaded     // by shard
-	places  [][]place    // by shard
-	written written      // to the log by this start
+	saved   []views.SavedEntry // of the council
+	loaded  []Loaded           // by shard
+	places  [][]place          // by shard
+	written written            // to the log by this start
 	err     error
 }
 
@@ -34,7 +35,7 @@ type starting struct {
 	verdict shard.LogVerdict   // on the write-ahead log
 	marks   map[int]shard.Mark // by shard
 	lenient bool               // the store was opened past files that cannot be read
-	saved   []shard.Fact       // of the council; none of a store that has yet to join
+	saved   []views.SavedEntry // of the council; none of a store that has yet to join
 	err     error
 }
 
@@ -129,9 +130,9 @@ func loadRaft(s starting) starting {
 	room, reason := s.room, s.room.Marks[shard.RaftPart].Reason
 	saved, err := readFacts(room.Store)
 	if err == nil && len(saved) > 0 {
-		_, err = shard.LoadCouncil(processOf(room), room.Layout, shard.DefaultTiming, saved, clock())
+		_, err = views.Load(processOf(room), room.Layout, views.DefaultTiming, saved, clock())
 	}
-	if errors.Is(err, shard.ErrVersion) { // nothing is damaged
+	if errors.Is(err, views.ErrVersion) { // nothing is damaged
 		s.err = err
 		return s
 	}
@@ -233,15 +234,15 @@ func serve(begun opened, listener net.Listener, out chan<- opened) {
 // open makes the room that all loops share, with everything loaded that they start from; saved is the council's state,
 // which is none of a store that is to join. The loops that are told of the views are one for each node, one for the
 // gateways and one for the write log.
-func open(unready *Room, saved []shard.Fact, w written, out chan<- opened) {
+func open(unready *Room, saved []views.SavedEntry, w written, out chan<- opened) {
 	room, steps := *unready, make(chan opened, 1)
-	council, err := shard.LoadCouncil(processOf(&room), room.Layout, shard.DefaultTiming, saved, clock())
+	council, err := views.Load(processOf(&room), room.Layout, views.DefaultTiming, saved, clock())
 	if err != nil {
 		out <- opened{err: err}
 		return
 	}
 	room.Ready = true
-	noteOrigin(room.Origin, council.Book)
+	noteOrigin(room.Origin, council.State)
 	room.Council = newCouncilDesk(council, room.Layout.Nodes+2)
 	go loadReplicas(&room, w, steps)
 	all := <-steps
@@ -335,9 +336,9 @@ func newPactDesk(council *CouncilDesk, peer int) *PactDesk {
 }
 
 // processOf is this process as the council has it.
-func processOf(room *Room) shard.Process {
-	return shard.Process{Member: room.Member, Start: room.Start, Former: room.Former, Least: wire.Least,
-		Most: wire.Most, Rules: shard.EntryRules}
+func processOf(room *Room) views.Process {
+	return views.Process{Member: room.Member, Start: room.Start, Former: room.Former, Least: wire.Least,
+		Most: wire.Most, Rules: views.EntryRules}
 }
 
 // newestEpoch returns the last epoch of a history that has writes, 0 if none has.

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"tandem/shard"
+	"tandem/shard/views"
 )
 
 // loggedBatches makes a store whose log holds so many batches with parts of some shards and of Raft, and returns the
@@ -31,7 +32,7 @@ func loggedBatches(t *testing.T, batches int) (dir string, file []byte, parts ma
 		for range 1 + rng.IntN(3) {
 			s := held[rng.IntN(len(held))]
 			if rng.IntN(8) == 0 {
-				group = append(group, buildFacts(room.Store.raftID, []shard.Fact{{Key: "h", Value: []byte("hard")}},
+				group = append(group, buildFacts(room.Store.raftID, []views.SavedEntry{{Key: "h", Value: []byte("hard")}},
 					nil))
 				parts[w.number+1] = append(parts[w.number+1], shard.RaftPart)
 				continue

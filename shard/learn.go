@@ -20,7 +20,8 @@ func learn(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 	}
 	// The stream goes on when the leader's wish is granted that a backup that it feeds be in sync.
 	live := r.Known && led == leads && !r.View.InSync && v.InSync
-	r.View, r.Known, r.Fresh, r.FreeFrom, r.LeaseUntil, r.Draining, r.Trouble, r.LateFrom = v, true, e.Fresh, e.FreeFrom, 0, false, "", 0
+	r.View, r.Known, r.Fresh, r.FreeFrom = v, true, e.Fresh, e.FreeFrom
+	r.LeaseUntil, r.Draining, r.Trouble, r.LateFrom = 0, false, "", 0
 	if !live {
 		r.Agreed, r.AskedAt, r.Told, r.PeerStored, r.LeaderApplied, r.Upstream, r.Asked = false, 0, 0, 0, 0, nil, nil
 	}

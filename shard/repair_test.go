@@ -267,7 +267,8 @@ func TestWishWaitsForTheFlip(t *testing.T) {
 	r.Applied, r.Handed, r.Next = 9, 9, 9
 	r, effects := drive(r, position(7, 1), Event{Kind: Ticked, Now: 1},
 		Event{Kind: FeedDone, Stream: 1, Epoch: 2, LSN: 9, Now: 2})
-	if notices(effects, AckRequired) != 1 || count(effects, Feed) != 1 || notices(effects, CaughtUp) != 0 || r.Repair.Flip != 9 {
+	if notices(effects, AckRequired) != 1 || count(effects, Feed) != 1 || notices(effects, CaughtUp) != 0 ||
+		r.Repair.Flip != 9 {
 		t.Fatalf("%+v", effects)
 	}
 	r.LeaseUntil = 2 * WishEvery

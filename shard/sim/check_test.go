@@ -26,7 +26,7 @@ func (w *simWorld) settled() string {
 		case len(a.Waiting)+len(b.Waiting) > 0 || a.Wiping+b.Wiping > 0:
 			return fmt.Sprintf("shard %d: %d and %d answers wait, %d and %d wipes", s, len(a.Waiting), len(b.Waiting),
 				a.Wiping, b.Wiping)
-		case a.View.Leader != shard.BirthView(w.plan.layout, s).Leader:
+		case a.View.Leader != shard.InitialView(w.plan.layout, s).Leader:
 			return fmt.Sprintf("shard %d is led by node %d, not as placement wants", s, a.View.Leader)
 		}
 	}

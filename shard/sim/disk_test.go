@@ -5,6 +5,7 @@ import (
 	"sort"
 	"tandem/shard"
 	"tandem/shard/lease"
+	"tandem/shard/views"
 )
 
 // simDisk is a node's disk: what is synced, and what waits for the next sync.
@@ -14,7 +15,7 @@ type simDisk struct {
 	shards    []*simShard
 	start     uint64            // number of the last start
 	nonces    []uint64          // of the last starts, the newest first
-	facts     map[string][]byte // of the council
+	entries   map[string][]byte // of the view service
 	ahead     simLog
 	marks     map[int]shard.Mark // of damage, by shard
 	queue     []simPart
@@ -43,13 +44,13 @@ type simShard struct {
 }
 
 type simPart struct {
-	shard  int // -1: of the council
-	effect shard.Effect
-	facts  []shard.Fact
+	shard   int // -1: of the view service
+	effect  shard.Effect
+	entries []views.SavedEntry
 }
 
 func newSimDisk(l shard.Layout, slow int64) simDisk {
-	d := simDisk{layout: l, facts: map[string][]byte{}, marks: map[int]shard.Mark{}, slow: slow,
+	d := simDisk{layout: l, entries: map[string][]byte{}, marks: map[int]shard.Mark{}, slow: slow,
 		lanes: make([]int64, l.Nodes), wants: make([]int64, l.Nodes)}
 	for range l.Shards {
 		d.shards = append(d.shards, &simShard{records: map[string]shard.Record{}})
@@ -57,18 +58,18 @@ func newSimDisk(l shard.Layout, slow int64) simDisk {
 	return d
 }
 
-// bear writes what the council starts from at birth.
+// bear writes what the view service starts from at bootstrap.
 func (d *simDisk) bear(l shard.Layout, members []uint64) {
-	for _, f := range shard.Born(l, members) {
-		d.facts[f.Key] = f.Value
+	for _, f := range views.InitialEntries(l, members) {
+		d.entries[f.Key] = f.Value
 	}
 }
 
-// savedFacts are the council's facts in the order of their keys.
-func (d *simDisk) savedFacts() []shard.Fact {
-	list := []shard.Fact{}
-	for _, key := range sortedKeys(d.facts) {
-		list = append(list, shard.Fact{Key: key, Value: d.facts[key]})
+// savedFacts are the view service's saved entries in the order of their keys.
+func (d *simDisk) savedFacts() []views.SavedEntry {
+	list := []views.SavedEntry{}
+	for _, key := range sortedKeys(d.entries) {
+		list = append(list, views.SavedEntry{Key: key, Value: d.entries[key]})
 	}
 	return list
 }
@@ -116,11 +117,11 @@ func (s *simShard) collect(history []shard.Position, first, last uint64) []shard
 // apply makes a part durable.
 func (d *simDisk) apply(w *simWorld, n *simNode, p *simPart) {
 	if p.shard < 0 {
-		for _, f := range p.facts {
+		for _, f := range p.entries {
 			if f.Delete {
-				delete(d.facts, f.Key)
+				delete(d.entries, f.Key)
 			} else {
-				d.facts[f.Key] = f.Value
+				d.entries[f.Key] = f.Value
 			}
 		}
 		return
@@ -199,7 +200,7 @@ func (w *simWorld) feelPulse(n *simNode) {
 	if slow != n.disk.sick {
 		n.disk.sick = slow
 		w.note("node %d: the disk is slow: %v", n.number, slow)
-		w.stepCouncil(n, &shard.CouncilEvent{Kind: shard.CouncilSick, Sick: slow})
+		w.stepService(n, &views.Event{Kind: views.DiskChanged, Sick: slow})
 		for peer := range n.sessions {
 			w.stepSession(n, peer, &lease.Event{Kind: lease.DiskChanged, Sick: slow})
 		}
@@ -213,7 +214,7 @@ func (w *simWorld) stored(n *simNode, group []simPart) {
 		p := &group[i]
 		switch {
 		case p.shard < 0:
-			w.stepCouncil(n, &shard.CouncilEvent{Kind: shard.CouncilSaved})
+			w.stepService(n, &views.Event{Kind: views.Saved})
 		case p.effect.Kind == shard.Wipe || p.effect.Kind == shard.Drop:
 			w.step(n, &shard.Event{Kind: shard.DiskWiped, Shard: p.shard})
 		case p.effect.Kind == shard.PersistHistory:

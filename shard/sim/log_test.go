@@ -17,15 +17,15 @@ type simBatch struct {
 // simLog is a node's write-ahead log as the next start will find it: on what it rests, what is in it, and what has
 // become of it.
 type simLog struct {
-	shards []*simShard       // as the start found them, and what has been moved out of the log since
-	facts  map[string][]byte // likewise
-	log    []simBatch
-	number uint64
-	totals []uint64
-	noted  shard.BatchHead // the batch up to which the log is noted as synced
-	hit    []int           // batches that cannot be read any more, by place in log
-	passed []int           // batches that the store passes over because of that
-	cut    int             // batches that are missing from the end
+	shards  []*simShard       // as the start found them, and what has been moved out of the log since
+	entries map[string][]byte // likewise
+	log     []simBatch
+	number  uint64
+	totals  []uint64
+	noted   shard.BatchHead // the batch up to which the log is noted as synced
+	hit     []int           // batches that cannot be read any more, by place in log
+	passed  []int           // batches that the store passes over because of that
+	cut     int             // batches that are missing from the end
 }
 
 // mostLogged is how many batches lie in a log before the older ones are moved out of it.
@@ -43,7 +43,7 @@ func copyShards(list []*simShard) []*simShard {
 
 // begin is what a start does once the store is open: all is moved out of the log.
 func (d *simDisk) begin() {
-	d.ahead = simLog{shards: copyShards(d.shards), facts: maps.Clone(d.facts), totals: make([]uint64, shard.RaftPart+1)}
+	d.ahead = simLog{shards: copyShards(d.shards), entries: maps.Clone(d.entries), totals: make([]uint64, shard.RaftPart+1)}
 }
 
 // noteBatch adds what was synced together to the log.
@@ -68,7 +68,7 @@ func (w *simWorld) noteBatch(n *simNode, parts []simPart) {
 	}
 	if len(l.log) > mostLogged {
 		for _, b := range l.log[:mostLogged/2] {
-			takeParts(l.shards, l.facts, b.parts)
+			takeParts(l.shards, l.entries, b.parts)
 		}
 		l.log = append([]simBatch(nil), l.log[mostLogged/2:]...)
 	}
@@ -85,18 +85,18 @@ func (w *simWorld) heldBy(n *simNode) []int {
 }
 
 // takeParts applies parts to a state, as they are.
-func takeParts(shards []*simShard, facts map[string][]byte, parts []simPart) {
+func takeParts(shards []*simShard, entries map[string][]byte, parts []simPart) {
 	for i := range parts {
 		p := &parts[i]
 		if p.shard >= 0 {
 			shards[p.shard].take(&p.effect)
 			continue
 		}
-		for _, f := range p.facts {
+		for _, f := range p.entries {
 			if f.Delete {
-				delete(facts, f.Key)
+				delete(entries, f.Key)
 			} else {
-				facts[f.Key] = f.Value
+				entries[f.Key] = f.Value
 			}
 		}
 	}
@@ -159,12 +159,12 @@ func (w *simWorld) damageLog(n *simNode, down int64) {
 // the one is out of the configuration, are more than is promised to be survived.
 func (w *simWorld) allMembers() bool {
 	newest := &slices.MaxFunc(w.nodes, func(a, b *simNode) int {
-		return cmp.Compare(a.council.Book.Index,
-			b.council.Book.Index)
-	}).council.Book
+		return cmp.Compare(a.service.State.Index,
+			b.service.State.Index)
+	}).service.State
 	return !slices.ContainsFunc(w.nodes, func(n *simNode) bool {
 		return len(n.disk.ahead.hit)+n.disk.ahead.cut > 0 || newest.Members[n.number] != n.member || n.doomed ||
-			n.rolled && (!n.up || newest.Starts[n.number] != n.start) || len(n.council.Conf.VotersOutgoing) > 0
+			n.rolled && (!n.up || newest.Starts[n.number] != n.start) || len(n.service.Conf.VotersOutgoing) > 0
 	})
 }
 
@@ -173,7 +173,7 @@ func (w *simWorld) recover(n *simNode) {
 	d := &n.disk
 	l := &d.ahead
 	if len(l.hit)+l.cut > 0 {
-		pieces, shards, facts := []shard.LogPiece{}, copyShards(l.shards), maps.Clone(l.facts)
+		pieces, shards, entries := []shard.LogPiece{}, copyShards(l.shards), maps.Clone(l.entries)
 		for i, b := range l.log[:len(l.log)-l.cut] {
 			piece := shard.LogPiece{Kind: shard.WholeBatch, Head: b.head}
 			switch {
@@ -185,7 +185,7 @@ func (w *simWorld) recover(n *simNode) {
 			case slices.Contains(l.passed, i):
 				piece.Kind = shard.PassedBatch
 			default:
-				takeParts(shards, facts, b.parts)
+				takeParts(shards, entries, b.parts)
 			}
 			pieces = append(pieces, piece)
 		}
@@ -204,7 +204,7 @@ func (w *simWorld) recover(n *simNode) {
 			}
 			before.records, before.last, before.history, before.filled = found.records, found.last, found.history, found.filled
 		}
-		d.facts = facts
+		d.entries = entries
 		for _, s := range verdict.Lost {
 			d.marks[s] = shard.Mark{Store: n.member, Copy: d.copyOf(s), Reason: "the log is damaged"}
 		}
@@ -212,7 +212,7 @@ func (w *simWorld) recover(n *simNode) {
 	if shard.MarkHolds(d.marks[shard.RaftPart], n.member, 0) {
 		w.seen["damaged: Raft's part"]++
 		delete(d.marks, shard.RaftPart)
-		n.member, d.facts = shard.MemberOf(n.member, 1), map[string][]byte{}
+		n.member, d.entries = shard.MemberOf(n.member, 1), map[string][]byte{}
 	}
 	d.begin()
 }

@@ -3,6 +3,7 @@ package sim
 import (
 	"tandem/shard"
 	"tandem/shard/lease"
+	"tandem/shard/views"
 )
 
 // simStream is a connection that one node dialled to another; what is sent in one direction arrives in order.
@@ -29,7 +30,7 @@ func (w *simWorld) dial(n *simNode, peer int) {
 		w.streams++
 		s = &simStream{number: w.streams, from: n, to: p, lives: [2]int{n.life, p.life}, lastWord: w.chance(w.plan.lastWord)}
 		n.links[peer] = s
-		w.stepCouncil(n, &shard.CouncilEvent{Kind: shard.CouncilGreeted, To: peer, Start: shard.KnownStart(p.council,
+		w.stepService(n, &views.Event{Kind: views.PeerGreeted, To: peer, Start: views.KnownStart(p.service,
 			n.member)})
 		w.streamEvent(n, peer, shard.StreamUp, s.number)
 		w.join(s)
@@ -46,7 +47,7 @@ func (w *simWorld) join(s *simStream) {
 	}
 	member := s.from.member
 	w.carry(s, 0, func() {
-		w.stepCouncil(s.to, &shard.CouncilEvent{Kind: shard.CouncilJoin, Member: member, Start: s.from.start})
+		w.stepService(s.to, &views.Event{Kind: views.JoinAsked, Member: member, Start: s.from.start})
 	})
 	if s.from.stores > 1 || shard.GenerationOf(s.from.member) > 0 {
 		w.on(s.from, 200*ms, func() { w.join(s) })
@@ -81,7 +82,7 @@ func (w *simWorld) sever(s *simStream) {
 		if n.links[peer] == s {
 			n.links[peer] = nil
 			w.lose(s)
-			w.stepCouncil(n, &shard.CouncilEvent{Kind: shard.CouncilParted, To: peer})
+			w.stepService(n, &views.Event{Kind: views.PeerParted, To: peer})
 			w.streamEvent(n, peer, shard.StreamDown, s.number)
 		}
 	})
@@ -181,5 +182,5 @@ func (w *simWorld) mail(n *simNode, peer int, data []byte) {
 	if s == nil || s.broken {
 		return
 	}
-	w.lossy(s, 0, func() { w.stepCouncil(s.to, &shard.CouncilEvent{Kind: shard.CouncilMail, Data: data}) })
+	w.lossy(s, 0, func() { w.stepService(s.to, &views.Event{Kind: views.MessageReceived, Data: data}) })
 }

@@ -7,13 +7,14 @@ import (
 	"strings"
 	"tandem/shard"
 	"tandem/shard/lease"
+	"tandem/shard/views"
 )
 
-// simNode is one node: the loops of its council, its lease sessions and its replicas, and what they stand on.
+// simNode is one node: the loops of its view service, its lease sessions and its replicas, and what they stand on.
 type simNode struct {
 	number   int
 	member   uint64
-	start    shard.Start // of this process
+	start    views.Start // of this process
 	former   []uint64    // nonces of the starts before it
 	stores   int         // that this node has had
 	up       bool
@@ -29,8 +30,8 @@ type simNode struct {
 	replicas []*shard.Replica // by shard
 	users    []int            // by shard: with all that was handed to the disk
 	counts   []simCounts
-	sessions    []*lease.Session // by peer
-	council  shard.Council
+	sessions []*lease.Session // by peer
+	service  views.Service
 	disk     simDisk
 	links    []*simStream // by peer: dialled by this node
 	copies   []simCopy    // of its folder, oldest first
@@ -45,7 +46,7 @@ func newSimNode(w *simWorld, number int) *simNode {
 	if w.plan.extreme {
 		drift = math.Copysign(1, drift)
 	}
-	n := &simNode{number: number, most: shard.BirthVersion, rate: 1 + w.plan.drift*drift, skew: w.rng.Int64N(1 << 40),
+	n := &simNode{number: number, most: views.InitialVersion, rate: 1 + w.plan.drift*drift, skew: w.rng.Int64N(1 << 40),
 		links: make([]*simStream, w.plan.layout.Nodes)}
 	n.disk = newSimDisk(w.plan.layout, w.plan.slow[number])
 	w.newStore(n)
@@ -86,8 +87,8 @@ func (w *simWorld) boot(number int) {
 	}
 	n.up, n.paused, n.leaving, n.life, n.backlog = true, false, false, n.life+1, nil
 	n.disk.start++ // synced before anything is said
-	n.start, n.former = shard.Start{Number: n.disk.start, Nonce: w.rng.Uint64()}, n.disk.nonces
-	n.disk.nonces = append([]uint64{n.start.Nonce}, n.former[:min(len(n.former), shard.FormerStarts-1)]...)
+	n.start, n.former = views.Start{Number: n.disk.start, Nonce: w.rng.Uint64()}, n.disk.nonces
+	n.disk.nonces = append([]uint64{n.start.Nonce}, n.former[:min(len(n.former), views.FormerStarts-1)]...)
 	n.disk.queue, n.disk.writing, n.disk.full, n.disk.sick, n.disk.pulse = nil, false, false, false,
 		shard.Pulse{Most: 70 * ms, LookedAt: w.now}
 	w.recover(n)
@@ -143,13 +144,13 @@ func (w *simWorld) boot(number int) {
 	}
 }
 
-// ticks keeps a node's clocks going: the council's every 10 ms, the lease sessions' every 5 ms.
+// ticks keeps a node's clocks going: the view service's every 10 ms, the lease sessions' every 5 ms.
 func (w *simWorld) ticks(n *simNode) {
-	var council, sessions func()
-	council = func() {
-		w.stepCouncil(n, &shard.CouncilEvent{Kind: shard.CouncilTick})
+	var service, sessions func()
+	service = func() {
+		w.stepService(n, &views.Event{Kind: views.Ticked})
 		w.renew(n)
-		w.on(n, 10*ms, council)
+		w.on(n, 10*ms, service)
 	}
 	sessions = func() {
 		for peer := range n.sessions {
@@ -157,58 +158,58 @@ func (w *simWorld) ticks(n *simNode) {
 		}
 		w.on(n, 5*ms, sessions)
 	}
-	w.on(n, w.delay(10*ms), council)
+	w.on(n, w.delay(10*ms), service)
 	w.on(n, w.delay(5*ms), sessions)
 	w.on(n, w.delay(5*ms), func() { w.feelPulse(n) })
 }
 
-func (w *simWorld) stepCouncil(n *simNode, e *shard.CouncilEvent) {
+func (w *simWorld) stepService(n *simNode, e *views.Event) {
 	e.Now = w.clock(n)
-	var out []shard.CouncilEffect
-	n.council, out = shard.StepCouncil(n.council, e, nil)
-	if n.council.Book.Version > shard.BirthVersion && !w.raised {
+	var out []views.Effect
+	n.service, out = views.Step(n.service, e, nil)
+	if n.service.State.Version > views.InitialVersion && !w.raised {
 		w.raised = true
 		w.seen["versions: the next one is in force"]++
 	}
 	w.actCouncil(n, out)
 }
 
-func (w *simWorld) actCouncil(n *simNode, out []shard.CouncilEffect) {
+func (w *simWorld) actCouncil(n *simNode, out []views.Effect) {
 	for k := range out {
 		fx := out[k]
 		switch fx.Kind {
-		case shard.SaveCouncil:
-			w.write(n, simPart{shard: -1, facts: fx.Facts})
-		case shard.SendMail:
+		case views.Save:
+			w.write(n, simPart{shard: -1, entries: fx.Entries})
+		case views.SendMessage:
 			w.mail(n, fx.To, fx.Data)
-		case shard.BookChanged:
-			w.learnBook(n, fx.Book)
-		case shard.Elected:
+		case views.StateChanged:
+			w.learnState(n, fx.State)
+		case views.Elected:
 			for peer := range n.sessions {
 				w.stepSession(n, peer, &lease.Event{Kind: lease.RaftElected})
 			}
-		case shard.Halt:
+		case views.Halt:
 			w.halted(n, fx.Text)
-		case shard.Outdated:
+		case views.Outdated:
 			w.setAside(n, fx.Text)
-		case shard.Note:
+		case views.Note:
 			if strings.Contains(fx.Text, "may not join") &&
 				!w.beyond { // it was wiped while its wish to lead alone was being granted
 				w.beyond = true
 				w.seen["wiped: the only whole copy"]++
 			}
-			w.note("node %d council: %s", n.number, fx.Text)
+			w.note("node %d service: %s", n.number, fx.Text)
 		}
 	}
 }
 
-// learnBook checks that all nodes see the same books, and passes one on to the lease sessions and the gateways.
-func (w *simWorld) learnBook(n *simNode, b shard.Book) {
+// learnState checks that all nodes see the same states, and passes one on to the lease sessions and the gateways.
+func (w *simWorld) learnState(n *simNode, b views.State) {
 	text := fmt.Sprint(b)
-	if first, seen := w.books[b.Index]; seen && first != text {
-		w.fail("node %d has another book at index %d: %s, not %s", n.number, b.Index, text, first)
+	if first, seen := w.states[b.Index]; seen && first != text {
+		w.fail("node %d has another state at index %d: %s, not %s", n.number, b.Index, text, first)
 	}
-	w.books[b.Index] = text
+	w.states[b.Index] = text
 	for s, v := range b.Views {
 		if known, seen := w.epochs[[2]uint64{uint64(s), v.Epoch}]; seen && known != v {
 			w.fail("shard %d has two views in epoch %d: %+v and %+v", s, v.Epoch, known, v)
@@ -230,7 +231,9 @@ func (w *simWorld) learnBook(n *simNode, b shard.Book) {
 	}
 }
 
-func (w *simWorld) stepSession(n *simNode, peer int, e *lease.Event) { w.stepSessionOn(n, peer, nil, e) }
+func (w *simWorld) stepSession(n *simNode, peer int, e *lease.Event) {
+	w.stepSessionOn(n, peer, nil, e)
+}
 
 // stepSessionOn gives an event to a lease session; from is the connection by which a ping came.
 func (w *simWorld) stepSessionOn(n *simNode, peer int, from *simStream, e *lease.Event) {
@@ -272,7 +275,7 @@ func (w *simWorld) stepSessionOn(n *simNode, peer int, from *simStream, e *lease
 			w.overtakes(n, peer, proposals)
 			w.note("node %d proposes %+v", n.number, proposals)
 			w.on(n, w.delay(ms/5), func() {
-				w.stepCouncil(n, &shard.CouncilEvent{Kind: shard.CouncilAsked,
+				w.stepService(n, &views.Event{Kind: views.ProposalAsked,
 					Proposals: proposals})
 			})
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"tandem/shard"
 	"tandem/shard/lease"
+	"tandem/shard/views"
 )
 
 // simCopy is a node's folder as it was at some moment of a start.
@@ -17,7 +18,7 @@ type simCopy struct {
 // copyDisk copies what is synced.
 func copyDisk(d *simDisk) simDisk {
 	c := newSimDisk(d.layout, d.slow)
-	c.start, c.nonces, c.facts, c.marks, c.shards = d.start, d.nonces, maps.Clone(d.facts), maps.Clone(d.marks),
+	c.start, c.nonces, c.entries, c.marks, c.shards = d.start, d.nonces, maps.Clone(d.entries), maps.Clone(d.marks),
 		copyShards(d.shards)
 	for _, s := range c.shards {
 		s.wal = slices.Clone(s.wal)
@@ -53,14 +54,14 @@ func (w *simWorld) copyOf(n *simNode, running bool) *simCopy {
 		return nil
 	}
 	for _, m := range w.nodes {
-		if m.council.Book.Starts[n.number] != n.start || m.council.Book.Index != n.council.Book.Index {
+		if m.service.State.Starts[n.number] != n.start || m.service.State.Index != n.service.State.Index {
 			return nil
 		}
 	}
 	for i := range n.copies {
 		c := &n.copies[i]
 		if older := c.disk.start < n.disk.start; c.member == n.member && older != running &&
-			c.disk.facts["s"] != nil && !slices.ContainsFunc(c.disk.shards,
+			c.disk.entries["s"] != nil && !slices.ContainsFunc(c.disk.shards,
 			func(s *simShard) bool { return s.rotten }) {
 			return c
 		}
@@ -159,9 +160,9 @@ func (w *simWorld) overtakes(n *simNode, peer int, proposals []shard.Proposal) {
 // epoch, if it is still of this one.
 const entryRenew = 50
 
-func applyRenew(b shard.Book, numbers []uint64) (shard.Book, error) {
+func applyRenew(b views.State, numbers []uint64) (views.State, error) {
 	if len(numbers) != 2 || numbers[0] >= uint64(len(b.Views)) {
-		return b, shard.ErrBook
+		return b, views.ErrState
 	}
 	if v := b.Views[numbers[0]]; v.Epoch == numbers[1] {
 		v.Epoch++
@@ -171,24 +172,24 @@ func applyRenew(b shard.Book, numbers []uint64) (shard.Book, error) {
 	return b, nil
 }
 
-// load makes a node's council, with the binary that the node has now. An operator who is told that the binary is too
-// old brings the newer one.
+// load makes a node's view service, with the binary that the node has now. An operator who is told that the binary is
+// too old brings the newer one.
 func (w *simWorld) load(n *simNode) {
 	if w.plan.raise > 0 && w.chance(60) && !w.calm {
-		n.most = shard.BirthVersion + min(uint64(w.rng.IntN(4)), 1)
+		n.most = views.InitialVersion + min(uint64(w.rng.IntN(4)), 1)
 	}
-	timing := shard.DefaultTiming
+	timing := views.DefaultTiming
 	timing.RaiseAfter = max(w.plan.raise, ms)
 	for {
-		p := shard.Process{Member: n.member, Start: n.start, Former: n.former, Least: shard.BirthVersion, Most: n.most,
-			Rules: shard.EntryRules}
-		if n.most > shard.BirthVersion {
-			p.Rules = maps.Clone(shard.EntryRules)
-			p.Rules[entryRenew] = shard.EntryRule{Since: shard.BirthVersion + 1, Apply: applyRenew}
+		p := views.Process{Member: n.member, Start: n.start, Former: n.former, Least: views.InitialVersion, Most: n.most,
+			Rules: views.EntryRules}
+		if n.most > views.InitialVersion {
+			p.Rules = maps.Clone(views.EntryRules)
+			p.Rules[entryRenew] = views.EntryRule{Since: views.InitialVersion + 1, Apply: applyRenew}
 		}
-		council, err := shard.LoadCouncil(p, w.plan.layout, timing, n.disk.savedFacts(), w.clock(n))
-		n.council = council
-		if errors.Is(err, shard.ErrVersion) && w.raised && n.most == shard.BirthVersion {
+		service, err := views.Load(p, w.plan.layout, timing, n.disk.savedFacts(), w.clock(n))
+		n.service = service
+		if errors.Is(err, views.ErrVersion) && w.raised && n.most == views.InitialVersion {
 			w.seen["versions: too old a binary at the start"]++
 			n.most++
 			continue
@@ -203,7 +204,7 @@ func (w *simWorld) load(n *simNode) {
 // halted is what comes of a node whose binary may take no part.
 func (w *simWorld) halted(n *simNode, why string) {
 	w.seen["versions: too old a binary stops"]++
-	if !w.raised || n.most > shard.BirthVersion {
+	if !w.raised || n.most > views.InitialVersion {
 		w.fail("node %d: %s", n.number, why)
 	}
 	n.most++
@@ -212,12 +213,12 @@ func (w *simWorld) halted(n *simNode, why string) {
 
 // renew has nodes of the next version ask for what only that has, whatever version is in force.
 func (w *simWorld) renew(n *simNode) {
-	if w.plan.raise == 0 || n.most == shard.BirthVersion || !w.chance(3) || w.calm {
+	if w.plan.raise == 0 || n.most == views.InitialVersion || !w.chance(3) || w.calm {
 		return
 	}
 	s := w.rng.IntN(w.plan.layout.Shards)
-	if s < len(n.council.Book.Views) {
-		w.stepCouncil(n, &shard.CouncilEvent{Kind: shard.CouncilAsked, Entry: shard.EncodeEntry(entryRenew, uint64(s),
-			n.council.Book.Views[s].Epoch)})
+	if s < len(n.service.State.Views) {
+		w.stepService(n, &views.Event{Kind: views.ProposalAsked, Entry: views.EncodeEntry(entryRenew, uint64(s),
+			n.service.State.Views[s].Epoch)})
 	}
 }

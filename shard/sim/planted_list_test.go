@@ -59,7 +59,7 @@ var plantedBugs = []planted{
 		{"../lease/steps.go", "if !s.Known || v.Shard != s.Shard || v.Epoch != s.View.Epoch {", "if !s.Known || v.Shard != s.Shard {"},
 		{"../lease/steps.go", "Epoch: v.Epoch, Until: e.At", "Epoch: s.View.Epoch, Until: e.At"}}},
 	{rule: "R3", name: "a lease is kept over a change of views", unreached: "promises are free of epochs and outlast every lease, so that a lease of an older view is still backed by one", edits: []edit{
-		{"../learn.go", "v, true, e.Fresh, e.FreeFrom, 0, false,", "v, true, e.Fresh, e.FreeFrom, r.LeaseUntil, false,"}}},
+		{"../learn.go", "r.Trouble, r.LateFrom = 0, false,", "r.Trouble, r.LateFrom = r.LeaseUntil, false,"}}},
 	{rule: "R4", name: "a leader in sync needs no lease", seed: 56, edits: []edit{
 		{"../step.go", "		if now < r.LeaseUntil {\n			return", "		if now < r.LeaseUntil || leads {\n			return"}}},
 	{rule: "R5", name: "alone, it serves at once", seed: 754, edits: []edit{
@@ -68,11 +68,11 @@ var plantedBugs = []planted{
 		{"../lease/steps.go", "now > max(max(s.Answered, s.Since)+p.Timing.Grace,", "now > max(s.Answered+p.Timing.Grace/2,"},
 		{"../lease/steps.go", "FreeFrom: s.Answered + p.Timing.Grace", "FreeFrom: s.Answered"}}},
 	{rule: "R6", name: "a proposal wins whatever the epoch is", seed: 462, edits: []edit{
-		{"../book.go", "old.Epoch == p.Epoch && p.View.Epoch == p.Epoch+1 &&", "old.Epoch >= p.Epoch &&"},
-		{"../book.go", "views[p.Shard] = p.View", "views[p.Shard] = View{old.Epoch + 1, p.View.Leader, p.View.Backup, p.View.InSync}"}}},
+		{"../views/state.go", "old.Epoch == p.Epoch && p.View.Epoch == p.Epoch+1 &&", "old.Epoch >= p.Epoch &&"},
+		{"../views/state.go", "views[p.Shard] = p.View", "views[p.Shard] = View{old.Epoch + 1, p.View.Leader, p.View.Backup, p.View.InSync}"}}},
 	{rule: "R6", name: "a replica out of sync becomes leader", seed: 0, edits: []edit{
 		{"../lease/steps.go", "		case s.View.InSync && !p.Leaving:", "		default:"},
-		{"../book.go", "p.View.Backup == old.Leader && old.InSync", "p.View.Backup == old.Leader"}}},
+		{"../views/state.go", "p.View.Backup == old.Leader && old.InSync", "p.View.Backup == old.Leader"}}},
 	{rule: "R6", name: "an open proposal is not repeated", seed: 1, single: true, edits: []edit{
 		{"../lease/steps.go", "(s.AskedAt == 0 || now-s.AskedAt >= p.Timing.AskEvery)", "s.AskedAt == 0"},
 		{"../lease/steps.go", "		p.Shares[i].AskedAt = 0\n", "		_ = i\n"}}},
@@ -89,7 +89,7 @@ var plantedBugs = []planted{
 	{rule: "R8", name: "a restarted leader that is alone keeps its epoch", seed: 30, slow: true, edits: []edit{
 		{"../lease/steps.go", "s.Restarted = v.Leader == p.Self && (!s.Known || s.Restarted && v.InSync)", "s.Restarted = v.Leader == p.Self && v.InSync && (!s.Known || s.Restarted)"}}},
 	{rule: "R8", name: "the views on its own disk are trusted", seed: 2650, slow: true, edits: []edit{
-		{"../birth.go", "Fresh: true,", ""}}},
+		{"../views/bootstrap.go", "CatchingUp: true,", ""}}},
 	{rule: "R9", name: "a restarted leader asks for leases, and its backup promises on", seed: 1, single: true, edits: []edit{
 		{"../lease/steps.go", "s.LeaderRestarted = s.View.InSync", "s.LeaderRestarted = false"},
 		{"../lease/steps.go", "s.Proposed.Epoch == 0 && !s.Restarted &&", "s.Proposed.Epoch == 0 &&"}}},
@@ -105,9 +105,9 @@ var plantedBugs = []planted{
 		{"../leader.go", "			r.History = append(r.History, Position{n.Epoch, n.LSN})\n", ""}}},
 	{rule: "R12", name: "a node with a sick disk goes on promising", seed: 97, single: true, edits: []edit{
 		{"../lease/session.go", "p.Sick, p.LastPing = e.Sick, 0", "p.LastPing = 0"}}},
-	{rule: "R13", name: "a wiped store keeps its roles", unreached: "not met in some thousand seeds since a store is not heard before the greetings are compared: its peer has taken over by the time at which it takes its place; TestCouncilWipedNodeJoins holds it", edits: []edit{
-		{"../member.go", "c.Book.Views[s] = View{v.Epoch + 1, v.Backup, v.Leader, false}", "c.Book.Views[s] = View{v.Epoch + 1, v.Leader, v.Backup, v.InSync}"},
-		{"../member.go", "case v.Backup == node:\n				c.Book.Views[s] = View{v.Epoch + 1, v.Leader, v.Backup, false}", "case v.Backup == node:\n				c.Book.Views[s] = View{v.Epoch + 1, v.Leader, v.Backup, v.InSync}"}}},
+	{rule: "R13", name: "a wiped store keeps its roles", unreached: "not met in some thousand seeds since a store is not heard before the greetings are compared: its peer has taken over by the time at which it takes its place; TestServiceWipedNodeJoins holds it", edits: []edit{
+		{"../views/membership.go", "c.State.Views[s] = shard.View{Epoch: v.Epoch + 1, Leader: v.Backup, Backup: v.Leader, InSync: false}", "c.State.Views[s] = shard.View{v.Epoch + 1, v.Leader, v.Backup, v.InSync}"},
+		{"../views/membership.go", "case v.Backup == node:\n				c.State.Views[s] = shard.View{Epoch: v.Epoch + 1, Leader: v.Leader, Backup: v.Backup, InSync: false}", "case v.Backup == node:\n				c.State.Views[s] = shard.View{v.Epoch + 1, v.Leader, v.Backup, v.InSync}"}}},
 	{rule: "R13", name: "pings of another store count", unreached: "not met in some thousand seeds: a store that is no member knows no view and lists no shard, and frames of a dead store seldom outlive its place; TestAnotherStoreIsNotHeard holds it", edits: []edit{
 		{"../lease/steps.go", "if e.Store != p.Store || e.Start < p.PeerStart || p.Stopped {", "if e.Start < p.PeerStart || p.Stopped {"},
 		{"../lease/steps.go", "if e.Store != p.Store || p.Stopped {", "if p.Stopped {"}}},
@@ -158,18 +158,18 @@ var plantedBugs = []planted{
 	{rule: "R21", name: "the other replica answers a get itself", seed: 206, slow: true, edits: []edit{
 		{"../step.go", "&& (e.Kind == WriteAsked || e.Kind == ReadDone)\n", "&& e.Kind == WriteAsked\n"}}},
 	{rule: "R22", name: "a kind of entry is proposed before its version is in force", seed: 10, edits: []edit{
-		{"../rule.go", "if rule, known := c.Mine.Rules[numbers[1]]; !known || rule.Since > c.Book.Version {", "if _, known := c.Mine.Rules[numbers[1]]; !known {"}}},
+		{"../views/entry.go", "if rule, known := c.Mine.Rules[numbers[1]]; !known || rule.Since > c.State.Version {", "if _, known := c.Mine.Rules[numbers[1]]; !known {"}}},
 	{rule: "R22", name: "an older node takes an entry that it cannot read for void", seed: 10, edits: []edit{
-		{"../rule.go", "if rule, known := c.Mine.Rules[numbers[1]]; !known || rule.Since > c.Book.Version {", "if _, known := c.Mine.Rules[numbers[1]]; !known {"},
-		{"../rule.go", "if err = fmt.Errorf(\"it is of kind %d\", numbers[1]); known {", "if known {"}}},
+		{"../views/entry.go", "if rule, known := c.Mine.Rules[numbers[1]]; !known || rule.Since > c.State.Version {", "if _, known := c.Mine.Rules[numbers[1]]; !known {"},
+		{"../views/entry.go", "if err = fmt.Errorf(\"it is of kind %d\", numbers[1]); known {", "if known {"}}},
 	{rule: "R23", name: "the start of an old copy is believed", seed: 2, slow: true, edits: []edit{
-		{"../rule.go", "return known.Number > 0 && !slices.Contains(own, known)", "return false"},
-		{"../ready.go", "if member && m.GetTerm() >= c.Raft.BasicStatus().GetTerm() {", "if member && m.GetTerm() == 0 {"}}},
+		{"../views/entry.go", "return known.Number > 0 && !slices.Contains(own, known)", "return false"},
+		{"../views/ready.go", "if member && m.GetTerm() >= c.Raft.BasicStatus().GetTerm() {", "if member && m.GetTerm() == 0 {"}}},
 	{rule: "R23", name: "starts of an old copy become later ones by being many", seed: 290, slow: true, edits: []edit{
-		{"../rule.go", "return known.Number > 0 && !slices.Contains(own, known)", "return own[0].Number <= known.Number && own[0] != known"},
-		{"../ready.go", "if member && m.GetTerm() >= c.Raft.BasicStatus().GetTerm() {", "if member && m.GetTerm() == 0 {"}}},
+		{"../views/entry.go", "return known.Number > 0 && !slices.Contains(own, known)", "return own[0].Number <= known.Number && own[0] != known"},
+		{"../views/ready.go", "if member && m.GetTerm() >= c.Raft.BasicStatus().GetTerm() {", "if member && m.GetTerm() == 0 {"}}},
 	{rule: "R23", name: "an old copy votes", seed: 2, slow: true, edits: []edit{
-		{"../rule.go", "case e.Kind == CouncilGreeted && isOldCopy(c.own, e.Start):", "case e.Kind == CouncilGreeted && e.To < 0 && isOldCopy(c.own, e.Start):"}}},
+		{"../views/entry.go", "case e.Kind == PeerGreeted && isOldCopy(c.own, e.Start):", "case e.Kind == PeerGreeted && e.To < 0 && isOldCopy(c.own, e.Start):"}}},
 	{rule: "R24", name: "a backup that lacks what its leader has takes over", seed: 12, slow: true, edits: []edit{
 		{"../lease/steps.go", "due = due && !s.Behind && (s.LeaderLastKnown || !there)", "due = due && (s.LeaderLastKnown || !there)"},
 		{"../lease/steps.go", "if s.Proposed.Epoch > 0 && !s.Behind && (", "if s.Proposed.Epoch > 0 && ("}}},

@@ -8,7 +8,7 @@ import (
 	"tandem/shard"
 )
 
-// The simulator drives the real Step, lease.Step and StepCouncil of a whole cluster in virtual time: nodes with their
+// The simulator drives the real Step, lease.Step and views.Step of a whole cluster in virtual time: nodes with their
 // own clocks, disks that lose what was not synced, connections that break, hang or lose one direction, gateways that
 // retry, and clients. Same seed, same run. An even seed draws many faults, and only the answers that came must be
 // right; an odd one draws a single fault, and every request must be answered within its budget too.
@@ -85,7 +85,7 @@ type simWorld struct {
 	acked   []uint64                  // by shard: highest LSN that an answer has shown
 	shown   map[string]shard.Position // by shard and user: the version that the last answer has shown
 	epochs  map[[2]uint64]shard.View  // by shard and epoch
-	books   map[uint64]string         // by index: the views as first seen
+	states  map[uint64]string         // by index: the views as first seen
 	written map[[3]uint64]shard.Entry // by shard, epoch and LSN: all that ever reached a disk
 	calm    bool                      // no further faults
 	hush    int64                     // none before
@@ -180,11 +180,11 @@ func drawPlan(rng *rand.Rand, single bool) plan {
 	return p
 }
 
-// newSim makes a cluster that is about to be born.
+// newSim makes a cluster that is about to be bootstrapped.
 func newSim(seed uint64, trace io.Writer, only int) *simWorld {
 	rng := rand.New(rand.NewPCG(seed, 17))
 	w := &simWorld{seed: seed, rng: rng, plan: drawPlan(rng, seed%2 == 1), trace: trace, only: only,
-		epochs: map[[2]uint64]shard.View{}, books: map[uint64]string{}, written: map[[3]uint64]shard.Entry{},
+		epochs: map[[2]uint64]shard.View{}, states: map[uint64]string{}, written: map[[3]uint64]shard.Entry{},
 		seen: map[string]int{}, shown: map[string]shard.Position{}}
 	n := w.plan.layout.Nodes
 	w.times = rand.New(rand.NewPCG(seed, 23))
@@ -211,7 +211,7 @@ func newSim(seed uint64, trace io.Writer, only int) *simWorld {
 	for g := range w.plan.gateways {
 		w.gates = append(w.gates, &simGate{number: g})
 		for s := range w.plan.layout.Shards {
-			w.gates[g].views = append(w.gates[g].views, shard.BirthView(w.plan.layout, s))
+			w.gates[g].views = append(w.gates[g].views, shard.InitialView(w.plan.layout, s))
 		}
 	}
 	return w

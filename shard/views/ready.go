@@ -1,8 +1,9 @@
-package shard
+package views
 
 import (
 	"encoding/binary"
 	"fmt"
+	"tandem/shard"
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
@@ -13,7 +14,7 @@ import (
 // keepTime ticks raft if it leads; else it counts the leader's silence: first the leader is forgotten, so that this
 // node may vote for another, then the node stands itself when its rank's turn comes. Ranks go round the ring from the
 // silent leader on, so that two nodes seldom stand at once; PreVote makes it harmless.
-func keepTime(c Council, now int64) Council {
+func keepTime(c Service, now int64) Service {
 	paused := now-c.ticked > c.Timing.Gap
 	c.ticked = now
 	if c.Sick || paused {
@@ -61,18 +62,18 @@ func keepTime(c Council, now int64) Council {
 
 // turnOf returns after how long a silence a node stands for leader. Two that stand within a vote's time of each other
 // may split the votes of an even number of nodes between them, so the turns of the first ranks lie far apart.
-func turnOf(c Council) int64 {
+func turnOf(c Service) int64 {
 	rank := int64((c.Node - c.last - 1 + c.Layout.Nodes) % c.Layout.Nodes)
 	return c.Timing.Campaign + c.Timing.Rank*min(rank, 3) + c.Timing.Rank/2*max(0, rank-3)
 }
 
-// stepMail gives raft a message that was looked at; nil is none.
-func stepMail(c Council, m *raftpb.Message, now int64) Council {
+// stepRaft gives raft a message that was looked at; nil is none.
+func stepRaft(c Service, m *raftpb.Message, now int64) Service {
 	if m == nil || c.Sick {
 		return c
 	}
-	node := NodeOf(m.GetFrom())
-	member := node < len(c.Book.Members) && c.Book.Members[node] == m.GetFrom()
+	node := shard.NodeOf(m.GetFrom())
+	member := node < len(c.State.Members) && c.State.Members[node] == m.GetFrom()
 	if stored, _ := c.Log.LastIndex(); m.GetType() == raftpb.MsgHeartbeat && m.GetCommit() > stored {
 		// a leader names no commit of which it has not heard that it is stored here
 		if member && m.GetTerm() >= c.Raft.BasicStatus().GetTerm() {
@@ -102,11 +103,11 @@ func stepMail(c Council, m *raftpb.Message, now int64) Council {
 
 // takeReady takes over what raft has to do: messages are sent, or held until what they rest on is stored; what is to be
 // stored is queued; what is to be applied is returned, nil if nothing is.
-func takeReady(c Council, out []CouncilEffect) (Council, *raftpb.Message, []CouncilEffect) {
+func takeReady(c Service, out []Effect) (Service, *raftpb.Message, []Effect) {
 	var apply *raftpb.Message
 	var held []*raftpb.Message
 	for _, m := range c.Raft.Ready().Messages {
-		node := NodeOf(m.GetTo())
+		node := shard.NodeOf(m.GetTo())
 		switch kind := m.GetType(); {
 		case m.GetTo() == raft.LocalAppendThread:
 			c.queue = append(c.queue, waiting{write: m})
@@ -117,7 +118,7 @@ func takeReady(c Council, out []CouncilEffect) (Council, *raftpb.Message, []Coun
 		case kind == raftpb.MsgHeartbeat || kind == raftpb.MsgHeartbeatResp || kind == raftpb.MsgProp ||
 			kind == raftpb.MsgApp:
 			data, _ := proto.Marshal(m) // made by raft: always well-formed
-			out = append(out, CouncilEffect{Kind: SendMail, To: node, Data: data})
+			out = append(out, Effect{Kind: SendMessage, To: node, Data: data})
 		default:
 			held = append(held, m)
 		}
@@ -131,21 +132,21 @@ func takeReady(c Council, out []CouncilEffect) (Council, *raftpb.Message, []Coun
 	return c, apply, out
 }
 
-// gather makes of all that waits the changes of the saved state, and of book, if its time has come, a snapshot; it
+// gather makes of all that waits the changes of the saved state, and of state, if its time has come, a snapshot; it
 // returns none if nothing must be stored. A commit index by itself is not: raft tells it again; but for one behind a
 // change of membership.
-func gather(c Council, book []byte) (Council, []Fact) {
-	var facts []Fact
+func gather(c Service, state []byte) (Service, []SavedEntry) {
+	var entries []SavedEntry
 	installed := false
 	c.hard = proto.Clone(c.hard).(*raftpb.HardState)
 	must := false
 	for _, w := range c.queue {
 		if s := w.write.GetSnapshot(); s != nil {
 			for i := c.low; i <= c.high; i++ {
-				facts = append(facts, Fact{Key: keyEntry + string(binary.BigEndian.AppendUint64(nil, i)), Delete: true})
+				entries = append(entries, SavedEntry{Key: keyEntry + string(binary.BigEndian.AppendUint64(nil, i)), Delete: true})
 			}
 			data, _ := proto.MarshalOptions{Deterministic: true}.Marshal(s)
-			facts = append(facts, Fact{Key: keySnapshot, Value: data})
+			entries = append(entries, SavedEntry{Key: keySnapshot, Value: data})
 			c.since = s.GetMetadata().GetIndex()
 			c.low, c.high, installed = c.since+1, c.since, true
 		}
@@ -153,10 +154,10 @@ func gather(c Council, book []byte) (Council, []Fact) {
 		for _, entry := range w.write.GetEntries() {
 			data, _ := proto.MarshalOptions{Deterministic: true}.Marshal(entry)
 			end = entry.GetIndex()
-			facts = append(facts, Fact{Key: keyEntry + string(binary.BigEndian.AppendUint64(nil, end)), Value: data})
+			entries = append(entries, SavedEntry{Key: keyEntry + string(binary.BigEndian.AppendUint64(nil, end)), Value: data})
 		}
 		for i := end + 1; end > 0 && i <= c.high; i++ { // the log was cut off and goes on otherwise
-			facts = append(facts, Fact{Key: keyEntry + string(binary.BigEndian.AppendUint64(nil, i)), Delete: true})
+			entries = append(entries, SavedEntry{Key: keyEntry + string(binary.BigEndian.AppendUint64(nil, i)), Delete: true})
 		}
 		if end > 0 {
 			c.high = end
@@ -167,32 +168,32 @@ func gather(c Council, book []byte) (Council, []Fact) {
 		}
 	}
 	if c.changed { // else a start of all would find itself in the midst of it, and ask for the votes of a store that is gone
-		c.changed, must, c.hard.Commit = false, true, proto.Uint64(max(c.hard.GetCommit(), min(c.Book.Index, c.high)))
+		c.changed, must, c.hard.Commit = false, true, proto.Uint64(max(c.hard.GetCommit(), min(c.State.Index, c.high)))
 	}
 	c.under = len(c.queue)
-	if !must && len(facts) == 0 {
+	if !must && len(entries) == 0 {
 		return c, nil
 	}
-	if !installed && c.Book.Index >= c.since+compactEvery {
+	if !installed && c.State.Index >= c.since+compactEvery {
 		// there is one already if a change of membership was the last entry
-		_, _ = c.Log.CreateSnapshot(c.Book.Index, c.Conf, book)
+		_, _ = c.Log.CreateSnapshot(c.State.Index, c.Conf, state)
 		s, _ := c.Log.Snapshot()
 		data, _ := proto.MarshalOptions{Deterministic: true}.Marshal(s)
-		facts = append(facts, Fact{Key: keySnapshot, Value: data})
+		entries = append(entries, SavedEntry{Key: keySnapshot, Value: data})
 		c.since = s.GetMetadata().GetIndex()
 		for ; c.low+keepEntries <= c.since; c.low++ {
-			facts = append(facts, Fact{Key: keyEntry + string(binary.BigEndian.AppendUint64(nil, c.low)), Delete: true})
+			entries = append(entries, SavedEntry{Key: keyEntry + string(binary.BigEndian.AppendUint64(nil, c.low)), Delete: true})
 		}
 		_ = c.Log.Compact(c.low - 1)
 		c.hard.Commit = proto.Uint64(max(c.hard.GetCommit(), c.since))
 	}
 	data, _ := proto.MarshalOptions{Deterministic: true}.Marshal(c.hard)
-	return c, append(facts, Fact{Key: keyHard, Value: data})
+	return c, append(entries, SavedEntry{Key: keyHard, Value: data})
 }
 
 // noteSaved takes the disk's word: raft learns of it, and what waited for it is sent. A snapshot that came is returned,
 // to be read.
-func noteSaved(c Council, out []CouncilEffect) (Council, *raftpb.Snapshot, []CouncilEffect) {
+func noteSaved(c Service, out []Effect) (Service, *raftpb.Snapshot, []Effect) {
 	var snapshot *raftpb.Snapshot
 	for _, w := range c.queue[:c.under] {
 		if s := w.write.GetSnapshot(); s != nil {
@@ -202,13 +203,13 @@ func noteSaved(c Council, out []CouncilEffect) (Council, *raftpb.Snapshot, []Cou
 		}
 		_ = c.Log.Append(w.write.GetEntries())
 		for _, m := range append(w.then, w.write.GetResponses()...) {
-			node := NodeOf(m.GetTo())
+			node := shard.NodeOf(m.GetTo())
 			switch {
 			case m.GetTo() == c.Self:
 				_ = c.Raft.Step(m)
 			case !c.Sick && node >= 0 && node < len(c.greeted) && c.greeted[node]:
 				data, _ := proto.Marshal(m)
-				out = append(out, CouncilEffect{Kind: SendMail, To: node, Data: data})
+				out = append(out, Effect{Kind: SendMessage, To: node, Data: data})
 			}
 		}
 	}

@@ -1,29 +1,31 @@
-package shard
+package views
 
 import (
 	"fmt"
 	"slices"
+	"tandem/shard"
 	"testing"
 )
 
-func TestCouncilIsBornAlikeEverywhere(t *testing.T) {
-	l := Layout{3, 24}
-	members := []uint64{MemberID(0, [16]byte{3}), MemberID(1, [16]byte{2}), MemberID(2, [16]byte{1})}
-	if !sameFacts(Born(l, members), Born(l, slices.Clone(members))) {
-		t.Error("two births differ")
+func TestServiceIsBornAlikeEverywhere(t *testing.T) {
+	l := shard.Layout{Nodes: 3, Shards: 24}
+	members := []uint64{shard.MemberID(0, [16]byte{3}), shard.MemberID(1, [16]byte{2}), shard.MemberID(2, [16]byte{1})}
+	if !sameFacts(InitialEntries(l, members), InitialEntries(l, slices.Clone(members))) {
+		t.Error("two bootstraps differ")
 	}
-	c, err := LoadCouncil(Process{Member: members[1], Most: BirthVersion}, l, DefaultTiming, Born(l, members), 0)
-	if err != nil || c.Book.Index != 1 || c.Book.Views[4] != BirthView(l, 4) || !slices.Equal(c.Book.Members, members) {
-		t.Errorf("%v %v", c.Book, err)
+	c, err := Load(Process{Member: members[1], Most: InitialVersion}, l, DefaultTiming, InitialEntries(l, members), 0)
+	if err != nil || c.State.Index != 1 || c.State.Views[4] != shard.InitialView(l, 4) || !slices.Equal(c.State.Members,
+		members) {
+		t.Errorf("%v %v", c.State, err)
 	}
 }
 
-// TestCouncilLeaderKilled kills the Raft leader again and again and takes the time until a change that a surviving node
+// TestServiceLeaderKilled kills the Raft leader again and again and takes the time until a change that a surviving node
 // asks for is known to all survivors.
-func TestCouncilLeaderKilled(t *testing.T) {
+func TestServiceLeaderKilled(t *testing.T) {
 	for _, nodes := range []int{3, 5} {
 		t.Run(fmt.Sprint(nodes), func(t *testing.T) {
-			n := newCouncilNet(t, nodes, uint64(nodes))
+			n := newServiceNet(t, nodes, uint64(nodes))
 			longest, sum := int64(0), int64(0)
 			const kills = 300
 			for range kills {
@@ -36,7 +38,7 @@ func TestCouncilLeaderKilled(t *testing.T) {
 				n.kill(lead)
 				killed := n.now
 				survivor, s := (lead+1+n.chance.IntN(nodes-1))%nodes, n.chance.IntN(n.l.Shards)
-				epoch := n.nodes[survivor].book.Views[s].Epoch + 1
+				epoch := n.nodes[survivor].state.Views[s].Epoch + 1
 				n.propose(survivor, s, flip)
 				if !n.run(1000*msec, n.agreed(s, epoch)) {
 					t.Fatal("no agreement")
@@ -54,9 +56,9 @@ func TestCouncilLeaderKilled(t *testing.T) {
 	}
 }
 
-func TestCouncilIsCalm(t *testing.T) {
+func TestServiceIsCalm(t *testing.T) {
 	for _, disk := range []int64{4 * msec, 70 * msec} { // a slow disk alone unseats no leader
-		n := newCouncilNet(t, 3, 1)
+		n := newServiceNet(t, 3, 1)
 		n.disk = disk
 		n.same()
 		n.mustLead()
@@ -73,11 +75,11 @@ func TestCouncilIsCalm(t *testing.T) {
 	}
 }
 
-// TestCouncilThroughTrouble loses messages, kills, pauses and cuts at random; the net itself holds that books agree.
-func TestCouncilThroughTrouble(t *testing.T) {
+// TestServiceThroughTrouble loses messages, kills, pauses and cuts at random; the net itself holds that states agree.
+func TestServiceThroughTrouble(t *testing.T) {
 	for seed := range uint64(12) {
 		nodes := 3 + 2*int(seed%2)
-		n := newCouncilNet(t, nodes, seed)
+		n := newServiceNet(t, nodes, seed)
 		n.loss, n.disk = 0.1, 20*msec
 		for range 150 {
 			i, j := n.chance.IntN(nodes), n.chance.IntN(nodes)
@@ -97,7 +99,7 @@ func TestCouncilThroughTrouble(t *testing.T) {
 			case 5:
 				n.cut = nil
 			default:
-				if at.alive && at.book.Index > 0 {
+				if at.alive && at.state.Index > 0 {
 					n.propose(i, n.chance.IntN(n.l.Shards), flip)
 				}
 			}
@@ -113,7 +115,7 @@ func TestCouncilThroughTrouble(t *testing.T) {
 		n.run(1000*msec, nil)
 		n.same()
 		s := n.chance.IntN(n.l.Shards)
-		epoch := n.nodes[0].book.Views[s].Epoch + 1
+		epoch := n.nodes[0].state.Views[s].Epoch + 1
 		n.propose(0, s, flip)
 		if !n.run(1000*msec, n.agreed(s, epoch)) {
 			t.Errorf("seed %d: no agreement after all is well again", seed)
@@ -121,9 +123,9 @@ func TestCouncilThroughTrouble(t *testing.T) {
 	}
 }
 
-func TestCouncilSameSeedSameTrace(t *testing.T) {
+func TestServiceSameSeedSameTrace(t *testing.T) {
 	trace := func() uint64 {
-		n := newCouncilNet(t, 5, 11)
+		n := newServiceNet(t, 5, 11)
 		n.loss = 0.05
 		for range 30 {
 			lead := n.mustLead()
@@ -140,8 +142,8 @@ func TestCouncilSameSeedSameTrace(t *testing.T) {
 	}
 }
 
-func TestCouncilLogIsCutShort(t *testing.T) {
-	n := newCouncilNet(t, 3, 3)
+func TestServiceLogIsCutShort(t *testing.T) {
+	n := newServiceNet(t, 3, 3)
 	n.mustLead()
 	for i := range 3 * compactEvery {
 		n.propose(i%3, i%9, flip)
@@ -152,8 +154,8 @@ func TestCouncilLogIsCutShort(t *testing.T) {
 	}
 	n.same()
 	for i, at := range n.nodes[:2] {
-		if at.book.Index < 3*compactEvery/2 || len(at.disk) > compactEvery+keepEntries+100 {
-			t.Errorf("node %d keeps %d facts at index %d", i, len(at.disk), at.book.Index)
+		if at.state.Index < 3*compactEvery/2 || len(at.disk) > compactEvery+keepEntries+100 {
+			t.Errorf("node %d keeps %d entries at index %d", i, len(at.disk), at.state.Index)
 		}
 	}
 	n.loss = 0.3 // snapshots that are lost are sent again
@@ -170,31 +172,31 @@ func TestCouncilLogIsCutShort(t *testing.T) {
 	n.same()
 }
 
-func TestCouncilSickDiskLooksDead(t *testing.T) {
-	n := newCouncilNet(t, 3, 6)
+func TestServiceSickDiskLooksDead(t *testing.T) {
+	n := newServiceNet(t, 3, 6)
 	lead := n.mustLead()
 	n.propose(lead, 0, flip)
 	n.run(2*msec, nil) // a write is under way
-	n.add(0, happening{node: lead, event: CouncilEvent{Kind: CouncilSick, Sick: true}})
+	n.add(0, happening{node: lead, event: Event{Kind: DiskChanged, Sick: true}})
 	if !n.run(200*msec, func() bool {
 		return n.leader() >= 0 && n.leader() != lead &&
-			n.nodes[n.leader()].book.Index > 0
+			n.nodes[n.leader()].state.Index > 0
 	}) {
 		t.Fatal("nobody took over")
 	}
 	n.run(300*msec, nil)
-	n.add(0, happening{node: lead, event: CouncilEvent{Kind: CouncilSick}})
-	term := n.nodes[(lead+1)%3].council.Term
+	n.add(0, happening{node: lead, event: Event{Kind: DiskChanged}})
+	term := n.nodes[(lead+1)%3].service.Term
 	n.run(500*msec, nil)
 	n.same()
-	if n.nodes[lead].council.Term != term {
+	if n.nodes[lead].service.Term != term {
 		t.Error("a node that is well again unseats the leader")
 	}
 }
 
-// TestCouncilTailIsOverwritten has a leader that is cut off store entries that the others never see.
-func TestCouncilTailIsOverwritten(t *testing.T) {
-	n := newCouncilNet(t, 3, 12)
+// TestServiceTailIsOverwritten has a leader that is cut off store entries that the others never see.
+func TestServiceTailIsOverwritten(t *testing.T) {
+	n := newServiceNet(t, 3, 12)
 	lead := n.mustLead()
 	n.same()
 	n.cut = func(from, to int) bool { return from == lead || to == lead }
@@ -204,10 +206,10 @@ func TestCouncilTailIsOverwritten(t *testing.T) {
 	n.run(400*msec, nil)
 	n.propose(n.mustLead(), 1, flip)
 	n.run(100*msec, nil)
-	long := n.nodes[lead].council.high
+	long := n.nodes[lead].service.high
 	n.cut = nil
 	n.same()
-	if now := n.nodes[lead].council.high; now >= long {
+	if now := n.nodes[lead].service.high; now >= long {
 		t.Fatalf("nothing was overwritten: the log went up to %d and does to %d", long, now)
 	}
 	n.kill(lead)
@@ -215,8 +217,8 @@ func TestCouncilTailIsOverwritten(t *testing.T) {
 	n.same()
 }
 
-func TestCouncilPausedFollowerDisturbsNobody(t *testing.T) {
-	n := newCouncilNet(t, 3, 8)
+func TestServicePausedFollowerDisturbsNobody(t *testing.T) {
+	n := newServiceNet(t, 3, 8)
 	lead := n.mustLead()
 	n.run(200*msec, nil)
 	elected := n.elected
@@ -229,8 +231,8 @@ func TestCouncilPausedFollowerDisturbsNobody(t *testing.T) {
 	}
 }
 
-func TestCouncilRefusesDamage(t *testing.T) {
-	n := newCouncilNet(t, 3, 10)
+func TestServiceRefusesDamage(t *testing.T) {
+	n := newServiceNet(t, 3, 10)
 	n.mustLead()
 	for range 5 {
 		n.propose(0, 0, flip)
@@ -238,15 +240,15 @@ func TestCouncilRefusesDamage(t *testing.T) {
 	}
 	at := n.nodes[0]
 	load := func(change func(disk map[string][]byte)) error {
-		disk, facts := map[string][]byte{}, []Fact{}
+		disk, entries := map[string][]byte{}, []SavedEntry{}
 		for key, value := range at.disk {
 			disk[key] = value
 		}
 		change(disk)
 		for key, value := range disk {
-			facts = append(facts, Fact{Key: key, Value: value})
+			entries = append(entries, SavedEntry{Key: key, Value: value})
 		}
-		_, err := LoadCouncil(n.process(0), n.l, DefaultTiming, facts, 0)
+		_, err := Load(n.process(0), n.l, DefaultTiming, entries, 0)
 		return err
 	}
 	entry := func(i byte) string { return keyEntry + "\x00\x00\x00\x00\x00\x00\x00" + string(i) }
@@ -274,7 +276,8 @@ func TestCouncilRefusesDamage(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
-	if _, err := LoadCouncil(n.process(0), Layout{3, 30}, DefaultTiming, Born(n.l, []uint64{1, 2, 3}), 0); err == nil {
+	if _, err := Load(n.process(0), shard.Layout{Nodes: 3, Shards: 30}, DefaultTiming, InitialEntries(n.l,
+		[]uint64{1, 2, 3}), 0); err == nil {
 		t.Error("another layout is taken")
 	}
 }
@@ -283,7 +286,7 @@ func TestCouncilRefusesDamage(t *testing.T) {
 // leads for as long again.
 func TestTurnsLieApart(t *testing.T) {
 	for _, nodes := range []int{3, 5, 9} {
-		c := Council{Layout: Layout{Nodes: nodes, Shards: nodes}, Timing: DefaultTiming, last: 1}
+		c := Service{Layout: shard.Layout{Nodes: nodes, Shards: nodes}, Timing: DefaultTiming, last: 1}
 		before := int64(0)
 		for rank := range nodes - 1 {
 			c.Node = (c.last + 1 + rank) % nodes

@@ -1,8 +1,9 @@
-package shard
+package views
 
 import (
 	"errors"
 	"fmt"
+	"tandem/shard"
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
@@ -22,12 +23,12 @@ type Timing struct {
 // DefaultTiming suits a network of a few ms.
 var DefaultTiming = Timing{Forget: 50e6, Campaign: 60e6, Rank: 25e6, Absent: 500e6, Gap: 50e6, RaiseAfter: 600e9}
 
-// ErrCouncil is the class of saved state that a council cannot start from.
-var ErrCouncil = errors.New("damaged council state")
+// ErrSaved is the class of saved state that a view service cannot start from.
+var ErrSaved = errors.New("damaged service state")
 
-// Fact is one change of the saved state: Key gets Value, or is deleted. Keys: "s" the snapshot, "h" the hard state, "e"
-// and 8 bytes big-endian the log entry of that index.
-type Fact struct {
+// SavedEntry is one change of the saved state: Key gets Value, or is deleted. Keys: "s" the snapshot, "h" the hard
+// state, "e" and 8 bytes big-endian the log entry of that index.
+type SavedEntry struct {
 	Key    string
 	Value  []byte
 	Delete bool
@@ -68,28 +69,28 @@ type Process struct {
 	Rules       map[uint64]EntryRule
 }
 
-// Council is one node's part in the agreement on the book. It is a value that StepCouncil takes and returns, with
+// Service is one node's part in the agreement on the state. It is a value that views.Step takes and returns, with
 // handles into raft inside it: a state that went in is spent.
-type Council struct {
-	Self   uint64 // member id of this node's store
-	Mine   Process
-	Node   int
-	Layout Layout
-	Timing Timing
-	Raft   *raft.RawNode
-	Log    *raft.MemoryStorage // what is stored
-	Book   Book
-	Conf   *raftpb.ConfState // who votes and who learns, as of Book
-	Sick   bool              // the disk is: no part is taken (rule R12)
-	Lead   uint64            // member id of the Raft leader; 0 while none is known
-	Term   uint64            // its term
-	Fresh  bool              // it is not known yet that Book has all that was decided before this process began (rule R8)
-	Over   bool              // this binary or this store may take no part: nothing is done any more (rules R22, R23)
-	Heard  []Start           // by node: the newest start with which its member has said hello
+type Service struct {
+	Self       uint64 // member id of this node's store
+	Mine       Process
+	Node       int
+	Layout     shard.Layout
+	Timing     Timing
+	Raft       *raft.RawNode
+	Log        *raft.MemoryStorage // what is stored
+	State      State
+	Conf       *raftpb.ConfState // who votes and who learns, as of State
+	Sick       bool              // the disk is: no part is taken (rule R12)
+	Lead       uint64            // member id of the Raft leader; 0 while none is known
+	Term       uint64            // its term
+	CatchingUp bool              // it is not known yet that State has all that was decided before this process began (rule R8)
+	Over       bool              // this binary or this store may take no part: nothing is done any more (rules R22, R23)
+	Heard      []Start           // by node: the newest start with which its member has said hello
 
 	seen    []int64 // by node: when its member was last heard; as leader, not before it began to lead
 	last    int     // node of the newest leader that was known; -1 before
-	told    uint64  // index of the newest book that was given out
+	told    uint64  // index of the newest state that was given out
 	heard   int64   // when the leader was last heard
 	ticked  int64   // when the last tick was
 	try     int64   // no standing for leader before
@@ -114,96 +115,96 @@ type Council struct {
 	since uint64 // index of the newest snapshot on the disk
 }
 
-// CouncilEventKind is what happened to a council.
-type CouncilEventKind uint8
+// EventKind is what happened to a view service.
+type EventKind uint8
 
-// The events of a council.
+// The events of a view service.
 const (
-	CouncilTick    CouncilEventKind = iota + 1 // every 10 ms
-	CouncilMail                                // Data came from another node's council
-	CouncilAsked                               // Proposals, or Entry, are wanted; whoever asks repeats it until the book shows the outcome
-	CouncilSaved                               // what the last SaveCouncil carried is on the disk, synced
-	CouncilSick                                // the disk is sick, or well again
-	CouncilJoin                                // the store Member says hello with its Start; told to every member, the leader acts
-	CouncilGreeted                             // a connection to node To stands, whose council knows Start to be the newest of this store
-	CouncilParted                              // the connection to node To broke
+	Ticked          EventKind = iota + 1 // every 10 ms
+	MessageReceived                      // Data came from another node's view service
+	ProposalAsked                        // Proposals, or Entry, are wanted; whoever asks repeats it until the state shows the outcome
+	Saved                                // what the last Save carried is on the disk, synced
+	DiskChanged                          // the disk is sick, or well again
+	JoinAsked                            // the store Member says hello with its Start; told to every member, the leader acts
+	PeerGreeted                          // a connection to node To stands, whose view service knows Start to be the newest of this store
+	PeerParted                           // the connection to node To broke
 )
 
-// CouncilEvent is something that happened, with the time of it in ns on the node's clock.
-type CouncilEvent struct {
-	Kind      CouncilEventKind
+// Event is something that happened, with the time of it in ns on the node's clock.
+type Event struct {
+	Kind      EventKind
 	Now       int64
 	Data      []byte
-	Proposals []Proposal
-	Entry     []byte // of CouncilAsked: an entry that is no list of proposals
+	Proposals []shard.Proposal
+	Entry     []byte // of ProposalAsked: an entry that is no list of proposals
 	Sick      bool
 	Member    uint64
 	To        int
 	Start     Start
 }
 
-// CouncilEffectKind is what the shell is to do for a council.
-type CouncilEffectKind uint8
+// EffectKind is what the shell is to do for a view service.
+type EffectKind uint8
 
-// The effects of a council.
+// The effects of a view service.
 const (
-	// store Facts in order, in one synced batch, then report CouncilSaved; never two at a time
-	SaveCouncil CouncilEffectKind = iota + 1
-	SendMail                      // Data to the council of node To; it may be lost
-	BookChanged                   // Book is the newest; given only while this node's store is a member
-	Elected                       // there is a Raft leader, Member: repeat open proposals at once
-	Note                          // Text is for the log
-	Halt                          // this binary may take no part, Text says why: the process ends at once, and is of no use until its binary is another one
-	Outdated                      // this store is an old copy of itself, Text says how that shows: nothing in it may be used, a new and empty one takes its place
+	// store Entries in order, in one synced batch, then report Saved; never two at a time
+	Save         EffectKind = iota + 1
+	SendMessage             // Data to the view service of node To; it may be lost
+	StateChanged            // State is the newest; given only while this node's store is a member
+	Elected                 // there is a Raft leader, Member: repeat open proposals at once
+	Note                    // Text is for the log
+	Halt                    // this binary may take no part, Text says why: the process ends at once, and is of no use until its binary is another one
+	Outdated                // this store is an old copy of itself, Text says how that shows: nothing in it may be used, a new and empty one takes its place
 )
 
-// CouncilEffect is one thing to do.
-type CouncilEffect struct {
-	Kind   CouncilEffectKind
-	Facts  []Fact
-	To     int
-	Data   []byte
-	Book   Book
-	Member uint64
-	Text   string
+// Effect is one thing to do.
+type Effect struct {
+	Kind    EffectKind
+	Entries []SavedEntry
+	To      int
+	Data    []byte
+	State   State
+	Member  uint64
+	Text    string
 }
 
-// StepCouncil brings a council forward by an event; the effects are appended to out. Equal states and events give equal
-// effects.
+// views.Step brings a view service forward by an event; the effects are appended to out. Equal states and events give
+// equal effects.
 //
 // Raft hands out what it wants stored, sent and applied. Answers that promise something, and requests for votes, leave
 // only after what they rest on is stored; heartbeats and appends do not wait for this node's own disk, whose other
-// trouble is told by CouncilSick.
-func StepCouncil(c Council, e *CouncilEvent, out []CouncilEffect) (Council, []CouncilEffect) {
+// trouble is told by DiskChanged.
+func Step(c Service, e *Event, out []Effect) (Service, []Effect) {
 	snapshot, due, why := (*raftpb.Snapshot)(nil), false, error(nil) // why: this binary may take no part
 	if c.Over {
 		return c, out
 	}
 	switch c.turn = turnOf(c); e.Kind {
-	case CouncilTick:
+	case Ticked:
 		c, out = promote(keepTime(c, e.Now), e.Now, out)
 		if c, due = raise(c, e.Now); due {
-			_ = c.Raft.Propose(packNumbers(entryNumbers(EntryVersion, c.Book.Version+1)))
+			_ = c.Raft.Propose(packNumbers(entryNumbers(EntryVersion, c.State.Version+1)))
 		}
-	case CouncilMail:
-		m := openMail(c, e.Data)
+	case MessageReceived:
+		m := openMessage(c, e.Data)
 		if m.GetType() == raftpb.MsgSnap {
-			_, why = readBook(m.GetSnapshot().GetData(), c.Layout)
+			_, why = readState(m.GetSnapshot().GetData(), c.Layout)
 		}
-		c = stepMail(c, readable(c, m, why), e.Now)
-	case CouncilAsked:
+		c = stepRaft(c, readable(c, m, why), e.Now)
+	case ProposalAsked:
 		views := proposalNumbers(e.Proposals)
 		m := asking(c.Self, e, packNumbers(entryNumbers(EntryViews, views...)))
-		c = stepMail(c, readable(c, m, nil), e.Now)
-	case CouncilJoin, CouncilGreeted, CouncilParted:
+		c = stepRaft(c, readable(c, m, nil), e.Now)
+	case JoinAsked, PeerGreeted, PeerParted:
 		c, out = takeJoin(greet(c, e), e, out)
-	case CouncilSick:
+	case DiskChanged:
 		c.Sick, c.heard, c.ticked = e.Sick, e.Now, e.Now
-	case CouncilSaved:
+	case Saved:
 		c, snapshot, out = noteSaved(c, out)
 	}
 	if snapshot != nil {
-		c.Book, _ = readBook(snapshot.GetData(), c.Layout) // was looked at when it came
+		c.State, _ = readState(snapshot.GetData(), c.Layout) // was looked at when it came
 	}
 	c, out = judge(c, why, out)
 	for !c.Sick && !c.Over {
@@ -211,11 +212,11 @@ func StepCouncil(c Council, e *CouncilEvent, out []CouncilEffect) (Council, []Co
 			var apply *raftpb.Message
 			c, apply, out = takeReady(c, out)
 			for _, entry := range apply.GetEntries() {
-				next, bad := follow(c.Mine.Rules, c.Book, entry.GetData())
+				next, bad := nextState(c.Mine.Rules, c.State, entry.GetData())
 				c, out, bad = applyEntry(c, entry, next, bad, out)
 				c, out = judge(c, bad, out)
 				if entry.GetType() != raftpb.EntryNormal && !c.Over { // a snapshot for the new member must name it
-					_, _ = c.Log.CreateSnapshot(c.Book.Index, c.Conf, packNumbers(bookNumbers(c.Book)))
+					_, _ = c.Log.CreateSnapshot(c.State.Index, c.Conf, packNumbers(stateNumbers(c.State)))
 				}
 			}
 			for _, m := range apply.GetResponses() {
@@ -225,9 +226,9 @@ func StepCouncil(c Council, e *CouncilEvent, out []CouncilEffect) (Council, []Co
 		if c.under > 0 || len(c.queue) == 0 {
 			break
 		}
-		var facts []Fact
-		if c, facts = gather(c, packNumbers(bookNumbers(c.Book))); len(facts) > 0 {
-			out = append(out, CouncilEffect{Kind: SaveCouncil, Facts: facts})
+		var entries []SavedEntry
+		if c, entries = gather(c, packNumbers(stateNumbers(c.State))); len(entries) > 0 {
+			out = append(out, Effect{Kind: Save, Entries: entries})
 			break
 		}
 		c, _, out = noteSaved(c, out)
@@ -235,46 +236,46 @@ func StepCouncil(c Council, e *CouncilEvent, out []CouncilEffect) (Council, []Co
 	return announce(c, out)
 }
 
-// announce gives out the newest book, once that has all that was decided before this process began, and says when there
-// is a leader. For the former this process's own start is put into the log: what stands before it is older than the
-// process (rule R8).
-func announce(c Council, out []CouncilEffect) (Council, []CouncilEffect) {
-	member := c.Node < len(c.Book.Members) && c.Book.Members[c.Node] == c.Self
+// announce gives out the newest state, once that has all that was decided before this process began, and says when
+// there is a leader. For the former this process's own start is put into the log: what stands before it is older than
+// the process (rule R8).
+func announce(c Service, out []Effect) (Service, []Effect) {
+	member := c.Node < len(c.State.Members) && c.State.Members[c.Node] == c.Self
 	switch {
 	case c.Over:
 		return c, out
-	case !c.Fresh || c.Sick || !member || c.ticked < c.asked:
+	case !c.CatchingUp || c.Sick || !member || c.ticked < c.asked:
 	default:
 		c.asked = c.ticked + startEvery
 		_ = c.Raft.Propose(c.start) // refused while there is no leader
 	}
-	if member && !c.Fresh && c.Book.Index > c.told && !c.Sick {
-		c.told = c.Book.Index
-		out = append(out, CouncilEffect{Kind: BookChanged, Book: c.Book})
+	if member && !c.CatchingUp && c.State.Index > c.told && !c.Sick {
+		c.told = c.State.Index
+		out = append(out, Effect{Kind: StateChanged, State: c.State})
 	}
 	now := c.Raft.BasicStatus()
 	if now.Lead != 0 && (now.Lead != c.Lead || now.GetTerm() != c.Term) {
-		c.last = NodeOf(now.Lead)
-		out = append(out, CouncilEffect{Kind: Elected, Member: now.Lead})
+		c.last = shard.NodeOf(now.Lead)
+		out = append(out, Effect{Kind: Elected, Member: now.Lead})
 	}
 	c.Lead, c.Term = now.Lead, now.GetTerm()
 	return c, out
 }
 
-// judge ends this council's part when this binary cannot read what was decided (why) or does not speak the version in
-// force (rule R22), or when its store shows to be an old copy of itself (rule R23): other processes may have promised
-// in its name what is not in it. The process's own start in the book shows that the book has all that was decided
-// before it (rule R8).
-func judge(c Council, why error, out []CouncilEffect) (Council, []CouncilEffect) {
+// judge ends this view service's part when this binary cannot read what was decided (why) or does not speak the version
+// in force (rule R22), or when its store shows to be an old copy of itself (rule R23): other processes may have
+// promised in its name what is not in it. The process's own start in the state shows that the state has all that was
+// decided before it (rule R8).
+func judge(c Service, why error, out []Effect) (Service, []Effect) {
 	mine, known := c.Mine, Start{}
-	if c.Node < len(c.Book.Members) && c.Book.Members[c.Node] == c.Self {
-		known = c.Book.Starts[c.Node]
+	if c.Node < len(c.State.Members) && c.State.Members[c.Node] == c.Self {
+		known = c.State.Starts[c.Node]
 	}
-	old, v := c.older, c.Book.Version
+	old, v := c.older, c.State.Version
 	if old == "" && isOldCopy(c.own, known) {
 		old = fmt.Sprintf("the view service knows start %d of it (process %x)", known.Number, known.Nonce)
 	}
-	halt, older := CouncilEffect{Kind: Halt}, errors.Is(why, ErrVersion)
+	halt, older := Effect{Kind: Halt}, errors.Is(why, ErrVersion)
 	switch {
 	case older:
 		halt.Text = why.Error()
@@ -282,12 +283,13 @@ func judge(c Council, why error, out []CouncilEffect) (Council, []CouncilEffect)
 		halt.Text = fmt.Sprintf("this binary is older than the cluster: version %d is in force, and it speaks %d to %d",
 			v, mine.Least, mine.Most)
 	case v > 0 && v < mine.Least:
-		halt.Text = fmt.Sprintf("this binary is too new for the cluster: version %d is in force, and it speaks %d to %d", v, mine.Least, mine.Most)
+		halt.Text = fmt.Sprintf("this binary is too new for the cluster: version %d is in force, and it speaks %d to %d", v,
+			mine.Least, mine.Most)
 	case old != "":
-		halt = CouncilEffect{Kind: Outdated, Text: fmt.Sprintf("%s, and this is start %d (process %x)", old,
+		halt = Effect{Kind: Outdated, Text: fmt.Sprintf("%s, and this is start %d (process %x)", old,
 			mine.Start.Number, mine.Start.Nonce)}
 	}
-	c.Fresh = c.Fresh && known != mine.Start
+	c.CatchingUp = c.CatchingUp && known != mine.Start
 	if halt.Text != "" && !c.Over {
 		c.Over, out = true, append(out, halt)
 	}

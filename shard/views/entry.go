@@ -1,10 +1,11 @@
-package shard
+package views
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
 	"slices"
+	"tandem/shard"
 
 	"github.com/vmihailenco/msgpack/v5"
 	"go.etcd.io/raft/v3"
@@ -12,8 +13,9 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// BirthVersion is the version of the cluster that is in force when it is born. Versions are those of the wire protocol.
-const BirthVersion = 3
+// InitialVersion is the version of the cluster that is in force when it is bootstrapped. Versions are those of the wire
+// protocol.
+const InitialVersion = 3
 
 // ErrVersion is the class of a cluster that this binary may take no part in, since it does not speak its version or
 // cannot read what its log says.
@@ -31,17 +33,17 @@ const (
 )
 
 // EntryRule is what a kind of entry needs and does: it may be proposed from the version Since on, and Apply returns the
-// book after it. What does not fit the book is void: the same book is returned. Numbers that are none of the kind are
-// ErrBook. The book that went in is not changed.
+// state after it. What does not fit the state is void: the same state is returned. Numbers that are none of the kind
+// are ErrState. The state that went in is not changed.
 type EntryRule struct {
 	Since uint64
-	Apply func(b Book, numbers []uint64) (Book, error)
+	Apply func(b State, numbers []uint64) (State, error)
 }
 
 // EntryRules are the kinds of entry that this binary knows. The table never changes.
 var EntryRules = map[uint64]EntryRule{
-	EntryViews: {BirthVersion, applyViews}, EntryStart: {BirthVersion, applyStart},
-	EntryVersion: {BirthVersion, applyVersion},
+	EntryViews: {InitialVersion, applyViews}, EntryStart: {InitialVersion, applyStart},
+	EntryVersion: {InitialVersion, applyVersion},
 }
 
 // Start names a process of a store: the number of the store's start, which grows with each, and a random number of the
@@ -70,7 +72,7 @@ func isOldCopy(own []Start, known Start) bool {
 	return known.Number > 0 && !slices.Contains(own, known)
 }
 
-func applyViews(b Book, numbers []uint64) (Book, error) {
+func applyViews(b State, numbers []uint64) (State, error) {
 	proposals, err := proposalsOf(numbers)
 	if err == nil {
 		b.Views = Decide(b.Views, proposals)
@@ -80,12 +82,12 @@ func applyViews(b Book, numbers []uint64) (Book, error) {
 
 // applyStart notes the start of a member's store, unless one is known that is not among those that the store remembers:
 // then the process that says so runs on an old copy of it.
-func applyStart(b Book, numbers []uint64) (Book, error) {
+func applyStart(b State, numbers []uint64) (State, error) {
 	if len(numbers) < 4 || len(numbers) > 4+FormerStarts {
 		return b, fmt.Errorf("%w: a start of %d numbers, expected member, start, nonce, version and up to %d nonces",
-			ErrBook, len(numbers), FormerStarts)
+			ErrState, len(numbers), FormerStarts)
 	}
-	node, start := NodeOf(numbers[0]), Start{numbers[1], numbers[2]}
+	node, start := shard.NodeOf(numbers[0]), Start{numbers[1], numbers[2]}
 	own := ownStarts(start, numbers[4:])
 	if node < 0 || node >= len(b.Members) || b.Members[node] != numbers[0] || isOldCopy(own, b.Starts[node]) {
 		return b, nil
@@ -96,9 +98,9 @@ func applyStart(b Book, numbers []uint64) (Book, error) {
 }
 
 // applyVersion raises the version in force by one, if all members speak it.
-func applyVersion(b Book, numbers []uint64) (Book, error) {
+func applyVersion(b State, numbers []uint64) (State, error) {
 	if len(numbers) != 1 {
-		return b, fmt.Errorf("%w: a version of %d numbers, expected one", ErrBook, len(numbers))
+		return b, fmt.Errorf("%w: a version of %d numbers, expected one", ErrState, len(numbers))
 	}
 	if v := numbers[0]; v == b.Version+1 && len(b.Speaks) > 0 && slices.Min(b.Speaks) >= v {
 		b.Version = v
@@ -116,9 +118,10 @@ func EncodeEntry(kind uint64, numbers ...uint64) []byte {
 	return packNumbers(entryNumbers(kind, numbers...))
 }
 
-// follow returns the book after an entry of Raft's log that is not empty. Error: ErrVersion for an entry of a kind or a
-// format that is not known here, or that does not parse: other binaries may read it, so it must not be passed over.
-func follow(rules map[uint64]EntryRule, b Book, data []byte) (Book, error) {
+// nextState returns the state after an entry of Raft's log that is not empty. Error: ErrVersion for an entry of a kind
+// or a format that is not known here, or that does not parse: other binaries may read it, so it must not be passed
+// over.
+func nextState(rules map[uint64]EntryRule, b State, data []byte) (State, error) {
 	numbers, rest := []uint64{}, bytes.NewReader(data)
 	err := msgpack.NewDecoder(rest).Decode(&numbers)
 	if err == nil && (rest.Len() > 0 || len(numbers) < 2 || numbers[0] != entryFormat) {
@@ -138,7 +141,7 @@ func follow(rules map[uint64]EntryRule, b Book, data []byte) (Book, error) {
 }
 
 // asking is a proposal of this node's: the entry that an event has, or else views.
-func asking(self uint64, e *CouncilEvent, views []byte) *raftpb.Message {
+func asking(self uint64, e *Event, views []byte) *raftpb.Message {
 	if len(e.Entry) > 0 {
 		views = e.Entry
 	}
@@ -146,9 +149,9 @@ func asking(self uint64, e *CouncilEvent, views []byte) *raftpb.Message {
 }
 
 // readable returns a message, or nil if it proposes an entry that some member may not read while the version is in
-// force that is: such an entry would stop that node, and one that nobody can read all of them. A snapshot with a book
+// force that is: such an entry would stop that node, and one that nobody can read all of them. A snapshot with a state
 // that cannot be read (bad) is nothing either.
-func readable(c Council, m *raftpb.Message, bad error) *raftpb.Message {
+func readable(c Service, m *raftpb.Message, bad error) *raftpb.Message {
 	kind := m.GetType()
 	if kind == raftpb.MsgSnap && bad != nil {
 		return nil
@@ -162,7 +165,7 @@ func readable(c Council, m *raftpb.Message, bad error) *raftpb.Message {
 		if err != nil || rest.Len() > 0 || len(numbers) < 2 || numbers[0] != entryFormat {
 			return nil
 		}
-		if rule, known := c.Mine.Rules[numbers[1]]; !known || rule.Since > c.Book.Version {
+		if rule, known := c.Mine.Rules[numbers[1]]; !known || rule.Since > c.State.Version {
 			return nil
 		}
 	}
@@ -171,11 +174,11 @@ func readable(c Council, m *raftpb.Message, bad error) *raftpb.Message {
 
 // raise tells when it is due that Raft's leader proposes the next version: once all members have spoken it for so long
 // that nobody is thought to want an older binary back.
-func raise(c Council, now int64) (_ Council, due bool) {
-	next := c.Book.Version + 1
+func raise(c Service, now int64) (_ Service, due bool) {
+	next := c.State.Version + 1
 	leads := c.Raft.BasicStatus().RaftState == raft.StateLeader
 	switch {
-	case c.Sick || !leads || len(c.Book.Speaks) == 0 || slices.Min(c.Book.Speaks) < next:
+	case c.Sick || !leads || len(c.State.Speaks) == 0 || slices.Min(c.State.Speaks) < next:
 		c.spoken = 0
 	case c.spoken == 0:
 		c.spoken = max(now, 1)
@@ -188,31 +191,31 @@ func raise(c Council, now int64) (_ Council, due bool) {
 
 // greet notes the start with which a member's store says hello, and what a node that is greeted knows of this store's:
 // nothing is sent to it before (rule R23).
-func greet(c Council, e *CouncilEvent) Council {
-	node := NodeOf(e.Member)
+func greet(c Service, e *Event) Service {
+	node := shard.NodeOf(e.Member)
 	switch {
-	case e.Kind == CouncilJoin:
-		if node >= 0 && node < len(c.Book.Members) && c.Book.Members[node] == e.Member &&
+	case e.Kind == JoinAsked:
+		if node >= 0 && node < len(c.State.Members) && c.State.Members[node] == e.Member &&
 			e.Start.Number > c.Heard[node].Number {
 			c.Heard[node] = e.Start
 		}
 	case e.To < 0 || e.To >= len(c.greeted):
-	case e.Kind == CouncilGreeted && isOldCopy(c.own, e.Start):
+	case e.Kind == PeerGreeted && isOldCopy(c.own, e.Start):
 		c.older = fmt.Sprintf("node %d knows start %d of it (process %x)", e.To, e.Start.Number, e.Start.Nonce)
 	default:
-		c.greeted[e.To] = e.Kind == CouncilGreeted
+		c.greeted[e.To] = e.Kind == PeerGreeted
 	}
 	return c
 }
 
-// KnownStart returns the newest start of a member's store that a council knows: from the book, or because it has said
-// hello since this process began; zero for a store that is no member.
-func KnownStart(c Council, member uint64) Start {
-	node := NodeOf(member)
-	if node < 0 || node >= len(c.Book.Members) || c.Book.Members[node] != member {
+// KnownStart returns the newest start of a member's store that a view service knows: from the state, or because it has
+// said hello since this process began; zero for a store that is no member.
+func KnownStart(c Service, member uint64) Start {
+	node := shard.NodeOf(member)
+	if node < 0 || node >= len(c.State.Members) || c.State.Members[node] != member {
 		return Start{}
 	}
-	if known := c.Book.Starts[node]; known.Number >= c.Heard[node].Number {
+	if known := c.State.Starts[node]; known.Number >= c.Heard[node].Number {
 		return known
 	}
 	return c.Heard[node]
