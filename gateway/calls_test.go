@@ -258,7 +258,7 @@ func TestARefusalIsBelievedOnlyWhenNoEarlierTryCanFollow(t *testing.T) {
 		"a broken connection":              {[]try{early}, reply{err: ErrLink, try: early}, true, false, 1},
 		"a frame that did not leave":       {[]try{early}, reply{err: errNotSent, try: early}, true, false, 0},
 		"an answer that a node has lost": {[]try{early}, reply{message: &wire.Message{Kind: wire.Error,
-			Code: wire.Lost}, try: early}, true, false, 1},
+			Code: wire.AnswerLost}, try: early}, true, false, 1},
 		"a refusal to do it at all": {[]try{early}, reply{message: &wire.Message{Kind: wire.Error,
 			Code: wire.Busy}, try: early}, true, false, 0},
 		"no reply yet": {[]try{early}, reply{}, true, false, 1},

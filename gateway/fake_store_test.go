@@ -129,7 +129,7 @@ func (s *fakeStore) write(m *wire.Message, current wire.Record, exists bool) *wi
 // named tells whether a user, none with an empty id, is among those that a precondition names.
 func named(c wire.Condition, current wire.Record) bool {
 	return current.ID != "" && (c.Kind == wire.AnyVersion ||
-		slices.Contains(c.Versions, wire.Place{Epoch: current.Epoch, LSN: current.LSN}))
+		slices.Contains(c.Versions, wire.LogPosition{Epoch: current.Epoch, LSN: current.LSN}))
 }
 
 // ordered returns the users of a shard in the global order.

@@ -31,7 +31,7 @@ const (
 // mishaps has the refusals after which the same request, with the same request id, is sent again.
 var mishaps = map[wire.Code]mishap{wire.NotLeader: notLeader, wire.Unavailable: notNow, wire.Overdue: overdue,
 	wire.Busy: busy,
-	wire.Disk: sickDisk, wire.NotHere: notHere, wire.Stuck: stuck, wire.Lost: broken}
+	wire.Disk: sickDisk, wire.NotHere: notHere, wire.Stuck: stuck, wire.AnswerLost: broken}
 
 // harmless tells the mishaps after which the try's write has certainly not been done. A leader that is replaced refuses
 // what it had sequenced, and the new one may have stored it.

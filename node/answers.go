@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"tandem/shard"
+	"tandem/shard/replica"
 	"tandem/wire"
 )
 
@@ -37,7 +38,7 @@ type Held struct {
 	Users   uint64 `json:"users"`
 	Trouble string `json:"trouble,omitempty"` // why it answers nothing, or why the pair takes no writes
 	served  Served
-	state   shard.Replica
+	state   replica.State
 	now     int64
 }
 
@@ -51,9 +52,9 @@ func holdings(room *Room) []Held {
 		r := &i.State
 		h := Held{Shard: r.Shard, Role: roles[r.View.Leader == room.Self], Peer: r.Peer, Epoch: r.View.Epoch,
 			InSync: r.View.InSync, LSN: r.Applied, Users: i.Users,
-			Trouble: r.Sick, served: i.Served, state: *r, now: i.Now}
+			Trouble: r.SickReason, served: i.Served, state: *r, now: i.Now}
 		if h.Trouble == "" {
-			h.Trouble = shard.Barred(r, i.Now)
+			h.Trouble = replica.NotServing(r, i.Now)
 		}
 		if h.Trouble == "" && r.View.Leader == room.Self {
 			h.Trouble = r.Trouble

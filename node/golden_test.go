@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"tandem/shard"
+	"tandem/shard/replica"
 	"tandem/shard/views"
 )
 
@@ -81,7 +82,7 @@ func TestGoldenBytes(t *testing.T) {
 	golden(t, "wipe-part", wipePart(5, 9).Bytes)
 	records := []shard.Record{{ID: "a", Name: "Ada", Email: "e", Group: 7, Epoch: 3, LSN: 7}}
 	golden(t, "records-part", recordsPart(testLayout, 5, 9, records, &buckets{}).Bytes)
-	whole := wholePart(5, 9, &shard.Effect{LSN: 10, History: []shard.Position{{Epoch: 3, LSN: 7}}, Entries: entries},
+	whole := wholePart(5, 9, &replica.Effect{LSN: 10, History: []shard.Position{{Epoch: 3, LSN: 7}}, Entries: entries},
 		counts)
 	_, values = splitRecords(t, whole.Bytes)
 	window := values[len(values)-1]

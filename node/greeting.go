@@ -79,5 +79,5 @@ func hearGreeting(m *wire.Message) shard.Greeting {
 	return shard.Greeting{Least: g.Least, Most: g.Most, Cluster: g.Cluster, Role: g.Role, Name: g.Name, Build: g.Build,
 		Incarnation: g.Incarnation, Ring: g.Ring,
 		Shards: g.Shards, Lease: g.Lease, Grace: g.Grace, Member: g.Store, Start: g.Start.Number, Nonce: g.Start.Nonce,
-		Founders: m.Born}
+		Founders: m.Founders}
 }

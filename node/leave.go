@@ -4,8 +4,8 @@ import (
 	"slices"
 	"time"
 
-	"tandem/shard"
 	"tandem/shard/lease"
+	"tandem/shard/replica"
 )
 
 // leave stops a node as an operator wants it stopped: it hands its leaderships over to backups that are in sync, waits
@@ -25,12 +25,12 @@ func leave(room *Room, left chan<- struct{}) {
 		}
 	}
 	for _, s := range heldBy(room.Layout, room.Self) {
-		room.Desks[s].In <- []*shard.Event{{Kind: shard.Retired, Shard: s}}
+		room.Desks[s].In <- []*replica.Event{{Kind: replica.NodeStopping, Shard: s}}
 	}
 	for retired := false; !retired; time.Sleep(time.Millisecond) {
 		retired = true
 		for _, i := range inspectAll(room) {
-			retired = retired && i.State.Gone
+			retired = retired && i.State.Stopping
 		}
 	}
 	order(room, lease.GoodbyeAsked)

@@ -13,6 +13,7 @@ import (
 
 	"tandem/shard"
 	"tandem/shard/lease"
+	"tandem/shard/replica"
 	"tandem/shard/views"
 	"tandem/wire"
 )
@@ -62,7 +63,7 @@ func runLink(room *Room, peer int, shards []int) {
 		}
 		greetCouncil(room, peer, c.known)
 		room.Links[peer].Echoes <- echo{Kind: streamBegins, Stream: stream, Offset: c.offset}
-		notify(room, shards, shard.Event{Kind: shard.StreamUp, Stream: stream, Version: c.codec.Version()})
+		notify(room, shards, replica.Event{Kind: replica.StreamUp, Stream: stream, Version: c.codec.Version()})
 		gone := make(chan error, 1)
 		go readLink(room, peer, c, stream, gone)
 		ended := make(chan error, 1)
@@ -81,7 +82,7 @@ func runLink(room *Room, peer int, shards []int) {
 		if pact := room.Pacts[peer]; pact != nil {
 			pact.In <- pactNote{Event: lease.Event{Kind: lease.LinkBroken}}
 		}
-		notify(room, shards, shard.Event{Kind: shard.StreamDown, Stream: stream})
+		notify(room, shards, replica.Event{Kind: replica.StreamDown, Stream: stream})
 		if time.Since(began) > wholeAfter {
 			pause, said = redialLeast, time.Time{}
 			continue
@@ -101,11 +102,11 @@ func greetCouncil(room *Room, peer int, known views.Start) {
 }
 
 // notify gives a copy of the event to the replicas of the shards.
-func notify(room *Room, shards []int, e shard.Event) {
+func notify(room *Room, shards []int, e replica.Event) {
 	for _, s := range shards {
 		event := e
 		event.Shard = s
-		room.Desks[s].In <- []*shard.Event{&event}
+		room.Desks[s].In <- []*replica.Event{&event}
 	}
 }
 
@@ -290,11 +291,11 @@ func awaitFrame(c call, armed time.Time, silent time.Duration) (time.Time, error
 
 // readLink passes what the peer says to the replicas, and its promises to the pact.
 func readLink(room *Room, peer int, c call, stream uint64, gone chan<- error) {
-	kinds := map[wire.Kind]shard.EventKind{wire.Stored: shard.PeerStored, wire.Position: shard.PeerPosition,
-		wire.Trouble: shard.PeerTrouble}
+	kinds := map[wire.Kind]replica.EventKind{wire.Stored: replica.PeerStored, wire.Position: replica.PeerPosition,
+		wire.Trouble: replica.PeerTrouble}
 	var scratch []byte
 	m, armed, err := &wire.Message{}, time.Time{}, error(nil) // each frame takes the place of the one before
-	var events []*shard.Event                                 // handed over when all that has arrived is read
+	var events []*replica.Event                               // handed over when all that has arrived is read
 	for {
 		if len(events) > 0 && (len(events) == eventsAtOnce || !waits(c.in)) {
 			events = hand(room, events)
@@ -336,8 +337,8 @@ func readLink(room *Room, peer int, c call, stream uint64, gone chan<- error) {
 			gone <- fmt.Errorf("%w: a frame of kind %d for shard %d: %s", ErrPeer, m.Kind, m.Shard, m.Text)
 			return
 		}
-		events = append(events, &shard.Event{Kind: kind, Shard: int(m.Shard), Stream: stream, Epoch: m.Epoch,
-			LSN: m.LSN, Ends: m.Ends,
+		events = append(events, &replica.Event{Kind: kind, Shard: int(m.Shard), Stream: stream, Epoch: m.Epoch,
+			LSN: m.LSN, LastEpoch: m.LastEpoch,
 			Reason: m.Text, Broken: m.Kind == wire.Trouble && m.Code == wire.Unavailable})
 	}
 }

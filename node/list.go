@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tandem/shard"
+	"tandem/shard/replica"
 	"tandem/wire"
 )
 
@@ -135,7 +136,7 @@ func unreadPage(room *Room, m *wire.Message, err error) *wire.Message {
 func tellUnread(room *Room, s int, err error, damage bool) {
 	room.Log.Error("a shard cannot be read", "shard", s, "error", err)
 	if damage {
-		room.Desks[s].In <- []*shard.Event{{Kind: shard.DataLost, Shard: s, Reason: err.Error()}}
+		room.Desks[s].In <- []*replica.Event{{Kind: replica.DataDamaged, Shard: s, Reason: err.Error()}}
 	}
 }
 

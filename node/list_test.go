@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"tandem/shard"
+	"tandem/shard/replica"
 	"tandem/wire"
 )
 
@@ -43,7 +44,7 @@ func TestAPageIsOfOneMoment(t *testing.T) {
 	if room.Store, err = addFamilies(room.Store, []int{2}); err != nil {
 		t.Fatal(err)
 	}
-	r := &owned{state: shard.Replica{Shard: 2, View: shard.View{Leader: 0}}, store: room.Store}
+	r := &owned{state: replica.State{Shard: 2, View: shard.View{Leader: 0}}, store: room.Store}
 	all := inOrder(idsOf(2, 40))
 	was, lsn := all[:30], uint64(0)
 	write := func(result shard.Result, ids ...string) []Part {
@@ -52,7 +53,7 @@ func TestAPageIsOfOneMoment(t *testing.T) {
 			lsn++
 			entries = append(entries, shard.Entry{Result: result, ID: id, Name: "n", Epoch: 1, LSN: lsn})
 		}
-		return storeEntries(room, r, &shard.Effect{Entries: entries}, 1)
+		return storeEntries(room, r, &replica.Effect{Entries: entries}, 1)
 	}
 	store := func(parts []Part) {
 		if err := writeBatch(room.Store, joinParts(nil, parts)); err != nil {
@@ -66,7 +67,7 @@ func TestAPageIsOfOneMoment(t *testing.T) {
 	for _, stored := range []bool{false, true} {
 		opened := make(chan Moment, 1)
 		ask := scanAsk{shard: 2, opened: opened, confirmed: make(chan shard.Reply, 1)}
-		if events := showMoment(r, ask, nil); len(events) != 1 || events[0].Kind != shard.ScanDone {
+		if events := showMoment(r, ask, nil); len(events) != 1 || events[0].Kind != replica.PageAsked {
 			t.Fatalf("the replica is asked %v", events)
 		}
 		moment := <-opened

@@ -102,7 +102,7 @@ func TestWritesReadsCountsAndPages(t *testing.T) {
 		t.Errorf("create of an existing user: %+v", a)
 	}
 	stale := write("user-7", wire.Delete, 202)
-	stale.Match = wire.Condition{Kind: wire.OneOf, Versions: []wire.Place{{Epoch: 1, LSN: 1 << 40}}}
+	stale.Match = wire.Condition{Kind: wire.OneOf, Versions: []wire.LogPosition{{Epoch: 1, LSN: 1 << 40}}}
 	if a := lead.ask(stale); a.Result != wire.Mismatch {
 		t.Errorf("delete of another version: %+v", a)
 	}

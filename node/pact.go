@@ -5,6 +5,7 @@ import (
 
 	"tandem/shard"
 	"tandem/shard/lease"
+	"tandem/shard/replica"
 	"tandem/shard/views"
 	"tandem/wire"
 )
@@ -70,14 +71,14 @@ func runPact(room *Room, peer int, p lease.Session) {
 // fulfil does what a lease session wants. It waits only for loops of replicas, which never wait for it; pings and proposals that
 // do not fit are dropped, and come again.
 func fulfil(room *Room, peer int, conn *Conn, effects []lease.Effect) {
-	var events []*shard.Event
+	var events []*replica.Event
 	for i := range effects {
 		fx := &effects[i]
-		e := &shard.Event{Shard: fx.Shard, Epoch: fx.Epoch, Until: fx.Until}
+		e := &replica.Event{Shard: fx.Shard, Epoch: fx.Epoch, Until: fx.Until}
 		switch fx.Kind {
 		case lease.SendPing:
 			select {
-			case room.Links[peer].Urgent <- &wire.Message{Kind: wire.LeasePing, Life: fx.Start, At: fx.At,
+			case room.Links[peer].Urgent <- &wire.Message{Kind: wire.LeasePing, Start: fx.Start, At: fx.At,
 				Lease: fx.Lease, State: wireState(fx), Claims: wireClaims(fx.Claims), LastEntries: wireLastEntries(fx.LastEntries)}:
 			default:
 			}
@@ -103,15 +104,15 @@ func fulfil(room *Room, peer int, conn *Conn, effects []lease.Effect) {
 				"epoch", fx.LastEntry.At.Epoch, "lsn", fx.LastEntry.At.LSN)
 			continue
 		case lease.TellView:
-			e.Kind, e.View, e.FreeFrom, e.Fresh = shard.ViewLearnt, fx.View, fx.FreeFrom, fx.Restarted
+			e.Kind, e.View, e.FreeFrom, e.Restarted = replica.ViewLearnt, fx.View, fx.FreeFrom, fx.Restarted
 			room.Log.Info("view", "shard", fx.Shard, "epoch", fx.View.Epoch, "leader",
 				room.Members[fx.View.Leader].Name, "in sync", fx.View.InSync)
 		case lease.TellLease:
-			e.Kind = shard.LeaseCame
+			e.Kind = replica.LeaseCame
 		case lease.TellDrain:
-			e.Kind = shard.DrainAsked
+			e.Kind = replica.DrainAsked
 			if fx.Until == 0 {
-				e.Kind = shard.DrainOff
+				e.Kind = replica.DrainOff
 			}
 		}
 		events = append(events, e)
@@ -149,7 +150,7 @@ func takeClaims(claims []wire.Claim) []lease.Claim {
 func wireLastEntries(ends []lease.LastEntry) []wire.LastEntry {
 	list := make([]wire.LastEntry, len(ends))
 	for i, e := range ends {
-		list[i] = wire.LastEntry{Shard: uint64(e.Shard), Epoch: e.Epoch, Ends: e.At.Epoch, LSN: e.At.LSN}
+		list[i] = wire.LastEntry{Shard: uint64(e.Shard), Epoch: e.Epoch, LastEpoch: e.At.Epoch, LSN: e.At.LSN}
 	}
 	return list
 }
@@ -157,7 +158,7 @@ func wireLastEntries(ends []lease.LastEntry) []wire.LastEntry {
 func takeLastEntries(ends []wire.LastEntry) []lease.LastEntry {
 	list := make([]lease.LastEntry, len(ends))
 	for i, e := range ends {
-		list[i] = lease.LastEntry{Shard: int(e.Shard), Epoch: e.Epoch, At: shard.Position{Epoch: e.Ends, LSN: e.LSN}}
+		list[i] = lease.LastEntry{Shard: int(e.Shard), Epoch: e.Epoch, At: shard.Position{Epoch: e.LastEpoch, LSN: e.LSN}}
 	}
 	return list
 }

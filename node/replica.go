@@ -7,6 +7,7 @@ import (
 
 	"tandem/shard"
 	"tandem/shard/lease"
+	"tandem/shard/replica"
 	"tandem/wire"
 )
 
@@ -18,7 +19,7 @@ var codes = [...]wire.Code{
 
 // owned is one replica of a loop.
 type owned struct {
-	state  shard.Replica
+	state  replica.State
 	store  Store // with the column family that holds the shard now
 	counts buckets
 	last   buckets // LSN of the last write in each bucket that was handed to the disk
@@ -60,8 +61,8 @@ func runReplicas(room *Room, desk *Desk, replicas []owned) {
 	alarm, ringing := time.NewTimer(time.Hour), false
 	box := outbox{letters: make([][]letter, len(room.Links)), wants: make([][]lease.Event, len(room.Links)),
 		scratch: &wire.Message{}}
-	effects, events, own := []shard.Effect(nil), []*shard.Event(nil),
-		[]shard.Event(nil) // own: the events that are made here
+	effects, events, own := []replica.Effect(nil), []*replica.Event(nil),
+		[]replica.Event(nil) // own: the events that are made here
 	for {
 		select {
 		case batch := <-desk.In:
@@ -88,11 +89,11 @@ func runReplicas(room *Room, desk *Desk, replicas []owned) {
 				if !isDamage(err) {
 					continue
 				}
-				event = &shard.Event{Kind: shard.DataLost, Shard: event.Shard, Reason: err.Error()}
+				event = &replica.Event{Kind: replica.DataDamaged, Shard: event.Shard, Reason: err.Error()}
 			}
 			noteLoss(room, r, event)
 			event.Now, event.Wall, event.Users = now, wall, r.users
-			r.state, effects = shard.Step(r.state, event, effects[:0])
+			r.state, effects = replica.Step(r.state, event, effects[:0])
 			for i := range effects {
 				fx := &effects[i]
 				if serialize, stores := serializers[fx.Kind]; stores {
@@ -104,7 +105,7 @@ func runReplicas(room *Room, desk *Desk, replicas []owned) {
 				}
 			}
 			if r.rings && !ringing {
-				alarm.Reset(shard.TellEvery)
+				alarm.Reset(replica.TellEvery)
 				ringing = true
 			}
 		}
@@ -115,22 +116,22 @@ func runReplicas(room *Room, desk *Desk, replicas []owned) {
 }
 
 // noteLoss has it noted in the folder when a replica's data turns out to be damaged.
-func noteLoss(room *Room, r *owned, e *shard.Event) {
-	if e.Kind == shard.DataLost && r.state.Lost == "" {
+func noteLoss(room *Room, r *owned, e *replica.Event) {
+	if e.Kind == replica.DataDamaged && r.state.Damage == "" {
 		room.Damage <- damageNote{shard: e.Shard, mark: shard.Mark{Store: room.Member, Copy: r.store.ids[e.Shard],
 			Reason: e.Reason}}
 	}
 }
 
 // unreadable answers a request whose user the disk does not give back; everything else goes on.
-func unreadable(room *Room, e *shard.Event, err error) *shard.Effect {
+func unreadable(room *Room, e *replica.Event, err error) *replica.Effect {
 	room.Log.Error("a user cannot be read", "shard", e.Shard, "id", e.Change.ID, "error", err)
 	refusal := shard.Reply{Refusal: shard.DiskTrouble, Reason: "the user cannot be read: " + err.Error()}
-	return &shard.Effect{Kind: shard.Answer, Caller: e.Caller, Reply: refusal}
+	return &replica.Effect{Kind: replica.Answer, Caller: e.Caller, Reply: refusal}
 }
 
 // takeEvents takes further batches of events that wait.
-func takeEvents(events []*shard.Event, in <-chan []*shard.Event) []*shard.Event {
+func takeEvents(events []*replica.Event, in <-chan []*replica.Event) []*replica.Event {
 	for len(events) < eventsAtOnce {
 		select {
 		case batch := <-in:
@@ -144,13 +145,13 @@ func takeEvents(events []*shard.Event, in <-chan []*shard.Event) []*shard.Event 
 
 // storedEvents makes events of how far logs are stored, in own, which is overwritten. A replica whose copy was dropped
 // with its files gets the column family that holds the new one.
-func storedEvents(replicas []owned, at []int, own []shard.Event, events []*shard.Event, marks []mark) (
-	[]owned, []shard.Event, []*shard.Event) {
+func storedEvents(replicas []owned, at []int, own []replica.Event, events []*replica.Event, marks []mark) (
+	[]owned, []replica.Event, []*replica.Event) {
 	own = slices.Grow(own[:0], len(marks))[:len(marks)]
 	for i, m := range marks {
-		own[i] = shard.Event{Kind: shard.DiskStored, Shard: m.Shard, LSN: m.LSN}
+		own[i] = replica.Event{Kind: replica.DiskStored, Shard: m.Shard, LSN: m.LSN}
 		if m.Wiped {
-			own[i].Kind = shard.DiskWiped
+			own[i].Kind = replica.DiskWiped
 		}
 		if m.Store != nil {
 			r := &replicas[at[m.Shard]]
@@ -161,18 +162,18 @@ func storedEvents(replicas []owned, at []int, own []shard.Event, events []*shard
 	return replicas, own, events
 }
 
-func sickEvents(events []*shard.Event, replicas []owned, reason string) []*shard.Event {
+func sickEvents(events []*replica.Event, replicas []owned, reason string) []*replica.Event {
 	for i := range replicas {
-		events = append(events, &shard.Event{Kind: shard.DiskSick, Shard: replicas[i].state.Shard, Reason: reason})
+		events = append(events, &replica.Event{Kind: replica.DiskSick, Shard: replicas[i].state.Shard, Reason: reason})
 	}
 	return events
 }
 
-func ringEvents(events []*shard.Event, replicas []owned) []*shard.Event {
+func ringEvents(events []*replica.Event, replicas []owned) []*replica.Event {
 	for i := range replicas {
 		if replicas[i].rings {
 			replicas[i].rings = false
-			events = append(events, &shard.Event{Kind: shard.Ticked, Shard: replicas[i].state.Shard})
+			events = append(events, &replica.Event{Kind: replica.Ticked, Shard: replicas[i].state.Shard})
 		}
 	}
 	return events
@@ -199,20 +200,20 @@ func inspect(replicas []owned) []Inspection {
 }
 
 // note counts an event among what was served, and tells as which version frames for the peer are written from then on.
-func note(r *owned, e *shard.Event) (served Served, codec wire.Codec) {
+func note(r *owned, e *replica.Event) (served Served, codec wire.Codec) {
 	served, codec = r.served, r.codec
 	switch e.Kind {
-	case shard.StreamUp:
+	case replica.StreamUp:
 		codec = wire.NewCodec().As(e.Version)
-	case shard.ReadDone:
+	case replica.GetAsked:
 		served.Get++
-	case shard.WriteAsked:
+	case replica.WriteAsked:
 		served.Write++
-	case shard.CountAsked:
+	case replica.CountAsked:
 		served.Count++
-	case shard.ScanDone:
+	case replica.PageAsked:
 		served.List++
-	case shard.EntriesCame:
+	case replica.EntriesCame:
 		served.Append++
 	}
 	return served, codec
@@ -220,8 +221,8 @@ func note(r *owned, e *shard.Event) (served Served, codec wire.Codec) {
 
 // lookUp reads the user that a get or a write is about, where this node leads, and returns the time after it (rule R1);
 // else before.
-func lookUp(room *Room, r *owned, e *shard.Event, before int64) (now int64, err error) {
-	asks := e.Kind == shard.WriteAsked || e.Kind == shard.ReadDone
+func lookUp(room *Room, r *owned, e *replica.Event, before int64) (now int64, err error) {
+	asks := e.Kind == replica.WriteAsked || e.Kind == replica.GetAsked
 	if !asks || r.state.View.Leader != room.Self {
 		return before, nil
 	}
@@ -240,17 +241,17 @@ func lookUp(room *Room, r *owned, e *shard.Event, before int64) (now int64, err 
 }
 
 // showMoment opens a view of a shard, and asks the core whether what it shows may be given out, if that is asked.
-func showMoment(r *owned, ask scanAsk, events []*shard.Event) []*shard.Event {
+func showMoment(r *owned, ask scanAsk, events []*replica.Event) []*replica.Event {
 	open := openScan
-	if r.state.Lost != "" { // nothing of it is given out, and a file of it may not be one to read (badFiles)
+	if r.state.Damage != "" { // nothing of it is given out, and a file of it may not be one to read (badFiles)
 		open = openPastWipes
 	}
-	ask.opened <- Moment{open(r.store, ask.shard), r.counts, shard.BucketsAhead(&r.state, (*[256]uint64)(&r.last)),
+	ask.opened <- Moment{open(r.store, ask.shard), r.counts, replica.BucketsAhead(&r.state, (*[256]uint64)(&r.last)),
 		r.state.View.Leader == r.state.Self}
 	if ask.confirmed == nil {
 		return events
 	}
-	return append(events, &shard.Event{Kind: shard.ScanDone, Shard: ask.shard, Caller: ask.confirmed})
+	return append(events, &replica.Event{Kind: replica.PageAsked, Shard: ask.shard, Caller: ask.confirmed})
 }
 
 // deliver queues what goes out by a connection. One that does not read, so that its queue is full, is closed: nobody

@@ -12,6 +12,7 @@ import (
 
 	"tandem/shard"
 	"tandem/shard/lease"
+	"tandem/shard/replica"
 	"tandem/shard/views"
 	"tandem/wire"
 	"tandem/wire/proc"
@@ -270,14 +271,14 @@ func start(all opened, done chan<- opened) {
 		room.Desks[s] = room.Loops[i%loops]
 		shared[peer] = append(shared[peer], s)
 		at := &all.loaded[s]
-		state := shard.NewReplica(s, room.Self, room.Members[peer].Name, at.Last, at.History, at.Log, clock())
+		state := replica.New(s, room.Self, room.Members[peer].Name, at.Last, at.History, at.Log, clock())
 		state.StoredFor = int64(room.Config.Silent)
 		r := owned{state: state, store: room.Store, peer: peer, codec: wire.NewCodec(), counts: at.Counts,
 			users: total(at.Counts), epoch: newestEpoch(at.History)}
 		ends[s] = shard.Position{Epoch: r.epoch, LSN: at.Last}
 		shares[i%loops] = append(shares[i%loops], r)
 		if at.Damage != "" {
-			room.Desks[s].In <- []*shard.Event{{Kind: shard.DataLost, Shard: s, Reason: at.Damage}}
+			room.Desks[s].In <- []*replica.Event{{Kind: replica.DataDamaged, Shard: s, Reason: at.Damage}}
 		}
 	}
 	for peer := range room.Members {
@@ -317,7 +318,7 @@ func start(all opened, done chan<- opened) {
 
 // newDesk makes what a loop of replicas shares with others.
 func newDesk() *Desk {
-	return &Desk{In: make(chan []*shard.Event, deskQueue), Stored: make(chan []mark, 1), Sick: make(chan string, 1),
+	return &Desk{In: make(chan []*replica.Event, deskQueue), Stored: make(chan []mark, 1), Sick: make(chan string, 1),
 		Inspect: make(chan chan<- []Inspection), Opens: make(chan scanAsk)}
 }
 

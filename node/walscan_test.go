@@ -92,7 +92,7 @@ func TestACutLogIsNoDamage(t *testing.T) {
 		if n := len(applied(file[:size])); n < len(parts) && n > 0 {
 			v = shard.JudgeLog(pieces, heldBy(testLayout, 0),
 				shard.LogKnown{Synced: shard.BatchHead{Start: 1, Number: uint64(n) + 1}})
-			if v.End != shard.DamagedEnd || len(v.Lost) != len(heldBy(testLayout, 0))+1 {
+			if v.End != shard.DamagedEnd || len(v.Missing) != len(heldBy(testLayout, 0))+1 {
 				t.Fatalf("cut at %d, behind batch %d, though the next one is known to be synced: %+v", size, n, v)
 			}
 		}
@@ -126,12 +126,12 @@ func TestAFlippedBitInTheLogIsDamage(t *testing.T) {
 			continue
 		}
 		for _, s := range hurt {
-			if !slices.Contains(v.Lost, s) || v.End != shard.DamagedEnd {
+			if !slices.Contains(v.Missing, s) || v.End != shard.DamagedEnd {
 				t.Fatalf("bit %d of byte %d: shard %d lost a part, and the verdict is %+v", at%8, at, s, v)
 			}
 		}
 		slices.Sort(hurt)
-		if slices.Equal(slices.Compact(hurt), v.Lost) {
+		if slices.Equal(slices.Compact(hurt), v.Missing) {
 			precise++
 		}
 	}
@@ -172,7 +172,7 @@ func TestRocksDBAppliesWhatTheJudgeSays(t *testing.T) {
 			scan := openScan(st, s)
 			err = walkScan(scan, []byte{shard.UserPrefix}, 0, func(_, _ []byte) bool { users++; return true })
 			closeScan(scan)
-			if err != nil || !slices.Contains(v.Lost, s) && v.End == shard.DamagedEnd && users != wants[s] {
+			if err != nil || !slices.Contains(v.Missing, s) && v.End == shard.DamagedEnd && users != wants[s] {
 				t.Errorf("byte %d: shard %d has %d users of %d, and the verdict is %+v (%v)", at, s, users, wants[s], v,
 					err)
 			}

@@ -3,7 +3,7 @@
 //
 // # Files
 //
-//	place.go    hash → shard and bucket; the pair of a shard; the view it is born with
+//	place.go    hash → shard and bucket; the pair of a shard; its initial view
 //	cover.go    the few nodes that COUNT and LIST ask
 //	page.go     offset and limit → runs within shards
 //	key.go      what an id, a name and an email may be, and the key that an id has in RocksDB
@@ -11,19 +11,12 @@
 //	record.go   users, log entries, changes, results and refusals
 //	notice.go   what a replica tells the lease session about it; times that several parts use
 //	memberid.go the Raft id of a node's store
-//	event.go    what happens to a replica, and what it wants done
-//	replica.go  a replica's state
-//	step.go     Step, and what leader and backup have in common
-//	learn.go    a later view
-//	leader.go   sequencing, sending, handing to the disk
-//	backup.go   storing what the leader appends, or the whole shard
-//	read.go     gets, counts and pages
-//	repair.go   comparing logs, feeding a backup until it is in sync
 //	pulse.go    how a node judges its disk: FeelPulse
 //	recovery.go what a damaged log means, and how a store is opened: JudgeLog, NextOpen
 //	greeting.go who may work together: Fits, Incarnation
 //	cluster.go  which cluster a gateway serves: ChooseCluster
 //	health.go   whether a process takes its part: NodeChecks, GatewayChecks
+//	replica/    what a replica of a shard does next: replica.Step
 //	lease/      what two neighbours promise each other, and who proposes which view when: lease.Step
 //	views/      the view service: agreement on the views, around etcd's Raft core: views.Step
 //
@@ -65,6 +58,6 @@
 //
 // # State is a value
 //
-// Step, lease.Step and views.Step take a state and return the next one. Slices and maps are handed along with it: the
+// The three Step functions take a state and return the next one. Slices and maps are handed along with it: the
 // value that went in is spent. That keeps a step as cheap as a mutation while nothing outside can hold on to the state.
 package shard

@@ -125,8 +125,8 @@ func TestHostileBodies(t *testing.T) {
 			"field known: expected 2 to 2 elements, found 1"},
 		"lease of 64 bits": {"\x98\x15\x00\x05\x05\xcf\xff\xff\xff\xff\xff\xff\xff\xff\x00\x90\x90",
 			"byte 5: field lease: expected at most 9223372036854775807, found 18446744073709551615"},
-		"too many born": {"\x96\x02\x01" + greetingBytes("\x9e", "")[3:] + "\x05\xdc\x00\x41" +
-			strings.Repeat("\x01", 65) + "\x92\x00\x00", "field born: expected 0 to 64 elements, found 65"},
+		"too many founders": {"\x96\x02\x01" + greetingBytes("\x9e", "")[3:] + "\x05\xdc\x00\x41" +
+			strings.Repeat("\x01", 65) + "\x92\x00\x00", "field founders: expected 0 to 64 elements, found 65"},
 		"odd claims": {"\x94\x16\x00\x05\x93\x01\x01\x01",
 			"byte 4: field claims: expected pairs of shard and epoch, found 3 elements"},
 		"claim below zero": {"\x94\x16\x00\x05\x92\x01\xff",
@@ -135,8 +135,8 @@ func TestHostileBodies(t *testing.T) {
 			"byte 4: field claims: expected 0 to 8192 elements, found 8194"},
 		"at unsigned": {"\x94\x16\x00\xcf\xff\xff\xff\xff\xff\xff\xff\xff\x90",
 			"byte 3: field at: expected at most 9223372036854775807"},
-		"life text": {"\x98\x15\x00\xa0\x05\x00\x00\x90\x90",
-			"byte 3: field life: expected an integer, found 0xa0"},
+		"start text": {"\x98\x15\x00\xa0\x05\x00\x00\x90\x90",
+			"byte 3: field start: expected an integer, found 0xa0"},
 		"odd history": {"\x98\x14\x00\x01\x01\x01\x91\x01\x90\xce\x00\x00\x00\x00",
 			"byte 6: field history: expected pairs of epoch and lsn, found 1 elements"},
 		"raft text": {"\x94\x17\x00\xa1a\xce\x00\x00\x00\x00",
@@ -183,8 +183,8 @@ func TestHostileBodies(t *testing.T) {
 			"byte 0: expected 11 elements for kind 6, found 10"},
 		"too many shards": {"\x93\x08\x01\xdc\x10\x01" + strings.Repeat("\x00", 4097),
 			"byte 3: field shards: expected 0 to 4096 elements, found 4097"},
-		"shard ends of three": {"\x98\x15\x00\x05\x05\x00\x00\x90\x93\x01\x02\x03",
-			"byte 8: field lastentries: expected fours of shard, epoch, ends and lsn, found 3 elements"},
+		"last entries of three": {"\x98\x15\x00\x05\x05\x00\x00\x90\x93\x01\x02\x03",
+			"byte 8: field lastentries: expected fours of shard, epoch, lastepoch and lsn, found 3 elements"},
 	} {
 		_, err := decoded([]byte(c.body))
 		if !errors.Is(err, ErrFrame) || !strings.Contains(err.Error(), c.want) {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sort"
 	"tandem/shard"
+	"tandem/shard/replica"
 )
 
 // settled says what is not as it should be once all faults are over, "" if nothing.
@@ -21,8 +22,10 @@ func (w *simWorld) settled() string {
 			return fmt.Sprintf("shard %d is still damaged", s)
 		case !a.Known || !b.Known || a.View != b.View || !a.View.InSync:
 			return fmt.Sprintf("shard %d: views %+v (%+v) and %+v", s, a.View, a.Repair, b.View)
-		case a.Applied != b.Applied || a.Handed != a.Applied || b.Handed != b.Applied || len(a.Pending)+len(b.Pending) > 0:
-			return fmt.Sprintf("shard %d: applied %d and %d, handed %d and %d", s, a.Applied, b.Applied, a.Handed, b.Handed)
+		case a.Applied != b.Applied || a.Submitted != a.Applied || b.Submitted != b.Applied ||
+			len(a.Pending)+len(b.Pending) > 0:
+			return fmt.Sprintf("shard %d: applied %d and %d, handed %d and %d", s, a.Applied, b.Applied, a.Submitted,
+				b.Submitted)
 		case len(a.Waiting)+len(b.Waiting) > 0 || a.Wiping+b.Wiping > 0:
 			return fmt.Sprintf("shard %d: %d and %d answers wait, %d and %d wipes", s, len(a.Waiting), len(b.Waiting),
 				a.Wiping, b.Wiping)
@@ -45,11 +48,11 @@ func (w *simWorld) marked(node, s int) bool {
 }
 
 // checkBounds checks what is bounded.
-func (w *simWorld) checkBounds(n *simNode, r *shard.Replica) {
-	if len(r.Pending) > shard.MaxPending || r.View.Leader != r.Self && len(r.Pending) > 0 || r.Applied > r.Handed ||
-		r.Known && r.View.Leader == r.Self && r.Handed > r.Next {
+func (w *simWorld) checkBounds(n *simNode, r *replica.State) {
+	if len(r.Pending) > replica.MaxPending || r.View.Leader != r.Self && len(r.Pending) > 0 || r.Applied > r.Submitted ||
+		r.Known && r.View.Leader == r.Self && r.Submitted > r.Next {
 		w.fail("node %d shard %d: %d pending, applied %d, handed %d, next %d", n.number, r.Shard, len(r.Pending),
-			r.Applied, r.Handed, r.Next)
+			r.Applied, r.Submitted, r.Next)
 	}
 }
 
@@ -59,7 +62,7 @@ func (w *simWorld) orphaned(s int) bool {
 	lost := 0
 	for _, n := range w.nodes {
 		r := n.replicas[s]
-		if !n.up || r == nil || !r.Known || r.Lost == "" {
+		if !n.up || r == nil || !r.Known || r.Damage == "" {
 			continue
 		}
 		lost++

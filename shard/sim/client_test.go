@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sort"
 	"tandem/shard"
+	"tandem/shard/replica"
 )
 
 const tryFor = 50 * ms
@@ -184,12 +185,12 @@ func (w *simWorld) again(t *simTry, pause int64) {
 type simRelay struct {
 	try    *simTry
 	stream *simStream
-	asked  *shard.Event
+	asked  *replica.Event
 	over   bool
 }
 
 // relay passes a request on to the leader. Its deadline becomes one on the leader's clock, never later than it was.
-func (w *simWorld) relay(n *simNode, peer int, fx *shard.Effect) {
+func (w *simWorld) relay(n *simNode, peer int, fx *replica.Effect) {
 	t, s := fx.Asked.Caller.(*simTry), n.links[peer]
 	if s == nil || s.broken || s.number != fx.Stream {
 		w.reply(n, t, shard.Reply{Refusal: shard.NotLeader})
@@ -200,7 +201,7 @@ func (w *simWorld) relay(n *simNode, peer int, fx *shard.Effect) {
 	s.relays = append(s.relays, r)
 	deadline := fx.Asked.Deadline + w.clock(s.to) - w.clock(n) - w.delay(2*ms)
 	w.carry(s, 0, func() { w.ask(s.to, t, r, deadline) })
-	if r.asked = fx.Asked; r.asked.Kind == shard.WriteAsked {
+	if r.asked = fx.Asked; r.asked.Kind == replica.WriteAsked {
 		w.on(n, max(0, r.asked.Deadline-w.clock(n))+w.delay(20*ms), func() { w.lost(n, r) })
 	}
 }
@@ -280,22 +281,22 @@ func (w *simWorld) ask(n *simNode, t *simTry, caller shard.Caller, deadline int6
 	if disk.rotten && op.kind != opWrite { // nothing comes of the read
 		w.feelRot(n, op.shard)
 	}
-	e := &shard.Event{Shard: op.shard, Caller: caller, Relayed: caller != shard.Caller(t), Change: op.change,
+	e := &replica.Event{Shard: op.shard, Caller: caller, Relayed: caller != shard.Caller(t), Change: op.change,
 		Deadline: deadline,
 		Began:    w.clock(n)}
 	switch op.kind {
 	case opWrite:
-		e.Kind = shard.WriteAsked
+		e.Kind = replica.WriteAsked
 		w.step(n, e)
 		return
 	case opGet:
-		e.Kind = shard.ReadDone
+		e.Kind = replica.GetAsked
 		e.Current, e.Exists = disk.lookUp(op.change.ID)
 	case opList:
 		w.list(n, t, e)
 		return
 	case opCount:
-		e.Kind = shard.CountAsked
+		e.Kind = replica.CountAsked
 		e.Users = uint64(n.users[op.shard])
 	}
 	if op.kind == opCount {

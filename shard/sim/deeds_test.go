@@ -1,8 +1,8 @@
 package sim
 
 import (
-	"tandem/shard"
 	"tandem/shard/lease"
+	"tandem/shard/replica"
 )
 
 // kill ends a process: what was not synced is lost, but for the write that was under way, which may have reached the
@@ -75,7 +75,7 @@ func (w *simWorld) fill(n *simNode, lasts int64) {
 		n.disk.full = full
 		for s := range n.replicas {
 			if n.replicas[s] != nil {
-				w.step(n, &shard.Event{Kind: shard.DiskSick, Shard: s, Reason: reason})
+				w.step(n, &replica.Event{Kind: replica.DiskSick, Shard: s, Reason: reason})
 			}
 		}
 	}
@@ -113,7 +113,7 @@ func (w *simWorld) term(n *simNode, down int64) {
 			return
 		}
 		for s := range n.replicas {
-			w.step(n, &shard.Event{Kind: shard.Retired, Shard: s})
+			w.step(n, &replica.Event{Kind: replica.NodeStopping, Shard: s})
 		}
 		for peer := range n.sessions {
 			w.stepSession(n, peer, &lease.Event{Kind: lease.GoodbyeAsked})

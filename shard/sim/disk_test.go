@@ -5,6 +5,7 @@ import (
 	"sort"
 	"tandem/shard"
 	"tandem/shard/lease"
+	"tandem/shard/replica"
 	"tandem/shard/views"
 )
 
@@ -45,7 +46,7 @@ type simShard struct {
 
 type simPart struct {
 	shard   int // -1: of the view service
-	effect  shard.Effect
+	effect  replica.Effect
 	entries []views.SavedEntry
 }
 
@@ -96,7 +97,7 @@ func (s *simShard) window() []shard.Entry {
 	}
 	for i := range s.wal { // request ids are kept apart from the log that may be purged
 		n := &s.wal[i]
-		if n.LSN >= want && shard.Follows(s.history, n.LSN, n) && n.LSN <= s.last {
+		if n.LSN >= want && replica.Follows(s.history, n.LSN, n) && n.LSN <= s.last {
 			list, want = append(list, *n), n.LSN+1
 		}
 	}
@@ -107,7 +108,7 @@ func (s *simShard) window() []shard.Entry {
 func (s *simShard) collect(history []shard.Position, first, last uint64) []shard.Entry {
 	list := []shard.Entry{}
 	for i := s.purged; i < len(s.wal) && first <= last; i++ {
-		if n := &s.wal[i]; shard.Follows(history, first, n) {
+		if n := &s.wal[i]; replica.Follows(history, first, n) {
 			list, first = append(list, *n), first+1
 		}
 	}
@@ -128,10 +129,10 @@ func (d *simDisk) apply(w *simWorld, n *simNode, p *simPart) {
 	}
 	s := d.shards[p.shard]
 	switch p.effect.Kind {
-	case shard.Drop:
+	case replica.Drop:
 		s.copied++
 		delete(d.marks, p.shard)
-	case shard.Persist:
+	case replica.Persist:
 		for i := range p.effect.Entries {
 			e := &p.effect.Entries[i]
 			if e.LSN != s.last+uint64(i)+1 {
@@ -215,18 +216,19 @@ func (w *simWorld) stored(n *simNode, group []simPart) {
 		switch {
 		case p.shard < 0:
 			w.stepService(n, &views.Event{Kind: views.Saved})
-		case p.effect.Kind == shard.Wipe || p.effect.Kind == shard.Drop:
-			w.step(n, &shard.Event{Kind: shard.DiskWiped, Shard: p.shard})
-		case p.effect.Kind == shard.PersistHistory:
-			w.step(n, &shard.Event{Kind: shard.DiskStored, Shard: p.shard, LSN: p.effect.LSN})
-		case p.effect.Kind == shard.Persist:
-			w.step(n, &shard.Event{Kind: shard.DiskStored, Shard: p.shard, LSN: p.effect.Entries[len(p.effect.Entries)-1].LSN})
+		case p.effect.Kind == replica.Wipe || p.effect.Kind == replica.Drop:
+			w.step(n, &replica.Event{Kind: replica.DiskWiped, Shard: p.shard})
+		case p.effect.Kind == replica.PersistHistory:
+			w.step(n, &replica.Event{Kind: replica.DiskStored, Shard: p.shard, LSN: p.effect.LSN})
+		case p.effect.Kind == replica.Persist:
+			w.step(n, &replica.Event{Kind: replica.DiskStored, Shard: p.shard,
+				LSN: p.effect.Entries[len(p.effect.Entries)-1].LSN})
 		}
 	}
 }
 
 // feedSnapshot sends the whole shard as the disk has it now, with the request ids up to there.
-func (w *simWorld) feedSnapshot(n *simNode, s, peer int, fx *shard.Effect) {
+func (w *simWorld) feedSnapshot(n *simNode, s, peer int, fx *replica.Effect) {
 	d := n.disk.shards[s]
 	if d.rotten {
 		w.feelRot(n, s)
@@ -245,26 +247,26 @@ func (w *simWorld) feedSnapshot(n *simNode, s, peer int, fx *shard.Effect) {
 	w.note("node %d: shard %d sends a snapshot as of LSN %d", n.number, s, last)
 	stream := fx.Stream
 	epoch := fx.Epoch
-	send := func(e shard.Event) { e.Shard, e.Epoch = s, epoch; w.toBackup(n, peer, stream, e) }
-	w.on(n, w.delay(ms), func() { send(shard.Event{Kind: shard.SnapshotBegun, LSN: last}) })
+	send := func(e replica.Event) { e.Shard, e.Epoch = s, epoch; w.toBackup(n, peer, stream, e) }
+	w.on(n, w.delay(ms), func() { send(replica.Event{Kind: replica.SnapshotBegun, LSN: last}) })
 	at := 2 * ms
 	for i := range records {
-		w.on(n, at, func() { send(shard.Event{Kind: shard.SnapshotCame, Records: records[i : i+1]}) })
+		w.on(n, at, func() { send(replica.Event{Kind: replica.SnapshotCame, Records: records[i : i+1]}) })
 		at += w.delay(4 * ms)
 	}
 	w.on(n, at, func() {
 		if last == 0 {
 			window = nil
 		}
-		send(shard.Event{Kind: shard.SnapshotEnded, LSN: last, History: history, Entries: window})
-		w.step(n, &shard.Event{Kind: shard.FeedDone, Shard: s, Stream: stream, Epoch: epoch, LSN: last})
+		send(replica.Event{Kind: replica.SnapshotEnded, LSN: last, History: history, Entries: window})
+		w.step(n, &replica.Event{Kind: replica.FeedDone, Shard: s, Stream: stream, Epoch: epoch, LSN: last})
 	})
 }
 
 // feelRot has the shell find out, if it has not yet.
 func (w *simWorld) feelRot(n *simNode, s int) {
-	if n.disk.shards[s].rotten && n.replicas[s].Lost == "" {
+	if n.disk.shards[s].rotten && n.replicas[s].Damage == "" {
 		n.disk.marks[s] = shard.Mark{Store: n.member, Copy: n.disk.copyOf(s), Reason: "found by a read"}
-		w.step(n, &shard.Event{Kind: shard.DataLost, Shard: s, Reason: fmt.Sprint("block of shard ", s)})
+		w.step(n, &replica.Event{Kind: replica.DataDamaged, Shard: s, Reason: fmt.Sprint("block of shard ", s)})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sort"
 	"tandem/shard"
+	"tandem/shard/replica"
 )
 
 // frameUsers is how many users a page of the simulator has before it is cut.
@@ -38,9 +39,9 @@ func countRows(rows []shard.Record) (c simCounts) {
 }
 
 // handed counts as the shell's loop does what it hands to the disk.
-func (c simCounts) handed(fx *shard.Effect) simCounts {
+func (c simCounts) handed(fx *replica.Effect) simCounts {
 	switch fx.Kind {
-	case shard.Persist:
+	case replica.Persist:
 		for i := range fx.Entries {
 			bucket := simBucket(fx.Entries[i].ID)
 			c.last[bucket] = fx.Entries[i].LSN
@@ -51,12 +52,12 @@ func (c simCounts) handed(fx *shard.Effect) simCounts {
 				c.users[bucket]--
 			}
 		}
-	case shard.Wipe, shard.Drop:
+	case replica.Wipe, replica.Drop:
 		c = simCounts{}
-	case shard.PersistRecords:
+	case replica.PersistRecords:
 		c.users = addRows(c.users, fx.Records)
 		c.last = all(shard.Unsettled)
-	case shard.PersistHistory:
+	case replica.PersistHistory:
 		c.last = all(fx.LSN)
 	}
 	return c
@@ -89,16 +90,16 @@ type simList struct {
 
 // list opens a view, and asks the replica in the same turn whether what it shows may be given out. The pages are read
 // from the view one after another.
-func (w *simWorld) list(n *simNode, t *simTry, e *shard.Event) {
+func (w *simWorld) list(n *simNode, t *simTry, e *replica.Event) {
 	s := t.op.shard
 	c := &simList{try: t, view: inOrder(n.disk.shards[s].records)}
 	counts, stored := n.counts[s].users, countRows(c.view).users
-	for _, bucket := range shard.BucketsAhead(n.replicas[s], &n.counts[s].last) {
+	for _, bucket := range replica.BucketsAhead(n.replicas[s], &n.counts[s].last) {
 		counts[bucket] = stored[bucket]
 	}
 	bucket, skip, users := shard.SkipBuckets(&counts, t.op.offset)
 	t.users, c.from, c.skip = users, string([]byte{shard.UserPrefix, byte(min(bucket, 255))}), int(skip)
-	e.Kind, e.Caller = shard.ScanDone, c
+	e.Kind, e.Caller = replica.PageAsked, c
 	w.step(n, e)
 	w.readPage(n, c)
 }

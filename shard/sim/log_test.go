@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"tandem/shard"
+	"tandem/shard/replica"
 )
 
 // simBatch is a batch of the write-ahead log that was synced since the process started.
@@ -43,7 +44,8 @@ func copyShards(list []*simShard) []*simShard {
 
 // begin is what a start does once the store is open: all is moved out of the log.
 func (d *simDisk) begin() {
-	d.ahead = simLog{shards: copyShards(d.shards), entries: maps.Clone(d.entries), totals: make([]uint64, shard.RaftPart+1)}
+	d.ahead = simLog{shards: copyShards(d.shards), entries: maps.Clone(d.entries), totals: make([]uint64,
+		shard.RaftPart+1)}
 }
 
 // noteBatch adds what was synced together to the log.
@@ -103,17 +105,17 @@ func takeParts(shards []*simShard, entries map[string][]byte, parts []simPart) {
 }
 
 // take applies an effect to a shard.
-func (s *simShard) take(fx *shard.Effect) {
+func (s *simShard) take(fx *replica.Effect) {
 	switch fx.Kind {
-	case shard.Wipe, shard.Drop:
+	case replica.Wipe, replica.Drop:
 		s.wipe()
-	case shard.PersistRecords:
+	case replica.PersistRecords:
 		for _, r := range fx.Records {
 			s.records[r.ID] = r
 		}
-	case shard.PersistHistory:
+	case replica.PersistHistory:
 		s.last, s.history, s.filled = fx.LSN, append([]shard.Position(nil), fx.History...), fx.Entries
-	case shard.Persist:
+	case replica.Persist:
 		for i := range fx.Entries {
 			e := &fx.Entries[i]
 			if h := len(s.history); h == 0 || s.history[h-1].Epoch < e.Epoch {
@@ -198,14 +200,14 @@ func (w *simWorld) recover(n *simNode) {
 			}
 			same := found.last == before.last && reflect.DeepEqual(found.records, before.records) &&
 				reflect.DeepEqual(found.history, before.history)
-			if !same && !slices.Contains(verdict.Lost, s) && verdict.End == shard.DamagedEnd {
+			if !same && !slices.Contains(verdict.Missing, s) && verdict.End == shard.DamagedEnd {
 				w.fail("node %d: shard %d lost writes with its log, and that is not known: LSN %d, %d before", n.number,
 					s, found.last, before.last)
 			}
 			before.records, before.last, before.history, before.filled = found.records, found.last, found.history, found.filled
 		}
 		d.entries = entries
-		for _, s := range verdict.Lost {
+		for _, s := range verdict.Missing {
 			d.marks[s] = shard.Mark{Store: n.member, Copy: d.copyOf(s), Reason: "the log is damaged"}
 		}
 	}

@@ -3,6 +3,7 @@ package sim
 import (
 	"tandem/shard"
 	"tandem/shard/lease"
+	"tandem/shard/replica"
 	"tandem/shard/views"
 )
 
@@ -32,7 +33,7 @@ func (w *simWorld) dial(n *simNode, peer int) {
 		n.links[peer] = s
 		w.stepService(n, &views.Event{Kind: views.PeerGreeted, To: peer, Start: views.KnownStart(p.service,
 			n.member)})
-		w.streamEvent(n, peer, shard.StreamUp, s.number)
+		w.streamEvent(n, peer, replica.StreamUp, s.number)
 		w.join(s)
 	case s != nil && (cut || !p.up || p.paused) && w.chance(25): // after 60 ms or so
 		w.sever(s)
@@ -55,13 +56,13 @@ func (w *simWorld) join(s *simStream) {
 }
 
 // streamEvent tells the replicas that are shared with a peer, and the lease session, of a stream.
-func (w *simWorld) streamEvent(n *simNode, peer int, kind shard.EventKind, number uint64) {
+func (w *simWorld) streamEvent(n *simNode, peer int, kind replica.EventKind, number uint64) {
 	for s := range n.replicas {
 		if n.replicas[s] != nil && w.peerOf(n, s) == peer {
-			w.step(n, &shard.Event{Kind: kind, Shard: s, Stream: number})
+			w.step(n, &replica.Event{Kind: kind, Shard: s, Stream: number})
 		}
 	}
-	if kind == shard.StreamDown {
+	if kind == replica.StreamDown {
 		w.stepSession(n, peer, &lease.Event{Kind: lease.LinkBroken})
 	}
 }
@@ -83,7 +84,7 @@ func (w *simWorld) sever(s *simStream) {
 			n.links[peer] = nil
 			w.lose(s)
 			w.stepService(n, &views.Event{Kind: views.PeerParted, To: peer})
-			w.streamEvent(n, peer, shard.StreamDown, s.number)
+			w.streamEvent(n, peer, replica.StreamDown, s.number)
 		}
 	})
 }
@@ -140,7 +141,7 @@ func (w *simWorld) mend() {
 	}
 }
 
-func (w *simWorld) toBackup(n *simNode, peer int, number uint64, e shard.Event) {
+func (w *simWorld) toBackup(n *simNode, peer int, number uint64, e replica.Event) {
 	s := n.links[peer]
 	if s == nil || s.number != number || s.broken {
 		return
@@ -149,7 +150,7 @@ func (w *simWorld) toBackup(n *simNode, peer int, number uint64, e shard.Event) 
 	w.carry(s, 0, func() { w.step(s.to, &e) })
 }
 
-func (w *simWorld) toLeader(s *simStream, e shard.Event) {
+func (w *simWorld) toLeader(s *simStream, e replica.Event) {
 	e.Stream = s.number
 	w.carry(s, 1, func() { w.step(s.from, &e) })
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"tandem/shard"
 	"tandem/shard/lease"
+	"tandem/shard/replica"
 	"tandem/shard/views"
 )
 
@@ -27,7 +28,7 @@ type simNode struct {
 	backlog  []func()
 	rate     float64
 	skew     int64
-	replicas []*shard.Replica // by shard
+	replicas []*replica.State // by shard
 	users    []int            // by shard: with all that was handed to the disk
 	counts   []simCounts
 	sessions []*lease.Session // by peer
@@ -92,7 +93,7 @@ func (w *simWorld) boot(number int) {
 	n.disk.queue, n.disk.writing, n.disk.full, n.disk.sick, n.disk.pulse = nil, false, false, false,
 		shard.Pulse{Most: 70 * ms, LookedAt: w.now}
 	w.recover(n)
-	n.replicas, n.users, n.counts, n.sessions = make([]*shard.Replica, w.plan.layout.Shards), make([]int,
+	n.replicas, n.users, n.counts, n.sessions = make([]*replica.State, w.plan.layout.Shards), make([]int,
 		w.plan.layout.Shards), make([]simCounts, w.plan.layout.Shards), make([]*lease.Session, w.plan.layout.Nodes)
 	shared, ends := make([][]int, w.plan.layout.Nodes), make([]shard.Position, w.plan.layout.Shards)
 	for s := range w.plan.layout.Shards {
@@ -107,18 +108,18 @@ func (w *simWorld) boot(number int) {
 		if d.last == 0 && !damaged {
 			d.wipe()
 		}
-		r := shard.NewReplica(s, number, fmt.Sprint("db-", peer), d.last, append([]shard.Position(nil), d.history...),
+		r := replica.New(s, number, fmt.Sprint("db-", peer), d.last, append([]shard.Position(nil), d.history...),
 			d.window(), w.clock(n))
 		if !w.plan.single {
-			r.HoldLeast = w.delay(40 * ms)
+			r.BackoffLeast = w.delay(40 * ms)
 		}
 		n.replicas[s], n.users[s], n.counts[s] = &r, len(d.records), countRows(inOrder(d.records))
 		if h := len(d.history); h > 0 {
 			ends[s] = shard.Position{Epoch: d.history[h-1].Epoch, LSN: d.last}
 		}
 		if damaged { // what its store holds is not looked at
-			r = shard.NewReplica(s, number, fmt.Sprint("db-", peer), 0, nil, nil, w.clock(n))
-			w.on(n, 1, func() { w.step(n, &shard.Event{Kind: shard.DataLost, Shard: s, Reason: n.disk.marks[s].Reason}) })
+			r = replica.New(s, number, fmt.Sprint("db-", peer), 0, nil, nil, w.clock(n))
+			w.on(n, 1, func() { w.step(n, &replica.Event{Kind: replica.DataDamaged, Shard: s, Reason: n.disk.marks[s].Reason}) })
 		}
 	}
 	for peer, list := range shared {
@@ -257,16 +258,16 @@ func (w *simWorld) stepSessionOn(n *simNode, peer int, from *simStream, e *lease
 			w.seen["old copy: a backup lacks what its leader has"]++
 			w.note("node %d: shard %d lacks writes up to %v", n.number, fx.Shard, fx.LastEntry.At)
 		case lease.TellView:
-			w.tell(n, peer, &shard.Event{Kind: shard.ViewLearnt, Shard: fx.Shard, View: fx.View, FreeFrom: fx.FreeFrom,
-				Fresh: fx.Restarted})
+			w.tell(n, peer, &replica.Event{Kind: replica.ViewLearnt, Shard: fx.Shard, View: fx.View, FreeFrom: fx.FreeFrom,
+				Restarted: fx.Restarted})
 		case lease.TellLease:
-			w.tell(n, peer, &shard.Event{Kind: shard.LeaseCame, Shard: fx.Shard, Epoch: fx.Epoch, Until: fx.Until})
+			w.tell(n, peer, &replica.Event{Kind: replica.LeaseCame, Shard: fx.Shard, Epoch: fx.Epoch, Until: fx.Until})
 		case lease.TellDrain:
-			kind := shard.DrainAsked
+			kind := replica.DrainAsked
 			if fx.Until == 0 {
-				kind = shard.DrainOff
+				kind = replica.DrainOff
 			}
-			w.tell(n, peer, &shard.Event{Kind: kind, Shard: fx.Shard, Epoch: fx.Epoch})
+			w.tell(n, peer, &replica.Event{Kind: kind, Shard: fx.Shard, Epoch: fx.Epoch})
 		case lease.TooLong:
 			w.seen["lease times: a lease that the grace does not cover"]++
 		case lease.Propose:
@@ -283,27 +284,27 @@ func (w *simWorld) stepSessionOn(n *simNode, peer int, from *simStream, e *lease
 }
 
 // tell hands an event from a lease session to a replica; what one lease session says arrives in order.
-func (w *simWorld) tell(n *simNode, peer int, e *shard.Event) {
+func (w *simWorld) tell(n *simNode, peer int, e *replica.Event) {
 	p := &n.disk.lanes[peer]
 	*p = max(*p+1, w.now+w.delay(ms/5))
 	w.on(n, *p-w.now, func() { w.step(n, e) })
 }
 
 // step gives an event to a replica. What a get or a write reads is read before the clock is sampled (rule R1).
-func (w *simWorld) step(n *simNode, e *shard.Event) {
+func (w *simWorld) step(n *simNode, e *replica.Event) {
 	r := n.replicas[e.Shard]
 	if r == nil {
 		return
 	}
 	e.Now = w.clock(n)
-	if e.Kind == shard.WriteAsked {
+	if e.Kind == replica.WriteAsked {
 		if n.disk.shards[e.Shard].rotten {
 			w.feelRot(n, e.Shard)
 		}
 		e.Current, e.Exists = n.disk.shards[e.Shard].lookUp(e.Change.ID)
 	}
-	var out []shard.Effect
-	*r, out = shard.Step(*r, e, nil)
+	var out []replica.Effect
+	*r, out = replica.Step(*r, e, nil)
 	if w.trace != nil && (w.only < 0 || w.only == e.Shard) {
 		w.note("node %d shard %d %s", n.number, e.Shard, tellStep(r, e, out))
 	}
@@ -313,48 +314,49 @@ func (w *simWorld) step(n *simNode, e *shard.Event) {
 	}
 }
 
-func (w *simWorld) act(n *simNode, s int, fx *shard.Effect) {
+func (w *simWorld) act(n *simNode, s int, fx *replica.Effect) {
 	peer := w.peerOf(n, s)
 	switch fx.Kind {
-	case shard.Answer:
+	case replica.Answer:
 		w.answer(n, fx.Caller, fx.Reply)
-	case shard.Relay:
+	case replica.Relay:
 		w.relay(n, peer, fx)
-	case shard.Reclaim:
+	case replica.TakeBackRelayed:
 		w.reclaim(n, peer, s)
-	case shard.Persist, shard.Wipe, shard.Drop, shard.PersistRecords, shard.PersistHistory:
+	case replica.Persist, replica.Wipe, replica.Drop, replica.PersistRecords, replica.PersistHistory:
 		w.persist(n, s, fx)
-	case shard.SendAsk:
-		w.toBackup(n, peer, fx.Stream, shard.Event{Kind: shard.PositionAsked, Shard: s, Epoch: fx.Epoch})
-	case shard.SendAppend:
-		w.toBackup(n, peer, fx.Stream, shard.Event{Kind: shard.EntriesCame, Shard: s, Epoch: fx.Epoch, Entries: fx.Entries,
+	case replica.SendAsk:
+		w.toBackup(n, peer, fx.Stream, replica.Event{Kind: replica.PositionAsked, Shard: s, Epoch: fx.Epoch})
+	case replica.SendAppend:
+		w.toBackup(n, peer, fx.Stream, replica.Event{Kind: replica.EntriesCame, Shard: s, Epoch: fx.Epoch,
+			Entries: fx.Entries,
 			Applied: fx.Applied})
-	case shard.SendApplied:
-		w.toBackup(n, peer, fx.Stream, shard.Event{Kind: shard.LeaderTold, Shard: s, Epoch: fx.Epoch, LSN: fx.LSN})
-	case shard.SendStored:
-		w.toLeader(fx.Caller.(*simStream), shard.Event{Kind: shard.PeerStored, Shard: s, Epoch: fx.Epoch, LSN: fx.LSN})
-	case shard.SendPosition:
-		w.toLeader(fx.Caller.(*simStream), shard.Event{Kind: shard.PeerPosition, Shard: s, Epoch: fx.Epoch, LSN: fx.LSN,
-			Ends: fx.Ends})
-	case shard.SendTrouble:
-		w.toLeader(fx.Caller.(*simStream), shard.Event{Kind: shard.PeerTrouble, Shard: s, Epoch: fx.Epoch,
+	case replica.SendApplied:
+		w.toBackup(n, peer, fx.Stream, replica.Event{Kind: replica.LeaderTold, Shard: s, Epoch: fx.Epoch, LSN: fx.LSN})
+	case replica.SendStored:
+		w.toLeader(fx.Caller.(*simStream), replica.Event{Kind: replica.PeerStored, Shard: s, Epoch: fx.Epoch, LSN: fx.LSN})
+	case replica.SendPosition:
+		w.toLeader(fx.Caller.(*simStream), replica.Event{Kind: replica.PeerPosition, Shard: s, Epoch: fx.Epoch, LSN: fx.LSN,
+			LastEpoch: fx.LastEpoch})
+	case replica.SendTrouble:
+		w.toLeader(fx.Caller.(*simStream), replica.Event{Kind: replica.PeerTrouble, Shard: s, Epoch: fx.Epoch,
 			Reason: fx.Reply.Reason, Broken: fx.Reply.Refusal == shard.Unavailable})
-	case shard.Feed:
+	case replica.Feed:
 		w.seen["repair: fed from the WAL"]++
 		w.moment(feeding, n.number, peer)
 		w.on(n, w.delay(ms), func() { w.feed(n, s, peer, fx) })
-	case shard.FeedSnapshot:
+	case replica.FeedSnapshot:
 		w.seen["repair: snapshot"]++
 		w.moment(snapshots, n.number, peer)
 		w.feedSnapshot(n, s, peer, fx)
-	case shard.BreakStream:
+	case replica.BreakStream:
 		w.seen["repair: stream begins anew"]++
 		if s := n.links[peer]; s != nil && s.number == fx.Stream {
 			w.sever(s)
 		}
-	case shard.SetAlarm:
-		w.on(n, shard.TellEvery, func() { w.step(n, &shard.Event{Kind: shard.Ticked, Shard: s}) })
-	case shard.Notify:
+	case replica.SetAlarm:
+		w.on(n, replica.TellEvery, func() { w.step(n, &replica.Event{Kind: replica.Ticked, Shard: s}) })
+	case replica.Notify:
 		notice, epoch := fx.Notice, fx.Epoch
 		if a, aimed := map[shard.Notice]aim{shard.AckRequired: flipped, shard.CaughtUp: wished,
 			shard.Drained: drained}[notice]; aimed {
@@ -374,11 +376,11 @@ func (w *simWorld) peerOf(n *simNode, s int) int {
 }
 
 // persist hands a replica's effect to the disk, and counts the users as the shell does.
-func (w *simWorld) persist(n *simNode, s int, fx *shard.Effect) {
+func (w *simWorld) persist(n *simNode, s int, fx *replica.Effect) {
 	part := simPart{shard: s, effect: *fx}
 	n.counts[s] = n.counts[s].handed(fx)
 	switch fx.Kind {
-	case shard.Persist:
+	case replica.Persist:
 		for i := range fx.Entries {
 			switch fx.Entries[i].Result {
 			case shard.Created:
@@ -387,17 +389,17 @@ func (w *simWorld) persist(n *simNode, s int, fx *shard.Effect) {
 				n.users[s]--
 			}
 		}
-	case shard.Wipe, shard.Drop:
+	case replica.Wipe, replica.Drop:
 		n.users[s] = 0
 		w.moment(filling, n.number, w.peerOf(n, s))
-	case shard.PersistRecords:
+	case replica.PersistRecords:
 		n.users[s] += len(fx.Records)
 	}
 	w.write(n, part)
 }
 
 // feed sends what the backup lacks from the WAL, up to 20 entries at a time.
-func (w *simWorld) feed(n *simNode, s, peer int, fx *shard.Effect) {
+func (w *simWorld) feed(n *simNode, s, peer int, fx *replica.Effect) {
 	if n.disk.shards[s].rotten {
 		w.feelRot(n, s)
 		return
@@ -406,10 +408,10 @@ func (w *simWorld) feed(n *simNode, s, peer int, fx *shard.Effect) {
 	if len(entries) == 0 {
 		w.seen["repair: the WAL does not reach back"]++
 		w.note("node %d: shard %d cannot be fed from LSN %d on", n.number, s, fx.LSN)
-		w.step(n, &shard.Event{Kind: shard.FeedFailed, Shard: s, Stream: fx.Stream, Epoch: fx.Epoch})
+		w.step(n, &replica.Event{Kind: replica.FeedFailed, Shard: s, Stream: fx.Stream, Epoch: fx.Epoch})
 		return
 	}
-	w.toBackup(n, peer, fx.Stream, shard.Event{Kind: shard.EntriesCame, Shard: s, Epoch: fx.Epoch, Entries: entries})
-	w.step(n, &shard.Event{Kind: shard.FeedDone, Shard: s, Stream: fx.Stream, Epoch: fx.Epoch,
+	w.toBackup(n, peer, fx.Stream, replica.Event{Kind: replica.EntriesCame, Shard: s, Epoch: fx.Epoch, Entries: entries})
+	w.step(n, &replica.Event{Kind: replica.FeedDone, Shard: s, Stream: fx.Stream, Epoch: fx.Epoch,
 		LSN: entries[len(entries)-1].LSN})
 }

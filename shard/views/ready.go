@@ -182,7 +182,8 @@ func gather(c Service, state []byte) (Service, []SavedEntry) {
 		entries = append(entries, SavedEntry{Key: keySnapshot, Value: data})
 		c.since = s.GetMetadata().GetIndex()
 		for ; c.low+keepEntries <= c.since; c.low++ {
-			entries = append(entries, SavedEntry{Key: keyEntry + string(binary.BigEndian.AppendUint64(nil, c.low)), Delete: true})
+			entries = append(entries, SavedEntry{Key: keyEntry + string(binary.BigEndian.AppendUint64(nil, c.low)),
+				Delete: true})
 		}
 		_ = c.Log.Compact(c.low - 1)
 		c.hard.Commit = proto.Uint64(max(c.hard.GetCommit(), c.since))

@@ -1,4 +1,6 @@
-package shard
+package replica
+
+import "tandem/shard"
 
 // Step is the replication protocol: it takes a replica's state and an event and returns the state after it, with the
 // effects appended to out. It has no clock, no disk and no network; a state that went in is spent.
@@ -6,31 +8,31 @@ package shard
 // Each event only notes what happened. Then, whatever happened, the same steps bring the replica forward: a backup that
 // is not in sync is fed, what is sequenced is sent to the backup, what the backup has stored is handed to the disk,
 // what is applied is answered, and who asked is told.
-func Step(r Replica, e *Event, out []Effect) (Replica, []Effect) {
-	if r.BarredAt > 0 && Barred(&r, e.Now) == "" { // as time alone has brought about
-		r.BarredAt = 0
+func Step(r State, e *Event, out []Effect) (State, []Effect) {
+	if r.NotServingSince > 0 && NotServing(&r, e.Now) == "" { // as time alone has brought about
+		r.NotServingSince = 0
 	}
 	switch e.Kind {
 	case WriteAsked:
 		r = forget(r, e.Now)
 		current, at := newest(&r, e)
-		unmet := Weigh(e.Change.Match, e.Change.Unless, current)
+		unmet := shard.Weigh(e.Change.Match, e.Change.Unless, current)
 		result, record := decide(&e.Change, current, unmet)
-		away := turnAway(&r, e, Barred(&r, e.Now))
+		away := turnAway(&r, e, NotServing(&r, e.Now))
 		r, out = sequence(r, e, away, result, record, at, out)
-	case ReadDone:
-		away := turnAway(&r, e, aged(&r, e, Barred(&r, e.Now)))
+	case GetAsked:
+		away := turnAway(&r, e, aged(&r, e, NotServing(&r, e.Now)))
 		out = answerRead(e, away, out)
-	case CountAsked, ScanDone:
-		away := turnAway(&r, e, aged(&r, e, Barred(&r, e.Now)))
+	case CountAsked, PageAsked:
+		away := turnAway(&r, e, aged(&r, e, NotServing(&r, e.Now)))
 		r, out = holdCount(r, e, away, out)
 	case DiskStored, DiskWiped:
 		r, out = noteStored(r, e, out)
-	case DiskSick, DataLost:
+	case DiskSick, DataDamaged:
 		r, out = noteSick(r, e, out)
 	case ViewLearnt:
 		r, out = learn(r, e, out)
-	case LeaseCame, DrainAsked, DrainOff, Retired:
+	case LeaseCame, DrainAsked, DrainOff, NodeStopping:
 		r = noteTerms(r, e)
 	case StreamUp, StreamDown:
 		r = noteStream(r, e)
@@ -51,35 +53,35 @@ func Step(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 		r, out = tell(r, out)
 	}
 	if r.View.Leader == r.Self {
-		r, out = mend(r, e.Now, out)
+		r, out = advanceRepair(r, e.Now, out)
 		r, out = send(r, out)
-		r, out = hand(r, e.Now, out)
+		r, out = submit(r, e.Now, out)
 	}
-	reason := Barred(&r, e.Now)
+	reason := NotServing(&r, e.Now)
 	switch {
 	case reason == "":
-		r.BarredAt = 0
-	case r.BarredAt == 0:
-		r.BarredAt = e.Now
+		r.NotServingSince = 0
+	case r.NotServingSince == 0:
+		r.NotServingSince = e.Now
 	}
 	r, out = release(r, e.Now, reason == "", out)
 	return finish(r, e.Now, out)
 }
 
-// Barred says why a replica may not answer for its shard at now, and "" if it may. It is asked after what was read
+// NotServing says why a replica may not answer for its shard at now, and "" if it may. It is asked after what was read
 // (rule R1), with a time that was sampled after it.
-func Barred(r *Replica, now int64) string {
+func NotServing(r *State, now int64) string {
 	leads := r.View.Leader == r.Self
 	switch {
 	case !r.Known:
 		return "this node has not learnt who leads the shard since it started"
-	case r.Gone:
+	case r.Stopping:
 		return "this node is stopping"
-	case r.Lost != "":
-		return "this node's data of the shard is damaged: " + r.Lost
+	case r.Damage != "":
+		return "this node's data of the shard is damaged: " + r.Damage
 	case !leads && !r.View.InSync:
 		return "this replica is not in sync"
-	case r.Fresh:
+	case r.Restarted:
 		return "this node restarted as the leader; the backup " + r.Peer + " takes over"
 	case leads && r.Draining:
 		return "the leadership is being handed to " + r.Peer
@@ -87,7 +89,7 @@ func Barred(r *Replica, now int64) string {
 		return "the new leader is storing what it was sent as backup"
 	case !leads && !r.Compared && now < r.LeaseUntil: // it may lack what it once said to be stored (rule R24)
 		return "this node restarted, and the leader " + r.Peer + " has not compared the logs yet"
-	case r.View.InSync || r.Repair.Demand: // rule R4
+	case r.View.InSync || r.Repair.AckRequired: // rule R4
 		if now < r.LeaseUntil {
 			return ""
 		}
@@ -101,34 +103,34 @@ func Barred(r *Replica, now int64) string {
 // turnAway returns what becomes of a request that this replica may not answer, for a reason or because its peer leads
 // the shard; nil if it may. A get or a write for the leader is passed on to it, once, so that who cannot reach the
 // leader is served all the same (rule R21).
-func turnAway(r *Replica, e *Event, reason string) *Effect {
-	stuck := r.BarredAt > 0 && e.Now-r.BarredAt > StuckFor
-	elsewhere := r.Known && r.View.Leader != r.Self && (e.Kind == WriteAsked || e.Kind == ReadDone)
-	reply := Reply{Reason: reason}
+func turnAway(r *State, e *Event, reason string) *Effect {
+	stuck := r.NotServingSince > 0 && e.Now-r.NotServingSince > shard.StuckFor
+	elsewhere := r.Known && r.View.Leader != r.Self && (e.Kind == WriteAsked || e.Kind == GetAsked)
+	reply := shard.Reply{Reason: reason}
 	switch {
 	case elsewhere && e.Kind == WriteAsked && !e.Relayed && e.Now > e.Deadline:
 		// once it is passed on, nobody knows whether it was done
-		reply.Refusal, reply.Reason = Overdue, "the deadline had passed before the write was passed on"
+		reply.Refusal, reply.Reason = shard.Overdue, "the deadline had passed before the write was passed on"
 	case elsewhere && r.Stream != 0 && !e.Relayed:
 		return &Effect{Kind: Relay, Stream: r.Stream, Asked: e}
 	case elsewhere && r.Stream == 0 && stuck:
-		reply.Refusal, reply.Reason = Stuck,
+		reply.Refusal, reply.Reason = shard.Stuck,
 			r.Peer+", which leads the shard, cannot be reached, and this replica cannot take over: "+reason
 	case elsewhere:
-		reply.Refusal, reply.Reason = NotLeader, r.Peer+" leads the shard"
+		reply.Refusal, reply.Reason = shard.NotLeader, r.Peer+" leads the shard"
 	case reason == "":
 		return nil
 	case stuck:
-		reply.Refusal = Stuck
+		reply.Refusal = shard.Stuck
 	default:
-		reply.Refusal = Unavailable
+		reply.Refusal = shard.Unavailable
 	}
 	return &Effect{Kind: Answer, Caller: e.Caller, Reply: reply}
 }
 
 // release answers what is applied: the leader's own writes in LSN order, and whatever waited for them if the replica
 // may answer (free). A backup goes by what its leader has applied: its own log may run ahead of it (rule R2).
-func release(r Replica, now int64, free bool, out []Effect) (Replica, []Effect) {
+func release(r State, now int64, free bool, out []Effect) (State, []Effect) {
 	horizon := r.LeaderApplied
 	if r.View.Leader == r.Self {
 		horizon = r.Applied
@@ -149,7 +151,7 @@ func release(r Replica, now int64, free bool, out []Effect) (Replica, []Effect) 
 		case w.Until > now:
 			held = append(held, w)
 		default: // nobody waits any more, but the connection's books must balance
-			late := Reply{Refusal: Unavailable, Reason: "it could not be confirmed in time"}
+			late := shard.Reply{Refusal: shard.Unavailable, Reason: "it could not be confirmed in time"}
 			out = append(out, Effect{Kind: Answer, Caller: w.Caller, Reply: late})
 		}
 	}
@@ -160,30 +162,31 @@ func release(r Replica, now int64, free bool, out []Effect) (Replica, []Effect) 
 
 // finish tells the end of the log to a stream that asked once all of it is stored, asks where the backup's log ends,
 // says that the backup has owed a "stored" for too long, and asks for a tick while more of that may be due.
-func finish(r Replica, now int64, out []Effect) (Replica, []Effect) {
+func finish(r State, now int64, out []Effect) (State, []Effect) {
 	leads := r.Known && r.View.Leader == r.Self
-	if r.Lost != "" && r.Known && r.LostIn == 0 {
-		r.LostIn = r.View.Epoch
-		out = append(out, Effect{Kind: Notify, Notice: CopyDamaged, Epoch: r.LostIn})
+	if r.Damage != "" && r.Known && r.DamagedIn == 0 {
+		r.DamagedIn = r.View.Epoch
+		out = append(out, Effect{Kind: Notify, Notice: shard.CopyDamaged, Epoch: r.DamagedIn})
 	}
 	// nothing rests on this replica: it begins with nothing
-	if r.Lost != "" && r.Known && !leads && !r.View.InSync && r.View.Epoch > r.LostIn {
-		r.Lost, r.LostIn, r.Applied, r.Handed, r.History, r.Window, r.Order, r.Upstream, r.Filling, r.Wiping = "", 0, 0,
-			0, nil, map[RequestID]Done{}, nil, nil, false, r.Wiping+1
-		out = append(out, Effect{Kind: Drop}, Effect{Kind: Notify, Notice: CopyRestored, Epoch: r.View.Epoch})
+	if r.Damage != "" && r.Known && !leads && !r.View.InSync && r.View.Epoch > r.DamagedIn {
+		r.Damage, r.DamagedIn, r.Applied, r.Submitted, r.History, r.Window, r.Order, r.Upstream, r.Filling, r.Wiping = "",
+			0, 0,
+			0, nil, map[shard.RequestID]Done{}, nil, nil, false, r.Wiping+1
+		out = append(out, Effect{Kind: Drop}, Effect{Kind: Notify, Notice: shard.CopyRestored, Epoch: r.View.Epoch})
 	}
-	if r.Asked != nil && r.Lost == "" && r.Applied == r.Handed && r.Wiping == 0 {
+	if r.Asked != nil && r.Damage == "" && r.Applied == r.Submitted && r.Wiping == 0 {
 		ends := uint64(0)
 		if n := len(r.History); n > 0 {
 			ends = r.History[n-1].Epoch
 		}
-		out = append(out, Effect{Kind: SendPosition, Caller: r.Asked, Epoch: r.View.Epoch, LSN: r.Applied, Ends: ends})
+		out = append(out, Effect{Kind: SendPosition, Caller: r.Asked, Epoch: r.View.Epoch, LSN: r.Applied, LastEpoch: ends})
 		r.Upstream, r.UpstreamEpoch, r.Asked = r.Asked, r.View.Epoch, nil
 	}
-	if !leads || r.Fresh {
+	if !leads || r.Restarted {
 		return r, out
 	}
-	owes := len(r.Pending) > 0 && r.PeerStored < r.Next && (r.View.InSync || r.Repair.Demand)
+	owes := len(r.Pending) > 0 && r.PeerStored < r.Next && (r.View.InSync || r.Repair.AckRequired)
 	comparing := r.Stream != 0 && !r.Agreed && !r.Repair.Compared
 	gap := now - r.LookedAt
 	r.LookedAt = now
@@ -192,20 +195,20 @@ func finish(r Replica, now int64, out []Effect) (Replica, []Effect) {
 		r.LateFrom = 0
 	case r.LateFrom == 0:
 		r.LateFrom = now
-	case gap > PauseGap: // this process was paused: the backup's word may have been waiting here
+	case gap > shard.PauseGap: // this process was paused: the backup's word may have been waiting here
 		r.LateFrom = min(now, r.LateFrom+gap)
 	case now-r.LateFrom > r.StoredFor:
-		out = append(out, Effect{Kind: Notify, Notice: BackupTimedOut, Epoch: r.View.Epoch})
+		out = append(out, Effect{Kind: Notify, Notice: shard.BackupTimedOut, Epoch: r.View.Epoch})
 	}
 	if comparing && (r.AskedAt == 0 || now-r.AskedAt >= AskEvery) {
 		r.AskedAt, r.AskedIn = now, r.View.Epoch
 		out = append(out, Effect{Kind: SendAsk, Stream: r.Stream, Epoch: r.View.Epoch})
 	}
 	if r.Draining && len(r.Pending) == 0 && r.Applied == r.Next && r.Agreed && r.PeerStored >= r.Next {
-		out = append(out, Effect{Kind: Notify, Notice: Drained, Epoch: r.View.Epoch})
+		out = append(out, Effect{Kind: Notify, Notice: shard.Drained, Epoch: r.View.Epoch})
 	}
-	untold := r.Agreed && r.Told < r.Applied
-	if !r.Alarm && (untold || owes || comparing || r.Repair.Demand || r.Repair.Compared || r.Draining) {
+	untold := r.Agreed && r.AppliedSent < r.Applied
+	if !r.Alarm && (untold || owes || comparing || r.Repair.AckRequired || r.Repair.Compared || r.Draining) {
 		r.Alarm = true
 		out = append(out, Effect{Kind: SetAlarm})
 	}
@@ -213,7 +216,7 @@ func finish(r Replica, now int64, out []Effect) (Replica, []Effect) {
 }
 
 // forget drops the request ids from the window that have outlived every deadline.
-func forget(r Replica, now int64) Replica {
+func forget(r State, now int64) State {
 	n := 0
 	for n < len(r.Order) && r.Order[n].At < now {
 		delete(r.Window, r.Order[n].Request)
@@ -225,7 +228,7 @@ func forget(r Replica, now int64) Replica {
 
 // noteStored takes the disk's word for its log up to LSN. A backup says so to its leader, by the stream on which it was
 // compared (rule R15).
-func noteStored(r Replica, e *Event, out []Effect) (Replica, []Effect) {
+func noteStored(r State, e *Event, out []Effect) (State, []Effect) {
 	switch {
 	case e.Kind == DiskWiped:
 		r.Wiping--
@@ -233,9 +236,9 @@ func noteStored(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 		return r, out
 	}
 	late := r.Applied < r.Takeover
-	r.Applied = min(max(r.Applied, e.LSN), r.Handed)
+	r.Applied = min(max(r.Applied, e.LSN), r.Submitted)
 	if late {
-		r.Whole = e.Now
+		r.CompleteSince = e.Now
 	}
 	if r.View.Leader != r.Self && r.Upstream != nil && !r.Filling && r.Wiping == 0 {
 		out = append(out, Effect{Kind: SendStored, Caller: r.Upstream, Epoch: r.View.Epoch, LSN: r.Applied})
@@ -245,23 +248,23 @@ func noteStored(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 
 // noteSick keeps the disk's trouble. A backup tells its leader, which would otherwise sequence writes that nobody can
 // store. A replica whose data is damaged serves nothing until it has been filled again.
-func noteSick(r Replica, e *Event, out []Effect) (Replica, []Effect) {
-	if e.Kind == DataLost {
-		if r.Lost == "" {
-			r.LostAt = e.Now
-			out = append(out, Effect{Kind: Notify, Notice: CopyDamaged, Epoch: r.View.Epoch})
+func noteSick(r State, e *Event, out []Effect) (State, []Effect) {
+	if e.Kind == DataDamaged {
+		if r.Damage == "" {
+			r.DamagedAt = e.Now
+			out = append(out, Effect{Kind: Notify, Notice: shard.CopyDamaged, Epoch: r.View.Epoch})
 		}
-		r.Lost, r.Upstream = e.Reason, nil // nothing is added to what is damaged
+		r.Damage, r.Upstream = e.Reason, nil // nothing is added to what is damaged
 		return r, out
 	}
-	r.Sick = e.Reason
+	r.SickReason = e.Reason
 	switch {
 	case r.View.Leader == r.Self || r.Upstream == nil || r.Filling:
-	case r.Sick == "":
+	case r.SickReason == "":
 		out = append(out, Effect{Kind: SendStored, Caller: r.Upstream, Epoch: r.View.Epoch, LSN: r.Applied})
 	default:
 		out = append(out, Effect{Kind: SendTrouble, Caller: r.Upstream, Epoch: r.View.Epoch,
-			Reply: Reply{Refusal: DiskTrouble, Reason: r.Sick}})
+			Reply: shard.Reply{Refusal: shard.DiskTrouble, Reason: r.SickReason}})
 	}
 	return r, out
 }

@@ -1,21 +1,22 @@
-package shard
+package replica
 
 import (
+	"tandem/shard"
 	"testing"
 )
 
-var alone = View{Epoch: 2, Leader: 0, Backup: 1}
+var alone = shard.View{Epoch: 2, Leader: 0, Backup: 1}
 
 // leaderAlone returns the leader of shard 0, alone in epoch 2, with a stream to its backup on which it has asked where
 // the backup's log ends.
-func leaderAlone(lease int64) Replica {
+func leaderAlone(lease int64) State {
 	r := replicaAt(0, alone, lease)
 	r, _ = drive(r, Event{Kind: StreamUp, Stream: 1})
 	return r
 }
 
 func position(lsn, ends uint64) Event {
-	return Event{Kind: PeerPosition, Stream: 1, Epoch: 2, LSN: lsn, Ends: ends}
+	return Event{Kind: PeerPosition, Stream: 1, Epoch: 2, LSN: lsn, LastEpoch: ends}
 }
 
 // A log that fits is fed from where it ends; one that is ahead, or of another epoch, is given the whole shard.
@@ -30,7 +31,7 @@ func TestWhereFeedingBegins(t *testing.T) {
 		"another epoch": {position(7, 2), 1},
 	} {
 		_, effects := drive(leaderAlone(1000), c.at)
-		if count(effects, FeedSnapshot) != c.snap || notices(effects, AckRequired) != 1-c.snap {
+		if count(effects, FeedSnapshot) != c.snap || notices(effects, shard.AckRequired) != 1-c.snap {
 			t.Errorf("%s: %+v", name, effects)
 		}
 	}
@@ -39,14 +40,15 @@ func TestWhereFeedingBegins(t *testing.T) {
 // A backup that says it has a snapshot may still have what it had before: only its "stored" ends that, be the shard
 // empty or not.
 func TestSnapshotIsOwedUntilStored(t *testing.T) {
-	r := NewReplica(0, 0, "db-1", 0, nil, nil, 0)
+	r := New(0, 0, "db-1", 0, nil, nil, 0)
 	r, _ = drive(r, Event{Kind: ViewLearnt, View: alone}, Event{Kind: LeaseCame, Epoch: 2, Until: 1000},
 		Event{Kind: StreamUp, Stream: 1})
 	r, effects := drive(r, position(3, 1), Event{Kind: FeedDone, Stream: 1, Epoch: 2, LSN: 0}, Event{Kind: Ticked})
-	if count(effects, FeedSnapshot) != 1 || notices(effects, AckRequired) != 0 || !r.Repair.Owed {
+	if count(effects, FeedSnapshot) != 1 || notices(effects, shard.AckRequired) != 0 || !r.Repair.Owed {
 		t.Fatalf("before stored: %+v", effects)
 	}
-	if r, effects = drive(r, Event{Kind: PeerStored, Stream: 1, Epoch: 2, LSN: 0}); notices(effects, AckRequired) != 1 ||
+	if r, effects = drive(r, Event{Kind: PeerStored, Stream: 1, Epoch: 2, LSN: 0}); notices(effects,
+		shard.AckRequired) != 1 ||
 		r.Repair.Owed {
 		t.Errorf("after stored: %+v", effects)
 	}
@@ -55,7 +57,7 @@ func TestSnapshotIsOwedUntilStored(t *testing.T) {
 // When the WAL does not reach back, the whole shard is sent, and what the backup had does not count any more.
 func TestFeedThatFailsBecomesASnapshot(t *testing.T) {
 	r := leaderAlone(0)
-	r.Applied, r.Handed, r.Next = 200, 200, 200
+	r.Applied, r.Submitted, r.Next = 200, 200, 200
 	r, effects := drive(r, position(7, 1))
 	if count(effects, Feed) != 1 || r.PeerStored != 7 {
 		t.Fatalf("fed: %+v", effects)
@@ -76,7 +78,7 @@ func TestStreamsThatBeginAnew(t *testing.T) {
 		BreakStream) != 1 {
 		t.Errorf("a gap: %+v", effects)
 	}
-	r.Applied, r.Handed, r.Next = 200, 200, 200
+	r.Applied, r.Submitted, r.Next = 200, 200, 200
 	r, effects := drive(r, position(7, 1), Event{Kind: FeedDone, Stream: 1, Epoch: 2, LSN: 27, Now: 5},
 		Event{Kind: Ticked, Now: StallFor + 5})
 	if count(effects, BreakStream) != 0 {
@@ -95,7 +97,7 @@ func TestStreamOfALaterEpochWaits(t *testing.T) {
 		t.Fatalf("answered in an epoch that is not known: %+v", effects)
 	}
 	r, effects = drive(r, Event{Kind: ViewLearnt, View: alone})
-	if count(effects, SendPosition) != 1 || effects[0].Epoch != 2 || effects[0].LSN != 7 || effects[0].Ends != 1 {
+	if count(effects, SendPosition) != 1 || effects[0].Epoch != 2 || effects[0].LSN != 7 || effects[0].LastEpoch != 1 {
 		t.Errorf("%+v", effects)
 	}
 	if _, effects = drive(r, Event{Kind: PositionAsked, Epoch: 1, Caller: new(int)}); len(effects) != 0 {
@@ -110,10 +112,11 @@ func TestFlappingBackupWaitsLonger(t *testing.T) {
 	var holds []int64
 	for range 6 {
 		epoch++
-		r, _ = drive(r, Event{Kind: ViewLearnt, View: View{Epoch: epoch, Leader: 0, Backup: 1}, Now: now})
-		holds = append(holds, (r.HoldUntil-now)/HoldFor)
+		r, _ = drive(r, Event{Kind: ViewLearnt, View: shard.View{Epoch: epoch, Leader: 0, Backup: 1}, Now: now})
+		holds = append(holds, (r.BackoffUntil-now)/BackoffFor)
 		epoch++
-		r, _ = drive(r, Event{Kind: ViewLearnt, View: View{Epoch: epoch, Leader: 0, Backup: 1, InSync: true}, Now: now + 1})
+		r, _ = drive(r, Event{Kind: ViewLearnt, View: shard.View{Epoch: epoch, Leader: 0, Backup: 1, InSync: true},
+			Now: now + 1})
 		now += 2
 	}
 	for i, want := range []int64{1, 2, 4, 8, 8, 8} {
@@ -123,15 +126,15 @@ func TestFlappingBackupWaitsLonger(t *testing.T) {
 		}
 	}
 	now += CalmFor
-	r, _ = drive(r, Event{Kind: ViewLearnt, View: View{Epoch: epoch + 1, Leader: 0, Backup: 1}, Now: now},
-		Event{Kind: LeaseCame, Epoch: epoch + 1, Until: now + 2*HoldFor},
+	r, _ = drive(r, Event{Kind: ViewLearnt, View: shard.View{Epoch: epoch + 1, Leader: 0, Backup: 1}, Now: now},
+		Event{Kind: LeaseCame, Epoch: epoch + 1, Until: now + 2*BackoffFor},
 		Event{Kind: StreamUp, Stream: 1, Now: now})
-	r, effects := drive(r, Event{Kind: PeerPosition, Stream: 1, Epoch: epoch + 1, LSN: 7, Ends: 1, Now: now},
-		Event{Kind: Ticked, Now: now + HoldFor - 1})
-	if notices(effects, AckRequired) != 0 || r.Hold != HoldFor {
-		t.Errorf("held for %d: %+v", r.Hold, effects)
+	r, effects := drive(r, Event{Kind: PeerPosition, Stream: 1, Epoch: epoch + 1, LSN: 7, LastEpoch: 1, Now: now},
+		Event{Kind: Ticked, Now: now + BackoffFor - 1})
+	if notices(effects, shard.AckRequired) != 0 || r.Backoff != BackoffFor {
+		t.Errorf("held for %d: %+v", r.Backoff, effects)
 	}
-	if _, effects = drive(r, Event{Kind: Ticked, Now: now + HoldFor}); notices(effects, AckRequired) != 1 {
+	if _, effects = drive(r, Event{Kind: Ticked, Now: now + BackoffFor}); notices(effects, shard.AckRequired) != 1 {
 		t.Errorf("after the waiting: %+v", effects)
 	}
 }
@@ -139,28 +142,29 @@ func TestFlappingBackupWaitsLonger(t *testing.T) {
 // A damaged replica serves nothing. It begins with nothing once it is out of sync, but not in the epoch in which the
 // damage was found: in that one it may have said that it has all.
 func TestDamagedReplicaBeginsAnew(t *testing.T) {
-	r, effects := drive(replicaAt(1, inSync, 1000), Event{Kind: DataLost, Reason: "block 5"},
+	r, effects := drive(replicaAt(1, inSync, 1000), Event{Kind: DataDamaged, Reason: "block 5"},
 		Event{Kind: CountAsked, Caller: "x"})
-	if notices(effects, CopyDamaged) == 0 || count(effects, Answer) != 1 ||
-		effects[len(effects)-1].Reply.Refusal != Unavailable {
+	if notices(effects, shard.CopyDamaged) == 0 || count(effects, Answer) != 1 ||
+		effects[len(effects)-1].Reply.Refusal != shard.Unavailable {
 		t.Fatalf("in sync: %+v", effects)
 	}
 	r, effects = drive(r, Event{Kind: ViewLearnt, View: alone})
-	if count(effects, Drop) != 1 || notices(effects, CopyRestored) != 1 || r.Handed != 0 || r.Wiping != 1 {
+	if count(effects, Drop) != 1 || notices(effects, shard.CopyRestored) != 1 || r.Submitted != 0 || r.Wiping != 1 {
 		t.Errorf("out of sync in a later epoch: %+v", effects)
 	}
 	r = replicaAt(1, alone, 0)
-	r, effects = drive(r, Event{Kind: PositionAsked, Epoch: 2, Caller: "stream"}, Event{Kind: DataLost, Reason: "block 5"})
-	if count(effects, SendPosition) != 1 || notices(effects, CopyDamaged) == 0 || count(effects, Drop) != 0 {
+	r, effects = drive(r, Event{Kind: PositionAsked, Epoch: 2, Caller: "stream"}, Event{Kind: DataDamaged,
+		Reason: "block 5"})
+	if count(effects, SendPosition) != 1 || notices(effects, shard.CopyDamaged) == 0 || count(effects, Drop) != 0 {
 		t.Fatalf("out of sync: %+v", effects)
 	}
-	granted, effects := drive(r, Event{Kind: ViewLearnt, View: View{Epoch: 3, Leader: 0, Backup: 1, InSync: true}})
-	if count(effects, Drop) != 0 || granted.Lost == "" {
+	granted, effects := drive(r, Event{Kind: ViewLearnt, View: shard.View{Epoch: 3, Leader: 0, Backup: 1, InSync: true}})
+	if count(effects, Drop) != 0 || granted.Damage == "" {
 		t.Errorf("the wish of that epoch was granted: %+v", effects)
 	}
-	again := NewReplica(0, 1, "db-0", 7, []Position{{1, 1}}, nil, 0)
-	again, effects = drive(again, Event{Kind: DataLost, Reason: "block 5"}, Event{Kind: ViewLearnt, View: alone})
-	if count(effects, Drop) != 0 || again.LostIn != 2 {
+	again := New(0, 1, "db-0", 7, []shard.Position{{Epoch: 1, LSN: 1}}, nil, 0)
+	again, effects = drive(again, Event{Kind: DataDamaged, Reason: "block 5"}, Event{Kind: ViewLearnt, View: alone})
+	if count(effects, Drop) != 0 || again.DamagedIn != 2 {
 		t.Errorf("found before a view was known: %+v", effects)
 	}
 }
@@ -168,10 +172,11 @@ func TestDamagedReplicaBeginsAnew(t *testing.T) {
 // A backup in sync that comes back with less than it has said to be stored is found out, applied here or not.
 func TestBackupThatComesBackWithLess(t *testing.T) {
 	r := replicaAt(0, inSync, 1000)
-	write := Event{Kind: WriteAsked, Caller: "x", Change: Change{Op: Create, ID: "a", Request: RequestID{1}},
+	write := Event{Kind: WriteAsked, Caller: "x", Change: shard.Change{Op: shard.Create, ID: "a",
+		Request: shard.RequestID{1}},
 		Deadline: 1 << 40}
 	r, effects := drive(r, Event{Kind: StreamUp, Stream: 1},
-		Event{Kind: PeerPosition, Stream: 1, Epoch: 1, LSN: 7, Ends: 1}, write,
+		Event{Kind: PeerPosition, Stream: 1, Epoch: 1, LSN: 7, LastEpoch: 1}, write,
 		Event{Kind: PeerStored, Stream: 1, Epoch: 1, LSN: 8})
 	if count(effects, Persist) != 1 {
 		t.Fatalf("%+v", effects)
@@ -179,9 +184,9 @@ func TestBackupThatComesBackWithLess(t *testing.T) {
 	r, _ = drive(r, Event{Kind: StreamDown, Stream: 1}, Event{Kind: StreamUp, Stream: 2})
 	for lsn, complains := range map[uint64]int{6: 1, 7: 1, 8: 0} {
 		next := r
-		next.Window, next.Waiting = map[RequestID]Done{}, nil
-		next, effects = drive(next, Event{Kind: PeerPosition, Stream: 2, Epoch: 1, LSN: lsn, Ends: 1})
-		if notices(effects, BackupTimedOut) != complains || next.Agreed == (complains == 1) {
+		next.Window, next.Waiting = map[shard.RequestID]Done{}, nil
+		next, effects = drive(next, Event{Kind: PeerPosition, Stream: 2, Epoch: 1, LSN: lsn, LastEpoch: 1})
+		if notices(effects, shard.BackupTimedOut) != complains || next.Agreed == (complains == 1) {
 			t.Errorf("its log ends at %d: %+v", lsn, effects)
 		}
 	}
@@ -191,12 +196,12 @@ func TestBackupThatComesBackWithLess(t *testing.T) {
 func TestPageThatIsOlderThanThePart(t *testing.T) {
 	r := replicaAt(1, alone, 0)
 	r, _ = drive(r, Event{Kind: PositionAsked, Epoch: 2, Caller: "stream"},
-		Event{Kind: ViewLearnt, View: View{Epoch: 3, Leader: 0, Backup: 1, InSync: true}, Now: 50},
+		Event{Kind: ViewLearnt, View: shard.View{Epoch: 3, Leader: 0, Backup: 1, InSync: true}, Now: 50},
 		Event{Kind: LeaseCame, Epoch: 3, Until: 1000, Now: 51}, Event{Kind: LeaderTold, Epoch: 3, LSN: 7,
 			Caller: "stream", Now: 52})
 	r.LeaderApplied = 7
-	for began, want := range map[int64]Refusal{49: Unavailable, 50: 0, 60: 0} {
-		_, effects := drive(r, Event{Kind: ScanDone, Caller: "x", Began: began, Now: 70})
+	for began, want := range map[int64]shard.Refusal{49: shard.Unavailable, 50: 0, 60: 0} {
+		_, effects := drive(r, Event{Kind: PageAsked, Caller: "x", Began: began, Now: 70})
 		if count(effects, Answer) != 1 || effects[0].Reply.Refusal != want {
 			t.Errorf("read from %d on: %+v", began, effects)
 		}
@@ -205,19 +210,19 @@ func TestPageThatIsOlderThanThePart(t *testing.T) {
 
 // A leader that hands over takes nothing new, says so once nothing is pending, and goes on when it is called off.
 func TestHandingOver(t *testing.T) {
-	get := Event{Kind: ReadDone, Caller: "x", Exists: true, Now: 1}
+	get := Event{Kind: GetAsked, Caller: "x", Exists: true, Now: 1}
 	r := replicaAt(0, inSync, 1000)
-	if _, effects := drive(r, Event{Kind: DrainAsked, Epoch: 1}); notices(effects, Drained) != 0 {
+	if _, effects := drive(r, Event{Kind: DrainAsked, Epoch: 1}); notices(effects, shard.Drained) != 0 {
 		t.Errorf("it hands over to a backup whose log it has not compared since that came back: %+v", effects)
 	}
 	r = replicaAt(0, inSync, 1000)
 	r, effects := drive(r, Event{Kind: StreamUp, Stream: 1},
-		Event{Kind: PeerPosition, Stream: 1, Epoch: 1, LSN: 7, Ends: 1}, Event{Kind: DrainAsked, Epoch: 1}, get)
-	if notices(effects, Drained) == 0 || count(effects, Answer) != 1 {
+		Event{Kind: PeerPosition, Stream: 1, Epoch: 1, LSN: 7, LastEpoch: 1}, Event{Kind: DrainAsked, Epoch: 1}, get)
+	if notices(effects, shard.Drained) == 0 || count(effects, Answer) != 1 {
 		t.Fatalf("%+v", effects)
 	}
 	for _, fx := range effects {
-		if fx.Kind == Answer && fx.Reply.Refusal != Unavailable {
+		if fx.Kind == Answer && fx.Reply.Refusal != shard.Unavailable {
 			t.Errorf("it serves on: %+v", fx)
 		}
 	}
@@ -231,7 +236,7 @@ func TestHandingOver(t *testing.T) {
 // R15).
 func TestStoredOfAnotherStream(t *testing.T) {
 	r := leaderAlone(0)
-	r.Applied, r.Handed, r.Next = 200, 200, 200
+	r.Applied, r.Submitted, r.Next = 200, 200, 200
 	r, _ = drive(r, position(7, 1), Event{Kind: FeedFailed, Stream: 1, Epoch: 2})
 	for _, e := range []Event{{Kind: PeerStored, Stream: 2, Epoch: 2, LSN: 200},
 		{Kind: PeerStored, Stream: 1, Epoch: 1, LSN: 200}} {
@@ -250,7 +255,7 @@ func TestNothingIsStoredBeforeTheWipe(t *testing.T) {
 	r := replicaAt(1, alone, 0)
 	r, _ = drive(r, Event{Kind: PositionAsked, Epoch: 2, Caller: "stream"})
 	r, effects := drive(r, Event{Kind: SnapshotBegun, Epoch: 2, Caller: "stream"},
-		Event{Kind: SnapshotEnded, Epoch: 2, Caller: "stream", LSN: 5, History: []Position{{2, 1}}},
+		Event{Kind: SnapshotEnded, Epoch: 2, Caller: "stream", LSN: 5, History: []shard.Position{{Epoch: 2, LSN: 1}}},
 		Event{Kind: DiskStored, LSN: 7})
 	if count(effects, SendStored) != 0 || r.Applied != 0 {
 		t.Fatalf("what was there before counts: %+v", effects)
@@ -264,16 +269,16 @@ func TestNothingIsStoredBeforeTheWipe(t *testing.T) {
 // A leader wishes its backup in sync only when that has stored all that was sequenced before the flip (rule R7).
 func TestWishWaitsForTheFlip(t *testing.T) {
 	r := leaderAlone(1000)
-	r.Applied, r.Handed, r.Next = 9, 9, 9
+	r.Applied, r.Submitted, r.Next = 9, 9, 9
 	r, effects := drive(r, position(7, 1), Event{Kind: Ticked, Now: 1},
 		Event{Kind: FeedDone, Stream: 1, Epoch: 2, LSN: 9, Now: 2})
-	if notices(effects, AckRequired) != 1 || count(effects, Feed) != 1 || notices(effects, CaughtUp) != 0 ||
-		r.Repair.Flip != 9 {
+	if notices(effects, shard.AckRequired) != 1 || count(effects, Feed) != 1 || notices(effects, shard.CaughtUp) != 0 ||
+		r.Repair.Barrier != 9 {
 		t.Fatalf("%+v", effects)
 	}
 	r.LeaseUntil = 2 * WishEvery
 	if _, effects = drive(r, Event{Kind: PeerStored, Stream: 1, Epoch: 2, LSN: 8, Now: WishEvery + 2},
-		Event{Kind: PeerStored, Stream: 1, Epoch: 2, LSN: 9, Now: WishEvery + 3}); notices(effects, CaughtUp) != 1 {
+		Event{Kind: PeerStored, Stream: 1, Epoch: 2, LSN: 9, Now: WishEvery + 3}); notices(effects, shard.CaughtUp) != 1 {
 		t.Errorf("%+v", effects)
 	}
 }
@@ -281,7 +286,7 @@ func TestWishWaitsForTheFlip(t *testing.T) {
 // A damaged backup does not say where its log ends, so that no leader feeds it.
 func TestDamagedBackupIsNotFed(t *testing.T) {
 	r := replicaAt(1, alone, 0)
-	r, _ = drive(r, Event{Kind: DataLost, Reason: "block 5"})
+	r, _ = drive(r, Event{Kind: DataDamaged, Reason: "block 5"})
 	if _, effects := drive(r, Event{Kind: PositionAsked, Epoch: 2, Caller: "stream"}); count(effects, SendPosition) != 0 {
 		t.Errorf("damaged: %+v", effects)
 	}

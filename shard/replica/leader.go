@@ -1,21 +1,23 @@
-package shard
+package replica
+
+import "tandem/shard"
 
 // newest returns the newest sequenced state of the user that a write is about, pending writes first and then RocksDB,
 // with an empty id if there is no such user; at is the LSN of the pending write that it is taken from, 0 if from
 // RocksDB.
-func newest(r *Replica, e *Event) (current Record, at uint64) {
+func newest(r *State, e *Event) (current shard.Record, at uint64) {
 	for i := len(r.Pending) - 1; i >= 0; i-- {
 		n := &r.Pending[i].Entry
 		if n.ID != e.Change.ID {
 			continue
 		}
-		if n.Result == Deleted {
-			return Record{}, n.LSN
+		if n.Result == shard.Deleted {
+			return shard.Record{}, n.LSN
 		}
-		return Record{n.ID, n.Name, n.Email, n.Group, n.Epoch, n.LSN}, n.LSN
+		return shard.Record{ID: n.ID, Name: n.Name, Email: n.Email, Group: n.Group, Epoch: n.Epoch, LSN: n.LSN}, n.LSN
 	}
 	if !e.Exists {
-		return Record{}, 0
+		return shard.Record{}, 0
 	}
 	return e.Current, 0
 }
@@ -23,44 +25,45 @@ func newest(r *Replica, e *Event) (current Record, at uint64) {
 // decide says what a write does to the current record (an empty id: there is none): the result, and the record after
 // it, or for a refused write the record that refuses it. Position is not set yet. A precondition that is unmet comes
 // first (RFC 9110, section 13.2.1).
-func decide(c *Change, current Record, unmet Unmet) (Result, Record) {
+func decide(c *shard.Change, current shard.Record, unmet shard.Unmet) (shard.Result, shard.Record) {
 	exists := current.ID != ""
 	switch {
 	case unmet != 0:
-		return Mismatch, current
-	case c.Op == Create && exists:
-		return Exists, current
-	case c.Op != Create && !exists:
-		return Missing, Record{ID: c.ID}
-	case c.Op == Delete:
-		return Deleted, Record{ID: c.ID}
+		return shard.Mismatch, current
+	case c.Op == shard.Create && exists:
+		return shard.Exists, current
+	case c.Op != shard.Create && !exists:
+		return shard.Missing, shard.Record{ID: c.ID}
+	case c.Op == shard.Delete:
+		return shard.Deleted, shard.Record{ID: c.ID}
 	}
 	next := current
-	if c.Op == Create {
-		next = Record{ID: c.ID, Name: c.Name, Email: c.Email, Group: c.Group}
+	if c.Op == shard.Create {
+		next = shard.Record{ID: c.ID, Name: c.Name, Email: c.Email, Group: c.Group}
 	}
-	if c.Op == Update && c.Fields&HasName != 0 {
+	if c.Op == shard.Update && c.Fields&shard.HasName != 0 {
 		next.Name = c.Name
 	}
-	if c.Op == Update && c.Fields&HasEmail != 0 {
+	if c.Op == shard.Update && c.Fields&shard.HasEmail != 0 {
 		next.Email = c.Email
 	}
-	if c.Op == Update && c.Fields&HasGroup != 0 {
+	if c.Op == shard.Update && c.Fields&shard.HasGroup != 0 {
 		next.Group = c.Group
 	}
-	if len(next.Name)+len(next.Email) > MaxText { // an update brings a part of it only, so nobody else can tell
-		return Oversized, current
+	if len(next.Name)+len(next.Email) > shard.MaxText { // an update brings a part of it only, so nobody else can tell
+		return shard.Oversized, current
 	}
-	return Created + c.Op - Create, next
+	return shard.Created + c.Op - shard.Create, next
 }
 
 // sequence gives a change the next LSN, or refuses it. A write that was done before is answered as it was then (rule
 // R18); a refusal that rests on a pending write waits until that one is committed. away is what becomes of a write that
 // this replica may not decide, or nil.
-func sequence(r Replica, e *Event, away *Effect, result Result, record Record, at uint64, out []Effect) (Replica,
+func sequence(r State, e *Event, away *Effect, result shard.Result, record shard.Record, at uint64,
+	out []Effect) (State,
 	[]Effect) {
 	done, again := r.Window[e.Change.Request]
-	refused := Reply{Touched: 1}
+	refused := shard.Reply{Touched: 1}
 	switch {
 	case away != nil:
 		return r, append(out, *away)
@@ -68,27 +71,28 @@ func sequence(r Replica, e *Event, away *Effect, result Result, record Record, a
 		r.Waiting = append(r.Waiting, Waiting{done.LSN, e.Now + WaitFor, e.Caller, done.Reply})
 		return r, out
 	case e.Now > e.Deadline:
-		refused.Refusal, refused.Reason = Overdue, "the deadline had passed before the write was sequenced"
-	case result >= Missing:
+		refused.Refusal, refused.Reason = shard.Overdue, "the deadline had passed before the write was sequenced"
+	case result >= shard.Missing:
 		r.Waiting = append(r.Waiting, Waiting{at, e.Now + WaitFor, e.Caller,
-			Reply{Result: result, Record: record, Touched: 1}})
+			shard.Reply{Result: result, Record: record, Touched: 1}})
 		return r, out
-	case r.Sick != "":
-		refused.Refusal, refused.Reason = DiskTrouble, r.Sick
+	case r.SickReason != "":
+		refused.Refusal, refused.Reason = shard.DiskTrouble, r.SickReason
 	case r.Trouble != "":
-		refused.Refusal, refused.Reason = DiskTrouble, r.Trouble
+		refused.Refusal, refused.Reason = shard.DiskTrouble, r.Trouble
 	case len(r.Pending) >= MaxPending:
-		refused.Refusal, refused.Reason = Busy, "too many writes of the shard are pending"
+		refused.Refusal, refused.Reason = shard.Busy, "too many writes of the shard are pending"
 	}
 	if refused.Refusal != 0 {
 		return r, append(out, Effect{Kind: Answer, Caller: e.Caller, Reply: refused})
 	}
 	r.Next++
 	record.Epoch, record.LSN = r.View.Epoch, r.Next
-	entry := Entry{e.Change.Request, result, record.ID, record.Name, record.Email, record.Group, record.Epoch,
-		record.LSN, e.Wall}
-	reply := Reply{Result: result, Record: record, Touched: 2}
-	if !r.View.InSync && !r.Repair.Demand {
+	entry := shard.Entry{Request: e.Change.Request, Result: result, ID: record.ID, Name: record.Name,
+		Email: record.Email, Group: record.Group, Epoch: record.Epoch,
+		LSN: record.LSN, Wall: e.Wall}
+	reply := shard.Reply{Result: result, Record: record, Touched: 2}
+	if !r.View.InSync && !r.Repair.AckRequired {
 		reply.Touched = 1
 	}
 	r.Pending = append(r.Pending, Pending{entry, e.Caller})
@@ -98,11 +102,11 @@ func sequence(r Replica, e *Event, away *Effect, result Result, record Record, a
 }
 
 // send passes to the backup what is sequenced and was not sent on this stream.
-func send(r Replica, out []Effect) (Replica, []Effect) {
+func send(r State, out []Effect) (State, []Effect) {
 	if !r.Agreed || r.Sent >= r.Next {
 		return r, out
 	}
-	entries := make([]Entry, 0, r.Next-r.Sent)
+	entries := make([]shard.Entry, 0, r.Next-r.Sent)
 	for i := range r.Pending {
 		if r.Pending[i].Entry.LSN > r.Sent {
 			entries = append(entries, r.Pending[i].Entry)
@@ -110,51 +114,51 @@ func send(r Replica, out []Effect) (Replica, []Effect) {
 	}
 	out = append(out, Effect{Kind: SendAppend, Stream: r.Stream, Epoch: r.View.Epoch, Entries: entries,
 		Applied: r.Applied})
-	r.Sent, r.Told = r.Next, r.Applied
+	r.Sent, r.AppliedSent = r.Next, r.Applied
 	return r, out
 }
 
 // hand gives the leader's disk what may be applied: while the backup is in sync what it has stored (backup first), from
 // the flip on that and what was sequenced before the flip (rule R7), and alone everything, once the former promises
 // have run out (rule R5).
-func hand(r Replica, now int64, out []Effect) (Replica, []Effect) {
+func submit(r State, now int64, out []Effect) (State, []Effect) {
 	stored := uint64(0)
 	if r.Agreed {
 		stored = r.PeerStored
 	}
 	until := uint64(0)
 	switch {
-	case !r.Known || r.View.Leader != r.Self || r.Fresh:
+	case !r.Known || r.View.Leader != r.Self || r.Restarted:
 	case r.View.InSync:
 		until = min(stored, r.Next)
-	case r.Repair.Demand:
-		until = min(max(stored, r.Repair.Flip), r.Next)
+	case r.Repair.AckRequired:
+		until = min(max(stored, r.Repair.Barrier), r.Next)
 	case now >= r.FreeFrom && r.Applied >= r.Takeover:
 		until = r.Next
 	}
-	if until <= r.Handed {
+	if until <= r.Submitted {
 		return r, out
 	}
-	entries := make([]Entry, 0, until-r.Handed)
+	entries := make([]shard.Entry, 0, until-r.Submitted)
 	for i := range r.Pending {
 		n := &r.Pending[i].Entry
-		if n.LSN <= r.Handed || n.LSN > until {
+		if n.LSN <= r.Submitted || n.LSN > until {
 			continue
 		}
 		entries = append(entries, *n)
 		if h := len(r.History); h == 0 || r.History[h-1].Epoch < n.Epoch {
-			r.History = append(r.History, Position{n.Epoch, n.LSN})
+			r.History = append(r.History, shard.Position{Epoch: n.Epoch, LSN: n.LSN})
 		}
 	}
-	r.Handed = until
+	r.Submitted = until
 	return r, append(out, Effect{Kind: Persist, Entries: entries})
 }
 
 // noteStream begins or ends a stream to the peer. Pending writes stay: a sequenced write is never abandoned. A leader
 // that has flipped stays so: its wish may have been granted without its knowing (rule R7).
-func noteStream(r Replica, e *Event) Replica {
-	r.Agreed, r.Told, r.AskedAt, r.Stream = false, 0, 0, e.Stream
-	r.Repair = Repair{Demand: r.Repair.Demand, Flip: r.Repair.Flip}
+func noteStream(r State, e *Event) State {
+	r.Agreed, r.AppliedSent, r.AskedAt, r.Stream = false, 0, 0, e.Stream
+	r.Repair = Repair{AckRequired: r.Repair.AckRequired, Barrier: r.Repair.Barrier}
 	if e.Kind == StreamDown {
 		r.Stream = 0
 	}
@@ -163,7 +167,7 @@ func noteStream(r Replica, e *Event) Replica {
 
 // notePeer takes the backup's word for its log up to LSN, or for what keeps it from storing. A word of an epoch before
 // the question where its log ends does not count (rule R15). A stream with a gap begins anew.
-func notePeer(r Replica, e *Event, out []Effect) (Replica, []Effect) {
+func notePeer(r State, e *Event, out []Effect) (State, []Effect) {
 	switch {
 	case e.Stream != r.Stream || r.View.Leader != r.Self || e.Epoch < r.AskedIn:
 	case e.Kind == PeerTrouble && e.Broken:
@@ -180,11 +184,11 @@ func notePeer(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 }
 
 // tell notes the applied LSN to the backup, whose counts and lists wait for it.
-func tell(r Replica, out []Effect) (Replica, []Effect) {
+func tell(r State, out []Effect) (State, []Effect) {
 	r.Alarm = false
-	if !r.Agreed || r.Told >= r.Applied {
+	if !r.Agreed || r.AppliedSent >= r.Applied {
 		return r, out
 	}
-	r.Told = r.Applied
+	r.AppliedSent = r.Applied
 	return r, append(out, Effect{Kind: SendApplied, Stream: r.Stream, Epoch: r.View.Epoch, LSN: r.Applied})
 }

@@ -1,9 +1,11 @@
-package shard
+package replica
+
+import "tandem/shard"
 
 // compareLogs learns where the backup's log ends. While it is in sync it ends between what is applied here, and what it
 // has said before to be stored, and what is sequenced here; it is told at once that this fits. One that is not in sync
 // is fed from there if its end lies on this log, ahead counts as off; else it is given the whole shard.
-func compareLogs(r Replica, e *Event, out []Effect) (Replica, []Effect) {
+func compareLogs(r State, e *Event, out []Effect) (State, []Effect) {
 	if e.Stream != r.Stream || e.Epoch != r.View.Epoch || r.View.Leader != r.Self || r.Agreed || r.Repair.Compared {
 		return r, out
 	}
@@ -18,14 +20,14 @@ func compareLogs(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 			epoch = r.Pending[i].Entry.Epoch
 		}
 	}
-	fits := e.LSN <= r.Next && (e.LSN == 0 || epoch == e.Ends)
+	fits := e.LSN <= r.Next && (e.LSN == 0 || epoch == e.LastEpoch)
 	r.Repair.First, r.Repair.Since, r.Repair.MovedAt = e.LSN+1, e.Now, e.Now
 	switch {
 	case r.View.InSync && fits && e.LSN >= max(r.Applied, r.PeerStored):
-		r.Agreed, r.Sent, r.PeerStored, r.Told = true, e.LSN, e.LSN, r.Applied
+		r.Agreed, r.Sent, r.PeerStored, r.AppliedSent = true, e.LSN, e.LSN, r.Applied
 		out = append(out, Effect{Kind: SendApplied, Stream: r.Stream, Epoch: r.View.Epoch, LSN: r.Applied})
 	case r.View.InSync:
-		out = append(out, Effect{Kind: Notify, Notice: BackupTimedOut, Epoch: r.View.Epoch})
+		out = append(out, Effect{Kind: Notify, Notice: shard.BackupTimedOut, Epoch: r.View.Epoch})
 	case fits:
 		r.Repair.Compared, r.Repair.Fed, r.PeerStored = true, e.LSN, e.LSN
 	default:
@@ -37,7 +39,7 @@ func compareLogs(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 }
 
 // noteFeed notes that the shell has fed up to LSN, or that the log does not reach back and a snapshot must do.
-func noteFeed(r Replica, e *Event, out []Effect) (Replica, []Effect) {
+func noteFeed(r State, e *Event, out []Effect) (State, []Effect) {
 	if e.Stream != r.Stream || e.Epoch != r.View.Epoch || !r.Repair.Busy {
 		return r, out
 	}
@@ -52,9 +54,9 @@ func noteFeed(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 // mend brings a backup that is not in sync forward: it feeds what is applied; near the end the leader flips (rule R7:
 // from now on it demands "stored" for every new write and a lease for every read), feeds what was sequenced before,
 // lets new writes follow, and wishes that the backup be in sync once it has stored all of the former.
-func mend(r Replica, now int64, out []Effect) (Replica, []Effect) {
+func advanceRepair(r State, now int64, out []Effect) (State, []Effect) {
 	m := &r.Repair
-	if !r.Known || r.View.Leader != r.Self || r.View.InSync || !m.Compared || m.Busy || r.Fresh || now < r.FreeFrom {
+	if !r.Known || r.View.Leader != r.Self || r.View.InSync || !m.Compared || m.Busy || r.Restarted || now < r.FreeFrom {
 		return r, out
 	}
 	if m.Owed || r.PeerStored < m.Fed {
@@ -66,25 +68,25 @@ func mend(r Replica, now int64, out []Effect) (Replica, []Effect) {
 	}
 	lag := r.Applied - min(m.Fed, r.Applied)
 	switch {
-	case !m.Demand && lag > NearEnd:
+	case !m.AckRequired && lag > NearEnd:
 		m.Busy = true
 		out = append(out, Effect{Kind: Feed, Stream: r.Stream, Epoch: r.View.Epoch, LSN: m.Fed + 1, Applied: r.Applied,
 			History: r.History})
-	case !m.Demand && (now < r.HoldUntil || now >= r.LeaseUntil): // not yet, or the backup is not well
-	case !m.Demand:
-		m.Demand, m.Flip = true, r.Next
-		out = append(out, Effect{Kind: Notify, Notice: AckRequired, Epoch: r.View.Epoch})
-	case m.Fed < m.Flip && r.Applied >= m.Flip:
+	case !m.AckRequired && (now < r.BackoffUntil || now >= r.LeaseUntil): // not yet, or the backup is not well
+	case !m.AckRequired:
+		m.AckRequired, m.Barrier = true, r.Next
+		out = append(out, Effect{Kind: Notify, Notice: shard.AckRequired, Epoch: r.View.Epoch})
+	case m.Fed < m.Barrier && r.Applied >= m.Barrier:
 		m.Busy = true
 		out = append(out, Effect{Kind: Feed, AtOnce: true, Stream: r.Stream, Epoch: r.View.Epoch, LSN: m.Fed + 1,
-			Applied: m.Flip, History: r.History})
-	case m.Fed >= m.Flip && !r.Agreed:
-		r.Agreed, r.Sent, r.Told = true, m.Fed, r.Applied
+			Applied: m.Barrier, History: r.History})
+	case m.Fed >= m.Barrier && !r.Agreed:
+		r.Agreed, r.Sent, r.AppliedSent = true, m.Fed, r.Applied
 		out = append(out, Effect{Kind: SendApplied, Stream: r.Stream, Epoch: r.View.Epoch, LSN: r.Applied})
 	}
-	if r.Agreed && m.Demand && r.PeerStored >= m.Flip && now < r.LeaseUntil && now-m.AskedAt >= WishEvery {
+	if r.Agreed && m.AckRequired && r.PeerStored >= m.Barrier && now < r.LeaseUntil && now-m.AskedAt >= WishEvery {
 		m.AskedAt = now
-		out = append(out, Effect{Kind: Notify, Notice: CaughtUp, Epoch: r.View.Epoch})
+		out = append(out, Effect{Kind: Notify, Notice: shard.CaughtUp, Epoch: r.View.Epoch})
 	}
 	return r, out
 }
@@ -92,7 +94,7 @@ func mend(r Replica, now int64, out []Effect) (Replica, []Effect) {
 // Follows tells whether an entry read from a WAL is the one that is wanted next: it has that LSN, and the epoch that
 // the history gives it. Other entries of the WAL are of a former incarnation of the shard, or were written again after
 // a torn tail (rule R16).
-func Follows(history []Position, want uint64, n *Entry) bool {
+func Follows(history []shard.Position, want uint64, n *shard.Entry) bool {
 	epoch := uint64(0)
 	for _, h := range history {
 		if h.LSN <= want {

@@ -1,9 +1,11 @@
-package shard
+package replica
+
+import "tandem/shard"
 
 // learn takes a later view. A lease counts for its epoch only. Who stays leader keeps what is pending; who was replaced
 // drops what its disk was not given, and whoever asked tries again at the new leader. Who becomes leader goes on from
 // all that its disk was given (rule R10).
-func learn(r Replica, e *Event, out []Effect) (Replica, []Effect) {
+func learn(r State, e *Event, out []Effect) (State, []Effect) {
 	v := e.View
 	if r.Known && v.Epoch <= r.View.Epoch {
 		return r, out
@@ -13,22 +15,22 @@ func learn(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 	case v.InSync:
 		r.SyncedAt = e.Now
 	case r.Known && leads && e.Now-r.SyncedAt > CalmFor:
-		r.Hold, r.HoldUntil = r.HoldLeast, e.Now+r.HoldLeast
+		r.Backoff, r.BackoffUntil = r.BackoffLeast, e.Now+r.BackoffLeast
 	case r.Known && leads:
-		r.Hold = min(max(2*r.Hold, r.HoldLeast), HoldTimes*r.HoldLeast)
-		r.HoldUntil = e.Now + r.Hold
+		r.Backoff = min(max(2*r.Backoff, r.BackoffLeast), BackoffTimes*r.BackoffLeast)
+		r.BackoffUntil = e.Now + r.Backoff
 	}
 	// The stream goes on when the leader's wish is granted that a backup that it feeds be in sync.
 	live := r.Known && led == leads && !r.View.InSync && v.InSync
-	r.View, r.Known, r.Fresh, r.FreeFrom = v, true, e.Fresh, e.FreeFrom
+	r.View, r.Known, r.Restarted, r.FreeFrom = v, true, e.Restarted, e.FreeFrom
 	r.LeaseUntil, r.Draining, r.Trouble, r.LateFrom = 0, false, "", 0
 	if !live {
-		r.Agreed, r.AskedAt, r.Told, r.PeerStored, r.LeaderApplied, r.Upstream, r.Asked = false, 0, 0, 0, 0, nil, nil
+		r.Agreed, r.AskedAt, r.AppliedSent, r.PeerStored, r.LeaderApplied, r.Upstream, r.Asked = false, 0, 0, 0, 0, nil, nil
 	}
-	r.Repair, r.Whole, r.Compared = Repair{}, e.Now, r.Compared || leads && !e.Fresh
-	refusal := Reply{Refusal: Unavailable, Reason: "the view has changed"}
+	r.Repair, r.CompleteSince, r.Compared = Repair{}, e.Now, r.Compared || leads && !e.Restarted
+	refusal := shard.Reply{Refusal: shard.Unavailable, Reason: "the view has changed"}
 	if !leads {
-		refusal = Reply{Refusal: NotLeader, Reason: r.Peer + " leads the shard"}
+		refusal = shard.Reply{Refusal: shard.NotLeader, Reason: r.Peer + " leads the shard"}
 	}
 	for _, w := range r.Waiting {
 		out = append(out, Effect{Kind: Answer, Caller: w.Caller, Reply: refusal})
@@ -37,16 +39,16 @@ func learn(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 	r.Waiting = r.Waiting[:0]
 	switch {
 	case leads && !led:
-		r.Takeover, r.Next = r.Handed, r.Handed
-		out = append(out, Effect{Kind: Reclaim})
+		r.Takeover, r.Next = r.Submitted, r.Submitted
+		out = append(out, Effect{Kind: TakeBackRelayed})
 	case led && !leads:
 		for i := range r.Pending {
 			out = append(out, Effect{Kind: Answer, Caller: r.Pending[i].Caller, Reply: refusal})
 		}
-		r.Pending, r.Next = nil, r.Handed
+		r.Pending, r.Next = nil, r.Submitted
 		kept := r.Order[:0]
 		for _, o := range r.Order {
-			if r.Window[o.Request].LSN <= r.Handed {
+			if r.Window[o.Request].LSN <= r.Submitted {
 				kept = append(kept, o)
 				continue
 			}
@@ -64,10 +66,10 @@ func learn(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 }
 
 // noteTerms takes a lease, or what the lease session or the node says about the leadership.
-func noteTerms(r Replica, e *Event) Replica {
+func noteTerms(r State, e *Event) State {
 	switch {
-	case e.Kind == Retired:
-		r.Gone = true
+	case e.Kind == NodeStopping:
+		r.Stopping = true
 	case e.Epoch != r.View.Epoch || !r.Known:
 	case e.Kind == LeaseCame:
 		r.LeaseUntil = max(r.LeaseUntil, e.Until)

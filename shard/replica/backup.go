@@ -1,11 +1,14 @@
-package shard
+package replica
 
-import "fmt"
+import (
+	"fmt"
+	"tandem/shard"
+)
 
 // noteAsk begins a stream of the leader's; what still comes in by an older one no longer counts (rule R15). A stream of
 // an epoch that is not known here yet waits until it is; one of an older epoch is passed over, as its leader will
 // learn, and so is a question that was asked twice. A snapshot that was broken off is dropped.
-func noteAsk(r Replica, e *Event, out []Effect) (Replica, []Effect) {
+func noteAsk(r State, e *Event, out []Effect) (State, []Effect) {
 	switch {
 	case !r.Known || e.Epoch > r.View.Epoch:
 		r.Later, r.LaterEpoch = e.Caller, e.Epoch
@@ -23,45 +26,45 @@ func noteAsk(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 
 // takeEntries hands what the leader appends to this node's disk, and notes what the leader has applied. Entries that
 // are here already are passed over; a gap is refused.
-func takeEntries(r Replica, e *Event, out []Effect) (Replica, []Effect) {
-	trouble := Reply{Refusal: Unavailable}
+func takeEntries(r State, e *Event, out []Effect) (State, []Effect) {
+	trouble := shard.Reply{Refusal: shard.Unavailable}
 	switch {
 	case e.Caller != r.Upstream || e.Epoch < r.UpstreamEpoch || !r.Known || r.View.Leader == r.Self || r.Filling:
 		return r, out
 	case !r.Compared:
 		r.Compared = true
-		out = append(out, Effect{Kind: Notify, Notice: LogsCompared, Epoch: r.View.Epoch})
+		out = append(out, Effect{Kind: Notify, Notice: shard.LogsCompared, Epoch: r.View.Epoch})
 	}
 	switch {
 	case e.Kind == LeaderTold:
 		r.LeaderApplied = max(r.LeaderApplied, e.LSN)
 		return r, out
-	case r.Sick != "":
-		trouble = Reply{Refusal: DiskTrouble, Reason: r.Sick}
+	case r.SickReason != "":
+		trouble = shard.Reply{Refusal: shard.DiskTrouble, Reason: r.SickReason}
 	}
-	fresh := make([]Entry, 0, len(e.Entries))
+	fresh := make([]shard.Entry, 0, len(e.Entries))
 	for i := range e.Entries {
 		n := &e.Entries[i]
-		if n.LSN > r.Handed+1 && trouble.Reason == "" {
-			trouble.Reason = fmt.Sprintf("an append of LSN %d where %d was due", n.LSN, r.Handed+1)
+		if n.LSN > r.Submitted+1 && trouble.Reason == "" {
+			trouble.Reason = fmt.Sprintf("an append of LSN %d where %d was due", n.LSN, r.Submitted+1)
 		}
-		if n.LSN != r.Handed+1 {
+		if n.LSN != r.Submitted+1 {
 			continue
 		}
 		fresh = append(fresh, *n)
-		r.Handed = n.LSN
+		r.Submitted = n.LSN
 		if h := len(r.History); h == 0 || r.History[h-1].Epoch < n.Epoch {
-			r.History = append(r.History, Position{n.Epoch, n.LSN})
+			r.History = append(r.History, shard.Position{Epoch: n.Epoch, LSN: n.LSN})
 		}
-		r.Window[n.Request] = Done{n.LSN, Reply{Result: n.Result, Touched: 2,
-			Record: Record{n.ID, n.Name, n.Email, n.Group, n.Epoch, n.LSN}}, n.Wall}
+		r.Window[n.Request] = Done{n.LSN, shard.Reply{Result: n.Result, Touched: 2,
+			Record: shard.Record{ID: n.ID, Name: n.Name, Email: n.Email, Group: n.Group, Epoch: n.Epoch, LSN: n.LSN}}, n.Wall}
 		r.Order = append(r.Order, Expiry{e.Now + RememberFor, n.Request})
 	}
 	r.LeaderApplied = max(r.LeaderApplied, e.Applied)
 	switch {
 	case len(fresh) > 0:
 		out = append(out, Effect{Kind: Persist, Entries: fresh})
-	case trouble.Reason == "" && r.Applied == r.Handed:
+	case trouble.Reason == "" && r.Applied == r.Submitted:
 		out = append(out, Effect{Kind: SendStored, Caller: e.Caller, Epoch: r.View.Epoch, LSN: r.Applied})
 	}
 	if trouble.Reason != "" {
@@ -73,14 +76,14 @@ func takeEntries(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 // fill takes a snapshot of the whole shard from the leader: what was here is dropped, the records are stored as they
 // come, and the position is written only with the last of them, so that a snapshot that was broken off is known for
 // what it is.
-func fill(r Replica, e *Event, out []Effect) (Replica, []Effect) {
+func fill(r State, e *Event, out []Effect) (State, []Effect) {
 	if e.Caller != r.Upstream || e.Epoch < r.UpstreamEpoch || !r.Known || r.View.Leader == r.Self || r.View.InSync ||
 		e.Kind != SnapshotBegun && !r.Filling {
 		return r, out
 	}
 	switch e.Kind {
 	case SnapshotBegun:
-		r.Applied, r.Handed, r.LeaderApplied, r.History, r.Window, r.Order = 0, 0, 0, nil, map[RequestID]Done{}, nil
+		r.Applied, r.Submitted, r.LeaderApplied, r.History, r.Window, r.Order = 0, 0, 0, nil, map[shard.RequestID]Done{}, nil
 		r.Filling, r.Filled, r.Wiping = true, nil, r.Wiping+1
 		return r, append(out, Effect{Kind: Wipe})
 	case SnapshotCame:
@@ -99,12 +102,12 @@ func fill(r Replica, e *Event, out []Effect) (Replica, []Effect) {
 	}
 	for i := range r.Filled {
 		n := &r.Filled[i]
-		r.Window[n.Request] = Done{n.LSN, Reply{Result: n.Result, Touched: 2,
-			Record: Record{n.ID, n.Name, n.Email, n.Group, n.Epoch, n.LSN}}, n.Wall}
+		r.Window[n.Request] = Done{n.LSN, shard.Reply{Result: n.Result, Touched: 2,
+			Record: shard.Record{ID: n.ID, Name: n.Name, Email: n.Email, Group: n.Group, Epoch: n.Epoch, LSN: n.LSN}}, n.Wall}
 		r.Order = append(r.Order, Expiry{e.Now + RememberFor, n.Request})
 	}
-	r.Handed, r.History = e.LSN, e.History
-	out = append(out, Effect{Kind: PersistHistory, LSN: e.LSN, Ends: e.History[len(e.History)-1].Epoch,
+	r.Submitted, r.History = e.LSN, e.History
+	out = append(out, Effect{Kind: PersistHistory, LSN: e.LSN, LastEpoch: e.History[len(e.History)-1].Epoch,
 		History: e.History, Entries: r.Filled})
 	r.Filling, r.Filled = false, nil
 	return r, out

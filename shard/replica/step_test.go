@@ -1,9 +1,12 @@
-package shard
+package replica
 
-import "testing"
+import (
+	"tandem/shard"
+	"testing"
+)
 
 // drive gives events to a replica and returns it with all effects.
-func drive(r Replica, events ...Event) (Replica, []Effect) {
+func drive(r State, events ...Event) (State, []Effect) {
 	var all []Effect
 	for i := range events {
 		r, all = Step(r, &events[i], all)
@@ -21,7 +24,7 @@ func count(effects []Effect, kind EffectKind) (n int) {
 }
 
 // notices counts the effects that give a notice to the lease session.
-func notices(effects []Effect, notice Notice) (n int) {
+func notices(effects []Effect, notice shard.Notice) (n int) {
 	for i := range effects {
 		if effects[i].Kind == Notify && effects[i].Notice == notice {
 			n++
@@ -30,11 +33,11 @@ func notices(effects []Effect, notice Notice) (n int) {
 	return n
 }
 
-var inSync = View{Epoch: 1, Leader: 0, Backup: 1, InSync: true}
+var inSync = shard.View{Epoch: 1, Leader: 0, Backup: 1, InSync: true}
 
 // replicaAt returns a replica of shard 0 whose log ends at LSN 7 of epoch 1, in a view and with a lease until until.
-func replicaAt(self int, view View, until int64) Replica {
-	r := NewReplica(0, self, []string{"db-1", "db-0"}[self], 7, []Position{{1, 1}}, nil, 0)
+func replicaAt(self int, view shard.View, until int64) State {
+	r := New(0, self, []string{"db-1", "db-0"}[self], 7, []shard.Position{{Epoch: 1, LSN: 1}}, nil, 0)
 	r, _ = drive(r, Event{Kind: ViewLearnt, View: view}, Event{Kind: LeaseCame, Epoch: view.Epoch, Until: until})
 	return r
 }
@@ -46,7 +49,7 @@ func TestEveryStreamTellsTheBackupWhatIsApplied(t *testing.T) {
 	for stream := uint64(1); stream <= 2; stream++ {
 		var effects []Effect
 		r, effects = drive(r, Event{Kind: StreamUp, Stream: stream}, Event{Kind: PeerPosition, Stream: stream, Epoch: 1,
-			LSN: 7, Ends: 1}, Event{Kind: Ticked})
+			LSN: 7, LastEpoch: 1}, Event{Kind: Ticked})
 		if count(effects, SendAsk) != 1 || count(effects, SetAlarm) != 1 || count(effects, SendApplied) != 1 {
 			t.Errorf("stream %d: %+v", stream, effects)
 		}
@@ -62,12 +65,12 @@ func TestCountOfABackupWaitsForItsLeader(t *testing.T) {
 	r, effects := drive(r, Event{Kind: PositionAsked, Epoch: 1, Caller: stream},
 		Event{Kind: CountAsked, Caller: "at once", Now: 1})
 	// its log may have lost what it once had (rule R24)
-	if count(effects, Answer) != 1 || effects[len(effects)-1].Reply.Refusal != Unavailable {
+	if count(effects, Answer) != 1 || effects[len(effects)-1].Reply.Refusal != shard.Unavailable {
 		t.Fatalf("answered before the leader has compared the logs: %+v", effects)
 	}
 	r, effects = drive(r, Event{Kind: LeaderTold, LSN: 6, Epoch: 1, Caller: stream, Now: 1},
 		Event{Kind: CountAsked, Caller: "early", Users: 3, Now: 1})
-	if notices(effects, LogsCompared) != 1 {
+	if notices(effects, shard.LogsCompared) != 1 {
 		t.Errorf("the lease session is not told that the logs fit: %+v", effects)
 	}
 	if count(effects, Answer) != 0 {
@@ -77,8 +80,8 @@ func TestCountOfABackupWaitsForItsLeader(t *testing.T) {
 	if count(effects, Answer) != 1 || effects[0].Caller != "early" || effects[0].Reply.Users != 3 {
 		t.Errorf("the leader has applied it: %+v", effects)
 	}
-	entry := Entry{LSN: 8, Epoch: 1, Result: Created, ID: "a"}
-	r, effects = drive(r, Event{Kind: EntriesCame, Caller: stream, Epoch: 1, Entries: []Entry{entry}, Now: 3},
+	entry := shard.Entry{LSN: 8, Epoch: 1, Result: shard.Created, ID: "a"}
+	r, effects = drive(r, Event{Kind: EntriesCame, Caller: stream, Epoch: 1, Entries: []shard.Entry{entry}, Now: 3},
 		Event{Kind: DiskStored, LSN: 8, Now: 4},
 		Event{Kind: CountAsked, Caller: "late", Now: 5}, Event{Kind: LeaderTold, LSN: 8, Epoch: 1, Caller: stream,
 			Now: 6 + WaitFor + 100})
@@ -88,7 +91,7 @@ func TestCountOfABackupWaitsForItsLeader(t *testing.T) {
 	}
 	for _, fx := range effects {
 		// whoever asked is told, or its place would be taken for ever
-		if fx.Kind == Answer && (fx.Caller != "late" || fx.Reply.Refusal != Unavailable) {
+		if fx.Kind == Answer && (fx.Caller != "late" || fx.Reply.Refusal != shard.Unavailable) {
 			t.Errorf("%+v", fx)
 		}
 	}
@@ -105,16 +108,18 @@ func TestBackupRefusesGaps(t *testing.T) {
 		event Event
 		want  EffectKind
 	}{
-		"repeated": {Event{Kind: EntriesCame, Caller: stream, Epoch: 1, Entries: []Entry{{LSN: 7, Epoch: 1}}}, SendStored},
-		"a gap":    {Event{Kind: EntriesCame, Caller: stream, Epoch: 1, Entries: []Entry{{LSN: 9, Epoch: 1}}}, SendTrouble},
+		"repeated": {Event{Kind: EntriesCame, Caller: stream, Epoch: 1, Entries: []shard.Entry{{LSN: 7, Epoch: 1}}},
+			SendStored},
+		"a gap": {Event{Kind: EntriesCame, Caller: stream, Epoch: 1, Entries: []shard.Entry{{LSN: 9, Epoch: 1}}},
+			SendTrouble},
 	} {
 		next, effects := drive(r, c.event)
-		if len(effects) != 1 || effects[0].Kind != c.want || next.Handed != 7 {
-			t.Errorf("%s: %+v, handed %d", name, effects, next.Handed)
+		if len(effects) != 1 || effects[0].Kind != c.want || next.Submitted != 7 {
+			t.Errorf("%s: %+v, handed %d", name, effects, next.Submitted)
 		}
 	}
 	if _, effects := drive(r, Event{Kind: EntriesCame, Caller: new(int), Epoch: 1,
-		Entries: []Entry{{LSN: 8, Epoch: 1}}}); len(effects) != 0 {
+		Entries: []shard.Entry{{LSN: 8, Epoch: 1}}}); len(effects) != 0 {
 		t.Errorf("an older stream still counts: %+v", effects)
 	}
 }
@@ -132,7 +137,7 @@ func TestBackupPassesRequestsOn(t *testing.T) {
 		"not without a stream":    {0, false, Answer},
 		"not back without either": {0, true, Answer},
 	} {
-		for _, kind := range []EventKind{ReadDone, WriteAsked} {
+		for _, kind := range []EventKind{GetAsked, WriteAsked} {
 			r := replicaAt(1, inSync, 1000)
 			if c.stream > 0 {
 				r, _ = drive(r, Event{Kind: StreamUp, Stream: c.stream})
@@ -144,7 +149,7 @@ func TestBackupPassesRequestsOn(t *testing.T) {
 			}
 			fx := effects[0]
 			if c.want == Relay && (fx.Asked != &asked || fx.Stream != c.stream) || c.want == Answer &&
-				(fx.Reply.Refusal != NotLeader || fx.Caller != "who") {
+				(fx.Reply.Refusal != shard.NotLeader || fx.Caller != "who") {
 				t.Errorf("%s: %+v", name, fx)
 			}
 		}
@@ -157,7 +162,7 @@ func TestBackupRefusesWhatIsOverdue(t *testing.T) {
 	r, _ = drive(r, Event{Kind: StreamUp, Stream: 5})
 	for now, want := range map[int64]EffectKind{100: Relay, 101: Answer} {
 		_, effects := Step(r, &Event{Kind: WriteAsked, Caller: "who", Deadline: 100, Now: now}, nil)
-		if len(effects) != 1 || effects[0].Kind != want || want == Answer && effects[0].Reply.Refusal != Overdue {
+		if len(effects) != 1 || effects[0].Kind != want || want == Answer && effects[0].Reply.Refusal != shard.Overdue {
 			t.Errorf("at %d: %+v", now, effects)
 		}
 	}
@@ -173,16 +178,17 @@ func TestStuckReplicasSaySo(t *testing.T) {
 		r, _ = drive(r, Event{Kind: CountAsked, Caller: "who", Now: 900}) // it can
 		for _, c := range []struct {
 			now  int64
-			want Refusal
-		}{{1000 + StuckFor, [2]Refusal{Unavailable, NotLeader}[self]}, {1001 + StuckFor, Stuck}} {
+			want shard.Refusal
+		}{{1000 + shard.StuckFor, [2]shard.Refusal{shard.Unavailable, shard.NotLeader}[self]}, {1001 + shard.StuckFor,
+			shard.Stuck}} {
 			next, _ := drive(r, Event{Kind: Ticked, Now: 1000}) // its lease has run out
-			next, effects := drive(next, Event{Kind: ReadDone, Caller: "who", Now: c.now})
+			next, effects := drive(next, Event{Kind: GetAsked, Caller: "who", Now: c.now})
 			if len(effects) == 0 || effects[0].Reply.Refusal != c.want || effects[0].Reply.Reason == "" {
 				t.Errorf("node %d at %d: %+v", self, c.now, effects)
 			}
 			next, effects = drive(next, Event{Kind: LeaseCame, Epoch: 1, Until: 2 * c.now, Now: c.now},
 				Event{Kind: CountAsked, Now: c.now})
-			if next.BarredAt != 0 {
+			if next.NotServingSince != 0 {
 				t.Errorf("node %d: %+v", self, effects)
 			}
 		}
@@ -193,10 +199,10 @@ func TestStuckReplicasSaySo(t *testing.T) {
 func TestWhatBarredBeforeIsNoReasonToBeStuck(t *testing.T) {
 	r := replicaAt(0, inSync, 0)
 	r, _ = drive(r, Event{Kind: ViewLearnt, View: alone, FreeFrom: 1000, Now: 900})
-	now := int64(2000 + 2*StuckFor)
-	r, _ = drive(r, Event{Kind: ViewLearnt, View: View{Epoch: 3, Leader: 0, Backup: 1, InSync: true}, Now: now})
+	now := int64(2000 + 2*shard.StuckFor)
+	r, _ = drive(r, Event{Kind: ViewLearnt, View: shard.View{Epoch: 3, Leader: 0, Backup: 1, InSync: true}, Now: now})
 	_, effects := drive(r, Event{Kind: CountAsked, Caller: "who", Now: now + 1})
-	if count(effects, Answer) != 1 || effects[len(effects)-1].Reply.Refusal != Unavailable {
+	if count(effects, Answer) != 1 || effects[len(effects)-1].Reply.Refusal != shard.Unavailable {
 		t.Errorf("%+v", effects)
 	}
 }
@@ -206,15 +212,15 @@ func TestWhatBarredBeforeIsNoReasonToBeStuck(t *testing.T) {
 func TestPausedLeaderDoesNotBlameItsBackup(t *testing.T) {
 	const tick = TellEvery
 	r := replicaAt(0, inSync, 1<<40)
-	r, _ = drive(r, Event{Kind: StreamUp, Stream: 1}, Event{Kind: PeerPosition, Stream: 1, Epoch: 1, LSN: 7, Ends: 1},
-		Event{Kind: WriteAsked, Change: Change{Op: Create, ID: "a"}, Deadline: 1})
+	r, _ = drive(r, Event{Kind: StreamUp, Stream: 1}, Event{Kind: PeerPosition, Stream: 1, Epoch: 1, LSN: 7, LastEpoch: 1},
+		Event{Kind: WriteAsked, Change: shard.Change{Op: shard.Create, ID: "a"}, Deadline: 1})
 	now := int64(tick)
 	r, effects := drive(r, Event{Kind: Ticked, Now: now}, Event{Kind: Ticked, Now: now + 10*StoredFor})
-	if now += 10 * StoredFor; count(effects, SetAlarm) == 0 || notices(effects, BackupTimedOut) != 0 {
+	if now += 10 * StoredFor; count(effects, SetAlarm) == 0 || notices(effects, shard.BackupTimedOut) != 0 {
 		t.Fatalf("just after a pause: %+v", effects)
 	}
 	ticks := 0
-	for notices(effects, BackupTimedOut) == 0 && ticks < 100 {
+	for notices(effects, shard.BackupTimedOut) == 0 && ticks < 100 {
 		now += tick
 		r, effects = drive(r, Event{Kind: Ticked, Now: now})
 		ticks++
