@@ -11,7 +11,7 @@
 //	record.go   users, log entries, changes, results and refusals
 //	notice.go   what a replica tells the lease session about it; times that several parts use
 //	memberid.go the Raft id of a node's store
-//	pulse.go    how a node judges its disk: FeelPulse
+//	diskhealth.go how a node judges its disk: JudgeDisk
 //	recovery.go what a damaged log means, and how a store is opened: JudgeLog, NextOpen
 //	greeting.go who may work together: Fits, Incarnation
 //	cluster.go  which cluster a gateway serves: ChooseCluster

@@ -25,7 +25,7 @@ type simDisk struct {
 	full      bool  // nothing can be written now
 	sick      bool  // as the node's loops were told
 	began     int64 // when the sync under way began
-	pulse     shard.Pulse
+	health    shard.DiskHealth
 	slow      int64   // ns that a sync takes at most
 	lanes     []int64 // by peer: when the last word of its lease session arrives at a replica
 	wants     []int64 // by peer: when the last word of a replica arrives at its lease session
@@ -189,15 +189,15 @@ func (w *simWorld) flush(n *simNode) {
 	w.after(min(takes, 5*ms), try)
 }
 
-// feelPulse looks how long writes take: a node whose disk is slow falls silent, until the disk has been quick for a
+// judgeDisk looks how long writes take: a node whose disk is slow falls silent, until the disk has been quick for a
 // while (rule R12).
-func (w *simWorld) feelPulse(n *simNode) {
+func (w *simWorld) judgeDisk(n *simNode) {
 	write := int64(0)
 	if n.disk.writing {
 		write = n.disk.began
 	}
-	n.disk.pulse = shard.FeelPulse(n.disk.pulse, write, w.now)
-	slow := n.disk.full || n.disk.pulse.Sick
+	n.disk.health = shard.JudgeDisk(n.disk.health, write, w.now)
+	slow := n.disk.full || n.disk.health.Sick
 	if slow != n.disk.sick {
 		n.disk.sick = slow
 		w.note("node %d: the disk is slow: %v", n.number, slow)
@@ -206,7 +206,7 @@ func (w *simWorld) feelPulse(n *simNode) {
 			w.stepSession(n, peer, &lease.Event{Kind: lease.DiskChanged, Sick: slow})
 		}
 	}
-	w.on(n, 5*ms, func() { w.feelPulse(n) })
+	w.on(n, 5*ms, func() { w.judgeDisk(n) })
 }
 
 // stored tells the loops what was synced.

@@ -90,8 +90,8 @@ func (w *simWorld) boot(number int) {
 	n.disk.start++ // synced before anything is said
 	n.start, n.former = views.Start{Number: n.disk.start, Nonce: w.rng.Uint64()}, n.disk.nonces
 	n.disk.nonces = append([]uint64{n.start.Nonce}, n.former[:min(len(n.former), views.FormerStarts-1)]...)
-	n.disk.queue, n.disk.writing, n.disk.full, n.disk.sick, n.disk.pulse = nil, false, false, false,
-		shard.Pulse{Most: 70 * ms, LookedAt: w.now}
+	n.disk.queue, n.disk.writing, n.disk.full, n.disk.sick, n.disk.health = nil, false, false, false,
+		shard.DiskHealth{SlowAfter: 70 * ms, LookedAt: w.now}
 	w.recover(n)
 	n.replicas, n.users, n.counts, n.sessions = make([]*replica.State, w.plan.layout.Shards), make([]int,
 		w.plan.layout.Shards), make([]simCounts, w.plan.layout.Shards), make([]*lease.Session, w.plan.layout.Nodes)
@@ -161,7 +161,7 @@ func (w *simWorld) ticks(n *simNode) {
 	}
 	w.on(n, w.delay(10*ms), service)
 	w.on(n, w.delay(5*ms), sessions)
-	w.on(n, w.delay(5*ms), func() { w.feelPulse(n) })
+	w.on(n, w.delay(5*ms), func() { w.judgeDisk(n) })
 }
 
 func (w *simWorld) stepService(n *simNode, e *views.Event) {

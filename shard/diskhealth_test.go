@@ -4,13 +4,13 @@ import "testing"
 
 const ms = int64(1000 * 1000)
 
-// feel looks at a disk every PulseEvery from from to to, while a write that began at write is under way (0: none), and
-// returns when it became sick and well: -1 if it did not.
-func feel(p Pulse, write, from, to int64) (after Pulse, sickAt, wellAt int64) {
+// feel looks at a disk every DiskLookEvery from from to to, while a write that began at write is under way (0: none),
+// and returns when it became sick and well: -1 if it did not.
+func feel(p DiskHealth, write, from, to int64) (after DiskHealth, sickAt, wellAt int64) {
 	sickAt, wellAt = -1, -1
-	for now := from; now <= to; now += PulseEvery {
+	for now := from; now <= to; now += DiskLookEvery {
 		was := p.Sick
-		p = FeelPulse(p, write, now)
+		p = JudgeDisk(p, write, now)
 		switch {
 		case p.Sick && !was:
 			sickAt = now
@@ -24,8 +24,8 @@ func feel(p Pulse, write, from, to int64) (after Pulse, sickAt, wellAt int64) {
 // A write that takes too long makes the disk sick; then it has to be quick for a while, and for longer each time that
 // it is slow again.
 func TestSlowDiskIsTrustedEverLater(t *testing.T) {
-	p, now := Pulse{Most: 80 * ms, LookedAt: 1000 * ms}, int64(1000*ms)
-	trust := int64(trustLeast)
+	p, now := DiskHealth{SlowAfter: 80 * ms, LookedAt: 1000 * ms}, int64(1000*ms)
+	trust := int64(trustAfterLeast)
 	for range 8 {
 		var sickAt, wellAt int64
 		p, sickAt, _ = feel(p, now, now, now+80*ms)
@@ -37,17 +37,17 @@ func TestSlowDiskIsTrustedEverLater(t *testing.T) {
 			t.Fatalf("not sick after 85 ms: %+v", p)
 		}
 		now += 150 * ms // the write is done
-		p, _, wellAt = feel(p, 0, now+PulseEvery, now+2*trustMost)
+		p, _, wellAt = feel(p, 0, now+DiskLookEvery, now+2*trustAfterMost)
 		if wellAt != now+trust {
 			t.Fatalf("well again after %d ms, expected %d", (wellAt-now)/ms, trust/ms)
 		}
-		now, trust = wellAt, min(2*trust, trustMost)
+		now, trust = wellAt, min(2*trust, trustAfterMost)
 		p.LookedAt = now
 	}
-	now += trustAnew + trustMost
+	now += forgetSlowAfter + trustAfterMost
 	p, _, _ = feel(p, 0, p.LookedAt, now)
 	p, _, _ = feel(p, now, now, now+100*ms)
-	if _, _, wellAt := feel(p, 0, now+105*ms, now+2*trustMost); wellAt != now+100*ms+trustLeast {
+	if _, _, wellAt := feel(p, 0, now+105*ms, now+2*trustAfterMost); wellAt != now+100*ms+trustAfterLeast {
 		t.Errorf("after a long quiet time well again after %d ms", (wellAt-now)/ms-100)
 	}
 }
@@ -55,7 +55,7 @@ func TestSlowDiskIsTrustedEverLater(t *testing.T) {
 // Short writes, one right after the other, are no slow one, and neither is a pause of the process while a write is
 // under way.
 func TestWhatIsNoSlowDisk(t *testing.T) {
-	p := Pulse{Most: 80 * ms, LookedAt: 1000 * ms}
+	p := DiskHealth{SlowAfter: 80 * ms, LookedAt: 1000 * ms}
 	now := int64(1000 * ms)
 	for range 10 {
 		p, _, _ = feel(p, now, now, now+70*ms)
@@ -65,8 +65,8 @@ func TestWhatIsNoSlowDisk(t *testing.T) {
 		t.Errorf("short writes: %+v", p)
 	}
 	p, _, _ = feel(p, now, now, now+20*ms)
-	p = FeelPulse(p, now, now+2000*ms)
-	p = FeelPulse(p, now, now+2005*ms)
+	p = JudgeDisk(p, now, now+2000*ms)
+	p = JudgeDisk(p, now, now+2005*ms)
 	if p.SlowAt != 0 {
 		t.Errorf("a pause: %+v", p)
 	}
