@@ -40,10 +40,10 @@ func partOf(room *Room, held []Held, c CouncilState) shard.NodePart {
 	for _, h := range held {
 		p.Learnt = p.Learnt || h.state.Known
 		p.NotServing = append(p.NotServing, replica.NotServing(&h.state, h.now))
-		if r := &h.state; r.Damage != "" && r.Known {
+		if r := &h.state; r.Damage.Reason != "" && r.Known {
 			leads := r.View.Leader == room.Self
-			p.Damaged = append(p.Damaged, shard.DamagedCopy{Shard: h.Shard, Peer: r.Peer, PeerUp: r.Stream != 0,
-				Leads: leads, InSync: r.View.InSync, For: h.now - r.DamagedAt})
+			p.Damaged = append(p.Damaged, shard.DamagedCopy{Shard: h.Shard, Peer: r.Peer, PeerUp: r.Stream.Number != 0,
+				Leads: leads, InSync: r.View.InSync, For: h.now - r.Damage.At})
 		}
 	}
 	return p

@@ -21,7 +21,7 @@ func leave(room *Room, left chan<- struct{}) {
 		leaving := peersLeaving(room)
 		for _, i := range inspectAll(room) {
 			leads := i.State.Known && i.State.View.Leader == room.Self
-			busy = busy || leads && i.State.Stream != 0 && !leaving[peerOf(room.Layout, i.State.Shard, room.Self)]
+			busy = busy || leads && i.State.Stream.Number != 0 && !leaving[peerOf(room.Layout, i.State.Shard, room.Self)]
 		}
 	}
 	for _, s := range heldBy(room.Layout, room.Self) {

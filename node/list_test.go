@@ -61,7 +61,7 @@ func TestAPageIsOfOneMoment(t *testing.T) {
 		}
 	}
 	store(write(shard.Created, was...))
-	r.state.Applied = lsn
+	r.state.Log.Applied = lsn
 	handed := write(shard.Deleted, was[:4]...) // they stand before every page below
 	handed = append(handed, write(shard.Created, all[30:35]...)...)
 	for _, stored := range []bool{false, true} {

@@ -117,7 +117,7 @@ func runReplicas(room *Room, desk *Desk, replicas []owned) {
 
 // noteLoss has it noted in the folder when a replica's data turns out to be damaged.
 func noteLoss(room *Room, r *owned, e *replica.Event) {
-	if e.Kind == replica.DataDamaged && r.state.Damage == "" {
+	if e.Kind == replica.DataDamaged && r.state.Damage.Reason == "" {
 		room.Damage <- damageNote{shard: e.Shard, mark: shard.Mark{Store: room.Member, Copy: r.store.ids[e.Shard],
 			Reason: e.Reason}}
 	}
@@ -194,7 +194,7 @@ func inspect(replicas []owned) []Inspection {
 	for i := range replicas {
 		list[i] = Inspection{replicas[i].state, replicas[i].users, replicas[i].served, clock()}
 		s := &list[i].State
-		s.Pending, s.Waiting, s.Window, s.Order, s.Filled = nil, nil, nil, nil, nil
+		s.Leading.Pending, s.Waiting, s.Log.Window, s.Log.Order, s.Backing.Filled = nil, nil, nil, nil, nil
 	}
 	return list
 }
@@ -243,7 +243,7 @@ func lookUp(room *Room, r *owned, e *replica.Event, before int64) (now int64, er
 // showMoment opens a view of a shard, and asks the core whether what it shows may be given out, if that is asked.
 func showMoment(r *owned, ask scanAsk, events []*replica.Event) []*replica.Event {
 	open := openScan
-	if r.state.Damage != "" { // nothing of it is given out, and a file of it may not be one to read (badFiles)
+	if r.state.Damage.Reason != "" { // nothing of it is given out, and a file of it may not be one to read (badFiles)
 		open = openPastWipes
 	}
 	ask.opened <- Moment{open(r.store, ask.shard), r.counts, replica.BucketsAhead(&r.state, (*[256]uint64)(&r.last)),

@@ -129,8 +129,8 @@ func endFrames(s int, epoch, last uint64, history []shard.Position, window []sha
 
 // windowOf copies the request-id window as entries, so that it may leave the loop.
 func windowOf(state *replica.State) []shard.Entry {
-	entries := make([]shard.Entry, 0, len(state.Window))
-	for request, done := range state.Window {
+	entries := make([]shard.Entry, 0, len(state.Log.Window))
+	for request, done := range state.Log.Window {
 		r := &done.Reply.Record
 		entries = append(entries, shard.Entry{Request: request, Result: done.Reply.Result, ID: r.ID, Name: r.Name,
 			Email: r.Email, Group: r.Group, Epoch: r.Epoch, LSN: done.LSN, Wall: done.Wall})

@@ -272,7 +272,7 @@ func start(all opened, done chan<- opened) {
 		shared[peer] = append(shared[peer], s)
 		at := &all.loaded[s]
 		state := replica.New(s, room.Self, room.Members[peer].Name, at.Last, at.History, at.Log, clock())
-		state.StoredFor = int64(room.Config.Silent)
+		state.Leading.StoredFor = int64(room.Config.Silent)
 		r := owned{state: state, store: room.Store, peer: peer, codec: wire.NewCodec(), counts: at.Counts,
 			users: total(at.Counts), epoch: newestEpoch(at.History)}
 		ends[s] = shard.Position{Epoch: r.epoch, LSN: at.Last}

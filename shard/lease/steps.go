@@ -111,7 +111,8 @@ func takeViews(p Session, e *Event, out []Effect) (Session, []Effect) {
 		}
 		s.Restarted = v.Leader == p.Self && (!s.Known || s.Restarted && v.InSync)
 		s.Unverified = v.Backup == p.Self && v.InSync && (!s.Known || s.Unverified)
-		s.View, s.Known, s.Since, s.LeaderRestarted, s.AckRequired = v, true, e.Now, false, false
+		s.View, s.Known, s.Since = v, true, e.Now
+		s.LeaderRestarted, s.AckRequired = false, false
 		s.Proposed, s.Drain, s.Steady = shard.View{}, 0, 0
 		s.LeaderLastKnown, s.Behind = false, false
 		out = append(out, Effect{Kind: TellView, Shard: s.Shard, View: v, FreeFrom: s.Answered + p.Timing.Grace,

@@ -11,14 +11,15 @@ import (
 func noteAsk(r State, e *Event, out []Effect) (State, []Effect) {
 	switch {
 	case !r.Known || e.Epoch > r.View.Epoch:
-		r.Later, r.LaterEpoch = e.Caller, e.Epoch
+		r.Backing.Later, r.Backing.LaterEpoch = e.Caller, e.Epoch
 		return r, out
-	case e.Epoch < r.View.Epoch || r.View.Leader == r.Self || r.Upstream == e.Caller && r.UpstreamEpoch == e.Epoch:
+	case e.Epoch < r.View.Epoch || r.View.Leader == r.Self || r.Backing.Upstream == e.Caller &&
+		r.Backing.UpstreamEpoch == e.Epoch:
 		return r, out
 	}
-	r.Asked, r.Upstream = e.Caller, nil
-	if r.Filling {
-		r.Filling, r.Filled, r.Wiping = false, nil, r.Wiping+1
+	r.Backing.Asked, r.Backing.Upstream = e.Caller, nil
+	if r.Backing.Filling {
+		r.Backing.Filling, r.Backing.Filled, r.Log.Wiping = false, nil, r.Log.Wiping+1
 		out = append(out, Effect{Kind: Wipe})
 	}
 	return r, out
@@ -29,43 +30,44 @@ func noteAsk(r State, e *Event, out []Effect) (State, []Effect) {
 func takeEntries(r State, e *Event, out []Effect) (State, []Effect) {
 	trouble := shard.Reply{Refusal: shard.Unavailable}
 	switch {
-	case e.Caller != r.Upstream || e.Epoch < r.UpstreamEpoch || !r.Known || r.View.Leader == r.Self || r.Filling:
+	case e.Caller != r.Backing.Upstream || e.Epoch < r.Backing.UpstreamEpoch || !r.Known || r.View.Leader == r.Self ||
+		r.Backing.Filling:
 		return r, out
-	case !r.Compared:
-		r.Compared = true
+	case !r.Backing.Compared:
+		r.Backing.Compared = true
 		out = append(out, Effect{Kind: Notify, Notice: shard.LogsCompared, Epoch: r.View.Epoch})
 	}
 	switch {
 	case e.Kind == LeaderTold:
-		r.LeaderApplied = max(r.LeaderApplied, e.LSN)
+		r.Backing.LeaderApplied = max(r.Backing.LeaderApplied, e.LSN)
 		return r, out
-	case r.SickReason != "":
-		trouble = shard.Reply{Refusal: shard.DiskTrouble, Reason: r.SickReason}
+	case r.Log.SickReason != "":
+		trouble = shard.Reply{Refusal: shard.DiskTrouble, Reason: r.Log.SickReason}
 	}
 	fresh := make([]shard.Entry, 0, len(e.Entries))
 	for i := range e.Entries {
 		n := &e.Entries[i]
-		if n.LSN > r.Submitted+1 && trouble.Reason == "" {
-			trouble.Reason = fmt.Sprintf("an append of LSN %d where %d was due", n.LSN, r.Submitted+1)
+		if n.LSN > r.Log.Submitted+1 && trouble.Reason == "" {
+			trouble.Reason = fmt.Sprintf("an append of LSN %d where %d was due", n.LSN, r.Log.Submitted+1)
 		}
-		if n.LSN != r.Submitted+1 {
+		if n.LSN != r.Log.Submitted+1 {
 			continue
 		}
 		fresh = append(fresh, *n)
-		r.Submitted = n.LSN
-		if h := len(r.History); h == 0 || r.History[h-1].Epoch < n.Epoch {
-			r.History = append(r.History, shard.Position{Epoch: n.Epoch, LSN: n.LSN})
+		r.Log.Submitted = n.LSN
+		if h := len(r.Log.History); h == 0 || r.Log.History[h-1].Epoch < n.Epoch {
+			r.Log.History = append(r.Log.History, shard.Position{Epoch: n.Epoch, LSN: n.LSN})
 		}
-		r.Window[n.Request] = Done{n.LSN, shard.Reply{Result: n.Result, Touched: 2,
+		r.Log.Window[n.Request] = Done{n.LSN, shard.Reply{Result: n.Result, Touched: 2,
 			Record: shard.Record{ID: n.ID, Name: n.Name, Email: n.Email, Group: n.Group, Epoch: n.Epoch, LSN: n.LSN}}, n.Wall}
-		r.Order = append(r.Order, Expiry{e.Now + RememberFor, n.Request})
+		r.Log.Order = append(r.Log.Order, Expiry{e.Now + RememberFor, n.Request})
 	}
-	r.LeaderApplied = max(r.LeaderApplied, e.Applied)
+	r.Backing.LeaderApplied = max(r.Backing.LeaderApplied, e.Applied)
 	switch {
 	case len(fresh) > 0:
 		out = append(out, Effect{Kind: Persist, Entries: fresh})
-	case trouble.Reason == "" && r.Applied == r.Submitted:
-		out = append(out, Effect{Kind: SendStored, Caller: e.Caller, Epoch: r.View.Epoch, LSN: r.Applied})
+	case trouble.Reason == "" && r.Log.Applied == r.Log.Submitted:
+		out = append(out, Effect{Kind: SendStored, Caller: e.Caller, Epoch: r.View.Epoch, LSN: r.Log.Applied})
 	}
 	if trouble.Reason != "" {
 		out = append(out, Effect{Kind: SendTrouble, Caller: e.Caller, Epoch: r.View.Epoch, Reply: trouble})
@@ -77,38 +79,40 @@ func takeEntries(r State, e *Event, out []Effect) (State, []Effect) {
 // come, and the position is written only with the last of them, so that a snapshot that was broken off is known for
 // what it is.
 func fill(r State, e *Event, out []Effect) (State, []Effect) {
-	if e.Caller != r.Upstream || e.Epoch < r.UpstreamEpoch || !r.Known || r.View.Leader == r.Self || r.View.InSync ||
-		e.Kind != SnapshotBegun && !r.Filling {
+	if e.Caller != r.Backing.Upstream || e.Epoch < r.Backing.UpstreamEpoch || !r.Known || r.View.Leader == r.Self ||
+		r.View.InSync ||
+		e.Kind != SnapshotBegun && !r.Backing.Filling {
 		return r, out
 	}
 	switch e.Kind {
 	case SnapshotBegun:
-		r.Applied, r.Submitted, r.LeaderApplied, r.History, r.Window, r.Order = 0, 0, 0, nil, map[shard.RequestID]Done{}, nil
-		r.Filling, r.Filled, r.Wiping = true, nil, r.Wiping+1
+		r.Log = Log{SickReason: r.Log.SickReason, Wiping: r.Log.Wiping, Window: map[shard.RequestID]Done{}}
+		r.Backing.LeaderApplied = 0
+		r.Backing.Filling, r.Backing.Filled, r.Log.Wiping = true, nil, r.Log.Wiping+1
 		return r, append(out, Effect{Kind: Wipe})
 	case SnapshotCame:
 		return r, append(out, Effect{Kind: PersistRecords, Records: e.Records})
 	}
-	r.Filled = append(r.Filled, e.Entries...)
+	r.Backing.Filled = append(r.Backing.Filled, e.Entries...)
 	switch {
 	case e.LSN == 0 && len(e.Entries) > 0: // more of the window follows
 		return r, out
 	case e.LSN == 0: // the shard is empty
-		r.Filling, r.Filled = false, nil
-		if r.Wiping == 0 {
-			out = append(out, Effect{Kind: SendStored, Caller: r.Upstream, Epoch: r.View.Epoch})
+		r.Backing.Filling, r.Backing.Filled = false, nil
+		if r.Log.Wiping == 0 {
+			out = append(out, Effect{Kind: SendStored, Caller: r.Backing.Upstream, Epoch: r.View.Epoch})
 		}
 		return r, out
 	}
-	for i := range r.Filled {
-		n := &r.Filled[i]
-		r.Window[n.Request] = Done{n.LSN, shard.Reply{Result: n.Result, Touched: 2,
+	for i := range r.Backing.Filled {
+		n := &r.Backing.Filled[i]
+		r.Log.Window[n.Request] = Done{n.LSN, shard.Reply{Result: n.Result, Touched: 2,
 			Record: shard.Record{ID: n.ID, Name: n.Name, Email: n.Email, Group: n.Group, Epoch: n.Epoch, LSN: n.LSN}}, n.Wall}
-		r.Order = append(r.Order, Expiry{e.Now + RememberFor, n.Request})
+		r.Log.Order = append(r.Log.Order, Expiry{e.Now + RememberFor, n.Request})
 	}
-	r.Submitted, r.History = e.LSN, e.History
+	r.Log.Submitted, r.Log.History = e.LSN, e.History
 	out = append(out, Effect{Kind: PersistHistory, LSN: e.LSN, LastEpoch: e.History[len(e.History)-1].Epoch,
-		History: e.History, Entries: r.Filled})
-	r.Filling, r.Filled = false, nil
+		History: e.History, Entries: r.Backing.Filled})
+	r.Backing.Filling, r.Backing.Filled = false, nil
 	return r, out
 }

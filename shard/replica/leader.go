@@ -6,8 +6,8 @@ import "tandem/shard"
 // with an empty id if there is no such user; at is the LSN of the pending write that it is taken from, 0 if from
 // RocksDB.
 func newest(r *State, e *Event) (current shard.Record, at uint64) {
-	for i := len(r.Pending) - 1; i >= 0; i-- {
-		n := &r.Pending[i].Entry
+	for i := len(r.Leading.Pending) - 1; i >= 0; i-- {
+		n := &r.Leading.Pending[i].Entry
 		if n.ID != e.Change.ID {
 			continue
 		}
@@ -62,7 +62,7 @@ func decide(c *shard.Change, current shard.Record, unmet shard.Unmet) (shard.Res
 func sequence(r State, e *Event, away *Effect, result shard.Result, record shard.Record, at uint64,
 	out []Effect) (State,
 	[]Effect) {
-	done, again := r.Window[e.Change.Request]
+	done, again := r.Log.Window[e.Change.Request]
 	refused := shard.Reply{Touched: 1}
 	switch {
 	case away != nil:
@@ -76,18 +76,18 @@ func sequence(r State, e *Event, away *Effect, result shard.Result, record shard
 		r.Waiting = append(r.Waiting, Waiting{at, e.Now + WaitFor, e.Caller,
 			shard.Reply{Result: result, Record: record, Touched: 1}})
 		return r, out
-	case r.SickReason != "":
-		refused.Refusal, refused.Reason = shard.DiskTrouble, r.SickReason
-	case r.Trouble != "":
-		refused.Refusal, refused.Reason = shard.DiskTrouble, r.Trouble
-	case len(r.Pending) >= MaxPending:
+	case r.Log.SickReason != "":
+		refused.Refusal, refused.Reason = shard.DiskTrouble, r.Log.SickReason
+	case r.Leading.BackupTrouble != "":
+		refused.Refusal, refused.Reason = shard.DiskTrouble, r.Leading.BackupTrouble
+	case len(r.Leading.Pending) >= MaxPending:
 		refused.Refusal, refused.Reason = shard.Busy, "too many writes of the shard are pending"
 	}
 	if refused.Refusal != 0 {
 		return r, append(out, Effect{Kind: Answer, Caller: e.Caller, Reply: refused})
 	}
-	r.Next++
-	record.Epoch, record.LSN = r.View.Epoch, r.Next
+	r.Leading.Next++
+	record.Epoch, record.LSN = r.View.Epoch, r.Leading.Next
 	entry := shard.Entry{Request: e.Change.Request, Result: result, ID: record.ID, Name: record.Name,
 		Email: record.Email, Group: record.Group, Epoch: record.Epoch,
 		LSN: record.LSN, Wall: e.Wall}
@@ -95,26 +95,26 @@ func sequence(r State, e *Event, away *Effect, result shard.Result, record shard
 	if !r.View.InSync && !r.Repair.AckRequired {
 		reply.Touched = 1
 	}
-	r.Pending = append(r.Pending, Pending{entry, e.Caller})
-	r.Window[entry.Request] = Done{entry.LSN, reply, entry.Wall}
-	r.Order = append(r.Order, Expiry{e.Now + RememberFor, entry.Request})
+	r.Leading.Pending = append(r.Leading.Pending, Pending{entry, e.Caller})
+	r.Log.Window[entry.Request] = Done{entry.LSN, reply, entry.Wall}
+	r.Log.Order = append(r.Log.Order, Expiry{e.Now + RememberFor, entry.Request})
 	return r, out
 }
 
 // send passes to the backup what is sequenced and was not sent on this stream.
 func send(r State, out []Effect) (State, []Effect) {
-	if !r.Agreed || r.Sent >= r.Next {
+	if !r.Stream.Agreed || r.Stream.Sent >= r.Leading.Next {
 		return r, out
 	}
-	entries := make([]shard.Entry, 0, r.Next-r.Sent)
-	for i := range r.Pending {
-		if r.Pending[i].Entry.LSN > r.Sent {
-			entries = append(entries, r.Pending[i].Entry)
+	entries := make([]shard.Entry, 0, r.Leading.Next-r.Stream.Sent)
+	for i := range r.Leading.Pending {
+		if r.Leading.Pending[i].Entry.LSN > r.Stream.Sent {
+			entries = append(entries, r.Leading.Pending[i].Entry)
 		}
 	}
-	out = append(out, Effect{Kind: SendAppend, Stream: r.Stream, Epoch: r.View.Epoch, Entries: entries,
-		Applied: r.Applied})
-	r.Sent, r.AppliedSent = r.Next, r.Applied
+	out = append(out, Effect{Kind: SendAppend, Stream: r.Stream.Number, Epoch: r.View.Epoch, Entries: entries,
+		Applied: r.Log.Applied})
+	r.Stream.Sent, r.Stream.AppliedSent = r.Leading.Next, r.Log.Applied
 	return r, out
 }
 
@@ -123,44 +123,44 @@ func send(r State, out []Effect) (State, []Effect) {
 // have run out (rule R5).
 func submit(r State, now int64, out []Effect) (State, []Effect) {
 	stored := uint64(0)
-	if r.Agreed {
-		stored = r.PeerStored
+	if r.Stream.Agreed {
+		stored = r.Stream.PeerStored
 	}
 	until := uint64(0)
 	switch {
 	case !r.Known || r.View.Leader != r.Self || r.Restarted:
 	case r.View.InSync:
-		until = min(stored, r.Next)
+		until = min(stored, r.Leading.Next)
 	case r.Repair.AckRequired:
-		until = min(max(stored, r.Repair.Barrier), r.Next)
-	case now >= r.FreeFrom && r.Applied >= r.Takeover:
-		until = r.Next
+		until = min(max(stored, r.Repair.Barrier), r.Leading.Next)
+	case now >= r.FreeFrom && r.Log.Applied >= r.Leading.Takeover:
+		until = r.Leading.Next
 	}
-	if until <= r.Submitted {
+	if until <= r.Log.Submitted {
 		return r, out
 	}
-	entries := make([]shard.Entry, 0, until-r.Submitted)
-	for i := range r.Pending {
-		n := &r.Pending[i].Entry
-		if n.LSN <= r.Submitted || n.LSN > until {
+	entries := make([]shard.Entry, 0, until-r.Log.Submitted)
+	for i := range r.Leading.Pending {
+		n := &r.Leading.Pending[i].Entry
+		if n.LSN <= r.Log.Submitted || n.LSN > until {
 			continue
 		}
 		entries = append(entries, *n)
-		if h := len(r.History); h == 0 || r.History[h-1].Epoch < n.Epoch {
-			r.History = append(r.History, shard.Position{Epoch: n.Epoch, LSN: n.LSN})
+		if h := len(r.Log.History); h == 0 || r.Log.History[h-1].Epoch < n.Epoch {
+			r.Log.History = append(r.Log.History, shard.Position{Epoch: n.Epoch, LSN: n.LSN})
 		}
 	}
-	r.Submitted = until
+	r.Log.Submitted = until
 	return r, append(out, Effect{Kind: Persist, Entries: entries})
 }
 
 // noteStream begins or ends a stream to the peer. Pending writes stay: a sequenced write is never abandoned. A leader
 // that has flipped stays so: its wish may have been granted without its knowing (rule R7).
 func noteStream(r State, e *Event) State {
-	r.Agreed, r.AppliedSent, r.AskedAt, r.Stream = false, 0, 0, e.Stream
+	r.Stream = Stream{Number: e.Stream, AskedIn: r.Stream.AskedIn, Sent: r.Stream.Sent, PeerStored: r.Stream.PeerStored}
 	r.Repair = Repair{AckRequired: r.Repair.AckRequired, Barrier: r.Repair.Barrier}
 	if e.Kind == StreamDown {
-		r.Stream = 0
+		r.Stream.Number = 0
 	}
 	return r
 }
@@ -169,15 +169,15 @@ func noteStream(r State, e *Event) State {
 // the question where its log ends does not count (rule R15). A stream with a gap begins anew.
 func notePeer(r State, e *Event, out []Effect) (State, []Effect) {
 	switch {
-	case e.Stream != r.Stream || r.View.Leader != r.Self || e.Epoch < r.AskedIn:
+	case e.Stream != r.Stream.Number || r.View.Leader != r.Self || e.Epoch < r.Stream.AskedIn:
 	case e.Kind == PeerTrouble && e.Broken:
-		out = append(out, Effect{Kind: BreakStream, Stream: r.Stream})
+		out = append(out, Effect{Kind: BreakStream, Stream: r.Stream.Number})
 	case e.Kind == PeerTrouble:
-		r.Trouble = "the backup " + r.Peer + ": " + e.Reason
-	case r.Agreed || r.Repair.Compared:
-		r.Trouble, r.Repair.Owed = "", false
-		if e.LSN > r.PeerStored {
-			r.PeerStored, r.LateFrom, r.Repair.MovedAt = e.LSN, 0, e.Now
+		r.Leading.BackupTrouble = "the backup " + r.Peer + ": " + e.Reason
+	case r.Stream.Agreed || r.Repair.Compared:
+		r.Leading.BackupTrouble, r.Repair.Owed = "", false
+		if e.LSN > r.Stream.PeerStored {
+			r.Stream.PeerStored, r.Leading.LateFrom, r.Repair.MovedAt = e.LSN, 0, e.Now
 		}
 	}
 	return r, out
@@ -185,10 +185,10 @@ func notePeer(r State, e *Event, out []Effect) (State, []Effect) {
 
 // tell notes the applied LSN to the backup, whose counts and lists wait for it.
 func tell(r State, out []Effect) (State, []Effect) {
-	r.Alarm = false
-	if !r.Agreed || r.AppliedSent >= r.Applied {
+	r.Leading.Alarm = false
+	if !r.Stream.Agreed || r.Stream.AppliedSent >= r.Log.Applied {
 		return r, out
 	}
-	r.AppliedSent = r.Applied
-	return r, append(out, Effect{Kind: SendApplied, Stream: r.Stream, Epoch: r.View.Epoch, LSN: r.Applied})
+	r.Stream.AppliedSent = r.Log.Applied
+	return r, append(out, Effect{Kind: SendApplied, Stream: r.Stream.Number, Epoch: r.View.Epoch, LSN: r.Log.Applied})
 }

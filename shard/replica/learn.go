@@ -13,21 +13,23 @@ func learn(r State, e *Event, out []Effect) (State, []Effect) {
 	led, leads := r.Known && r.View.Leader == r.Self, v.Leader == r.Self
 	switch {
 	case v.InSync:
-		r.SyncedAt = e.Now
-	case r.Known && leads && e.Now-r.SyncedAt > CalmFor:
-		r.Backoff, r.BackoffUntil = r.BackoffLeast, e.Now+r.BackoffLeast
+		r.Leading.SyncedAt = e.Now
+	case r.Known && leads && e.Now-r.Leading.SyncedAt > CalmFor:
+		r.Leading.Backoff, r.Leading.BackoffUntil = r.Leading.BackoffLeast, e.Now+r.Leading.BackoffLeast
 	case r.Known && leads:
-		r.Backoff = min(max(2*r.Backoff, r.BackoffLeast), BackoffTimes*r.BackoffLeast)
-		r.BackoffUntil = e.Now + r.Backoff
+		r.Leading.Backoff = min(max(2*r.Leading.Backoff, r.Leading.BackoffLeast), BackoffTimes*r.Leading.BackoffLeast)
+		r.Leading.BackoffUntil = e.Now + r.Leading.Backoff
 	}
 	// The stream goes on when the leader's wish is granted that a backup that it feeds be in sync.
 	live := r.Known && led == leads && !r.View.InSync && v.InSync
-	r.View, r.Known, r.Restarted, r.FreeFrom = v, true, e.Restarted, e.FreeFrom
-	r.LeaseUntil, r.Draining, r.Trouble, r.LateFrom = 0, false, "", 0
+	r.View, r.Known, r.Restarted = v, true, e.Restarted
+	r.FreeFrom, r.LeaseUntil = e.FreeFrom, 0
+	r.Leading.Draining, r.Leading.BackupTrouble, r.Leading.LateFrom = false, "", 0
 	if !live {
-		r.Agreed, r.AskedAt, r.AppliedSent, r.PeerStored, r.LeaderApplied, r.Upstream, r.Asked = false, 0, 0, 0, 0, nil, nil
+		r.Stream = Stream{Number: r.Stream.Number, AskedIn: r.Stream.AskedIn, Sent: r.Stream.Sent}
+		r.Backing.LeaderApplied, r.Backing.Upstream, r.Backing.Asked = 0, nil, nil
 	}
-	r.Repair, r.CompleteSince, r.Compared = Repair{}, e.Now, r.Compared || leads && !e.Restarted
+	r.Repair, r.CompleteSince, r.Backing.Compared = Repair{}, e.Now, r.Backing.Compared || leads && !e.Restarted
 	refusal := shard.Reply{Refusal: shard.Unavailable, Reason: "the view has changed"}
 	if !leads {
 		refusal = shard.Reply{Refusal: shard.NotLeader, Reason: r.Peer + " leads the shard"}
@@ -39,28 +41,28 @@ func learn(r State, e *Event, out []Effect) (State, []Effect) {
 	r.Waiting = r.Waiting[:0]
 	switch {
 	case leads && !led:
-		r.Takeover, r.Next = r.Submitted, r.Submitted
+		r.Leading.Takeover, r.Leading.Next = r.Log.Submitted, r.Log.Submitted
 		out = append(out, Effect{Kind: TakeBackRelayed})
 	case led && !leads:
-		for i := range r.Pending {
-			out = append(out, Effect{Kind: Answer, Caller: r.Pending[i].Caller, Reply: refusal})
+		for i := range r.Leading.Pending {
+			out = append(out, Effect{Kind: Answer, Caller: r.Leading.Pending[i].Caller, Reply: refusal})
 		}
-		r.Pending, r.Next = nil, r.Submitted
-		kept := r.Order[:0]
-		for _, o := range r.Order {
-			if r.Window[o.Request].LSN <= r.Submitted {
+		r.Leading.Pending, r.Leading.Next = nil, r.Log.Submitted
+		kept := r.Log.Order[:0]
+		for _, o := range r.Log.Order {
+			if r.Log.Window[o.Request].LSN <= r.Log.Submitted {
 				kept = append(kept, o)
 				continue
 			}
-			delete(r.Window, o.Request)
+			delete(r.Log.Window, o.Request)
 		}
-		r.Order = kept
+		r.Log.Order = kept
 	}
-	if r.LaterEpoch == v.Epoch && !leads {
-		r.Asked = r.Later
+	if r.Backing.LaterEpoch == v.Epoch && !leads {
+		r.Backing.Asked = r.Backing.Later
 	}
-	if r.LaterEpoch <= v.Epoch {
-		r.Later, r.LaterEpoch = nil, 0
+	if r.Backing.LaterEpoch <= v.Epoch {
+		r.Backing.Later, r.Backing.LaterEpoch = nil, 0
 	}
 	return r, out
 }
@@ -74,7 +76,7 @@ func noteTerms(r State, e *Event) State {
 	case e.Kind == LeaseCame:
 		r.LeaseUntil = max(r.LeaseUntil, e.Until)
 	default:
-		r.Draining = e.Kind == DrainAsked
+		r.Leading.Draining = e.Kind == DrainAsked
 	}
 	return r
 }

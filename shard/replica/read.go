@@ -20,7 +20,8 @@ func holdCount(r State, e *Event, away *Effect, out []Effect) (State, []Effect) 
 	if away != nil {
 		return r, append(out, *away)
 	}
-	r.Waiting = append(r.Waiting, Waiting{r.Submitted, e.Now + WaitFor, e.Caller, shard.Reply{Users: e.Users, Touched: 1}})
+	r.Waiting = append(r.Waiting, Waiting{r.Log.Submitted, e.Now + WaitFor, e.Caller, shard.Reply{Users: e.Users,
+		Touched: 1}})
 	return r, out
 }
 
@@ -39,7 +40,7 @@ func aged(r *State, e *Event, reason string) string {
 func BucketsAhead(r *State, last *[256]uint64) []byte {
 	list := []byte(nil)
 	for bucket, lsn := range last {
-		if lsn > r.Applied || r.Wiping > 0 {
+		if lsn > r.Log.Applied || r.Log.Wiping > 0 {
 			list = append(list, byte(bucket))
 		}
 	}

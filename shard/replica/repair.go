@@ -6,48 +6,52 @@ import "tandem/shard"
 // has said before to be stored, and what is sequenced here; it is told at once that this fits. One that is not in sync
 // is fed from there if its end lies on this log, ahead counts as off; else it is given the whole shard.
 func compareLogs(r State, e *Event, out []Effect) (State, []Effect) {
-	if e.Stream != r.Stream || e.Epoch != r.View.Epoch || r.View.Leader != r.Self || r.Agreed || r.Repair.Compared {
+	if e.Stream != r.Stream.Number || e.Epoch != r.View.Epoch || r.View.Leader != r.Self || r.Stream.Agreed ||
+		r.Repair.Compared {
 		return r, out
 	}
 	epoch := uint64(0)
-	for _, h := range r.History {
+	for _, h := range r.Log.History {
 		if h.LSN <= e.LSN {
 			epoch = h.Epoch
 		}
 	}
-	for i := range r.Pending {
-		if r.Pending[i].Entry.LSN == e.LSN {
-			epoch = r.Pending[i].Entry.Epoch
+	for i := range r.Leading.Pending {
+		if r.Leading.Pending[i].Entry.LSN == e.LSN {
+			epoch = r.Leading.Pending[i].Entry.Epoch
 		}
 	}
-	fits := e.LSN <= r.Next && (e.LSN == 0 || epoch == e.LastEpoch)
+	fits := e.LSN <= r.Leading.Next && (e.LSN == 0 || epoch == e.LastEpoch)
 	r.Repair.First, r.Repair.Since, r.Repair.MovedAt = e.LSN+1, e.Now, e.Now
 	switch {
-	case r.View.InSync && fits && e.LSN >= max(r.Applied, r.PeerStored):
-		r.Agreed, r.Sent, r.PeerStored, r.AppliedSent = true, e.LSN, e.LSN, r.Applied
-		out = append(out, Effect{Kind: SendApplied, Stream: r.Stream, Epoch: r.View.Epoch, LSN: r.Applied})
+	case r.View.InSync && fits && e.LSN >= max(r.Log.Applied, r.Stream.PeerStored):
+		r.Stream.Agreed, r.Stream.AppliedSent = true, r.Log.Applied
+		r.Stream.Sent, r.Stream.PeerStored = e.LSN, e.LSN
+		out = append(out, Effect{Kind: SendApplied, Stream: r.Stream.Number, Epoch: r.View.Epoch, LSN: r.Log.Applied})
 	case r.View.InSync:
 		out = append(out, Effect{Kind: Notify, Notice: shard.BackupTimedOut, Epoch: r.View.Epoch})
 	case fits:
-		r.Repair.Compared, r.Repair.Fed, r.PeerStored = true, e.LSN, e.LSN
+		r.Repair.Compared, r.Repair.Fed, r.Stream.PeerStored = true, e.LSN, e.LSN
 	default:
-		r.Repair.Compared, r.Repair.Busy, r.Repair.Snapshot, r.Repair.Owed, r.Repair.Fed, r.PeerStored = true, true,
-			true, true, 0, 0
-		out = append(out, Effect{Kind: FeedSnapshot, Stream: r.Stream, Epoch: r.View.Epoch})
+		r.Repair.Compared, r.Repair.Busy, r.Repair.Snapshot = true, true, true
+		r.Repair.Owed, r.Repair.Fed, r.Stream.PeerStored = true, 0, 0
+		out = append(out, Effect{Kind: FeedSnapshot, Stream: r.Stream.Number, Epoch: r.View.Epoch})
 	}
 	return r, out
 }
 
 // noteFeed notes that the shell has fed up to LSN, or that the log does not reach back and a snapshot must do.
 func noteFeed(r State, e *Event, out []Effect) (State, []Effect) {
-	if e.Stream != r.Stream || e.Epoch != r.View.Epoch || !r.Repair.Busy {
+	if e.Stream != r.Stream.Number || e.Epoch != r.View.Epoch || !r.Repair.Busy {
 		return r, out
 	}
 	if e.Kind == FeedFailed {
-		r.Repair.Fed, r.Repair.Snapshot, r.Repair.Owed, r.PeerStored = 0, true, true, 0
-		return r, append(out, Effect{Kind: FeedSnapshot, Stream: r.Stream, Epoch: r.View.Epoch})
+		r.Repair.Snapshot, r.Repair.Owed = true, true
+		r.Repair.Fed, r.Stream.PeerStored = 0, 0
+		return r, append(out, Effect{Kind: FeedSnapshot, Stream: r.Stream.Number, Epoch: r.View.Epoch})
 	}
-	r.Repair.Busy, r.Repair.Snapshot, r.Repair.Fed, r.Repair.MovedAt = false, false, e.LSN, e.Now
+	r.Repair.Busy, r.Repair.Snapshot = false, false
+	r.Repair.Fed, r.Repair.MovedAt = e.LSN, e.Now
 	return r, out
 }
 
@@ -59,32 +63,34 @@ func advanceRepair(r State, now int64, out []Effect) (State, []Effect) {
 	if !r.Known || r.View.Leader != r.Self || r.View.InSync || !m.Compared || m.Busy || r.Restarted || now < r.FreeFrom {
 		return r, out
 	}
-	if m.Owed || r.PeerStored < m.Fed {
+	if m.Owed || r.Stream.PeerStored < m.Fed {
 		if now-m.MovedAt > StallFor {
 			m.MovedAt = now
-			out = append(out, Effect{Kind: BreakStream, Stream: r.Stream})
+			out = append(out, Effect{Kind: BreakStream, Stream: r.Stream.Number})
 		}
 		return r, out
 	}
-	lag := r.Applied - min(m.Fed, r.Applied)
+	lag := r.Log.Applied - min(m.Fed, r.Log.Applied)
 	switch {
 	case !m.AckRequired && lag > NearEnd:
 		m.Busy = true
-		out = append(out, Effect{Kind: Feed, Stream: r.Stream, Epoch: r.View.Epoch, LSN: m.Fed + 1, Applied: r.Applied,
-			History: r.History})
-	case !m.AckRequired && (now < r.BackoffUntil || now >= r.LeaseUntil): // not yet, or the backup is not well
+		out = append(out, Effect{Kind: Feed, Stream: r.Stream.Number, Epoch: r.View.Epoch, LSN: m.Fed + 1,
+			Applied: r.Log.Applied,
+			History: r.Log.History})
+	case !m.AckRequired && (now < r.Leading.BackoffUntil || now >= r.LeaseUntil): // not yet, or the backup is not well
 	case !m.AckRequired:
-		m.AckRequired, m.Barrier = true, r.Next
+		m.AckRequired, m.Barrier = true, r.Leading.Next
 		out = append(out, Effect{Kind: Notify, Notice: shard.AckRequired, Epoch: r.View.Epoch})
-	case m.Fed < m.Barrier && r.Applied >= m.Barrier:
+	case m.Fed < m.Barrier && r.Log.Applied >= m.Barrier:
 		m.Busy = true
-		out = append(out, Effect{Kind: Feed, AtOnce: true, Stream: r.Stream, Epoch: r.View.Epoch, LSN: m.Fed + 1,
-			Applied: m.Barrier, History: r.History})
-	case m.Fed >= m.Barrier && !r.Agreed:
-		r.Agreed, r.Sent, r.AppliedSent = true, m.Fed, r.Applied
-		out = append(out, Effect{Kind: SendApplied, Stream: r.Stream, Epoch: r.View.Epoch, LSN: r.Applied})
+		out = append(out, Effect{Kind: Feed, AtOnce: true, Stream: r.Stream.Number, Epoch: r.View.Epoch, LSN: m.Fed + 1,
+			Applied: m.Barrier, History: r.Log.History})
+	case m.Fed >= m.Barrier && !r.Stream.Agreed:
+		r.Stream.Agreed, r.Stream.Sent, r.Stream.AppliedSent = true, m.Fed, r.Log.Applied
+		out = append(out, Effect{Kind: SendApplied, Stream: r.Stream.Number, Epoch: r.View.Epoch, LSN: r.Log.Applied})
 	}
-	if r.Agreed && m.AckRequired && r.PeerStored >= m.Barrier && now < r.LeaseUntil && now-m.AskedAt >= WishEvery {
+	if r.Stream.Agreed && m.AckRequired && r.Stream.PeerStored >= m.Barrier && now < r.LeaseUntil &&
+		now-m.AskedAt >= WishEvery {
 		m.AskedAt = now
 		out = append(out, Effect{Kind: Notify, Notice: shard.CaughtUp, Epoch: r.View.Epoch})
 	}

@@ -57,13 +57,13 @@ func TestSnapshotIsOwedUntilStored(t *testing.T) {
 // When the WAL does not reach back, the whole shard is sent, and what the backup had does not count any more.
 func TestFeedThatFailsBecomesASnapshot(t *testing.T) {
 	r := leaderAlone(0)
-	r.Applied, r.Submitted, r.Next = 200, 200, 200
+	r.Log.Applied, r.Log.Submitted, r.Leading.Next = 200, 200, 200
 	r, effects := drive(r, position(7, 1))
-	if count(effects, Feed) != 1 || r.PeerStored != 7 {
+	if count(effects, Feed) != 1 || r.Stream.PeerStored != 7 {
 		t.Fatalf("fed: %+v", effects)
 	}
 	r, effects = drive(r, Event{Kind: FeedFailed, Stream: 1, Epoch: 2})
-	if count(effects, FeedSnapshot) != 1 || r.PeerStored != 0 || !r.Repair.Snapshot || !r.Repair.Owed {
+	if count(effects, FeedSnapshot) != 1 || r.Stream.PeerStored != 0 || !r.Repair.Snapshot || !r.Repair.Owed {
 		t.Errorf("%+v, %+v", effects, r.Repair)
 	}
 	if r, effects = drive(r, Event{Kind: FeedDone, Stream: 2, Epoch: 2, LSN: 200}); !r.Repair.Busy || len(effects) > 0 {
@@ -78,7 +78,7 @@ func TestStreamsThatBeginAnew(t *testing.T) {
 		BreakStream) != 1 {
 		t.Errorf("a gap: %+v", effects)
 	}
-	r.Applied, r.Submitted, r.Next = 200, 200, 200
+	r.Log.Applied, r.Log.Submitted, r.Leading.Next = 200, 200, 200
 	r, effects := drive(r, position(7, 1), Event{Kind: FeedDone, Stream: 1, Epoch: 2, LSN: 27, Now: 5},
 		Event{Kind: Ticked, Now: StallFor + 5})
 	if count(effects, BreakStream) != 0 {
@@ -113,7 +113,7 @@ func TestFlappingBackupWaitsLonger(t *testing.T) {
 	for range 6 {
 		epoch++
 		r, _ = drive(r, Event{Kind: ViewLearnt, View: shard.View{Epoch: epoch, Leader: 0, Backup: 1}, Now: now})
-		holds = append(holds, (r.BackoffUntil-now)/BackoffFor)
+		holds = append(holds, (r.Leading.BackoffUntil-now)/BackoffFor)
 		epoch++
 		r, _ = drive(r, Event{Kind: ViewLearnt, View: shard.View{Epoch: epoch, Leader: 0, Backup: 1, InSync: true},
 			Now: now + 1})
@@ -131,8 +131,8 @@ func TestFlappingBackupWaitsLonger(t *testing.T) {
 		Event{Kind: StreamUp, Stream: 1, Now: now})
 	r, effects := drive(r, Event{Kind: PeerPosition, Stream: 1, Epoch: epoch + 1, LSN: 7, LastEpoch: 1, Now: now},
 		Event{Kind: Ticked, Now: now + BackoffFor - 1})
-	if notices(effects, shard.AckRequired) != 0 || r.Backoff != BackoffFor {
-		t.Errorf("held for %d: %+v", r.Backoff, effects)
+	if notices(effects, shard.AckRequired) != 0 || r.Leading.Backoff != BackoffFor {
+		t.Errorf("held for %d: %+v", r.Leading.Backoff, effects)
 	}
 	if _, effects = drive(r, Event{Kind: Ticked, Now: now + BackoffFor}); notices(effects, shard.AckRequired) != 1 {
 		t.Errorf("after the waiting: %+v", effects)
@@ -149,7 +149,8 @@ func TestDamagedReplicaBeginsAnew(t *testing.T) {
 		t.Fatalf("in sync: %+v", effects)
 	}
 	r, effects = drive(r, Event{Kind: ViewLearnt, View: alone})
-	if count(effects, Drop) != 1 || notices(effects, shard.CopyRestored) != 1 || r.Submitted != 0 || r.Wiping != 1 {
+	if count(effects, Drop) != 1 || notices(effects, shard.CopyRestored) != 1 || r.Log.Submitted != 0 ||
+		r.Log.Wiping != 1 {
 		t.Errorf("out of sync in a later epoch: %+v", effects)
 	}
 	r = replicaAt(1, alone, 0)
@@ -159,12 +160,12 @@ func TestDamagedReplicaBeginsAnew(t *testing.T) {
 		t.Fatalf("out of sync: %+v", effects)
 	}
 	granted, effects := drive(r, Event{Kind: ViewLearnt, View: shard.View{Epoch: 3, Leader: 0, Backup: 1, InSync: true}})
-	if count(effects, Drop) != 0 || granted.Damage == "" {
+	if count(effects, Drop) != 0 || granted.Damage.Reason == "" {
 		t.Errorf("the wish of that epoch was granted: %+v", effects)
 	}
 	again := New(0, 1, "db-0", 7, []shard.Position{{Epoch: 1, LSN: 1}}, nil, 0)
 	again, effects = drive(again, Event{Kind: DataDamaged, Reason: "block 5"}, Event{Kind: ViewLearnt, View: alone})
-	if count(effects, Drop) != 0 || again.DamagedIn != 2 {
+	if count(effects, Drop) != 0 || again.Damage.Epoch != 2 {
 		t.Errorf("found before a view was known: %+v", effects)
 	}
 }
@@ -184,9 +185,9 @@ func TestBackupThatComesBackWithLess(t *testing.T) {
 	r, _ = drive(r, Event{Kind: StreamDown, Stream: 1}, Event{Kind: StreamUp, Stream: 2})
 	for lsn, complains := range map[uint64]int{6: 1, 7: 1, 8: 0} {
 		next := r
-		next.Window, next.Waiting = map[shard.RequestID]Done{}, nil
+		next.Log.Window, next.Waiting = map[shard.RequestID]Done{}, nil
 		next, effects = drive(next, Event{Kind: PeerPosition, Stream: 2, Epoch: 1, LSN: lsn, LastEpoch: 1})
-		if notices(effects, shard.BackupTimedOut) != complains || next.Agreed == (complains == 1) {
+		if notices(effects, shard.BackupTimedOut) != complains || next.Stream.Agreed == (complains == 1) {
 			t.Errorf("its log ends at %d: %+v", lsn, effects)
 		}
 	}
@@ -199,7 +200,7 @@ func TestPageThatIsOlderThanThePart(t *testing.T) {
 		Event{Kind: ViewLearnt, View: shard.View{Epoch: 3, Leader: 0, Backup: 1, InSync: true}, Now: 50},
 		Event{Kind: LeaseCame, Epoch: 3, Until: 1000, Now: 51}, Event{Kind: LeaderTold, Epoch: 3, LSN: 7,
 			Caller: "stream", Now: 52})
-	r.LeaderApplied = 7
+	r.Backing.LeaderApplied = 7
 	for began, want := range map[int64]shard.Refusal{49: shard.Unavailable, 50: 0, 60: 0} {
 		_, effects := drive(r, Event{Kind: PageAsked, Caller: "x", Began: began, Now: 70})
 		if count(effects, Answer) != 1 || effects[0].Reply.Refusal != want {
@@ -236,15 +237,15 @@ func TestHandingOver(t *testing.T) {
 // R15).
 func TestStoredOfAnotherStream(t *testing.T) {
 	r := leaderAlone(0)
-	r.Applied, r.Submitted, r.Next = 200, 200, 200
+	r.Log.Applied, r.Log.Submitted, r.Leading.Next = 200, 200, 200
 	r, _ = drive(r, position(7, 1), Event{Kind: FeedFailed, Stream: 1, Epoch: 2})
 	for _, e := range []Event{{Kind: PeerStored, Stream: 2, Epoch: 2, LSN: 200},
 		{Kind: PeerStored, Stream: 1, Epoch: 1, LSN: 200}} {
-		if next, _ := drive(r, e); next.PeerStored != 0 || !next.Repair.Owed {
+		if next, _ := drive(r, e); next.Stream.PeerStored != 0 || !next.Repair.Owed {
 			t.Errorf("%+v counts", e)
 		}
 	}
-	if next, _ := drive(r, Event{Kind: PeerStored, Stream: 1, Epoch: 2, LSN: 200}); next.PeerStored != 200 ||
+	if next, _ := drive(r, Event{Kind: PeerStored, Stream: 1, Epoch: 2, LSN: 200}); next.Stream.PeerStored != 200 ||
 		next.Repair.Owed {
 		t.Errorf("that of the present stream does not")
 	}
@@ -257,11 +258,11 @@ func TestNothingIsStoredBeforeTheWipe(t *testing.T) {
 	r, effects := drive(r, Event{Kind: SnapshotBegun, Epoch: 2, Caller: "stream"},
 		Event{Kind: SnapshotEnded, Epoch: 2, Caller: "stream", LSN: 5, History: []shard.Position{{Epoch: 2, LSN: 1}}},
 		Event{Kind: DiskStored, LSN: 7})
-	if count(effects, SendStored) != 0 || r.Applied != 0 {
+	if count(effects, SendStored) != 0 || r.Log.Applied != 0 {
 		t.Fatalf("what was there before counts: %+v", effects)
 	}
 	if r, effects = drive(r, Event{Kind: DiskWiped}, Event{Kind: DiskStored, LSN: 5}); count(effects,
-		SendStored) == 0 || r.Applied != 5 {
+		SendStored) == 0 || r.Log.Applied != 5 {
 		t.Errorf("%+v", effects)
 	}
 }
@@ -269,7 +270,7 @@ func TestNothingIsStoredBeforeTheWipe(t *testing.T) {
 // A leader wishes its backup in sync only when that has stored all that was sequenced before the flip (rule R7).
 func TestWishWaitsForTheFlip(t *testing.T) {
 	r := leaderAlone(1000)
-	r.Applied, r.Submitted, r.Next = 9, 9, 9
+	r.Log.Applied, r.Log.Submitted, r.Leading.Next = 9, 9, 9
 	r, effects := drive(r, position(7, 1), Event{Kind: Ticked, Now: 1},
 		Event{Kind: FeedDone, Stream: 1, Epoch: 2, LSN: 9, Now: 2})
 	if notices(effects, shard.AckRequired) != 1 || count(effects, Feed) != 1 || notices(effects, shard.CaughtUp) != 0 ||

@@ -77,17 +77,17 @@ func NotServing(r *State, now int64) string {
 		return "this node has not learnt who leads the shard since it started"
 	case r.Stopping:
 		return "this node is stopping"
-	case r.Damage != "":
-		return "this node's data of the shard is damaged: " + r.Damage
+	case r.Damage.Reason != "":
+		return "this node's data of the shard is damaged: " + r.Damage.Reason
 	case !leads && !r.View.InSync:
 		return "this replica is not in sync"
 	case r.Restarted:
 		return "this node restarted as the leader; the backup " + r.Peer + " takes over"
-	case leads && r.Draining:
+	case leads && r.Leading.Draining:
 		return "the leadership is being handed to " + r.Peer
-	case leads && r.Applied < r.Takeover:
+	case leads && r.Log.Applied < r.Leading.Takeover:
 		return "the new leader is storing what it was sent as backup"
-	case !leads && !r.Compared && now < r.LeaseUntil: // it may lack what it once said to be stored (rule R24)
+	case !leads && !r.Backing.Compared && now < r.LeaseUntil: // it may lack what it once said to be stored (rule R24)
 		return "this node restarted, and the leader " + r.Peer + " has not compared the logs yet"
 	case r.View.InSync || r.Repair.AckRequired: // rule R4
 		if now < r.LeaseUntil {
@@ -111,9 +111,9 @@ func turnAway(r *State, e *Event, reason string) *Effect {
 	case elsewhere && e.Kind == WriteAsked && !e.Relayed && e.Now > e.Deadline:
 		// once it is passed on, nobody knows whether it was done
 		reply.Refusal, reply.Reason = shard.Overdue, "the deadline had passed before the write was passed on"
-	case elsewhere && r.Stream != 0 && !e.Relayed:
-		return &Effect{Kind: Relay, Stream: r.Stream, Asked: e}
-	case elsewhere && r.Stream == 0 && stuck:
+	case elsewhere && r.Stream.Number != 0 && !e.Relayed:
+		return &Effect{Kind: Relay, Stream: r.Stream.Number, Asked: e}
+	case elsewhere && r.Stream.Number == 0 && stuck:
 		reply.Refusal, reply.Reason = shard.Stuck,
 			r.Peer+", which leads the shard, cannot be reached, and this replica cannot take over: "+reason
 	case elsewhere:
@@ -131,18 +131,18 @@ func turnAway(r *State, e *Event, reason string) *Effect {
 // release answers what is applied: the leader's own writes in LSN order, and whatever waited for them if the replica
 // may answer (free). A backup goes by what its leader has applied: its own log may run ahead of it (rule R2).
 func release(r State, now int64, free bool, out []Effect) (State, []Effect) {
-	horizon := r.LeaderApplied
+	horizon := r.Backing.LeaderApplied
 	if r.View.Leader == r.Self {
-		horizon = r.Applied
+		horizon = r.Log.Applied
 	}
 	n := 0
-	for n < len(r.Pending) && r.Pending[n].Entry.LSN <= r.Applied {
-		p := &r.Pending[n]
-		out = append(out, Effect{Kind: Answer, Caller: p.Caller, Reply: r.Window[p.Entry.Request].Reply})
+	for n < len(r.Leading.Pending) && r.Leading.Pending[n].Entry.LSN <= r.Log.Applied {
+		p := &r.Leading.Pending[n]
+		out = append(out, Effect{Kind: Answer, Caller: p.Caller, Reply: r.Log.Window[p.Entry.Request].Reply})
 		n++
 	}
-	clear(r.Pending[:n])
-	r.Pending = r.Pending[n:]
+	clear(r.Leading.Pending[:n])
+	r.Leading.Pending = r.Leading.Pending[n:]
 	held := r.Waiting[:0]
 	for _, w := range r.Waiting {
 		switch {
@@ -164,52 +164,55 @@ func release(r State, now int64, free bool, out []Effect) (State, []Effect) {
 // says that the backup has owed a "stored" for too long, and asks for a tick while more of that may be due.
 func finish(r State, now int64, out []Effect) (State, []Effect) {
 	leads := r.Known && r.View.Leader == r.Self
-	if r.Damage != "" && r.Known && r.DamagedIn == 0 {
-		r.DamagedIn = r.View.Epoch
-		out = append(out, Effect{Kind: Notify, Notice: shard.CopyDamaged, Epoch: r.DamagedIn})
+	if r.Damage.Reason != "" && r.Known && r.Damage.Epoch == 0 {
+		r.Damage.Epoch = r.View.Epoch
+		out = append(out, Effect{Kind: Notify, Notice: shard.CopyDamaged, Epoch: r.Damage.Epoch})
 	}
 	// nothing rests on this replica: it begins with nothing
-	if r.Damage != "" && r.Known && !leads && !r.View.InSync && r.View.Epoch > r.DamagedIn {
-		r.Damage, r.DamagedIn, r.Applied, r.Submitted, r.History, r.Window, r.Order, r.Upstream, r.Filling, r.Wiping = "",
-			0, 0,
-			0, nil, map[shard.RequestID]Done{}, nil, nil, false, r.Wiping+1
+	if r.Damage.Reason != "" && r.Known && !leads && !r.View.InSync && r.View.Epoch > r.Damage.Epoch {
+		r.Damage = Damage{At: r.Damage.At}
+		r.Log = Log{SickReason: r.Log.SickReason, Wiping: r.Log.Wiping + 1, Window: map[shard.RequestID]Done{}}
+		r.Backing.Upstream, r.Backing.Filling = nil, false
 		out = append(out, Effect{Kind: Drop}, Effect{Kind: Notify, Notice: shard.CopyRestored, Epoch: r.View.Epoch})
 	}
-	if r.Asked != nil && r.Damage == "" && r.Applied == r.Submitted && r.Wiping == 0 {
+	if r.Backing.Asked != nil && r.Damage.Reason == "" && r.Log.Applied == r.Log.Submitted && r.Log.Wiping == 0 {
 		ends := uint64(0)
-		if n := len(r.History); n > 0 {
-			ends = r.History[n-1].Epoch
+		if n := len(r.Log.History); n > 0 {
+			ends = r.Log.History[n-1].Epoch
 		}
-		out = append(out, Effect{Kind: SendPosition, Caller: r.Asked, Epoch: r.View.Epoch, LSN: r.Applied, LastEpoch: ends})
-		r.Upstream, r.UpstreamEpoch, r.Asked = r.Asked, r.View.Epoch, nil
+		out = append(out, Effect{Kind: SendPosition, Caller: r.Backing.Asked, Epoch: r.View.Epoch, LSN: r.Log.Applied,
+			LastEpoch: ends})
+		r.Backing.Upstream, r.Backing.UpstreamEpoch, r.Backing.Asked = r.Backing.Asked, r.View.Epoch, nil
 	}
 	if !leads || r.Restarted {
 		return r, out
 	}
-	owes := len(r.Pending) > 0 && r.PeerStored < r.Next && (r.View.InSync || r.Repair.AckRequired)
-	comparing := r.Stream != 0 && !r.Agreed && !r.Repair.Compared
-	gap := now - r.LookedAt
-	r.LookedAt = now
+	owes := len(r.Leading.Pending) > 0 && r.Stream.PeerStored < r.Leading.Next && (r.View.InSync || r.Repair.AckRequired)
+	comparing := r.Stream.Number != 0 && !r.Stream.Agreed && !r.Repair.Compared
+	gap := now - r.Leading.LookedAt
+	r.Leading.LookedAt = now
 	switch {
 	case !owes:
-		r.LateFrom = 0
-	case r.LateFrom == 0:
-		r.LateFrom = now
+		r.Leading.LateFrom = 0
+	case r.Leading.LateFrom == 0:
+		r.Leading.LateFrom = now
 	case gap > shard.PauseGap: // this process was paused: the backup's word may have been waiting here
-		r.LateFrom = min(now, r.LateFrom+gap)
-	case now-r.LateFrom > r.StoredFor:
+		r.Leading.LateFrom = min(now, r.Leading.LateFrom+gap)
+	case now-r.Leading.LateFrom > r.Leading.StoredFor:
 		out = append(out, Effect{Kind: Notify, Notice: shard.BackupTimedOut, Epoch: r.View.Epoch})
 	}
-	if comparing && (r.AskedAt == 0 || now-r.AskedAt >= AskEvery) {
-		r.AskedAt, r.AskedIn = now, r.View.Epoch
-		out = append(out, Effect{Kind: SendAsk, Stream: r.Stream, Epoch: r.View.Epoch})
+	if comparing && (r.Stream.AskedAt == 0 || now-r.Stream.AskedAt >= AskEvery) {
+		r.Stream.AskedAt, r.Stream.AskedIn = now, r.View.Epoch
+		out = append(out, Effect{Kind: SendAsk, Stream: r.Stream.Number, Epoch: r.View.Epoch})
 	}
-	if r.Draining && len(r.Pending) == 0 && r.Applied == r.Next && r.Agreed && r.PeerStored >= r.Next {
+	if r.Leading.Draining && len(r.Leading.Pending) == 0 && r.Log.Applied == r.Leading.Next && r.Stream.Agreed &&
+		r.Stream.PeerStored >= r.Leading.Next {
 		out = append(out, Effect{Kind: Notify, Notice: shard.Drained, Epoch: r.View.Epoch})
 	}
-	untold := r.Agreed && r.AppliedSent < r.Applied
-	if !r.Alarm && (untold || owes || comparing || r.Repair.AckRequired || r.Repair.Compared || r.Draining) {
-		r.Alarm = true
+	untold := r.Stream.Agreed && r.Stream.AppliedSent < r.Log.Applied
+	if !r.Leading.Alarm && (untold || owes || comparing || r.Repair.AckRequired || r.Repair.Compared ||
+		r.Leading.Draining) {
+		r.Leading.Alarm = true
 		out = append(out, Effect{Kind: SetAlarm})
 	}
 	return r, out
@@ -218,11 +221,11 @@ func finish(r State, now int64, out []Effect) (State, []Effect) {
 // forget drops the request ids from the window that have outlived every deadline.
 func forget(r State, now int64) State {
 	n := 0
-	for n < len(r.Order) && r.Order[n].At < now {
-		delete(r.Window, r.Order[n].Request)
+	for n < len(r.Log.Order) && r.Log.Order[n].At < now {
+		delete(r.Log.Window, r.Log.Order[n].Request)
 		n++
 	}
-	r.Order = r.Order[n:]
+	r.Log.Order = r.Log.Order[n:]
 	return r
 }
 
@@ -231,17 +234,17 @@ func forget(r State, now int64) State {
 func noteStored(r State, e *Event, out []Effect) (State, []Effect) {
 	switch {
 	case e.Kind == DiskWiped:
-		r.Wiping--
-	case r.Wiping > 0: // of what was there before
+		r.Log.Wiping--
+	case r.Log.Wiping > 0: // of what was there before
 		return r, out
 	}
-	late := r.Applied < r.Takeover
-	r.Applied = min(max(r.Applied, e.LSN), r.Submitted)
+	late := r.Log.Applied < r.Leading.Takeover
+	r.Log.Applied = min(max(r.Log.Applied, e.LSN), r.Log.Submitted)
 	if late {
 		r.CompleteSince = e.Now
 	}
-	if r.View.Leader != r.Self && r.Upstream != nil && !r.Filling && r.Wiping == 0 {
-		out = append(out, Effect{Kind: SendStored, Caller: r.Upstream, Epoch: r.View.Epoch, LSN: r.Applied})
+	if r.View.Leader != r.Self && r.Backing.Upstream != nil && !r.Backing.Filling && r.Log.Wiping == 0 {
+		out = append(out, Effect{Kind: SendStored, Caller: r.Backing.Upstream, Epoch: r.View.Epoch, LSN: r.Log.Applied})
 	}
 	return r, out
 }
@@ -250,21 +253,21 @@ func noteStored(r State, e *Event, out []Effect) (State, []Effect) {
 // store. A replica whose data is damaged serves nothing until it has been filled again.
 func noteSick(r State, e *Event, out []Effect) (State, []Effect) {
 	if e.Kind == DataDamaged {
-		if r.Damage == "" {
-			r.DamagedAt = e.Now
+		if r.Damage.Reason == "" {
+			r.Damage.At = e.Now
 			out = append(out, Effect{Kind: Notify, Notice: shard.CopyDamaged, Epoch: r.View.Epoch})
 		}
-		r.Damage, r.Upstream = e.Reason, nil // nothing is added to what is damaged
+		r.Damage.Reason, r.Backing.Upstream = e.Reason, nil // nothing is added to what is damaged
 		return r, out
 	}
-	r.SickReason = e.Reason
+	r.Log.SickReason = e.Reason
 	switch {
-	case r.View.Leader == r.Self || r.Upstream == nil || r.Filling:
-	case r.SickReason == "":
-		out = append(out, Effect{Kind: SendStored, Caller: r.Upstream, Epoch: r.View.Epoch, LSN: r.Applied})
+	case r.View.Leader == r.Self || r.Backing.Upstream == nil || r.Backing.Filling:
+	case r.Log.SickReason == "":
+		out = append(out, Effect{Kind: SendStored, Caller: r.Backing.Upstream, Epoch: r.View.Epoch, LSN: r.Log.Applied})
 	default:
-		out = append(out, Effect{Kind: SendTrouble, Caller: r.Upstream, Epoch: r.View.Epoch,
-			Reply: shard.Reply{Refusal: shard.DiskTrouble, Reason: r.SickReason}})
+		out = append(out, Effect{Kind: SendTrouble, Caller: r.Backing.Upstream, Epoch: r.View.Epoch,
+			Reply: shard.Reply{Refusal: shard.DiskTrouble, Reason: r.Log.SickReason}})
 	}
 	return r, out
 }

@@ -114,8 +114,8 @@ func TestBackupRefusesGaps(t *testing.T) {
 			SendTrouble},
 	} {
 		next, effects := drive(r, c.event)
-		if len(effects) != 1 || effects[0].Kind != c.want || next.Submitted != 7 {
-			t.Errorf("%s: %+v, handed %d", name, effects, next.Submitted)
+		if len(effects) != 1 || effects[0].Kind != c.want || next.Log.Submitted != 7 {
+			t.Errorf("%s: %+v, handed %d", name, effects, next.Log.Submitted)
 		}
 	}
 	if _, effects := drive(r, Event{Kind: EntriesCame, Caller: new(int), Epoch: 1,
@@ -174,7 +174,7 @@ func TestBackupRefusesWhatIsOverdue(t *testing.T) {
 func TestStuckReplicasSaySo(t *testing.T) {
 	for self := range 2 {
 		r := replicaAt(self, inSync, 1000)
-		r.Compared = true
+		r.Backing.Compared = true
 		r, _ = drive(r, Event{Kind: CountAsked, Caller: "who", Now: 900}) // it can
 		for _, c := range []struct {
 			now  int64

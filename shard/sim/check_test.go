@@ -22,13 +22,13 @@ func (w *simWorld) settled() string {
 			return fmt.Sprintf("shard %d is still damaged", s)
 		case !a.Known || !b.Known || a.View != b.View || !a.View.InSync:
 			return fmt.Sprintf("shard %d: views %+v (%+v) and %+v", s, a.View, a.Repair, b.View)
-		case a.Applied != b.Applied || a.Submitted != a.Applied || b.Submitted != b.Applied ||
-			len(a.Pending)+len(b.Pending) > 0:
-			return fmt.Sprintf("shard %d: applied %d and %d, handed %d and %d", s, a.Applied, b.Applied, a.Submitted,
-				b.Submitted)
-		case len(a.Waiting)+len(b.Waiting) > 0 || a.Wiping+b.Wiping > 0:
+		case a.Log.Applied != b.Log.Applied || a.Log.Submitted != a.Log.Applied || b.Log.Submitted != b.Log.Applied ||
+			len(a.Leading.Pending)+len(b.Leading.Pending) > 0:
+			return fmt.Sprintf("shard %d: applied %d and %d, handed %d and %d", s, a.Log.Applied, b.Log.Applied, a.Log.Submitted,
+				b.Log.Submitted)
+		case len(a.Waiting)+len(b.Waiting) > 0 || a.Log.Wiping+b.Log.Wiping > 0:
 			return fmt.Sprintf("shard %d: %d and %d answers wait, %d and %d wipes", s, len(a.Waiting), len(b.Waiting),
-				a.Wiping, b.Wiping)
+				a.Log.Wiping, b.Log.Wiping)
 		case a.View.Leader != shard.InitialView(w.plan.layout, s).Leader:
 			return fmt.Sprintf("shard %d is led by node %d, not as placement wants", s, a.View.Leader)
 		}
@@ -49,10 +49,11 @@ func (w *simWorld) marked(node, s int) bool {
 
 // checkBounds checks what is bounded.
 func (w *simWorld) checkBounds(n *simNode, r *replica.State) {
-	if len(r.Pending) > replica.MaxPending || r.View.Leader != r.Self && len(r.Pending) > 0 || r.Applied > r.Submitted ||
-		r.Known && r.View.Leader == r.Self && r.Submitted > r.Next {
-		w.fail("node %d shard %d: %d pending, applied %d, handed %d, next %d", n.number, r.Shard, len(r.Pending),
-			r.Applied, r.Submitted, r.Next)
+	if len(r.Leading.Pending) > replica.MaxPending || r.View.Leader != r.Self && len(r.Leading.Pending) > 0 ||
+		r.Log.Applied > r.Log.Submitted ||
+		r.Known && r.View.Leader == r.Self && r.Log.Submitted > r.Leading.Next {
+		w.fail("node %d shard %d: %d pending, applied %d, handed %d, next %d", n.number, r.Shard, len(r.Leading.Pending),
+			r.Log.Applied, r.Log.Submitted, r.Leading.Next)
 	}
 }
 
@@ -62,7 +63,7 @@ func (w *simWorld) orphaned(s int) bool {
 	lost := 0
 	for _, n := range w.nodes {
 		r := n.replicas[s]
-		if !n.up || r == nil || !r.Known || r.Damage == "" {
+		if !n.up || r == nil || !r.Known || r.Damage.Reason == "" {
 			continue
 		}
 		lost++

@@ -265,7 +265,7 @@ func (w *simWorld) feedSnapshot(n *simNode, s, peer int, fx *replica.Effect) {
 
 // feelRot has the shell find out, if it has not yet.
 func (w *simWorld) feelRot(n *simNode, s int) {
-	if n.disk.shards[s].rotten && n.replicas[s].Damage == "" {
+	if n.disk.shards[s].rotten && n.replicas[s].Damage.Reason == "" {
 		n.disk.marks[s] = shard.Mark{Store: n.member, Copy: n.disk.copyOf(s), Reason: "found by a read"}
 		w.step(n, &replica.Event{Kind: replica.DataDamaged, Shard: s, Reason: fmt.Sprint("block of shard ", s)})
 	}

@@ -121,8 +121,8 @@ func (w *simWorld) quiet() bool {
 			}
 		}
 		for s, r := range n.replicas {
-			if r != nil && (!r.Known || !r.View.InSync || r.Damage != "" || n.disk.shards[s].rotten ||
-				r.View.Leader != n.number && !r.Compared || r.View != w.nodes[w.peerOf(n, s)].replicas[s].View ||
+			if r != nil && (!r.Known || !r.View.InSync || r.Damage.Reason != "" || n.disk.shards[s].rotten ||
+				r.View.Leader != n.number && !r.Backing.Compared || r.View != w.nodes[w.peerOf(n, s)].replicas[s].View ||
 				n.service.State.Members[n.number] != n.member) {
 				return false
 			}

@@ -111,7 +111,7 @@ func (w *simWorld) boot(number int) {
 		r := replica.New(s, number, fmt.Sprint("db-", peer), d.last, append([]shard.Position(nil), d.history...),
 			d.window(), w.clock(n))
 		if !w.plan.single {
-			r.BackoffLeast = w.delay(40 * ms)
+			r.Leading.BackoffLeast = w.delay(40 * ms)
 		}
 		n.replicas[s], n.users[s], n.counts[s] = &r, len(d.records), countRows(inOrder(d.records))
 		if h := len(d.history); h > 0 {

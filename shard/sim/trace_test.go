@@ -33,7 +33,7 @@ func tellStep(r *replica.State, e *replica.Event, out []replica.Effect) string {
 		role = "leader"
 	}
 	fmt.Fprintf(&b, " | %s in epoch %d, in sync %v, applied %d, handed %d, pending %d |", role, r.View.Epoch,
-		r.View.InSync, r.Applied, r.Submitted, len(r.Pending))
+		r.View.InSync, r.Log.Applied, r.Log.Submitted, len(r.Leading.Pending))
 	for k := range out {
 		fx := &out[k]
 		fmt.Fprintf(&b, " %s", effectNames[fx.Kind])
