@@ -60,7 +60,7 @@ type View struct {
 	InSync         bool
 }
 
-// BirthView returns the view that a shard is born with: the two nodes of a pair lead alternate shards of it.
+// InitialView returns the view that a shard begins with: the two nodes of a pair lead alternate shards of it.
 func InitialView(l Layout, s int) View {
 	first := s % l.Nodes
 	second := (first + 1) % l.Nodes

@@ -18,7 +18,7 @@ func TestBackupsThatRestartAskTheLeader(t *testing.T) {
 		name     string
 		end      *LastEntry // what the leader tells from 700 ms on; nil: nothing
 		silent   bool       // the leader says nothing at all
-		compared bool       // the leader has compared the logs in this life
+		compared bool       // the leader has compared the logs in this process
 		by       int64      // ms: proposed by then, and not before the word
 	}{
 		{"level", &LastEntry{0, 1, shard.Position{Epoch: 1, LSN: 9}}, false, false, 710},

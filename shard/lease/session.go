@@ -167,7 +167,7 @@ type Effect struct {
 func New(l shard.Layout, self, peer int, shards []int, last []shard.Position, start, now int64, timing Timing) Session {
 	p := Session{Self: self, Peer: peer, Start: start, LastHeard: now, Timing: timing}
 	for _, s := range shards {
-		preferred := s%l.Nodes == self == (s/l.Nodes%2 == 0) // as BirthView places the leaders
+		preferred := s%l.Nodes == self == (s/l.Nodes%2 == 0) // as InitialView places the leaders
 		share := Share{Shard: s, Preferred: preferred, Answered: now}
 		if len(last) > 0 {
 			share.Last = last[s]

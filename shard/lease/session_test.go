@@ -48,7 +48,7 @@ func countEffects(effects []Effect, kind EffectKind) (n int, last Effect) {
 	return n, last
 }
 
-// Good-bye is a ping of the next life: nothing is promised or asked for after it, and what the peer had promised is
+// Good-bye is a ping of the next start: nothing is promised or asked for after it, and what the peer had promised is
 // free at once.
 func TestGoodbyeFreesThePeer(t *testing.T) {
 	leaver, out := stepAll(sessionAt(1, inSync, 1000*ms), Event{Kind: GoodbyeAsked, Now: 1000 * ms})
@@ -71,7 +71,7 @@ func TestGoodbyeFreesThePeer(t *testing.T) {
 	}
 }
 
-// A backup whose leader says that its former life is over takes the shard at once (rule R9).
+// A backup whose leader says that its former process is gone takes the shard at once (rule R9).
 func TestBackupOfARestartedLeader(t *testing.T) {
 	p, _ := stepAll(sessionAt(1, inSync, 1000*ms),
 		Event{Kind: PingReceived, Store: 7, Start: 1, At: 1, Lease: 100 * ms, Claims: []Claim{{0, 1}}, Now: 1000 * ms})
@@ -190,8 +190,8 @@ func TestDamagedBackupAsksForAnEpoch(t *testing.T) {
 	}
 }
 
-// A process promises nothing that its former life may have promised otherwise: its first view is free a grace after its
-// start (rule R5).
+// A process promises nothing that its former process may have promised otherwise: its first view is free a grace after
+// its start (rule R5).
 func TestStartIsTakenForAPromise(t *testing.T) {
 	p := New(shard.Layout{Nodes: 3, Shards: 3}, 1, 0, []int{0}, nil, 2, 500*ms, DefaultTiming())
 	p, out := stepAll(p, Event{Kind: ViewsLearnt, Store: 7, Now: 510 * ms, Views: []shard.View{inSync, {}, {}}})
@@ -307,16 +307,16 @@ func TestNothingIsHandedToWhoLeaves(t *testing.T) {
 func TestALeaseThatTheGraceDoesNotCover(t *testing.T) {
 	p, noted := sessionAt(1, shard.View{Epoch: 1, Leader: 0, Backup: 1, InSync: true}, 1000*ms), 0
 	for i, c := range []struct {
-		life, lease int64
-		promised    bool
-		notes       int // so far
+		process, lease int64
+		promised       bool
+		notes          int // so far
 	}{{1, 100 * ms, true, 0}, {1, 109 * ms, true, 0}, {1, 110 * ms, false, 1}, {1, 110 * ms, false, 1},
 		{2, 1000 * ms, false, 2}, {2, 0, false, 3}, {2, 1<<63 - 1, false, 4}, {3, 100 * ms, true, 4},
 		{3, 110 * ms, false, 5}} {
-		p.Shares[0].LeaderRestarted = false // what a new life of the leader means is another rule's
+		p.Shares[0].LeaderRestarted = false // what a new process of the leader means is another rule's
 		now := 1000*ms + int64(i+1)*ms
 		var out []Effect
-		p, out = Step(p, &Event{Kind: PingReceived, Store: 7, Start: c.life, At: now, Lease: c.lease, Claims: []Claim{{0, 1}},
+		p, out = Step(p, &Event{Kind: PingReceived, Store: 7, Start: c.process, At: now, Lease: c.lease, Claims: []Claim{{0, 1}},
 			Now: now}, nil)
 		claims, answered := 0, p.Shares[0].Answered == now
 		for _, fx := range out {
@@ -327,10 +327,10 @@ func TestALeaseThatTheGraceDoesNotCover(t *testing.T) {
 				claims += len(fx.Claims)
 			}
 		}
-		if c.life == 1 && (claims == 1) != c.promised || claims > 0 && !c.promised || answered != (claims == 1) ||
+		if c.process == 1 && (claims == 1) != c.promised || claims > 0 && !c.promised || answered != (claims == 1) ||
 			noted != c.notes {
-			t.Errorf("lease %d of life %d: %d promises, answered %v, %d notes; want %+v",
-				c.lease, c.life, claims, answered, noted, c)
+			t.Errorf("lease %d of process %d: %d promises, answered %v, %d notes; want %+v",
+				c.lease, c.process, claims, answered, noted, c)
 		}
 	}
 }

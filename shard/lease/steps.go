@@ -214,9 +214,9 @@ func watch(p Session, now int64, out []Effect) (Session, []Effect) {
 	return p, out
 }
 
-// ping asks the peer for leases: of every shard that is led here, so that a leader has one when it flips, and of those
-// that are backed in sync. A sick node asks for none, unless the peer is sick, too, and says how it is. A leader that
-// has restarted says where its logs end.
+// ping asks the peer for leases: of every shard that is led here, so that a leader has one when it sets the barrier,
+// and of those that are backed in sync. A sick node asks for none, unless the peer is sick, too, and says how it is. A
+// leader that has restarted says where its logs end.
 func ping(p Session, now int64, out []Effect) (Session, []Effect) {
 	if p.Stopped || now-p.LastPing < p.Timing.PingEvery {
 		return p, out

@@ -119,8 +119,8 @@ func send(r State, out []Effect) (State, []Effect) {
 }
 
 // hand gives the leader's disk what may be applied: while the backup is in sync what it has stored (backup first), from
-// the flip on that and what was sequenced before the flip (rule R7), and alone everything, once the former promises
-// have run out (rule R5).
+// the barrier on that and what was sequenced before the barrier (rule R7), and alone everything, once the former
+// promises have run out (rule R5).
 func submit(r State, now int64, out []Effect) (State, []Effect) {
 	stored := uint64(0)
 	if r.Stream.Agreed {
@@ -155,7 +155,7 @@ func submit(r State, now int64, out []Effect) (State, []Effect) {
 }
 
 // noteStream begins or ends a stream to the peer. Pending writes stay: a sequenced write is never abandoned. A leader
-// that has flipped stays so: its wish may have been granted without its knowing (rule R7).
+// that requires acks stays so: its wish may have been granted without its knowing (rule R7).
 func noteStream(r State, e *Event) State {
 	r.Stream = Stream{Number: e.Stream, AskedIn: r.Stream.AskedIn, Sent: r.Stream.Sent, PeerStored: r.Stream.PeerStored}
 	r.Repair = Repair{AckRequired: r.Repair.AckRequired, Barrier: r.Repair.Barrier}

@@ -55,9 +55,9 @@ func noteFeed(r State, e *Event, out []Effect) (State, []Effect) {
 	return r, out
 }
 
-// mend brings a backup that is not in sync forward: it feeds what is applied; near the end the leader flips (rule R7:
-// from now on it demands "stored" for every new write and a lease for every read), feeds what was sequenced before,
-// lets new writes follow, and wishes that the backup be in sync once it has stored all of the former.
+// advanceRepair brings a backup that is not in sync forward: it feeds what is applied; near the end the leader sets the
+// barrier (rule R7: from now on it demands "stored" for every new write and a lease for every read), feeds what was
+// sequenced before, lets new writes follow, and wishes that the backup be in sync once it has stored all of the former.
 func advanceRepair(r State, now int64, out []Effect) (State, []Effect) {
 	m := &r.Repair
 	if !r.Known || r.View.Leader != r.Self || r.View.InSync || !m.Compared || m.Busy || r.Restarted || now < r.FreeFrom {

@@ -267,8 +267,8 @@ func TestNothingIsStoredBeforeTheWipe(t *testing.T) {
 	}
 }
 
-// A leader wishes its backup in sync only when that has stored all that was sequenced before the flip (rule R7).
-func TestWishWaitsForTheFlip(t *testing.T) {
+// A leader wishes its backup in sync only when that has stored all that was sequenced before the barrier (rule R7).
+func TestWishWaitsForTheBarrier(t *testing.T) {
 	r := leaderAlone(1000)
 	r.Log.Applied, r.Log.Submitted, r.Leading.Next = 9, 9, 9
 	r, effects := drive(r, position(7, 1), Event{Kind: Ticked, Now: 1},

@@ -115,7 +115,7 @@ func TestBackupRefusesGaps(t *testing.T) {
 	} {
 		next, effects := drive(r, c.event)
 		if len(effects) != 1 || effects[0].Kind != c.want || next.Log.Submitted != 7 {
-			t.Errorf("%s: %+v, handed %d", name, effects, next.Log.Submitted)
+			t.Errorf("%s: %+v, submitted %d", name, effects, next.Log.Submitted)
 		}
 	}
 	if _, effects := drive(r, Event{Kind: EntriesCame, Caller: new(int), Epoch: 1,

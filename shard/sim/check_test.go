@@ -24,7 +24,7 @@ func (w *simWorld) settled() string {
 			return fmt.Sprintf("shard %d: views %+v (%+v) and %+v", s, a.View, a.Repair, b.View)
 		case a.Log.Applied != b.Log.Applied || a.Log.Submitted != a.Log.Applied || b.Log.Submitted != b.Log.Applied ||
 			len(a.Leading.Pending)+len(b.Leading.Pending) > 0:
-			return fmt.Sprintf("shard %d: applied %d and %d, handed %d and %d", s, a.Log.Applied, b.Log.Applied, a.Log.Submitted,
+			return fmt.Sprintf("shard %d: applied %d and %d, submitted %d and %d", s, a.Log.Applied, b.Log.Applied, a.Log.Submitted,
 				b.Log.Submitted)
 		case len(a.Waiting)+len(b.Waiting) > 0 || a.Log.Wiping+b.Log.Wiping > 0:
 			return fmt.Sprintf("shard %d: %d and %d answers wait, %d and %d wipes", s, len(a.Waiting), len(b.Waiting),
@@ -52,7 +52,7 @@ func (w *simWorld) checkBounds(n *simNode, r *replica.State) {
 	if len(r.Leading.Pending) > replica.MaxPending || r.View.Leader != r.Self && len(r.Leading.Pending) > 0 ||
 		r.Log.Applied > r.Log.Submitted ||
 		r.Known && r.View.Leader == r.Self && r.Log.Submitted > r.Leading.Next {
-		w.fail("node %d shard %d: %d pending, applied %d, handed %d, next %d", n.number, r.Shard, len(r.Leading.Pending),
+		w.fail("node %d shard %d: %d pending, applied %d, submitted %d, next %d", n.number, r.Shard, len(r.Leading.Pending),
 			r.Log.Applied, r.Log.Submitted, r.Leading.Next)
 	}
 }

@@ -136,9 +136,9 @@ func (w *simWorld) try(op *simOp, gate *simGate, node int) {
 		return
 	}
 	op.owed[node], t.asked, t.owes = op.owed[node]+1, true, true
-	life := n.life
+	process := n.process
 	w.after(100*ms, func() { // a connection that is broken or silent is given up
-		if n.life != life || n.paused || w.cut[g][node] || w.cut[node][g] {
+		if n.process != process || n.paused || w.cut[g][node] || w.cut[node][g] {
 			w.free(t)
 		}
 	})

@@ -21,7 +21,7 @@ func (w *simWorld) kill(n *simNode, down int64) {
 	}
 	n.up, n.disk.queue = false, nil
 	if w.chance(50) {
-		n.lost = n.life
+		n.lost = n.process
 	}
 	for _, m := range w.nodes {
 		if s := m.links[n.number]; s != nil {
@@ -34,9 +34,9 @@ func (w *simWorld) kill(n *simNode, down int64) {
 		}
 		n.links[peer] = nil
 	}
-	life := n.life
+	process := n.process
 	w.after(down, func() {
-		if !n.up && n.life == life {
+		if !n.up && n.process == process {
 			w.boot(n.number)
 		}
 	})
@@ -48,9 +48,9 @@ func (w *simWorld) pause(n *simNode, lasts int64) {
 		return
 	}
 	n.paused = true
-	life := n.life
+	process := n.process
 	w.after(lasts, func() {
-		if n.life == life && n.paused {
+		if n.process == process && n.paused {
 			w.resume(n)
 		}
 	})
@@ -60,9 +60,9 @@ func (w *simWorld) resume(n *simNode) {
 	n.paused = false
 	backlog := n.backlog
 	n.backlog = nil
-	life := n.life
+	process := n.process
 	for _, run := range backlog {
-		if n.up && n.life == life {
+		if n.up && n.process == process {
 			run()
 		}
 	}
@@ -70,7 +70,7 @@ func (w *simWorld) resume(n *simNode) {
 
 // fill makes a disk refuse writes, and says so to the loops, as the shell does.
 func (w *simWorld) fill(n *simNode, lasts int64) {
-	life := n.life
+	process := n.process
 	say := func(full bool, reason string) {
 		n.disk.full = full
 		for s := range n.replicas {
@@ -82,7 +82,7 @@ func (w *simWorld) fill(n *simNode, lasts int64) {
 	w.on(n, 0, func() {
 		say(true, "full")
 		w.after(lasts, func() {
-			if n.up && n.life == life {
+			if n.up && n.process == process {
 				n.disk.full = false
 				w.on(n, 0, func() { say(false, "") })
 			}
@@ -96,7 +96,7 @@ func (w *simWorld) term(n *simNode, down int64) {
 		return
 	}
 	n.leaving = true
-	began, life := w.now, n.life
+	began, process := w.now, n.process
 	w.on(n, 0, func() {
 		for peer := range n.sessions {
 			w.stepSession(n, peer, &lease.Event{Kind: lease.LeaveAsked})
@@ -124,7 +124,7 @@ func (w *simWorld) term(n *simNode, down int64) {
 			linger = w.delay(150 * ms)
 		}
 		w.after(linger, func() {
-			if n.life == life {
+			if n.process == process {
 				w.kill(n, down)
 			}
 		})

@@ -163,12 +163,12 @@ func (w *simWorld) write(n *simNode, p simPart) {
 
 // flush syncs what is queued. It can be read a little before the loops hear of it.
 func (w *simWorld) flush(n *simNode) {
-	life, group, began := n.life, len(n.disk.queue), w.now
+	process, group, began := n.process, len(n.disk.queue), w.now
 	n.disk.began = began
 	takes := ms/2 + w.delay(n.disk.slow)
 	var try func()
 	try = func() {
-		if !n.up || n.life != life {
+		if !n.up || n.process != process {
 			return
 		}
 		if n.disk.full || w.now-began < takes || w.now < n.disk.hungUntil {

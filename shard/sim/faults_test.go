@@ -47,7 +47,7 @@ var singleFaults = []fault{crash, shortCrash, pause, justTooLong, isolate, cutPa
 type aim string
 
 const (
-	flipped   aim = "a leader has flipped"
+	flipped   aim = "a leader requires acks again"
 	wished    aim = "a backup is to be in sync"
 	drained   aim = "a leadership is handed over"
 	feeding   aim = "a backup is fed from the WAL"

@@ -20,14 +20,14 @@ func (w *simWorld) drawTiming(n *simNode) lease.Timing {
 // for longer it is started later, and true is returned.
 func (w *simWorld) waitsOut(n *simNode) bool {
 	n.timing = w.drawTiming(n)
-	wait, life := lease.WaitOut(n.disk.grace, n.timing.Grace), n.life
+	wait, process := lease.WaitOut(n.disk.grace, n.timing.Grace), n.process
 	if wait == 0 {
 		n.disk.grace, n.shortens = n.timing.Grace, false
 		return false
 	}
 	w.seen["lease times: a longer grace is waited out"]++
 	w.after(int64(float64(wait)/n.rate), func() {
-		if !n.up && n.life == life {
+		if !n.up && n.process == process {
 			n.disk.grace = 0 // over
 			w.boot(n.number)
 		}

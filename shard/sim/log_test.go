@@ -191,7 +191,7 @@ func (w *simWorld) recover(n *simNode) {
 			}
 			pieces = append(pieces, piece)
 		}
-		verdict := shard.JudgeLog(pieces, w.heldBy(n), shard.LogKnown{Synced: l.noted, SameBoot: n.lost < n.life-1})
+		verdict := shard.JudgeLog(pieces, w.heldBy(n), shard.LogKnown{Synced: l.noted, SameBoot: n.lost < n.process-1})
 		w.note("node %d: its log: %+v", n.number, verdict)
 		for s, found := range shards {
 			before := d.shards[s]

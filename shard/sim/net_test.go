@@ -9,15 +9,15 @@ import (
 
 // simStream is a connection that one node dialled to another; what is sent in one direction arrives in order.
 type simStream struct {
-	number   uint64
-	from, to *simNode
-	lives    [2]int
-	broken   bool
-	lastWord bool     // what is on its way to the dialler when it breaks still arrives there
-	limbo    int64    // once broken: nothing arrives before
-	due      [2]int64 // by direction: when the last frame arrives
-	held     [2][]func()
-	relays   []*simRelay
+	number    uint64
+	from, to  *simNode
+	processes [2]int
+	broken    bool
+	lastWord  bool     // what is on its way to the dialler when it breaks still arrives there
+	limbo     int64    // once broken: nothing arrives before
+	due       [2]int64 // by direction: when the last frame arrives
+	held      [2][]func()
+	relays    []*simRelay
 }
 
 // dial keeps a connection from a node to a peer: it tries, and looks whether the one that stands is silent.
@@ -29,7 +29,7 @@ func (w *simWorld) dial(n *simNode, peer int) {
 		w.seen["lease times: a greeting is refused"]++
 	case s == nil && !cut && p.up && !p.paused:
 		w.streams++
-		s = &simStream{number: w.streams, from: n, to: p, lives: [2]int{n.life, p.life}, lastWord: w.chance(w.plan.lastWord)}
+		s = &simStream{number: w.streams, from: n, to: p, processes: [2]int{n.process, p.process}, lastWord: w.chance(w.plan.lastWord)}
 		n.links[peer] = s
 		w.stepService(n, &views.Event{Kind: views.PeerGreeted, To: peer, Start: views.KnownStart(p.service,
 			n.member)})
@@ -43,7 +43,7 @@ func (w *simWorld) dial(n *simNode, peer int) {
 
 // join says hello for as long as a connection stands: a store that is no member becomes one.
 func (w *simWorld) join(s *simStream) {
-	if s.broken || s.from.life != s.lives[0] {
+	if s.broken || s.from.process != s.processes[0] {
 		return
 	}
 	member := s.from.member
@@ -94,10 +94,10 @@ func (w *simWorld) sever(s *simStream) {
 func (w *simWorld) carry(s *simStream, direction int, run func()) {
 	ends := [2]*simNode{s.from, s.to}
 	sender, receiver := ends[direction], ends[1-direction]
-	life := s.lives[1-direction]
+	process := s.processes[1-direction]
 	deliver := func() {
 		switch {
-		case receiver.life != life, sender.lost > 0 && s.lives[direction] <= sender.lost, direction == 1 && s.broken &&
+		case receiver.process != process, sender.lost > 0 && s.processes[direction] <= sender.lost, direction == 1 && s.broken &&
 			!s.lastWord:
 			return
 		case s.broken:

@@ -21,10 +21,10 @@ type simNode struct {
 	up       bool
 	paused   bool
 	leaving  bool
-	life     int
+	process  int
 	timing   lease.Timing
 	shortens bool // its next process has the times of the settings
-	lost     int  // up to this life, what was on its way is lost: the machine went down with the process
+	lost     int  // up to this process, what was on its way is lost: the machine went down with the process
 	backlog  []func()
 	rate     float64
 	skew     int64
@@ -68,10 +68,10 @@ func (w *simWorld) clock(n *simNode) int64 { return n.skew + int64(float64(w.now
 // on runs something on a node after a while, unless the node's process is another one by then. A paused node does it
 // when it goes on.
 func (w *simWorld) on(n *simNode, d int64, run func()) {
-	life := n.life
+	process := n.process
 	w.after(d, func() {
 		switch {
-		case !n.up || n.life != life:
+		case !n.up || n.process != process:
 		case n.paused:
 			n.backlog = append(n.backlog, run)
 		default:
@@ -86,7 +86,7 @@ func (w *simWorld) boot(number int) {
 	if w.waitsOut(n) {
 		return
 	}
-	n.up, n.paused, n.leaving, n.life, n.backlog = true, false, false, n.life+1, nil
+	n.up, n.paused, n.leaving, n.process, n.backlog = true, false, false, n.process+1, nil
 	n.disk.start++ // synced before anything is said
 	n.start, n.former = views.Start{Number: n.disk.start, Nonce: w.rng.Uint64()}, n.disk.nonces
 	n.disk.nonces = append([]uint64{n.start.Nonce}, n.former[:min(len(n.former), views.FormerStarts-1)]...)
@@ -130,7 +130,7 @@ func (w *simWorld) boot(number int) {
 		}
 	}
 	w.load(n)
-	w.note("node %d starts, life %d, member %x", number, n.life, n.member)
+	w.note("node %d starts, process %d, member %x", number, n.process, n.member)
 	w.moment(restarted, number, (number+1+w.rng.IntN(len(w.nodes)-1))%len(w.nodes))
 	for s := range n.replicas {
 		if n.replicas[s] != nil && n.disk.shards[s].rotten {

@@ -32,7 +32,7 @@ func tellStep(r *replica.State, e *replica.Event, out []replica.Effect) string {
 	if r.View.Leader == r.Self {
 		role = "leader"
 	}
-	fmt.Fprintf(&b, " | %s in epoch %d, in sync %v, applied %d, handed %d, pending %d |", role, r.View.Epoch,
+	fmt.Fprintf(&b, " | %s in epoch %d, in sync %v, applied %d, submitted %d, pending %d |", role, r.View.Epoch,
 		r.View.InSync, r.Log.Applied, r.Log.Submitted, len(r.Leading.Pending))
 	for k := range out {
 		fx := &out[k]

@@ -19,12 +19,12 @@ import (
 
 const msec = 1_000_000
 
-// happening is something that reaches a node at a time; life tells the lives of a node's process apart.
+// happening is something that reaches a node at a time; process tells the processes of a node apart.
 type happening struct {
-	at, seq    int64
-	node, life int
-	event      Event
-	ask        bool // repeat the open proposals
+	at, seq       int64
+	node, process int
+	event         Event
+	ask           bool // repeat the open proposals
 }
 
 type happenings []happening
@@ -40,7 +40,7 @@ func (h *happenings) Pop() any     { last := (*h)[len(*h)-1]; *h = (*h)[:len(*h)
 // serviceNode is a node: its process, if there is one, and its disk.
 type serviceNode struct {
 	member  uint64
-	life    int
+	process int
 	alive   bool
 	service Service
 	disk    map[string][]byte
@@ -106,7 +106,7 @@ func newServiceNet(t *testing.T, nodes int, seed uint64) *serviceNet {
 
 func (n *serviceNet) add(after int64, h happening) {
 	n.seq++
-	h.at, h.seq, h.life = n.now+after, n.seq, n.nodes[h.node].life
+	h.at, h.seq, h.process = n.now+after, n.seq, n.nodes[h.node].process
 	heap.Push(&n.queue, h)
 }
 
@@ -125,7 +125,7 @@ func (n *serviceNet) start(i int) {
 		n.t.Fatal(err)
 	}
 	at.service, at.alive, at.saving, at.state, at.open, at.paused = service, true, nil, State{}, nil, 0
-	at.life++
+	at.process++
 	n.add(n.chance.Int64N(10*msec), happening{node: i, event: Event{Kind: Ticked}})
 	for j, peer := range n.nodes {
 		if j != i && peer.alive {
@@ -137,7 +137,7 @@ func (n *serviceNet) start(i int) {
 	}
 }
 
-func (n *serviceNet) kill(i int) { n.nodes[i].alive = false; n.nodes[i].life++ }
+func (n *serviceNet) kill(i int) { n.nodes[i].alive = false; n.nodes[i].process++ }
 
 // wipe gives node i an empty folder.
 func (n *serviceNet) wipe(i int) {
@@ -148,7 +148,7 @@ func (n *serviceNet) wipe(i int) {
 
 func (n *serviceNet) step(h happening) {
 	at := n.nodes[h.node]
-	if h.life != at.life || !at.alive {
+	if h.process != at.process || !at.alive {
 		return
 	}
 	if h.event.Kind == Ticked {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestServiceIsBornAlikeEverywhere(t *testing.T) {
+func TestServiceBootstrapsAlikeEverywhere(t *testing.T) {
 	l := shard.Layout{Nodes: 3, Shards: 24}
 	members := []uint64{shard.MemberID(0, [16]byte{3}), shard.MemberID(1, [16]byte{2}), shard.MemberID(2, [16]byte{1})}
 	if !sameFacts(InitialEntries(l, members), InitialEntries(l, slices.Clone(members))) {
