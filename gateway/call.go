@@ -33,20 +33,20 @@ var errUnasked = errors.New("no node was asked")
 // boot-time clock. doers is how many tries there were, if one of them may have done a write although err is not nil,
 // else 0. The message belongs to the links from then on. Errors: ErrLate and ErrUnavailable with the last reason that
 // tells something, ErrNode.
-func askLeader(room *Room, m *wire.Message, until int64) (answer *wire.Message, doers int, err error) {
-	look := viewsIn(room.Views)
+func askLeader(wiring *Wiring, m *wire.Message, until int64) (answer *wire.Message, doers int, err error) {
+	look := viewsIn(wiring.Views)
 	view := look.Views[m.Shard]
 	c := course{view: view, node: view.Leader, due: clock()}
-	nodes, most := [2]int{view.Leader, view.Backup}, min(room.Config.Links, triesAtNode)
+	nodes, most := [2]int{view.Leader, view.Backup}, min(wiring.Config.Links, triesAtNode)
 	var replies [2]chan reply // by node, as are the tries that wait for an answer and all tries
 	var owed, given [2]int
 	open, reason, telling, doubt, believed := make([]try, 0, 4), errUnasked, false, false, false // open: tries of a write that a node may have begun, or may yet begin
 	late := time.NewTimer(time.Duration(until - c.due))
-	defer func() { late.Stop(); room.Metrics.Tries.Observe(float64(given[0] + given[1])) }()
+	defer func() { late.Stop(); wiring.Metrics.Tries.Observe(float64(given[0] + given[1])) }()
 	for now := c.due; now < until; now = clock() {
 		side := slices.Index(nodes[:], c.node)
 		if !c.waits && c.due <= now {
-			c.waits, c.due = true, now+int64(room.Config.Try)
+			c.waits, c.due = true, now+int64(wiring.Config.Try)
 			if owed[side] > 0 {
 				c.due = now + int64(againAfter)
 			}
@@ -54,11 +54,12 @@ func askLeader(room *Room, m *wire.Message, until int64) (answer *wire.Message, 
 				replies[side] = make(chan reply, most)
 			}
 			if owed[side] < most {
-				at := try{now, min(until, now+int64(room.Config.Try-tryMargin))}
+				at := try{now, min(until, now+int64(wiring.Config.Try-tryMargin))}
 				if given[0]+given[1] > 0 {
-					room.Metrics.Retries.WithLabelValues(string(c.last)).Inc()
+					wiring.Metrics.Retries.WithLabelValues(string(c.last)).Inc()
 				}
-				give(room.Links[c.node][given[side]%len(room.Links[c.node])], m, replies[side], at) // first tries share a connection, and so its system calls
+				links := wiring.Links[c.node] // first tries share a connection, and so its system calls
+				give(links[given[side]%len(links)], m, replies[side], at)
 				open = append(open, at)
 				owed[side], given[side] = owed[side]+1, given[side]+1
 			}
@@ -72,13 +73,13 @@ func askLeader(room *Room, m *wire.Message, until int64) (answer *wire.Message, 
 		what, why := none, error(nil)
 		switch {
 		case from >= 0:
-			what, why = judge(got, room.Members[nodes[from]].Name)
+			what, why = judge(got, wiring.Members[nodes[from]].Name)
 			owed[from], doubt = owed[from]-1, doubt || !harmless[what]
 			if what == none {
 				return nil, mayHaveDone(m, doubt, owed, given), fmt.Errorf("%w: %w", ErrNode, why)
 			}
 		case c.waits && (now >= c.due || now >= until && !telling): // that the deadline cut a try short tells less than what came before
-			what, why, from = silence, isSilent(room.Members[c.node].Name), side
+			what, why, from = silence, isSilent(wiring.Members[c.node].Name), side
 		}
 		if why != nil && (what != notLeader || !telling) {
 			reason, telling = why, what != notLeader
@@ -86,7 +87,7 @@ func askLeader(room *Room, m *wire.Message, until int64) (answer *wire.Message, 
 		if !c.waits || from != side { // of an earlier try
 			what = none
 		}
-		look = lookAgain(room.Views, look)
+		look = lookAgain(wiring.Views, look)
 		if c = steer(c, look.Views[m.Shard], what, now); c.lost >= len(nodes) {
 			break
 		}

@@ -33,49 +33,49 @@ func (r refused) Error() string { return r.text }
 
 // elect puts another cluster into the cell if what the nodes have said calls for it, and returns whether it did. The
 // views of a cluster that was served before say nothing about the new one.
-func elect(room *Room, by [][16]byte, waited bool) bool {
-	old := <-room.Views
+func elect(wiring *Wiring, by [][16]byte, waited bool) bool {
+	old := <-wiring.Views
 	look := old
-	look.Said, look.Late = tellSaid(room, by), waited
-	if look.Cluster = shard.ChooseCluster(by, old.Cluster, waited); room.Config.Incarnation != "" {
-		look.Cluster = uuid.MustParse(room.Config.Incarnation) // was checked at the start
+	look.Said, look.Late = tellSaid(wiring, by), waited
+	if look.Cluster = shard.ChooseCluster(by, old.Cluster, waited); wiring.Config.Incarnation != "" {
+		look.Cluster = uuid.MustParse(wiring.Config.Incarnation) // was checked at the start
 	}
 	chosen := look.Cluster != old.Cluster
 	if chosen || look.Said != old.Said {
 		look.Changed = make(chan struct{})
 	}
 	if chosen {
-		look.Views = make([]shard.View, room.Layout.Shards)
+		look.Views = make([]shard.View, wiring.Layout.Shards)
 		for s := range look.Views {
-			look.Views[s] = shard.BirthView(room.Layout, s)
+			look.Views[s] = shard.BirthView(wiring.Layout, s)
 		}
 	}
-	room.Views <- look
+	wiring.Views <- look
 	if look.Changed != old.Changed {
 		close(old.Changed)
 	}
 	switch {
 	case chosen && old.Cluster != [16]byte{}:
-		room.Log.Warn("the nodes belong to another cluster now, which this gateway serves from now on",
+		wiring.Log.Warn("the nodes belong to another cluster now, which this gateway serves from now on",
 			"incarnation", uuid.UUID(look.Cluster), "before", uuid.UUID(old.Cluster), "nodes", look.Said)
 	case chosen:
-		room.Log.Info("serving a cluster", "incarnation", uuid.UUID(look.Cluster), "nodes", look.Said)
+		wiring.Log.Info("serving a cluster", "incarnation", uuid.UUID(look.Cluster), "nodes", look.Said)
 	case waited && look.Cluster == [16]byte{} && look.Said != old.Said &&
 		slices.ContainsFunc(by, func(id [16]byte) bool { return id != [16]byte{} }):
-		room.Log.Warn("it is not known which cluster to serve; --incarnation can say so", "nodes", look.Said)
+		wiring.Log.Warn("it is not known which cluster to serve; --incarnation can say so", "nodes", look.Said)
 	}
 	return chosen
 }
 
 // tellSaid says which incarnation each node has named, by name.
-func tellSaid(room *Room, by [][16]byte) string {
+func tellSaid(wiring *Wiring, by [][16]byte) string {
 	var parts []string
 	for node, id := range by {
 		text := "none"
 		if id != [16]byte{} {
 			text = uuid.UUID(id).String()
 		}
-		parts = append(parts, room.Members[node].Name+" "+text)
+		parts = append(parts, wiring.Members[node].Name+" "+text)
 	}
 	return strings.Join(parts, ", ")
 }

@@ -18,15 +18,16 @@ type routed struct {
 
 // askAll sends reads to their nodes at once and waits for all answers, no longer than within when nothing comes, and no
 // longer than most in all. failed is the node whose answer is missing, with err; -1 if none is.
-func askAll(room *Room, frames []routed, within, most time.Duration) (answers []*wire.Message, failed int, err error) {
+func askAll(wiring *Wiring, frames []routed, within, most time.Duration) (
+	answers []*wire.Message, failed int, err error) {
 	requests, heard := make([]request, len(frames)), make(chan struct{}, 1)
 	for i, f := range frames {
 		requests[i] = request{message: f.message, reply: make(chan reply, 1), heard: heard}
-		links := room.Links[f.node]
+		links := wiring.Links[f.node]
 		select {
 		case links[len(links)-1].In <- requests[i]:
 		default:
-			requests[i].reply <- reply{err: queueFull(room.Members[f.node].Name)}
+			requests[i].reply <- reply{err: queueFull(wiring.Members[f.node].Name)}
 		}
 	}
 	late, over := time.NewTimer(within), time.NewTimer(most)
@@ -41,13 +42,13 @@ func askAll(room *Room, frames []routed, within, most time.Duration) (answers []
 				open = true
 				late.Reset(within)
 			case <-late.C:
-				got.err = isSilent(room.Members[f.node].Name)
+				got.err = isSilent(wiring.Members[f.node].Name)
 			case <-over.C:
-				got.err = isSilent(room.Members[f.node].Name)
+				got.err = isSilent(wiring.Members[f.node].Name)
 			}
 		}
 		if got.err == nil && got.message.Kind == wire.Error {
-			got.err = fmt.Errorf("%s: %s", room.Members[f.node].Name, got.message.Text)
+			got.err = fmt.Errorf("%s: %s", wiring.Members[f.node].Name, got.message.Text)
 			if got.message.Code == wire.Stuck {
 				got.err = marked{got.err, []error{errGone}}
 			}
@@ -87,18 +88,18 @@ func nobody(l shard.Layout) absent {
 // countAll asks a cover of nodes for the counts of all shards. gone has the nodes that failed before, and grows. When
 // they leave a shard without a replica in sync, those that refused are asked again after a pause, for views may have
 // changed, and the mute ones too when that does not help.
-func countAll(room *Room, gone absent, turn int, until int64) (census, error) {
-	reason, known := errUnasked, viewsIn(room.Views).Views
+func countAll(wiring *Wiring, gone absent, turn int, until int64) (census, error) {
+	reason, known := errUnasked, viewsIn(wiring.Views).Views
 	for try := 0; clock() < until; try++ {
-		views := viewsIn(room.Views).Views
+		views := viewsIn(wiring.Views).Views
 		if &views[0] != &known[0] { // what was hopeless may not be any more
 			known = views
 			clear(gone.lost)
 			clear(gone.away)
 		}
-		cover, err := shard.Cover(room.Layout, views, wanting(views, gone.down), turn)
+		cover, err := shard.Cover(wiring.Layout, views, wanting(views, gone.down), turn)
 		if err != nil {
-			cover, err = shard.Cover(room.Layout, views, gone.down, turn)
+			cover, err = shard.Cover(wiring.Layout, views, gone.down, turn)
 		}
 		if err == nil {
 			cover, err = inSync(views, cover, gone.down)
@@ -111,7 +112,7 @@ func countAll(room *Room, gone absent, turn int, until int64) (census, error) {
 				clear(gone.mute)
 			}
 			copy(gone.down, gone.mute)
-			rest, hopeless := shard.Cover(room.Layout, views, gone.lost, turn)
+			rest, hopeless := shard.Cover(wiring.Layout, views, gone.lost, turn)
 			if hopeless == nil {
 				_, hopeless = inSync(views, rest, gone.away)
 			}
@@ -121,7 +122,7 @@ func countAll(room *Room, gone absent, turn int, until int64) (census, error) {
 			time.Sleep(min(failingOver, time.Duration(until-clock())))
 			continue
 		}
-		frames, sets := []routed{}, make([][]uint64, room.Layout.Nodes)
+		frames, sets := []routed{}, make([][]uint64, wiring.Layout.Nodes)
 		for s, node := range cover {
 			sets[node] = append(sets[node], uint64(s))
 		}
@@ -131,15 +132,15 @@ func countAll(room *Room, gone absent, turn int, until int64) (census, error) {
 			}
 		}
 		left := until - clock()
-		answers, failed, err := askAll(room, frames, roundTime(room.Config.Try, left), time.Duration(left))
-		c := census{make([]uint64, room.Layout.Shards), cover, len(frames), 0}
+		answers, failed, err := askAll(wiring, frames, roundTime(wiring.Config.Try, left), time.Duration(left))
+		c := census{make([]uint64, wiring.Layout.Shards), cover, len(frames), 0}
 		if err == nil {
-			c, failed, err = tally(room, frames, answers, c)
+			c, failed, err = tally(wiring, frames, answers, c)
 		}
 		if err == nil {
 			return c, nil
 		}
-		room.Metrics.Retries.WithLabelValues(string(uncovered)).Inc()
+		wiring.Metrics.Retries.WithLabelValues(string(uncovered)).Inc()
 		gone.down[failed], gone.mute[failed], reason = true, errors.Is(err, ErrLink), err
 		gone.lost[failed] = errors.Is(err, errGone)
 		gone.away[failed] = gone.lost[failed] && gone.mute[failed]
@@ -174,7 +175,7 @@ func inSync(views []shard.View, cover []int, down []bool) ([]int, error) {
 
 // tally fills a census with the answers to frames. failed is a node that did not answer for each shard exactly once,
 // with err.
-func tally(room *Room, frames []routed, answers []*wire.Message, c census) (filled census, failed int, err error) {
+func tally(wiring *Wiring, frames []routed, answers []*wire.Message, c census) (filled census, failed int, err error) {
 	seen := make([]bool, len(c.counts))
 	for i, a := range answers {
 		node := frames[i].node
@@ -187,7 +188,7 @@ func tally(room *Room, frames []routed, answers []*wire.Message, c census) (fill
 			c.total += n.Users
 		}
 		if !good {
-			return c, node, fmt.Errorf("%s has not answered for each shard once", room.Members[node].Name)
+			return c, node, fmt.Errorf("%s has not answered for each shard once", wiring.Members[node].Name)
 		}
 	}
 	return c, -1, nil

@@ -78,9 +78,9 @@
 //
 // # Files
 //
-//	main.go      settings → room → server → stop
+//	main.go      settings → wiring → server → stop
 //	config.go    settings and their checks
-//	room.go      how loops and handlers are wired
+//	wiring.go    how loops and handlers are wired
 //	routes.go    the table of what is served
 //	handlers.go  one function a call
 //	user.go      JSON ↔ user, pure

@@ -51,11 +51,11 @@ type fakeNode struct {
 
 // rig is a gateway before fake nodes.
 type rig struct {
-	t     testing.TB
-	url   string
-	room  *Room
-	store *fakeStore
-	nodes []*fakeNode
+	t      testing.TB
+	url    string
+	wiring *Wiring
+	store  *fakeStore
+	nodes  []*fakeNode
 }
 
 // newRig starts three fake nodes and a gateway that is connected to all of them. A slow machine makes no connection
@@ -84,8 +84,8 @@ func newNervousRig(t testing.TB, deadline, try, silence time.Duration) *rig {
 	}
 	config := Config{Listen: "test", Cluster: "tandem", Shards: layout.Shards, Links: 2, Deadline: deadline, Try: try,
 		Silence: silence, MaxConnections: 100, Lists: 32, UnreadMB: 64, SlowKB: 1024}
-	r.room = open(config, members, layout, slog.New(slog.DiscardHandler))
-	server := httptest.NewServer(routes(r.room))
+	r.wiring = open(config, members, layout, slog.New(slog.DiscardHandler))
+	server := httptest.NewServer(routes(r.wiring))
 	r.url = server.URL
 	t.Cleanup(func() {
 		server.Close()
@@ -104,7 +104,7 @@ func (r *rig) await(node int, up bool) {
 	r.t.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
 		fit := true
-		for _, link := range r.room.Links[node] {
+		for _, link := range r.wiring.Links[node] {
 			state := make(chan LinkState, 1)
 			link.State <- state
 			s := <-state

@@ -73,10 +73,10 @@ func (n *fakeNode) hush(deaf bool) {
 // learnt polls until the gateway has the views that the nodes act by.
 func (r *rig) learnt() {
 	r.t.Helper()
-	for end := time.Now().Add(patience); !slices.Equal(frameOf(viewsIn(r.room.Views).Views),
+	for end := time.Now().Add(patience); !slices.Equal(frameOf(viewsIn(r.wiring.Views).Views),
 		r.store.current()); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			r.t.Fatalf("the gateway has the views %v", viewsIn(r.room.Views).Views)
+			r.t.Fatalf("the gateway has the views %v", viewsIn(r.wiring.Views).Views)
 		}
 	}
 }

@@ -26,7 +26,7 @@ const (
 
 // readBody returns the body of a JSON request, or the problem with it. Few large ones are read at once, and none is
 // given more memory than has arrived.
-func readBody(room *Room, r *http.Request) ([]byte, *response) {
+func readBody(wiring *Wiring, r *http.Request) ([]byte, *response) {
 	refused := func(status int, detail string) ([]byte, *response) {
 		a := problem(status, detail, nil)
 		a.hangUp = true
@@ -51,12 +51,12 @@ func readBody(room *Room, r *http.Request) ([]byte, *response) {
 	_, err = body.ReadFrom(io.LimitReader(r.Body, smallBody+1))
 	if err == nil && body.Len() > smallBody {
 		select {
-		case room.Bodies <- struct{}{}:
+		case wiring.Bodies <- struct{}{}:
 			_, err = body.ReadFrom(io.LimitReader(r.Body, maxBody-smallBody))
-			<-room.Bodies
+			<-wiring.Bodies
 		default:
 			return refused(http.StatusServiceUnavailable,
-				fmt.Sprintf("%d other bodies of more than %d bytes are being read", cap(room.Bodies), smallBody))
+				fmt.Sprintf("%d other bodies of more than %d bytes are being read", cap(wiring.Bodies), smallBody))
 		}
 	}
 	switch {
@@ -143,12 +143,12 @@ func reference(r *http.Request, id string) string {
 	return "user/" + id
 }
 
-func createUser(room *Room, c *call) response {
-	body, refused := readBody(room, c.http)
+func createUser(wiring *Wiring, c *call) response {
+	body, refused := readBody(wiring, c.http)
 	if refused != nil {
 		return *refused
 	}
-	until := clock() + int64(room.Config.Deadline) // from here on: a slow upload is the client's own time
+	until := clock() + int64(wiring.Config.Deadline) // from here on: a slow upload is the client's own time
 	user, have, bad, err := decodeUser(body, wire.HasName|wire.HasEmail|wire.HasGroup)
 	if refused = refuseUser(c.http.Method, bad, err); refused != nil {
 		return *refused
@@ -160,10 +160,10 @@ func createUser(room *Room, c *call) response {
 	if have&hasID == 0 {
 		user.ID = uuid.NewString()
 	}
-	s, _ := shard.Place(room.Layout, user.ID)
+	s, _ := shard.Place(wiring.Layout, user.ID)
 	m := &wire.Message{Kind: wire.Write, Shard: uint64(s), Request: c.request, Op: wire.Create, Record: user,
 		Match: wireCondition(p.match), Unless: wireCondition(p.unless)}
-	answer, doers, err := askLeader(room, m, until)
+	answer, doers, err := askLeader(wiring, m, until)
 	a := conclude(user.ID, p, answer, doers, err, http.StatusCreated)
 	if a.status == http.StatusCreated {
 		a.location = reference(c.http, user.ID)
@@ -171,12 +171,12 @@ func createUser(room *Room, c *call) response {
 	return a
 }
 
-func updateUser(room *Room, c *call) response {
-	body, refused := readBody(room, c.http)
+func updateUser(wiring *Wiring, c *call) response {
+	body, refused := readBody(wiring, c.http)
 	if refused != nil {
 		return *refused
 	}
-	until := clock() + int64(room.Config.Deadline)
+	until := clock() + int64(wiring.Config.Deadline)
 	user, have, bad, err := decodeUser(body, hasID)
 	if refused = refuseUser(c.http.Method, bad, err); refused != nil {
 		return *refused
@@ -185,10 +185,10 @@ func updateUser(room *Room, c *call) response {
 	if refused != nil {
 		return *refused
 	}
-	s, _ := shard.Place(room.Layout, user.ID)
+	s, _ := shard.Place(wiring.Layout, user.ID)
 	m := &wire.Message{Kind: wire.Write, Shard: uint64(s), Request: c.request, Op: wire.Update, Fields: have &^ hasID,
 		Record: user, Match: wireCondition(p.match), Unless: wireCondition(p.unless)}
-	answer, doers, err := askLeader(room, m, until)
+	answer, doers, err := askLeader(wiring, m, until)
 	a := conclude(user.ID, p, answer, doers, err, http.StatusOK)
 	if a.status == http.StatusOK {
 		a.about = reference(c.http, user.ID)
@@ -196,7 +196,7 @@ func updateUser(room *Room, c *call) response {
 	return a
 }
 
-func deleteUser(room *Room, c *call) response {
+func deleteUser(wiring *Wiring, c *call) response {
 	if err := shard.CheckID(c.id); err != nil {
 		return problem(http.StatusUnprocessableEntity, "no user can have this id", []FieldError{{"id", err.Error()}})
 	}
@@ -204,25 +204,25 @@ func deleteUser(room *Room, c *call) response {
 	if refused != nil {
 		return *refused
 	}
-	s, _ := shard.Place(room.Layout, c.id)
+	s, _ := shard.Place(wiring.Layout, c.id)
 	m := &wire.Message{Kind: wire.Write, Shard: uint64(s), Request: c.request, Op: wire.Delete,
 		Record: wire.Record{ID: c.id}, Match: wireCondition(p.match), Unless: wireCondition(p.unless)}
-	answer, doers, err := askLeader(room, m, c.until)
+	answer, doers, err := askLeader(wiring, m, c.until)
 	return conclude(c.id, p, answer, doers, err, http.StatusNoContent)
 }
 
-func getUser(room *Room, c *call) response {
+func getUser(wiring *Wiring, c *call) response {
 	if err := shard.CheckID(c.id); err != nil {
 		return problem(http.StatusUnprocessableEntity, "no user can have this id", []FieldError{{"id", err.Error()}})
 	}
-	s, _ := shard.Place(room.Layout, c.id)
+	s, _ := shard.Place(wiring.Layout, c.id)
 	m := &wire.Message{Kind: wire.Get, Shard: uint64(s), Record: wire.Record{ID: c.id}}
-	answer, doers, err := askLeader(room, m, c.until)
+	answer, doers, err := askLeader(wiring, m, c.until)
 	return conclude(c.id, preconditions{}, answer, doers, err, http.StatusOK)
 }
 
 // keepCount answers a DELETE of the count.
-func keepCount(_ *Room, _ *call) response {
+func keepCount(_ *Wiring, _ *call) response {
 	a := problem(http.StatusMethodNotAllowed, "the count cannot be deleted; the Allow header names what it has", nil)
 	a.allow = countMethods
 	return a
@@ -231,8 +231,8 @@ func keepCount(_ *Room, _ *call) response {
 // unavailable is the answer of a count or a list that failed.
 func unavailable(err error) response { return problem(http.StatusServiceUnavailable, err.Error(), nil) }
 
-func countUsers(room *Room, c *call) response {
-	census, err := countAll(room, nobody(room.Layout), int(c.request[0]), c.until)
+func countUsers(wiring *Wiring, c *call) response {
+	census, err := countAll(wiring, nobody(wiring.Layout), int(c.request[0]), c.until)
 	if err != nil {
 		return unavailable(err)
 	}
@@ -242,7 +242,7 @@ func countUsers(room *Room, c *call) response {
 
 // listUsers counts, plans the page, and reads it from the nodes that it counted on. A node that fails on the way is
 // left out and all of it is done again; a walk that found its shards emptied since the count goes on behind them.
-func listUsers(room *Room, c *call) response {
+func listUsers(wiring *Wiring, c *call) response {
 	q, bad := parseQuery(c.query)
 	if refused := refuseParameters(append(c.bad, bad...)); refused != nil {
 		return *refused
@@ -250,24 +250,24 @@ func listUsers(room *Room, c *call) response {
 	late := time.NewTimer(time.Duration(c.until - clock()))
 	defer late.Stop()
 	select {
-	case room.Lists <- struct{}{}:
-		defer func() { <-room.Lists }()
+	case wiring.Lists <- struct{}{}:
+		defer func() { <-wiring.Lists }()
 	case <-late.C:
-		return unavailable(fmt.Errorf("%w: %d other lists are under way", ErrLate, cap(room.Lists)))
+		return unavailable(fmt.Errorf("%w: %d other lists are under way", ErrLate, cap(wiring.Lists)))
 	}
 	reason, first := errors.New("its shards were emptied again and again"), 0
-	gone := nobody(room.Layout)
+	gone := nobody(wiring.Layout)
 	if q.After != "" {
-		first, _ = shard.Place(room.Layout, q.After)
+		first, _ = shard.Place(wiring.Layout, q.After)
 	}
 	for clock() < c.until {
-		census, err := countAll(room, gone, int(c.request[0]), c.until)
+		census, err := countAll(wiring, gone, int(c.request[0]), c.until)
 		if err != nil {
 			return unavailable(err)
 		}
-		frames, behind := planPage(room.Layout, q, first, census)
-		users, total, failed, err := readPage(room, frames, census, q.Limit, c.until)
-		more := behind < room.Layout.Shards
+		frames, behind := planPage(wiring.Layout, q, first, census)
+		users, total, failed, err := readPage(wiring, frames, census, q.Limit, c.until)
+		more := behind < wiring.Layout.Shards
 		switch {
 		case err != nil:
 			gone.down[failed], gone.mute[failed], reason = true, errors.Is(err, ErrLink), err
@@ -288,7 +288,7 @@ func listUsers(room *Room, c *call) response {
 			body, last = appendUser(body, &users[i]), users[i].ID
 		}
 		body = append(body, "]\n"...)
-		unread, refused := takeUnread(room, len(body), c.until)
+		unread, refused := takeUnread(wiring, len(body), c.until)
 		if refused != nil {
 			return *refused
 		}

@@ -39,21 +39,21 @@ type readiness struct {
 }
 
 // live answers GET /livez: the process runs.
-func live(_ *Room, _ *call) response {
+func live(_ *Wiring, _ *call) response {
 	return response{status: http.StatusOK, body: []byte("{\"live\":true}\n")}
 }
 
 // askLinks asks the connections to each node how they are: one that is up, else why none is.
-func askLinks(room *Room) []nodeHealth {
-	nodes := make([]nodeHealth, len(room.Members))
-	for i, links := range room.Links {
+func askLinks(wiring *Wiring) []nodeHealth {
+	nodes := make([]nodeHealth, len(wiring.Members))
+	for i, links := range wiring.Links {
 		for _, link := range links {
 			reply := make(chan LinkState, 1)
 			state := LinkState{Reason: "its connection is busy"}
 			select {
 			case link.State <- reply:
 				state = <-reply
-			case <-time.After(room.Config.Try):
+			case <-time.After(wiring.Config.Try):
 			}
 			if !nodes[i].Up {
 				nodes[i] = nodeHealth(state)
@@ -66,18 +66,18 @@ func askLinks(room *Room) []nodeHealth {
 // health answers GET /readyz and /healthz: 200 while the gateway takes its part: it knows its cluster, and the leader
 // of every shard can be reached, as far as the views are known here. With verbose each check is listed, else those that
 // do not hold. A node that is refused, or that lacks something, is always named.
-func health(room *Room, c *call) response {
+func health(wiring *Wiring, c *call) response {
 	part, names := shard.GatewayPart{}, []string{}
 	r := readiness{Nodes: map[string]nodeHealth{}}
-	look := viewsIn(room.Views)
+	look := viewsIn(wiring.Views)
 	if look.Cluster == [16]byte{} {
 		part.Unknown = "no node has told yet of which cluster it is"
 		if look.Late && look.Said != "" {
 			part.Unknown = "it is not known which cluster to serve; the nodes name as theirs: " + look.Said
 		}
 	}
-	for i, n := range askLinks(room) {
-		name := room.Members[i].Name
+	for i, n := range askLinks(wiring) {
+		name := wiring.Members[i].Name
 		r.Nodes[name], names = n, append(names, name)
 		part.Up, part.Lacks, part.Refused = append(part.Up, n.Up), append(part.Lacks, n.Lacks), append(part.Refused, "")
 		if n.Refused != "" {

@@ -58,7 +58,7 @@ func TestWhatANodeLacksIsShownWhileItIsConnected(t *testing.T) {
 	shows := func(present bool, want ...string) {
 		t.Helper()
 		for end := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
-			nudge(r.room.Links[1]) // a pong brings what the node says now
+			nudge(r.wiring.Links[1]) // a pong brings what the node says now
 			text, fit := r.ask("GET", "/metrics", "").body, true
 			for _, line := range want {
 				fit = fit && strings.Contains(text, line) == present

@@ -52,7 +52,7 @@ func (r *rig) awaitGone(node int) {
 	r.t.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		reasons := []string{}
-		for _, link := range r.room.Links[node] {
+		for _, link := range r.wiring.Links[node] {
 			state := make(chan LinkState, 1)
 			link.State <- state
 			reasons = append(reasons, (<-state).Reason)
@@ -99,8 +99,8 @@ func TestHopelessTriesAreCounted(t *testing.T) {
 
 // TestANewConnectionIsNotGivenUp: in the first second requests wait for it.
 func TestANewConnectionIsNotGivenUp(t *testing.T) {
-	room, link := loneRoom("127.0.0.1:1", slog.DiscardHandler)
-	go runLink(room, 0, link)
+	wiring, link := loneWiring("127.0.0.1:1", slog.DiscardHandler)
+	go runLink(wiring, 0, link)
 	state := make(chan LinkState, 1)
 	link.State <- state
 	if s := <-state; s.Up || strings.Contains(s.Reason, goneText) {

@@ -48,25 +48,25 @@ type session struct {
 	err    error
 
 	incarnation [16]byte     // of the node's cluster
-	views       chan outlook // the cell of the room
+	views       chan outlook // the cell in the wiring
 	look        outlook      // the outlook for which barred was found; later ones are looked at when it changes
 	barred      error        // why no request may go out yet; nil if they may
 }
 
 // runLink keeps one connection to a node, and fails at once what is asked while there is none.
-func runLink(room *Room, node int, link *Link) {
-	member := room.Members[node]
+func runLink(wiring *Wiring, node int, link *Link) {
+	member := wiring.Members[node]
 	unreachable := func(err error) error {
 		return notReached(member, "cannot be reached", err, ErrLink, errNotSent)
 	}
-	up, misfits := room.Metrics.LinksUp.WithLabelValues(member.Name),
-		room.Metrics.Refused.MustCurryWith(prometheus.Labels{"node": member.Name})
+	up, misfits := wiring.Metrics.LinksUp.WithLabelValues(member.Name),
+		wiring.Metrics.Refused.MustCurryWith(prometheus.Labels{"node": member.Name})
 	pause, reason, since := redialLeast, unreachable(errors.New("it is being dialled")), time.Now()
 	// asks: whoever is refused for its cluster hears of the node's only if it does not say its own, which it does every
 	// other time
 	was, asks := refused{}, false
 	for {
-		s := meet(room, node, link, reason, asks)
+		s := meet(wiring, node, link, reason, asks)
 		now := refused{}
 		errors.As(s.err, &now)
 		if now.in != was.in && was.in != "" {
@@ -94,7 +94,7 @@ func runLink(room *Room, node int, link *Link) {
 		if time.Since(since) > goneAfter {
 			reason = notReached(member, goneText, s.err, ErrLink, errNotSent, errGone)
 		}
-		room.Troubles <- trouble{node, kindOf(s), s.err, stood, time.Now()}
+		wiring.Troubles <- trouble{node, kindOf(s), s.err, stood, time.Now()}
 		refuseUntil(link, reason, time.After(pause), link.Nudge)
 		pause = min(2*pause, redialMost)
 	}
@@ -103,16 +103,16 @@ func runLink(room *Room, node int, link *Link) {
 // meet dials a node, tells the loop that chooses the cluster what it says of its own, and returns the connection once
 // it may carry requests, or why it may not. One to a node of which that is not known yet is kept for a while, for the
 // node closes it when it knows.
-func meet(room *Room, node int, link *Link, reason error, asks bool) session {
+func meet(wiring *Wiring, node int, link *Link, reason error, asks bool) session {
 	dialled, taken, gone := make(chan session, 1), make(chan struct{}, 1), make(chan error, 1)
-	go dial(room, node, asks, dialled)
+	go dial(wiring, node, asks, dialled)
 	s := refuseUntil(link, reason, dialled, nil)
 	if s.err != nil {
 		return s
 	}
-	room.Said <- said{node, s.incarnation, taken}
+	wiring.Said <- said{node, s.incarnation, taken}
 	refuseUntil(link, reason, taken, nil)
-	s.look = viewsIn(room.Views)
+	s.look = viewsIn(wiring.Views)
 	if s.barred = barred(s.look, s.incarnation); s.barred == nil {
 		return s
 	}
@@ -161,8 +161,8 @@ func refuseUntil[T any](link *Link, reason error, over <-chan T, nudge <-chan st
 //
 // Of a gateway that asks for the node's cluster the greeting does not name the one that it serves, which a node of
 // another one would refuse.
-func dial(room *Room, node int, asks bool, out chan<- session) {
-	names := room.Names[node]
+func dial(wiring *Wiring, node int, asks bool, out chan<- session) {
+	names := wiring.Names[node]
 	address, err := names.Next(dialTimeout)
 	var raw net.Conn
 	if err == nil {
@@ -174,8 +174,8 @@ func dial(room *Room, node int, asks bool, out chan<- session) {
 		return
 	}
 	s := session{raw: raw, in: bufio.NewReaderSize(raw, 64<<10)}
-	codec, mine := wire.NewCodec(), room.Mine
-	if mine.Incarnation = viewsIn(room.Views).Cluster; asks {
+	codec, mine := wire.NewCodec(), wiring.Mine
+	if mine.Incarnation = viewsIn(wiring.Views).Cluster; asks {
 		mine.Incarnation = [16]byte{}
 	}
 	hello := &wire.Message{Kind: wire.Hello, ID: 1, Greeting: sayGreeting(mine)}
@@ -193,11 +193,11 @@ func dial(room *Room, node int, asks bool, out chan<- session) {
 	case m.Kind != wire.Welcome:
 		s.err = refused{refusals[m.Code], "it refuses this gateway: " + m.Text}
 	default:
-		if misfit, text := shard.Fits(mine, hearGreeting(m.Greeting), room.Members[node].Name); misfit != "" {
+		if misfit, text := shard.Fits(mine, hearGreeting(m.Greeting), wiring.Members[node].Name); misfit != "" {
 			s.err = refused{misfit, text}
 		}
 		s.codec, _ = codec.Agree(m.Greeting)
-		s.offset, s.incarnation, s.views = m.Clock-clock(), m.Greeting.Incarnation, room.Views
+		s.offset, s.incarnation, s.views = m.Clock-clock(), m.Greeting.Incarnation, wiring.Views
 	}
 	names.Tell(address, s.err)
 	if s.err != nil {

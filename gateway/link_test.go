@@ -198,24 +198,24 @@ func TestASilentNodeIsDialledAgain(t *testing.T) {
 	r.must(404, "GET", "/api/user/"+r.idLedBy(1, "x"), "")
 }
 
-// loneRoom has one connection, to an address.
-func loneRoom(address string, log slog.Handler) (*Room, *Link) {
+// loneWiring has one connection, to an address.
+func loneWiring(address string, log slog.Handler) (*Wiring, *Link) {
 	link := newLink()
 	mine := greeting(Config{Cluster: "tandem"}, shard.Layout{Nodes: 3, Shards: 24},
 		[]Member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}})
 	mine.Ring = shard.RingHash(mine.Names)
 	names := proc.NewNames(address, proc.AskNameServer)
 	go proc.RunNames(names)
-	room := &Room{Mine: mine, Names: []proc.Names{names},
+	wiring := &Wiring{Mine: mine, Names: []proc.Names{names},
 		Config: Config{Cluster: "tandem"}, Layout: shard.Layout{Nodes: 3, Shards: 24},
 		Members: []Member{{Name: "db-0", Address: address}},
 		Links:   [][]*Link{{link}}, Views: make(chan outlook, 1), Said: make(chan said, 1), Told: make(chan told, 1),
 		Troubles: make(chan trouble, 1),
 		Metrics:  newMetrics(), Log: slog.New(log)}
-	room.Views <- outlook{Changed: make(chan struct{})}
-	go learnViews(room)
-	go tellTroubles(room, time.Now())
-	return room, link
+	wiring.Views <- outlook{Changed: make(chan struct{})}
+	go learnViews(wiring)
+	go tellTroubles(wiring, time.Now())
+	return wiring, link
 }
 
 // TestADialBlocksNoRequest: the node accepts and never welcomes; what is asked meanwhile is refused, and the state
@@ -226,8 +226,8 @@ func TestADialBlocksNoRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	room, link := loneRoom(listener.Addr().String(), slog.DiscardHandler)
-	go runLink(room, 0, link)
+	wiring, link := loneWiring(listener.Addr().String(), slog.DiscardHandler)
+	go runLink(wiring, 0, link)
 	for range 3 {
 		conn, err := listener.Accept() // so it is being dialled now
 		if err != nil {

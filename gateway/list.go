@@ -42,10 +42,10 @@ func planPage(l shard.Layout, q Query, first int, c census) (frames []routed, be
 // readPage reads the users that frames ask for, in their order, up to limit. What a node gives of a shard is of one
 // moment, and so is the number of the shard's users, which takes the place of its count: total is the sum after that.
 // failed is the node whose answer is missing or wrong, with err.
-func readPage(room *Room, frames []routed, c census, limit uint64, until int64) (
+func readPage(wiring *Wiring, frames []routed, c census, limit uint64, until int64) (
 	users []wire.Record, total uint64, failed int, err error) {
 	left := until - clock()
-	answers, failed, err := askAll(room, frames, roundTime(room.Config.Try, left), time.Duration(left))
+	answers, failed, err := askAll(wiring, frames, roundTime(wiring.Config.Try, left), time.Duration(left))
 	if err != nil {
 		return nil, 0, failed, err
 	}
@@ -53,7 +53,7 @@ func readPage(room *Room, frames []routed, c census, limit uint64, until int64) 
 	for i, a := range answers {
 		ask, got := frames[i].message, uint64(len(a.Records))
 		if a.Kind != wire.Page || a.Shard != ask.Shard || got > ask.Limit || a.Users < got {
-			name := room.Members[frames[i].node].Name
+			name := wiring.Members[frames[i].node].Name
 			return nil, 0, frames[i].node, fmt.Errorf("%s has not answered with the page asked for", name)
 		}
 		total += a.Users - c.counts[ask.Shard]

@@ -51,7 +51,7 @@ func (r *rig) everyone() []string {
 	r.store.lock.Lock()
 	defer r.store.lock.Unlock()
 	all := []string{}
-	for s := range r.room.Layout.Shards {
+	for s := range r.wiring.Layout.Shards {
 		for _, u := range r.store.ordered(s) {
 			all = append(all, u.ID)
 		}

@@ -65,13 +65,13 @@ func main() {
 		err = fmt.Errorf("cannot listen on %s (is another process there?): %w", config.Listen, err)
 	}
 	proc.StopIf(output, err)
-	room := open(config, members, layout, log)
-	countDropped(room.Metrics, output)
-	server := newServer(routes(room), log)
+	wiring := open(config, members, layout, log)
+	countDropped(wiring.Metrics, output)
+	server := newServer(routes(wiring), log)
 	log.Info("serving REST", "listen", listener.Addr().String(), "nodes", config.Nodes)
 	failed := make(chan error, 1)
 	go func() {
-		failed <- server.Serve(speakProblems(netutil.LimitListener(listener, config.MaxConnections), room.Metrics))
+		failed <- server.Serve(speakProblems(netutil.LimitListener(listener, config.MaxConnections), wiring.Metrics))
 	}()
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
@@ -88,43 +88,43 @@ func main() {
 	proc.Exit(output, 0)
 }
 
-// open wires the room and sets the connections' loops going.
-func open(config Config, members []Member, layout shard.Layout, log *slog.Logger) *Room {
+// open wires the gateway and sets the connections' loops going.
+func open(config Config, members []Member, layout shard.Layout, log *slog.Logger) *Wiring {
 	mine := greeting(config, layout, members)
 	mine.Ring, mine.Build = shard.RingHash(mine.Names), proc.Build()
-	room := &Room{Config: config, Layout: layout, Members: members, Mine: mine,
+	wiring := &Wiring{Config: config, Layout: layout, Members: members, Mine: mine,
 		Views: make(chan outlook, 1), Told: make(chan told, len(members)), Said: make(chan said, len(members)),
 		Troubles: make(chan trouble, len(members)), Links: make([][]*Link, len(members)),
 		Lists: make(chan struct{}, config.Lists), Bodies: make(chan struct{}, maxBodies), Metrics: newMetrics(), Log: log}
 	notes, long, small := make(chan unreadNote, 64), longMost(config), config.UnreadMB<<20-longMost(config)
-	room.Unread = notes
-	room.Metrics.UnreadMost.WithLabelValues("small").Set(float64(small))
-	room.Metrics.UnreadMost.WithLabelValues("long").Set(float64(long))
-	go runUnread(notes, unreadPool{most: small, gauge: room.Metrics.Unread.WithLabelValues("small")},
-		unreadPool{most: long, gauge: room.Metrics.Unread.WithLabelValues("long")})
+	wiring.Unread = notes
+	wiring.Metrics.UnreadMost.WithLabelValues("small").Set(float64(small))
+	wiring.Metrics.UnreadMost.WithLabelValues("long").Set(float64(long))
+	go runUnread(notes, unreadPool{most: small, gauge: wiring.Metrics.Unread.WithLabelValues("small")},
+		unreadPool{most: long, gauge: wiring.Metrics.Unread.WithLabelValues("long")})
 	views := make([]shard.View, layout.Shards) // those that the cluster is born with, until a node tells others
 	for s := range views {
 		views[s] = shard.BirthView(layout, s)
 	}
-	room.Views <- outlook{Views: views, Changed: make(chan struct{})}
+	wiring.Views <- outlook{Views: views, Changed: make(chan struct{})}
 	for node, member := range members {
 		names := proc.NewNames(member.Address, proc.AskNameServer)
-		room.Names = append(room.Names, names)
+		wiring.Names = append(wiring.Names, names)
 		go proc.RunNames(names)
 		for range config.Links {
 			link := &Link{member.Name, max(config.Silence/silenceBeats, time.Millisecond), make(chan request, linkQueue),
-				make(chan chan<- LinkState), make(chan struct{}, 1), room.Told}
-			room.Links[node] = append(room.Links[node], link)
+				make(chan chan<- LinkState), make(chan struct{}, 1), wiring.Told}
+			wiring.Links[node] = append(wiring.Links[node], link)
 		}
 	}
-	go learnViews(room)
-	go tellTroubles(room, time.Now())
-	for node, links := range room.Links {
+	go learnViews(wiring)
+	go tellTroubles(wiring, time.Now())
+	for node, links := range wiring.Links {
 		for _, link := range links {
-			go runLink(room, node, link)
+			go runLink(wiring, node, link)
 		}
 	}
-	return room
+	return wiring
 }
 
 // newServer makes the server, with a limit on everything that a client can make it wait for.

@@ -21,9 +21,9 @@ func (r *rig) serveAsMain(readIn time.Duration) string {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	server := newServer(routes(r.room), slog.New(slog.DiscardHandler))
+	server := newServer(routes(r.wiring), slog.New(slog.DiscardHandler))
 	server.ReadTimeout, server.ReadHeaderTimeout = readIn, readIn
-	go server.Serve(speakProblems(listener, r.room.Metrics))
+	go server.Serve(speakProblems(listener, r.wiring.Metrics))
 	r.t.Cleanup(func() { server.Close() })
 	return listener.Addr().String()
 }
@@ -244,7 +244,7 @@ func TestASlowUploadIsARequestTimeout(t *testing.T) {
 	if all := talk(t, address, "POST /api/user/ HTTP/1.1\r\nHost: x\r\n"); len(all) != 0 {
 		t.Errorf("half a head: %+v", all)
 	}
-	if n := len(r.room.Bodies); n != 0 {
+	if n := len(r.wiring.Bodies); n != 0 {
 		t.Errorf("%d places of large bodies are held", n)
 	}
 	got := r.must(200, "GET", "/metrics", "").body

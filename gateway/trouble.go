@@ -59,11 +59,11 @@ func worthALine(t, said trouble, started time.Time) bool {
 
 // tellTroubles is the loop that writes to the log which nodes the gateway has no connection to. It knows what was said
 // of each.
-func tellTroubles(room *Room, started time.Time) {
-	said := make([]trouble, len(room.Members))
-	for t := range room.Troubles {
+func tellTroubles(wiring *Wiring, started time.Time) {
+	said := make([]trouble, len(wiring.Members))
+	for t := range wiring.Troubles {
 		if worthALine(t, said[t.node], started) {
-			room.Log.Warn("no connection to a node; dialling on", "peer", room.Members[t.node].Name, "error", t.err)
+			wiring.Log.Warn("no connection to a node; dialling on", "peer", wiring.Members[t.node].Name, "error", t.err)
 			said[t.node] = t
 		}
 	}

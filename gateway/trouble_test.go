@@ -51,17 +51,17 @@ func TestOneLossIsOneLine(t *testing.T) {
 		{at(5*minute, 2, unknown, "of no cluster yet", 0), false},
 	}
 	want, log := []string{}, bytes.Buffer{}
-	room := &Room{Members: []Member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}},
+	wiring := &Wiring{Members: []Member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}},
 		Troubles: make(chan trouble, len(all)),
 		Log:      slog.New(slog.NewTextHandler(&log, nil))}
 	for _, c := range all {
-		room.Troubles <- c.t
+		wiring.Troubles <- c.t
 		if c.said {
 			want = append(want, fmt.Sprintf("peer=db-%d error=%q", c.t.node, c.t.err.Error()))
 		}
 	}
-	close(room.Troubles)
-	tellTroubles(room, started)
+	close(wiring.Troubles)
+	tellTroubles(wiring, started)
 	got := strings.Split(strings.TrimSpace(log.String()), "\n")
 	if !slices.EqualFunc(got, want, strings.Contains) {
 		t.Errorf("expected\n%s\nfound\n%s", strings.Join(want, "\n"), log.String())
@@ -94,12 +94,12 @@ func TestTheKindOfATrouble(t *testing.T) {
 func TestALossOfAllConnectionsIsOneLine(t *testing.T) {
 	node := &fakeNode{name: "db-0", is: [16]byte{1}, store: &fakeStore{layout: shard.Layout{Nodes: 3, Shards: 24}}}
 	node.listen(t, "127.0.0.1:0")
-	lone, link := loneRoom(node.listener.Addr().String(), slog.DiscardHandler)
-	other, room, heard := newLink(), *lone, make(chan trouble, 10000)
-	room.Links, room.Troubles = [][]*Link{{link, other}}, heard // not told to the log
-	go runLink(&room, 0, link)
-	go runLink(&room, 0, other)
-	(&rig{t: t, room: &room}).await(0, true)
+	lone, link := loneWiring(node.listener.Addr().String(), slog.DiscardHandler)
+	other, wiring, heard := newLink(), *lone, make(chan trouble, 10000)
+	wiring.Links, wiring.Troubles = [][]*Link{{link, other}}, heard // not told to the log
+	go runLink(&wiring, 0, link)
+	go runLink(&wiring, 0, other)
+	(&rig{t: t, wiring: &wiring}).await(0, true)
 	for len(heard) > 0 {
 		<-heard // of dials that a slow machine has made fail
 	}
@@ -149,8 +149,8 @@ func TestANodeThatFlapsHasOneTrouble(t *testing.T) {
 			conn.Close()
 		}
 	}()
-	room, link := loneRoom(listener.Addr().String(), slog.DiscardHandler)
-	heard, flapping := make(chan trouble), *room
+	wiring, link := loneWiring(listener.Addr().String(), slog.DiscardHandler)
+	heard, flapping := make(chan trouble), *wiring
 	flapping.Troubles = heard // instead of the log
 	go runLink(&flapping, 0, link)
 	for welcomed := 0; welcomed < 12; {

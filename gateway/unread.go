@@ -65,14 +65,14 @@ func noteUnread(p unreadPool, n unreadNote) unreadPool {
 
 // takeUnread takes room for a list of so many bytes, until a time on the boot-time clock. The note gives the room back.
 // If there is none, refused is what the list is answered with.
-func takeUnread(room *Room, bytes int, until int64) (n *unreadNote, refused *response) {
-	if most := longMost(room.Config); bytes > most {
+func takeUnread(wiring *Wiring, bytes int, until int64) (n *unreadNote, refused *response) {
+	if most := longMost(wiring.Config); bytes > most {
 		detail := fmt.Sprintf("expected a smaller one: these users have %d bytes, at most %d are allowed", bytes, most)
 		a := problem(http.StatusBadRequest, "the page is too long", []FieldError{{"limit", detail}})
 		return nil, &a
 	}
 	n = &unreadNote{bytes: bytes, granted: make(chan struct{}, 1)}
-	room.Unread <- *n
+	wiring.Unread <- *n
 	n.over = true
 	late := time.NewTimer(time.Duration(until - clock()))
 	defer late.Stop()
@@ -80,8 +80,8 @@ func takeUnread(room *Room, bytes int, until int64) (n *unreadNote, refused *res
 	case <-n.granted:
 		return n, nil
 	case <-late.C:
-		room.Unread <- *n
-		room.Metrics.Crowded.Inc()
+		wiring.Unread <- *n
+		wiring.Metrics.Crowded.Inc()
 		detail := "lists that wait for slow clients to read them leave no room for this one (--unread-mb)"
 		a := problem(http.StatusServiceUnavailable, detail, nil)
 		return nil, &a

@@ -94,7 +94,7 @@ func TestASlowReaderIsCutOff(t *testing.T) {
 		held = max(held, r.metric(long))
 		time.Sleep(time.Millisecond)
 	}
-	if held < 20e6 || held > float64(longMost(r.room.Config)) {
+	if held < 20e6 || held > float64(longMost(r.wiring.Config)) {
 		t.Errorf("%v bytes were held", held)
 	}
 	for r.metric(long) > 0 {
@@ -106,7 +106,7 @@ func TestASlowReaderIsCutOff(t *testing.T) {
 func TestNoRoomForLongLists(t *testing.T) {
 	r := newRig(t, 2*time.Second, time.Second)
 	r.fillLong(50, 10<<10)
-	others, refused := takeUnread(r.room, longMost(r.room.Config), clock()+int64(ample))
+	others, refused := takeUnread(r.wiring, longMost(r.wiring.Config), clock()+int64(ample))
 	if refused != nil {
 		t.Fatal(refused)
 	}
@@ -116,7 +116,7 @@ func TestNoRoomForLongLists(t *testing.T) {
 		t.Errorf("%s %v", got.body, got.header)
 	}
 	r.must(200, "GET", "/api/user?limit=2", "")
-	r.room.Unread <- *others
+	r.wiring.Unread <- *others
 	r.must(200, "GET", "/api/user?limit=1000", "")
 }
 
@@ -146,8 +146,8 @@ func TestUnreadPool(t *testing.T) {
 
 // A page that has no room even alone is refused for good.
 func TestAPageThatIsTooLong(t *testing.T) {
-	room := &Room{Config: Config{UnreadMB: 24}}
-	_, refused := takeUnread(room, 19<<20, clock()+int64(ample))
+	wiring := &Wiring{Config: Config{UnreadMB: 24}}
+	_, refused := takeUnread(wiring, 19<<20, clock()+int64(ample))
 	if refused == nil || refused.status != http.StatusBadRequest || !json.Valid(refused.body) ||
 		!strings.Contains(string(refused.body), "expected a smaller one") {
 		t.Errorf("%+v", refused)

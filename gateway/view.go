@@ -50,52 +50,52 @@ func lookAgain(cell chan outlook, look outlook) outlook {
 
 // learnViews takes in what the nodes say, changes the cluster and the views in the cell, and nudges the connections to
 // the nodes concerned (rule R19). Views of any other cluster are left out.
-func learnViews(room *Room) {
+func learnViews(wiring *Wiring) {
 	logged, waited := time.Time{}, time.NewTimer(chooseAfter)
-	by, late := make([][16]byte, len(room.Members)), false
+	by, late := make([][16]byte, len(wiring.Members)), false
 	for {
 		var t told
 		select {
-		case t = <-room.Told:
-		case s := <-room.Said:
+		case t = <-wiring.Told:
+		case s := <-wiring.Said:
 			by[s.node] = s.incarnation
-			if elect(room, by, late) {
-				nudge(slices.Concat(room.Links...))
+			if elect(wiring, by, late) {
+				nudge(slices.Concat(wiring.Links...))
 			}
 			s.done <- struct{}{}
 			continue
 		case <-waited.C:
-			if late = true; elect(room, by, late) {
-				nudge(slices.Concat(room.Links...))
+			if late = true; elect(wiring, by, late) {
+				nudge(slices.Concat(wiring.Links...))
 			}
 			continue
 		}
-		old := <-room.Views
+		old := <-wiring.Views
 		if t.incarnation != old.Cluster || t.incarnation == [16]byte{} {
-			room.Views <- old
+			wiring.Views <- old
 			continue
 		}
-		views, changed, err := mergeViews(room.Layout, old.Views, t.views)
+		views, changed, err := mergeViews(wiring.Layout, old.Views, t.views)
 		look := old
 		if len(changed) > 0 {
 			look.Views, look.Changed = views, make(chan struct{})
 		}
-		room.Views <- look
+		wiring.Views <- look
 		if len(changed) > 0 {
 			close(old.Changed) // after the new ones are there: who waits looks at once
 		}
 		if err != nil && time.Since(logged) > logEvery {
 			logged = time.Now()
-			room.Log.Warn("a node's views are left out", "peer", t.by, "error", err)
+			wiring.Log.Warn("a node's views are left out", "peer", t.by, "error", err)
 		}
-		room.Metrics.ViewChanges.Add(float64(len(changed)))
-		concerned := make([]bool, room.Layout.Nodes)
+		wiring.Metrics.ViewChanges.Add(float64(len(changed)))
+		concerned := make([]bool, wiring.Layout.Nodes)
 		for _, s := range changed {
 			concerned[views[s].Leader], concerned[views[s].Backup] = true, true
 		}
 		for node, is := range concerned {
 			if is {
-				nudge(room.Links[node])
+				nudge(wiring.Links[node])
 			}
 		}
 	}

@@ -15,8 +15,8 @@ import (
 
 // replicas returns the leader and the backup of an id's shard, as the cluster was born.
 func (r *rig) replicas(id string) (leader, backup *fakeNode) {
-	s, _ := shard.Place(r.room.Layout, id)
-	v := shard.BirthView(r.room.Layout, s)
+	s, _ := shard.Place(r.wiring.Layout, id)
+	v := shard.BirthView(r.wiring.Layout, s)
 	return r.nodes[v.Leader], r.nodes[v.Backup]
 }
 
@@ -60,7 +60,7 @@ func TestViewsAreToldAfterWelcome(t *testing.T) {
 	r := newRig(t, ample, ample/2)
 	r.elect(without(2))
 	r.nodes[0].tell(r.store.current())
-	r.room = open(r.room.Config, r.room.Members, r.room.Layout, r.room.Log)
+	r.wiring = open(r.wiring.Config, r.wiring.Members, r.wiring.Layout, r.wiring.Log)
 	r.learnt()
 	body := r.must(200, "GET", "/metrics", "").body
 	// of 24 shards each node held 16; those of node 2 are led by one of the others alone

@@ -9,8 +9,8 @@ import (
 	"tandem/wire/proc"
 )
 
-// Room is how the gateway's loops and handlers are wired: settings and channels, none of which changes after the start.
-type Room struct {
+// Wiring connects the gateway's loops and handlers: settings and channels. None of them changes after the start.
+type Wiring struct {
 	Config   Config
 	Layout   shard.Layout
 	Members  []Member
