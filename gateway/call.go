@@ -73,8 +73,8 @@ func askLeader(wiring *Wiring, m *wire.Message, until int64) (answer *wire.Messa
 		what, why := none, error(nil)
 		switch {
 		case from >= 0:
-			what, why = judge(got, wiring.Members[nodes[from]].Name)
-			owed[from], doubt = owed[from]-1, doubt || !harmless[what]
+			what, why = classifyReply(got, wiring.Members[nodes[from]].Name)
+			owed[from], doubt = owed[from]-1, doubt || !notExecuted[what]
 			if what == none {
 				return nil, mayHaveDone(m, doubt, owed, given), fmt.Errorf("%w: %w", ErrNode, why)
 			}
@@ -132,10 +132,10 @@ func settle(open []try, got reply, write bool) ([]try, bool) {
 }
 
 // judge tells why a reply of a node is no outcome; none stands for a refusal that will not pass.
-func judge(got reply, node string) (mishap, error) {
+func classifyReply(got reply, node string) (failure, error) {
 	switch {
-	case errors.Is(got.err, errGone):
-		return gone, got.err
+	case errors.Is(got.err, errPersistent):
+		return unreachable, got.err
 	case errors.Is(got.err, errNotSent):
 		return unsent, got.err
 	case got.err != nil:
@@ -145,7 +145,7 @@ func judge(got reply, node string) (mishap, error) {
 	case got.message.Kind != wire.Error:
 		return none, fmt.Errorf("%s answered with a frame of kind %d", node, got.message.Kind)
 	}
-	return mishaps[got.message.Code], fmt.Errorf("%s: %s", node, got.message.Text)
+	return failures[got.message.Code], fmt.Errorf("%s: %s", node, got.message.Text)
 }
 
 // give hands a request to a link, or fails it at once. It never waits.

@@ -50,7 +50,7 @@ func askAll(wiring *Wiring, frames []routed, within, most time.Duration) (
 		if got.err == nil && got.message.Kind == wire.Error {
 			got.err = fmt.Errorf("%s: %s", wiring.Members[f.node].Name, got.message.Text)
 			if got.message.Code == wire.Stuck {
-				got.err = marked{got.err, []error{errGone}}
+				got.err = marked{got.err, []error{errPersistent}}
 			}
 		}
 		if got.err != nil {
@@ -92,7 +92,7 @@ func countAll(wiring *Wiring, gone absent, turn int, until int64) (census, error
 	reason, known := errUnasked, viewsIn(wiring.Views).Views
 	for try := 0; clock() < until; try++ {
 		views := viewsIn(wiring.Views).Views
-		if &views[0] != &known[0] { // what was hopeless may not be any more
+		if &views[0] != &known[0] { // what could not succeed may succeed now
 			known = views
 			clear(gone.lost)
 			clear(gone.away)
@@ -112,11 +112,11 @@ func countAll(wiring *Wiring, gone absent, turn int, until int64) (census, error
 				clear(gone.mute)
 			}
 			copy(gone.down, gone.mute)
-			rest, hopeless := shard.Cover(wiring.Layout, views, gone.lost, turn)
-			if hopeless == nil {
-				_, hopeless = inSync(views, rest, gone.away)
+			rest, uncoverable := shard.Cover(wiring.Layout, views, gone.lost, turn)
+			if uncoverable == nil {
+				_, uncoverable = inSync(views, rest, gone.away)
 			}
-			if hopeless != nil {
+			if uncoverable != nil {
 				break
 			}
 			time.Sleep(min(failingOver, time.Duration(until-clock())))
@@ -142,7 +142,7 @@ func countAll(wiring *Wiring, gone absent, turn int, until int64) (census, error
 		}
 		wiring.Metrics.Retries.WithLabelValues(string(uncovered)).Inc()
 		gone.down[failed], gone.mute[failed], reason = true, errors.Is(err, ErrLink), err
-		gone.lost[failed] = errors.Is(err, errGone)
+		gone.lost[failed] = errors.Is(err, errPersistent)
 		gone.away[failed] = gone.lost[failed] && gone.mute[failed]
 	}
 	return census{}, unanswered(clock() >= until, reason)

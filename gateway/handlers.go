@@ -229,12 +229,14 @@ func keepCount(_ *Wiring, _ *call) response {
 }
 
 // unavailable is the answer of a count or a list that failed.
-func unavailable(err error) response { return problem(http.StatusServiceUnavailable, err.Error(), nil) }
+func respondUnavailable(err error) response {
+	return problem(http.StatusServiceUnavailable, err.Error(), nil)
+}
 
 func countUsers(wiring *Wiring, c *call) response {
 	census, err := countAll(wiring, nobody(wiring.Layout), int(c.request[0]), c.until)
 	if err != nil {
-		return unavailable(err)
+		return respondUnavailable(err)
 	}
 	body := strconv.AppendUint([]byte(`{"count":`), census.total, 10)
 	return response{status: http.StatusOK, body: append(body, "}\n"...), touched: census.touched}
@@ -253,7 +255,7 @@ func listUsers(wiring *Wiring, c *call) response {
 	case wiring.Lists <- struct{}{}:
 		defer func() { <-wiring.Lists }()
 	case <-late.C:
-		return unavailable(fmt.Errorf("%w: %d other lists are under way", ErrLate, cap(wiring.Lists)))
+		return respondUnavailable(fmt.Errorf("%w: %d other lists are under way", ErrLate, cap(wiring.Lists)))
 	}
 	reason, first := errors.New("its shards were emptied again and again"), 0
 	gone := nobody(wiring.Layout)
@@ -263,7 +265,7 @@ func listUsers(wiring *Wiring, c *call) response {
 	for clock() < c.until {
 		census, err := countAll(wiring, gone, int(c.request[0]), c.until)
 		if err != nil {
-			return unavailable(err)
+			return respondUnavailable(err)
 		}
 		frames, behind := planPage(wiring.Layout, q, first, census)
 		users, total, failed, err := readPage(wiring, frames, census, q.Limit, c.until)
@@ -295,5 +297,5 @@ func listUsers(wiring *Wiring, c *call) response {
 		return response{status: http.StatusOK, body: body, unread: unread, touched: census.touched,
 			total: strconv.FormatUint(total, 10), link: link(q, total, uint64(len(users)), last, more)}
 	}
-	return unavailable(unanswered(true, reason))
+	return respondUnavailable(unanswered(true, reason))
 }

@@ -20,11 +20,11 @@ const (
 	redialLeast = 5 * time.Millisecond
 	redialMost  = 50 * time.Millisecond
 	// without a connection, after which requests that can be served nowhere else are given up at once
-	goneAfter    = 1500 * time.Millisecond
-	keepFor      = time.Second // a connection that carries no request is kept for so long
-	writeTimeout = 80 * time.Millisecond
-	linkQueue    = 1024 // requests that wait to be written
-	linkPending  = 1000 // requests that wait for an answer; the node reads no more than 1,024
+	unreachableAfter = 1500 * time.Millisecond
+	keepFor          = time.Second // a connection that carries no request is kept for so long
+	writeTimeout     = 80 * time.Millisecond
+	linkQueue        = 1024 // requests that wait to be written
+	linkPending      = 1000 // requests that wait for an answer; the node reads no more than 1,024
 )
 
 // The beats of a connection, of which silenceBeats make up the setting --silence: by default one that says nothing is
@@ -91,8 +91,8 @@ func runLink(wiring *Wiring, node int, link *Link) {
 			}
 		}
 		reason = unreachable(s.err)
-		if time.Since(since) > goneAfter {
-			reason = notReached(member, goneText, s.err, ErrLink, errNotSent, errGone)
+		if time.Since(since) > unreachableAfter {
+			reason = notReached(member, unreachableText, s.err, ErrLink, errNotSent, errPersistent)
 		}
 		wiring.Troubles <- trouble{node, kindOf(s), s.err, stood, time.Now()}
 		refuseUntil(link, reason, time.After(pause), link.Nudge)

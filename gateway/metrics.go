@@ -75,8 +75,8 @@ func newMetrics() Metrics {
 	m.Registry.MustRegister(m.Requests, m.Durations, m.Touched, m.Tries, m.Retries, m.ViewChanges, m.Panics, m.Unread,
 		m.UnreadMost, m.Crowded, m.SlowClients, m.LinksUp, m.Lacks, m.Under, m.Refused, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	for _, reason := range [...]mishap{silence, unsent, broken, notLeader, notNow, overdue, busy, sickDisk, stuck, gone,
-		notHere, unsure, outdated, uncovered} {
+	for _, reason := range [...]failure{silence, unsent, broken, notLeader, unavailable, overdue, busy, diskError, stuck,
+		unreachable, notHere, unsure, outdated, uncovered} {
 		m.Retries.WithLabelValues(string(reason)) // shown as 0 until there is one
 	}
 	return m

@@ -10,14 +10,14 @@ import (
 // ErrLink is the class of a request that got no answer because of its connection.
 var ErrLink = errors.New("no answer of a connection")
 
-// The marks of a try whose frame certainly did not leave, and of one at a node that has been away, or stuck, for long.
+// The marks of a try whose frame certainly did not leave, and of one at a node that has been unreachable or stuck for long.
 var (
-	errNotSent = errors.New("not sent")
-	errGone    = errors.New("for long")
+	errNotSent    = errors.New("not sent")
+	errPersistent = errors.New("for long")
 )
 
-// goneText says that a node has been away for goneAfter.
-var goneText = fmt.Sprintf("has not been reached for more than %v", goneAfter)
+// unreachableText says that a node has been unreachable for unreachableAfter.
+var unreachableText = fmt.Sprintf("has not been reached for more than %v", unreachableAfter)
 
 // marked is why a try brought no answer, as people read it, and the classes that it belongs to, which the text leaves
 // out.

@@ -15,7 +15,7 @@ func TestWhatA503Says(t *testing.T) {
 	why := &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 7402},
 		Err: errors.New("connection refused")}
 	away := notReached(at, "cannot be reached", why, ErrLink, errNotSent)
-	long := notReached(at, goneText, why, ErrLink, errNotSent, errGone)
+	long := notReached(at, unreachableText, why, ErrLink, errNotSent, errPersistent)
 	const passed, ahead = true, false
 	const where = "db-2 (127.0.0.1:7402) "
 	for _, c := range []struct {
@@ -38,7 +38,7 @@ func TestWhatA503Says(t *testing.T) {
 			t.Errorf("expected %s, found %d %s", c.want, got.status, got.body)
 		}
 	}
-	if !errors.Is(long, errGone) || errors.Is(away, errGone) || !errors.Is(away, errNotSent) ||
+	if !errors.Is(long, errPersistent) || errors.Is(away, errPersistent) || !errors.Is(away, errNotSent) ||
 		errors.Is(isSilent("db-1"), errNotSent) || !errors.Is(isSilent("db-1"), ErrLink) {
 		t.Error("the classes of an error do not go by its marks")
 	}

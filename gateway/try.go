@@ -7,39 +7,40 @@ import (
 	"tandem/wire"
 )
 
-// mishap is why a try brought no answer; it labels the retries in the metrics.
-type mishap string
+// failure is why a try brought no answer; it labels the retries in the metrics.
+type failure string
 
 const (
-	none      mishap = ""
-	silence   mishap = "silence" // no answer in the time of a try
-	unsent    mishap = "unsent"  // there was no connection, or its queue was full
-	broken    mishap = "broken"  // the connection broke after the frame may have left
-	notLeader mishap = "not_leader"
-	notNow    mishap = "unavailable"
-	overdue   mishap = "overdue"
-	busy      mishap = "busy"
-	sickDisk  mishap = "disk"
-	stuck     mishap = "stuck" // the replica has not been able to serve for so long that trying it again is of no use
-	gone      mishap = "gone"  // there has been no connection for so long
-	notHere   mishap = "not_here"
-	unsure    mishap = "unsure" // a refusal while an earlier try may still be done
-	outdated  mishap = "view"   // another node has become the leader meanwhile
-	uncovered mishap = "cover"  // of a count or a list: a node failed, and others are asked
+	none        failure = ""
+	silence     failure = "silence" // no answer in the time of a try
+	unsent      failure = "unsent"  // there was no connection, or its queue was full
+	broken      failure = "broken"  // the connection broke after the frame may have left
+	notLeader   failure = "not_leader"
+	unavailable failure = "unavailable"
+	overdue     failure = "overdue"
+	busy        failure = "busy"
+	diskError   failure = "disk"
+	stuck       failure = "stuck" // the replica has not been able to serve for so long that trying it again is of no use
+	unreachable failure = "gone"  // there has been no connection for so long
+	notHere     failure = "not_here"
+	unsure      failure = "unsure" // a refusal while an earlier try may still be done
+	outdated    failure = "view"   // another node has become the leader meanwhile
+	uncovered   failure = "cover"  // of a count or a list: a node failed, and others are asked
 )
 
-// mishaps has the refusals after which the same request, with the same request id, is sent again.
-var mishaps = map[wire.Code]mishap{wire.NotLeader: notLeader, wire.Unavailable: notNow, wire.Overdue: overdue,
+// failures has the refusals after which the same request, with the same request id, is sent again.
+var failures = map[wire.Code]failure{wire.NotLeader: notLeader, wire.Unavailable: unavailable, wire.Overdue: overdue,
 	wire.Busy: busy,
-	wire.Disk: sickDisk, wire.NotHere: notHere, wire.Stuck: stuck, wire.Lost: broken}
+	wire.Disk: diskError, wire.NotHere: notHere, wire.Stuck: stuck, wire.Lost: broken}
 
-// harmless tells the mishaps after which the try's write has certainly not been done. A leader that is replaced refuses
-// what it had sequenced, and the new one may have stored it.
-var harmless = map[mishap]bool{none: true, unsent: true, gone: true, overdue: true, busy: true, notHere: true}
+// notExecuted has the failures after which the try's write has certainly not been done. A leader that is replaced
+// refuses what it had sequenced, and the new one may have stored it.
+var notExecuted = map[failure]bool{none: true, unsent: true, unreachable: true, overdue: true, busy: true,
+	notHere: true}
 
-// hopeless tells the mishaps that will not pass within a deadline. When both replicas have one, the request is given up
-// at once.
-var hopeless = map[mishap]bool{stuck: true, gone: true}
+// persistent has the failures that will not pass within a deadline. When both replicas have one, the request is given
+// up at once.
+var persistent = map[failure]bool{stuck: true, unreachable: true}
 
 const (
 	pauseStep   = 5 * time.Millisecond  // by so much longer is each pause after a try that failed at once
@@ -54,15 +55,15 @@ type course struct {
 	view   shard.View // the newest one seen
 	node   int        // asked last if waits is set, else the next to be asked
 	waits  bool
-	due    int64  // ns on the boot-time clock: when its time is over if waits is set, else when it is asked
-	last   mishap // of the try before
-	failed int    // tries that failed at once
-	lost   int    // tries one after the other that were hopeless, each at the other replica
+	due    int64   // ns on the boot-time clock: when its time is over if waits is set, else when it is asked
+	last   failure // of the try before
+	failed int     // tries that failed at once
+	lost   int     // persistent failures one after the other, each at the other replica
 }
 
 // steer returns the course after what became of the try under way, none if it goes on, with the view of the shard as it
 // is now.
-func steer(c course, view shard.View, what mishap, now int64) course {
+func steer(c course, view shard.View, what failure, now int64) course {
 	newer := view.Epoch > c.view.Epoch
 	moved := newer && view.Leader != c.node
 	if newer {
@@ -75,7 +76,7 @@ func steer(c course, view shard.View, what mishap, now int64) course {
 	if what == none {
 		return c
 	}
-	if c.lost++; !hopeless[what] || newer {
+	if c.lost++; !persistent[what] || newer {
 		c.lost = 0
 	}
 	pause := min(time.Duration(c.failed)*pauseStep, pauseMost)
@@ -89,14 +90,14 @@ func steer(c course, view shard.View, what mishap, now int64) course {
 		c.node = c.view.Leader + c.view.Backup - c.node
 	}
 	switch what {
-	case silence, stuck, gone:
+	case silence, stuck, unreachable:
 		pause = 0
-	case notNow, sickDisk, notHere, busy:
+	case unavailable, diskError, notHere, busy:
 		pause = max(failingOver, pause)
 	case unsent, broken, notLeader:
 		c.failed++
 	}
-	if moved || what == unsent && c.last != unsent && !hopeless[c.last] { // the other replica may be well
+	if moved || what == unsent && c.last != unsent && !persistent[c.last] { // the other replica may be well
 		pause = 0
 	}
 	c.waits, c.due, c.last = false, now+int64(pause), what

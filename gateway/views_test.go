@@ -311,7 +311,7 @@ func TestSteer(t *testing.T) {
 	for name, c := range map[string]struct {
 		from  course
 		view  shard.View
-		what  mishap
+		what  failure
 		node  int
 		after int64 // ms until the next try; -1: the course goes on as it was
 	}{
@@ -325,14 +325,14 @@ func TestSteer(t *testing.T) {
 			birth, notLeader, 1, 10},
 		"not the leader for the tenth time": {course{view: birth, node: 2, waits: true, last: notLeader, failed: 9},
 			birth, notLeader, 1, 15},
-		"cannot serve now": {waits, birth, notNow, 2, 10},
-		"cannot serve now, long since": {course{view: birth, node: 1, waits: true, last: notNow, failed: 9},
-			birth, notNow, 2, 15},
-		"a sick disk": {waits, birth, sickDisk, 2, 10},
-		"not here":    {waits, birth, notHere, 2, 10},
-		"too busy":    {waits, birth, busy, 1, 10},
-		"overdue":     {waits, birth, overdue, 1, 10},
-		"broken":      {waits, birth, broken, 2, 0},
+		"cannot serve now": {waits, birth, unavailable, 2, 10},
+		"cannot serve now, long since": {course{view: birth, node: 1, waits: true, last: unavailable, failed: 9},
+			birth, unavailable, 2, 15},
+		"a disk error": {waits, birth, diskError, 2, 10},
+		"not here":     {waits, birth, notHere, 2, 10},
+		"too busy":     {waits, birth, busy, 1, 10},
+		"overdue":      {waits, birth, overdue, 1, 10},
+		"broken":       {waits, birth, broken, 2, 0},
 		"no connection": {course{view: birth, node: 1, waits: true, last: notLeader, failed: 9},
 			birth, unsent, 2, 0},
 		"no connection to either": {course{view: birth, node: 2, waits: true, last: unsent, failed: 1},
@@ -342,14 +342,15 @@ func TestSteer(t *testing.T) {
 		"the same leads alone, in a pause":    {pauses, alone, none, 1, 0},
 		"the same leads alone while it waits": {waits, alone, none, 1, -1},
 		"not the leader, and the other is":    {waits, taken, notLeader, 2, 0},
-		"cannot serve, and the other does":    {waits, taken, notNow, 2, 0},
+		"cannot serve, and the other does":    {waits, taken, unavailable, 2, 0},
 		"silent, and the other leads":         {waits, taken, silence, 2, 0},
 		"stuck":                               {waits, birth, stuck, 2, 0},
-		"gone for long":                       {waits, birth, gone, 2, 0},
+		"unreachable":                         {waits, birth, unreachable, 2, 0},
 		"no connection, and the other stuck": {course{view: birth, node: 1, waits: true, last: stuck, failed: 1},
 			birth, unsent, 2, 5},
-		"no connection, and the other gone": {course{view: birth, node: 1, waits: true, last: gone, failed: 9}, birth,
-			unsent, 2, 15},
+		"no connection, and the other unreachable": {course{view: birth, node: 1, waits: true, last: unreachable, failed: 9},
+			birth, unsent, 2, 15},
+
 		"a backup that is too busy": {course{view: birth, node: 2, waits: true}, birth, busy, 1, 10},
 		"about to lead": {course{view: birth, node: 2, waits: true, last: silence, failed: 1},
 			taken, notLeader, 2, 5},
