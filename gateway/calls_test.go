@@ -263,9 +263,9 @@ func TestARefusalIsBelievedOnlyWhenNoEarlierTryCanFollow(t *testing.T) {
 			Code: wire.Busy}, try: early}, true, false, 0},
 		"no reply yet": {[]try{early}, reply{}, true, false, 1},
 	} {
-		open, believed := settle(c.open, c.got, c.write)
-		if believed != c.want || len(open) != c.left {
-			t.Errorf("%s: believed %v, %d tries left", name, believed, len(open))
+		open, accepted := acceptReply(c.open, c.got, c.write)
+		if accepted != c.want || len(open) != c.left {
+			t.Errorf("%s: accepted %v, %d tries left", name, accepted, len(open))
 		}
 	}
 }

@@ -7,9 +7,11 @@
 //  2. handlers.go reads the body, and only then does the deadline begin; user.go checks it against the schema,
 //     condition.go reads the preconditions.
 //  3. shard.Place says which shard the user belongs to, the views who leads it.
-//  4. call.go sends the write to one of the leader's links and waits. After a broken connection, a try without an answer or a refusal that may
-//     pass, it sends the same request id again, until the deadline: at the replica that try.go says. An outcome of any of the tries
-//     counts, but for a refusal while an earlier try may yet be done (rule R20).
+//  4. call.go sends the write to one of the leader's links and waits. After a broken connection, a try without an
+//     answer, or a refusal that may pass, it sends the same request id again, until the deadline: at the replica that
+//     try.go says. An outcome of any of the tries counts, but for a refusal while an earlier try may yet be done (rule
+//     R20).
+
 //  5. link.go writes all requests that are waiting in one system call, and hands each answer to who waits for it.
 //  6. handlers.go makes the response of the outcome; problem.go writes it.
 //
@@ -91,7 +93,7 @@
 //	canned.go    what net/http answers by itself, said as a problem
 //	call.go      asking the leader of a shard, until the deadline
 //	reason.go    why a try brought no answer: the text and its classes, pure
-//	try.go       which replica is asked next, and when, pure
+//	try.go       failures, the retry state, and which replica is asked next and when, pure
 //	count.go     asking a cover of nodes
 //	list.go      pages
 //	unread.go    lists that wait for their clients to take them

@@ -85,26 +85,26 @@ func refuseUser(method string, bad []FieldError, err error) *response {
 	return &a
 }
 
-// whatOfIt says of a write whether one of its tries may have done it, whatever the reason that a single one failed.
-func whatOfIt(doers int) string {
-	switch doers {
+// uncertaintyText says of a write whether one of its tries may have done it, whatever the reason that one failed.
+func uncertaintyText(uncertainTries int) string {
+	switch uncertainTries {
 	case 0:
 		return ""
 	case 1:
 		return "; the write may have been done or may still be"
 	}
 	const ofAll = "; that was one of %d tries, and the write may have been done or may still be by any of them"
-	return fmt.Sprintf(ofAll, doers)
+	return fmt.Sprintf(ofAll, uncertainTries)
 }
 
-// conclude makes the answer about the user with an id of what a leader said about a get, or a write with preconditions.
-func conclude(id string, p preconditions, m *wire.Message, doers int, err error, success int) response {
+// outcomeResponse makes the answer about the user with an id, of what a leader said about a get or a write.
+func outcomeResponse(id string, p preconditions, m *wire.Message, uncertainTries int, err error, success int) response {
 	if err != nil {
 		status := http.StatusServiceUnavailable
 		if errors.Is(err, ErrNode) {
 			status = http.StatusInternalServerError
 		}
-		return problem(status, err.Error()+whatOfIt(doers), nil)
+		return problem(status, err.Error()+uncertaintyText(uncertainTries), nil)
 	}
 	a := response{}
 	current := shard.Record{ID: m.Record.ID, Epoch: m.Record.Epoch, LSN: m.Record.LSN}
@@ -163,8 +163,8 @@ func createUser(wiring *Wiring, c *call) response {
 	s, _ := shard.Place(wiring.Layout, user.ID)
 	m := &wire.Message{Kind: wire.Write, Shard: uint64(s), Request: c.request, Op: wire.Create, Record: user,
 		Match: wireCondition(p.match), Unless: wireCondition(p.unless)}
-	answer, doers, err := askLeader(wiring, m, until)
-	a := conclude(user.ID, p, answer, doers, err, http.StatusCreated)
+	answer, uncertainTries, err := askLeader(wiring, m, until)
+	a := outcomeResponse(user.ID, p, answer, uncertainTries, err, http.StatusCreated)
 	if a.status == http.StatusCreated {
 		a.location = reference(c.http, user.ID)
 	}
@@ -188,8 +188,8 @@ func updateUser(wiring *Wiring, c *call) response {
 	s, _ := shard.Place(wiring.Layout, user.ID)
 	m := &wire.Message{Kind: wire.Write, Shard: uint64(s), Request: c.request, Op: wire.Update, Fields: have &^ hasID,
 		Record: user, Match: wireCondition(p.match), Unless: wireCondition(p.unless)}
-	answer, doers, err := askLeader(wiring, m, until)
-	a := conclude(user.ID, p, answer, doers, err, http.StatusOK)
+	answer, uncertainTries, err := askLeader(wiring, m, until)
+	a := outcomeResponse(user.ID, p, answer, uncertainTries, err, http.StatusOK)
 	if a.status == http.StatusOK {
 		a.about = reference(c.http, user.ID)
 	}
@@ -207,8 +207,8 @@ func deleteUser(wiring *Wiring, c *call) response {
 	s, _ := shard.Place(wiring.Layout, c.id)
 	m := &wire.Message{Kind: wire.Write, Shard: uint64(s), Request: c.request, Op: wire.Delete,
 		Record: wire.Record{ID: c.id}, Match: wireCondition(p.match), Unless: wireCondition(p.unless)}
-	answer, doers, err := askLeader(wiring, m, c.until)
-	return conclude(c.id, p, answer, doers, err, http.StatusNoContent)
+	answer, uncertainTries, err := askLeader(wiring, m, c.until)
+	return outcomeResponse(c.id, p, answer, uncertainTries, err, http.StatusNoContent)
 }
 
 func getUser(wiring *Wiring, c *call) response {
@@ -217,8 +217,8 @@ func getUser(wiring *Wiring, c *call) response {
 	}
 	s, _ := shard.Place(wiring.Layout, c.id)
 	m := &wire.Message{Kind: wire.Get, Shard: uint64(s), Record: wire.Record{ID: c.id}}
-	answer, doers, err := askLeader(wiring, m, c.until)
-	return conclude(c.id, preconditions{}, answer, doers, err, http.StatusOK)
+	answer, uncertainTries, err := askLeader(wiring, m, c.until)
+	return outcomeResponse(c.id, preconditions{}, answer, uncertainTries, err, http.StatusOK)
 }
 
 // keepCount answers a DELETE of the count.

@@ -47,7 +47,7 @@ func TestHopelessRequestsAreGivenUpAtOnce(t *testing.T) {
 	}
 }
 
-// awaitGone polls until the connections to a node have been away for so long that requests give it up.
+// awaitUnreachable polls until the connections to a node have been down for so long that requests give it up.
 func (r *rig) awaitUnreachable(node int) {
 	r.t.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
@@ -82,17 +82,17 @@ func TestPersistentFailuresAreCounted(t *testing.T) {
 		"the second in a newer view":   {[]failure{stuck, unreachable}, taken, 0},
 		"waiting in between is no end": {[]failure{stuck, none, unreachable}, birth, 2},
 	} {
-		at := course{view: birth, node: 1}
+		at := retryState{view: birth, node: 1}
 		for i, what := range c.whats {
 			view := birth
 			if i == len(c.whats)-1 {
 				view = c.last
 			}
-			at.waits = true
-			at = steer(at, view, what, 0)
+			at.waiting = true
+			at = nextTry(at, view, what, 0)
 		}
-		if at.lost != c.want {
-			t.Errorf("%s: %d, expected %d", name, at.lost, c.want)
+		if at.persistent != c.want {
+			t.Errorf("%s: %d, expected %d", name, at.persistent, c.want)
 		}
 	}
 }

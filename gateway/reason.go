@@ -10,7 +10,8 @@ import (
 // ErrLink is the class of a request that got no answer because of its connection.
 var ErrLink = errors.New("no answer of a connection")
 
-// The marks of a try whose frame certainly did not leave, and of one at a node that has been unreachable or stuck for long.
+// The classes of a try whose frame certainly did not leave, and of one at a node that has been unreachable or stuck for
+// long.
 var (
 	errNotSent    = errors.New("not sent")
 	errPersistent = errors.New("for long")

@@ -19,10 +19,10 @@ func TestWhatA503Says(t *testing.T) {
 	const passed, ahead = true, false
 	const where = "db-2 (127.0.0.1:7402) "
 	for _, c := range []struct {
-		late   bool
-		reason error
-		doers  int
-		want   string
+		late           bool
+		reason         error
+		uncertainTries int
+		want           string
 	}{
 		{passed, away, 0, "no answer within the deadline: " + where + "cannot be reached: connection refused"},
 		{ahead, long, 0, "it cannot be answered now: " + where +
@@ -33,7 +33,7 @@ func TestWhatA503Says(t *testing.T) {
 			"that was one of 3 tries, and the write may have been done or may still be by any of them"},
 		{passed, queueFull("db-1"), 0, "no answer within the deadline: too many requests wait for db-1"},
 	} {
-		got := conclude("x", preconditions{}, nil, c.doers, unanswered(c.late, c.reason), http.StatusOK)
+		got := outcomeResponse("x", preconditions{}, nil, c.uncertainTries, unanswered(c.late, c.reason), http.StatusOK)
 		if !strings.Contains(string(got.body), `"detail":"`+c.want+`"`) || got.status != http.StatusServiceUnavailable {
 			t.Errorf("expected %s, found %d %s", c.want, got.status, got.body)
 		}

@@ -49,45 +49,45 @@ const (
 	againAfter  = 15 * time.Millisecond // how long a node is waited for that has left an earlier try unanswered
 )
 
-// course is where the tries of a request have got to. It asks the leader, and while it gets no answer both replicas in
-// turn: either the leader is well and the connection was not, or the other one is about to take over.
-type course struct {
-	view   shard.View // the newest one seen
-	node   int        // asked last if waits is set, else the next to be asked
-	waits  bool
-	due    int64   // ns on the boot-time clock: when its time is over if waits is set, else when it is asked
-	last   failure // of the try before
-	failed int     // tries that failed at once
-	lost   int     // persistent failures one after the other, each at the other replica
+// retryState is how far the tries of a request have got. The leader is asked first, and without an answer both replicas
+// in turn: either the leader is well and the connection was not, or the other one is about to take over.
+type retryState struct {
+	view       shard.View // the newest one seen
+	node       int        // asked last if waiting is set, else the next to be asked
+	waiting    bool
+	due        int64   // ns on the boot-time clock: when its time is over if waiting is set, else when it is asked
+	last       failure // of the try before
+	immediate  int     // how many tries failed at once
+	persistent int     // how many failures one after the other were persistent, each at the other replica
 }
 
-// steer returns the course after what became of the try under way, none if it goes on, with the view of the shard as it
-// is now.
-func steer(c course, view shard.View, what failure, now int64) course {
-	newer := view.Epoch > c.view.Epoch
-	moved := newer && view.Leader != c.node
+// nextTry decides which replica is asked next, and when. what became of the try under way; it is none while that goes
+// on. view is the shard's view as it is now.
+func nextTry(retry retryState, view shard.View, what failure, now int64) retryState {
+	newer := view.Epoch > retry.view.Epoch
+	moved := newer && view.Leader != retry.node
 	if newer {
-		c.view, c.lost = view, 0
+		retry.view, retry.persistent = view, 0
 	}
-	if what == none && (moved || newer && !c.waits) {
-		c.node, c.waits, c.due, c.last = view.Leader, false, now, outdated
-		return c
+	if what == none && (moved || newer && !retry.waiting) {
+		retry.node, retry.waiting, retry.due, retry.last = view.Leader, false, now, outdated
+		return retry
 	}
 	if what == none {
-		return c
+		return retry
 	}
-	if c.lost++; !persistent[what] || newer {
-		c.lost = 0
+	if retry.persistent++; !persistent[what] || newer {
+		retry.persistent = 0
 	}
-	pause := min(time.Duration(c.failed)*pauseStep, pauseMost)
+	pause := min(time.Duration(retry.immediate)*pauseStep, pauseMost)
 	switch {
 	case moved:
-		c.node, pause = view.Leader, 0
-	case c.node == c.view.Leader && (what == busy || what == overdue || what == unsure):
+		retry.node, pause = view.Leader, 0
+	case retry.node == retry.view.Leader && (what == busy || what == overdue || what == unsure):
 		// it is well, and nobody else can do better
 		pause = failingOver
 	case !newer:
-		c.node = c.view.Leader + c.view.Backup - c.node
+		retry.node = retry.view.Leader + retry.view.Backup - retry.node
 	}
 	switch what {
 	case silence, stuck, unreachable:
@@ -95,11 +95,12 @@ func steer(c course, view shard.View, what failure, now int64) course {
 	case unavailable, diskError, notHere, busy:
 		pause = max(failingOver, pause)
 	case unsent, broken, notLeader:
-		c.failed++
+		retry.immediate++
 	}
-	if moved || what == unsent && c.last != unsent && !persistent[c.last] { // the other replica may be well
+	// the other replica may be well
+	if moved || what == unsent && retry.last != unsent && !persistent[retry.last] {
 		pause = 0
 	}
-	c.waits, c.due, c.last = false, now+int64(pause), what
-	return c
+	retry.waiting, retry.due, retry.last = false, now+int64(pause), what
+	return retry
 }

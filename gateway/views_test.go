@@ -302,40 +302,40 @@ func TestAFloodOfViewsBlocksNobody(t *testing.T) {
 	}
 }
 
-func TestSteer(t *testing.T) {
+func TestNextTry(t *testing.T) {
 	const ms = int64(time.Millisecond)
 	birth := shard.View{Epoch: 1, Leader: 1, Backup: 2, InSync: true}
 	taken, alone := shard.View{Epoch: 2, Leader: 2, Backup: 1}, shard.View{Epoch: 2, Leader: 1, Backup: 2}
-	waits := course{view: birth, node: 1, waits: true, due: 50 * ms}
-	pauses := course{view: birth, node: 1, due: 50 * ms, last: notLeader, failed: 2}
+	waits := retryState{view: birth, node: 1, waiting: true, due: 50 * ms}
+	pauses := retryState{view: birth, node: 1, due: 50 * ms, last: notLeader, immediate: 2}
 	for name, c := range map[string]struct {
-		from  course
+		from  retryState
 		view  shard.View
 		what  failure
 		node  int
-		after int64 // ms until the next try; -1: the course goes on as it was
+		after int64 // ms until the next try; -1: the state stays as it was
 	}{
 		"nothing yet":    {waits, birth, none, 1, -1},
 		"in a pause":     {pauses, birth, none, 1, -1},
 		"silence":        {waits, birth, silence, 2, 0},
 		"not the leader": {waits, birth, notLeader, 2, 0},
-		"not the leader again": {course{view: birth, node: 2, waits: true, last: notLeader, failed: 1},
+		"not the leader again": {retryState{view: birth, node: 2, waiting: true, last: notLeader, immediate: 1},
 			birth, notLeader, 1, 5},
-		"not the leader for the third time": {course{view: birth, node: 2, waits: true, last: notLeader, failed: 2},
-			birth, notLeader, 1, 10},
-		"not the leader for the tenth time": {course{view: birth, node: 2, waits: true, last: notLeader, failed: 9},
-			birth, notLeader, 1, 15},
+		"not the leader for the third time": {
+			retryState{view: birth, node: 2, waiting: true, last: notLeader, immediate: 2}, birth, notLeader, 1, 10},
+		"not the leader for the tenth time": {
+			retryState{view: birth, node: 2, waiting: true, last: notLeader, immediate: 9}, birth, notLeader, 1, 15},
 		"cannot serve now": {waits, birth, unavailable, 2, 10},
-		"cannot serve now, long since": {course{view: birth, node: 1, waits: true, last: unavailable, failed: 9},
+		"cannot serve now, long since": {retryState{view: birth, node: 1, waiting: true, last: unavailable, immediate: 9},
 			birth, unavailable, 2, 15},
 		"a disk error": {waits, birth, diskError, 2, 10},
 		"not here":     {waits, birth, notHere, 2, 10},
 		"too busy":     {waits, birth, busy, 1, 10},
 		"overdue":      {waits, birth, overdue, 1, 10},
 		"broken":       {waits, birth, broken, 2, 0},
-		"no connection": {course{view: birth, node: 1, waits: true, last: notLeader, failed: 9},
+		"no connection": {retryState{view: birth, node: 1, waiting: true, last: notLeader, immediate: 9},
 			birth, unsent, 2, 0},
-		"no connection to either": {course{view: birth, node: 2, waits: true, last: unsent, failed: 1},
+		"no connection to either": {retryState{view: birth, node: 2, waiting: true, last: unsent, immediate: 1},
 			birth, unsent, 1, 5},
 		"another leads while it waits":        {waits, taken, none, 2, 0},
 		"another leads, in a pause":           {pauses, taken, none, 2, 0},
@@ -346,23 +346,25 @@ func TestSteer(t *testing.T) {
 		"silent, and the other leads":         {waits, taken, silence, 2, 0},
 		"stuck":                               {waits, birth, stuck, 2, 0},
 		"unreachable":                         {waits, birth, unreachable, 2, 0},
-		"no connection, and the other stuck": {course{view: birth, node: 1, waits: true, last: stuck, failed: 1},
+		"no connection, and the other stuck": {retryState{view: birth, node: 1, waiting: true, last: stuck, immediate: 1},
 			birth, unsent, 2, 5},
-		"no connection, and the other unreachable": {course{view: birth, node: 1, waits: true, last: unreachable, failed: 9},
-			birth, unsent, 2, 15},
+		"no connection, and the other unreachable": {
+			retryState{view: birth, node: 1, waiting: true, last: unreachable, immediate: 9}, birth, unsent, 2, 15},
 
-		"a backup that is too busy": {course{view: birth, node: 2, waits: true}, birth, busy, 1, 10},
-		"about to lead": {course{view: birth, node: 2, waits: true, last: silence, failed: 1},
+		"a backup that is too busy": {retryState{view: birth, node: 2, waiting: true}, birth, busy, 1, 10},
+		"about to lead": {retryState{view: birth, node: 2, waiting: true, last: silence, immediate: 1},
 			taken, notLeader, 2, 5},
-		"an older view": {course{view: taken, node: 2, waits: true}, birth, notLeader, 1, 0},
+		"an older view": {retryState{view: taken, node: 2, waiting: true}, birth, notLeader, 1, 0},
 	} {
-		got := steer(c.from, c.view, c.what, 20*ms)
-		want := course{view: got.view, node: c.node, due: (20 + c.after) * ms, last: got.last, failed: got.failed,
-			lost: got.lost}
+		got := nextTry(c.from, c.view, c.what, 20*ms)
+		want := retryState{view: got.view, node: c.node, due: (20 + c.after) * ms, last: got.last, immediate: got.immediate,
+			persistent: got.persistent}
 		if c.after < 0 {
-			want.waits, want.due = c.from.waits, c.from.due
+			want.waiting, want.due = c.from.waiting, c.from.due
 		}
-		if got != want || got.view != c.from.view && got.view.Epoch <= c.from.view.Epoch || got.failed < c.from.failed {
+		if got != want || got.view != c.from.view && got.view.Epoch <= c.from.view.Epoch ||
+			got.immediate < c.from.immediate {
+
 			t.Errorf("%s: %+v, expected %+v", name, got, want)
 		}
 	}
