@@ -35,8 +35,8 @@ var errUnasked = errors.New("no node was asked")
 // last reason that
 // tells something, ErrNode.
 func askLeader(wiring *Wiring, m *wire.Message, until int64) (answer *wire.Message, uncertainTries int, err error) {
-	look := viewsIn(wiring.Views)
-	view := look.Views[m.Shard]
+	set := currentViews(wiring.Views)
+	view := set.Views[m.Shard]
 	retry := retryState{view: view, node: view.Leader, due: clock()}
 	nodes, most := [2]int{view.Leader, view.Backup}, min(wiring.Config.Links, triesAtNode)
 	// by node; pending counts the tries that wait for an answer, sent all tries
@@ -68,7 +68,7 @@ func askLeader(wiring *Wiring, m *wire.Message, until int64) (answer *wire.Messa
 			}
 		}
 		late.Reset(time.Duration(min(retry.due, until) - now))
-		got, from := awaitReply(replies, late.C, look.Changed)
+		got, from := awaitReply(replies, late.C, set.Changed)
 		if open, accepted = acceptReply(open, got, m.Kind == wire.Write); accepted {
 			return got.message, 0, nil
 		}
@@ -91,8 +91,8 @@ func askLeader(wiring *Wiring, m *wire.Message, until int64) (answer *wire.Messa
 		if !retry.waiting || from != side { // of an earlier try
 			what = none
 		}
-		look = lookAgain(wiring.Views, look)
-		if retry = nextTry(retry, look.Views[m.Shard], what, now); retry.persistent >= len(nodes) {
+		set = refreshViews(wiring.Views, set)
+		if retry = nextTry(retry, set.Views[m.Shard], what, now); retry.persistent >= len(nodes) {
 			break
 		}
 	}

@@ -184,9 +184,9 @@ func TestHealth(t *testing.T) {
 	if got := r.ask("GET", "/healthz", ""); got.status != 503 || !strings.Contains(got.body, `"shards_without_leader":8`) {
 		t.Errorf("a leader is gone: %d %s", got.status, got.body)
 	}
-	r.elect(without(2))
+	r.setViews(without(2))
 	r.nodes[0].tell(r.store.current())
-	r.learnt()
+	r.awaitViews()
 	r.must(200, "GET", "/healthz", "")
 	for i, n := range r.nodes {
 		n.stop()

@@ -47,12 +47,12 @@ func (r *rig) refusedAs(node int, want shard.Misfit) LinkState {
 // health and metrics, and served again when it is one of the cluster.
 func TestANodeOfAnotherClusterGetsNoRequest(t *testing.T) {
 	r := newRig(t, 240*time.Millisecond, 50*time.Millisecond)
-	foreign := frameOf(viewsIn(r.wiring.Views).Views)
+	foreign := frameOf(currentViews(r.wiring.Views).Views)
 	for s := range foreign {
 		foreign[s].Epoch = 99
 	}
 	r.nodes[1].tell(nil)
-	before := viewsIn(r.wiring.Views).Views
+	before := currentViews(r.wiring.Views).Views
 	r.nodes[1].lock.Lock()
 	r.nodes[1].tells = foreign // after each welcome
 	r.nodes[1].lock.Unlock()
@@ -72,7 +72,7 @@ func TestANodeOfAnotherClusterGetsNoRequest(t *testing.T) {
 	if seen := r.nodes[1].saw(); len(seen) > 0 {
 		t.Errorf("a node of another cluster got %+v", seen[0])
 	}
-	if !slices.Equal(viewsIn(r.wiring.Views).Views, before) {
+	if !slices.Equal(currentViews(r.wiring.Views).Views, before) {
 		t.Error("the views of another cluster were believed")
 	}
 	for path, want := range map[string]string{
@@ -95,24 +95,24 @@ func TestANodeOfAnotherClusterGetsNoRequest(t *testing.T) {
 // served, and nothing that was known of the former one's views counts.
 func TestAClusterMadeAnewIsFollowed(t *testing.T) {
 	r := newRig(t, ample, 50*time.Millisecond)
-	r.elect(swapped)
+	r.setViews(swapped)
 	for _, n := range r.nodes {
 		n.tell(r.store.current())
 	}
-	r.learnt()
+	r.awaitViews()
 	r.nodes[0].tell(nil)
 	r.nodes[0].belong([16]byte{2})
 	r.refusedAs(0, shard.OtherIncarnation)
-	if viewsIn(r.wiring.Views).Cluster != [16]byte{1} {
+	if currentViews(r.wiring.Views).Cluster != [16]byte{1} {
 		t.Fatal("one node of three was followed")
 	}
 	r.nodes[1].tell(nil)
 	r.nodes[1].belong([16]byte{2})
 	r.await(0, true)
 	r.await(1, true)
-	look := viewsIn(r.wiring.Views)
-	if look.Cluster != [16]byte{2} || look.Views[0].Epoch != 1 {
-		t.Errorf("the cluster is %v, with the views %v", look.Cluster[0], look.Views)
+	set := currentViews(r.wiring.Views)
+	if set.Cluster != [16]byte{2} || set.Views[0].Epoch != 1 {
+		t.Errorf("the cluster is %v, with the views %v", set.Cluster[0], set.Views)
 	}
 	r.refusedAs(2, shard.OtherIncarnation)
 }
@@ -130,7 +130,7 @@ func TestNoClusterIsGuessed(t *testing.T) {
 	if !strings.Contains(state.Reason, uuid.UUID([16]byte{2}).String()) || !strings.Contains(state.Reason, "db-2") {
 		t.Errorf("%+v", state)
 	}
-	if viewsIn(torn.wiring.Views).Cluster != [16]byte{} {
+	if currentViews(torn.wiring.Views).Cluster != [16]byte{} {
 		t.Error("a cluster was guessed")
 	}
 	config.Incarnation = uuid.UUID([16]byte{2}).String()
@@ -163,7 +163,7 @@ func TestAClusterThatIsBeingBornGetsNoRequest(t *testing.T) {
 	for node := range r.nodes {
 		unborn.await(node, true)
 	}
-	if viewsIn(wiring.Views).Cluster != [16]byte{4} {
+	if currentViews(wiring.Views).Cluster != [16]byte{4} {
 		t.Error("another cluster was chosen")
 	}
 }
@@ -172,21 +172,21 @@ func TestAClusterThatIsBeingBornGetsNoRequest(t *testing.T) {
 // chosen may lie here.
 func TestViewsOfAnotherClusterAreLeftOut(t *testing.T) {
 	r := newRig(t, ample, 50*time.Millisecond)
-	foreign := frameOf(viewsIn(r.wiring.Views).Views)
+	foreign := frameOf(currentViews(r.wiring.Views).Views)
 	own := slices.Clone(foreign)
 	for s := range foreign {
 		foreign[s].Epoch = 99
 	}
 	own[0].Epoch = 2
-	r.wiring.Told <- told{"db-1", [16]byte{9}, foreign}
-	r.wiring.Told <- told{"db-1", [16]byte{}, foreign}
-	r.wiring.Told <- told{"db-0", [16]byte{1}, own}
-	for end := time.Now().Add(patience); viewsIn(r.wiring.Views).Views[0].Epoch < 2; time.Sleep(time.Millisecond) {
+	r.wiring.ViewReports <- viewReport{"db-1", [16]byte{9}, foreign}
+	r.wiring.ViewReports <- viewReport{"db-1", [16]byte{}, foreign}
+	r.wiring.ViewReports <- viewReport{"db-0", [16]byte{1}, own}
+	for end := time.Now().Add(patience); currentViews(r.wiring.Views).Views[0].Epoch < 2; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("the views of the own cluster are not believed")
 		}
 	}
-	if views := viewsIn(r.wiring.Views).Views; views[0].Epoch != 2 || views[1].Epoch != 1 {
+	if views := currentViews(r.wiring.Views).Views; views[0].Epoch != 2 || views[1].Epoch != 1 {
 		t.Errorf("%+v", views)
 	}
 }

@@ -89,9 +89,9 @@ func nobody(l shard.Layout) absent {
 // they leave a shard without a replica in sync, those that refused are asked again after a pause, for views may have
 // changed, and the mute ones too when that does not help.
 func countAll(wiring *Wiring, gone absent, turn int, until int64) (census, error) {
-	reason, known := errUnasked, viewsIn(wiring.Views).Views
+	reason, known := errUnasked, currentViews(wiring.Views).Views
 	for try := 0; clock() < until; try++ {
-		views := viewsIn(wiring.Views).Views
+		views := currentViews(wiring.Views).Views
 		if &views[0] != &known[0] { // what could not succeed may succeed now
 			known = views
 			clear(gone.lost)

@@ -18,9 +18,9 @@ func TestCountsAvoidWhatIsNotInSync(t *testing.T) {
 	for dead := range 3 {
 		r := newRig(t, ample, ample/4)
 		r.fill(100)
-		r.elect(without(dead))
+		r.setViews(without(dead))
 		r.nodes[(dead+1)%3].tell(r.store.current())
-		r.learnt()
+		r.awaitViews()
 		for range 6 {
 			if got := r.must(200, "GET", "/api/user/count", ""); got.body != "{\"count\":100}\n" ||
 				got.header.Get("Tandem-Nodes-Touched") != "2" {
@@ -44,7 +44,7 @@ func TestCountsOfAFailoverThatNobodyToldOf(t *testing.T) {
 			t.Run(fmt.Sprintf("db-%d %s", dead, how), func(t *testing.T) {
 				r := newNervousRig(t, 3*time.Second, 20*time.Millisecond, 80*time.Millisecond)
 				r.fill(100)
-				r.elect(without(dead))
+				r.setViews(without(dead))
 				switch how {
 				case "deaf":
 					r.nodes[dead].hush(true)
@@ -82,7 +82,7 @@ func TestACountWaitsForTheFailover(t *testing.T) {
 		for range 6 {
 			<-refusals
 		}
-		r.elect(without(1))
+		r.setViews(without(1))
 		for _, n := range []*fakeNode{r.nodes[0], r.nodes[2]} {
 			n.set(nil)
 			n.tell(r.store.current())
@@ -98,12 +98,12 @@ func TestACountWaitsForTheFailover(t *testing.T) {
 func TestLeadersAnswerForBackupsThatAreNotInSync(t *testing.T) {
 	r := newRig(t, ample, ample/4)
 	r.fill(100)
-	r.elect(func(_ int, v shard.View) shard.View {
+	r.setViews(func(_ int, v shard.View) shard.View {
 		v.InSync = false
 		return v
 	})
 	r.nodes[0].tell(r.store.current())
-	r.learnt()
+	r.awaitViews()
 	if got := r.must(200, "GET", "/api/user/count", ""); got.body != "{\"count\":100}\n" ||
 		got.header.Get("Tandem-Nodes-Touched") != "3" {
 		t.Errorf("%s %v", got.body, got.header)

@@ -43,8 +43,8 @@
 // # Views, and what becomes of a request when a node dies
 //
 // The gateway begins with the views that a cluster is born with. Each node tells it the views after its welcome and
-// whenever one has changed; of each shard the one with the highest epoch counts (view.go). They are in a cell, a
-// channel of one element, which readers take out and put back. Nothing rests on their being new: a replica that does
+// whenever one has changed; of each shard the one with the highest epoch counts (view.go). The view set is in a
+// cell, a channel of one element, which readers take out and put back. Nothing rests on its being new: a replica that does
 // not lead a shard passes the request on to the one that does, or says that it cannot, and then the shard's other
 // replica is asked. So a gateway that is cut off from a leader is served all the same, by way of its backup.
 //
@@ -73,7 +73,7 @@
 // is up has to answer a ping, one that waits to be dialled is dialled at once.
 //
 // The log says once that there is no connection to a node, for all connections to it and all dials that fail until it
-// is back; a node that is refused is named again every 10 s, for an operator must act (trouble.go).
+// is back; a node that is refused is named again every 10 s, for an operator must act (outage.go).
 //
 // A 503 says that a write may have been done, unless every try was refused before it could be: no connection, a full
 // queue, a deadline that had passed. That is said of all tries, the reason is of one.
@@ -97,11 +97,11 @@
 //	count.go     asking a cover of nodes
 //	list.go      pages
 //	unread.go    lists that wait for their clients to take them
-//	view.go      the views: what nodes tell, merged
+//	view.go      the view set: what nodes report, merged
 //	cluster.go   which cluster is served
 //	greeting.go  what the gateway says of itself
 //	link.go      one connection's loop
-//	trouble.go   which nodes the log says there is no connection to
+//	outage.go    which nodes the log says there is no connection to
 //	health.go    /livez, /readyz, /healthz and the probe of containers
 //	metrics.go   /metrics
 //	clock.go     the boot-time clock

@@ -8,8 +8,8 @@ import (
 	"tandem/wire"
 )
 
-// elect changes the views that the nodes act by; epochs are raised where a view has changed.
-func (r *rig) elect(change func(s int, v shard.View) shard.View) {
+// setViews changes the views that the nodes act by; epochs are raised where a view has changed.
+func (r *rig) setViews(change func(s int, v shard.View) shard.View) {
 	r.store.lock.Lock()
 	defer r.store.lock.Unlock()
 	for s, v := range r.store.views {
@@ -70,13 +70,13 @@ func (n *fakeNode) hush(deaf bool) {
 	n.deaf = deaf
 }
 
-// learnt polls until the gateway has the views that the nodes act by.
-func (r *rig) learnt() {
+// awaitViews polls until the gateway has the views that the nodes act by.
+func (r *rig) awaitViews() {
 	r.t.Helper()
-	for end := time.Now().Add(patience); !slices.Equal(frameOf(viewsIn(r.wiring.Views).Views),
+	for end := time.Now().Add(patience); !slices.Equal(frameOf(currentViews(r.wiring.Views).Views),
 		r.store.current()); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			r.t.Fatalf("the gateway has the views %v", viewsIn(r.wiring.Views).Views)
+			r.t.Fatalf("the gateway has the views %v", currentViews(r.wiring.Views).Views)
 		}
 	}
 }

@@ -69,11 +69,11 @@ func askLinks(wiring *Wiring) []nodeHealth {
 func health(wiring *Wiring, c *call) response {
 	part, names := shard.GatewayPart{}, []string{}
 	r := readiness{Nodes: map[string]nodeHealth{}}
-	look := viewsIn(wiring.Views)
-	if look.Cluster == [16]byte{} {
+	set := currentViews(wiring.Views)
+	if set.Cluster == [16]byte{} {
 		part.Unknown = "no node has told yet of which cluster it is"
-		if look.Late && look.Said != "" {
-			part.Unknown = "it is not known which cluster to serve; the nodes name as theirs: " + look.Said
+		if set.Late && set.Reported != "" {
+			part.Unknown = "it is not known which cluster to serve; the nodes name as theirs: " + set.Reported
 		}
 	}
 	for i, n := range askLinks(wiring) {
@@ -84,7 +84,7 @@ func health(wiring *Wiring, c *call) response {
 			part.Refused[i] = n.Reason
 		}
 	}
-	r.Leaderless = shard.Leaderless(look.Views, part.Up)
+	r.Leaderless = shard.Leaderless(set.Views, part.Up)
 	checks := shard.GatewayChecks(part, names, r.Leaderless)
 	r.Ready = shard.Ready(checks)
 	for _, check := range checks {

@@ -30,9 +30,9 @@ func TestARefusalSaysOnceWhy(t *testing.T) {
 	r := newRig(t, ample, ample/2)
 	r.nodes[1].belong([16]byte{9})
 	r.refusedAs(1, shard.OtherIncarnation)
-	barred := "it belongs to another cluster of that name, with the incarnation " +
+	foreign := "it belongs to another cluster of that name, with the incarnation " +
 		uuid.UUID([16]byte{9}).String() + " instead of " + uuid.UUID([16]byte{1}).String()
-	told := map[string]bool{"it refuses this gateway: another incarnation": true, barred: true} // in turn
+	reasons := map[string]bool{"it refuses this gateway: another incarnation": true, foreign: true} // in turn
 	all, text := r.readyz()
 	peers := ""
 	for _, c := range all.Checks {
@@ -40,7 +40,7 @@ func TestARefusalSaysOnceWhy(t *testing.T) {
 			peers = c.Reason
 		}
 	}
-	if n := all.Nodes["db-1"]; !told[n.Reason] || n.Refused != shard.OtherIncarnation || peers != "db-1: "+n.Reason {
+	if n := all.Nodes["db-1"]; !reasons[n.Reason] || n.Refused != shard.OtherIncarnation || peers != "db-1: "+n.Reason {
 		t.Error(text)
 	}
 }

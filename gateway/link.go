@@ -48,9 +48,9 @@ type session struct {
 	err    error
 
 	incarnation [16]byte     // of the node's cluster
-	views       chan outlook // the cell in the wiring
-	look        outlook      // the outlook for which barred was found; later ones are looked at when it changes
-	barred      error        // why no request may go out yet; nil if they may
+	views       chan viewSet // the cell in the wiring
+	set         viewSet      // for which clusterErr was found; newer ones are looked at when it changes
+	clusterErr  error        // why no request may go out yet; nil if they may
 }
 
 // runLink keeps one connection to a node, and fails at once what is asked while there is none.
@@ -64,10 +64,10 @@ func runLink(wiring *Wiring, node int, link *Link) {
 	pause, reason, since := redialLeast, unreachable(errors.New("it is being dialled")), time.Now()
 	// asks: whoever is refused for its cluster hears of the node's only if it does not say its own, which it does every
 	// other time
-	was, asks := refused{}, false
+	was, asks := misfitError{}, false
 	for {
 		s := meet(wiring, node, link, reason, asks)
-		now := refused{}
+		now := misfitError{}
 		errors.As(s.err, &now)
 		if now.in != was.in && was.in != "" {
 			misfits.WithLabelValues(string(was.in)).Dec()
@@ -94,7 +94,7 @@ func runLink(wiring *Wiring, node int, link *Link) {
 		if time.Since(since) > unreachableAfter {
 			reason = notReached(member, unreachableText, s.err, ErrLink, errNotSent, errPersistent)
 		}
-		wiring.Troubles <- trouble{node, kindOf(s), s.err, stood, time.Now()}
+		wiring.Outages <- outage{node, outageKind(s), s.err, stood, time.Now()}
 		refuseUntil(link, reason, time.After(pause), link.Nudge)
 		pause = min(2*pause, redialMost)
 	}
@@ -110,19 +110,19 @@ func meet(wiring *Wiring, node int, link *Link, reason error, asks bool) session
 	if s.err != nil {
 		return s
 	}
-	wiring.Said <- said{node, s.incarnation, taken}
+	wiring.ClusterReports <- clusterReport{node, s.incarnation, taken}
 	refuseUntil(link, reason, taken, nil)
-	s.look = viewsIn(wiring.Views)
-	if s.barred = barred(s.look, s.incarnation); s.barred == nil {
+	s.set = currentViews(wiring.Views)
+	if s.clusterErr = checkCluster(s.set, s.incarnation); s.clusterErr == nil {
 		return s
 	}
-	if s.look.Cluster == [16]byte{} || s.incarnation == [16]byte{} {
+	if s.set.Cluster == [16]byte{} || s.incarnation == [16]byte{} {
 		go readAway(s, gone)
-		reason = marked{fmt.Errorf("%s: %w", link.Name, s.barred), []error{ErrLink, errNotSent}}
+		reason = marked{fmt.Errorf("%s: %w", link.Name, s.clusterErr), []error{ErrLink, errNotSent}}
 		refuseUntil(link, reason, gone, link.Nudge)
 	}
 	s.raw.Close()
-	s.err = s.barred
+	s.err = s.clusterErr
 	return s
 }
 
@@ -144,7 +144,7 @@ func refuseUntil[T any](link *Link, reason error, over <-chan T, nudge <-chan st
 		case r := <-link.In:
 			r.reply <- reply{err: reason, try: r.try}
 		case ask := <-link.State:
-			state, misfit := LinkState{Reason: reason.Error()}, refused{}
+			state, misfit := LinkState{Reason: reason.Error()}, misfitError{}
 			if errors.As(reason, &misfit) { // which says all by itself
 				state = LinkState{Reason: misfit.text, Refused: misfit.in}
 			}
@@ -175,7 +175,7 @@ func dial(wiring *Wiring, node int, asks bool, out chan<- session) {
 	}
 	s := session{raw: raw, in: bufio.NewReaderSize(raw, 64<<10)}
 	codec, mine := wire.NewCodec(), wiring.Mine
-	if mine.Incarnation = viewsIn(wiring.Views).Cluster; asks {
+	if mine.Incarnation = currentViews(wiring.Views).Cluster; asks {
 		mine.Incarnation = [16]byte{}
 	}
 	hello := &wire.Message{Kind: wire.Hello, ID: 1, Greeting: sayGreeting(mine)}
@@ -191,10 +191,10 @@ func dial(wiring *Wiring, node int, asks bool, out chan<- session) {
 	switch {
 	case s.err != nil:
 	case m.Kind != wire.Welcome:
-		s.err = refused{refusals[m.Code], "it refuses this gateway: " + m.Text}
+		s.err = misfitError{refusals[m.Code], "it refuses this gateway: " + m.Text}
 	default:
 		if misfit, text := shard.Fits(mine, hearGreeting(m.Greeting), wiring.Members[node].Name); misfit != "" {
-			s.err = refused{misfit, text}
+			s.err = misfitError{misfit, text}
 		}
 		s.codec, _ = codec.Agree(m.Greeting)
 		s.offset, s.incarnation, s.views = m.Clock-clock(), m.Greeting.Incarnation, wiring.Views
@@ -232,7 +232,7 @@ func serveLink(link *Link, s session, ended chan<- error) {
 			s = giveAnswers(pending, batch, s)
 		case ask := <-link.State:
 			ask <- LinkState{Up: true, Lacks: s.lacks}
-		case <-s.look.Changed: // looked at below
+		case <-s.set.Changed: // looked at below
 		case <-link.Nudge: // the connection has to show that it works
 			if asked == 0 {
 				frames, pinged, asked = s.codec.AppendFrame(frames, &wire.Message{Kind: wire.Ping}), 0, 1
@@ -249,7 +249,7 @@ func serveLink(link *Link, s session, ended chan<- error) {
 			}
 		}
 		// what is about to be sent goes to no other cluster either
-		if s.look = lookAgain(s.views, s.look); err == nil && s.look.Cluster != s.incarnation {
+		if s.set = refreshViews(s.views, s.set); err == nil && s.set.Cluster != s.incarnation {
 			err = errors.New("another cluster is served now")
 		}
 		if len(frames) > 0 && err == nil {
@@ -350,7 +350,7 @@ func readLink(link *Link, s session, out chan<- []*wire.Message, quit <-chan str
 			}
 			if m.Kind == wire.Views {
 				select {
-				case link.Told <- told{link.Name, s.incarnation, m.Views}:
+				case link.ViewReports <- viewReport{link.Name, s.incarnation, m.Views}:
 				case <-quit:
 					return
 				}

@@ -18,7 +18,7 @@ import (
 // newLink is a connection's channels, without a loop.
 func newLink() *Link {
 	return &Link{"db-0", 20 * time.Millisecond, make(chan request, linkQueue), make(chan chan<- LinkState),
-		make(chan struct{}, 1), make(chan told, 1)}
+		make(chan struct{}, 1), make(chan viewReport, 1)}
 }
 
 // connect runs a connection's loop, and returns the node's end of it, which is closed when the loop has ended. The
@@ -209,12 +209,12 @@ func loneWiring(address string, log slog.Handler) (*Wiring, *Link) {
 	wiring := &Wiring{Mine: mine, Names: []proc.Names{names},
 		Config: Config{Cluster: "tandem"}, Layout: shard.Layout{Nodes: 3, Shards: 24},
 		Members: []Member{{Name: "db-0", Address: address}},
-		Links:   [][]*Link{{link}}, Views: make(chan outlook, 1), Said: make(chan said, 1), Told: make(chan told, 1),
-		Troubles: make(chan trouble, 1),
-		Metrics:  newMetrics(), Log: slog.New(log)}
-	wiring.Views <- outlook{Changed: make(chan struct{})}
-	go learnViews(wiring)
-	go tellTroubles(wiring, time.Now())
+		Links:   [][]*Link{{link}}, Views: make(chan viewSet, 1), ClusterReports: make(chan clusterReport, 1),
+		ViewReports: make(chan viewReport, 1), Outages: make(chan outage, 1),
+		Metrics: newMetrics(), Log: slog.New(log)}
+	wiring.Views <- viewSet{Changed: make(chan struct{})}
+	go mergeReports(wiring)
+	go logOutages(wiring, time.Now())
 	return wiring, link
 }
 

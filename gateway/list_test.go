@@ -184,7 +184,7 @@ func TestTwoNodesDown(t *testing.T) {
 	}
 }
 
-func TestAPassingTroubleOfAllNodes(t *testing.T) {
+func TestAPassingFailureOfAllNodes(t *testing.T) {
 	r := newRig(t, ample, 50*time.Millisecond)
 	r.fill(20)
 	for _, n := range r.nodes {

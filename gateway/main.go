@@ -93,8 +93,9 @@ func open(config Config, members []Member, layout shard.Layout, log *slog.Logger
 	mine := greeting(config, layout, members)
 	mine.Ring, mine.Build = shard.RingHash(mine.Names), proc.Build()
 	wiring := &Wiring{Config: config, Layout: layout, Members: members, Mine: mine,
-		Views: make(chan outlook, 1), Told: make(chan told, len(members)), Said: make(chan said, len(members)),
-		Troubles: make(chan trouble, len(members)), Links: make([][]*Link, len(members)),
+		Views: make(chan viewSet, 1), ViewReports: make(chan viewReport, len(members)),
+		ClusterReports: make(chan clusterReport, len(members)),
+		Outages:        make(chan outage, len(members)), Links: make([][]*Link, len(members)),
 		Lists: make(chan struct{}, config.Lists), Bodies: make(chan struct{}, maxBodies), Metrics: newMetrics(), Log: log}
 	notes, long, small := make(chan unreadNote, 64), longMost(config), config.UnreadMB<<20-longMost(config)
 	wiring.Unread = notes
@@ -106,19 +107,19 @@ func open(config Config, members []Member, layout shard.Layout, log *slog.Logger
 	for s := range views {
 		views[s] = shard.BirthView(layout, s)
 	}
-	wiring.Views <- outlook{Views: views, Changed: make(chan struct{})}
+	wiring.Views <- viewSet{Views: views, Changed: make(chan struct{})}
 	for node, member := range members {
 		names := proc.NewNames(member.Address, proc.AskNameServer)
 		wiring.Names = append(wiring.Names, names)
 		go proc.RunNames(names)
 		for range config.Links {
 			link := &Link{member.Name, max(config.Silence/silenceBeats, time.Millisecond), make(chan request, linkQueue),
-				make(chan chan<- LinkState), make(chan struct{}, 1), wiring.Told}
+				make(chan chan<- LinkState), make(chan struct{}, 1), wiring.ViewReports}
 			wiring.Links[node] = append(wiring.Links[node], link)
 		}
 	}
-	go learnViews(wiring)
-	go tellTroubles(wiring, time.Now())
+	go mergeReports(wiring)
+	go logOutages(wiring, time.Now())
 	for node, links := range wiring.Links {
 		for _, link := range links {
 			go runLink(wiring, node, link)

@@ -172,7 +172,7 @@ func TestRequestIDs(t *testing.T) {
 func TestAPanicIsAProblem(t *testing.T) {
 	r := newRig(t, ample, ample/2)
 	<-r.wiring.Views
-	r.wiring.Views <- outlook{Changed: make(chan struct{})} // the next user breaks an invariant of the gateway
+	r.wiring.Views <- viewSet{Changed: make(chan struct{})} // the next user breaks an invariant of the gateway
 	got := r.must(http.StatusInternalServerError, "GET", "/api/user/13AE742", "")
 	if strings.Contains(got.body, "goroutine") || strings.Contains(got.body, "index out of range") {
 		t.Errorf("the answer tells of the inside: %s", got.body)

@@ -137,7 +137,7 @@ func wrap(wiring *Wiring, operation string, h handler, parameters ...string) htt
 func showMetrics(wiring *Wiring) httprouter.Handle {
 	library := promhttp.HandlerFor(wiring.Metrics.Registry, promhttp.HandlerOpts{})
 	return func(w http.ResponseWriter, r *http.Request, _ httprouter.Params) {
-		views := viewsIn(wiring.Views).Views
+		views := currentViews(wiring.Views).Views
 		for i, n := range askLinks(wiring) {
 			under := shard.UnderReplicated(views, i)
 			wiring.Metrics.tellNode(wiring.Members[i].Name, n, under)

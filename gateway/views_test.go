@@ -38,10 +38,10 @@ func TestViewsThatAreToldRoute(t *testing.T) {
 	id := r.idLedBy(1, "v")
 	leader, backup := r.replicas(id)
 	for teller := range r.nodes {
-		r.elect(swapped)
+		r.setViews(swapped)
 		leader, backup = backup, leader
 		r.nodes[teller].tell(r.store.current())
-		r.learnt()
+		r.awaitViews()
 		r.must([]int{201, 409, 409}[teller], "POST", "/api/user/", put(id))
 		r.must(200, "GET", "/api/user/"+id, "")
 		if led, backed := len(leader.saw()), len(backup.saw()); led != 2 || backed != 0 {
@@ -58,10 +58,10 @@ func TestViewsThatAreToldRoute(t *testing.T) {
 // TestViewsAreToldAfterWelcome: a gateway that begins learns what has changed before.
 func TestViewsAreToldAfterWelcome(t *testing.T) {
 	r := newRig(t, ample, ample/2)
-	r.elect(without(2))
+	r.setViews(without(2))
 	r.nodes[0].tell(r.store.current())
 	r.wiring = open(r.wiring.Config, r.wiring.Members, r.wiring.Layout, r.wiring.Log)
-	r.learnt()
+	r.awaitViews()
 	body := r.must(200, "GET", "/metrics", "").body
 	// of 24 shards each node held 16; those of node 2 are led by one of the others alone
 	for node, want := range []int{8, 8, 0} {
@@ -77,7 +77,7 @@ func TestNotLeaderLeadsToTheOtherReplica(t *testing.T) {
 	r := newRig(t, ample, ample/2)
 	id := r.idLedBy(0, "v")
 	leader, backup := r.replicas(id)
-	r.elect(swapped)
+	r.setViews(swapped)
 	got := r.must(201, "POST", "/api/user/", put(id))
 	old, now := requestsOf(leader), requestsOf(backup)
 	if len(old) != 1 || !slices.Equal(old, now) || got.header.Get("Tandem-Nodes-Touched") != "2" {
@@ -118,7 +118,7 @@ func TestALeaderThatFallsSilent(t *testing.T) {
 					case 2:
 						return refuse, &wire.Message{Kind: wire.Error, Code: wire.Unavailable, Text: "almost"}
 					case 3:
-						r.elect(without(2))
+						r.setViews(without(2))
 						if isTold {
 							go backup.tell(r.store.current())
 						}
@@ -213,9 +213,9 @@ func TestAnEarlierTrysOutcomeCounts(t *testing.T) {
 func TestOlderAndWrongViewsAreLeftOut(t *testing.T) {
 	r := newRig(t, ample, ample/2)
 	birth := r.store.current()
-	r.elect(swapped)
+	r.setViews(swapped)
 	r.nodes[0].tell(r.store.current())
-	r.learnt()
+	r.awaitViews()
 	foreign, few := r.store.current(), r.store.current()[1:]
 	for s := range foreign {
 		foreign[s].Epoch += 5
@@ -224,9 +224,9 @@ func TestOlderAndWrongViewsAreLeftOut(t *testing.T) {
 	for _, views := range [][]wire.View{birth, foreign, few, nil} {
 		r.nodes[1].tell(views)
 	}
-	r.elect(without(0)) // when this is known, what was told before on the same connection has been seen
+	r.setViews(without(0)) // when this is known, what was told before on the same connection has been seen
 	r.nodes[1].tell(r.store.current())
-	r.learnt()
+	r.awaitViews()
 	// 16 of them are node 0's
 	if body := r.must(200, "GET", "/metrics", "").body; !strings.Contains(body, "tandem_view_changes_total 40\n") {
 		t.Error("views were taken that should not be")

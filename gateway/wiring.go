@@ -11,31 +11,31 @@ import (
 
 // Wiring connects the gateway's loops and handlers: settings and channels. None of them changes after the start.
 type Wiring struct {
-	Config   Config
-	Layout   shard.Layout
-	Members  []Member
-	Mine     shard.Greeting // what this gateway says of itself, but for its cluster's incarnation
-	Views    chan outlook   // a cell with the views; see viewsIn
-	Told     chan told      // what nodes say the views are
-	Said     chan said      // and of which cluster they are
-	Troubles chan trouble   // why there is no connection to them
-	Links    [][]*Link      // by node: its connections
-	Lists    chan struct{}  // has an element for each list under way
-	Unread   chan<- unreadNote
-	Bodies   chan struct{} // has an element for each large body that is being read
-	Metrics  Metrics
-	Names    []proc.Names // by node: where it is dialled
-	Log      *slog.Logger
+	Config         Config
+	Layout         shard.Layout
+	Members        []Member
+	Mine           shard.Greeting     // what this gateway says of itself, but for its cluster's incarnation
+	Views          chan viewSet       // a cell; see currentViews
+	ViewReports    chan viewReport    // what nodes say the views are
+	ClusterReports chan clusterReport // and of which cluster they are
+	Outages        chan outage        // why there is no connection to them
+	Links          [][]*Link          // by node: its connections
+	Lists          chan struct{}      // has an element for each list under way
+	Unread         chan<- unreadNote
+	Bodies         chan struct{} // has an element for each large body that is being read
+	Metrics        Metrics
+	Names          []proc.Names // by node: where it is dialled
+	Log            *slog.Logger
 }
 
 // Link is where one connection's loop is reached, and where it hands over what its node says the views are.
 type Link struct {
-	Name  string        // of the node
-	Beat  time.Duration // a tick of the connection
-	In    chan request
-	State chan chan<- LinkState
-	Nudge chan struct{} // has an element when a view has changed in which the node is concerned
-	Told  chan<- told
+	Name        string        // of the node
+	Beat        time.Duration // a tick of the connection
+	In          chan request
+	State       chan chan<- LinkState
+	Nudge       chan struct{} // has an element when a view has changed in which the node is concerned
+	ViewReports chan<- viewReport
 }
 
 // LinkState is what a connection's loop says about itself.

@@ -20,13 +20,13 @@ import (
 // TestOneLossIsOneLine, whatever the connections to a node meet while it lasts.
 func TestOneLossIsOneLine(t *testing.T) {
 	started := time.Unix(1e9, 0)
-	at := func(after time.Duration, node int, kind, text string, stood time.Duration) trouble {
-		return trouble{node, kind, errors.New(text), stood, started.Add(after)}
+	at := func(after time.Duration, node int, kind, text string, stood time.Duration) outage {
+		return outage{node, kind, errors.New(text), stood, started.Add(after)}
 	}
 	const minute, ms = time.Minute, time.Millisecond
 	ring := string(shard.OtherRing)
 	all := []struct {
-		t    trouble
+		t    outage
 		said bool
 	}{
 		{at(ms, 0, unnamed, "is being looked up", 0), false}, // db-0 has a name that nobody knows
@@ -52,39 +52,39 @@ func TestOneLossIsOneLine(t *testing.T) {
 	}
 	want, log := []string{}, bytes.Buffer{}
 	wiring := &Wiring{Members: []Member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}},
-		Troubles: make(chan trouble, len(all)),
-		Log:      slog.New(slog.NewTextHandler(&log, nil))}
+		Outages: make(chan outage, len(all)),
+		Log:     slog.New(slog.NewTextHandler(&log, nil))}
 	for _, c := range all {
-		wiring.Troubles <- c.t
+		wiring.Outages <- c.t
 		if c.said {
 			want = append(want, fmt.Sprintf("peer=db-%d error=%q", c.t.node, c.t.err.Error()))
 		}
 	}
-	close(wiring.Troubles)
-	tellTroubles(wiring, started)
+	close(wiring.Outages)
+	logOutages(wiring, started)
 	got := strings.Split(strings.TrimSpace(log.String()), "\n")
 	if !slices.EqualFunc(got, want, strings.Contains) {
 		t.Errorf("expected\n%s\nfound\n%s", strings.Join(want, "\n"), log.String())
 	}
 }
 
-// TestTheKindOfATrouble: a node that is down at several addresses, dialled in turn, has one trouble.
-func TestTheKindOfATrouble(t *testing.T) {
+// TestTheKindOfAnOutage: a node that is down at several addresses, dialled in turn, has one kind.
+func TestTheKindOfAnOutage(t *testing.T) {
 	for kind, errs := range map[string][]error{
 		unnamed:                   {fmt.Errorf("%w: no such host", proc.ErrName)},
-		string(shard.OtherShards): {fmt.Errorf("%w", refused{shard.OtherShards, "24, not 12"})},
+		string(shard.OtherShards): {fmt.Errorf("%w", misfitError{shard.OtherShards, "24, not 12"})},
 		lost: {errors.New("the connection broke"),
 			&net.OpError{Op: "dial", Addr: &net.TCPAddr{Port: 1}, Err: errors.New("refused")},
 			&net.OpError{Op: "dial", Addr: &net.TCPAddr{Port: 2}, Err: errors.New("timeout")}},
 	} {
 		for _, err := range errs {
-			if got := kindOf(session{err: err}); got != kind {
+			if got := outageKind(session{err: err}); got != kind {
 				t.Errorf("%v: %q, expected %q", err, got, kind)
 			}
 		}
 	}
 	early := errors.New("it belongs to no cluster yet")
-	if got := kindOf(session{err: early, barred: early}); got != unknown {
+	if got := outageKind(session{err: early, clusterErr: early}); got != unknown {
 		t.Errorf("%v: %q", early, got)
 	}
 }
@@ -95,8 +95,8 @@ func TestALossOfAllConnectionsIsOneLine(t *testing.T) {
 	node := &fakeNode{name: "db-0", is: [16]byte{1}, store: &fakeStore{layout: shard.Layout{Nodes: 3, Shards: 24}}}
 	node.listen(t, "127.0.0.1:0")
 	lone, link := loneWiring(node.listener.Addr().String(), slog.DiscardHandler)
-	other, wiring, heard := newLink(), *lone, make(chan trouble, 10000)
-	wiring.Links, wiring.Troubles = [][]*Link{{link, other}}, heard // not told to the log
+	other, wiring, heard := newLink(), *lone, make(chan outage, 10000)
+	wiring.Links, wiring.Outages = [][]*Link{{link, other}}, heard // not told to the log
 	go runLink(&wiring, 0, link)
 	go runLink(&wiring, 0, other)
 	(&rig{t: t, wiring: &wiring}).await(0, true)
@@ -104,21 +104,21 @@ func TestALossOfAllConnectionsIsOneLine(t *testing.T) {
 		<-heard // of dials that a slow machine has made fail
 	}
 	node.stop()
-	said, lines, stood := trouble{}, 0, 0
+	said, lines, stood := outage{}, 0, 0
 	started := time.Now()
 	for n := 0; n < 8 || stood < 2; n++ {
 		select {
 		case got := <-heard:
-			if got.at = started.Add(time.Hour + time.Duration(n)*time.Millisecond); got.stood > 0 {
-				got.stood = time.Minute
+			if got.at = started.Add(time.Hour + time.Duration(n)*time.Millisecond); got.lifetime > 0 {
+				got.lifetime = time.Minute
 				stood++
 			}
-			if worthALine(got, said, started) {
+			if shouldLog(got, said, started) {
 				said = got
 				lines++
 			}
 		case <-time.After(patience):
-			t.Fatalf("after %d troubles no more is told", n)
+			t.Fatalf("no more comes after %d outages", n)
 		}
 	}
 	if lines != 1 {
@@ -126,9 +126,9 @@ func TestALossOfAllConnectionsIsOneLine(t *testing.T) {
 	}
 }
 
-// TestANodeThatFlapsHasOneTrouble: it welcomes and closes at once, and is dialled on and on. How little of that is
+// TestANodeThatFlapsHasOneOutage: it welcomes and closes at once, and is dialled on and on. How little of that is
 // logged TestOneLossIsOneLine says.
-func TestANodeThatFlapsHasOneTrouble(t *testing.T) {
+func TestANodeThatFlapsHasOneOutage(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -150,8 +150,8 @@ func TestANodeThatFlapsHasOneTrouble(t *testing.T) {
 		}
 	}()
 	wiring, link := loneWiring(listener.Addr().String(), slog.DiscardHandler)
-	heard, flapping := make(chan trouble), *wiring
-	flapping.Troubles = heard // instead of the log
+	heard, flapping := make(chan outage), *wiring
+	flapping.Outages = heard // instead of the log
 	go runLink(&flapping, 0, link)
 	for welcomed := 0; welcomed < 12; {
 		select {
@@ -159,7 +159,7 @@ func TestANodeThatFlapsHasOneTrouble(t *testing.T) {
 			if got.kind != lost {
 				t.Fatalf("%+v", got)
 			}
-			if got.stood > 0 {
+			if got.lifetime > 0 {
 				welcomed++
 			}
 		case <-time.After(patience):
