@@ -44,7 +44,7 @@ const (
 )
 
 // longMost returns how many bytes of lists that are not small may wait for clients: three quarters of all.
-func longMost(c Config) int { return c.UnreadMB << 20 / 4 * 3 }
+func maxLong(c Config) int { return c.UnreadMB << 20 / 4 * 3 }
 
 // ErrConfig is the class of settings that cannot be.
 var ErrConfig = proc.ErrSettings

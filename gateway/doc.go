@@ -22,12 +22,12 @@
 //
 // # Clients that read slowly
 //
-// At most --lists lists are read from the nodes at once. A list that is read needs room until its client has taken it
-// (unread.go): lists of at most 256 KiB have a quarter of --unread-mb, longer ones the rest, first come, first served;
-// who finds no room before the deadline gets 503 with Retry-After. A client that takes nothing for a second, or less
-// than --slow-kb KiB a second, is cut off, so that the room is there again soon. Other answers are small: the system
-// takes them at once. Requests are bounded by --max-connections, 16 KiB of headers and 128 KiB of body each, and 10
-// seconds to arrive. At most 128 bodies of more than 16 KiB are read at once.
+// At most --lists lists are read from the nodes at once. The bytes of a list are reserved until its client has taken
+// them (unread.go): lists of at most 256 KiB share a budget of a quarter of --unread-mb, longer ones the rest, first
+// come, first served; who gets no reservation before the deadline gets 503 with Retry-After. A client that takes
+// nothing for a second, or less than --slow-kb KiB a second, is cut off, so that its reservation is released soon.
+// Other answers are small: the system takes them at once. Requests are bounded by --max-connections, 16 KiB of headers
+// and 128 KiB of body each, and 10 seconds to arrive. At most 128 bodies of more than 16 KiB are read at once.
 //
 // # Which cluster
 //
@@ -43,10 +43,10 @@
 // # Views, and what becomes of a request when a node dies
 //
 // The gateway begins with the views that a cluster is born with. Each node tells it the views after its welcome and
-// whenever one has changed; of each shard the one with the highest epoch counts (view.go). The view set is in a
-// cell, a channel of one element, which readers take out and put back. Nothing rests on its being new: a replica that does
-// not lead a shard passes the request on to the one that does, or says that it cannot, and then the shard's other
-// replica is asked. So a gateway that is cut off from a leader is served all the same, by way of its backup.
+// whenever one has changed; of each shard the one with the highest epoch counts (view.go). The view set is in a cell, a
+// channel of one element, which readers take out and put back. Nothing rests on its being new: a replica that does not
+// lead a shard passes the request on to the one that does, or says that it cannot, and then the shard's other replica
+// is asked. So a gateway that is cut off from a leader is served all the same, by way of its backup.
 //
 // A leader that dies is replaced in some 150 ms, within the deadline of the requests that were waiting for it:
 //
@@ -96,7 +96,7 @@
 //	try.go       failures, the retry state, and which replica is asked next and when, pure
 //	count.go     asking a cover of nodes
 //	list.go      pages
-//	unread.go    lists that wait for their clients to take them
+//	unread.go    budgets and reservations for lists that wait for their clients to take them
 //	view.go      the view set: what nodes report, merged
 //	cluster.go   which cluster is served
 //	greeting.go  what the gateway says of itself

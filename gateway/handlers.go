@@ -234,12 +234,12 @@ func respondUnavailable(err error) response {
 }
 
 func countUsers(wiring *Wiring, c *call) response {
-	census, err := countAll(wiring, nobody(wiring.Layout), int(c.request[0]), c.until)
+	counts, err := countAll(wiring, noneExcluded(wiring.Layout), int(c.request[0]), c.until)
 	if err != nil {
 		return respondUnavailable(err)
 	}
-	body := strconv.AppendUint([]byte(`{"count":`), census.total, 10)
-	return response{status: http.StatusOK, body: append(body, "}\n"...), touched: census.touched}
+	body := strconv.AppendUint([]byte(`{"count":`), counts.total, 10)
+	return response{status: http.StatusOK, body: append(body, "}\n"...), touched: counts.touched}
 }
 
 // listUsers counts, plans the page, and reads it from the nodes that it counted on. A node that fails on the way is
@@ -258,21 +258,21 @@ func listUsers(wiring *Wiring, c *call) response {
 		return respondUnavailable(fmt.Errorf("%w: %d other lists are under way", ErrLate, cap(wiring.Lists)))
 	}
 	reason, first := errors.New("its shards were emptied again and again"), 0
-	gone := nobody(wiring.Layout)
+	excluded := noneExcluded(wiring.Layout)
 	if q.After != "" {
 		first, _ = shard.Place(wiring.Layout, q.After)
 	}
 	for clock() < c.until {
-		census, err := countAll(wiring, gone, int(c.request[0]), c.until)
+		counts, err := countAll(wiring, excluded, int(c.request[0]), c.until)
 		if err != nil {
 			return respondUnavailable(err)
 		}
-		frames, behind := planPage(wiring.Layout, q, first, census)
-		users, total, failed, err := readPage(wiring, frames, census, q.Limit, c.until)
+		frames, behind := planPage(wiring.Layout, q, first, counts)
+		users, total, failed, err := readPage(wiring, frames, counts, q.Limit, c.until)
 		more := behind < wiring.Layout.Shards
 		switch {
 		case err != nil:
-			gone.down[failed], gone.mute[failed], reason = true, errors.Is(err, ErrLink), err
+			excluded.failed[failed], excluded.silent[failed], reason = true, errors.Is(err, ErrLink), err
 			continue
 		case q.Walk && len(users) == 0 && more:
 			first = behind
@@ -290,11 +290,11 @@ func listUsers(wiring *Wiring, c *call) response {
 			body, last = appendUser(body, &users[i]), users[i].ID
 		}
 		body = append(body, "]\n"...)
-		unread, refused := takeUnread(wiring, len(body), c.until)
+		unread, refused := reserve(wiring, len(body), c.until)
 		if refused != nil {
 			return *refused
 		}
-		return response{status: http.StatusOK, body: body, unread: unread, touched: census.touched,
+		return response{status: http.StatusOK, body: body, unread: unread, touched: counts.touched,
 			total: strconv.FormatUint(total, 10), link: link(q, total, uint64(len(users)), last, more)}
 	}
 	return respondUnavailable(unanswered(true, reason))

@@ -97,12 +97,12 @@ func open(config Config, members []Member, layout shard.Layout, log *slog.Logger
 		ClusterReports: make(chan clusterReport, len(members)),
 		Outages:        make(chan outage, len(members)), Links: make([][]*Link, len(members)),
 		Lists: make(chan struct{}, config.Lists), Bodies: make(chan struct{}, maxBodies), Metrics: newMetrics(), Log: log}
-	notes, long, small := make(chan unreadNote, 64), longMost(config), config.UnreadMB<<20-longMost(config)
-	wiring.Unread = notes
+	reservations, long, small := make(chan reservation, 64), maxLong(config), config.UnreadMB<<20-maxLong(config)
+	wiring.Reservations = reservations
 	wiring.Metrics.UnreadMost.WithLabelValues("small").Set(float64(small))
 	wiring.Metrics.UnreadMost.WithLabelValues("long").Set(float64(long))
-	go runUnread(notes, unreadPool{most: small, gauge: wiring.Metrics.Unread.WithLabelValues("small")},
-		unreadPool{most: long, gauge: wiring.Metrics.Unread.WithLabelValues("long")})
+	go runBudgets(reservations, unreadBudget{limit: small, gauge: wiring.Metrics.Unread.WithLabelValues("small")},
+		unreadBudget{limit: long, gauge: wiring.Metrics.Unread.WithLabelValues("long")})
 	views := make([]shard.View, layout.Shards) // those that the cluster is born with, until a node tells others
 	for s := range views {
 		views[s] = shard.BirthView(layout, s)

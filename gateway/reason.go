@@ -42,7 +42,7 @@ func notReached(member Member, what string, why error, as ...error) error {
 	return marked{fmt.Errorf("%s (%s) %s: %w", member.Name, member.Address, what, why), as}
 }
 
-// queueFull says that a request found no room on its way to a node.
+// queueFull says that a queue on the way to a node had no place for a request.
 func queueFull(node string) error {
 	return marked{errors.New("too many requests wait for " + node), []error{ErrLink, errNotSent}}
 }

@@ -138,7 +138,7 @@ func TestLargeBodiesAreBounded(t *testing.T) {
 	}
 }
 
-// TestAClaimedLengthTakesNoMemory: a body is given room for what has arrived.
+// TestAClaimedLengthTakesNoMemory: a body gets memory for what has arrived.
 func TestAClaimedLengthTakesNoMemory(t *testing.T) {
 	wiring := &Wiring{Bodies: make(chan struct{}, 1)}
 	var before, behind runtime.MemStats

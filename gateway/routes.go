@@ -122,7 +122,7 @@ func wrap(wiring *Wiring, operation string, h handler, parameters ...string) htt
 		a.hangUp = a.hangUp || r.ContentLength != 0 && (!readsBody || refused != nil)
 		write(w, requestID(r, request), &a)
 		if a.unread != nil {
-			defer func() { wiring.Unread <- *a.unread }()
+			defer func() { wiring.Reservations <- *a.unread }()
 			if whole := writeBody(w, a.body, wiring.Config.SlowKB); !whole {
 				wiring.Metrics.SlowClients.Inc()
 			}

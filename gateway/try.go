@@ -43,10 +43,10 @@ var notExecuted = map[failure]bool{none: true, unsent: true, unreachable: true, 
 var persistent = map[failure]bool{stuck: true, unreachable: true}
 
 const (
-	pauseStep   = 5 * time.Millisecond  // by so much longer is each pause after a try that failed at once
-	pauseMost   = 15 * time.Millisecond // until it is so long
-	failingOver = 10 * time.Millisecond // the pause after a node said that it cannot serve the shard now
-	againAfter  = 15 * time.Millisecond // how long a node is waited for that has left an earlier try unanswered
+	pauseStep        = 5 * time.Millisecond  // by so much longer is each pause after a try that failed at once
+	pauseMost        = 15 * time.Millisecond // until it is so long
+	unavailablePause = 10 * time.Millisecond // the pause after a node said that it cannot serve the shard now
+	againAfter       = 15 * time.Millisecond // how long a node is waited for that has left an earlier try unanswered
 )
 
 // retryState is how far the tries of a request have got. The leader is asked first, and without an answer both replicas
@@ -85,7 +85,7 @@ func nextTry(retry retryState, view shard.View, what failure, now int64) retrySt
 		retry.node, pause = view.Leader, 0
 	case retry.node == retry.view.Leader && (what == busy || what == overdue || what == unsure):
 		// it is well, and nobody else can do better
-		pause = failingOver
+		pause = unavailablePause
 	case !newer:
 		retry.node = retry.view.Leader + retry.view.Backup - retry.node
 	}
@@ -93,7 +93,7 @@ func nextTry(retry retryState, view shard.View, what failure, now int64) retrySt
 	case silence, stuck, unreachable:
 		pause = 0
 	case unavailable, diskError, notHere, busy:
-		pause = max(failingOver, pause)
+		pause = max(unavailablePause, pause)
 	case unsent, broken, notLeader:
 		retry.immediate++
 	}

@@ -21,7 +21,7 @@ type Wiring struct {
 	Outages        chan outage        // why there is no connection to them
 	Links          [][]*Link          // by node: its connections
 	Lists          chan struct{}      // has an element for each list under way
-	Unread         chan<- unreadNote
+	Reservations   chan<- reservation
 	Bodies         chan struct{} // has an element for each large body that is being read
 	Metrics        Metrics
 	Names          []proc.Names // by node: where it is dialled
@@ -46,7 +46,7 @@ type LinkState struct {
 	Lacks   string       // why the node takes no part, as it says itself; "" if it does
 }
 
-// request is a frame to send, and where its answer goes; reply has room for the one answer, so the loop never waits.
+// request is a frame to send, and where its answer goes; reply has a place for the one answer, so the loop never waits.
 // Several tries may share a message: nobody changes it. Its deadline is in ns on this machine's boot-time clock.
 type request struct {
 	message *wire.Message
