@@ -28,22 +28,19 @@ const triesAtNode = 2
 var errUnasked = errors.New("no node was asked")
 
 // askLeader sends a get or a write to the leader of its shard until it is answered: again with the same request id
-// after a broken connection, a try without an answer and a refusal that may pass, at the replica that nextTry
-// says. Every try is listened to until the end, so an outcome counts that comes after its try was given up. until is in
-// ns on the boot-time clock. uncertainTries is how many tries there were, if one of them may have done a write although
-// err is not nil, else 0. The message belongs to the links from then on. Errors: ErrLate and ErrUnavailable with the
-// last reason that
-// tells something, ErrNode.
+// after a broken connection, a try without an answer and a refusal that may pass, at the replica that nextTry says.
+// Every try is listened to until the end, so an outcome counts that comes after its try was given up. until is in ns on
+// the boot-time clock. uncertainTries is how many tries there were, if one of them may have done a write although err
+// is not nil, else 0. The message belongs to the links from then on. Errors: ErrLate and ErrUnavailable with the last
+// reason that tells something, ErrNode.
 func askLeader(wiring *Wiring, m *wire.Message, until int64) (answer *wire.Message, uncertainTries int, err error) {
 	set := currentViews(wiring.Views)
-	view := set.Views[m.Shard]
-	retry := retryState{view: view, node: view.Leader, due: clock()}
-	nodes, most := [2]int{view.Leader, view.Backup}, min(wiring.Config.Links, triesAtNode)
-	// by node; pending counts the tries that wait for an answer, sent all tries
-	var replies [2]chan reply
+	view, most := set.Views[m.Shard], min(wiring.Config.Links, triesAtNode)
+	retry, nodes := retryState{view: view, node: view.Leader, due: clock()}, [2]int{view.Leader, view.Backup}
+	var replies [2]chan reply // by node, as are the numbers of tries that wait for an answer, and of all tries
 	var pending, sent [2]int
-	open := make([]try, 0, 4) // tries of a write that a node may have begun, or may yet begin
-	reason, informative, uncertain, accepted := errUnasked, false, false, false
+	// open: the tries of a write that a node may have begun, or may yet begin
+	open, reason, informative, uncertain, accepted := make([]try, 0, 4), errUnasked, false, false, false
 	late := time.NewTimer(time.Duration(until - retry.due))
 	defer func() { late.Stop(); wiring.Metrics.Tries.Observe(float64(sent[0] + sent[1])) }()
 	for now := retry.due; now < until; now = clock() {
@@ -63,8 +60,7 @@ func askLeader(wiring *Wiring, m *wire.Message, until int64) (answer *wire.Messa
 				}
 				links := wiring.Links[retry.node] // first tries share a connection, and so its system calls
 				sendTry(links[sent[side]%len(links)], m, replies[side], at)
-				open = append(open, at)
-				pending[side], sent[side] = pending[side]+1, sent[side]+1
+				open, pending[side], sent[side] = append(open, at), pending[side]+1, sent[side]+1
 			}
 		}
 		late.Reset(time.Duration(min(retry.due, until) - now))
@@ -81,8 +77,7 @@ func askLeader(wiring *Wiring, m *wire.Message, until int64) (answer *wire.Messa
 			if what == none {
 				return nil, countUncertain(m, uncertain, pending, sent), fmt.Errorf("%w: %w", ErrNode, why)
 			}
-		// that the deadline cut a try short tells less than what came before
-		case retry.waiting && (now >= retry.due || now >= until && !informative):
+		case retry.waiting && (now >= retry.due || now >= until && !informative): // cut short, a try tells little
 			what, why, from = silence, isSilent(wiring.Members[retry.node].Name), side
 		}
 		if why != nil && (what != notLeader || !informative) {

@@ -185,7 +185,7 @@ func TestHealth(t *testing.T) {
 		t.Errorf("a leader is gone: %d %s", got.status, got.body)
 	}
 	r.setViews(without(2))
-	r.nodes[0].tell(r.store.current())
+	r.nodes[0].sendViews(r.store.current())
 	r.awaitViews()
 	r.must(200, "GET", "/healthz", "")
 	for i, n := range r.nodes {

@@ -16,7 +16,7 @@ import (
 func (n *fakeNode) belong(is [16]byte) {
 	n.lock.Lock()
 	defer n.lock.Unlock()
-	n.is = is
+	n.incarnation = is
 	for _, conn := range n.open {
 		conn.Close()
 	}
@@ -51,10 +51,10 @@ func TestANodeOfAnotherClusterGetsNoRequest(t *testing.T) {
 	for s := range foreign {
 		foreign[s].Epoch = 99
 	}
-	r.nodes[1].tell(nil)
+	r.nodes[1].sendViews(nil)
 	before := currentViews(r.wiring.Views).Views
 	r.nodes[1].lock.Lock()
-	r.nodes[1].tells = foreign // after each welcome
+	r.nodes[1].views = foreign // after each welcome
 	r.nodes[1].lock.Unlock()
 	r.nodes[1].belong([16]byte{9})
 	state := r.refusedAs(1, shard.OtherIncarnation)
@@ -82,7 +82,7 @@ func TestANodeOfAnotherClusterGetsNoRequest(t *testing.T) {
 			t.Errorf("%s does not have %s: %s", path, want, got)
 		}
 	}
-	r.nodes[1].tell(nil)
+	r.nodes[1].sendViews(nil)
 	r.nodes[1].belong([16]byte{1})
 	r.await(1, true)
 	got := r.ask("GET", "/metrics", "").body
@@ -97,16 +97,16 @@ func TestAClusterMadeAnewIsFollowed(t *testing.T) {
 	r := newRig(t, ample, 50*time.Millisecond)
 	r.setViews(swapped)
 	for _, n := range r.nodes {
-		n.tell(r.store.current())
+		n.sendViews(r.store.current())
 	}
 	r.awaitViews()
-	r.nodes[0].tell(nil)
+	r.nodes[0].sendViews(nil)
 	r.nodes[0].belong([16]byte{2})
 	r.refusedAs(0, shard.OtherIncarnation)
 	if currentViews(r.wiring.Views).Cluster != [16]byte{1} {
 		t.Fatal("one node of three was followed")
 	}
-	r.nodes[1].tell(nil)
+	r.nodes[1].sendViews(nil)
 	r.nodes[1].belong([16]byte{2})
 	r.await(0, true)
 	r.await(1, true)

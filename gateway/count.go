@@ -50,7 +50,7 @@ func askAll(wiring *Wiring, frames []nodeFrame, within, most time.Duration) (
 		if got.err == nil && got.message.Kind == wire.Error {
 			got.err = fmt.Errorf("%s: %s", wiring.Members[f.node].Name, got.message.Text)
 			if got.message.Code == wire.Stuck {
-				got.err = marked{got.err, []error{errPersistent}}
+				got.err = classified{got.err, []error{errPersistent}}
 			}
 		}
 		if got.err != nil {

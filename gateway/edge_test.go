@@ -136,7 +136,7 @@ func TestTheProbeAsksWhereItIsListenedAt(t *testing.T) {
 		go server.Serve(listener)
 		probe := func(at string) int {
 			r, err := askHealth(at)
-			return tellHealth(r, err, io.Discard)
+			return reportHealth(r, err, io.Discard)
 		}
 		if code := probe(listener.Addr().String()); code != 0 {
 			t.Errorf("%s: code %d", address, code)

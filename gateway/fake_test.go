@@ -36,17 +36,17 @@ type hook func(m *wire.Message) (verdict, *wire.Message)
 
 // fakeNode speaks the wire protocol over loopback.
 type fakeNode struct {
-	name     string
-	store    *fakeStore
-	listener net.Listener
-	lock     sync.Mutex
-	hook     hook
-	is       [16]byte        // the incarnation of its cluster
-	lacks    string          // what it says that it lacks to take its whole part
-	deaf     bool            // as if it were cut off or paused: nothing that arrives has an effect
-	tells    []wire.View     // after each welcome; nothing if nil
-	seen     []*wire.Message // requests, in order of arrival
-	open     []net.Conn
+	name        string
+	store       *fakeStore
+	listener    net.Listener
+	lock        sync.Mutex
+	hook        hook
+	incarnation [16]byte        // the incarnation of its cluster
+	lacks       string          // what it says that it lacks to take its whole part
+	deaf        bool            // as if it were cut off or paused: nothing that arrives has an effect
+	views       []wire.View     // after each welcome; nothing if nil
+	seen        []*wire.Message // requests, in order of arrival
+	open        []net.Conn
 }
 
 // rig is a gateway before fake nodes.
@@ -62,22 +62,22 @@ type rig struct {
 // seem silent.
 func newRig(t testing.TB, deadline, try time.Duration) *rig {
 	t.Helper()
-	return newNervousRig(t, deadline, try, ample)
+	return newSilenceRig(t, deadline, try, ample)
 }
 
-// newNervousRig is newRig with a gateway that gives silent connections up.
-func newNervousRig(t testing.TB, deadline, try, silence time.Duration) *rig {
+// newSilenceRig is newRig with a gateway that gives silent connections up.
+func newSilenceRig(t testing.TB, deadline, try, silence time.Duration) *rig {
 	t.Helper()
 	layout := shard.Layout{Nodes: 3, Shards: 24}
 	store := &fakeStore{layout: layout, users: map[string]wire.Record{}, done: map[wire.RequestID]*wire.Message{},
-		pageMost: 1000}
+		maxPage: 1000}
 	for s := range layout.Shards {
 		store.views = append(store.views, shard.BirthView(layout, s))
 	}
 	r := &rig{t: t, store: store}
 	members := []Member{}
 	for i := range layout.Nodes {
-		n := &fakeNode{name: "db-" + strconv.Itoa(i), store: store, is: [16]byte{1}}
+		n := &fakeNode{name: "db-" + strconv.Itoa(i), store: store, incarnation: [16]byte{1}}
 		n.listen(t, "127.0.0.1:0")
 		r.nodes = append(r.nodes, n)
 		members = append(members, Member{Name: n.name, Address: n.listener.Addr().String()})
@@ -180,7 +180,7 @@ func (n *fakeNode) serve(conn net.Conn) {
 		}
 		what, reply := answer, (*wire.Message)(nil)
 		n.lock.Lock()
-		h, tells, deaf, is, lacks := n.hook, n.tells, n.deaf, n.is, n.lacks
+		h, tells, deaf, is, lacks := n.hook, n.views, n.deaf, n.incarnation, n.lacks
 		isRequest := m.Kind != wire.Hello && m.Kind != wire.Ping
 		if isRequest {
 			n.seen = append(n.seen, m)
@@ -226,7 +226,7 @@ func (n *fakeNode) serve(conn net.Conn) {
 // page sends all pages of a list but the last, which it leaves in all.
 func (n *fakeNode) page(conn net.Conn, all *wire.Message) bool {
 	n.store.lock.Lock()
-	most, pause := n.store.pageMost, n.store.pause
+	most, pause := n.store.maxPage, n.store.pause
 	n.store.lock.Unlock()
 	for time.Sleep(pause); len(all.Records) > most; time.Sleep(pause) {
 		part := *all

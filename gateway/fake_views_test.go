@@ -52,19 +52,19 @@ func frameOf(views []shard.View) (all []wire.View) {
 	return all
 }
 
-// tell sends views on all open connections of a node, and after each welcome from now on.
-func (n *fakeNode) tell(views []wire.View) {
+// sendViews sends views on all open connections of a node, and after each welcome from now on.
+func (n *fakeNode) sendViews(views []wire.View) {
 	n.lock.Lock()
 	defer n.lock.Unlock()
-	n.tells = slices.Clone(views)
+	n.views = slices.Clone(views)
 	for _, conn := range n.open {
 		// some have been closed
 		_, _ = conn.Write(wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Views, Views: views}))
 	}
 }
 
-// hush makes a node deaf, or hear again.
-func (n *fakeNode) hush(deaf bool) {
+// setDeaf makes a node deaf, or hear again.
+func (n *fakeNode) setDeaf(deaf bool) {
 	n.lock.Lock()
 	defer n.lock.Unlock()
 	n.deaf = deaf

@@ -221,8 +221,8 @@ func getUser(wiring *Wiring, c *call) response {
 	return outcomeResponse(c.id, preconditions{}, answer, uncertainTries, err, http.StatusOK)
 }
 
-// keepCount answers a DELETE of the count.
-func keepCount(_ *Wiring, _ *call) response {
+// refuseCountDelete answers a DELETE of the count.
+func refuseCountDelete(_ *Wiring, _ *call) response {
 	a := problem(http.StatusMethodNotAllowed, "the count cannot be deleted; the Allow header names what it has", nil)
 	a.allow = countMethods
 	return a

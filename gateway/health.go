@@ -12,8 +12,8 @@ import (
 	"tandem/wire/proc"
 )
 
-// answerMost is how many bytes of an answer are read to a question about health.
-const answerMost = 1 << 20
+// maxAnswer is how many bytes of an answer are read to a question about health.
+const maxAnswer = 1 << 20
 
 // nodeHealth is how one node looks from here.
 type nodeHealth struct {
@@ -23,8 +23,8 @@ type nodeHealth struct {
 	Lacks   string       `json:"lacks,omitempty"`   // what the node says that it lacks to take its whole part
 }
 
-// shownCheck is a check and whether it holds, or else why not.
-type shownCheck struct {
+// checkResult is a check and whether it holds, or else why not.
+type checkResult struct {
 	Name   string `json:"name"`
 	OK     bool   `json:"ok"`
 	Reason string `json:"reason,omitempty"`
@@ -33,7 +33,7 @@ type shownCheck struct {
 // readiness is what the health check answers.
 type readiness struct {
 	Ready      bool                  `json:"ready"`
-	Checks     []shownCheck          `json:"checks,omitempty"`
+	Checks     []checkResult         `json:"checks,omitempty"`
 	Nodes      map[string]nodeHealth `json:"nodes"`
 	Leaderless int                   `json:"shards_without_leader"`
 }
@@ -89,7 +89,7 @@ func health(wiring *Wiring, c *call) response {
 	r.Ready = shard.Ready(checks)
 	for _, check := range checks {
 		if _, verbose := c.query["verbose"]; verbose || check.Reason != "" {
-			r.Checks = append(r.Checks, shownCheck{check.Name, check.Reason == "", check.Reason})
+			r.Checks = append(r.Checks, checkResult{check.Name, check.Reason == "", check.Reason})
 		}
 	}
 	status := http.StatusOK
@@ -119,7 +119,7 @@ func askHealth(listen string) (readiness, error) {
 		return r, err
 	}
 	defer answer.Body.Close()
-	err = json.NewDecoder(io.LimitReader(answer.Body, answerMost)).Decode(&r)
+	err = json.NewDecoder(io.LimitReader(answer.Body, maxAnswer)).Decode(&r)
 	known := answer.StatusCode == http.StatusOK || answer.StatusCode == http.StatusServiceUnavailable
 	if err != nil || !known || len(r.Nodes) == 0 { // a gateway always names its nodes
 		return readiness{}, fmt.Errorf("what answers at %s is no gateway: /readyz brings %s and not what a gateway says",
@@ -128,9 +128,9 @@ func askHealth(listen string) (readiness, error) {
 	return r, nil
 }
 
-// tellHealth writes what is not as it should be, and returns an exit code, 0 where the gateway takes its part: the
+// reportHealth writes what is not as it should be, and returns an exit code, 0 where the gateway takes its part: the
 // health check of containers.
-func tellHealth(r readiness, err error, out io.Writer) int {
+func reportHealth(r readiness, err error, out io.Writer) int {
 	if err != nil {
 		fmt.Fprintln(out, "gateway: it cannot be asked:", err)
 		return 1

@@ -109,13 +109,13 @@ func TestTheHealthCheckSaysWhatIsWrong(t *testing.T) {
 		}))
 		out, address := bytes.Buffer{}, server.Listener.Addr().String()
 		r, err := askHealth(address)
-		code := tellHealth(r, err, &out)
+		code := reportHealth(r, err, &out)
 		server.Close()
 		if code != c.code || !strings.Contains(out.String(), c.says) || (out.Len() > 0) != (code > 0) {
 			t.Errorf("%s: code %d and %q, expected %d and %q", name, code, out.String(), c.code, c.says)
 		}
 		r, err = askHealth(address)
-		if code = tellHealth(r, err, &out); code != 1 || !strings.Contains(out.String(), "it cannot be asked") {
+		if code = reportHealth(r, err, &out); code != 1 || !strings.Contains(out.String(), "it cannot be asked") {
 			t.Errorf("nothing listens: code %d and %q", code, out.String())
 		}
 	}

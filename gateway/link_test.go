@@ -21,9 +21,9 @@ func newLink() *Link {
 		make(chan struct{}, 1), make(chan viewReport, 1)}
 }
 
-// connect runs a connection's loop, and returns the node's end of it, which is closed when the loop has ended. The
+// connectLink runs a connection's loop, and returns the node's end of it, which is closed when the loop has ended. The
 // system takes what is written, as of a node: through a pipe a test that is slow would be a node that reads nothing.
-func connect(t *testing.T, link *Link, offset int64) (theirs net.Conn, ended <-chan error) {
+func connectLink(t *testing.T, link *Link, offset int64) (theirs net.Conn, ended <-chan error) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -72,8 +72,8 @@ func readOne(t *testing.T, in *bufio.Reader) *wire.Message {
 // never late by it.
 func TestTheNewestPongSetsTheClock(t *testing.T) {
 	link := newLink()
-	link.Beat = time.Hour // it is never silent
-	theirs, ended := connect(t, link, aheadBy)
+	link.Tick = time.Hour // it is never silent
+	theirs, ended := connectLink(t, link, aheadBy)
 	in, shared := bufio.NewReader(theirs), &wire.Message{Kind: wire.Write, Op: wire.Delete,
 		Record: wire.Record{ID: "a"}, Deadline: 1000}
 	for _, ahead := range []int64{aheadBy, 3 * aheadBy, -aheadBy, 2 * aheadBy} {
@@ -105,8 +105,8 @@ func TestTheNewestPongSetsTheClock(t *testing.T) {
 // TestAPingAsksForTheClockAgainAndAgain, whatever else travels.
 func TestAPingAsksForTheClockAgainAndAgain(t *testing.T) {
 	link := newLink()
-	link.Beat = 100 * time.Millisecond // three of them are silence, which this test is to break
-	theirs, ended := connect(t, link, 0)
+	link.Tick = 100 * time.Millisecond // three of them are silence, which this test is to break
+	theirs, ended := connectLink(t, link, 0)
 	in := bufio.NewReader(theirs)
 	for range 2 {
 		body, err := wire.ReadFrame(in, nil)
@@ -131,7 +131,7 @@ func TestAPingAsksForTheClockAgainAndAgain(t *testing.T) {
 
 func TestRequestsOfABrokenConnectionFail(t *testing.T) {
 	link := newLink()
-	theirs, ended := connect(t, link, 0)
+	theirs, ended := connectLink(t, link, 0)
 	r := request{message: &wire.Message{Kind: wire.Get, Record: wire.Record{ID: "a"}}, reply: make(chan reply, 1)}
 	link.In <- r
 	readOne(t, bufio.NewReader(theirs))
@@ -145,7 +145,7 @@ func TestRequestsOfABrokenConnectionFail(t *testing.T) {
 // TestASilentConnectionIsGivenUp, with all that waits for it, when a ping has brought nothing.
 func TestASilentConnectionIsGivenUp(t *testing.T) {
 	link := newLink()
-	theirs, ended := connect(t, link, 0)
+	theirs, ended := connectLink(t, link, 0)
 	replies := make(chan reply, 3)
 	for range cap(replies) {
 		link.In <- request{message: &wire.Message{Kind: wire.Get, Record: wire.Record{ID: "a"}}, reply: replies}
@@ -165,9 +165,9 @@ func TestASilentConnectionIsGivenUp(t *testing.T) {
 // TestANudgeIsAnsweredByAPing: a connection that has nothing to do shows whether it works when a view has changed.
 func TestANudgeIsAnsweredByAPing(t *testing.T) {
 	link := newLink()
-	link.Beat = time.Hour // no ping comes by itself
+	link.Tick = time.Hour // no ping comes by itself
 	link.Nudge <- struct{}{}
-	theirs, _ := connect(t, link, 0)
+	theirs, _ := connectLink(t, link, 0)
 	body, err := wire.ReadFrame(bufio.NewReader(theirs), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -185,15 +185,15 @@ func TestANudgeIsAnsweredByAPing(t *testing.T) {
 func TestANudgeEndsAPause(t *testing.T) {
 	link, over := newLink(), make(chan struct{})
 	link.Nudge <- struct{}{}
-	refuseUntil(link, errNotSent, over, link.Nudge) // returns, or the test never ends
+	rejectUntil(link, errNotSent, over, link.Nudge) // returns, or the test never ends
 }
 
 // TestASilentNodeIsDialledAgain: its connections are given up, and it is reached again when it hears.
 func TestASilentNodeIsDialledAgain(t *testing.T) {
-	r := newNervousRig(t, ample, 50*time.Millisecond, 80*time.Millisecond)
-	r.nodes[1].hush(true)
+	r := newSilenceRig(t, ample, 50*time.Millisecond, 80*time.Millisecond)
+	r.nodes[1].setDeaf(true)
 	r.await(1, false)
-	r.nodes[1].hush(false)
+	r.nodes[1].setDeaf(false)
 	r.await(1, true)
 	r.must(404, "GET", "/api/user/"+r.idLedBy(1, "x"), "")
 }

@@ -37,9 +37,9 @@ const maxHeaders = 16 << 10
 // costs a few MiB. GOGC in the environment overrides it.
 const garbagePercent = 400
 
-// heapMost is the heap in bytes, beside what --unread-mb allows, from which on garbage is collected as it comes.
+// maxHeap is the heap in bytes, beside what --unread-mb allows, from which on garbage is collected as it comes.
 // GOMEMLIMIT in the environment overrides it.
-const heapMost = 192 << 20
+const maxHeap = 192 << 20
 
 func main() {
 	config := Config{}
@@ -47,14 +47,14 @@ func main() {
 	kong.Parse(&config, flags(os.Stdout, output, func(code int) { proc.Exit(output, code) })...)
 	if config.Health {
 		r, err := askHealth(config.Listen)
-		os.Exit(tellHealth(r, err, os.Stderr))
+		os.Exit(reportHealth(r, err, os.Stderr))
 	}
 	proc.CoarseTimers()
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbagePercent)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" { // with much that is unread the heap is not small any more, nor the garbage
-		debug.SetMemoryLimit(int64(config.UnreadMB)<<20 + heapMost)
+		debug.SetMemoryLimit(int64(config.UnreadMB)<<20 + maxHeap)
 	}
 	uuid.EnableRandPool()
 	log := slog.Default()
@@ -71,7 +71,7 @@ func main() {
 	log.Info("serving REST", "listen", listener.Addr().String(), "nodes", config.Nodes)
 	failed := make(chan error, 1)
 	go func() {
-		failed <- server.Serve(speakProblems(netutil.LimitListener(listener, config.MaxConnections), wiring.Metrics))
+		failed <- server.Serve(problemsOf(netutil.LimitListener(listener, config.MaxConnections), wiring.Metrics))
 	}()
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
@@ -113,7 +113,7 @@ func open(config Config, members []Member, layout shard.Layout, log *slog.Logger
 		wiring.Names = append(wiring.Names, names)
 		go proc.RunNames(names)
 		for range config.Links {
-			link := &Link{member.Name, max(config.Silence/silenceBeats, time.Millisecond), make(chan request, linkQueue),
+			link := &Link{member.Name, max(config.Silence/silenceTicks, time.Millisecond), make(chan request, linkQueue),
 				make(chan chan<- LinkState), make(chan struct{}, 1), wiring.ViewReports}
 			wiring.Links[node] = append(wiring.Links[node], link)
 		}

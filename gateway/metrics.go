@@ -89,9 +89,9 @@ func countDropped(m Metrics, o proc.Output) {
 	m.Registry.MustRegister(prometheus.NewCounterFunc(dropped, func() float64 { return float64(o.Dropped()) }))
 }
 
-// tellNode shows what a node says that it lacks to take its whole part, and how many shards it leads without a backup
+// showNode shows what a node says that it lacks to take its whole part, and how many shards it leads without a backup
 // in sync. Of one to which there is no connection that is not known, and nothing is shown.
-func (m Metrics) tellNode(name string, n nodeHealth, underReplicated int) {
+func (m Metrics) showNode(name string, n nodeHealth, underReplicated int) {
 	if !n.Up {
 		m.Lacks.DeletePartialMatch(prometheus.Labels{"node": name})
 		m.Under.DeleteLabelValues(name)

@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	logEvery     = time.Second      // at most one line about a node; a connection that lives longer counts as whole
-	refusedEvery = 10 * time.Second // a refusal that lasts is said again so often
-	nameAfter    = 5 * time.Second  // for so long a gateway that has just started waits for the names of nodes
+	logInterval        = time.Second      // at most one line about a node; a connection that lives longer counts as whole
+	refusedLogInterval = 10 * time.Second // a refusal that lasts is said again so often
+	resolveFor         = 5 * time.Second  // for so long a gateway that has just started waits for the names of nodes
 )
 
 // The kinds of outage that are no refusal.
@@ -49,12 +49,12 @@ func outageKind(s session) string {
 func shouldLog(o, logged outage, started time.Time) bool {
 	since, age := o.at.Sub(logged.at), o.at.Sub(started)
 	switch {
-	case since <= logEvery || o.kind == unknown && age <= chooseClusterAfter || o.kind == unnamed && age <= nameAfter:
+	case since <= logInterval || o.kind == unknown && age <= chooseClusterAfter || o.kind == unnamed && age <= resolveFor:
 		return false
-	case o.kind != logged.kind || o.lifetime > logEvery:
+	case o.kind != logged.kind || o.lifetime > logInterval:
 		return true
 	}
-	return o.kind != lost && o.kind != unknown && o.kind != unnamed && since > refusedEvery
+	return o.kind != lost && o.kind != unknown && o.kind != unnamed && since > refusedLogInterval
 }
 
 // logOutages is the loop that writes to the log which nodes the gateway has no connection to. It knows what was logged

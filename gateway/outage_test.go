@@ -92,7 +92,8 @@ func TestTheKindOfAnOutage(t *testing.T) {
 // TestALossOfAllConnectionsIsOneLine: each of two connections to a node tells of its loss, and what its dials meet
 // after that; that makes one line.
 func TestALossOfAllConnectionsIsOneLine(t *testing.T) {
-	node := &fakeNode{name: "db-0", is: [16]byte{1}, store: &fakeStore{layout: shard.Layout{Nodes: 3, Shards: 24}}}
+	node := &fakeNode{name: "db-0", incarnation: [16]byte{1},
+		store: &fakeStore{layout: shard.Layout{Nodes: 3, Shards: 24}}}
 	node.listen(t, "127.0.0.1:0")
 	lone, link := loneWiring(node.listener.Addr().String(), slog.DiscardHandler)
 	other, wiring, heard := newLink(), *lone, make(chan outage, 10000)

@@ -59,9 +59,10 @@ func routes(wiring *Wiring) http.Handler {
 		for _, method := range [...]string{http.MethodGet, http.MethodHead} {
 			router.Handle(method, "/api/user"+slash, wrap(wiring, "list", listUsers, "offset", "limit", "after"))
 			router.Handle(method, "/api/user/:id"+slash,
-				either(wrap(wiring, "count", countUsers), wrap(wiring, "get", getUser)))
+				countOrUser(wrap(wiring, "count", countUsers), wrap(wiring, "get", getUser)))
 		}
-		router.DELETE("/api/user/:id"+slash, either(wrap(wiring, "count", keepCount), wrap(wiring, "delete", deleteUser)))
+		router.DELETE("/api/user/:id"+slash,
+			countOrUser(wrap(wiring, "count", refuseCountDelete), wrap(wiring, "delete", deleteUser)))
 	}
 	for _, method := range [...]string{http.MethodGet, http.MethodHead} {
 		router.Handle(method, "/livez", wrap(wiring, "live", live))
@@ -140,7 +141,7 @@ func showMetrics(wiring *Wiring) httprouter.Handle {
 		views := currentViews(wiring.Views).Views
 		for i, n := range askLinks(wiring) {
 			under := shard.UnderReplicated(views, i)
-			wiring.Metrics.tellNode(wiring.Members[i].Name, n, under)
+			wiring.Metrics.showNode(wiring.Members[i].Name, n, under)
 		}
 		_, bad, refused := checkQuery(r.URL.RawQuery, []string{"name[]"})
 		p, malformed := readConditions(r.Header, http.DefaultMaxHeaderBytes)
@@ -161,8 +162,8 @@ func showMetrics(wiring *Wiring) httprouter.Handle {
 	}
 }
 
-// either tells the count from a user: the router cannot route /api/user/count beside /api/user/:id.
-func either(count, user httprouter.Handle) httprouter.Handle {
+// countOrUser tells the count from a user: the router cannot route /api/user/count beside /api/user/:id.
+func countOrUser(count, user httprouter.Handle) httprouter.Handle {
 	return func(w http.ResponseWriter, r *http.Request, params httprouter.Params) {
 		if params.ByName("id") == "count" {
 			count(w, r, params)

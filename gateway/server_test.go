@@ -23,7 +23,7 @@ func (r *rig) serveAsMain(readIn time.Duration) string {
 	}
 	server := newServer(routes(r.wiring), slog.New(slog.DiscardHandler))
 	server.ReadTimeout, server.ReadHeaderTimeout = readIn, readIn
-	go server.Serve(speakProblems(listener, r.wiring.Metrics))
+	go server.Serve(problemsOf(listener, r.wiring.Metrics))
 	r.t.Cleanup(func() { server.Close() })
 	return listener.Addr().String()
 }
@@ -137,17 +137,17 @@ func TestWhatTheLibraryAnswersLooksLikeTheRest(t *testing.T) {
 // through as they are.
 func TestOnlyTheLibrarysOwnAnswersAreReworded(t *testing.T) {
 	for _, text := range []string{
-		"", "HTTP/1.1", "HTTP/1.1 ", "HTTP/1.1 4", "HTTP/1.1 4xx Bad\r\n", "HTTP/1.1 200 OK" + cannedHeaders + "x",
-		"HTTP/1.0 400 Bad Request" + cannedHeaders,
-		"HTTP/1.1 404 Not Found\r\nContent-Type: application/problem+json\r\n\r\n400 Bad Request" + cannedHeaders,
-		"HTTP/1.1 400 Bad Request\r\nDate: x" + cannedHeaders,
-		"HTTP/1.1 100 Continue\r\n\r\n", "x HTTP/1.1 400 Bad Request" + cannedHeaders,
+		"", "HTTP/1.1", "HTTP/1.1 ", "HTTP/1.1 4", "HTTP/1.1 4xx Bad\r\n", "HTTP/1.1 200 OK" + libraryHeaders + "x",
+		"HTTP/1.0 400 Bad Request" + libraryHeaders,
+		"HTTP/1.1 404 Not Found\r\nContent-Type: application/problem+json\r\n\r\n400 Bad Request" + libraryHeaders,
+		"HTTP/1.1 400 Bad Request\r\nDate: x" + libraryHeaders,
+		"HTTP/1.1 100 Continue\r\n\r\n", "x HTTP/1.1 400 Bad Request" + libraryHeaders,
 	} {
-		if status, detail, is := canned([]byte(text)); is {
+		if status, detail, is := libraryAnswer([]byte(text)); is {
 			t.Errorf("%q is taken for %d %s", text, status, detail)
 		}
 	}
-	status, detail, is := canned([]byte("HTTP/1.1 400 Bad Request: missing required Host header" + cannedHeaders +
+	status, detail, is := libraryAnswer([]byte("HTTP/1.1 400 Bad Request: missing required Host header" + libraryHeaders +
 		"400 Bad Request: missing required Host header"))
 	if !is || status != 400 || detail != "missing required Host header" {
 		t.Errorf("%d %q %v", status, detail, is)

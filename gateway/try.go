@@ -44,7 +44,7 @@ var persistent = map[failure]bool{stuck: true, unreachable: true}
 
 const (
 	pauseStep        = 5 * time.Millisecond  // by so much longer is each pause after a try that failed at once
-	pauseMost        = 15 * time.Millisecond // until it is so long
+	maxPause         = 15 * time.Millisecond // until it is so long
 	unavailablePause = 10 * time.Millisecond // the pause after a node said that it cannot serve the shard now
 	againAfter       = 15 * time.Millisecond // how long a node is waited for that has left an earlier try unanswered
 )
@@ -79,7 +79,7 @@ func nextTry(retry retryState, view shard.View, what failure, now int64) retrySt
 	if retry.persistent++; !persistent[what] || newer {
 		retry.persistent = 0
 	}
-	pause := min(time.Duration(retry.immediate)*pauseStep, pauseMost)
+	pause := min(time.Duration(retry.immediate)*pauseStep, maxPause)
 	switch {
 	case moved:
 		retry.node, pause = view.Leader, 0

@@ -47,7 +47,7 @@ func TestAListWithoutEnd(t *testing.T) {
 	r := request{message: ask}
 	for i := range 3 {
 		page := &wire.Message{Kind: wire.Page, Shard: 3, More: true, Records: make([]wire.Record, 2)}
-		a, whole := gather(&r, page)
+		a, whole := mergePages(&r, page)
 		if whole != (i == 2) || len(a.Records) != 2*(i+1) {
 			t.Errorf("page %d: whole %v with %d users", i, whole, len(a.Records))
 		}
@@ -75,7 +75,7 @@ func (r *rig) fillLong(users, bytes int) {
 		u.Name = strings.Repeat("n", bytes)
 		r.store.users[id] = u
 	}
-	r.store.pageMost, r.store.order = 1, nil
+	r.store.maxPage, r.store.order = 1, nil
 }
 
 // A client that does not take a list is cut off, and the bytes of the list are released.

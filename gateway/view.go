@@ -84,7 +84,7 @@ func mergeReports(wiring *Wiring) {
 		if len(changed) > 0 {
 			close(old.Changed) // after the new ones are there: who waits looks at once
 		}
-		if err != nil && time.Since(logged) > logEvery {
+		if err != nil && time.Since(logged) > logInterval {
 			logged = time.Now()
 			wiring.Log.Warn("a node's views are left out", "peer", report.by, "error", err)
 		}

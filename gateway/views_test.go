@@ -40,7 +40,7 @@ func TestViewsThatAreToldRoute(t *testing.T) {
 	for teller := range r.nodes {
 		r.setViews(swapped)
 		leader, backup = backup, leader
-		r.nodes[teller].tell(r.store.current())
+		r.nodes[teller].sendViews(r.store.current())
 		r.awaitViews()
 		r.must([]int{201, 409, 409}[teller], "POST", "/api/user/", put(id))
 		r.must(200, "GET", "/api/user/"+id, "")
@@ -59,7 +59,7 @@ func TestViewsThatAreToldRoute(t *testing.T) {
 func TestViewsAreToldAfterWelcome(t *testing.T) {
 	r := newRig(t, ample, ample/2)
 	r.setViews(without(2))
-	r.nodes[0].tell(r.store.current())
+	r.nodes[0].sendViews(r.store.current())
 	r.wiring = open(r.wiring.Config, r.wiring.Members, r.wiring.Layout, r.wiring.Log)
 	r.awaitViews()
 	body := r.must(200, "GET", "/metrics", "").body
@@ -95,13 +95,13 @@ func TestALeaderThatFallsSilent(t *testing.T) {
 	for _, how := range []string{"deaf", "silent", "broken", "gone"} {
 		for _, isTold := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, told %v", how, isTold), func(t *testing.T) {
-				r := newNervousRig(t, ample, 50*time.Millisecond, 80*time.Millisecond)
+				r := newSilenceRig(t, ample, 50*time.Millisecond, 80*time.Millisecond)
 				id := r.idLedBy(2, "v")
 				leader, backup := r.replicas(id)
 				leader.set(func(*wire.Message) (verdict, *wire.Message) {
 					switch how {
 					case "deaf":
-						leader.hush(true)
+						leader.setDeaf(true)
 					case "broken":
 						return hangUp, nil
 					case "gone":
@@ -120,7 +120,7 @@ func TestALeaderThatFallsSilent(t *testing.T) {
 					case 3:
 						r.setViews(without(2))
 						if isTold {
-							go backup.tell(r.store.current())
+							go backup.sendViews(r.store.current())
 						}
 					}
 					return answer, nil
@@ -143,13 +143,13 @@ func TestBothReplicasDown(t *testing.T) {
 			if how == "deaf" {
 				silence = 80 * time.Millisecond
 			}
-			r := newNervousRig(t, 500*time.Millisecond, 50*time.Millisecond, silence)
+			r := newSilenceRig(t, 500*time.Millisecond, 50*time.Millisecond, silence)
 			id := r.idLedBy(1, "v")
 			leader, backup := r.replicas(id)
 			for _, n := range []*fakeNode{leader, backup} {
 				switch how {
 				case "deaf":
-					n.hush(true)
+					n.setDeaf(true)
 				case "silent":
 					n.set(func(*wire.Message) (verdict, *wire.Message) { return silent, nil })
 				case "gone":
@@ -214,7 +214,7 @@ func TestOlderAndWrongViewsAreLeftOut(t *testing.T) {
 	r := newRig(t, ample, ample/2)
 	birth := r.store.current()
 	r.setViews(swapped)
-	r.nodes[0].tell(r.store.current())
+	r.nodes[0].sendViews(r.store.current())
 	r.awaitViews()
 	foreign, few := r.store.current(), r.store.current()[1:]
 	for s := range foreign {
@@ -222,10 +222,10 @@ func TestOlderAndWrongViewsAreLeftOut(t *testing.T) {
 	}
 	foreign[23].Leader = 1 << 40
 	for _, views := range [][]wire.View{birth, foreign, few, nil} {
-		r.nodes[1].tell(views)
+		r.nodes[1].sendViews(views)
 	}
 	r.setViews(without(0)) // when this is known, what was told before on the same connection has been seen
-	r.nodes[1].tell(r.store.current())
+	r.nodes[1].sendViews(r.store.current())
 	r.awaitViews()
 	// 16 of them are node 0's
 	if body := r.must(200, "GET", "/metrics", "").body; !strings.Contains(body, "tandem_view_changes_total 40\n") {
@@ -287,7 +287,7 @@ func TestAFloodOfViewsBlocksNobody(t *testing.T) {
 				for s := range views {
 					views[s].Epoch = uint64(3*k + i + 2)
 				}
-				n.tell(views)
+				n.sendViews(views)
 			}
 			ended <- views
 		}()

@@ -31,7 +31,7 @@ type Wiring struct {
 // Link is where one connection's loop is reached, and where it hands over what its node says the views are.
 type Link struct {
 	Name        string        // of the node
-	Beat        time.Duration // a tick of the connection
+	Tick        time.Duration // a tick of the connection
 	In          chan request
 	State       chan chan<- LinkState
 	Nudge       chan struct{} // has an element when a view has changed in which the node is concerned
