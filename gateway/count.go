@@ -20,9 +20,9 @@ type nodeFrame struct {
 // longer than most in all. failed is the node whose answer is missing, with err; -1 if none is.
 func askAll(wiring *Wiring, frames []nodeFrame, within, most time.Duration) (
 	answers []*wire.Message, failed int, err error) {
-	requests, heard := make([]request, len(frames)), make(chan struct{}, 1)
+	requests, progress := make([]request, len(frames)), make(chan struct{}, 1)
 	for i, f := range frames {
-		requests[i] = request{message: f.message, reply: make(chan reply, 1), heard: heard}
+		requests[i] = request{message: f.message, reply: make(chan reply, 1), progress: progress}
 		links := wiring.Links[f.node]
 		select {
 		case links[len(links)-1].In <- requests[i]:
@@ -38,7 +38,7 @@ func askAll(wiring *Wiring, frames []nodeFrame, within, most time.Duration) (
 			open = false
 			select {
 			case got = <-requests[i].reply:
-			case <-heard: // a part of an answer
+			case <-progress: // a part of an answer
 				open = true
 				late.Reset(within)
 			case <-late.C:
@@ -61,9 +61,9 @@ func askAll(wiring *Wiring, frames []nodeFrame, within, most time.Duration) (
 	return answers, -1, nil
 }
 
-// roundTime is how long a round of reads waits: a third of what is left, so that a node that stalls leaves time to ask
+// readTimeout is how long a round of reads waits: a third of what is left, so that a node that stalls leaves time to ask
 // others twice.
-func roundTime(try time.Duration, left int64) time.Duration {
+func readTimeout(try time.Duration, left int64) time.Duration {
 	return min(time.Duration(left), max(time.Duration(left/3), try))
 }
 
@@ -131,7 +131,7 @@ func countAll(wiring *Wiring, excluded excludedNodes, turn int, until int64) (sh
 			}
 		}
 		left := until - clock()
-		answers, failed, err := askAll(wiring, frames, roundTime(wiring.Config.Try, left), time.Duration(left))
+		answers, failed, err := askAll(wiring, frames, readTimeout(wiring.Config.Try, left), time.Duration(left))
 		c := shardCounts{make([]uint64, wiring.Layout.Shards), cover, len(frames), 0}
 		if err == nil {
 			c, failed, err = addCounts(wiring, frames, answers, c)

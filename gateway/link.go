@@ -56,12 +56,12 @@ type session struct {
 // runLink keeps one connection to a node, and fails at once what is asked while there is none.
 func runLink(wiring *Wiring, node int, link *Link) {
 	member := wiring.Members[node]
-	unreachable := func(err error) error {
+	notReachable := func(err error) error {
 		return notReached(member, "cannot be reached", err, ErrLink, errNotSent)
 	}
 	up, misfits := wiring.Metrics.LinksUp.WithLabelValues(member.Name),
 		wiring.Metrics.Refused.MustCurryWith(prometheus.Labels{"node": member.Name})
-	pause, reason, since := minRedialPause, unreachable(errors.New("it is being dialled")), time.Now()
+	pause, reason, since := minRedialPause, notReachable(errors.New("it is being dialled")), time.Now()
 	// asks: whoever is refused for its cluster hears of the node's only if it does not say its own, which it does every
 	// other time
 	was, asks := misfitError{}, false
@@ -76,7 +76,7 @@ func runLink(wiring *Wiring, node int, link *Link) {
 			misfits.WithLabelValues(string(now.in)).Inc()
 		}
 		was, asks = now, now.in == shard.OtherIncarnation && !asks
-		stood := time.Duration(0)
+		lifetime := time.Duration(0)
 		if s.err == nil {
 			began, ended := time.Now(), make(chan error, 1)
 			up.Inc()
@@ -86,15 +86,15 @@ func runLink(wiring *Wiring, node int, link *Link) {
 			s.raw.Close()
 			since = time.Now()
 			// one that welcomes and closes at once is dialled as slowly as one that is down
-			if stood = since.Sub(began); stood > logInterval {
+			if lifetime = since.Sub(began); lifetime > logInterval {
 				pause = minRedialPause
 			}
 		}
-		reason = unreachable(s.err)
+		reason = notReachable(s.err)
 		if time.Since(since) > unreachableAfter {
 			reason = notReached(member, unreachableText, s.err, ErrLink, errNotSent, errPersistent)
 		}
-		wiring.Outages <- outage{node, outageKind(s), s.err, stood, time.Now()}
+		wiring.Outages <- outage{node, outageKind(s), s.err, lifetime, time.Now()}
 		rejectUntil(link, reason, time.After(pause), link.Nudge)
 		pause = min(2*pause, maxRedialPause)
 	}
@@ -282,7 +282,7 @@ func deliverAnswers(pending map[uint64]request, batch []*wire.Message, s session
 		}
 		pending[m.ID] = r
 		select {
-		case r.heard <- struct{}{}:
+		case r.progress <- struct{}{}:
 		default:
 		}
 	}

@@ -45,7 +45,7 @@ func planPage(l shard.Layout, q Query, first int, c shardCounts) (frames []nodeF
 func readPage(wiring *Wiring, frames []nodeFrame, c shardCounts, limit uint64, until int64) (
 	users []wire.Record, total uint64, failed int, err error) {
 	left := until - clock()
-	answers, failed, err := askAll(wiring, frames, roundTime(wiring.Config.Try, left), time.Duration(left))
+	answers, failed, err := askAll(wiring, frames, readTimeout(wiring.Config.Try, left), time.Duration(left))
 	if err != nil {
 		return nil, 0, failed, err
 	}

@@ -96,26 +96,26 @@ func TestALossOfAllConnectionsIsOneLine(t *testing.T) {
 		store: &fakeStore{layout: shard.Layout{Nodes: 3, Shards: 24}}}
 	node.listen(t, "127.0.0.1:0")
 	lone, link := loneWiring(node.listener.Addr().String(), slog.DiscardHandler)
-	other, wiring, heard := newLink(), *lone, make(chan outage, 10000)
-	wiring.Links, wiring.Outages = [][]*Link{{link, other}}, heard // not told to the log
+	other, wiring, outages := newLink(), *lone, make(chan outage, 10000)
+	wiring.Links, wiring.Outages = [][]*Link{{link, other}}, outages // not told to the log
 	go runLink(&wiring, 0, link)
 	go runLink(&wiring, 0, other)
 	(&rig{t: t, wiring: &wiring}).await(0, true)
-	for len(heard) > 0 {
-		<-heard // of dials that a slow machine has made fail
+	for len(outages) > 0 {
+		<-outages // of dials that a slow machine has made fail
 	}
 	node.stop()
-	said, lines, stood := outage{}, 0, 0
+	logged, lines, lifetimes := outage{}, 0, 0
 	started := time.Now()
-	for n := 0; n < 8 || stood < 2; n++ {
+	for n := 0; n < 8 || lifetimes < 2; n++ {
 		select {
-		case got := <-heard:
+		case got := <-outages:
 			if got.at = started.Add(time.Hour + time.Duration(n)*time.Millisecond); got.lifetime > 0 {
 				got.lifetime = time.Minute
-				stood++
+				lifetimes++
 			}
-			if shouldLog(got, said, started) {
-				said = got
+			if shouldLog(got, logged, started) {
+				logged = got
 				lines++
 			}
 		case <-time.After(patience):
@@ -151,12 +151,12 @@ func TestANodeThatFlapsHasOneOutage(t *testing.T) {
 		}
 	}()
 	wiring, link := loneWiring(listener.Addr().String(), slog.DiscardHandler)
-	heard, flapping := make(chan outage), *wiring
-	flapping.Outages = heard // instead of the log
+	outages, flapping := make(chan outage), *wiring
+	flapping.Outages = outages // instead of the log
 	go runLink(&flapping, 0, link)
 	for welcomed := 0; welcomed < 12; {
 		select {
-		case got := <-heard:
+		case got := <-outages:
 			if got.kind != lost {
 				t.Fatalf("%+v", got)
 			}

@@ -49,11 +49,11 @@ type LinkState struct {
 // request is a frame to send, and where its answer goes; reply has a place for the one answer, so the loop never waits.
 // Several tries may share a message: nobody changes it. Its deadline is in ns on this machine's boot-time clock.
 type request struct {
-	message *wire.Message
-	reply   chan reply
-	try     try
-	heard   chan<- struct{} // of a list, one place: told when a part of its answer has come
-	pages   []wire.Record   // that part
+	message  *wire.Message
+	reply    chan reply
+	try      try
+	progress chan<- struct{} // of a list, one place: gets an element when a part of its answer has come
+	pages    []wire.Record   // that part
 }
 
 // try is when a try was made, and until when a node may still begin what it asks; both in ns on the boot-time clock.
