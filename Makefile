@@ -100,10 +100,10 @@ fuzz: deps ## runs each fuzz target for FUZZTIME
 
 # A seed that fails is printed with the command that replays it step by step.
 sim: ## runs the simulator: SEEDS=how many, FROM=the first, SINGLE=1 for one fault a run, SECONDS=limit
-	@go test ./shard -count=1 -timeout 12h -v -run 'TestSimMany$$' -sim.seeds=$(SEEDS) -sim.from=$(FROM) $(if $(SINGLE),-sim.single) $(if $(SECONDS),-sim.seconds=$(SECONDS)) | grep -v '^=== '
+	@go test ./shard/sim -count=1 -timeout 12h -v -run 'TestSimMany$$' -sim.seeds=$(SEEDS) -sim.from=$(FROM) $(if $(SINGLE),-sim.single) $(if $(SECONDS),-sim.seconds=$(SECONDS)) | grep -v '^=== '
 
 planted: ## plants bugs in copies of the protocol, each of which the simulator must find; PLANTED=short for the quick ones
-	@go test ./shard -count=1 -timeout 1h -v -tags planted -parallel 2 -run 'TestPlanted' $(if $(filter short,$(PLANTED)),-planted.short) | grep -E 'caught|FAIL|^ok|fails without'
+	@go test ./shard/sim -count=1 -timeout 1h -v -tags planted -parallel 2 -run 'TestPlanted' $(if $(filter short,$(PLANTED)),-planted.short) | grep -E 'caught|FAIL|^ok|fails without'
 
 images: ## builds the container images tandem-gateway, tandem-db and tandem-load; BASE=command that makes the base images where no registry is reached
 	@[ -z "$(BASE)" ] || docker image inspect golang:1.26-bookworm debian:bookworm-slim >/dev/null 2>&1 || $(SUDO) $(BASE)

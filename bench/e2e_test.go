@@ -178,7 +178,7 @@ func (c *testCluster) settle() {
 		views, _ := askSync(c.plan.Addrs[0])
 		why = ""
 		for _, v := range views {
-			if want := c.plan.Names[shard.BirthView(l, v.Shard).Leader]; v.Leader != want {
+			if want := c.plan.Names[shard.InitialView(l, v.Shard).Leader]; v.Leader != want {
 				why = fmt.Sprintf("shard %d is led by %s, not by %s", v.Shard, v.Leader, want)
 			}
 		}

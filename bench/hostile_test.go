@@ -228,7 +228,7 @@ func (c *testCluster) hostileFrames(t *testing.T) {
 		{Kind: wire.Stored, Shard: 23, Epoch: 9, LSN: 1 << 60}, {Kind: wire.Get, ID: 2, Shard: 1 << 63},
 		{Kind: wire.List, ID: 3, Shard: 0, Limit: 1 << 62, Offset: 1 << 62},
 		{Kind: wire.Count, ID: 4, Set: []uint64{1 << 62}}, {Kind: wire.SnapBegin, Shard: 1, Epoch: 1},
-		{Kind: wire.LeasePing, Vows: []wire.Vow{{Shard: 1 << 40, Epoch: 9}}}, {Kind: wire.Raft, Data: []byte{8}}} {
+		{Kind: wire.LeasePing, Claims: []wire.Claim{{Shard: 1 << 40, Epoch: 9}}}, {Kind: wire.Raft, Data: []byte{8}}} {
 		for _, addr := range c.plan.Addrs {
 			throw(t, addr, append(c.hello(), wire.NewCodec().AppendFrame(nil, m)...), true)
 		}

@@ -119,7 +119,7 @@ func acceptReply(open []try, got reply, write bool) ([]try, bool) {
 	outcome := got.err == nil && got.message != nil && got.message.Kind == wire.Outcome
 	rest, accepted := open[:0], outcome
 	for _, t := range open {
-		if t == got.try && (got.err == nil && got.message.Code != wire.Lost || errors.Is(got.err, errNotSent)) {
+		if t == got.try && (got.err == nil && got.message.Code != wire.AnswerLost || errors.Is(got.err, errNotSent)) {
 			continue
 		}
 		rest = append(rest, t)

@@ -115,8 +115,8 @@ func TestWhatA503SaysOfAWrite(t *testing.T) {
 	if got := r.must(503, "GET", "/api/user/"+id, ""); strings.Contains(got.body, "may have been done") {
 		t.Errorf("a read: %s", got.body)
 	}
-	s, _ := shard.Place(r.wiring.Layout, id)
-	other := shard.BirthView(r.wiring.Layout, s).Backup
+	s, _ := shard.ShardOf(r.wiring.Layout, id)
+	other := shard.InitialView(r.wiring.Layout, s).Backup
 	for _, i := range []int{0, other} {
 		r.nodes[i].stop()
 		r.await(i, false)
@@ -258,7 +258,7 @@ func TestARefusalIsBelievedOnlyWhenNoEarlierTryCanFollow(t *testing.T) {
 		"a broken connection":              {[]try{early}, reply{err: ErrLink, try: early}, true, false, 1},
 		"a frame that did not leave":       {[]try{early}, reply{err: errNotSent, try: early}, true, false, 0},
 		"an answer that a node has lost": {[]try{early}, reply{message: &wire.Message{Kind: wire.Error,
-			Code: wire.Lost}, try: early}, true, false, 1},
+			Code: wire.AnswerLost}, try: early}, true, false, 1},
 		"a refusal to do it at all": {[]try{early}, reply{message: &wire.Message{Kind: wire.Error,
 			Code: wire.Busy}, try: early}, true, false, 0},
 		"no reply yet": {[]try{early}, reply{}, true, false, 1},

@@ -47,7 +47,7 @@ func updateCluster(wiring *Wiring, by [][16]byte, waited bool) bool {
 	if chosen {
 		set.Views = make([]shard.View, wiring.Layout.Shards)
 		for s := range set.Views {
-			set.Views[s] = shard.BirthView(wiring.Layout, s)
+			set.Views[s] = shard.InitialView(wiring.Layout, s)
 		}
 	}
 	wiring.Views <- set

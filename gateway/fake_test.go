@@ -72,7 +72,7 @@ func newSilenceRig(t testing.TB, deadline, try, silence time.Duration) *rig {
 	store := &fakeStore{layout: layout, users: map[string]wire.Record{}, done: map[wire.RequestID]*wire.Message{},
 		maxPage: 1000}
 	for s := range layout.Shards {
-		store.views = append(store.views, shard.BirthView(layout, s))
+		store.views = append(store.views, shard.InitialView(layout, s))
 	}
 	r := &rig{t: t, store: store}
 	members := []Member{}

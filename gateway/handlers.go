@@ -160,7 +160,7 @@ func createUser(wiring *Wiring, c *call) response {
 	if have&hasID == 0 {
 		user.ID = uuid.NewString()
 	}
-	s, _ := shard.Place(wiring.Layout, user.ID)
+	s, _ := shard.ShardOf(wiring.Layout, user.ID)
 	m := &wire.Message{Kind: wire.Write, Shard: uint64(s), Request: c.request, Op: wire.Create, Record: user,
 		Match: wireCondition(p.match), Unless: wireCondition(p.unless)}
 	answer, uncertainTries, err := askLeader(wiring, m, until)
@@ -185,7 +185,7 @@ func updateUser(wiring *Wiring, c *call) response {
 	if refused != nil {
 		return *refused
 	}
-	s, _ := shard.Place(wiring.Layout, user.ID)
+	s, _ := shard.ShardOf(wiring.Layout, user.ID)
 	m := &wire.Message{Kind: wire.Write, Shard: uint64(s), Request: c.request, Op: wire.Update, Fields: have &^ hasID,
 		Record: user, Match: wireCondition(p.match), Unless: wireCondition(p.unless)}
 	answer, uncertainTries, err := askLeader(wiring, m, until)
@@ -204,7 +204,7 @@ func deleteUser(wiring *Wiring, c *call) response {
 	if refused != nil {
 		return *refused
 	}
-	s, _ := shard.Place(wiring.Layout, c.id)
+	s, _ := shard.ShardOf(wiring.Layout, c.id)
 	m := &wire.Message{Kind: wire.Write, Shard: uint64(s), Request: c.request, Op: wire.Delete,
 		Record: wire.Record{ID: c.id}, Match: wireCondition(p.match), Unless: wireCondition(p.unless)}
 	answer, uncertainTries, err := askLeader(wiring, m, c.until)
@@ -215,7 +215,7 @@ func getUser(wiring *Wiring, c *call) response {
 	if err := shard.CheckID(c.id); err != nil {
 		return problem(http.StatusUnprocessableEntity, "no user can have this id", []FieldError{{"id", err.Error()}})
 	}
-	s, _ := shard.Place(wiring.Layout, c.id)
+	s, _ := shard.ShardOf(wiring.Layout, c.id)
 	m := &wire.Message{Kind: wire.Get, Shard: uint64(s), Record: wire.Record{ID: c.id}}
 	answer, uncertainTries, err := askLeader(wiring, m, c.until)
 	return outcomeResponse(c.id, preconditions{}, answer, uncertainTries, err, http.StatusOK)
@@ -260,7 +260,7 @@ func listUsers(wiring *Wiring, c *call) response {
 	reason, first := errors.New("its shards were emptied again and again"), 0
 	excluded := noneExcluded(wiring.Layout)
 	if q.After != "" {
-		first, _ = shard.Place(wiring.Layout, q.After)
+		first, _ = shard.ShardOf(wiring.Layout, q.After)
 	}
 	for clock() < c.until {
 		counts, err := countAll(wiring, excluded, int(c.request[0]), c.until)

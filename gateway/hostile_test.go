@@ -140,7 +140,7 @@ func TestAWalkGoesOnBehindEmptiedShards(t *testing.T) {
 					r.store.lock.Lock()
 					defer r.store.lock.Unlock()
 					for id := range r.store.users {
-						if s, _ := shard.Place(r.store.layout, id); s >= 5 && s < 13 {
+						if s, _ := shard.ShardOf(r.store.layout, id); s >= 5 && s < 13 {
 							delete(r.store.users, id)
 							r.store.order = nil
 						}

@@ -13,7 +13,7 @@ import (
 // walk reads from shard first on. behind is the first shard with users that the page does not reach.
 func planPage(l shard.Layout, q Query, first int, c shardCounts) (frames []nodeFrame, behind int) {
 	segments, after := shard.PlanOffset(c.counts, q.Offset, q.Limit), []byte(nil)
-	home, _ := shard.Place(l, q.After)
+	home, _ := shard.ShardOf(l, q.After)
 	switch {
 	case q.Walk && q.After != "" && first == home:
 		segments, after = shard.PlanAfter(c.counts, first, q.Limit), []byte(q.After)

@@ -105,7 +105,7 @@ func open(config Config, members []Member, layout shard.Layout, log *slog.Logger
 		unreadBudget{limit: long, gauge: wiring.Metrics.Unread.WithLabelValues("long")})
 	views := make([]shard.View, layout.Shards) // those that the cluster is born with, until a node tells others
 	for s := range views {
-		views[s] = shard.BirthView(layout, s)
+		views[s] = shard.InitialView(layout, s)
 	}
 	wiring.Views <- viewSet{Views: views, Changed: make(chan struct{})}
 	for node, member := range members {

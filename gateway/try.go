@@ -31,7 +31,7 @@ const (
 // failures has the refusals after which the same request, with the same request id, is sent again.
 var failures = map[wire.Code]failure{wire.NotLeader: notLeader, wire.Unavailable: unavailable, wire.Overdue: overdue,
 	wire.Busy: busy,
-	wire.Disk: diskError, wire.NotHere: notHere, wire.Stuck: stuck, wire.Lost: broken}
+	wire.Disk: diskError, wire.NotHere: notHere, wire.Stuck: stuck, wire.AnswerLost: broken}
 
 // notExecuted has the failures after which the try's write has certainly not been done. A leader that is replaced
 // refuses what it had sequenced, and the new one may have stored it.

@@ -15,8 +15,8 @@ import (
 
 // replicas returns the leader and the backup of an id's shard, as the cluster was born.
 func (r *rig) replicas(id string) (leader, backup *fakeNode) {
-	s, _ := shard.Place(r.wiring.Layout, id)
-	v := shard.BirthView(r.wiring.Layout, s)
+	s, _ := shard.ShardOf(r.wiring.Layout, id)
+	v := shard.InitialView(r.wiring.Layout, s)
 	return r.nodes[v.Leader], r.nodes[v.Backup]
 }
 
@@ -237,7 +237,7 @@ func TestMergeViews(t *testing.T) {
 	l := shard.Layout{Nodes: 3, Shards: 6}
 	old := []shard.View{}
 	for s := range l.Shards {
-		old = append(old, shard.BirthView(l, s))
+		old = append(old, shard.InitialView(l, s))
 	}
 	before := slices.Clone(old)
 	same := func(what string, views []shard.View, changed []int, err error) {

@@ -12,6 +12,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"tandem/shard"
+	"tandem/shard/views"
 )
 
 // AcceptLoss is what "node accept-loss" is told. It is for the only copy of something: a shard that its node led alone
@@ -171,8 +172,8 @@ func knowViews(a accepting) accepting {
 	}
 	a.joined = len(saved) > 0 || err != nil
 	names := strings.Split(a.facts.Ring, ",")
-	alone, bad := shard.LedAlone(saved, shard.Layout{Nodes: len(names), Shards: a.facts.Shards},
-		slices.Index(names, a.facts.Node), shard.EntryRules)
+	alone, bad := views.LedAlone(saved, shard.Layout{Nodes: len(names), Shards: a.facts.Shards},
+		slices.Index(names, a.facts.Node), views.EntryRules)
 	if err == nil && bad == nil && a.joined {
 		a.alone = alone
 	}

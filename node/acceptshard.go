@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tandem/shard"
+	"tandem/shard/replica"
 )
 
 // leftover is what can be read of a damaged shard.
@@ -173,7 +174,7 @@ func storeShard(a accepting) accepting {
 		rest = rest[n:]
 	}
 	last := a.left.Last + acceptedJump
-	end := shard.Effect{LSN: last, History: []shard.Position{{Epoch: max(a.left.Epoch, 1), LSN: last}}}
+	end := replica.Effect{LSN: last, History: []shard.Position{{Epoch: max(a.left.Epoch, 1), LSN: last}}}
 	if a.err == nil {
 		a.err = writeBatch(a.store, joinParts(nil, []Part{wholePart(a.shard, family, &end, counts)}))
 	}

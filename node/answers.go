@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"tandem/shard"
+	"tandem/shard/replica"
 	"tandem/wire"
 )
 
@@ -37,7 +38,7 @@ type Held struct {
 	Users   uint64 `json:"users"`
 	Trouble string `json:"trouble,omitempty"` // why it answers nothing, or why the pair takes no writes
 	served  Served
-	state   shard.Replica
+	state   replica.State
 	now     int64
 }
 
@@ -50,13 +51,13 @@ func holdings(room *Room) []Held {
 	for _, i := range inspectAll(room) {
 		r := &i.State
 		h := Held{Shard: r.Shard, Role: roles[r.View.Leader == room.Self], Peer: r.Peer, Epoch: r.View.Epoch,
-			InSync: r.View.InSync, LSN: r.Applied, Users: i.Users,
-			Trouble: r.Sick, served: i.Served, state: *r, now: i.Now}
+			InSync: r.View.InSync, LSN: r.Log.Applied, Users: i.Users,
+			Trouble: r.Log.SickReason, served: i.Served, state: *r, now: i.Now}
 		if h.Trouble == "" {
-			h.Trouble = shard.Barred(r, i.Now)
+			h.Trouble = replica.NotServing(r, i.Now)
 		}
 		if h.Trouble == "" && r.View.Leader == room.Self {
-			h.Trouble = r.Trouble
+			h.Trouble = r.Leading.BackupTrouble
 		}
 		list = append(list, h)
 	}
@@ -144,8 +145,8 @@ func repairs(room *Room, held []Held) []Repair {
 		if r.View.Leader != room.Self || r.View.InSync || !r.Repair.Compared {
 			continue
 		}
-		done, took := float64(r.PeerStored+1)-float64(r.Repair.First), float64(h.now-r.Repair.Since)/1e9
-		one := Repair{Shard: h.Shard, Backup: r.Peer, Snapshot: r.Repair.Snapshot, ToGo: r.Next - min(r.Next, r.PeerStored)}
+		done, took := float64(r.Stream.PeerStored+1)-float64(r.Repair.First), float64(h.now-r.Repair.Since)/1e9
+		one := Repair{Shard: h.Shard, Backup: r.Peer, Snapshot: r.Repair.Snapshot, ToGo: r.Leading.Next - min(r.Leading.Next, r.Stream.PeerStored)}
 		if done > 0 && took > 0 {
 			one.Rate = done / took
 			one.Left = float64(one.ToGo) / one.Rate
@@ -185,7 +186,7 @@ func lineGet(room *Room, args []string) any {
 	if err := shard.CheckID(id); err != nil {
 		return fault{Error: err.Error()}
 	}
-	s, bucket := shard.Place(room.Layout, id)
+	s, bucket := shard.ShardOf(room.Layout, id)
 	if room.Desks[s] == nil {
 		first, second := shard.Pair(room.Layout, s)
 		return fault{fmt.Sprintf("%s holds no replica of shard %d", room.Config.Name, s),
@@ -269,7 +270,7 @@ func lineLog(room *Room, args []string) any {
 		Request string `json:"request"`
 	}
 	held := holdings(room)
-	history := held[slices.IndexFunc(held, func(h Held) bool { return h.Shard == s })].state.History
+	history := held[slices.IndexFunc(held, func(h Held) bool { return h.Shard == s })].state.Log.History
 	asks, found := make(chan logAsk, 1), make(chan logAnswer, 1)
 	go runReader(room, asks)
 	asks <- logAsk{s, history, lsn, lsn + n - 1, int(n), found}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"tandem/shard"
+	"tandem/shard/views"
 )
 
 // ErrBatch is the class of a WAL record that this version did not write.
@@ -84,7 +85,7 @@ func buildPart(l shard.Layout, s int, family uint32, entries []shard.Entry, begi
 	var changed [256]uint64 // by bucket, LSN of its last entry
 	for i := range entries {
 		n := &entries[i]
-		_, bucket := shard.Place(l, n.ID)
+		_, bucket := shard.ShardOf(l, n.ID)
 		key = shard.AppendKey(key[:0], bucket, n.ID)
 		changed[bucket] = n.LSN
 		p.Records++
@@ -133,7 +134,7 @@ func readBucket(value []byte) (users, lsn uint64, ok bool) {
 }
 
 // buildFacts serializes changes of the council's saved state, in their order.
-func buildFacts(family uint32, facts []shard.Fact, done chan<- struct{}) Part {
+func buildFacts(family uint32, facts []views.SavedEntry, done chan<- struct{}) Part {
 	p := Part{Records: uint32(len(facts)), Raft: true, Done: done}
 	for i := range facts {
 		f := &facts[i]

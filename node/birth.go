@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"tandem/shard"
+	"tandem/shard/views"
 )
 
 // ErrMember is the class of a store id that is no UUID.
@@ -41,14 +42,14 @@ func awaitBirth(room *Room, w written, heard <-chan heardGreeting, out chan<- op
 	said := time.NewTicker(sayWhy)
 	defer said.Stop()
 	for {
-		birth := shard.DecideBirth(l, room.Member, greetings)
+		birth := views.DecideBootstrap(l, room.Member, greetings)
 		switch {
 		case birth.Join:
 			log.Info("the cluster was born without this store: it joins")
 			out <- opened{written: w}
 			return
 		case birth.Members != nil:
-			facts := shard.Born(l, birth.Members)
+			facts := views.InitialEntries(l, birth.Members)
 			parts := []Part{{}, buildFacts(room.Store.raftID, facts, nil)}
 			w, parts[0] = headPart(w, parts[1:])
 			log.Info("the cluster is born", "nodes", l.Nodes, "shards", l.Shards)

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"tandem/shard"
+	"tandem/shard/views"
 	"tandem/wire/proc"
 )
 
@@ -33,7 +34,7 @@ func councilRoom(t *testing.T, dir string, l shard.Layout, self int) *Room {
 func TestFactsShareABatchWithShards(t *testing.T) {
 	entries := someEntries()
 	one := buildPart(testLayout, 5, 9, entries, false, &buckets{}, 1234)
-	facts := buildFacts(7, []shard.Fact{{Key: "e\x00\x01", Value: []byte("entry")}, {Key: "e\x00\x02", Delete: true},
+	facts := buildFacts(7, []views.SavedEntry{{Key: "e\x00\x01", Value: []byte("entry")}, {Key: "e\x00\x02", Delete: true},
 		{Key: "h", Value: nil}}, nil)
 	want := []Logged{{Shard: 5, Stamp: 1234, Entries: entries}}
 	for _, parts := range [][]Part{{facts, one}, {one, facts}, {facts, one, facts}} {
@@ -49,17 +50,18 @@ func TestFactsShareABatchWithShards(t *testing.T) {
 
 func TestFactsAreReadBackInOrder(t *testing.T) {
 	room := councilRoom(t, t.TempDir(), testLayout, 0)
-	write := func(facts ...shard.Fact) {
+	write := func(facts ...views.SavedEntry) {
 		if err := writeBatch(room.Store, joinParts(nil, []Part{buildFacts(room.Store.raftID, facts, nil)})); err != nil {
 			t.Fatal(err)
 		}
 	}
-	write(shard.Fact{Key: "s", Value: []byte("1")}, shard.Fact{Key: "e2", Value: []byte("2")},
-		shard.Fact{Key: "e1", Value: []byte{}})
-	write(shard.Fact{Key: "e3", Value: []byte("3")}, shard.Fact{Key: "e3", Delete: true},
-		shard.Fact{Key: "e2", Delete: true}, shard.Fact{Key: "e2", Value: []byte("4")})
+	write(views.SavedEntry{Key: "s", Value: []byte("1")}, views.SavedEntry{Key: "e2", Value: []byte("2")},
+		views.SavedEntry{Key: "e1", Value: []byte{}})
+	write(views.SavedEntry{Key: "e3", Value: []byte("3")}, views.SavedEntry{Key: "e3", Delete: true},
+		views.SavedEntry{Key: "e2", Delete: true}, views.SavedEntry{Key: "e2", Value: []byte("4")})
 	got, err := readFacts(room.Store)
-	want := []shard.Fact{{Key: "e1", Value: []byte{}}, {Key: "e2", Value: []byte("4")}, {Key: "s", Value: []byte("1")}}
+	want := []views.SavedEntry{{Key: "e1", Value: []byte{}}, {Key: "e2", Value: []byte("4")}, {Key: "s",
+		Value: []byte("1")}}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%v\n got %+v\nwant %+v", err, got, want)
 	}
@@ -78,7 +80,7 @@ func TestCouncilLoopsAgree(t *testing.T) {
 		}
 		rooms[i].Member = members[i]
 	}
-	born := make(chan []shard.Fact, 3)
+	born := make(chan []views.SavedEntry, 3)
 	heard := make([]chan heardGreeting, 3)
 	for i, room := range rooms {
 		heard[i] = make(chan heardGreeting, 16)
@@ -97,7 +99,7 @@ func TestCouncilLoopsAgree(t *testing.T) {
 	}
 	facts := <-born
 	for i := 1; i < 3; i++ {
-		heard[i] <- heardGreeting{0, shard.Greeting{Member: members[0], Born: members}}
+		heard[i] <- heardGreeting{0, shard.Greeting{Member: members[0], Founders: members}}
 		if again := <-born; !reflect.DeepEqual(again, facts) {
 			t.Fatal("two births differ")
 		}
@@ -107,8 +109,8 @@ func TestCouncilLoopsAgree(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := shard.LoadCouncil(shard.Process{Member: member, Start: shard.Start{Number: 1, Nonce: member},
-			Least: shard.BirthVersion, Most: shard.BirthVersion, Rules: shard.EntryRules}, l, shard.DefaultTiming,
+		c, err := views.Load(views.Process{Member: member, Start: views.Start{Number: 1, Nonce: member},
+			Least: views.InitialVersion, Most: views.InitialVersion, Rules: views.EntryRules}, l, views.DefaultTiming,
 			facts, clock())
 		if err != nil {
 			t.Fatal(err)
@@ -134,7 +136,7 @@ func TestCouncilLoopsAgree(t *testing.T) {
 		}
 	}
 	for i, d := range desks {
-		v := shard.BirthView(l, i)
+		v := shard.InitialView(l, i)
 		v.Epoch, v.InSync = 2, false
 		until := time.After(5 * time.Second)
 		for done := false; !done; {
@@ -182,15 +184,15 @@ func TestCouncilLoopsAgree(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := shard.LoadCouncil(shard.Process{Member: members[i], Start: shard.Start{Number: 2},
-			Least: shard.BirthVersion, Most: shard.BirthVersion, Rules: shard.EntryRules}, l, shard.DefaultTiming,
+		c, err := views.Load(views.Process{Member: members[i], Start: views.Start{Number: 2},
+			Least: views.InitialVersion, Most: views.InitialVersion, Rules: views.EntryRules}, l, views.DefaultTiming,
 			stored, clock())
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, _ = shard.StepCouncil(c, &shard.CouncilEvent{Kind: shard.CouncilTick, Now: clock()}, nil)
-		if book := ask(d).Book; c.Book.Index < 2 || c.Book.Index > book.Index {
-			t.Errorf("node %d would start with book %d of %d", i, c.Book.Index, book.Index)
+		c, _ = views.Step(c, &views.Event{Kind: views.Ticked, Now: clock()}, nil)
+		if book := ask(d).Book; c.State.Index < 2 || c.State.Index > book.Index {
+			t.Errorf("node %d would start with book %d of %d", i, c.State.Index, book.Index)
 		}
 	}
 }

@@ -5,7 +5,7 @@
 // All state is in the local variables of a few loops; they talk by channels.
 //
 //	replicas (a few)       owns the states of some replicas; asks shard.Step and carries its effects out
-//	pact (one a neighbour) owns what the two promise each other, and proposes views; asks shard.StepPact
+//	pact (one a neighbour) owns what the two promise each other, and proposes views; asks lease.Step
 //	council                owns this node's part in Raft, which holds the views; asks shard.StepCouncil
 //	disk                   owns all writes: what is waiting becomes one batch and one fsync (group commit)
 //	pulse                  looks how long writes take; with a slow or full disk the node asks and promises nothing

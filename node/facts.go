@@ -9,7 +9,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"tandem/shard"
+	"tandem/shard/lease"
+	"tandem/shard/views"
 )
 
 // Facts is what a data folder says about itself; it is written when the folder is first used and never changes.
@@ -81,7 +82,7 @@ const startKey = "start"
 // countStart returns this start of the store, with a number one more than that of the last and the process's own nonce,
 // and the nonces of those before that are remembered, the newest first. It is stored before anything is said: so it
 // tells the process from others that ran, or run, on copies of the folder (rule R23).
-func countStart(st Store, nonce uint64) (start shard.Start, former []uint64, err error) {
+func countStart(st Store, nonce uint64) (start views.Start, former []uint64, err error) {
 	value, err := getFact(st, startKey)
 	if err != nil {
 		return start, nil, err
@@ -97,8 +98,8 @@ func countStart(st Store, nonce uint64) (start shard.Start, former []uint64, err
 		return start, nil, fmt.Errorf("%w: what it says of its last starts has %d bytes, expected a multiple of 8",
 			ErrFolder, len(value))
 	}
-	start, former = shard.Start{Number: numbers[0] + 1, Nonce: nonce}, numbers[1:]
-	former = former[:min(len(former), shard.FormerStarts)]
+	start, former = views.Start{Number: numbers[0] + 1, Nonce: nonce}, numbers[1:]
+	former = former[:min(len(former), views.FormerStarts)]
 	value = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, start.Number), nonce)
 	for _, before := range former {
 		value = binary.BigEndian.AppendUint64(value, before)
@@ -123,7 +124,7 @@ func outwait(room *Room) error {
 	if len(value) == 8 {
 		former = int64(binary.BigEndian.Uint64(value))
 	}
-	if wait := time.Duration(shard.WaitOut(former, grace)); wait > 0 {
+	if wait := time.Duration(lease.WaitOut(former, grace)); wait > 0 {
 		room.Log.Warn("waiting until what was promised under a longer --grace is over",
 			"wait", wait, "grace", room.Config.Grace)
 		time.Sleep(wait)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tandem/shard"
+	"tandem/shard/replica"
 	"tandem/wire/proc"
 )
 
@@ -54,11 +55,11 @@ func partOf(room *Room, held []Held, c CouncilState) shard.NodePart {
 	}
 	for _, h := range held {
 		p.Learnt = p.Learnt || h.state.Known
-		p.Barred = append(p.Barred, shard.Barred(&h.state, h.now))
-		if r := &h.state; r.Lost != "" && r.Known {
+		p.NotServing = append(p.NotServing, replica.NotServing(&h.state, h.now))
+		if r := &h.state; r.Damage.Reason != "" && r.Known {
 			leads := r.View.Leader == room.Self
-			p.Damaged = append(p.Damaged, shard.DamagedCopy{Shard: h.Shard, Peer: r.Peer, PeerUp: r.Stream != 0,
-				Leads: leads, InSync: r.View.InSync, For: h.now - r.LostAt})
+			p.Damaged = append(p.Damaged, shard.DamagedCopy{Shard: h.Shard, Peer: r.Peer, PeerUp: r.Stream.Number != 0,
+				Leads: leads, InSync: r.View.InSync, For: h.now - r.Damage.At})
 		}
 	}
 	return p

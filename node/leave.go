@@ -4,7 +4,8 @@ import (
 	"slices"
 	"time"
 
-	"tandem/shard"
+	"tandem/shard/lease"
+	"tandem/shard/replica"
 )
 
 // leave stops a node as an operator wants it stopped: it hands its leaderships over to backups that are in sync, waits
@@ -12,7 +13,7 @@ import (
 // its neighbours from what they promised it, so that nobody has to wait for it.
 func leave(room *Room, left chan<- struct{}) {
 	defer close(left)
-	order(room, shard.LeaveAsked)
+	order(room, lease.LeaveAsked)
 	until, busy := time.Now().Add(room.Config.LeaveFor), true
 	for busy && time.Now().Before(until) {
 		time.Sleep(5 * time.Millisecond)
@@ -20,19 +21,19 @@ func leave(room *Room, left chan<- struct{}) {
 		leaving := peersLeaving(room)
 		for _, i := range inspectAll(room) {
 			leads := i.State.Known && i.State.View.Leader == room.Self
-			busy = busy || leads && i.State.Stream != 0 && !leaving[peerOf(room.Layout, i.State.Shard, room.Self)]
+			busy = busy || leads && i.State.Stream.Number != 0 && !leaving[peerOf(room.Layout, i.State.Shard, room.Self)]
 		}
 	}
 	for _, s := range heldBy(room.Layout, room.Self) {
-		room.Desks[s].In <- []*shard.Event{{Kind: shard.Retired, Shard: s}}
+		room.Desks[s].In <- []*replica.Event{{Kind: replica.NodeStopping, Shard: s}}
 	}
 	for retired := false; !retired; time.Sleep(time.Millisecond) {
 		retired = true
 		for _, i := range inspectAll(room) {
-			retired = retired && i.State.Gone
+			retired = retired && i.State.Stopping
 		}
 	}
-	order(room, shard.GoodbyeAsked)
+	order(room, lease.GoodbyeAsked)
 	time.Sleep(20 * time.Millisecond) // for what is written to be sent
 	if kept := ledShards(inspectAll(room), room.Self); len(kept) > 0 {
 		room.Log.Warn("this node still leads shards, as their other node cannot be reached, is leaving or did not catch "+
@@ -55,7 +56,7 @@ func ledShards(list []Inspection, self int) []int {
 }
 
 // order tells all pacts what to do.
-func order(room *Room, kind shard.PactKind) {
+func order(room *Room, kind lease.EventKind) {
 	for _, desk := range room.Pacts {
 		if desk != nil {
 			desk.Orders <- kind

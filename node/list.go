@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tandem/shard"
+	"tandem/shard/replica"
 	"tandem/wire"
 )
 
@@ -135,7 +136,7 @@ func unreadPage(room *Room, m *wire.Message, err error) *wire.Message {
 func tellUnread(room *Room, s int, err error, damage bool) {
 	room.Log.Error("a shard cannot be read", "shard", s, "error", err)
 	if damage {
-		room.Desks[s].In <- []*shard.Event{{Kind: shard.DataLost, Shard: s, Reason: err.Error()}}
+		room.Desks[s].In <- []*replica.Event{{Kind: replica.DataDamaged, Shard: s, Reason: err.Error()}}
 	}
 }
 
@@ -165,7 +166,7 @@ func startOf(l shard.Layout, moment Moment, m *wire.Message) (users uint64, at r
 	bucket, skip, users := shard.SkipBuckets((*[256]uint64)(&counts), m.Offset)
 	switch {
 	case len(m.After) > 0:
-		_, bucket := shard.Place(l, string(m.After))
+		_, bucket := shard.ShardOf(l, string(m.After))
 		start := append(shard.AppendKey(nil, bucket, string(m.After)), 0)
 		return users, rest{start, 0, m.Limit}, nil
 	case bucket == len(counts): // behind the last user

@@ -109,7 +109,7 @@ func judge(room *Room, m *wire.Message, err error) *wire.Message {
 	}
 	mine, theirs := greeting(room), hearGreeting(m)
 	if room.Ready && theirs.Role == shard.RoleNode {
-		mine.Gone = councilState(room).Book.Gone
+		mine.Replaced = councilState(room).Book.Replaced
 	}
 	misfit, text := shard.Fits(mine, theirs, "")
 	noteRefusal(room, theirs.Role+" "+theirs.Name, misfit, text)

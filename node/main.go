@@ -13,6 +13,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"tandem/shard"
+	"tandem/shard/views"
 	"tandem/wire/proc"
 )
 
@@ -108,7 +109,7 @@ const exitVersion = 3
 
 // exitCode returns the exit code for what keeps a node from starting.
 func exitCode(err error) int {
-	if errors.Is(err, shard.ErrVersion) {
+	if errors.Is(err, views.ErrVersion) {
 		return exitVersion
 	}
 	return 1

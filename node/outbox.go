@@ -4,18 +4,20 @@ import (
 	"slices"
 
 	"tandem/shard"
+	"tandem/shard/lease"
+	"tandem/shard/replica"
 	"tandem/wire"
 )
 
 // fill puts the frame of what an effect sends into the outbox. A goroutine that collects the replies of several shards
 // gets its reply at once.
-func fill(box outbox, r *owned, fx *shard.Effect) outbox {
+func fill(box outbox, r *owned, fx *replica.Effect) outbox {
 	m := box.scratch
 	*m = wire.Message{Shard: uint64(r.state.Shard), Epoch: fx.Epoch, LSN: fx.LSN}
 	conn, toLeader := fx.Caller.(*Conn)
 	to, toGateway := fx.Caller.(*caller)
 	switch fx.Kind {
-	case shard.Answer:
+	case replica.Answer:
 		if !toGateway {
 			fx.Caller.(chan shard.Reply) <- fx.Reply // made with a place for each reply
 			return box
@@ -26,15 +28,15 @@ func fill(box outbox, r *owned, fx *shard.Effect) outbox {
 		if fx.Reply.Refusal != 0 {
 			m.Kind, m.Code, m.Text = wire.Error, codes[fx.Reply.Refusal], fx.Reply.Reason
 		}
-	case shard.SendStored:
+	case replica.SendStored:
 		m.Kind = wire.Stored
-	case shard.SendPosition:
-		m.Kind, m.Ends = wire.Position, fx.Ends
-	case shard.SendTrouble:
+	case replica.SendPosition:
+		m.Kind, m.LastEpoch = wire.Position, fx.LastEpoch
+	case replica.SendTrouble:
 		m.Kind, m.Code, m.Text = wire.Trouble, codes[fx.Reply.Refusal], fx.Reply.Reason
-	case shard.SendAsk:
+	case replica.SendAsk:
 		m.Kind = wire.Ask
-	case shard.SendApplied:
+	case replica.SendApplied:
 		m.Kind = wire.Applied
 	}
 	if toLeader || toGateway {
@@ -54,7 +56,7 @@ func fill(box outbox, r *owned, fx *shard.Effect) outbox {
 		*letters = append(*letters, letter{Stream: fx.Stream})
 	}
 	last := &(*letters)[len(*letters)-1]
-	if fx.Kind != shard.SendAppend {
+	if fx.Kind != replica.SendAppend {
 		last.Frames = r.codec.AppendFrame(last.Frames, m)
 		return box
 	}
@@ -65,35 +67,35 @@ func fill(box outbox, r *owned, fx *shard.Effect) outbox {
 }
 
 // prompt carries out an effect that sends no frame by itself, or says that it is none.
-func prompt(room *Room, box outbox, r *owned, fx *shard.Effect) (outbox, bool) {
+func prompt(room *Room, box outbox, r *owned, fx *replica.Effect) (outbox, bool) {
 	s := r.state.Shard
 	switch fx.Kind {
-	case shard.SetAlarm:
+	case replica.SetAlarm:
 		r.rings = true
-	case shard.Feed:
+	case replica.Feed:
 		select {
 		case room.Links[r.peer].Feeds <- feed{s, *fx}:
 		default: // wishes of former streams lie there
 			breakLink(room.Links[r.peer], fx.Stream)
 		}
-	case shard.FeedSnapshot:
+	case replica.FeedSnapshot:
 		scan := openScan(r.store, s)
 		window := windowOf(&r.state)
 		go feedSnapshot(room, s, *fx, scan, window)
-	case shard.Relay:
+	case replica.Relay:
 		select {
 		case room.Links[r.peer].Relays <- relay{fx.Stream, fx.Asked}:
 		default:
 			*fx = *crowded(fx.Asked)
 			return box, false
 		}
-	case shard.Reclaim:
+	case replica.TakeBackRelayed:
 		room.Links[r.peer].Echoes <- echo{Kind: leadsHere, Shard: s}
-	case shard.BreakStream:
+	case replica.BreakStream:
 		breakLink(room.Links[r.peer], fx.Stream)
-	case shard.Complain, shard.Flipped, shard.Caught, shard.Drained, shard.Compared, shard.Damaged, shard.Mended:
-		box.wants[r.peer] = append(box.wants[r.peer], shard.PactEvent{Kind: shard.LeaderWants, Shard: s,
-			Epoch: fx.Epoch, Effect: fx.Kind})
+	case replica.Notify:
+		box.wants[r.peer] = append(box.wants[r.peer], lease.Event{Kind: lease.NoticeGiven, Shard: s,
+			Epoch: fx.Epoch, Notice: fx.Notice})
 	default:
 		return box, false
 	}

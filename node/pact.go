@@ -4,6 +4,9 @@ import (
 	"time"
 
 	"tandem/shard"
+	"tandem/shard/lease"
+	"tandem/shard/replica"
+	"tandem/shard/views"
 	"tandem/wire"
 )
 
@@ -12,32 +15,32 @@ const (
 	pactQueue = 256
 )
 
-// PactDesk is where the loop is reached that keeps the pact with a neighbour.
+// PactDesk is where the loop is reached that keeps the lease session with a neighbour.
 type PactDesk struct {
-	In      chan pactNote          // pings and answers of the neighbour, which are dropped when they do not fit, and broken links
-	Wants   chan []shard.PactEvent // of replicas
-	Sick    chan bool              // one place, the newest wins: how the disk is
-	Orders  chan shard.PactKind    // LeaveAsked, GoodbyeAsked
-	Asks    chan chan<- bool       // whether the peer is leaving, too
-	Books   <-chan shard.Book      // from the council
-	Elected <-chan struct{}        // from the council
+	In      chan pactNote        // pings and answers of the neighbour, which are dropped when they do not fit, and broken links
+	Wants   chan []lease.Event   // of replicas
+	Sick    chan bool            // one place, the newest wins: how the disk is
+	Orders  chan lease.EventKind // LeaveAsked, GoodbyeAsked
+	Asks    chan chan<- bool     // whether the peer is leaving, too
+	Books   <-chan views.State   // from the council
+	Elected <-chan struct{}      // from the council
 }
 
-// pactNote is an event for a pact; Conn is the connection by which a ping came.
+// pactNote is an event for a lease session; Conn is the connection by which a ping came.
 type pactNote struct {
-	Event shard.PactEvent
+	Event lease.Event
 	Conn  *Conn
 }
 
-// runPact is the loop that owns the pact with a neighbour: what the two promise each other, and what this node
+// runPact is the loop that owns the lease session with a neighbour: what the two promise each other, and what this node
 // proposes. The replicas learn views and leases from it alone, so that what it has promised is known before they act
 // (rules R3, R5).
-func runPact(room *Room, peer int, p shard.Pact) {
+func runPact(room *Room, peer int, p lease.Session) {
 	desk := room.Pacts[peer]
 	ticks := time.NewTicker(pactTick)
-	var out []shard.PactEffect
+	var out []lease.Effect
 	for {
-		list := []shard.PactEvent{{Kind: shard.PactTick}}
+		list := []lease.Event{{Kind: lease.Ticked}}
 		var conn *Conn
 		select {
 		case <-ticks.C:
@@ -45,71 +48,71 @@ func runPact(room *Room, peer int, p shard.Pact) {
 			list[0], conn = note.Event, note.Conn
 		case list = <-desk.Wants:
 		case sick := <-desk.Sick:
-			list[0] = shard.PactEvent{Kind: shard.DiskIs, Sick: sick}
+			list[0] = lease.Event{Kind: lease.DiskChanged, Sick: sick}
 		case reply := <-desk.Asks:
 			reply <- p.PeerLeaves
 			continue
 		case kind := <-desk.Orders:
 			list[0].Kind = kind
 		case book := <-desk.Books:
-			list[0] = shard.PactEvent{Kind: shard.ViewsCame, Views: book.Views, Store: book.Members[peer]}
+			list[0] = lease.Event{Kind: lease.ViewsLearnt, Views: book.Views, Store: book.Members[peer]}
 		case <-desk.Elected:
-			list[0].Kind = shard.RaftLeads
+			list[0].Kind = lease.RaftElected
 		}
 		for i := range list {
 			list[i].Now = clock()
-			p, out = shard.StepPact(p, &list[i], out[:0])
+			p, out = lease.Step(p, &list[i], out[:0])
 			fulfil(room, peer, conn, out)
 			clear(out)
 		}
 	}
 }
 
-// fulfil does what a pact wants. It waits only for loops of replicas, which never wait for it; pings and proposals that
+// fulfil does what a lease session wants. It waits only for loops of replicas, which never wait for it; pings and proposals that
 // do not fit are dropped, and come again.
-func fulfil(room *Room, peer int, conn *Conn, effects []shard.PactEffect) {
-	var events []*shard.Event
+func fulfil(room *Room, peer int, conn *Conn, effects []lease.Effect) {
+	var events []*replica.Event
 	for i := range effects {
 		fx := &effects[i]
-		e := &shard.Event{Shard: fx.Shard, Epoch: fx.Epoch, Until: fx.Until}
+		e := &replica.Event{Shard: fx.Shard, Epoch: fx.Epoch, Until: fx.Until}
 		switch fx.Kind {
-		case shard.SendPing:
+		case lease.SendPing:
 			select {
-			case room.Links[peer].Urgent <- &wire.Message{Kind: wire.LeasePing, Life: fx.Life, At: fx.At,
-				Lease: fx.Lease, State: wireState(fx), Vows: wireVows(fx.Vows), ShardEnds: wireEnds(fx.Ends)}:
+			case room.Links[peer].Urgent <- &wire.Message{Kind: wire.LeasePing, Start: fx.Start, At: fx.At,
+				Lease: fx.Lease, State: wireState(fx), Claims: wireClaims(fx.Claims), LastEntries: wireLastEntries(fx.LastEntries)}:
 			default:
 			}
 			continue
-		case shard.SendPong:
-			deliver(conn, answers{Message: &wire.Message{Kind: wire.LeasePong, At: fx.At, Vows: wireVows(fx.Vows)}})
+		case lease.SendPong:
+			deliver(conn, answers{Message: &wire.Message{Kind: wire.LeasePong, At: fx.At, Claims: wireClaims(fx.Claims)}})
 			continue
-		case shard.Propose:
+		case lease.Propose:
 			room.Log.Debug("proposed", "peer", room.Members[peer].Name, "changes", fx.Proposals)
 			select {
 			case room.Council.Asks <- fx.Proposals:
 			default:
 			}
 			continue
-		case shard.TooLong:
+		case lease.TooLong:
 			room.Log.Warn("a node takes promises for longer than this one keeps them (--lease there, --grace here), "+
 				"so it is promised nothing",
 				"peer", room.Members[peer].Name, "lease", time.Duration(fx.Lease), "grace", room.Config.Grace)
 			continue
-		case shard.LogBehind:
+		case lease.LogBehind:
 			room.Log.Error("this backup lacks writes that its leader has, so it does not take over: its data is "+
 				"older than what it acknowledged", "shard", fx.Shard, "leader", room.Members[peer].Name,
-				"epoch", fx.End.At.Epoch, "lsn", fx.End.At.LSN)
+				"epoch", fx.LastEntry.At.Epoch, "lsn", fx.LastEntry.At.LSN)
 			continue
-		case shard.TellView:
-			e.Kind, e.View, e.FreeFrom, e.Fresh = shard.ViewLearnt, fx.View, fx.FreeFrom, fx.Fresh
+		case lease.TellView:
+			e.Kind, e.View, e.FreeFrom, e.Restarted = replica.ViewLearnt, fx.View, fx.FreeFrom, fx.Restarted
 			room.Log.Info("view", "shard", fx.Shard, "epoch", fx.View.Epoch, "leader",
 				room.Members[fx.View.Leader].Name, "in sync", fx.View.InSync)
-		case shard.TellLease:
-			e.Kind = shard.LeaseCame
-		case shard.TellDrain:
-			e.Kind = shard.DrainAsked
+		case lease.TellLease:
+			e.Kind = replica.LeaseCame
+		case lease.TellDrain:
+			e.Kind = replica.DrainAsked
 			if fx.Until == 0 {
-				e.Kind = shard.DrainOff
+				e.Kind = replica.DrainOff
 			}
 		}
 		events = append(events, e)
@@ -118,7 +121,7 @@ func fulfil(room *Room, peer int, conn *Conn, effects []shard.PactEffect) {
 }
 
 // wireState returns how this node is, as its pings say.
-func wireState(fx *shard.PactEffect) (state uint8) {
+func wireState(fx *lease.Effect) (state uint8) {
 	if fx.Sick {
 		state |= wire.IsSick
 	}
@@ -128,34 +131,34 @@ func wireState(fx *shard.PactEffect) (state uint8) {
 	return state
 }
 
-func wireVows(vows []shard.Vow) []wire.Vow {
-	list := make([]wire.Vow, len(vows))
-	for i, v := range vows {
-		list[i] = wire.Vow{Shard: uint64(v.Shard), Epoch: v.Epoch}
+func wireClaims(claims []lease.Claim) []wire.Claim {
+	list := make([]wire.Claim, len(claims))
+	for i, v := range claims {
+		list[i] = wire.Claim{Shard: uint64(v.Shard), Epoch: v.Epoch}
 	}
 	return list
 }
 
-func takeVows(vows []wire.Vow) []shard.Vow {
-	list := make([]shard.Vow, len(vows))
-	for i, v := range vows {
-		list[i] = shard.Vow{Shard: int(v.Shard), Epoch: v.Epoch}
+func takeClaims(claims []wire.Claim) []lease.Claim {
+	list := make([]lease.Claim, len(claims))
+	for i, v := range claims {
+		list[i] = lease.Claim{Shard: int(v.Shard), Epoch: v.Epoch}
 	}
 	return list
 }
 
-func wireEnds(ends []shard.ShardEnd) []wire.ShardEnd {
-	list := make([]wire.ShardEnd, len(ends))
+func wireLastEntries(ends []lease.LastEntry) []wire.LastEntry {
+	list := make([]wire.LastEntry, len(ends))
 	for i, e := range ends {
-		list[i] = wire.ShardEnd{Shard: uint64(e.Shard), Epoch: e.Epoch, Ends: e.At.Epoch, LSN: e.At.LSN}
+		list[i] = wire.LastEntry{Shard: uint64(e.Shard), Epoch: e.Epoch, LastEpoch: e.At.Epoch, LSN: e.At.LSN}
 	}
 	return list
 }
 
-func takeEnds(ends []wire.ShardEnd) []shard.ShardEnd {
-	list := make([]shard.ShardEnd, len(ends))
+func takeLastEntries(ends []wire.LastEntry) []lease.LastEntry {
+	list := make([]lease.LastEntry, len(ends))
 	for i, e := range ends {
-		list[i] = shard.ShardEnd{Shard: int(e.Shard), Epoch: e.Epoch, At: shard.Position{Epoch: e.Ends, LSN: e.LSN}}
+		list[i] = lease.LastEntry{Shard: int(e.Shard), Epoch: e.Epoch, At: shard.Position{Epoch: e.LastEpoch, LSN: e.LSN}}
 	}
 	return list
 }

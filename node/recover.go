@@ -55,10 +55,10 @@ func openFolder(s starting) starting {
 			s.err = fmt.Errorf("%w: %w", ErrUnreadable, s.err)
 			return s
 		}
-		if len(s.verdict.Lost) > 0 {
+		if len(s.verdict.Missing) > 0 {
 			s.room.Log.Error("the write-ahead log is damaged: writes that were stored cannot be read", "shards",
-				s.verdict.Lost)
-			for _, lost := range s.verdict.Lost {
+				s.verdict.Missing)
+			for _, lost := range s.verdict.Missing {
 				s.marks = addMark(s.marks, lost, shard.Mark{Reason: "the write-ahead log is damaged"})
 			}
 			if s.err = writeMarks(c.Data, s.marks); s.err != nil {

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"tandem/shard"
+	"tandem/shard/lease"
+	"tandem/shard/replica"
 	"tandem/wire"
 )
 
@@ -17,7 +19,7 @@ var codes = [...]wire.Code{
 
 // owned is one replica of a loop.
 type owned struct {
-	state  shard.Replica
+	state  replica.State
 	store  Store // with the column family that holds the shard now
 	counts buckets
 	last   buckets // LSN of the last write in each bucket that was handed to the disk
@@ -34,8 +36,8 @@ type outbox struct {
 	parts   []Part
 	letters [][]letter // by node
 	piles   []pile
-	wants   [][]shard.PactEvent // by node
-	scratch *wire.Message       // overwritten for each frame
+	wants   [][]lease.Event // by node
+	scratch *wire.Message   // overwritten for each frame
 }
 
 // pile is what goes to a connection.
@@ -57,8 +59,10 @@ func runReplicas(room *Room, desk *Desk, replicas []owned) {
 		at[replicas[i].state.Shard] = i
 	}
 	alarm, ringing := time.NewTimer(time.Hour), false
-	box := outbox{letters: make([][]letter, len(room.Links)), wants: make([][]shard.PactEvent, len(room.Links)), scratch: &wire.Message{}}
-	effects, events, own := []shard.Effect(nil), []*shard.Event(nil), []shard.Event(nil) // own: the events that are made here
+	box := outbox{letters: make([][]letter, len(room.Links)), wants: make([][]lease.Event, len(room.Links)),
+		scratch: &wire.Message{}}
+	effects, events, own := []replica.Effect(nil), []*replica.Event(nil),
+		[]replica.Event(nil) // own: the events that are made here
 	for {
 		select {
 		case batch := <-desk.In:
@@ -85,11 +89,11 @@ func runReplicas(room *Room, desk *Desk, replicas []owned) {
 				if !isDamage(err) {
 					continue
 				}
-				event = &shard.Event{Kind: shard.DataLost, Shard: event.Shard, Reason: err.Error()}
+				event = &replica.Event{Kind: replica.DataDamaged, Shard: event.Shard, Reason: err.Error()}
 			}
 			noteLoss(room, r, event)
 			event.Now, event.Wall, event.Users = now, wall, r.users
-			r.state, effects = shard.Step(r.state, event, effects[:0])
+			r.state, effects = replica.Step(r.state, event, effects[:0])
 			for i := range effects {
 				fx := &effects[i]
 				if serialize, stores := serializers[fx.Kind]; stores {
@@ -101,7 +105,7 @@ func runReplicas(room *Room, desk *Desk, replicas []owned) {
 				}
 			}
 			if r.rings && !ringing {
-				alarm.Reset(shard.TellEvery)
+				alarm.Reset(replica.TellEvery)
 				ringing = true
 			}
 		}
@@ -112,22 +116,22 @@ func runReplicas(room *Room, desk *Desk, replicas []owned) {
 }
 
 // noteLoss has it noted in the folder when a replica's data turns out to be damaged.
-func noteLoss(room *Room, r *owned, e *shard.Event) {
-	if e.Kind == shard.DataLost && r.state.Lost == "" {
+func noteLoss(room *Room, r *owned, e *replica.Event) {
+	if e.Kind == replica.DataDamaged && r.state.Damage.Reason == "" {
 		room.Damage <- damageNote{shard: e.Shard, mark: shard.Mark{Store: room.Member, Copy: r.store.ids[e.Shard],
 			Reason: e.Reason}}
 	}
 }
 
 // unreadable answers a request whose user the disk does not give back; everything else goes on.
-func unreadable(room *Room, e *shard.Event, err error) *shard.Effect {
+func unreadable(room *Room, e *replica.Event, err error) *replica.Effect {
 	room.Log.Error("a user cannot be read", "shard", e.Shard, "id", e.Change.ID, "error", err)
 	refusal := shard.Reply{Refusal: shard.DiskTrouble, Reason: "the user cannot be read: " + err.Error()}
-	return &shard.Effect{Kind: shard.Answer, Caller: e.Caller, Reply: refusal}
+	return &replica.Effect{Kind: replica.Answer, Caller: e.Caller, Reply: refusal}
 }
 
 // takeEvents takes further batches of events that wait.
-func takeEvents(events []*shard.Event, in <-chan []*shard.Event) []*shard.Event {
+func takeEvents(events []*replica.Event, in <-chan []*replica.Event) []*replica.Event {
 	for len(events) < eventsAtOnce {
 		select {
 		case batch := <-in:
@@ -141,13 +145,13 @@ func takeEvents(events []*shard.Event, in <-chan []*shard.Event) []*shard.Event 
 
 // storedEvents makes events of how far logs are stored, in own, which is overwritten. A replica whose copy was dropped
 // with its files gets the column family that holds the new one.
-func storedEvents(replicas []owned, at []int, own []shard.Event, events []*shard.Event, marks []mark) (
-	[]owned, []shard.Event, []*shard.Event) {
+func storedEvents(replicas []owned, at []int, own []replica.Event, events []*replica.Event, marks []mark) (
+	[]owned, []replica.Event, []*replica.Event) {
 	own = slices.Grow(own[:0], len(marks))[:len(marks)]
 	for i, m := range marks {
-		own[i] = shard.Event{Kind: shard.DiskStored, Shard: m.Shard, LSN: m.LSN}
+		own[i] = replica.Event{Kind: replica.DiskStored, Shard: m.Shard, LSN: m.LSN}
 		if m.Wiped {
-			own[i].Kind = shard.DiskWiped
+			own[i].Kind = replica.DiskWiped
 		}
 		if m.Store != nil {
 			r := &replicas[at[m.Shard]]
@@ -158,18 +162,18 @@ func storedEvents(replicas []owned, at []int, own []shard.Event, events []*shard
 	return replicas, own, events
 }
 
-func sickEvents(events []*shard.Event, replicas []owned, reason string) []*shard.Event {
+func sickEvents(events []*replica.Event, replicas []owned, reason string) []*replica.Event {
 	for i := range replicas {
-		events = append(events, &shard.Event{Kind: shard.DiskSick, Shard: replicas[i].state.Shard, Reason: reason})
+		events = append(events, &replica.Event{Kind: replica.DiskSick, Shard: replicas[i].state.Shard, Reason: reason})
 	}
 	return events
 }
 
-func ringEvents(events []*shard.Event, replicas []owned) []*shard.Event {
+func ringEvents(events []*replica.Event, replicas []owned) []*replica.Event {
 	for i := range replicas {
 		if replicas[i].rings {
 			replicas[i].rings = false
-			events = append(events, &shard.Event{Kind: shard.Ticked, Shard: replicas[i].state.Shard})
+			events = append(events, &replica.Event{Kind: replica.Ticked, Shard: replicas[i].state.Shard})
 		}
 	}
 	return events
@@ -190,26 +194,26 @@ func inspect(replicas []owned) []Inspection {
 	for i := range replicas {
 		list[i] = Inspection{replicas[i].state, replicas[i].users, replicas[i].served, clock()}
 		s := &list[i].State
-		s.Pending, s.Waiting, s.Window, s.Order, s.Filled = nil, nil, nil, nil, nil
+		s.Leading.Pending, s.Waiting, s.Log.Window, s.Log.Order, s.Backing.Filled = nil, nil, nil, nil, nil
 	}
 	return list
 }
 
 // note counts an event among what was served, and tells as which version frames for the peer are written from then on.
-func note(r *owned, e *shard.Event) (served Served, codec wire.Codec) {
+func note(r *owned, e *replica.Event) (served Served, codec wire.Codec) {
 	served, codec = r.served, r.codec
 	switch e.Kind {
-	case shard.StreamUp:
+	case replica.StreamUp:
 		codec = wire.NewCodec().As(e.Version)
-	case shard.ReadDone:
+	case replica.GetAsked:
 		served.Get++
-	case shard.WriteAsked:
+	case replica.WriteAsked:
 		served.Write++
-	case shard.CountAsked:
+	case replica.CountAsked:
 		served.Count++
-	case shard.ScanDone:
+	case replica.PageAsked:
 		served.List++
-	case shard.EntriesCame:
+	case replica.EntriesCame:
 		served.Append++
 	}
 	return served, codec
@@ -217,13 +221,13 @@ func note(r *owned, e *shard.Event) (served Served, codec wire.Codec) {
 
 // lookUp reads the user that a get or a write is about, where this node leads, and returns the time after it (rule R1);
 // else before.
-func lookUp(room *Room, r *owned, e *shard.Event, before int64) (now int64, err error) {
-	asks := e.Kind == shard.WriteAsked || e.Kind == shard.ReadDone
+func lookUp(room *Room, r *owned, e *replica.Event, before int64) (now int64, err error) {
+	asks := e.Kind == replica.WriteAsked || e.Kind == replica.GetAsked
 	if !asks || r.state.View.Leader != room.Self {
 		return before, nil
 	}
 	id := e.Change.ID
-	_, bucket := shard.Place(room.Layout, id)
+	_, bucket := shard.ShardOf(room.Layout, id)
 	var space [160]byte
 	key := shard.AppendKey(space[:0], bucket, id)
 	value, err := getUser(r.store, r.state.Shard, key)
@@ -237,17 +241,17 @@ func lookUp(room *Room, r *owned, e *shard.Event, before int64) (now int64, err 
 }
 
 // showMoment opens a view of a shard, and asks the core whether what it shows may be given out, if that is asked.
-func showMoment(r *owned, ask scanAsk, events []*shard.Event) []*shard.Event {
+func showMoment(r *owned, ask scanAsk, events []*replica.Event) []*replica.Event {
 	open := openScan
-	if r.state.Lost != "" { // nothing of it is given out, and a file of it may not be one to read (badFiles)
+	if r.state.Damage.Reason != "" { // nothing of it is given out, and a file of it may not be one to read (badFiles)
 		open = openPastWipes
 	}
-	ask.opened <- Moment{open(r.store, ask.shard), r.counts, shard.BucketsAhead(&r.state, (*[256]uint64)(&r.last)),
+	ask.opened <- Moment{open(r.store, ask.shard), r.counts, replica.BucketsAhead(&r.state, (*[256]uint64)(&r.last)),
 		r.state.View.Leader == r.state.Self}
 	if ask.confirmed == nil {
 		return events
 	}
-	return append(events, &shard.Event{Kind: shard.ScanDone, Shard: ask.shard, Caller: ask.confirmed})
+	return append(events, &replica.Event{Kind: replica.PageAsked, Shard: ask.shard, Caller: ask.confirmed})
 }
 
 // deliver queues what goes out by a connection. One that does not read, so that its queue is full, is closed: nobody

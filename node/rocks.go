@@ -10,6 +10,7 @@ import (
 	"github.com/linxGnu/grocksdb"
 
 	"tandem/shard"
+	"tandem/shard/views"
 )
 
 // ErrStore is the class of everything that RocksDB refuses.
@@ -377,13 +378,13 @@ func isDamage(err error) bool {
 }
 
 // readFacts returns the council's saved state in the order of its keys; none if the node was never in a cluster.
-func readFacts(st Store) ([]shard.Fact, error) {
+func readFacts(st Store) ([]views.SavedEntry, error) {
 	it := st.db.NewIteratorCF(st.look, st.raft)
 	defer it.Close()
-	facts := []shard.Fact{}
+	facts := []views.SavedEntry{}
 	for it.SeekToFirst(); it.Valid(); it.Next() {
 		key, value := it.Key(), it.Value()
-		facts = append(facts, shard.Fact{Key: string(key.Data()), Value: bytes.Clone(value.Data())})
+		facts = append(facts, views.SavedEntry{Key: string(key.Data()), Value: bytes.Clone(value.Data())})
 	}
 	if err := it.Err(); err != nil {
 		return nil, fmt.Errorf("%w: reading the council's state: %w", ErrStore, err)

@@ -5,6 +5,8 @@ import (
 	"net"
 
 	"tandem/shard"
+	"tandem/shard/replica"
+	"tandem/shard/views"
 	"tandem/wire"
 	"tandem/wire/proc"
 )
@@ -17,7 +19,7 @@ type Room struct {
 	Self    int
 	Facts   Facts
 	Member  uint64         // member id of this node's store
-	Start   shard.Start    // this process
+	Start   views.Start    // this process
 	Former  []uint64       // nonces of the starts before it that the store remembers, the newest first
 	Mine    shard.Greeting // what this node says of itself, but for what changes; see greeting
 	Origin  chan origin    // a cell with the cluster that this store belongs to; see originIn
@@ -74,7 +76,7 @@ func newRoom(c Config, l shard.Layout, members []Member, self int, output proc.O
 		Refusals: make(chan chan<- map[string]string), Config: c, Layout: l, Members: members, Self: self,
 		Output: output, Log: log,
 		Desks: make([]*Desk, l.Shards), Links: make([]*Link, l.Nodes), Pacts: make([]*PactDesk, l.Nodes),
-		Disk: make(chan []Part, 2*shard.MaxPending*l.Shards), Pulse: make(chan beat, 64),
+		Disk: make(chan []Part, 2*replica.MaxPending*l.Shards), Pulse: make(chan beat, 64),
 		Index: make(chan indexNote, 1<<10), Lookups: make(chan indexAsk),
 		Watch: make(chan watcher, 64), Scans: make(chan struct{}, scansAtOnce),
 		Pages:  make(chan struct{}, max(1, c.UnreadMB<<19/pageMost)),
@@ -92,9 +94,9 @@ type ending struct {
 
 // Desk is where a loop of replicas is reached.
 type Desk struct {
-	In      chan []*shard.Event // from connections, links and pacts; the loop waits for nobody but the disk, so it is always drained
-	Stored  chan []mark         // from the disk, one place: the newest stored LSN of each replica
-	Sick    chan string         // from the disk, one place: why it refuses writes
+	In      chan []*replica.Event // from connections, links and pacts; the loop waits for nobody but the disk, so it is always drained
+	Stored  chan []mark           // from the disk, one place: the newest stored LSN of each replica
+	Sick    chan string           // from the disk, one place: why it refuses writes
 	Inspect chan chan<- []Inspection
 	Opens   chan scanAsk
 }
@@ -125,7 +127,7 @@ type mark struct {
 
 // Inspection is what a loop says about one of its replicas.
 type Inspection struct {
-	State  shard.Replica // without its slices and its map
+	State  replica.State // without its slices and its map
 	Users  uint64
 	Served Served
 	Now    int64 // ns on the node's clock

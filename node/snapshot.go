@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tandem/shard"
+	"tandem/shard/replica"
 	"tandem/wire"
 )
 
@@ -24,7 +25,7 @@ type snapshot struct {
 
 // feedSnapshot sends a backup the whole shard as the scan has it, with the request ids up to there, and reports its
 // LSN. The scan was opened by the replica's loop, so that it is no older than what the core knows to be applied.
-func feedSnapshot(room *Room, s int, fx shard.Effect, scan Scan, window []shard.Entry) {
+func feedSnapshot(room *Room, s int, fx replica.Effect, scan Scan, window []shard.Entry) {
 	defer closeScan(scan)
 	link := room.Links[peerOf(room.Layout, s, room.Self)]
 	link.Turn <- struct{}{}
@@ -63,7 +64,7 @@ func feedSnapshot(room *Room, s int, fx shard.Effect, scan Scan, window []shard.
 	if err != nil || damage != nil {
 		room.Log.Error("the shard cannot be read for its backup", "shard", s, "error", err, "damage", damage)
 		if isDamage(err) {
-			room.Desks[s].In <- []*shard.Event{{Kind: shard.DataLost, Shard: s, Reason: err.Error()}}
+			room.Desks[s].In <- []*replica.Event{{Kind: replica.DataDamaged, Shard: s, Reason: err.Error()}}
 		}
 		breakLink(link, fx.Stream)
 		return
@@ -73,7 +74,7 @@ func feedSnapshot(room *Room, s int, fx shard.Effect, scan Scan, window []shard.
 	}
 	sendPaced(room, link, fx.Stream, endFrames(s, fx.Epoch, meta.last, meta.history, window))
 	room.Log.Info("the backup was sent the whole shard", "shard", s, "lsn", meta.last)
-	room.Desks[s].In <- []*shard.Event{{Kind: shard.FeedDone, Shard: s, Stream: fx.Stream, Epoch: fx.Epoch,
+	room.Desks[s].In <- []*replica.Event{{Kind: replica.FeedDone, Shard: s, Stream: fx.Stream, Epoch: fx.Epoch,
 		LSN: meta.last}}
 }
 
@@ -121,15 +122,15 @@ func endFrames(s int, epoch, last uint64, history []shard.Position, window []sha
 	}
 	end := &wire.Message{Kind: wire.SnapEnd, Shard: uint64(s), Epoch: epoch, LSN: last}
 	for _, h := range history[max(0, len(history)-snapHistory):] {
-		end.History = append(end.History, wire.Place(h))
+		end.History = append(end.History, wire.LogPosition(h))
 	}
 	return append(frames, end)
 }
 
 // windowOf copies the request-id window as entries, so that it may leave the loop.
-func windowOf(state *shard.Replica) []shard.Entry {
-	entries := make([]shard.Entry, 0, len(state.Window))
-	for request, done := range state.Window {
+func windowOf(state *replica.State) []shard.Entry {
+	entries := make([]shard.Entry, 0, len(state.Log.Window))
+	for request, done := range state.Log.Window {
 		r := &done.Reply.Record
 		entries = append(entries, shard.Entry{Request: request, Result: done.Reply.Result, ID: r.ID, Name: r.Name,
 			Email: r.Email, Group: r.Group, Epoch: r.Epoch, LSN: done.LSN, Wall: done.Wall})

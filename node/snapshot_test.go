@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"tandem/shard"
+	"tandem/shard/replica"
 	"tandem/wire"
 )
 
@@ -51,13 +52,13 @@ func TestSnapshotsAreStored(t *testing.T) {
 	records := []shard.Record{{ID: "a", Name: "Ada", Epoch: 3, LSN: 7}, {ID: "b", Name: "Bob", Epoch: 4, LSN: 9}}
 	window := []shard.Entry{{Request: shard.RequestID{1}, Result: shard.Updated, ID: "b", Name: "Bob", Epoch: 4, LSN: 9}}
 	for s, whole := range map[int]bool{held[0]: true, held[1]: false} {
-		r := &owned{state: shard.Replica{Shard: s}, store: room.Store}
-		parts := storeEntries(room, r, &shard.Effect{Entries: []shard.Entry{{ID: "old", Result: shard.Created, Epoch: 1,
+		r := &owned{state: replica.State{Shard: s}, store: room.Store}
+		parts := storeEntries(room, r, &replica.Effect{Entries: []shard.Entry{{ID: "old", Result: shard.Created, Epoch: 1,
 			LSN: 1}}}, 1)
 		parts = append(parts, storeNothing(room, r, nil, 1)...)
-		parts = append(parts, storeRecords(room, r, &shard.Effect{Records: records}, 1)...)
+		parts = append(parts, storeRecords(room, r, &replica.Effect{Records: records}, 1)...)
 		if whole {
-			parts = append(parts, storeWhole(room, r, &shard.Effect{LSN: 9, Ends: 4,
+			parts = append(parts, storeWhole(room, r, &replica.Effect{LSN: 9, LastEpoch: 4,
 				History: []shard.Position{{Epoch: 3, LSN: 1}, {Epoch: 4, LSN: 8}}, Entries: window}, 1)...)
 		}
 		if err = writeBatch(room.Store, joinParts(nil, parts)); err != nil {

@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"tandem/shard"
+	"tandem/shard/lease"
+	"tandem/shard/replica"
+	"tandem/shard/views"
 	"tandem/wire"
 	"tandem/wire/proc"
 )
@@ -18,10 +21,10 @@ import (
 // opened is what one step of the start hands to the next, or why it cannot.
 type opened struct {
 	room    *Room
-	saved   []shard.Fact // of the council
-	loaded  []Loaded     // by shard
-	places  [][]place    // by shard
-	written written      // to the log by this start
+	saved   []views.SavedEntry // of the council
+	loaded  []Loaded           // by shard
+	places  [][]place          // by shard
+	written written            // to the log by this start
 	err     error
 }
 
@@ -33,7 +36,7 @@ type starting struct {
 	verdict shard.LogVerdict   // on the write-ahead log
 	marks   map[int]shard.Mark // by shard
 	lenient bool               // the store was opened past files that cannot be read
-	saved   []shard.Fact       // of the council; none of a store that has yet to join
+	saved   []views.SavedEntry // of the council; none of a store that has yet to join
 	err     error
 }
 
@@ -128,9 +131,9 @@ func loadRaft(s starting) starting {
 	room, reason := s.room, s.room.Marks[shard.RaftPart].Reason
 	saved, err := readFacts(room.Store)
 	if err == nil && len(saved) > 0 {
-		_, err = shard.LoadCouncil(processOf(room), room.Layout, shard.DefaultTiming, saved, clock())
+		_, err = views.Load(processOf(room), room.Layout, views.DefaultTiming, saved, clock())
 	}
-	if errors.Is(err, shard.ErrVersion) { // nothing is damaged
+	if errors.Is(err, views.ErrVersion) { // nothing is damaged
 		s.err = err
 		return s
 	}
@@ -232,15 +235,15 @@ func serve(begun opened, listener net.Listener, out chan<- opened) {
 // open makes the room that all loops share, with everything loaded that they start from; saved is the council's state,
 // which is none of a store that is to join. The loops that are told of the views are one for each node, one for the
 // gateways and one for the write log.
-func open(unready *Room, saved []shard.Fact, w written, out chan<- opened) {
+func open(unready *Room, saved []views.SavedEntry, w written, out chan<- opened) {
 	room, steps := *unready, make(chan opened, 1)
-	council, err := shard.LoadCouncil(processOf(&room), room.Layout, shard.DefaultTiming, saved, clock())
+	council, err := views.Load(processOf(&room), room.Layout, views.DefaultTiming, saved, clock())
 	if err != nil {
 		out <- opened{err: err}
 		return
 	}
 	room.Ready = true
-	noteOrigin(room.Origin, council.Book)
+	noteOrigin(room.Origin, council.State)
 	room.Council = newCouncilDesk(council, room.Layout.Nodes+2)
 	go loadReplicas(&room, w, steps)
 	all := <-steps
@@ -268,14 +271,14 @@ func start(all opened, done chan<- opened) {
 		room.Desks[s] = room.Loops[i%loops]
 		shared[peer] = append(shared[peer], s)
 		at := &all.loaded[s]
-		state := shard.NewReplica(s, room.Self, room.Members[peer].Name, at.Last, at.History, at.Log, clock())
-		state.StoredFor = int64(room.Config.Silent)
+		state := replica.New(s, room.Self, room.Members[peer].Name, at.Last, at.History, at.Log, clock())
+		state.Leading.StoredFor = int64(room.Config.Silent)
 		r := owned{state: state, store: room.Store, peer: peer, codec: wire.NewCodec(), counts: at.Counts,
 			users: total(at.Counts), epoch: newestEpoch(at.History)}
 		ends[s] = shard.Position{Epoch: r.epoch, LSN: at.Last}
 		shares[i%loops] = append(shares[i%loops], r)
 		if at.Damage != "" {
-			room.Desks[s].In <- []*shard.Event{{Kind: shard.DataLost, Shard: s, Reason: at.Damage}}
+			room.Desks[s].In <- []*replica.Event{{Kind: replica.DataDamaged, Shard: s, Reason: at.Damage}}
 		}
 	}
 	for peer := range room.Members {
@@ -300,7 +303,7 @@ func start(all opened, done chan<- opened) {
 	}
 	for peer := range room.Members {
 		if room.Pacts[peer] != nil {
-			go runPact(room, peer, shard.NewPact(room.Layout, room.Self, peer, shared[peer], ends,
+			go runPact(room, peer, lease.New(room.Layout, room.Self, peer, shared[peer], ends,
 				2*int64(room.Start.Number), clock(), timingOf(room.Config)))
 		}
 		if peer != room.Self {
@@ -315,7 +318,7 @@ func start(all opened, done chan<- opened) {
 
 // newDesk makes what a loop of replicas shares with others.
 func newDesk() *Desk {
-	return &Desk{In: make(chan []*shard.Event, deskQueue), Stored: make(chan []mark, 1), Sick: make(chan string, 1),
+	return &Desk{In: make(chan []*replica.Event, deskQueue), Stored: make(chan []mark, 1), Sick: make(chan string, 1),
 		Inspect: make(chan chan<- []Inspection), Opens: make(chan scanAsk)}
 }
 
@@ -328,15 +331,15 @@ func newLink() *Link {
 
 // newPactDesk makes what the loop of the promises between this node and a peer shares with others.
 func newPactDesk(council *CouncilDesk, peer int) *PactDesk {
-	return &PactDesk{In: make(chan pactNote, pactQueue), Wants: make(chan []shard.PactEvent, pactQueue),
-		Sick: make(chan bool, 1), Orders: make(chan shard.PactKind, 4), Asks: make(chan chan<- bool),
+	return &PactDesk{In: make(chan pactNote, pactQueue), Wants: make(chan []lease.Event, pactQueue),
+		Sick: make(chan bool, 1), Orders: make(chan lease.EventKind, 4), Asks: make(chan chan<- bool),
 		Books: council.Books[peer], Elected: council.Elected[peer]}
 }
 
 // processOf is this process as the council has it.
-func processOf(room *Room) shard.Process {
-	return shard.Process{Member: room.Member, Start: room.Start, Former: room.Former, Least: wire.Least,
-		Most: wire.Most, Rules: shard.EntryRules}
+func processOf(room *Room) views.Process {
+	return views.Process{Member: room.Member, Start: room.Start, Former: room.Former, Least: wire.Least,
+		Most: wire.Most, Rules: views.EntryRules}
 }
 
 // newestEpoch returns the last epoch of a history that has writes, 0 if none has.
@@ -348,8 +351,8 @@ func newestEpoch(history []shard.Position) uint64 {
 }
 
 // timingOf returns the pacts' times as the settings want them.
-func timingOf(c Config) shard.PactTiming {
-	t := shard.DefaultPactTiming()
+func timingOf(c Config) lease.Timing {
+	t := lease.DefaultTiming()
 	t.Lease, t.Grace, t.Silent = int64(c.Lease), int64(c.Grace), int64(c.Silent)
 	return t
 }

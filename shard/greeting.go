@@ -25,8 +25,8 @@ type Greeting struct {
 	Lease, Grace int64 // ns; 0 of a gateway
 	Member       uint64
 	Start, Nonce uint64 // of its store, and of its process
-	Born         []uint64
-	Gone         []uint64 // member ids that others took the place of; only what this process's own cluster knows of them
+	Founders     []uint64
+	Replaced     []uint64 // member ids that others took the place of; only what this process's own cluster knows of them
 }
 
 // The roles in a greeting.
@@ -120,8 +120,8 @@ func Fits(mine, theirs Greeting, expected string) (in Misfit, text string) {
 			theirs.Name)
 	case nodes && theirs.Name == mine.Name:
 		return OtherName, fmt.Sprintf("two processes call themselves node %s, or one has dialled itself", mine.Name)
-	case nodes && slices.Contains(mine.Gone, theirs.Member):
-		return OtherStore, fmt.Sprintf("another store has taken the place of store %x of %s, which is of no use to the cluster any more: stop the node, move its folder away, and let it begin with an empty one", theirs.Member>>memberStore, theirs.Name)
+	case nodes && slices.Contains(mine.Replaced, theirs.Member):
+		return OtherStore, fmt.Sprintf("another store has taken the place of store %x of %s, which is of no use to the cluster any more: stop the node, move its folder away, and let it begin with an empty one", StoreOf(theirs.Member), theirs.Name)
 	case nodes && !slices.Contains(mine.Names, theirs.Name):
 		return OtherName, fmt.Sprintf("%s has the nodes %s; %s is none of them", mine.Name,
 			strings.Join(mine.Names, ","), theirs.Name)
