@@ -114,5 +114,7 @@ images: ## builds the container images tandem-gateway, tandem-db and tandem-load
 compose-test: build images ## runs the cluster in containers and checks it from outside
 	@COMPOSE="$(COMPOSE)" .ci/compose
 
-clean: ## removes bin, the data of "make run" and the results of bench
+# "bench space --users" leaves its cluster in the folder for temporary files, with a mark that says whose it is.
+clean: ## removes bin, the data of "make run", and what bench has left: results, and the cluster of "bench space"
 	@rm -rf bin $(DATA) $(RESULTS)
+	@space=$${TMPDIR:-/tmp}/tandem-space; [ ! -e "$$space/.made-by-bench" ] || rm -rf "$$space"

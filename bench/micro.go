@@ -33,7 +33,7 @@ func (c MicroCommand) Run(e ending) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	fmt.Println("nodes  operation  requests by nodes needed")
+	fmt.Println("nodes  operation  requests by nodes needed (a retry may need more)")
 	for _, nodes := range c.Nodes {
 		counted := make(chan outcome, 1)
 		go countNodes(c, nodes, dir, e, counted)

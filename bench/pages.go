@@ -147,13 +147,14 @@ func getPage(client *http.Client, url string) (page, error) {
 		return page{}, fmt.Errorf("%w: %w", errPages, err)
 	}
 	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		why, _ := io.ReadAll(io.LimitReader(answer.Body, 1<<10)) // the problem: why there is no page
+		return page{}, fmt.Errorf("%w: %s: %s: %s", errPages, url, answer.Status, strings.TrimSpace(string(why)))
+	}
 	if _, err = io.Copy(io.Discard, answer.Body); err != nil {
 		return page{}, fmt.Errorf("%w: %w", errPages, err)
 	}
 	got := page{took: time.Since(begin)}
-	if answer.StatusCode != http.StatusOK {
-		return page{}, fmt.Errorf("%w: %s: %s", errPages, url, answer.Status)
-	}
 	if got.total, err = strconv.ParseUint(answer.Header.Get("X-Total-Count"), 10, 64); err != nil {
 		return page{}, fmt.Errorf("%w: X-Total-Count: %w", errPages, err)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -45,6 +46,7 @@ type total struct {
 func settledCount(c client, until time.Time, out chan<- total) {
 	for told := false; ; time.Sleep(retryPause) {
 		s := ask(c, operation{Kind: opCount}, "", 0)
+		s.Err += s.Why // is only shown here; elsewhere failures are counted by it
 		if !s.Failed && s.Wrong == "" {
 			out <- total{Count: s.Count}
 			return
@@ -207,7 +209,7 @@ func fetchPage(c client, url string) ([]user, string, error) {
 	defer answer.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
 	if err == nil && answer.StatusCode != http.StatusOK {
-		err = errors.New(answer.Status)
+		err = fmt.Errorf("%s: %.300s", answer.Status, bytes.TrimSpace(body))
 	}
 	var page []user
 	if err == nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -143,7 +144,7 @@ func understand(s sample, answer *http.Response, body []byte) sample {
 		s.Touched = 0
 	}
 	if s.Failed = s.Status >= 500 || s.Status == http.StatusTooManyRequests; s.Failed {
-		s.Err = "status " + answer.Status
+		s.Err, s.Why = "status "+answer.Status, fmt.Sprintf(": %.300s", bytes.TrimSpace(body))
 		return s
 	}
 	known := false

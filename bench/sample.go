@@ -23,6 +23,7 @@ type sample struct {
 	Timeout  bool
 	Whose    party // whose fault it is that there was no answer
 	Err      string
+	Why      string // what an answer that counts as a failure said, behind a colon
 	Read     user   // the user in the answer
 	Items    []user // of a list, some of its users
 	Tag      string // ETag of the answer

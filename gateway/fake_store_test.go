@@ -13,15 +13,15 @@ import (
 
 // fakeStore is the data of all fake nodes of a cluster.
 type fakeStore struct {
-	lock     sync.Mutex
-	layout   shard.Layout
-	views    []shard.View // which the nodes act by, whatever they tell
-	users    map[string]wire.Record
-	done     map[wire.RequestID]*wire.Message
-	last     uint64
-	pageMost int                   // records that fit a page
-	pause    time.Duration         // before each page of a list
-	order    map[int][]wire.Record // by shard, as far as it was asked for since the last change
+	lock    sync.Mutex
+	layout  shard.Layout
+	views   []shard.View // which the nodes act by, whatever they tell
+	users   map[string]wire.Record
+	done    map[wire.RequestID]*wire.Message
+	last    uint64
+	maxPage int                   // records that fit a page
+	pause   time.Duration         // before each page of a list
+	order   map[int][]wire.Record // by shard, as far as it was asked for since the last change
 }
 
 // fakeGreeting is what a node of the cluster db-0, db-1, db-2 says of itself.

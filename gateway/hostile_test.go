@@ -169,13 +169,13 @@ func TestAWalkGoesOnBehindEmptiedShards(t *testing.T) {
 // TestListsAreBounded: one too many waits no longer than its deadline, and a place that is free again is taken.
 func TestListsAreBounded(t *testing.T) {
 	r := newRig(t, 150*time.Millisecond, 50*time.Millisecond)
-	for range cap(r.room.Lists) {
-		r.room.Lists <- struct{}{}
+	for range cap(r.wiring.Lists) {
+		r.wiring.Lists <- struct{}{}
 	}
 	if got := r.must(503, "GET", "/api/user", ""); !strings.Contains(got.body, "lists") {
 		t.Errorf("%s", got.body)
 	}
-	<-r.room.Lists
+	<-r.wiring.Lists
 	for end := time.Now().Add(patience); r.ask("GET", "/api/user", "").status != 200; {
 		if time.Now().After(end) {
 			t.Fatal("no list is answered")

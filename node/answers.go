@@ -112,7 +112,7 @@ func lineStatus(room *Room, _ []string) any {
 	if room.Ready {
 		c := councilState(room)
 		checks := shard.NodeChecks(partOf(room, held, c))
-		status["takesPart"], status["checks"] = shard.Ready(checks), checks
+		status["takesPart"], status["checks"] = shard.Ready(checks), checkResults(checks)
 		status["raft"] = map[string]any{"leader": nodeName(room, shard.NodeOf(c.Lead)), "term": c.Term,
 			"index": c.Book.Index, "silent": c.Sick}
 		status["repairs"] = len(repairs(room, held))

@@ -22,7 +22,23 @@ import (
 type readiness struct {
 	Node   string        `json:"node"`
 	Ready  bool          `json:"ready"`
-	Checks []shard.Check `json:"checks"`
+	Checks []checkResult `json:"checks"`
+}
+
+// checkResult is a check and whether it holds, or else why not: in the form that the gateway's /readyz has, too.
+type checkResult struct {
+	Name   string `json:"name"`
+	OK     bool   `json:"ok"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// checkResults says of each check whether it holds.
+func checkResults(checks []shard.Check) []checkResult {
+	all := make([]checkResult, len(checks))
+	for i, c := range checks {
+		all[i] = checkResult{c.Name, c.Reason == "", c.Reason}
+	}
+	return all
 }
 
 // partOf gathers what the node knows of the part that it takes: how its replicas are, how its council is, and who is
@@ -101,7 +117,7 @@ func lineReady(room *Room, _ []string) any {
 		p = partOf(room, held, c)
 	}
 	checks := shard.NodeChecks(p)
-	return readiness{room.Config.Name, shard.Ready(checks), checks}
+	return readiness{room.Config.Name, shard.Ready(checks), checkResults(checks)}
 }
 
 // tellReady writes what is not as it should be in the answer to READY, and returns an exit code, 0 where the node takes

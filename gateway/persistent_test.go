@@ -26,7 +26,7 @@ func TestHopelessRequestsAreGivenUpAtOnce(t *testing.T) {
 			backup.set(stuckHere)
 			if away {
 				backup.stop()
-				r.awaitGone(2)
+				r.awaitUnreachable(2)
 			}
 			for _, ask := range [][]string{{"GET", "/api/user/" + id, ""}, {"PUT", "/api/user/", put(id)},
 				{"DELETE", "/api/user/" + id, ""}, {"GET", "/api/user/count", ""},
@@ -47,17 +47,17 @@ func TestHopelessRequestsAreGivenUpAtOnce(t *testing.T) {
 	}
 }
 
-// awaitGone polls until the connections to a node have been away for so long that requests give it up.
-func (r *rig) awaitGone(node int) {
+// awaitUnreachable polls until the connections to a node have been down for so long that requests give it up.
+func (r *rig) awaitUnreachable(node int) {
 	r.t.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		reasons := []string{}
-		for _, link := range r.room.Links[node] {
+		for _, link := range r.wiring.Links[node] {
 			state := make(chan LinkState, 1)
 			link.State <- state
 			reasons = append(reasons, (<-state).Reason)
 		}
-		if !slices.ContainsFunc(reasons, func(s string) bool { return !strings.Contains(s, goneText) }) {
+		if !slices.ContainsFunc(reasons, func(s string) bool { return !strings.Contains(s, unreachableText) }) {
 			return
 		}
 		if time.Now().After(end) {
@@ -66,44 +66,44 @@ func (r *rig) awaitGone(node int) {
 	}
 }
 
-// TestHopelessTriesAreCounted: only one after the other, at both replicas, in the same view.
-func TestHopelessTriesAreCounted(t *testing.T) {
+// TestPersistentFailuresAreCounted: only one after the other, at both replicas, in the same view.
+func TestPersistentFailuresAreCounted(t *testing.T) {
 	birth, taken := shard.View{Epoch: 1, Leader: 1, Backup: 2, InSync: true}, shard.View{Epoch: 2, Leader: 2, Backup: 1}
 	for name, c := range map[string]struct {
-		whats []mishap
+		whats []failure
 		last  shard.View
 		want  int
 	}{
-		"both":                         {[]mishap{stuck, gone}, birth, 2},
-		"both, the other way around":   {[]mishap{gone, stuck}, birth, 2},
-		"one":                          {[]mishap{stuck}, birth, 1},
-		"one, and one that may pass":   {[]mishap{stuck, unsent}, birth, 0},
-		"one that may pass between":    {[]mishap{stuck, notLeader, gone}, birth, 1},
-		"the second in a newer view":   {[]mishap{stuck, gone}, taken, 0},
-		"waiting in between is no end": {[]mishap{stuck, none, gone}, birth, 2},
+		"both":                         {[]failure{stuck, unreachable}, birth, 2},
+		"both, the other way around":   {[]failure{unreachable, stuck}, birth, 2},
+		"one":                          {[]failure{stuck}, birth, 1},
+		"one, and one that may pass":   {[]failure{stuck, unsent}, birth, 0},
+		"one that may pass between":    {[]failure{stuck, notLeader, unreachable}, birth, 1},
+		"the second in a newer view":   {[]failure{stuck, unreachable}, taken, 0},
+		"waiting in between is no end": {[]failure{stuck, none, unreachable}, birth, 2},
 	} {
-		at := course{view: birth, node: 1}
+		at := retryState{view: birth, node: 1}
 		for i, what := range c.whats {
 			view := birth
 			if i == len(c.whats)-1 {
 				view = c.last
 			}
-			at.waits = true
-			at = steer(at, view, what, 0)
+			at.waiting = true
+			at = nextTry(at, view, what, 0)
 		}
-		if at.lost != c.want {
-			t.Errorf("%s: %d, expected %d", name, at.lost, c.want)
+		if at.persistent != c.want {
+			t.Errorf("%s: %d, expected %d", name, at.persistent, c.want)
 		}
 	}
 }
 
 // TestANewConnectionIsNotGivenUp: in the first second requests wait for it.
 func TestANewConnectionIsNotGivenUp(t *testing.T) {
-	room, link := loneRoom("127.0.0.1:1", slog.DiscardHandler)
-	go runLink(room, 0, link)
+	wiring, link := loneWiring("127.0.0.1:1", slog.DiscardHandler)
+	go runLink(wiring, 0, link)
 	state := make(chan LinkState, 1)
 	link.State <- state
-	if s := <-state; s.Up || strings.Contains(s.Reason, goneText) {
+	if s := <-state; s.Up || strings.Contains(s.Reason, unreachableText) {
 		t.Errorf("%+v", s)
 	}
 }

@@ -20,13 +20,13 @@ import (
 // TestOneLossIsOneLine, whatever the connections to a node meet while it lasts.
 func TestOneLossIsOneLine(t *testing.T) {
 	started := time.Unix(1e9, 0)
-	at := func(after time.Duration, node int, kind, text string, stood time.Duration) trouble {
-		return trouble{node, kind, errors.New(text), stood, started.Add(after)}
+	at := func(after time.Duration, node int, kind, text string, stood time.Duration) outage {
+		return outage{node, kind, errors.New(text), stood, started.Add(after)}
 	}
 	const minute, ms = time.Minute, time.Millisecond
 	ring := string(shard.OtherRing)
 	all := []struct {
-		t    trouble
+		t    outage
 		said bool
 	}{
 		{at(ms, 0, unnamed, "is being looked up", 0), false}, // db-0 has a name that nobody knows
@@ -51,40 +51,40 @@ func TestOneLossIsOneLine(t *testing.T) {
 		{at(5*minute, 2, unknown, "of no cluster yet", 0), false},
 	}
 	want, log := []string{}, bytes.Buffer{}
-	room := &Room{Members: []Member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}},
-		Troubles: make(chan trouble, len(all)),
-		Log:      slog.New(slog.NewTextHandler(&log, nil))}
+	wiring := &Wiring{Members: []Member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}},
+		Outages: make(chan outage, len(all)),
+		Log:     slog.New(slog.NewTextHandler(&log, nil))}
 	for _, c := range all {
-		room.Troubles <- c.t
+		wiring.Outages <- c.t
 		if c.said {
 			want = append(want, fmt.Sprintf("peer=db-%d error=%q", c.t.node, c.t.err.Error()))
 		}
 	}
-	close(room.Troubles)
-	tellTroubles(room, started)
+	close(wiring.Outages)
+	logOutages(wiring, started)
 	got := strings.Split(strings.TrimSpace(log.String()), "\n")
 	if !slices.EqualFunc(got, want, strings.Contains) {
 		t.Errorf("expected\n%s\nfound\n%s", strings.Join(want, "\n"), log.String())
 	}
 }
 
-// TestTheKindOfATrouble: a node that is down at several addresses, dialled in turn, has one trouble.
-func TestTheKindOfATrouble(t *testing.T) {
+// TestTheKindOfAnOutage: a node that is down at several addresses, dialled in turn, has one kind.
+func TestTheKindOfAnOutage(t *testing.T) {
 	for kind, errs := range map[string][]error{
 		unnamed:                   {fmt.Errorf("%w: no such host", proc.ErrName)},
-		string(shard.OtherShards): {fmt.Errorf("%w", refused{shard.OtherShards, "24, not 12"})},
+		string(shard.OtherShards): {fmt.Errorf("%w", misfitError{shard.OtherShards, "24, not 12"})},
 		lost: {errors.New("the connection broke"),
 			&net.OpError{Op: "dial", Addr: &net.TCPAddr{Port: 1}, Err: errors.New("refused")},
 			&net.OpError{Op: "dial", Addr: &net.TCPAddr{Port: 2}, Err: errors.New("timeout")}},
 	} {
 		for _, err := range errs {
-			if got := kindOf(session{err: err}); got != kind {
+			if got := outageKind(session{err: err}); got != kind {
 				t.Errorf("%v: %q, expected %q", err, got, kind)
 			}
 		}
 	}
 	early := errors.New("it belongs to no cluster yet")
-	if got := kindOf(session{err: early, barred: early}); got != unknown {
+	if got := outageKind(session{err: early, clusterErr: early}); got != unknown {
 		t.Errorf("%v: %q", early, got)
 	}
 }
@@ -92,33 +92,34 @@ func TestTheKindOfATrouble(t *testing.T) {
 // TestALossOfAllConnectionsIsOneLine: each of two connections to a node tells of its loss, and what its dials meet
 // after that; that makes one line.
 func TestALossOfAllConnectionsIsOneLine(t *testing.T) {
-	node := &fakeNode{name: "db-0", is: [16]byte{1}, store: &fakeStore{layout: shard.Layout{Nodes: 3, Shards: 24}}}
+	node := &fakeNode{name: "db-0", incarnation: [16]byte{1},
+		store: &fakeStore{layout: shard.Layout{Nodes: 3, Shards: 24}}}
 	node.listen(t, "127.0.0.1:0")
-	lone, link := loneRoom(node.listener.Addr().String(), slog.DiscardHandler)
-	other, room, heard := newLink(), *lone, make(chan trouble, 10000)
-	room.Links, room.Troubles = [][]*Link{{link, other}}, heard // not told to the log
-	go runLink(&room, 0, link)
-	go runLink(&room, 0, other)
-	(&rig{t: t, room: &room}).await(0, true)
-	for len(heard) > 0 {
-		<-heard // of dials that a slow machine has made fail
+	lone, link := loneWiring(node.listener.Addr().String(), slog.DiscardHandler)
+	other, wiring, outages := newLink(), *lone, make(chan outage, 10000)
+	wiring.Links, wiring.Outages = [][]*Link{{link, other}}, outages // not told to the log
+	go runLink(&wiring, 0, link)
+	go runLink(&wiring, 0, other)
+	(&rig{t: t, wiring: &wiring}).await(0, true)
+	for len(outages) > 0 {
+		<-outages // of dials that a slow machine has made fail
 	}
 	node.stop()
-	said, lines, stood := trouble{}, 0, 0
+	logged, lines, lifetimes := outage{}, 0, 0
 	started := time.Now()
-	for n := 0; n < 8 || stood < 2; n++ {
+	for n := 0; n < 8 || lifetimes < 2; n++ {
 		select {
-		case got := <-heard:
-			if got.at = started.Add(time.Hour + time.Duration(n)*time.Millisecond); got.stood > 0 {
-				got.stood = time.Minute
-				stood++
+		case got := <-outages:
+			if got.at = started.Add(time.Hour + time.Duration(n)*time.Millisecond); got.lifetime > 0 {
+				got.lifetime = time.Minute
+				lifetimes++
 			}
-			if worthALine(got, said, started) {
-				said = got
+			if shouldLog(got, logged, started) {
+				logged = got
 				lines++
 			}
 		case <-time.After(patience):
-			t.Fatalf("after %d troubles no more is told", n)
+			t.Fatalf("no more comes after %d outages", n)
 		}
 	}
 	if lines != 1 {
@@ -126,9 +127,9 @@ func TestALossOfAllConnectionsIsOneLine(t *testing.T) {
 	}
 }
 
-// TestANodeThatFlapsHasOneTrouble: it welcomes and closes at once, and is dialled on and on. How little of that is
+// TestANodeThatFlapsHasOneOutage: it welcomes and closes at once, and is dialled on and on. How little of that is
 // logged TestOneLossIsOneLine says.
-func TestANodeThatFlapsHasOneTrouble(t *testing.T) {
+func TestANodeThatFlapsHasOneOutage(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -149,17 +150,17 @@ func TestANodeThatFlapsHasOneTrouble(t *testing.T) {
 			conn.Close()
 		}
 	}()
-	room, link := loneRoom(listener.Addr().String(), slog.DiscardHandler)
-	heard, flapping := make(chan trouble), *room
-	flapping.Troubles = heard // instead of the log
+	wiring, link := loneWiring(listener.Addr().String(), slog.DiscardHandler)
+	outages, flapping := make(chan outage), *wiring
+	flapping.Outages = outages // instead of the log
 	go runLink(&flapping, 0, link)
 	for welcomed := 0; welcomed < 12; {
 		select {
-		case got := <-heard:
+		case got := <-outages:
 			if got.kind != lost {
 				t.Fatalf("%+v", got)
 			}
-			if got.stood > 0 {
+			if got.lifetime > 0 {
 				welcomed++
 			}
 		case <-time.After(patience):
