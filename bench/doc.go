@@ -16,7 +16,7 @@
 // lets faults happen. Then everything is read back, the histories are judged, and a report is made. docs/bench.md says
 // what the figures mean and what they do not.
 //
-// The rooms, commands and what is shared by them first:
+// The files, commands and what is shared by them first:
 //
 //	main.go      the commands and the exit codes
 //	ending.go    signals, and outputs that nobody reads any more: how a command ends before its time
@@ -88,6 +88,5 @@
 //	live.go      progress
 //	compare.sh   wrk against Tandem and against etcd in one run; its requests are in lua/
 //
-// The tests in this folder start real processes; house_test.go holds the rules of style that all of the project's code
-// keeps.
+// The tests in this folder start real processes. The house rules are tests of their own, in bench/lint.
 package main

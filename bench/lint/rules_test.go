@@ -1,4 +1,4 @@
-package main
+package lint
 
 import (
 	"fmt"
@@ -17,8 +17,9 @@ const (
 	maxNestedCalls   = 3
 )
 
-// ruleImports are the packages that a room must not import, by path or by the path's beginning before a slash.
-var ruleImports = map[string][]string{
+// bannedImports are the packages that a package of ours must not import, by path or by the path's beginning before a
+// slash.
+var bannedImports = map[string][]string{
 	"wire":      {"sync"},
 	"wire/proc": {"sync"},
 	"shard":     {"sync", "time", "net", "os", "math/rand"},
@@ -27,8 +28,8 @@ var ruleImports = map[string][]string{
 	"bench":     {"sync"},
 }
 
-// ruleRooms are the packages of ours that a room may import.
-var ruleRooms = map[string][]string{
+// allowedImports are the packages of ours that a package of ours may import.
+var allowedImports = map[string][]string{
 	"node":    {"wire", "wire/proc", "shard"},
 	"gateway": {"wire", "wire/proc", "shard"},
 	"bench":   {"wire", "wire/proc", "shard"},
@@ -40,14 +41,14 @@ func checkImports(p housePackage) []breach {
 	for _, file := range p.files {
 		for _, spec := range file.Imports {
 			path, _ := strconv.Unquote(spec.Path.Value) // the parser has seen that it is a string
-			for _, banned := range ruleImports[p.name] {
+			for _, banned := range bannedImports[p.name] {
 				if path == banned || strings.HasPrefix(path, banned+"/") {
 					found = append(found, breach{p.fset.Position(spec.Pos()), "import", p.name + " must not import " + path})
 				}
 			}
-			room, ours := strings.CutPrefix(path, modulePath+"/")
-			if ours && !slices.Contains(ruleRooms[p.name], room) {
-				found = append(found, breach{p.fset.Position(spec.Pos()), "room", p.name + " must not import " + path})
+			other, ours := strings.CutPrefix(path, modulePath+"/")
+			if ours && !slices.Contains(allowedImports[p.name], other) {
+				found = append(found, breach{p.fset.Position(spec.Pos()), "import of ours", p.name + " must not import " + path})
 			}
 		}
 	}

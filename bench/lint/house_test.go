@@ -1,4 +1,4 @@
-package main
+package lint
 
 import (
 	"cmp"
@@ -28,8 +28,8 @@ func TestHouseRules(t *testing.T) {
 	house := newHouse(t, fset)
 	packages := []housePackage{}
 	inlined := inlinedPlaces(t)
-	for _, name := range rooms {
-		p := loadRoom(t, house, fset, name)
+	for _, path := range ourPackages {
+		p := loadPackage(t, house, fset, strings.TrimPrefix(path, "./"))
 		p.inlined = inlined
 		packages = append(packages, p)
 	}
@@ -42,7 +42,7 @@ func TestHouseRules(t *testing.T) {
 func lines(head string, n int) string { return head + " {" + strings.Repeat("\n", n-1) + "}\n" }
 
 func TestTheHouseRulesAreFound(t *testing.T) {
-	cases := []struct{ name, room, source, want string }{
+	cases := []struct{ name, pkg, source, want string }{
 		{"clean", "node", `func a() int { x := 1; x++; return x }; func main() { println(a()) }`, ""},
 		{"pointer receiver", "node", `type t int; func (x *t) a() {}`, "receiver: a has a pointer receiver"},
 		{"receiver assigned", "node", `type t struct{ n int }; func (x t) a() { x.n = 1 }`,
@@ -73,9 +73,9 @@ func TestTheHouseRulesAreFound(t *testing.T) {
 		{"sync beside the processes", "wire/proc", `import "sync"; func a(m *sync.Mutex) { m.Lock() }`,
 			"import: wire/proc must not import sync"},
 		{"what processes share is alone", "wire/proc", `import _ "tandem/other"`,
-			"room: wire/proc must not import tandem/other"},
-		{"wire is alone", "wire", `import _ "tandem/other"`, "room: wire must not import tandem/other"},
-		{"node knows no gateway", "node", `import _ "tandem/other"`, "room: node must not import tandem/other"},
+			"import of ours: wire/proc must not import tandem/other"},
+		{"wire is alone", "wire", `import _ "tandem/other"`, "import of ours: wire must not import tandem/other"},
+		{"node knows no gateway", "node", `import _ "tandem/other"`, "import of ours: node must not import tandem/other"},
 		{"long file", "node", strings.Repeat("\n", 400), "file size: 401 lines, at most 400 are allowed"},
 		{"long function", "node", lines("func a()", 61), "function size: a has 61 lines, at most 60 are allowed"},
 		{"full function", "node", lines("func a()", 60), ""},
@@ -150,7 +150,7 @@ func TestTheHouseRulesAreFound(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := []string{}
-			p := typed(t, house, fset, c.room, []*ast.File{file})
+			p := typed(t, house, fset, c.pkg, []*ast.File{file})
 			p.inlined = inlined
 			for _, b := range judge([]housePackage{p}) {
 				got = append(got, b.rule+": "+b.what)
