@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"io"
 	"net"
 	"os"
@@ -51,6 +50,7 @@ func coarse(t *testing.T, name string, pid int) {
 }
 
 func TestBenchCluster(t *testing.T) {
+	t.Parallel()
 	plan := planTest(t, 3)
 	t.Cleanup(func() { _ = stopCluster(plan.Dir, 0) })
 	t.Run("detached", func(t *testing.T) {
@@ -77,8 +77,17 @@ func TestBenchCluster(t *testing.T) {
 	})
 	t.Run("in the foreground", func(t *testing.T) {
 		command := benchCluster(plan)
-		var complaints bytes.Buffer
-		command.Stderr = &complaints
+		complaints := filepath.Join(t.TempDir(), "stderr")
+		stderr, err := os.Create(complaints)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer stderr.Close()
+		said := func() string {
+			text, _ := os.ReadFile(complaints) // it is there
+			return string(text)
+		}
+		command.Stderr = stderr
 		out, err := command.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)
@@ -90,7 +99,7 @@ func TestBenchCluster(t *testing.T) {
 		for line := ""; !strings.Contains(line, "Ctrl-C"); {
 			if line, err = in.ReadString('\n'); err != nil {
 				_ = command.Wait()
-				t.Fatalf("%v: %s", err, complaints.String())
+				t.Fatalf("%v: %s", err, said())
 			}
 		}
 		for _, f := range living(plan.Dir) {
@@ -98,16 +107,17 @@ func TestBenchCluster(t *testing.T) {
 				_ = syscall.Kill(f.pid, syscall.SIGKILL)
 			}
 		}
-		for end := time.Now().Add(patience); len(living(plan.Dir)) != 3 && time.Now().Before(end); {
-			time.Sleep(10 * time.Millisecond)
+		for end := time.Now().Add(patience); !strings.Contains(said(), "died by itself: db-1"); {
+			if time.Sleep(10 * time.Millisecond); time.Now().After(end) {
+				t.Fatalf("the death of db-1 is not told: %s", said())
+			}
 		}
-		time.Sleep(100 * time.Millisecond) // bench has time to notice
 		if err = command.Process.Signal(os.Interrupt); err != nil {
 			t.Fatal(err)
 		}
 		_, _ = io.Copy(io.Discard, in)
-		if err = command.Wait(); err != nil || !strings.Contains(complaints.String(), "died by itself: db-1") {
-			t.Errorf("%v: %s", err, complaints.String())
+		if err = command.Wait(); err != nil {
+			t.Errorf("%v: %s", err, said())
 		}
 		gone(t, plan)
 	})

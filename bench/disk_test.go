@@ -78,6 +78,7 @@ func fillDisk(t *testing.T, c *testCluster) string {
 }
 
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	c := startOnSmallDisk(t)
 	name := strings.Repeat("n", 14_000)
 	records := []record{}

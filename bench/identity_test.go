@@ -52,26 +52,30 @@ func (c *testCluster) gatewaySays(path string, texts ...string) {
 	awaitText(c.t, path, ask, texts...)
 }
 
+// named are n users of a name.
+func named(prefix, name string, n int) []user {
+	users := make([]user, n)
+	for i := range users {
+		users[i] = user{fmt.Sprint(prefix, i), name, "e", 1}
+	}
+	return users
+}
+
 // createNamed makes n users of a name, and readNamed holds that they are read so.
 func (c *testCluster) createNamed(prefix, name string, n int) {
 	c.t.Helper()
-	for i := range n {
-		c.eventually(201, "POST", "/api/user/", userJSON(user{fmt.Sprint(prefix, i), name, "e", 1}))
-	}
+	c.createAll(c.t, named(prefix, name, n))
 }
 
 func (c *testCluster) readNamed(prefix, name string, n int) {
 	c.t.Helper()
-	for i := range n {
-		if got := c.eventually(200, "GET", fmt.Sprintf("/api/user/%s%d", prefix, i), "").user(c.t); got.Name != name {
-			c.t.Errorf("%s%d is read as one of %s", prefix, i, got.Name)
-		}
-	}
+	c.readAll(c.t, named(prefix, name, n))
 }
 
 // TestANodeOfAnotherClusterIsNotAsked: an address of cluster A comes to belong to a node of cluster B that has the same
 // name and settings, and whose views have changed more often. A goes on with its own, and all sides say why.
 func TestANodeOfAnotherClusterIsNotAsked(t *testing.T) {
+	t.Parallel()
 	a, b := startTest(t, 3), startTest(t, 3)
 	a.createNamed("u", "ofA", 50)
 	b.createNamed("u", "ofB", 50)
@@ -121,6 +125,7 @@ func TestANodeOfAnotherClusterIsNotAsked(t *testing.T) {
 // TestAnotherOrderOfNodesIsRefused, of a node at its start, as its folder has the order in which it was made, and of a
 // gateway by all nodes.
 func TestAnotherOrderOfNodesIsRefused(t *testing.T) {
+	t.Parallel()
 	c := startTest(t, 3)
 	c.createNamed("u", "x", 10)
 	pair := func(i int) string { return c.plan.Names[i] + "=" + c.plan.Addrs[i] }
@@ -150,6 +155,7 @@ func TestAnotherOrderOfNodesIsRefused(t *testing.T) {
 // TestOtherLeaseTimesAreRefused: a node whose lease its neighbours' grace does not cover gets no connection, is named
 // on both sides, and the others go on.
 func TestOtherLeaseTimesAreRefused(t *testing.T) {
+	t.Parallel()
 	c := startTest(t, 3)
 	c.stop(0)
 	c.relaunchWith(0, "--lease", "1s", "--grace", "1200ms")
@@ -165,6 +171,7 @@ func TestOtherLeaseTimesAreRefused(t *testing.T) {
 // TestLeaseTimesAreChangedNodeByNode: the grace is raised everywhere, then the lease; and back in the other order. No
 // connection is refused on the way.
 func TestLeaseTimesAreChangedNodeByNode(t *testing.T) {
+	t.Parallel()
 	c := startTest(t, 3)
 	c.createNamed("u", "x", 30)
 	longer := []string{"--grace", "400ms"}

@@ -45,6 +45,7 @@ func TestProgramsSayWhichTheyAre(t *testing.T) {
 }
 
 func TestExitCodesOfUsage(t *testing.T) {
+	t.Parallel()
 	for _, args := range [][]string{{"run", "--rate", "often"}, {"run", "--mix", "z"}, {"dance"},
 		{"run", "--fault", "kill db-1 at 1s"}, {"verify", "--nodes", "x"},
 		{"run", "--target", "http://127.0.0.1:1", "--settle", "1ms", "--out", t.TempDir()}} {
@@ -56,6 +57,7 @@ func TestExitCodesOfUsage(t *testing.T) {
 
 // TestARunOnAClusterOfItsOwn judges answers, not times: those hang on how busy the machine is.
 func TestARunOnAClusterOfItsOwn(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	code, out := runBench(t, "run", "--cluster", "--bin", binaries, "--out", dir, "--duration", "3s", "--rate", "200",
 		"--records", "300", "--timeout", "20s", "--budget", "15s",
@@ -75,6 +77,7 @@ func TestARunOnAClusterOfItsOwn(t *testing.T) {
 }
 
 func TestChaosInShort(t *testing.T) {
+	t.Parallel()
 	code, out := runBench(t, "chaos", "--bin", binaries, "--out", t.TempDir(), "--each", "1", "--records", "200",
 		"--rate", "150", "--quiet")
 	if code != exitPass || !strings.Contains(out, "PASS") || !strings.Contains(out, "both replicas of each are equal") {
@@ -84,6 +87,7 @@ func TestChaosInShort(t *testing.T) {
 
 // Wrong answers, and the death of a process that nobody has ended, come out as the code that is theirs.
 func TestExitCodeOfWhatIsWrong(t *testing.T) {
+	t.Parallel()
 	t.Run("a server that forgets", func(t *testing.T) {
 		store, forget := &fakeStore{}, map[string]string{"PUT": "lost"}
 		store.spoil = func(_ *fakeStore, _ int, r *http.Request) string { return forget[r.Method] }
@@ -94,6 +98,7 @@ func TestExitCodeOfWhatIsWrong(t *testing.T) {
 		}
 	})
 	t.Run("a node that dies", func(t *testing.T) {
+		t.Parallel()
 		dir := t.TempDir()
 		s := startBench(t, dir, ownRun(dir, "--duration", "2s")...)
 		s.until(t, " run ")
@@ -111,6 +116,18 @@ func TestExitCodeOfWhatIsWrong(t *testing.T) {
 // fakeNode answers lines of text from a table.
 func fakeNode(t *testing.T, answers map[string]string) string {
 	t.Helper()
+	return listenNode(t, func(line string) string { return answers[line] })
+}
+
+// emptyNode answers lines of text with empty ones, and tells of each.
+func emptyNode(t *testing.T, told func()) string {
+	t.Helper()
+	return listenNode(t, func(string) string { told(); return "" })
+}
+
+// listenNode answers lines of text.
+func listenNode(t *testing.T, answer func(line string) string) string {
+	t.Helper()
 	listen, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -123,7 +140,7 @@ func fakeNode(t *testing.T, answers map[string]string) string {
 				return
 			}
 			line, _ := bufio.NewReader(conn).ReadString('\n')
-			fmt.Fprintln(conn, answers[strings.TrimSpace(line)])
+			fmt.Fprintln(conn, answer(strings.TrimSpace(line)))
 			conn.Close()
 		}
 	}()
@@ -131,6 +148,7 @@ func fakeNode(t *testing.T, answers map[string]string) string {
 }
 
 func TestReplicasThatDifferAreFound(t *testing.T) {
+	t.Parallel()
 	view := `[{"shard":0,"epoch":7,"leader":"db-0","backup":"db-1","inSync":true}]`
 	good := `{"shard":0,"role":"leader","users":5,"epoch":7,"lsn":9,"digest":"abc"}`
 	backup, zero, three := strings.Replace(good, "leader", "backup", 1), `[{"shard":0}]`, `[{"shard":0},{"shard":3}]`

@@ -163,6 +163,7 @@ func (c *testCluster) verify(t *testing.T, records []record) {
 }
 
 func TestNothingAcknowledgedIsLost(t *testing.T) {
+	t.Parallel()
 	c := startTest(t, 3)
 	records := []record{}
 	t.Run("kill -9 of each node in turn", func(t *testing.T) {

@@ -32,6 +32,7 @@ func (c *testCluster) putFolderBack(i int, from string) {
 // A folder that is put back to what it was before its last start is known for that, and set aside: nothing that was
 // acknowledged since is lost, in a start of all nodes after a power cut either.
 func TestAnOldCopyOfAFolderIsSetAside(t *testing.T) {
+	t.Parallel()
 	c := startTest(t, 3)
 	users := createMany(t, c, 0, 200)
 	c.stop(0)
@@ -60,6 +61,7 @@ func TestAnOldCopyOfAFolderIsSetAside(t *testing.T) {
 // A copy that was made while its process ran has the number of the newest start. It is found out by what it lacks, of
 // Raft's log or of a shard, by the nodes that are there to be asked.
 func TestACopyOfARunningFolderIsFoundOut(t *testing.T) {
+	t.Parallel()
 	c := startTest(t, 3)
 	users := createMany(t, c, 0, 200)
 	node := c.processes[0].cmd.Process

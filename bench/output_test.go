@@ -89,6 +89,7 @@ func (c *testCluster) fillUsers(n int) func() {
 // TestALogThatNobodyReads: the pipe to which a node and the gateway write their log is full from the start. They start,
 // serve all users and stop in order all the same, and what they have said is there for who reads it later.
 func TestALogThatNobodyReads(t *testing.T) {
+	t.Parallel()
 	c := startTest(t, 3)
 	look := c.fillUsers(50)
 	readers := []*os.File{}
@@ -123,6 +124,7 @@ func TestALogThatNobodyReads(t *testing.T) {
 
 // TestALogThatNobodyReadsHoldsUpNoStop: the last words get a moment, not for ever.
 func TestALogThatNobodyReadsHoldsUpNoStop(t *testing.T) {
+	t.Parallel()
 	c := startTest(t, 3)
 	for _, i := range []int{c.plan.Nodes, 0} {
 		c.kill(i)
@@ -136,6 +138,7 @@ func TestALogThatNobodyReadsHoldsUpNoStop(t *testing.T) {
 
 // TestALogWhoseReaderIsGone: node and gateway go on, and say how many lines could not be written.
 func TestALogWhoseReaderIsGone(t *testing.T) {
+	t.Parallel()
 	c := startTest(t, 3)
 	look := c.fillUsers(50)
 	for _, i := range []int{0, c.plan.Nodes} {
@@ -168,6 +171,7 @@ func TestALogWhoseReaderIsGone(t *testing.T) {
 
 // TestLastWords: what ends a process at its start is said before it ends.
 func TestLastWords(t *testing.T) {
+	t.Parallel()
 	if err := buildAll(); err != nil {
 		t.Fatal(err)
 	}
@@ -191,6 +195,7 @@ func TestLastWords(t *testing.T) {
 // TestALogOnATerminal: a process in the background of a terminal that stops whoever writes to it from there is not
 // stopped.
 func TestALogOnATerminal(t *testing.T) {
+	t.Parallel()
 	if err := buildAll(); err != nil {
 		t.Fatal(err)
 	}

@@ -196,6 +196,7 @@ func slowly(t *testing.T, after time.Duration) string {
 }
 
 func TestTheOwnLimitOfFilesIsNotTheTargets(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	run := []string{"sh", "-c", `ulimit -n 32; exec "$@"`, "sh", filepath.Join(binaries, "bench"), "run",
 		"--target", slowly(t, 100*time.Millisecond), "--out", dir}

@@ -26,7 +26,7 @@ type clusterPlan struct {
 	Shards         int
 	Names, Addrs   []string
 	Lists          []string
-	Wraps          [][]string      // by node: the beginning of its command line, if it is to run under something
+	Wraps          [][]string      // by process, as Lists: the beginning of its command line, if it is to run under something
 	Early          <-chan struct{} // is closed when its start is to end before all serve
 }
 
@@ -83,13 +83,14 @@ func commands(p clusterPlan) [][]string {
 	for i, name := range p.Names {
 		argv := []string{filepath.Join(p.Bin, "node"), "--name", name, "--listen", p.Addrs[i],
 			"--data", filepath.Join(p.Dir, name), "--nodes", lists[i], "--shards", strconv.Itoa(p.Shards)}
-		if len(p.Wraps) > 0 {
-			argv = slices.Concat(p.Wraps[i], argv)
-		}
 		all = append(all, argv)
 	}
-	return append(all, []string{filepath.Join(p.Bin, "gateway"), "--listen", p.HTTP, "--nodes", lists[p.Nodes],
+	all = append(all, []string{filepath.Join(p.Bin, "gateway"), "--listen", p.HTTP, "--nodes", lists[p.Nodes],
 		"--shards", strconv.Itoa(p.Shards)})
+	for i, wrap := range p.Wraps {
+		all[i] = slices.Concat(wrap, all[i])
+	}
+	return all
 }
 
 // controlOf returns the file by which the disk of a node is ruled.

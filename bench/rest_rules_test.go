@@ -19,6 +19,7 @@ import (
 
 // TestRESTRules holds the rules of docs/rest.md against the real processes.
 func TestRESTRules(t *testing.T) {
+	t.Parallel()
 	c := startPatient(t, 3)
 	upload := make(chan string, 1)
 	go slowUpload(c.plan.HTTP, upload)

@@ -73,6 +73,7 @@ func (c *testCluster) walkByCursor(limit int) []string {
 }
 
 func TestTenThousandUsersAreListedOnce(t *testing.T) {
+	t.Parallel()
 	c := startPatient(t, 3)
 	if err := fill("http://"+c.plan.HTTP, 1, 0, manyUsers, 64); err != nil {
 		t.Fatal(err)

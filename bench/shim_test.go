@@ -281,13 +281,13 @@ func startOverShims(t *testing.T) (c *testCluster, control string) {
 		t.Fatal(err)
 	}
 	plan.Wraps = wraps
-	processes, err := startCluster(plan)
-	return adopt(t, plan, processes, err), controlOf(plan, plan.Names[0])
+	return startPlan(t, plan), controlOf(plan, plan.Names[0])
 }
 
 // RocksDB's own calls go through the shim: in a node that starts and writes, every kind of operation meets its rule,
 // and what it has synced is known.
 func TestShimMeetsRocksDB(t *testing.T) {
+	t.Parallel()
 	c, control := startOverShims(t)
 	if err := checkShims(c.plan); err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 // Settings that cannot be are refused by name, with what is expected, before anything is done: no cluster is started,
 // no target is waited for.
 func TestSettingsAreRefusedByName(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
@@ -143,6 +144,7 @@ func TestSettingsAreRefusedByName(t *testing.T) {
 
 // A target that does not answer is tried again for --settle, and that is said at once.
 func TestATargetThatDoesNotAnswerIsNamedAtOnce(t *testing.T) {
+	t.Parallel()
 	args := []string{"run", "--target", "http://127.0.0.1:1", "--settle", "1200ms", "--out", t.TempDir()}
 	code, text := runBench(t, args...)
 	first, rest, _ := strings.Cut(text, "\n")

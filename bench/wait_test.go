@@ -13,6 +13,7 @@ import (
 // A node whose disk does not let it start goes on trying, in one process, and serves when the disk is well; told to
 // stop meanwhile it stops.
 func TestAStartWaitsForItsDisk(t *testing.T) {
+	t.Parallel()
 	c, control := startOverShims(t)
 	for i, r := range []rule{
 		{Ops: opsRead, Files: filesLog, Action: actFail, Error: syscall.EIO},
@@ -80,6 +81,7 @@ func awaitChange(t *testing.T, path string, before []byte) []byte {
 // When the write log has no space RocksDB brings all of it to tables by itself and begins an empty one, while the node
 // waits. What was synced last lies in the log before that, so the empty one has lost nothing.
 func TestALogWithoutSpaceIsNotDamaged(t *testing.T) {
+	t.Parallel()
 	c, control := startOverShims(t)
 	folder := filepath.Join(c.plan.Dir, c.plan.Names[0])
 	probe, log, number := filepath.Join(folder, "probe"), folder+".log", 0
