@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"tandem/bench/cluster"
 	"tandem/shard"
 )
 
@@ -33,8 +34,8 @@ func (asked ChaosCommand) Run(e ending) error {
 	files, unknown := openFiles()
 	connections, _, tooMany := connectionsFor(c.Connections, filesOf(nodes), files)
 	kinds, strange := kindsOf(c.Kinds)
-	cluster := checkCluster("--nodes", c.Nodes, cells.Shards)
-	err := firstOf(checkChaos(c), checkLoad(c.LoadFlags), cluster, unknown, tooMany, strange)
+	ring := checkCluster("--nodes", c.Nodes, cells.Shards)
+	err := firstOf(checkChaos(c), checkLoad(c.LoadFlags), ring, unknown, tooMany, strange)
 	if err != nil {
 		return err
 	}
@@ -42,7 +43,7 @@ func (asked ChaosCommand) Run(e ending) error {
 		return err
 	}
 	c.Connections = connections
-	list, made := planTrials(c.Seed, kinds, c.Each, nodeNames(nodes)), make(chan chaosReport, 1)
+	list, made := planTrials(c.Seed, kinds, c.Each, cluster.NodeNames(nodes)), make(chan chaosReport, 1)
 	go makeTrials(c, list, e, made)
 	total := <-made
 	if total.Clusters == 0 {
@@ -65,7 +66,7 @@ func (asked ChaosCommand) Run(e ending) error {
 // sends what they have shown. What is wrong with a cluster, or may lack what its only copy had, is left as it is: the
 // rest is made with another one, if it goes on.
 func makeTrials(c ChaosCommand, list []trial, e ending, out chan<- chaosReport) {
-	l, spent := lease{End: func() {}}, true
+	l, spent := cluster.Own{End: func() {}}, true
 	disks := slices.ContainsFunc(list, func(t trial) bool { return isDisk(t.Kind) })
 	total := chaosReport{Began: time.Now(), Seed: c.Seed, Budget: c.Budget,
 		Kinds: map[string]toll{}, Disks: map[string]diskToll{}, users: map[string]user{}}
@@ -73,8 +74,9 @@ func makeTrials(c ChaosCommand, list []trial, e ending, out chan<- chaosReport) 
 	for total.UsersSeed = w.Users; total.Faults < len(list); w.Users++ {
 		if spent {
 			l.End()
-			own := make(chan lease, 1)
-			go openFaulty(c.Nodes, c.Bin, clusterFolder(c.Out, total.Clusters), disks, e, own)
+			own := make(chan cluster.Own, 1)
+			folder := clusterFolder(c.Out, total.Clusters)
+			go cluster.OpenOwn(cluster.OwnSettings{Nodes: c.Nodes, Shards: cells.Shards, Bin: c.Bin, Dir: folder, Disks: disks, Early: e.Early, Running: e.Clusters}, own)
 			if l = <-own; l.Err != nil {
 				break
 			}
@@ -97,9 +99,9 @@ func makeTrials(c ChaosCommand, list []trial, e ending, out chan<- chaosReport) 
 		total = <-ended
 	}
 	switch {
-	case errors.Is(l.Err, errProcess):
+	case errors.Is(l.Err, cluster.ErrProcess):
 		total.Wrong = append(total.Wrong, "another cluster: "+l.Err.Error())
-	case l.Err != nil && !errors.Is(l.Err, errInterrupted):
+	case l.Err != nil && !errors.Is(l.Err, cluster.ErrInterrupted):
 		total.Short = append(total.Short, "another cluster: "+l.Err.Error())
 	}
 	l.End()
@@ -146,14 +148,14 @@ func chaosVerdict(r chaosReport, strict bool, wanted int) verdict {
 
 // chaosRound loads the cluster while some faults happen, reads everything back, judges the histories and adds it all to
 // a report.
-func chaosRound(c ChaosCommand, l lease, w workload, part []trial, r chaosReport, early <-chan struct{},
+func chaosRound(c ChaosCommand, l cluster.Own, w workload, part []trial, r chaosReport, early <-chan struct{},
 	out chan<- chaosReport) {
 	j := jobOf(c.LoadFlags, w, "http://"+l.Plan.HTTP, c.Rate, 0)
 	j.Early, j.Width, j.Show = early, time.Second, showTo(c.Quiet || !onTerminal(os.Stderr), nil)
 	if onTerminal(os.Stderr) && !c.Quiet {
 		j.Show = showPlain(os.Stderr)
 	}
-	j.Script = trials(part, site{l.Plan, performBy(l.Orders), c.InSync})
+	j.Script = trials(part, cluster.Site{Plan: l.Plan, Do: cluster.PerformBy(l.Orders), Limit: c.InSync})
 	lone := isLone(part[0].Kind)
 	if j.Partial = lone; lone {
 		j.Settle = min(j.Settle, loneSettle)
@@ -164,15 +166,15 @@ func chaosRound(c ChaosCommand, l lease, w workload, part []trial, r chaosReport
 	for len(l.Short) > 0 {
 		o.Short = append(o.Short, (<-l.Short).Error())
 	}
-	lacked := errors.Is(o.Err, errOwn)
-	switch r.Stopped = lacked || errors.Is(o.Err, errInterrupted); {
+	lacked := errors.Is(o.Err, cluster.ErrOwn)
+	switch r.Stopped = lacked || errors.Is(o.Err, cluster.ErrInterrupted); {
 	case lacked:
 		o.Short = append(o.Short, o.Err.Error())
 	case o.Err != nil && !r.Stopped:
 		r.Wrong = append(r.Wrong, o.Err.Error())
 	}
 	sick := errors.Is(o.Err, errDisk) // of what follows from that no more is said
-	if died := performBy(l.Orders)(step{Kind: faultLook}); died != nil && !sick {
+	if died := cluster.PerformBy(l.Orders)(cluster.Step{Kind: cluster.FaultLook}); died != nil && !sick {
 		r.Wrong = append(r.Wrong, died.Error())
 	}
 	go assess(o, j, c.LoadFlags, began, made)
@@ -192,7 +194,7 @@ func chaosRound(c ChaosCommand, l lease, w workload, part []trial, r chaosReport
 }
 
 // endChaos holds what was read back in all rounds against the whole list of users, and compares all digests.
-func endChaos(r chaosReport, l lease, out chan<- chaosReport) {
+func endChaos(r chaosReport, l cluster.Own, out chan<- chaosReport) {
 	walked, compared := make(chan string, 1), make(chan digests, 1)
 	c := newClient("http://"+l.Plan.HTTP, 1, true, pageTimeout, time.Now())
 	defer c.Close()

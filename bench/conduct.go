@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"time"
+
+	"tandem/bench/cluster"
 )
 
 // job is a run as it is to be made.
@@ -88,7 +90,7 @@ func conduct(j job, out chan<- outcome) {
 	r := <-back
 	close(unwatch)
 	if err = errors.Join(err, <-watched); err == nil && isClosed(j.Early) {
-		err = errInterrupted
+		err = cluster.ErrInterrupted
 	}
 	close(in.Samples)
 	awaitShown(shown)
@@ -102,7 +104,7 @@ func conduct(j job, out chan<- outcome) {
 func awaitShown(shown <-chan struct{}) {
 	select {
 	case <-shown:
-	case <-time.After(tellFor):
+	case <-time.After(cluster.TellFor):
 	}
 }
 
@@ -141,7 +143,7 @@ func runScript(j job, begin, from time.Time, events chan<- event, stop chan<- st
 		select {
 		case <-finished:
 		case <-j.Early:
-			early, err = true, errInterrupted
+			early, err = true, cluster.ErrInterrupted
 		}
 	case <-finished:
 		close(quit)
@@ -150,7 +152,7 @@ func runScript(j job, begin, from time.Time, events chan<- event, stop chan<- st
 		early = true
 		close(quit)
 		if err = <-over; err == nil {
-			err = errInterrupted
+			err = cluster.ErrInterrupted
 		}
 	}
 	if early { // else all that was to start is started, however late

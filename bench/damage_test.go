@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"tandem/bench/cluster"
 	"tandem/shard"
 )
 
@@ -106,7 +107,7 @@ func TestDamageThatAMergeMeets(t *testing.T) {
 	for s := range c.plan.Shards { // of the other shards a read meets it
 		first, second := shard.Pair(shard.Layout{Nodes: c.plan.Nodes, Shards: c.plan.Shards}, s)
 		for end := time.Now().Add(patience); first == 1 || second == 1; time.Sleep(50 * time.Millisecond) {
-			line, err := askLine(c.plan.Addrs[1], fmt.Sprint("DIGEST ", s))
+			line, err := cluster.AskLine(c.plan.Addrs[1], fmt.Sprint("DIGEST ", s))
 			if err == nil && strings.Contains(line, `"digest"`) {
 				break
 			}
@@ -281,7 +282,7 @@ func TestALoneLeadersLogIsDamaged(t *testing.T) {
 	c.awaitLog(t, "db-0", "the write-ahead log is damaged")
 	lost := false
 	for end := time.Now().Add(patience); !lost; time.Sleep(50 * time.Millisecond) {
-		line, err := askLine(c.plan.Addrs[0], "READY")
+		line, err := cluster.AskLine(c.plan.Addrs[0], "READY")
 		var ready struct {
 			Checks []struct{ Name, Reason string }
 		}

@@ -37,8 +37,8 @@
 //	zipf.go      popular users are asked for more often (pure)
 //	trial.go     faults at random moments: seed → trials, and their script
 //	disktrial.go the kinds of fault of a disk: trial → stages (pure)
-//	place.go     which file, which byte, how much is lost (pure)
 //	fault.go     a timeline of faults: text → steps (pure)
+//	timeline.go  steps at fixed times, and steps that are commands of the shell
 //
 // Load:
 //
@@ -47,7 +47,7 @@
 //	persist.go   an operation for each user, done again until it is answered
 //	rest.go      an operation as an HTTP request, and its answer
 //	target.go    the URL of a gateway, and the addresses of its host
-//	own.go       whose fault it is that there was no answer (pure)
+//	reasons.go   failed requests by their reason (pure)
 //	sample.go    what became of one request
 //	readback.go  every user read again in the end, their count and their list
 //	watch.go     when the generator itself did not run
@@ -57,18 +57,7 @@
 //	knee.go      the highest rate that keeps the budget
 //	fill.go      the users of bench fill
 //
-// The cluster:
-//
-//	plan.go      a local cluster on paper: names, addresses, command lines (pure)
-//	process.go   one child process: launch, readiness, what its log says
-//	cluster.go   start, hold and stop a whole cluster
-//	guard.go     what ends a cluster when the bench that runs it is gone
-//	lease.go     a cluster for one run
-//	proxy.go     the connections between processes, which can be cut
-//	operate.go   faults as they are done: signals, starts, cuts, commands of the shell
-//	shim.go      the rules by which a disk fails, and the library that obeys them (shim/shim.c)
-//	diskact.go   faults of disks as they are done to a node's data
-//	sync.go      when all replicas are in sync
+// The cluster itself, and faults as they are done, are in bench/cluster.
 //
 // Judgement and reports:
 //

@@ -23,6 +23,7 @@ import (
 	"testing"
 	"time"
 
+	"tandem/bench/cluster"
 	"tandem/shard"
 	"tandem/wire"
 )
@@ -81,7 +82,7 @@ var buildAll = sync.OnceValue(func() error {
 
 // The ports of the tests lie between those of bench's own clusters and those of outgoing connections.
 const (
-	firstPort = mostPort
+	firstPort = cluster.MostPort
 	portCount = 2700
 )
 
@@ -115,20 +116,20 @@ func freePorts(t *testing.T, n int) int {
 // testCluster is a running cluster of real processes.
 type testCluster struct {
 	t         *testing.T
-	plan      clusterPlan
-	processes []process // the nodes in order, then the gateway
+	plan      cluster.Plan
+	processes []cluster.Process // the nodes in order, then the gateway
 	client    *http.Client
 }
 
 // planTest returns a settled plan in a folder of its own.
-func planTest(t *testing.T, nodes int) clusterPlan {
+func planTest(t *testing.T, nodes int) cluster.Plan {
 	t.Helper()
 	if err := buildAll(); err != nil {
 		t.Fatal(err)
 	}
 	base := freePorts(t, nodes+1)
 	http := net.JoinHostPort("127.0.0.1", strconv.Itoa(base+nodes))
-	plan, err := settle(clusterPlan{Dir: t.TempDir(), Bin: binaries, HTTP: http, Nodes: nodes, Port: base, Shards: 24})
+	plan, err := cluster.Settle(cluster.Plan{Dir: t.TempDir(), Bin: binaries, HTTP: http, Nodes: nodes, Port: base, Shards: 24})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,9 +143,9 @@ func startTest(t *testing.T, nodes int) *testCluster {
 }
 
 // startPlan starts the cluster of a plan, which ends with the test.
-func startPlan(t *testing.T, plan clusterPlan) *testCluster {
+func startPlan(t *testing.T, plan cluster.Plan) *testCluster {
 	t.Helper()
-	processes, err := startCluster(plan)
+	processes, err := cluster.Start(plan)
 	return adopt(t, plan, processes, err)
 }
 
@@ -161,13 +162,13 @@ func startPatient(t *testing.T, nodes int) *testCluster {
 }
 
 // adopt ends the processes of a plan with the test.
-func adopt(t *testing.T, plan clusterPlan, processes []process, err error) *testCluster {
+func adopt(t *testing.T, plan cluster.Plan, processes []cluster.Process, err error) *testCluster {
 	t.Helper()
 	c := &testCluster{t, plan, processes, &http.Client{Timeout: 10 * time.Second,
 		Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
 	t.Cleanup(func() {
 		c.client.CloseIdleConnections()
-		stopProcesses(c.processes, stopGrace)
+		cluster.StopProcesses(c.processes, cluster.StopGrace)
 		logs, _ := filepath.Glob(filepath.Join(plan.Dir, "*.log"))
 		for _, log := range logs {
 			text, err := os.ReadFile(log)
@@ -191,11 +192,11 @@ func (c *testCluster) settle() {
 	l, why := shard.Layout{Nodes: c.plan.Nodes, Shards: c.plan.Shards}, ""
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		synced := make(chan error, 1)
-		awaitSync(c.plan.Addrs, time.Minute, synced)
+		cluster.AwaitSync(c.plan.Addrs, time.Minute, synced)
 		if err := <-synced; err != nil {
 			c.t.Fatal(err)
 		}
-		views, _ := askSync(c.plan.Addrs[0])
+		views, _ := cluster.AskSync(c.plan.Addrs[0])
 		why = ""
 		for _, v := range views {
 			if want := c.plan.Names[shard.BirthView(l, v.Shard).Leader]; v.Leader != want {
@@ -218,7 +219,7 @@ func (c *testCluster) start(i int) {
 
 func (c *testCluster) relaunch(i int) {
 	c.t.Helper()
-	p, err := launch(c.plan.Dir, c.processes[i].name, commands(c.plan)[i])
+	p, err := cluster.Launch(c.plan.Dir, c.processes[i].Name, cluster.Commands(c.plan)[i])
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -229,9 +230,9 @@ func (c *testCluster) await(i int) {
 	c.t.Helper()
 	ready := make(chan error, 1)
 	if i < c.plan.Nodes {
-		awaitNode(c.processes[i], c.plan.Addrs[i], ready)
+		cluster.AwaitNode(c.processes[i], c.plan.Addrs[i], ready)
 	} else {
-		awaitGateway(c.processes[i], c.plan.HTTP, ready)
+		cluster.AwaitGateway(c.processes[i], c.plan.HTTP, ready)
 	}
 	if err := <-ready; err != nil {
 		c.t.Fatal(err)
@@ -241,10 +242,10 @@ func (c *testCluster) await(i int) {
 // kill ends process i with SIGKILL.
 func (c *testCluster) kill(i int) {
 	c.t.Helper()
-	if err := c.processes[i].cmd.Process.Signal(syscall.SIGKILL); err != nil {
+	if err := c.processes[i].Cmd.Process.Signal(syscall.SIGKILL); err != nil {
 		c.t.Fatal(err)
 	}
-	<-c.processes[i].gone
+	<-c.processes[i].Gone
 }
 
 // reply is an answer of the gateway, read whole.
@@ -412,7 +413,7 @@ type nodeStatus struct {
 func (c *testCluster) status(i int) nodeStatus {
 	c.t.Helper()
 	var got nodeStatus
-	line, err := askLine(c.plan.Addrs[i], "STATUS")
+	line, err := cluster.AskLine(c.plan.Addrs[i], "STATUS")
 	if err == nil {
 		err = json.Unmarshal([]byte(line), &got)
 	}

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"tandem/bench/cluster"
 )
 
 // started is a bench under way.
@@ -65,7 +67,7 @@ func (s started) children() []int {
 	all := []int{}
 	_ = filepath.WalkDir(s.root, func(path string, entry os.DirEntry, err error) error {
 		if err == nil && entry.IsDir() {
-			all = append(all, loggingInto(path)...)
+			all = append(all, cluster.LoggingInto(path)...)
 		}
 		return nil
 	})

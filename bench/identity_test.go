@@ -8,12 +8,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"tandem/bench/cluster"
 )
 
 // relaunchWith launches process i of the plan again, with further settings.
 func (c *testCluster) relaunchWith(i int, settings ...string) {
 	c.t.Helper()
-	p, err := launch(c.plan.Dir, c.processes[i].name, append(commands(c.plan)[i], settings...))
+	p, err := cluster.Launch(c.plan.Dir, c.processes[i].Name, append(cluster.Commands(c.plan)[i], settings...))
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -39,7 +41,7 @@ func awaitText(t *testing.T, what string, ask func() (string, error), texts ...s
 // statusSays waits until the STATUS of a node has all texts.
 func (c *testCluster) statusSays(i int, texts ...string) {
 	c.t.Helper()
-	awaitText(c.t, c.plan.Names[i], func() (string, error) { return askLine(c.plan.Addrs[i], "STATUS") }, texts...)
+	awaitText(c.t, c.plan.Names[i], func() (string, error) { return cluster.AskLine(c.plan.Addrs[i], "STATUS") }, texts...)
 }
 
 // gatewaySays waits until what the gateway answers has all texts.
@@ -139,9 +141,9 @@ func TestAnotherOrderOfNodesIsRefused(t *testing.T) {
 	c.stop(0)
 	c.plan.Lists[0] = other
 	c.relaunch(0)
-	<-c.processes[0].gone
+	<-c.processes[0].Gone
 	c.awaitLog(t, "db-0", "it was made as node db-0 of the nodes db-0,db-1,db-2 in this order")
-	if said := describeEnd(c.processes[0]); !strings.Contains(said, "db-1,db-0,db-2") {
+	if said := cluster.DescribeEnd(c.processes[0]); !strings.Contains(said, "db-1,db-0,db-2") {
 		t.Errorf("it does not name the order that it was given: %s", said)
 	}
 	c.stop(3)

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"tandem/bench/cluster"
 )
 
 // runBench runs the binary and returns its exit code and what it says.
@@ -71,7 +73,7 @@ func TestARunOnAClusterOfItsOwn(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if left := living(filepath.Join(dir, "cluster")); len(left) > 0 {
+	if left := cluster.Running(filepath.Join(dir, "cluster")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
 }
@@ -102,9 +104,9 @@ func TestExitCodeOfWhatIsWrong(t *testing.T) {
 		dir := t.TempDir()
 		s := startBench(t, dir, ownRun(dir, "--duration", "2s")...)
 		s.until(t, " run ")
-		for _, f := range living(filepath.Join(dir, "cluster")) {
-			if f.name == "db-1" {
-				_ = syscall.Kill(f.pid, syscall.SIGKILL)
+		for _, f := range cluster.Running(filepath.Join(dir, "cluster")) {
+			if f.Name == "db-1" {
+				_ = syscall.Kill(f.PID, syscall.SIGKILL)
 			}
 		}
 		if code, out := s.end(t); code != exitWrong || !strings.Contains(out, "died by itself") {
@@ -170,7 +172,7 @@ func TestReplicasThatDifferAreFound(t *testing.T) {
 				"DIGEST 3": backup, "VIEW": c.view})}
 			out, synced := make(chan digests, 1), make(chan error, 1)
 			go compareDigests(addrs, 50*time.Millisecond, out)
-			go awaitSync(addrs, 50*time.Millisecond, synced)
+			go cluster.AwaitSync(addrs, 50*time.Millisecond, synced)
 			if d := <-out; d.Err != nil || (len(d.Unequal) == 0) != c.equal ||
 				!strings.Contains(digestText(d), map[bool]string{true: "are equal", false: "DIFFER"}[c.equal]) {
 				t.Errorf("%+v", d)

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"tandem/bench/cluster"
 )
 
 // knee is a short run at one rate.
@@ -48,7 +50,7 @@ func searchKnee(j job, mostStall time.Duration, out chan<- search) {
 			t.Why = failed.Error()
 		}
 		tries = append(tries, t)
-		tell("%8.0f/s  p99 %v  max %v  own stall %v  %s\n", rate, short(t.P99), short(t.Max), short(t.Stall), t.Why)
+		cluster.Tell("%8.0f/s  p99 %v  max %v  own stall %v  %s\n", rate, short(t.P99), short(t.Max), short(t.Stall), t.Why)
 		if t.Why == "" {
 			good = rate
 		} else {
@@ -86,7 +88,7 @@ func judgeKnee(s search) (best knee, v verdict) {
 	v.Word = fmt.Sprintf("knee: %.0f requests/s (%.0f/s done; p99 %v, longest %v)", best.Rate, best.Got,
 		best.P99.Round(10*time.Microsecond), best.Max.Round(10*time.Microsecond))
 	switch {
-	case errors.Is(s.Err, errOwn):
+	case errors.Is(s.Err, cluster.ErrOwn):
 		return best, verdict{exitLagged, "NOT JUDGED: " + s.Err.Error(), nil}
 	case s.Err != nil:
 		return best, verdict{exitUsage, "NOT JUDGED: " + s.Err.Error(), nil}

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"tandem/bench/cluster"
 )
 
 // copyFolder copies the data folder of process i as it is, and returns where to.
@@ -53,7 +55,7 @@ func TestAnOldCopyOfAFolderIsSetAside(t *testing.T) {
 	c.awaitLog(t, "db-0", "the store is an old copy of itself")
 	c.settle()
 	c.allThere(t, users)
-	if aside, err := filepath.Glob(filepath.Join(c.plan.Dir, "db-0", asideMark+"*")); err != nil || len(aside) != 1 {
+	if aside, err := filepath.Glob(filepath.Join(c.plan.Dir, "db-0", cluster.AsideMark+"*")); err != nil || len(aside) != 1 {
 		t.Errorf("the old copy is not kept: %v, %v", aside, err)
 	}
 }
@@ -64,7 +66,7 @@ func TestACopyOfARunningFolderIsFoundOut(t *testing.T) {
 	t.Parallel()
 	c := startTest(t, 3)
 	users := createMany(t, c, 0, 200)
-	node := c.processes[0].cmd.Process
+	node := c.processes[0].Cmd.Process
 	if err := node.Signal(syscall.SIGSTOP); err != nil { // so that the copy is of one moment
 		t.Fatal(err)
 	}

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"tandem/bench/cluster"
 )
 
 // publish writes a report as JSON, as a page and as percentile curves, prints it, and sends its verdict. The files come
@@ -34,7 +36,7 @@ func publish(r report, dir, old string, out chan<- error) {
 	}
 	fmt.Printf("%s\nreports: %s, report.json, latency.hgrm\n", text, filepath.Join(dir, "report.html"))
 	if failed != nil {
-		tell("bench: the reports: %v\n", failed)
+		cluster.Tell("bench: the reports: %v\n", failed)
 		if err = failed; r.Verdict.Code == exitWrong {
 			err = r.Verdict
 		}

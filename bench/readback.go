@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"tandem/bench/cluster"
 )
 
 // errTarget is the class of a target that does not answer.
@@ -50,12 +52,12 @@ func settledCount(c client, until time.Time, out chan<- total) {
 			return
 		}
 		class := errTarget
-		if s.Whose == ofGenerator {
-			class = errOwn
+		if s.Whose == cluster.OfGenerator {
+			class = cluster.ErrOwn
 		}
 		switch nowhere := s.Status == http.StatusNotFound && strings.Count(c.target, "/") > 2; {
 		case isClosed(c.Early):
-			out <- total{Err: errInterrupted}
+			out <- total{Err: cluster.ErrInterrupted}
 			return
 		case nowhere || time.Now().After(until):
 			why := ownShare(s.Whose, s.Err+s.Wrong)
@@ -64,7 +66,7 @@ func settledCount(c client, until time.Time, out chan<- total) {
 		}
 		if !told {
 			told = true
-			tell("bench: no good answer at %s (%s); trying on for %v (--settle)\n", c.target, s.Err+s.Wrong,
+			cluster.Tell("bench: no good answer at %s (%s); trying on for %v (--settle)\n", c.target, s.Err+s.Wrong,
 				time.Until(until).Round(time.Second))
 		}
 	}
@@ -125,7 +127,7 @@ func checkPages(c client, users map[string]user, all uint64, out chan<- string) 
 	for _, offset := range []uint64{0, all / 3, all - min(all, limit/2), all} {
 		path, want := fmt.Sprintf("/api/user?offset=%d&limit=%d", offset, limit), min(limit, all-offset)
 		page, _, err := fetchPage(c, c.target+path)
-		for tries := 0; err != nil && !errors.Is(err, errInterrupted) && tries < walkTries; tries++ {
+		for tries := 0; err != nil && !errors.Is(err, cluster.ErrInterrupted) && tries < walkTries; tries++ {
 			time.Sleep(retryPause)
 			page, _, err = fetchPage(c, c.target+path)
 		}
@@ -154,7 +156,7 @@ func walkUsers(c client, users map[string]user, others uint64, out chan<- string
 	for url, tries := c.target+"/api/user?after=&limit=1000", 0; url != ""; {
 		page, next, err := fetchPage(c, url)
 		if err != nil {
-			if tries++; tries > walkTries || errors.Is(err, errInterrupted) {
+			if tries++; tries > walkTries || errors.Is(err, cluster.ErrInterrupted) {
 				out <- fmt.Sprintf("the walk over all users could not be ended: %v", err)
 				return
 			}
@@ -192,7 +194,7 @@ func walkUsers(c client, users map[string]user, others uint64, out chan<- string
 // fetchPage gets a page of users and the URL of the one behind it.
 func fetchPage(c client, url string) ([]user, string, error) {
 	if isClosed(c.Early) {
-		return nil, "", errInterrupted
+		return nil, "", cluster.ErrInterrupted
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), pageTimeout)
 	defer cancel()

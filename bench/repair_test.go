@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"tandem/bench/cluster"
 	"tandem/shard"
 )
 
@@ -43,7 +44,7 @@ func (c *testCluster) allThere(t *testing.T, users []user) {
 }
 
 func digestOf(c *testCluster, node, s int) (string, error) {
-	line, err := askLine(c.plan.Addrs[node], fmt.Sprint("DIGEST ", s))
+	line, err := cluster.AskLine(c.plan.Addrs[node], fmt.Sprint("DIGEST ", s))
 	_, after, found := strings.Cut(line, `"digest":"`)
 	if err != nil || !found {
 		return "", fmt.Errorf("DIGEST %d of %s: %v %s", s, c.plan.Names[node], err, line)
@@ -77,10 +78,10 @@ func TestAWipedNodeIsFilledAgain(t *testing.T) {
 // stop ends process i as an operator does.
 func (c *testCluster) stop(i int) {
 	c.t.Helper()
-	if err := c.processes[i].cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := c.processes[i].Cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		c.t.Fatal(err)
 	}
-	<-c.processes[i].gone
+	<-c.processes[i].Gone
 }
 
 // awaitLog waits until a node's log has a text.

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"tandem/bench/cluster"
 	"tandem/shard"
 )
 
@@ -91,15 +92,15 @@ func checkRun(c RunCommand) (rate float64, err error) {
 type runPlan struct {
 	Target string
 	Rate   float64
-	Steps  []step
+	Steps  []cluster.Step
 	Fewer  string
 }
 
 // checkCommands tells which step of a timeline nobody could do.
-func checkCommands(c RunCommand, steps []step) error {
+func checkCommands(c RunCommand, steps []cluster.Step) error {
 	for _, s := range steps {
 		if !c.Cluster && c.FaultCommand[s.Kind] == "" {
-			return fmt.Errorf("%w: %s needs --cluster or --fault-command %s='…{node}…'", errSettings, s.text(), s.Kind)
+			return fmt.Errorf("%w: %s needs --cluster or --fault-command %s='…{node}…'", errSettings, s.Text(), s.Kind)
 		}
 	}
 	return nil
@@ -140,9 +141,9 @@ func (asked RunCommand) Run(e ending) error {
 	switch {
 	case c.Cluster:
 		c.Nodes = cmp.Or(c.Nodes, cells.Nodes)
-		own, names = min(c.Nodes, shard.MaxShards), nodeNames(min(c.Nodes, shard.MaxShards))
+		own, names = min(c.Nodes, shard.MaxShards), cluster.NodeNames(min(c.Nodes, shard.MaxShards))
 	case len(names) == 0:
-		names = nodeNames(cells.Nodes)
+		names = cluster.NodeNames(cells.Nodes)
 	}
 	p, wrong := runPlan{}, [5]error{}
 	p.Rate, wrong[0] = checkRun(c)
@@ -169,12 +170,13 @@ func (asked RunCommand) Run(e ending) error {
 	if err = os.Remove(filepath.Join(c.Out, violationPage)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	l, do, judged := lease{End: func() {}}, performWith(c.FaultCommand), make(chan error, 1)
+	l, do, judged := cluster.Own{End: func() {}}, performWith(c.FaultCommand), make(chan error, 1)
 	if c.Cluster {
-		opened := make(chan lease, 1)
-		go openCluster(c.Nodes, c.Bin, filepath.Join(c.Out, "cluster"), e, opened)
+		opened := make(chan cluster.Own, 1)
+		folder := filepath.Join(c.Out, "cluster")
+		go cluster.OpenOwn(cluster.OwnSettings{Nodes: c.Nodes, Shards: cells.Shards, Bin: c.Bin, Dir: folder, Disks: false, Early: e.Early, Running: e.Clusters}, opened)
 		l = <-opened
-		p.Target, do = "http://"+l.Plan.HTTP, performBy(l.Orders)
+		p.Target, do = "http://"+l.Plan.HTTP, cluster.PerformBy(l.Orders)
 	}
 	defer l.End()
 	if l.Err != nil {
@@ -186,7 +188,7 @@ func (asked RunCommand) Run(e ending) error {
 
 // carryOut makes a run against a target that is there, prints what came of it, writes the reports, and sends the
 // verdict. do is what does the faults; short has what the proxies of an own cluster lacked.
-func carryOut(c RunCommand, p runPlan, early <-chan struct{}, do perform, short <-chan error, out chan<- error) {
+func carryOut(c RunCommand, p runPlan, early <-chan struct{}, do cluster.Perform, short <-chan error, out chan<- error) {
 	j := jobOf(c.LoadFlags, workloadOf(c.LoadFlags, c.Mix), p.Target, p.Rate, c.Duration)
 	j.Load, j.Mixed, j.Check, j.Shared = c.Phases != phaseRun, c.Phases != phaseLoad, c.Check, c.Shared
 	if j.Early, j.Fewer = early, p.Fewer; !j.Load {
@@ -204,7 +206,7 @@ func carryOut(c RunCommand, p runPlan, early <-chan struct{}, do perform, short 
 	made, ran, began := make(chan report, 1), make(chan outcome, 1), time.Now()
 	go conduct(j, ran)
 	o := <-ran
-	if errors.Is(o.Err, errTarget) || errors.Is(o.Err, errOwn) {
+	if errors.Is(o.Err, errTarget) || errors.Is(o.Err, cluster.ErrOwn) {
 		out <- o.Err
 		return
 	}
@@ -214,10 +216,10 @@ func carryOut(c RunCommand, p runPlan, early <-chan struct{}, do perform, short 
 	go assess(o, j, c.LoadFlags, began, made)
 	r := <-made
 	if r.Histories.Unknown > 0 && isClosed(early) {
-		o.Err = errInterrupted
+		o.Err = cluster.ErrInterrupted
 	}
 	if c.Cluster {
-		o.Died = do(step{Kind: faultLook})
+		o.Died = do(cluster.Step{Kind: cluster.FaultLook})
 	}
 	r.Verdict = amend(r.Verdict, c, o)
 	r.Title, r.Settings = titleOf(c.Mix, p.Rate, p.Steps), settingsOf(c, p.Target, j.Workload)
@@ -228,7 +230,7 @@ func carryOut(c RunCommand, p runPlan, early <-chan struct{}, do perform, short 
 
 // amend returns the verdict of a run with what spoilt it.
 func amend(v verdict, c RunCommand, o outcome) verdict {
-	early := errors.Is(o.Err, errInterrupted)
+	early := errors.Is(o.Err, cluster.ErrInterrupted)
 	trouble, short := loadTrouble(c, o), len(o.Tally.Own)+len(o.Short) > 0 || o.Slept > 0
 	switch {
 	case o.Died != nil:
@@ -265,7 +267,7 @@ func (c RunCommand) seek(j job) error {
 	j.Check = false
 	go searchKnee(j, c.MostStall, found)
 	s := <-found
-	if errors.Is(s.Err, errTarget) || errors.Is(s.Err, errOwn) && len(s.Tries) <= 1 {
+	if errors.Is(s.Err, errTarget) || errors.Is(s.Err, cluster.ErrOwn) && len(s.Tries) <= 1 {
 		return s.Err
 	}
 	r := report{Title: "highest rate within the budget, mix " + c.Mix, Began: time.Now(),
@@ -277,7 +279,7 @@ func (c RunCommand) seek(j job) error {
 }
 
 // titleOf names a run.
-func titleOf(mixName string, rate float64, steps []step) string {
+func titleOf(mixName string, rate float64, steps []cluster.Step) string {
 	title := fmt.Sprintf("%s at %.0f operations/s", recipes[mixName].About, rate)
 	if len(steps) > 0 {
 		title += fmt.Sprintf(" with %d faults", len(steps))

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"tandem/bench/cluster"
 )
 
 // The range of a histogram, in microseconds.
@@ -82,7 +84,7 @@ func count(t tally, s sample) tally {
 	outcome := s.Err
 	if s.Failed {
 		g.Failed++
-		if s.Whose != ofTarget {
+		if s.Whose != cluster.OfTarget {
 			outcome = ownShare(s.Whose, s.Err)
 			t.Own[outcome]++
 		}

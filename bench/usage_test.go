@@ -170,10 +170,10 @@ func FuzzFaults(f *testing.F) {
 		}
 		for i, s := range steps {
 			if s.At < 0 || s.At > time.Duration(length) || i > 0 && s.At < steps[i-1].At {
-				t.Errorf("step %d, %s, at %v of %v", i, s.text(), s.At, time.Duration(length))
+				t.Errorf("step %d, %s, at %v of %v", i, s.Text(), s.At, time.Duration(length))
 			}
-			if again, _, err := parseStep(strings.Fields(s.text() + " at " + s.At.String())); err != nil || again != s {
-				t.Errorf("%q is read as %+v: %v", s.text(), again, err)
+			if again, _, err := parseStep(strings.Fields(s.Text() + " at " + s.At.String())); err != nil || again != s {
+				t.Errorf("%q is read as %+v: %v", s.Text(), again, err)
 			}
 		}
 	})

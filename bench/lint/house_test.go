@@ -75,6 +75,8 @@ func TestTheHouseRulesAreFound(t *testing.T) {
 		{"what processes share is alone", "wire/proc", `import _ "tandem/other"`,
 			"import of ours: wire/proc must not import tandem/other"},
 		{"wire is alone", "wire", `import _ "tandem/other"`, "import of ours: wire must not import tandem/other"},
+		{"a cluster knows no load", "bench/cluster", `import _ "tandem/other"`,
+			"import of ours: bench/cluster must not import tandem/other"},
 		{"node knows no gateway", "node", `import _ "tandem/other"`, "import of ours: node must not import tandem/other"},
 		{"long file", "node", strings.Repeat("\n", 400), "file size: 401 lines, at most 400 are allowed"},
 		{"long function", "node", lines("func a()", 61), "function size: a has 61 lines, at most 60 are allowed"},

@@ -20,19 +20,21 @@ const (
 // bannedImports are the packages that a package of ours must not import, by path or by the path's beginning before a
 // slash.
 var bannedImports = map[string][]string{
-	"wire":      {"sync"},
-	"wire/proc": {"sync"},
-	"shard":     {"sync", "time", "net", "os", "math/rand"},
-	"node":      {"sync"},
-	"gateway":   {"sync"},
-	"bench":     {"sync"},
+	"wire":          {"sync"},
+	"wire/proc":     {"sync"},
+	"shard":         {"sync", "time", "net", "os", "math/rand"},
+	"node":          {"sync"},
+	"gateway":       {"sync"},
+	"bench/cluster": {"sync"},
+	"bench":         {"sync"},
 }
 
 // allowedImports are the packages of ours that a package of ours may import.
 var allowedImports = map[string][]string{
-	"node":    {"wire", "wire/proc", "shard"},
-	"gateway": {"wire", "wire/proc", "shard"},
-	"bench":   {"wire", "wire/proc", "shard"},
+	"node":          {"wire", "wire/proc", "shard"},
+	"gateway":       {"wire", "wire/proc", "shard"},
+	"bench/cluster": {"shard"},
+	"bench":         {"wire", "wire/proc", "shard", "bench/cluster"},
 }
 
 // checkImports holds who may import what.
