@@ -161,7 +161,7 @@ func chaosRound(c ChaosCommand, l cluster.Own, w workload, part []trial, r chaos
 		j.Settle = min(j.Settle, loneSettle)
 	}
 	ran, made, began := make(chan outcome, 1), make(chan report, 1), time.Now()
-	go conduct(j, ran)
+	go runJob(j, ran)
 	o := <-ran
 	for len(l.Short) > 0 {
 		o.Short = append(o.Short, (<-l.Short).Error())

@@ -42,7 +42,7 @@
 //
 // Load:
 //
-//	conduct.go   a whole run: phases, script, collector
+//	job.go       a whole run: phases, script, collector
 //	drive.go     the schedule and the requests under way
 //	persist.go   an operation for each user, done again until it is answered
 //	rest.go      an operation as an HTTP request, and its answer

@@ -165,7 +165,7 @@ func against(t *testing.T, f *fakeStore, change func(*job)) report {
 		flags.MostStall = 100 * time.Millisecond
 	}
 	ran, made := make(chan outcome, 1), make(chan report, 1)
-	go conduct(j, ran)
+	go runJob(j, ran)
 	o := <-ran
 	if o.Err != nil {
 		t.Fatal(o.Err)

@@ -41,7 +41,7 @@ func searchKnee(j job, mostStall time.Duration, out chan<- search) {
 	for rate := kneeFirst; rate <= kneeMost && (bad == 0 || bad > kneeNarrow*good); {
 		ran := make(chan outcome, 1)
 		j.Rate = rate
-		go conduct(j, ran)
+		go runJob(j, ran)
 		o := <-ran
 		j.Workload.Users++ // the next try has users of its own, so that every try has the same work
 		k, p := judgeBudget(o)

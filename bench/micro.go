@@ -79,7 +79,7 @@ func countNodes(c MicroCommand, nodes int, dir string, e ending, out chan<- outc
 	j := job{Target: "http://" + l.Plan.HTTP, Workload: w, Rate: microRate, Duration: length, Timeout: time.Second,
 		Budget: time.Second, Width: time.Second, Settle: pageTimeout, Connections: loaders, KeepAlive: true,
 		Load: true, Mixed: true, Beat: realBeat, Show: showTo(true, nil), Early: e.Early}
-	go conduct(j, ran)
+	go runJob(j, ran)
 	o := <-ran
 	l.End() // before the folder is removed
 	out <- o

@@ -204,7 +204,7 @@ func carryOut(c RunCommand, p runPlan, early <-chan struct{}, do cluster.Perform
 		return
 	}
 	made, ran, began := make(chan report, 1), make(chan outcome, 1), time.Now()
-	go conduct(j, ran)
+	go runJob(j, ran)
 	o := <-ran
 	if errors.Is(o.Err, errTarget) || errors.Is(o.Err, cluster.ErrOwn) {
 		out <- o.Err

@@ -38,8 +38,8 @@ type script func(begin, from time.Time, events chan<- event, quit <-chan struct{
 // loaders is how many creates are under way at once in the load phase, and reads in the check phase.
 const loaders = 64
 
-// conduct makes a run and sends what it has seen.
-func conduct(j job, out chan<- outcome) {
+// runJob makes a run and sends what it has seen.
+func runJob(j job, out chan<- outcome) {
 	begin := j.Beat.Now()
 	c, slept := newClient(j.Target, j.Connections, j.KeepAlive, j.Timeout, begin), sleptFor()
 	defer c.Close()
