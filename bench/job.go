@@ -56,7 +56,7 @@ func runJob(j job, out chan<- outcome) {
 	go j.Show(show, shown)
 	go collect(in, newTally(j.Budget, j.Width), j.Check, begin, show, counted)
 	unwatch, watched := make(chan struct{}), make(chan error, 1)
-	go attend(j, begin, in, unwatch, watched)
+	go watchHost(j, begin, in, unwatch, watched)
 	var err error
 	seconds, made, missing, done := map[string]float64{}, uint64(0), 0, make(chan uint64, 1)
 	w := j.Workload
@@ -108,8 +108,8 @@ func awaitShown(shown <-chan struct{}) {
 	}
 }
 
-// attend watches this process and the probed disk until quit is closed.
-func attend(j job, begin time.Time, in inbox, quit <-chan struct{}, ended chan<- error) {
+// watchHost watches this process and the probed disk until quit is closed.
+func watchHost(j job, begin time.Time, in inbox, quit <-chan struct{}, ended chan<- error) {
 	probed := make(chan error, 1)
 	if j.Probe != "" {
 		go probeDisk(j.Probe, j.MostSync, begin, in.Syncs, quit, probed)
