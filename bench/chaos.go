@@ -69,7 +69,7 @@ func makeTrials(c ChaosCommand, list []trial, e ending, out chan<- chaosReport) 
 	l, spent := cluster.Own{End: func() {}}, true
 	disks := slices.ContainsFunc(list, func(t trial) bool { return isDisk(t.Kind) })
 	total := chaosReport{Began: time.Now(), Seed: c.Seed, Budget: c.Budget,
-		Kinds: map[string]toll{}, Disks: map[string]diskToll{}, users: map[string]user{}}
+		Kinds: map[string]faultCost{}, Disks: map[string]diskFaultCost{}, users: map[string]user{}}
 	w := workloadOf(c.LoadFlags, "crud")
 	for total.UsersSeed = w.Users; total.Faults < len(list); w.Users++ {
 		if spent {

@@ -206,13 +206,13 @@ func TestNoteDown(t *testing.T) {
 
 // The rounds' faults of disks are added up by kind, and numbered in the run.
 func TestDisksAreReported(t *testing.T) {
-	r := chaosReport{Faults: 4, Kinds: map[string]toll{}, Disks: map[string]diskToll{}}
+	r := chaosReport{Faults: 4, Kinds: map[string]faultCost{}, Disks: map[string]diskFaultCost{}}
 	one := report{Faults: []faultReport{{event: event{Kind: trialTorn}}, {event: event{Kind: trialTorn, Heal: true,
 		Disk: &found{Whole: time.Second}}}, {event: event{Kind: trialFlipLog}},
 		{event: event{Kind: trialFlipLog, Heal: true}}, {event: event{Kind: trialFlipLog, Heal: true,
 			Disk: &found{Must: true, Ended: 2, Wrong: []string{"it says nothing"}, Notes: []string{"bit 3"}}}}}}
 	r = addRound(r, one, nil)
-	if r.Faults != 6 || len(r.Trials) != 2 || r.Trials[1].Number != 6 || r.Disks[trialFlipLog] != (diskToll{Tried: 1,
+	if r.Faults != 6 || len(r.Trials) != 2 || r.Trials[1].Number != 6 || r.Disks[trialFlipLog] != (diskFaultCost{Tried: 1,
 		Met: 1, Ended: 1, Bad: 1}) || r.Disks[trialTorn].Whole != time.Second {
 		t.Errorf("%+v", r)
 	}

@@ -68,7 +68,7 @@
 //	bounds.go    counts between what was acknowledged and what may have happened
 //	assess.go    all checks of a run together
 //	report.go    the report of a run
-//	toll.go      the report of a chaos run
+//	faultcost.go the report of a chaos run
 //	diskjudge.go a trial of a disk, and whether it was borne
 //	table.go     a report for a terminal
 //	page.go      a report as a page of HTML (report.html.tmpl), with chart.go
