@@ -37,7 +37,7 @@ func TestOutagesBelongToOneFault(t *testing.T) {
 }
 
 // A cell that failed before a fault and is asked again only long after it says nothing about that fault.
-func TestSpellsBeginWithTheirOwnFault(t *testing.T) {
+func TestOutagesBeginWithTheirOwnFault(t *testing.T) {
 	tl, at := newTally(250*time.Millisecond, time.Second),
 		func(s int) time.Duration { return time.Duration(s) * time.Second }
 	for _, s := range []sample{
