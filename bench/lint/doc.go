@@ -5,6 +5,7 @@
 //	load_test.go   parsing and typing of our packages
 //	rules_test.go  imports, sizes, state, nested calls
 //	calls_test.go  the call graph: how deep our functions call each other
+//	waits_test.go  goroutines that are calls in disguise
 //
 // ARCHITECTURE.md ("House rules") says what the rules are. They bind sources, not tests.
 package lint
