@@ -74,10 +74,10 @@ func makeTrials(c ChaosCommand, list []trial, e ending, out chan<- chaosReport) 
 	for total.UsersSeed = w.Users; total.Faults < len(list); w.Users++ {
 		if spent {
 			l.End()
-			own := make(chan cluster.Own, 1)
 			folder := clusterFolder(c.Out, total.Clusters)
-			go cluster.OpenOwn(cluster.OwnSettings{Nodes: c.Nodes, Shards: cells.Shards, Bin: c.Bin, Dir: folder, Disks: disks, Early: e.Early, Running: e.Clusters}, own)
-			if l = <-own; l.Err != nil {
+			l = cluster.OpenOwn(cluster.OwnSettings{Nodes: c.Nodes, Shards: cells.Shards, Bin: c.Bin, Dir: folder,
+				Disks: disks, Early: e.Early, Running: e.Clusters})
+			if l.Err != nil {
 				break
 			}
 			total.Clusters, total.users = total.Clusters+1, map[string]user{}

@@ -57,10 +57,10 @@ func (c MicroCommand) Run(e ending) error {
 
 // countNodes runs some operations in a cluster of a size.
 func countNodes(c MicroCommand, nodes int, dir string, e ending, out chan<- outcome) {
-	own, ran := make(chan cluster.Own, 1), make(chan outcome, 1)
+	ran := make(chan outcome, 1)
 	folder := filepath.Join(dir, fmt.Sprint(nodes))
-	go cluster.OpenOwn(cluster.OwnSettings{Nodes: nodes, Shards: cells.Shards, Bin: c.Bin, Dir: folder, Disks: false, Early: e.Early, Running: e.Clusters}, own)
-	l := <-own
+	l := cluster.OpenOwn(cluster.OwnSettings{Nodes: nodes, Shards: cells.Shards, Bin: c.Bin, Dir: folder,
+		Early: e.Early, Running: e.Clusters})
 	if synced := make(chan error, 1); l.Err == nil {
 		go cluster.AwaitSync(l.Plan.Addrs, cluster.StartLimit, synced) // until then a write needs its leader only
 		select {

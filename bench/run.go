@@ -172,10 +172,9 @@ func (asked RunCommand) Run(e ending) error {
 	}
 	l, do, judged := cluster.Own{End: func() {}}, performWith(c.FaultCommand), make(chan error, 1)
 	if c.Cluster {
-		opened := make(chan cluster.Own, 1)
 		folder := filepath.Join(c.Out, "cluster")
-		go cluster.OpenOwn(cluster.OwnSettings{Nodes: c.Nodes, Shards: cells.Shards, Bin: c.Bin, Dir: folder, Disks: false, Early: e.Early, Running: e.Clusters}, opened)
-		l = <-opened
+		l = cluster.OpenOwn(cluster.OwnSettings{Nodes: c.Nodes, Shards: cells.Shards, Bin: c.Bin, Dir: folder,
+			Early: e.Early, Running: e.Clusters})
 		p.Target, do = "http://"+l.Plan.HTTP, cluster.PerformBy(l.Orders)
 	}
 	defer l.End()

@@ -40,9 +40,8 @@ func (c SpaceCommand) Run(e ending) error {
 		dir = map[bool]string{false: "data", true: filepath.Join(os.TempDir(), "tandem-space")}[c.Users > 0]
 	}
 	if c.Users > 0 {
-		own := make(chan cluster.Own, 1)
-		go cluster.OpenOwn(cluster.OwnSettings{Nodes: nodes, Shards: cells.Shards, Bin: c.Bin, Dir: dir, Disks: false, Early: e.Early, Running: e.Clusters}, own)
-		l := <-own
+		l := cluster.OpenOwn(cluster.OwnSettings{Nodes: nodes, Shards: cells.Shards, Bin: c.Bin, Dir: dir,
+			Early: e.Early, Running: e.Clusters})
 		defer l.End()
 		if l.Err != nil {
 			return l.Err

@@ -21,8 +21,8 @@ type OwnSettings struct {
 	Running       chan string
 }
 
-// Own is a cluster that bench has started for a run of its own; End stops it. Its data stays for who wants to
-// look, until the next run in the same folder.
+// Own is a cluster that bench has started for a run of its own; End stops it. Its data stays for who wants to look,
+// until the next run in the same folder.
 type Own struct {
 	Plan   Plan
 	Orders chan order
@@ -31,58 +31,92 @@ type Own struct {
 	Err    error
 }
 
-// OpenOwn starts a cluster in an empty folder, every connection through a link, and hands it over.
-func OpenOwn(set OwnSettings, out chan<- Own) {
-	l := Own{Orders: make(chan order), Short: make(chan error, 16), End: func() {}}
-	defer func() { out <- l }()
-	if l.Err = emptyOwn(set.Dir); l.Err != nil {
-		return
-	}
-	ports, err := freeAddresses(set.Nodes + 1)
-	if err != nil {
-		l.Err = err
-		return
-	}
-	plan, err := Settle(Plan{Dir: set.Dir, Bin: set.Bin, HTTP: ports[set.Nodes], Nodes: set.Nodes, Shards: set.Shards,
-		Port: leastPort, Early: set.Early})
-	if err == nil {
-		plan.Addrs = ports[:set.Nodes]
-	}
-	links := []link{}
-	if err == nil && set.Disks {
-		plan.Wraps, err = Shims(plan)
-	}
-	if err == nil {
-		plan, links, err = throughProxies(plan, l.Short)
-	}
-	free := func() {}
-	if err == nil {
-		free, err = StartGuard(plan.Dir)
-	}
-	if err != nil {
-		l.Err = err
-		return
-	}
-	for _, link := range links {
-		go runLink(link)
-	}
-	set.Running <- plan.Dir
-	processes, err := Start(plan)
-	if err == nil && set.Disks {
-		err = CheckShims(plan)
-	}
-	l.Plan, l.Err = plan, err
-	back := make(chan []Process, 1)
-	go operate(plan, processes, links, l.Orders, back)
-	l.End = func() {
-		close(l.Orders)
-		StopProcesses(<-back, StopGrace)
-		<-set.Running
-		free()
-		for _, link := range links {
-			close(link.Control)
+// opening is an own cluster that is being opened.
+type opening struct {
+	set   OwnSettings
+	own   Own
+	links []link
+	free  func() // lets the guard go
+}
+
+// openStages open an own cluster, one after the other, until one fails. The list never changes.
+var openStages = []func(opening) opening{emptyFolder, planOwn, shimOwn, proxyOwn, guardOwn, startOwn}
+
+// OpenOwn starts a cluster in an empty folder, every connection through a link. Whether it is there says its Err.
+func OpenOwn(set OwnSettings) Own {
+	o := opening{set: set, free: func() {}}
+	o.own = Own{Orders: make(chan order), Short: make(chan error, 16), End: func() {}}
+	for _, stage := range openStages {
+		if o.own.Err == nil {
+			o = stage(o)
 		}
 	}
+	return o.own
+}
+
+// emptyFolder makes room for what the cluster stores.
+func emptyFolder(o opening) opening {
+	o.own.Err = emptyOwn(o.set.Dir)
+	return o
+}
+
+// planOwn chooses addresses and completes the plan.
+func planOwn(o opening) opening {
+	set, n := o.set, o.set.Nodes
+	addrs, err := freeAddresses(n + 1)
+	if err != nil {
+		o.own.Err = err
+		return o
+	}
+	o.own.Plan, o.own.Err = Settle(Plan{Dir: set.Dir, Bin: set.Bin, HTTP: addrs[n], Nodes: n, Shards: set.Shards,
+		Port: leastPort, Early: set.Early})
+	o.own.Plan.Addrs = addrs[:n]
+	return o
+}
+
+// shimOwn lets the nodes run under a shim if their disks are to fail.
+func shimOwn(o opening) opening {
+	if o.set.Disks {
+		o.own.Plan.Wraps, o.own.Err = Shims(o.own.Plan)
+	}
+	return o
+}
+
+// proxyOwn puts a proxy into the way of every connection.
+func proxyOwn(o opening) opening {
+	o.own.Plan, o.links, o.own.Err = throughProxies(o.own.Plan, o.own.Short)
+	return o
+}
+
+// guardOwn starts the cluster's guard.
+func guardOwn(o opening) opening {
+	o.free, o.own.Err = StartGuard(o.own.Plan.Dir)
+	return o
+}
+
+// startOwn starts the processes and who takes the orders, and says how all of it ends.
+func startOwn(o opening) opening {
+	for _, l := range o.links {
+		go runLink(l)
+	}
+	plan, running, orders := o.own.Plan, o.set.Running, o.own.Orders
+	running <- plan.Dir
+	processes, err := Start(plan)
+	if err == nil && o.set.Disks {
+		err = CheckShims(plan)
+	}
+	back := make(chan []Process, 1)
+	go operate(plan, processes, o.links, orders, back)
+	o.own.Err, o.own.End = err, func() {
+		close(orders)
+		StopProcesses(<-back, StopGrace)
+		<-running
+		o.free()
+		for _, l := range o.links {
+			close(l.Control)
+		}
+	}
+	return o
 }
 
 // ownMark is a file that says that a folder's contents are those of a cluster that bench made for a run of its own, so

@@ -58,7 +58,7 @@ func TestHouseRules(t *testing.T) {
 
 // allowance is how many functions are still reached too deep where goroutines that are waited for at once are counted as
 // the calls that they are, by the package in which the chain starts. Each number is exact, and may only become smaller.
-var allowance = map[string]int{"node": 49, "gateway": 1, "bench": 66}
+var allowance = map[string]int{"node": 49, "gateway": 1, "bench": 49}
 
 // lines returns source of a function with so many lines.
 func lines(head string, n int) string { return head + " {" + strings.Repeat("\n", n-1) + "}\n" }
@@ -158,6 +158,8 @@ func TestTheHouseRulesAreFound(t *testing.T) {
 			"chain: node.main → node.a → node.b → node.e"},
 		{"two at the same time", "node",
 			`func main() { a() }; func a() { c, e := make(chan int), make(chan int); go b(c); go b(e); <-c; <-e }; func b(c chan int) { d(); c <- 1 }; func d() {}`, ""},
+		{"two at the same time, to one channel", "node",
+			`func main() { a() }; func a() { c := make(chan int); go b(c); go b(c); <-c; <-c }; func b(c chan int) { d(); c <- 1 }; func d() {}`, ""},
 		{"something else meanwhile", "node",
 			`func main() { a() }; func a() { c := make(chan int); go b(c); d(); <-c }; func b(c chan int) { d(); c <- 1 }; func d() {}`, ""},
 		{"a wait that can end otherwise", "node",

@@ -13,8 +13,16 @@ import (
 func awaited(info *types.Info, body ast.Node) map[*ast.GoStmt]bool {
 	found := map[*ast.GoStmt]bool{}
 	ast.Inspect(body, func(n ast.Node) bool {
+		others := 0 // goroutines that the statements before have started, and that run at the same time
 		for i, s := range statements(n) {
-			rest := statements(n)[i+1:]
+			starts, rest := lastStarts(s), statements(n)[i+1:]
+			if isQuiet(s) {
+				continue
+			}
+			alone := others == 0
+			if others = len(starts); !alone {
+				continue
+			}
 			for len(rest) > 0 && isQuiet(rest[0]) {
 				rest = rest[1:]
 			}
@@ -22,7 +30,7 @@ func awaited(info *types.Info, body ast.Node) map[*ast.GoStmt]bool {
 				break
 			}
 			from := received(info, rest[0])
-			for _, start := range lastStarts(s) {
+			for _, start := range starts {
 				for o := range mentioned(info, start.Call) {
 					found[start] = found[start] || from[o]
 				}
