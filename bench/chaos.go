@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -82,9 +83,12 @@ func makeTrials(c ChaosCommand, list []trial, e ending, out chan<- chaosReport) 
 			}
 			total.Clusters, total.users = total.Clusters+1, map[string]user{}
 		}
-		done, before, part := make(chan chaosReport, 1), total, roundOf(list[total.Faults:], c.Round)
-		go chaosRound(c, l, w, part, total, e.Early, done)
-		total = <-done
+		before, part := total, roundOf(list[total.Faults:], c.Round)
+		round := chaosRound{c: c, own: l, w: w, part: part, early: e.Early, total: total}
+		for _, stage := range roundStages {
+			round = stage(round)
+		}
+		total = round.total
 		fmt.Printf("%4d of %d faults, %d requests, %d beyond %v, longest %v; %d histories judged, %d wrong\n",
 			total.Faults, len(list), total.Requests, total.Beyond, c.Budget, short(total.Max),
 			total.Histories.Users, len(total.Wrong))
@@ -146,65 +150,103 @@ func chaosVerdict(r chaosReport, strict bool, wanted int) verdict {
 	return verdict{Word: "PASS: nothing acknowledged was lost, and every history is linearizable"}
 }
 
-// chaosRound loads the cluster while some faults happen, reads everything back, judges the histories and adds it all to
-// a report.
-func chaosRound(c ChaosCommand, l cluster.Own, w workload, part []trial, r chaosReport, early <-chan struct{},
-	out chan<- chaosReport) {
-	j := jobOf(c.LoadFlags, w, "http://"+l.Plan.HTTP, c.Rate, 0)
-	j.Early, j.Width, j.Show = early, time.Second, showTo(c.Quiet || !onTerminal(os.Stderr), nil)
-	if onTerminal(os.Stderr) && !c.Quiet {
+// chaosRound is a round of a chaos run: the load of a cluster while some faults happen to it, and what came of it.
+type chaosRound struct {
+	c     ChaosCommand
+	own   cluster.Own
+	w     workload
+	part  []trial
+	early <-chan struct{}
+	began time.Time
+	job   job
+	ran   outcome
+	lone  bool // it hits the only copy
+	sick  bool // a trial of a disk was not borne: of what follows from that no more is said
+	one   report
+	total chaosReport // what the run has shown so far
+}
+
+// roundStages make a round, one after the other. The list never changes.
+var roundStages = []func(chaosRound) chaosRound{planRound, loadRound, judgeRound, compareRound, sumRound}
+
+// planRound makes the job of a round.
+func planRound(r chaosRound) chaosRound {
+	j := jobOf(r.c.LoadFlags, r.w, "http://"+r.own.Plan.HTTP, r.c.Rate, 0)
+	j.Early, j.Width, j.Show = r.early, time.Second, showPlain(io.Discard)
+	if onTerminal(os.Stderr) && !r.c.Quiet {
 		j.Show = showPlain(os.Stderr)
 	}
-	j.Script = trials(part, cluster.Site{Plan: l.Plan, Do: cluster.PerformBy(l.Orders), Limit: c.InSync})
-	lone := isLone(part[0].Kind)
-	if j.Partial = lone; lone {
+	j.Script = trials(r.part, cluster.Site{Plan: r.own.Plan, Do: cluster.PerformBy(r.own.Orders), Limit: r.c.InSync})
+	if r.lone = isLone(r.part[0].Kind); r.lone {
 		j.Settle = min(j.Settle, loneSettle)
 	}
-	ran, made, began := make(chan outcome, 1), make(chan report, 1), time.Now()
-	go runJob(j, ran)
+	j.Partial, r.job, r.began = r.lone, j, time.Now()
+	return r
+}
+
+// loadRound loads the cluster while the faults happen, and reads everything back.
+func loadRound(r chaosRound) chaosRound {
+	ran := make(chan outcome, 1)
+	go runJob(r.job, ran)
 	o := <-ran
-	for len(l.Short) > 0 {
-		o.Short = append(o.Short, (<-l.Short).Error())
+	for len(r.own.Short) > 0 {
+		o.Short = append(o.Short, (<-r.own.Short).Error())
 	}
 	lacked := errors.Is(o.Err, cluster.ErrOwn)
-	switch r.Stopped = lacked || errors.Is(o.Err, cluster.ErrInterrupted); {
+	switch r.total.Stopped = lacked || errors.Is(o.Err, cluster.ErrInterrupted); {
 	case lacked:
 		o.Short = append(o.Short, o.Err.Error())
-	case o.Err != nil && !r.Stopped:
-		r.Wrong = append(r.Wrong, o.Err.Error())
+	case o.Err != nil && !r.total.Stopped:
+		r.total.Wrong = append(r.total.Wrong, o.Err.Error())
 	}
-	sick := errors.Is(o.Err, errDisk) // of what follows from that no more is said
-	if died := cluster.PerformBy(l.Orders)(cluster.Step{Kind: cluster.FaultLook}); died != nil && !sick {
-		r.Wrong = append(r.Wrong, died.Error())
+	r.ran, r.sick = o, errors.Is(o.Err, errDisk)
+	died := cluster.PerformBy(r.own.Orders)(cluster.Step{Kind: cluster.FaultLook})
+	if died != nil && !r.sick {
+		r.total.Wrong = append(r.total.Wrong, died.Error())
 	}
-	go assess(o, j, c.LoadFlags, began, made)
-	one, compared := <-made, make(chan digests, 1)
-	if unserved := lone && o.Back.Unread > 0; sick || unserved {
-		compared <- digests{}
-	} else {
-		go compareDigests(l.Plan.Addrs, j.Settle, compared)
+	return r
+}
+
+// judgeRound judges the answers.
+func judgeRound(r chaosRound) chaosRound {
+	made := make(chan report, 1)
+	go assess(r.ran, r.job, r.c.LoadFlags, r.began, made)
+	r.one = <-made
+	return r
+}
+
+// compareRound compares the digests of both replicas of all shards.
+func compareRound(r chaosRound) chaosRound {
+	if unserved := r.lone && r.ran.Back.Unread > 0; r.sick || unserved {
+		return r
 	}
+	compared := make(chan digests, 1)
+	go compareDigests(r.own.Plan.Addrs, r.job.Settle, compared)
 	if d := <-compared; d.Err != nil || len(d.Unequal) > 0 {
-		r.Wrong = append(r.Wrong, fmt.Sprintf("digests differ: %v %v", d.Unequal, d.Err))
+		r.total.Wrong = append(r.total.Wrong, fmt.Sprintf("digests differ: %v %v", d.Unequal, d.Err))
 	}
-	for id, u := range o.Back.Users {
-		r.users[id] = u
+	return r
+}
+
+// sumRound adds a round to what the run has shown.
+func sumRound(r chaosRound) chaosRound {
+	for id, u := range r.ran.Back.Users {
+		r.total.users[id] = u
 	}
-	out <- addRound(r, one, o.Stalls)
+	r.total = addRound(r.total, r.one, r.ran.Stalls)
+	return r
 }
 
 // endChaos holds what was read back in all rounds against the whole list of users, and compares all digests.
 func endChaos(r chaosReport, l cluster.Own, out chan<- chaosReport) {
-	walked, compared := make(chan string, 1), make(chan digests, 1)
+	compared := make(chan digests, 1)
 	c := newClient("http://"+l.Plan.HTTP, 1, true, pageTimeout, time.Now())
 	defer c.Close()
-	if r.Stopped {
-		walked <- ""
-	} else {
-		go walkUsers(c, r.users, 0, walked)
-	}
-	if listed := <-walked; listed != "" && len(r.Wrong) == 0 && !r.Stopped {
-		r.Wrong = append(r.Wrong, "in the end: "+listed)
+	if !r.Stopped {
+		listed := walkUsers(c, r.users, 0)
+		if listed != "" && len(r.Wrong) == 0 {
+			r.Wrong = append(r.Wrong, "in the end: "+listed)
+		}
 	}
 	go compareDigests(l.Plan.Addrs, pageTimeout, compared)
 	d := <-compared

@@ -38,66 +38,108 @@ type script func(begin, from time.Time, events chan<- event, quit <-chan struct{
 // loaders is how many creates are under way at once in the load phase, and reads in the check phase.
 const loaders = 64
 
+// jobRun is a job under way.
+type jobRun struct {
+	job            job
+	client         client
+	w              workload
+	begin, from    time.Time // of the run, and of its mix
+	slept          int64     // for how many nanoseconds this machine had been suspended when it began
+	in             inbox
+	shown, unwatch chan struct{}
+	counted        chan outcome
+	watched        chan error
+	made           uint64             // users that the mix has created
+	seconds        map[string]float64 // phase → how long it took
+	base           uint64             // users that were there before
+	missing        int                // users of the load that could not be created
+	back           returned
+	err            error
+}
+
+// jobStages make a run, one after the other. The list never changes.
+var jobStages = []func(jobRun) jobRun{startWatch, loadUsers, runMix, readRun}
+
 // runJob makes a run and sends what it has seen.
 func runJob(j job, out chan<- outcome) {
-	begin := j.Beat.Now()
-	c, slept := newClient(j.Target, j.Connections, j.KeepAlive, j.Timeout, begin), sleptFor()
-	defer c.Close()
-	c.Early = j.Early
+	r := jobRun{job: j, w: j.Workload, begin: j.Beat.Now(), slept: sleptFor(), seconds: map[string]float64{}}
+	r.client = newClient(j.Target, j.Connections, j.KeepAlive, j.Timeout, r.begin)
+	defer r.client.Close()
+	r.client.Early = j.Early
 	asked := make(chan total, 1)
-	go settledCount(c, begin.Add(j.Settle), asked)
+	go settledCount(r.client, r.begin.Add(j.Settle), asked)
 	before := <-asked
 	if before.Err != nil {
 		out <- outcome{Err: before.Err, Tally: newTally(j.Budget, j.Width)}
 		return
 	}
-	in := inbox{make(chan sample, 1<<16), make(chan stall), make(chan stall), make(chan event)}
-	show, shown, counted := make(chan snapshot, 4), make(chan struct{}), make(chan outcome, 1)
-	go j.Show(show, shown)
-	go collect(in, newTally(j.Budget, j.Width), j.Check, begin, show, counted)
-	unwatch, watched := make(chan struct{}), make(chan error, 1)
-	go watchHost(j, begin, in, unwatch, watched)
-	var err error
-	seconds, made, missing, done := map[string]float64{}, uint64(0), 0, make(chan uint64, 1)
-	w := j.Workload
-	if j.Load {
-		from := j.Beat.Now()
-		loading, loaded := phase{Name: phaseLoad, Closed: min(loaders, j.Connections), Next: loadOperation, Workload: w}, make(chan []uint64, 1)
-		go persist(c, j.Beat, loading, numbers(w.Records), from.Add(j.Settle), in.Samples, loaded)
-		missing = len(<-loaded)
-		seconds[phaseLoad] = time.Since(from).Seconds()
+	r.base = before.Count
+	for _, stage := range jobStages {
+		r = stage(r)
 	}
-	w.First += w.Records
-	now := j.Beat.Now()
-	from := now.Add(j.Width - now.Sub(begin)%j.Width) // so that the pieces of the timeline begin with it
-	j.Beat.Sleep(from.Sub(now))
-	if j.Mixed && !isClosed(j.Early) {
-		stop, scripted := make(chan struct{}), make(chan error, 1)
-		count := uint64(j.Rate * j.Duration.Seconds())
-		running := phase{Name: phaseRun, Count: count, Rate: j.Rate, Closed: j.Connections, Start: from, Next: runOperation, Workload: w}
-		go drive(c, j.Beat, running, in.Samples, stop, done)
-		go runScript(j, begin, from, in.Events, stop, scripted)
-		made = <-done
-		err = <-scripted
-		seconds[phaseRun] = time.Since(from).Seconds()
+	close(r.unwatch)
+	if r.err = errors.Join(r.err, <-r.watched); r.err == nil && isClosed(j.Early) {
+		r.err = cluster.ErrInterrupted
 	}
-	back := make(chan returned, 1)
-	if j.Check && !isClosed(j.Early) {
-		go readBack(c, j, w, made, before.Count, in.Samples, back)
-	} else {
-		back <- returned{}
-	}
-	r := <-back
-	close(unwatch)
-	if err = errors.Join(err, <-watched); err == nil && isClosed(j.Early) {
-		err = cluster.ErrInterrupted
-	}
-	close(in.Samples)
-	awaitShown(shown)
-	o := <-counted
-	o.From, o.Seconds, o.Base, o.Missing, o.Back, o.Err = from.Sub(begin), seconds, before.Count, missing, r, err
-	o.Fewer, o.Slept = j.Fewer, time.Duration(sleptFor()-slept).Round(time.Second)
+	close(r.in.Samples)
+	awaitShown(r.shown)
+	o := <-r.counted
+	o.From, o.Seconds, o.Base, o.Missing, o.Back, o.Err = r.from.Sub(r.begin), r.seconds, r.base, r.missing, r.back, r.err
+	o.Fewer, o.Slept = j.Fewer, time.Duration(sleptFor()-r.slept).Round(time.Second)
 	out <- o
+}
+
+// startWatch starts what counts the answers, shows how the run goes, and watches this process.
+func startWatch(r jobRun) jobRun {
+	r.in = inbox{make(chan sample, 1<<16), make(chan stall), make(chan stall), make(chan event)}
+	r.shown, r.unwatch = make(chan struct{}), make(chan struct{})
+	r.counted, r.watched = make(chan outcome, 1), make(chan error, 1)
+	show := make(chan snapshot, 4)
+	go r.job.Show(show, r.shown)
+	go collect(r.in, newTally(r.job.Budget, r.job.Width), r.job.Check, r.begin, show, r.counted)
+	go watchHost(r.job, r.begin, r.in, r.unwatch, r.watched)
+	return r
+}
+
+// loadUsers creates the users of the load, if that is one of the phases.
+func loadUsers(r jobRun) jobRun {
+	if j := r.job; j.Load {
+		from := j.Beat.Now()
+		loading := phase{Name: phaseLoad, Closed: min(loaders, j.Connections), Next: loadOperation, Workload: r.w}
+		loaded := make(chan []uint64, 1)
+		go persist(r.client, j.Beat, loading, numbers(r.w.Records), from.Add(j.Settle), r.in.Samples, loaded)
+		r.missing = len(<-loaded)
+		r.seconds[phaseLoad] = time.Since(from).Seconds()
+	}
+	r.w.First += r.w.Records
+	return r
+}
+
+// runMix runs the mix and the script beside it, if that is one of the phases and there is time for it.
+func runMix(r jobRun) jobRun {
+	j, now := r.job, r.job.Beat.Now()
+	r.from = now.Add(j.Width - now.Sub(r.begin)%j.Width) // so that the pieces of the timeline begin with it
+	j.Beat.Sleep(r.from.Sub(now))
+	if !j.Mixed || isClosed(j.Early) {
+		return r
+	}
+	running := phase{Name: phaseRun, Count: uint64(j.Rate * j.Duration.Seconds()), Rate: j.Rate, Closed: j.Connections,
+		Start: r.from, Next: runOperation, Workload: r.w}
+	stop, done, scripted := make(chan struct{}), make(chan uint64, 1), make(chan error, 1)
+	go drive(r.client, j.Beat, running, r.in.Samples, stop, done)
+	go runScript(j, r.begin, r.from, r.in.Events, stop, scripted)
+	r.made = <-done
+	r.err = <-scripted
+	r.seconds[phaseRun] = time.Since(r.from).Seconds()
+	return r
+}
+
+// readRun reads everything back, if histories are kept and there is time for it.
+func readRun(r jobRun) jobRun {
+	if r.job.Check && !isClosed(r.job.Early) {
+		r.back = readBack(backRead{c: r.client, j: r.job, w: r.w, made: r.made, base: r.base, samples: r.in.Samples})
+	}
+	return r
 }
 
 // awaitShown waits until a run has been shown, but not for one who does not read it.
