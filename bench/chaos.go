@@ -44,9 +44,8 @@ func (asked ChaosCommand) Run(e ending) error {
 		return err
 	}
 	c.Connections = connections
-	list, made := planTrials(c.Seed, kinds, c.Each, cluster.NodeNames(nodes)), make(chan chaosReport, 1)
-	go makeTrials(c, list, e, made)
-	total := <-made
+	list := planTrials(c.Seed, kinds, c.Each, cluster.NodeNames(nodes))
+	total := makeTrials(c, workloadOf(c.LoadFlags, "crud"), list, e)
 	if total.Clusters == 0 {
 		return total.failed
 	}
@@ -64,14 +63,13 @@ func (asked ChaosCommand) Run(e ending) error {
 }
 
 // makeTrials starts a cluster whose processes reach each other through proxies, makes trials with it in rounds, and
-// sends what they have shown. What is wrong with a cluster, or may lack what its only copy had, is left as it is: the
+// returns what they have shown. What is wrong with a cluster, or may lack what its only copy had, is left as it is: the
 // rest is made with another one, if it goes on.
-func makeTrials(c ChaosCommand, list []trial, e ending, out chan<- chaosReport) {
+func makeTrials(c ChaosCommand, w workload, list []trial, e ending) chaosReport {
 	l, spent := cluster.Own{End: func() {}}, true
 	disks := slices.ContainsFunc(list, func(t trial) bool { return isDisk(t.Kind) })
 	total := chaosReport{Began: time.Now(), Seed: c.Seed, Budget: c.Budget,
 		Kinds: map[string]faultCost{}, Disks: map[string]diskFaultCost{}, users: map[string]user{}}
-	w := workloadOf(c.LoadFlags, "crud")
 	for total.UsersSeed = w.Users; total.Faults < len(list); w.Users++ {
 		if spent {
 			l.End()
@@ -98,9 +96,11 @@ func makeTrials(c ChaosCommand, list []trial, e ending, out chan<- chaosReport) 
 		}
 	}
 	if total.failed = l.Err; l.Err == nil && !spent {
-		ended := make(chan chaosReport, 1)
-		go endChaos(total, l, ended)
-		total = <-ended
+		end := chaosEnd{l, total}
+		for _, stage := range endStages {
+			end = stage(end)
+		}
+		total = end.total
 	}
 	switch {
 	case errors.Is(l.Err, cluster.ErrProcess):
@@ -109,7 +109,7 @@ func makeTrials(c ChaosCommand, list []trial, e ending, out chan<- chaosReport) 
 		total.Short = append(total.Short, "another cluster: "+l.Err.Error())
 	}
 	l.End()
-	out <- total
+	return total
 }
 
 // clusterFolder returns the folder of a cluster of a run; the first has no number.
@@ -237,22 +237,36 @@ func sumRound(r chaosRound) chaosRound {
 	return r
 }
 
-// endChaos holds what was read back in all rounds against the whole list of users, and compares all digests.
-func endChaos(r chaosReport, l cluster.Own, out chan<- chaosReport) {
-	compared := make(chan digests, 1)
-	c := newClient("http://"+l.Plan.HTTP, 1, true, pageTimeout, time.Now())
+// chaosEnd is the end of a chaos run, with the cluster that is left.
+type chaosEnd struct {
+	own   cluster.Own
+	total chaosReport
+}
+
+// endStages end a chaos run, one after the other. The list never changes.
+var endStages = []func(chaosEnd) chaosEnd{walkEnd, compareEnd}
+
+// walkEnd holds what was read back in all rounds against the whole list of users.
+func walkEnd(e chaosEnd) chaosEnd {
+	e.total.Users = len(e.total.users)
+	if e.total.Stopped {
+		return e
+	}
+	c := newClient("http://"+e.own.Plan.HTTP, 1, true, pageTimeout, time.Now())
 	defer c.Close()
-	if !r.Stopped {
-		listed := walkUsers(c, r.users, 0)
-		if listed != "" && len(r.Wrong) == 0 {
-			r.Wrong = append(r.Wrong, "in the end: "+listed)
-		}
+	if listed := walkUsers(c, e.total.users, 0); listed != "" && len(e.total.Wrong) == 0 {
+		e.total.Wrong = append(e.total.Wrong, "in the end: "+listed)
 	}
-	go compareDigests(l.Plan.Addrs, pageTimeout, compared)
+	return e
+}
+
+// compareEnd compares all digests.
+func compareEnd(e chaosEnd) chaosEnd {
+	compared := make(chan digests, 1)
+	go compareDigests(e.own.Plan.Addrs, pageTimeout, compared)
 	d := <-compared
-	if r.Digests = digestText(d); d.Err != nil || len(d.Unequal) > 0 {
-		r.Wrong = append(r.Wrong, fmt.Sprintf("digests: %v %v", d.Unequal, d.Err))
+	if e.total.Digests = digestText(d); d.Err != nil || len(d.Unequal) > 0 {
+		e.total.Wrong = append(e.total.Wrong, fmt.Sprintf("digests: %v %v", d.Unequal, d.Err))
 	}
-	r.Users = len(r.users)
-	out <- r
+	return e
 }

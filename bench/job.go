@@ -54,28 +54,25 @@ type jobRun struct {
 	base           uint64             // users that were there before
 	missing        int                // users of the load that could not be created
 	back           returned
+	silent         bool // the target did not answer before the load
 	err            error
 }
 
 // jobStages make a run, one after the other. The list never changes.
-var jobStages = []func(jobRun) jobRun{startWatch, loadUsers, runMix, readRun}
+var jobStages = []func(jobRun) jobRun{connectJob, askBase, startWatch, loadUsers, runMix, readRun}
 
 // runJob makes a run and sends what it has seen.
 func runJob(j job, out chan<- outcome) {
 	r := jobRun{job: j, w: j.Workload, begin: j.Beat.Now(), slept: sleptFor(), seconds: map[string]float64{}}
-	r.client = newClient(j.Target, j.Connections, j.KeepAlive, j.Timeout, r.begin)
-	defer r.client.Close()
-	r.client.Early = j.Early
-	asked := make(chan total, 1)
-	go settledCount(r.client, r.begin.Add(j.Settle), asked)
-	before := <-asked
-	if before.Err != nil {
-		out <- outcome{Err: before.Err, Tally: newTally(j.Budget, j.Width)}
-		return
-	}
-	r.base = before.Count
 	for _, stage := range jobStages {
-		r = stage(r)
+		if !r.silent {
+			r = stage(r)
+		}
+	}
+	defer r.client.Close()
+	if r.silent {
+		out <- outcome{Err: r.err, Tally: newTally(j.Budget, j.Width)}
+		return
 	}
 	close(r.unwatch)
 	if r.err = errors.Join(r.err, <-r.watched); r.err == nil && isClosed(j.Early) {
@@ -87,6 +84,23 @@ func runJob(j job, out chan<- outcome) {
 	o.From, o.Seconds, o.Base, o.Missing, o.Back, o.Err = r.from.Sub(r.begin), r.seconds, r.base, r.missing, r.back, r.err
 	o.Fewer, o.Slept = j.Fewer, time.Duration(sleptFor()-r.slept).Round(time.Second)
 	out <- o
+}
+
+// connectJob makes the client.
+func connectJob(r jobRun) jobRun {
+	j := r.job
+	r.client = newClient(j.Target, j.Connections, j.KeepAlive, j.Timeout, r.begin)
+	r.client.Early = j.Early
+	return r
+}
+
+// askBase asks how many users are there before the load.
+func askBase(r jobRun) jobRun {
+	asked := make(chan total, 1)
+	go settledCount(r.client, r.begin.Add(r.job.Settle), asked)
+	before := <-asked
+	r.base, r.err, r.silent = before.Count, before.Err, before.Err != nil
+	return r
 }
 
 // startWatch starts what counts the answers, shows how the run goes, and watches this process.

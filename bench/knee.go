@@ -35,8 +35,9 @@ const (
 
 // searchKnee looks for the highest rate at which a target keeps the budget: it doubles the rate until a short run
 // fails, and halves the way between what holds and what fails until they are near.
-func searchKnee(j job, mostStall time.Duration, out chan<- search) {
-	tries, good, bad := []knee{}, 0.0, 0.0
+func searchKnee(r targetRun) targetRun {
+	j, tries, good, bad := r.job, []knee{}, 0.0, 0.0
+	j.Check = false
 	var failed error
 	for rate := kneeFirst; rate <= kneeMost && (bad == 0 || bad > kneeNarrow*good); {
 		ran := make(chan outcome, 1)
@@ -45,7 +46,7 @@ func searchKnee(j job, mostStall time.Duration, out chan<- search) {
 		o := <-ran
 		j.Workload.Users++ // the next try has users of its own, so that every try has the same work
 		k, p := judgeBudget(o)
-		t := tryAt(o, k, p, rate, mostStall)
+		t := tryAt(o, k, p, rate, r.c.MostStall)
 		if failed = o.Err; failed != nil {
 			t.Why = failed.Error()
 		}
@@ -68,7 +69,8 @@ func searchKnee(j job, mostStall time.Duration, out chan<- search) {
 			break
 		}
 	}
-	out <- search{tries, failed}
+	r.found = search{tries, failed}
+	return r
 }
 
 // judgeKnee returns the highest rate that held, and the verdict of a search: wrong answers count first, then a search
