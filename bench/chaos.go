@@ -161,7 +161,7 @@ type chaosRound struct {
 	job   job
 	ran   outcome
 	lone  bool // it hits the only copy
-	sick  bool // a trial of a disk was not borne: of what follows from that no more is said
+	sick  bool // a trial of a disk has failed: what follows from that is not reported
 	one   report
 	total chaosReport // what the run has shown so far
 }

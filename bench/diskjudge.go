@@ -14,7 +14,7 @@ import (
 	"tandem/bench/cluster"
 )
 
-// errDisk is the class of a disk's fault that was not borne as it must be.
+// errDisk is the class of a trial of a disk that a node has failed.
 var errDisk = errors.New("a fault of a disk")
 
 // found is what a trial of a disk has shown.
@@ -152,7 +152,7 @@ func tryDiskFault(t trial, at cluster.Site, begin time.Time, events chan<- event
 		go awaitStage(list[i], at, ready)
 		select {
 		case err := <-ready:
-			if err != nil { // nothing has been done yet, or what was done before is borne
+			if err != nil { // nothing has been done yet, or the node has passed what was done before
 				done <- err
 				return
 			}

@@ -69,7 +69,7 @@
 //	assess.go    all checks of a run together
 //	report.go    the report of a run
 //	faultcost.go the report of a chaos run
-//	diskjudge.go a trial of a disk, and whether it was borne
+//	diskjudge.go a trial of a disk, and whether the node passed it
 //	table.go     a report for a terminal
 //	page.go      a report as a page of HTML (report.html.tmpl), with chart.go
 //	chart.go     lines over time as SVG

@@ -102,7 +102,7 @@ func disksText(r chaosReport) string {
 		return ""
 	}
 	table := tabwriter.NewWriter(&b, 0, 8, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(table, "\nfault of a disk\tnumber\tto be told\ttold\tended by itself\tnot borne\tlongest until in sync\t\n")
+	fmt.Fprint(table, "\nfault of a disk\tnumber\tto be named\tnamed\texited by itself\tfailed\tlongest until in sync\t\n")
 	for _, kind := range slices.Sorted(maps.Keys(r.Disks)) {
 		t := r.Disks[kind]
 		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t%v\t\n",
@@ -111,7 +111,7 @@ func disksText(r chaosReport) string {
 	_ = table.Flush() // a strings.Builder never fails
 	for _, t := range r.Trials {
 		for _, why := range t.Wrong {
-			fmt.Fprintf(&b, "not borne   fault %d, %s: %s (%s)\n", t.Number, t.Kind, why, strings.Join(t.Notes, "; "))
+			fmt.Fprintf(&b, "failed      fault %d, %s: %s (%s)\n", t.Number, t.Kind, why, strings.Join(t.Notes, "; "))
 		}
 	}
 	return b.String()
