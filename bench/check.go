@@ -105,7 +105,8 @@ func checkTogether(c RunCommand) error {
 			return fmt.Errorf("%w: they do not go together: %s", errSettings, pair.what)
 		}
 	}
-	kinds := []string{cluster.FaultKill, cluster.FaultTerm, cluster.FaultStart, cluster.FaultPause, cluster.FaultResume, cluster.FaultCut, cluster.FaultRefuse, cluster.FaultHeal}
+	kinds := []string{cluster.FaultKill, cluster.FaultTerm, cluster.FaultStart, cluster.FaultPause,
+		cluster.FaultResume, cluster.FaultCut, cluster.FaultRefuse, cluster.FaultHeal}
 	for kind := range c.FaultCommand {
 		if !slices.Contains(kinds, kind) {
 			return fmt.Errorf("%w: --fault-command: expected one of %v before '=', found %q", errSettings, kinds, kind)

@@ -176,7 +176,9 @@ func TestEveryFileMayBeDamaged(t *testing.T) {
 				}
 			}
 		}},
-		{"the log", "the write-ahead log is damaged", false, func(t *testing.T) { flip(t, theFile(t, dir, "*.log"), middle) }},
+		{"the log", "the write-ahead log is damaged", false, func(t *testing.T) {
+			flip(t, theFile(t, dir, "*.log"), middle)
+		}},
 		{"the log is missing", "the write-ahead log is damaged", false, func(t *testing.T) {
 			if err := os.Remove(theFile(t, dir, "*.log")); err != nil {
 				t.Fatal(err)

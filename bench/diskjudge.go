@@ -142,7 +142,8 @@ const loneSettle = 10 * time.Second
 
 // tryDiskFault makes a trial of a disk. Nothing else is wrong with the cluster when it begins, so that it hits one
 // copy only. When quit is closed all disks are made well, all nodes run, and nothing is judged.
-func tryDiskFault(t trial, at cluster.Site, begin time.Time, events chan<- event, quit <-chan struct{}, done chan<- error) {
+func tryDiskFault(t trial, at cluster.Site, begin time.Time, events chan<- event, quit <-chan struct{},
+	done chan<- error) {
 	f, flip, from, failed := found{Must: t.Kind == trialOldCopy || t.Kind == trialLoneCopy}, cluster.Flipped{},
 		logSize(at.Plan, t.Node), error(nil)
 	folder, list, withdrawn := filepath.Join(at.Plan.Dir, t.Node), diskStages[t.Kind](t, at.Plan.Names), false
@@ -216,7 +217,8 @@ func endDiskFault(t trial, at cluster.Site, f found, flip cluster.Flipped, from 
 	if failed != nil { // it cannot be
 		limit = 0
 	}
-	_ = cluster.SetRule(cluster.ControlFile(at.Plan, t.Node), cluster.Rule{}) // it is there, as the cluster has started with it
+	// the control file is there, as the cluster has started with it
+	_ = cluster.SetRule(cluster.ControlFile(at.Plan, t.Node), cluster.Rule{})
 	go cluster.AwaitSync(at.Plan.Addrs, limit, synced)
 	if err := <-synced; err != nil && failed == nil {
 		f.Unsync = err.Error()

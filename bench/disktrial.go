@@ -58,8 +58,9 @@ var (
 )
 
 // flips are what the kinds that flip a bit flip it in. The table never changes.
-var flips = map[string]string{trialFlipLog: cluster.FileLog, trialFlipTable: cluster.FileTable, trialFlipManifest: cluster.FileManifest,
-	trialFlipCurrent: cluster.FileCurrent, trialFlipOptions: cluster.FileOptions,
+var flips = map[string]string{trialFlipLog: cluster.FileLog, trialFlipTable: cluster.FileTable,
+	trialFlipManifest: cluster.FileManifest,
+	trialFlipCurrent:  cluster.FileCurrent, trialFlipOptions: cluster.FileOptions,
 	trialLoneLog: cluster.FileLog, trialLoneTable: cluster.FileTable, trialLoneManifest: cluster.FileManifest, trialLoneCurrent: cluster.FileCurrent}
 
 func isDisk(kind string) bool { return slices.Contains(diskKinds, kind) }
@@ -144,9 +145,11 @@ func flipStages(t trial, _ []string) []stage {
 		return append(begin, whole(single(t.Quiet, stop, t.Node), stage{Wait: t.Lasts / 2, Steps: []cluster.Step{flip}},
 			single(t.Lasts/2, cluster.FaultStart, t.Node), single(200*time.Millisecond, cluster.FaultScrub, t.Node))...)
 	}
-	return append(begin, whole(stage{Wait: t.Quiet, Steps: []cluster.Step{flip}}, single(t.Lasts, cluster.FaultScrub, t.Node),
+	return append(begin, whole(stage{Wait: t.Quiet, Steps: []cluster.Step{flip}},
+		single(t.Lasts, cluster.FaultScrub, t.Node),
 		single(100*time.Millisecond, stop, t.Node),
-		single(50*time.Millisecond, cluster.FaultStart, t.Node), single(200*time.Millisecond, cluster.FaultScrub, t.Node))...)
+		single(50*time.Millisecond, cluster.FaultStart, t.Node),
+		single(200*time.Millisecond, cluster.FaultScrub, t.Node))...)
 }
 
 // tableStages starts a node anew, which brings what is in its log to tables.
@@ -176,19 +179,22 @@ func withdrawal(names []string) []stage {
 // copyStages copies a stopped node's folder, lets it take part for a while, and puts the copy in its place; half of
 // the times all nodes lose their power before.
 func copyStages(t trial, names []string) []stage {
-	before := whole(single(t.Quiet, cluster.FaultTerm, t.Node), single(0, cluster.FaultCopy, t.Node), single(0, cluster.FaultStart, t.Node))
+	before := whole(single(t.Quiet, cluster.FaultTerm, t.Node), single(0, cluster.FaultCopy, t.Node),
+		single(0, cluster.FaultStart, t.Node))
 	before = append(before, whole(single(0, cluster.FaultLook, t.Node))...) // it has taken part from then on
 	if way(t, 0, 2) == 0 {
 		return append(before, whole(single(time.Second+t.Lasts, stops[way(t, 1, 2)], t.Node),
 			single(0, cluster.FaultPutBack, t.Node), single(t.Lasts/4, cluster.FaultStart, t.Node))...)
 	}
-	return append(before, whole(everyNode(t, time.Second+t.Lasts, cluster.FaultKill, names), single(0, cluster.FaultPutBack, t.Node),
+	return append(before, whole(everyNode(t, time.Second+t.Lasts, cluster.FaultKill, names),
+		single(0, cluster.FaultPutBack, t.Node),
 		everyNode(t, t.Lasts/4, cluster.FaultStart, names))...)
 }
 
 // lateSyncs lets a node's log be synced so late that a loss of power mostly meets writes that are not yet synced, and
 // not so late that the disk counts as slow.
-var lateSyncs = cluster.Rule{Ops: cluster.OpsSync, Files: cluster.FilesLog, Action: cluster.ActSlow, Slow: 30 * time.Millisecond}
+var lateSyncs = cluster.Rule{Ops: cluster.OpsSync, Files: cluster.FilesLog, Action: cluster.ActSlow,
+	Slow: 30 * time.Millisecond}
 
 // powerLoss takes the power from some nodes at once, while their syncs are late.
 func powerLoss(t trial, quiet, lasts time.Duration, nodes []string) []stage {
@@ -197,7 +203,8 @@ func powerLoss(t trial, quiet, lasts time.Duration, nodes []string) []stage {
 	for i, node := range nodes {
 		ill.Steps = append(ill.Steps, cluster.Step{Kind: cluster.FaultIll, Node: node, Rule: lateSyncs})
 		kill.Steps = append(kill.Steps, cluster.Step{Kind: cluster.FaultKill, Node: node})
-		lose.Steps = append(lose.Steps, cluster.Step{Kind: cluster.FaultLose, Node: node, Chance: t.Draw>>16 + uint64(i)})
+		lose.Steps = append(lose.Steps, cluster.Step{Kind: cluster.FaultLose, Node: node,
+			Chance: t.Draw>>16 + uint64(i)})
 		start.Steps = append(start.Steps, cluster.Step{Kind: cluster.FaultStart, Node: node})
 	}
 	return []stage{ill, kill, lose, start}
@@ -219,21 +226,27 @@ func tornStages(t trial, names []string) []stage {
 // ruleOf returns how the disk fails in a kind of trial.
 func ruleOf(t trial) cluster.Rule {
 	often := []uint64{1, 1, 3, 10}[way(t, 1, 4)]
-	writes := []uint64{cluster.FilesAll, cluster.FilesAll, cluster.FilesLog, cluster.FilesTable | cluster.FilesManifest}[way(t, 2, 4)]
+	writes := []uint64{cluster.FilesAll, cluster.FilesAll, cluster.FilesLog,
+		cluster.FilesTable | cluster.FilesManifest}[way(t, 2, 4)]
 	switch t.Kind {
 	case trialReadError:
-		return cluster.Rule{Ops: cluster.OpsRead, Files: []uint64{cluster.FilesAll, cluster.FilesTable, cluster.FilesLog}[way(t, 2, 3)], Action: cluster.ActFail,
+		reads := []uint64{cluster.FilesAll, cluster.FilesTable, cluster.FilesLog}[way(t, 2, 3)]
+		return cluster.Rule{Ops: cluster.OpsRead, Files: reads, Action: cluster.ActFail,
 			Error: syscall.EIO, Every: often}
 	case trialWriteError:
-		return cluster.Rule{Ops: cluster.OpsWrite, Files: writes, Action: cluster.ActFail, Error: syscall.EIO, Every: often}
+		return cluster.Rule{Ops: cluster.OpsWrite, Files: writes, Action: cluster.ActFail, Error: syscall.EIO,
+			Every: often}
 	case trialSyncError:
-		return cluster.Rule{Ops: cluster.OpsSync, Files: writes, Action: cluster.ActFail, Error: syscall.EIO, Every: often}
+		return cluster.Rule{Ops: cluster.OpsSync, Files: writes, Action: cluster.ActFail, Error: syscall.EIO,
+			Every: often}
 	case trialShort:
 		why := []syscall.Errno{syscall.EIO, syscall.ENOSPC}[way(t, 3, 2)]
-		return cluster.Rule{Ops: cluster.OpsWrite, Files: writes, Action: cluster.ActShort, Error: why, Every: often * 4,
-			Most: uint64(1 + way(t, 4, 3))}
+		return cluster.Rule{Ops: cluster.OpsWrite, Files: writes, Action: cluster.ActShort, Error: why,
+			Every: often * 4,
+			Most:  uint64(1 + way(t, 4, 3))}
 	case trialFull:
-		return cluster.Rule{Ops: cluster.OpsWrite | cluster.OpsAllocate, Files: cluster.FilesAll, Action: cluster.ActFail, Error: syscall.ENOSPC}
+		return cluster.Rule{Ops: cluster.OpsWrite | cluster.OpsAllocate, Files: cluster.FilesAll,
+			Action: cluster.ActFail, Error: syscall.ENOSPC}
 	case trialSlowRead, trialSlowSync:
 		ops := map[string]uint64{trialSlowRead: cluster.OpsRead, trialSlowSync: cluster.OpsSync}[t.Kind]
 		late := []time.Duration{5, 20, 80, 300}[way(t, 3, 4)] * time.Millisecond
@@ -246,7 +259,8 @@ func ruleOf(t trial) cluster.Rule {
 // onlyAtStart tells whether a rule is met for sure only by a node that is being started: that is when it reads its
 // log, and makes tables of it.
 func onlyAtStart(r cluster.Rule) bool {
-	return r.Ops == cluster.OpsRead && r.Files == cluster.FilesLog || r.Ops&(cluster.OpsWrite|cluster.OpsSync) != 0 && r.Files&cluster.FilesLog == 0
+	return r.Ops == cluster.OpsRead && r.Files == cluster.FilesLog || r.Ops&(cluster.OpsWrite|cluster.OpsSync) != 0 &&
+		r.Files&cluster.FilesLog == 0
 }
 
 // ruleStages lets the disk fail for a while: of a node that runs, or, one time in four at least, of one that is being
@@ -267,12 +281,13 @@ func ruleStages(t trial, _ []string) []stage {
 		begin = tableStages(t)
 	}
 	begin = append(begin, whole(stage{Wait: t.Quiet, Steps: []cluster.Step{ill}})...)
-	if r.Action != cluster.ActSlow && r.Action != cluster.ActHang { // a disk that hangs would keep that from coming to its end
+	if r.Action != cluster.ActSlow && r.Action != cluster.ActHang { // on a disk that hangs a scrub does not end
 		begin = append(begin, single(0, cluster.FaultScrub, t.Node))
 	}
 	if t.Kind == trialSyncError && way(t, 0, 4) < 3 {
 		lose := stage{Steps: []cluster.Step{{Kind: cluster.FaultLose, Node: t.Node, Chance: t.Draw >> 16}}}
-		return append(begin, single(t.Lasts/2, cluster.FaultKill, t.Node), lose, single(t.Lasts/2, cluster.FaultStart, t.Node))
+		return append(begin, single(t.Lasts/2, cluster.FaultKill, t.Node), lose,
+			single(t.Lasts/2, cluster.FaultStart, t.Node))
 	}
 	return append(append(begin, cure), again...)
 }
@@ -283,7 +298,8 @@ func loneStages(t trial, names []string) []stage {
 	other := names[(slices.Index(names, t.Node)+1+way(t, 0, len(names)-1))%len(names)]
 	begin := []stage{}
 	if t.Kind == trialLoneCopy {
-		begin = whole(single(t.Quiet, cluster.FaultTerm, t.Node), single(0, cluster.FaultCopy, t.Node), single(0, cluster.FaultStart, t.Node))
+		begin = whole(single(t.Quiet, cluster.FaultTerm, t.Node), single(0, cluster.FaultCopy, t.Node),
+			single(0, cluster.FaultStart, t.Node))
 	}
 	if t.Kind == trialLoneTable {
 		begin = tableStages(t)

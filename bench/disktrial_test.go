@@ -212,8 +212,9 @@ func TestDisksAreReported(t *testing.T) {
 		{event: event{Kind: trialFlipLog, Heal: true}}, {event: event{Kind: trialFlipLog, Heal: true,
 			Disk: &found{Must: true, Ended: 2, Wrong: []string{"it says nothing"}, Notes: []string{"bit 3"}}}}}}
 	r = addRound(r, one, nil)
-	if r.Faults != 6 || len(r.Trials) != 2 || r.Trials[1].Number != 6 || r.Disks[trialFlipLog] != (diskFaultCost{Tried: 1,
-		Met: 1, Ended: 1, Bad: 1}) || r.Disks[trialTorn].Whole != time.Second {
+	if r.Faults != 6 || len(r.Trials) != 2 || r.Trials[1].Number != 6 ||
+		r.Disks[trialFlipLog] != (diskFaultCost{Tried: 1,
+			Met: 1, Ended: 1, Bad: 1}) || r.Disks[trialTorn].Whole != time.Second {
 		t.Errorf("%+v", r)
 	}
 	if text := disksText(r); !strings.Contains(text, "fault 6, disk-flip-wal: it says nothing (bit 3)") {

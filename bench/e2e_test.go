@@ -129,7 +129,8 @@ func planTest(t *testing.T, nodes int) cluster.Plan {
 	}
 	base := freePorts(t, nodes+1)
 	http := net.JoinHostPort("127.0.0.1", strconv.Itoa(base+nodes))
-	plan, err := cluster.Settle(cluster.Plan{Dir: t.TempDir(), Bin: binaries, HTTP: http, Nodes: nodes, Port: base, Shards: 24})
+	plan, err := cluster.Settle(cluster.Plan{Dir: t.TempDir(), Bin: binaries, HTTP: http, Nodes: nodes, Port: base,
+		Shards: 24})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -331,7 +332,8 @@ func (c *testCluster) insist(want int, method, path, body string) (reply, error)
 		}
 		again = true
 		if err != nil || got.status != http.StatusServiceUnavailable || time.Now().After(end) {
-			return got, fmt.Errorf("%s %s: %v, status %d, expected %d: %s", method, path, err, got.status, want, got.body)
+			return got, fmt.Errorf("%s %s: %v, status %d, expected %d: %s", method, path, err, got.status, want,
+				got.body)
 		}
 	}
 }

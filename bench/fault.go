@@ -17,7 +17,8 @@ const faultHelp = "Faults on the timeline, such as 'kill db-1 at 10s; start db-1
 	"'cut db-0 from db-1 at 5s for 2s' (both ways; also peers, gateway), 'cut db-0 to db-1 at 5s' (one way), 'refuse db-0 from gateway at 5s', 'heal at 9s', 'random at 5s', 'random every 10s'."
 
 // undo is what takes a fault back.
-var undo = map[string]string{cluster.FaultKill: cluster.FaultStart, cluster.FaultTerm: cluster.FaultStart, cluster.FaultPause: cluster.FaultResume, cluster.FaultCut: cluster.FaultHeal,
+var undo = map[string]string{cluster.FaultKill: cluster.FaultStart, cluster.FaultTerm: cluster.FaultStart,
+	cluster.FaultPause: cluster.FaultResume, cluster.FaultCut: cluster.FaultHeal,
 	cluster.FaultRefuse: cluster.FaultHeal}
 
 // parseFaults reads a timeline of a run of a length. Steps at random hang on the seed alone.
@@ -44,7 +45,8 @@ func parseFaults(text string, seed uint64, names []string, length time.Duration)
 		sides := append(slices.Clone(known), "peers", "all")
 		switch {
 		case len(names) > 0 && !slices.Contains(known, s.Node):
-			return nil, fmt.Errorf("%w: %q: no node is called %s (there are %v)", cluster.ErrFault, strings.TrimSpace(part),
+			return nil, fmt.Errorf("%w: %q: no node is called %s (there are %v)", cluster.ErrFault,
+				strings.TrimSpace(part),
 				s.Node, names)
 		case len(names) > 0 && !slices.Contains(sides, s.Other) || s.Other != "" && s.Other == s.Node:
 			return nil, fmt.Errorf("%w: %q: expected another node, gateway, peers or all as the other side, "+
@@ -59,7 +61,8 @@ func parseFaults(text string, seed uint64, names []string, length time.Duration)
 	}
 	for _, s := range steps {
 		if s.At < 0 || s.At > length { // a sum of two times may be more than a time can be
-			return nil, fmt.Errorf("%w: %q at %v comes after the end of the run at %v", cluster.ErrFault, s.Text(), s.At, length)
+			return nil, fmt.Errorf("%w: %q at %v comes after the end of the run at %v", cluster.ErrFault, s.Text(),
+				s.At, length)
 		}
 	}
 	slices.SortStableFunc(steps, func(a, b cluster.Step) int { return cmp.Compare(a.At, b.At) })
@@ -78,7 +81,8 @@ func parseStep(words []string) (s, back cluster.Step, err error) {
 		}
 		return "", false
 	}
-	if undo[s.Kind] == "" && !slices.Contains([]string{cluster.FaultStart, cluster.FaultResume, cluster.FaultHeal}, s.Kind) {
+	if undo[s.Kind] == "" && !slices.Contains([]string{cluster.FaultStart, cluster.FaultResume, cluster.FaultHeal},
+		s.Kind) {
 		return s, back, errors.New("expected kill, term, start, pause, resume, cut, refuse, heal or random")
 	}
 	if s.Kind != cluster.FaultHeal && len(rest) > 0 {
@@ -146,13 +150,15 @@ func drawFaults(words []string, chance *rand.Rand, names []string, length time.D
 	}
 	steps := []cluster.Step{}
 	for ; at <= length-leastFault; at += every {
-		kind, node := []string{cluster.FaultKill, cluster.FaultTerm, cluster.FaultPause}[chance.IntN(3)], names[chance.IntN(len(names))]
+		kind := []string{cluster.FaultKill, cluster.FaultTerm, cluster.FaultPause}[chance.IntN(3)]
+		node := names[chance.IntN(len(names))]
 		lasts := time.Second + time.Duration(chance.Int64N(int64(2*time.Second)))
 		if kind == cluster.FaultPause {
 			lasts = 20*time.Millisecond + time.Duration(chance.Int64N(int64(2*time.Second)))
 		}
 		lasts = max(leastFault, min(lasts, length-at, every/2))
-		steps = append(steps, cluster.Step{At: at, Kind: kind, Node: node}, cluster.Step{At: at + lasts, Kind: undo[kind], Node: node})
+		steps = append(steps, cluster.Step{At: at, Kind: kind, Node: node},
+			cluster.Step{At: at + lasts, Kind: undo[kind], Node: node})
 	}
 	return steps, nil
 }

@@ -50,7 +50,8 @@ func TestOutagesBeginWithTheirOwnFault(t *testing.T) {
 	} {
 		tl = count(tl, s)
 	}
-	list := faultsOf(outcome{Tally: tl, Events: []event{{At: at(1), Kind: cluster.FaultKill}, {At: at(4), Kind: cluster.FaultCut},
+	list := faultsOf(outcome{Tally: tl, Events: []event{{At: at(1), Kind: cluster.FaultKill},
+		{At: at(4), Kind: cluster.FaultCut},
 		{At: at(8), Kind: cluster.FaultPause}}})
 	for i, want := range []time.Duration{at(3), at(2), 0} {
 		if list[i].Outage != want {

@@ -102,7 +102,8 @@ func disksText(r chaosReport) string {
 		return ""
 	}
 	table := tabwriter.NewWriter(&b, 0, 8, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(table, "\nfault of a disk\tnumber\tto be named\tnamed\texited by itself\tfailed\tlongest until in sync\t\n")
+	fmt.Fprint(table,
+		"\nfault of a disk\tnumber\tto be named\tnamed\texited by itself\tfailed\tlongest until in sync\t\n")
 	for _, kind := range slices.Sorted(maps.Keys(r.Disks)) {
 		t := r.Disks[kind]
 		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t%v\t\n",

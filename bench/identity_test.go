@@ -41,7 +41,8 @@ func awaitText(t *testing.T, what string, ask func() (string, error), texts ...s
 // statusSays waits until the STATUS of a node has all texts.
 func (c *testCluster) statusSays(i int, texts ...string) {
 	c.t.Helper()
-	awaitText(c.t, c.plan.Names[i], func() (string, error) { return cluster.AskLine(c.plan.Addrs[i], "STATUS") }, texts...)
+	awaitText(c.t, c.plan.Names[i], func() (string, error) { return cluster.AskLine(c.plan.Addrs[i], "STATUS") },
+		texts...)
 }
 
 // gatewaySays waits until what the gateway answers has all texts.

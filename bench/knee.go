@@ -51,7 +51,8 @@ func searchKnee(r targetRun) targetRun {
 			t.Why = failed.Error()
 		}
 		tries = append(tries, t)
-		cluster.Tell("%8.0f/s  p99 %v  max %v  own stall %v  %s\n", rate, short(t.P99), short(t.Max), short(t.Stall), t.Why)
+		cluster.Tell("%8.0f/s  p99 %v  max %v  own stall %v  %s\n", rate, short(t.P99), short(t.Max), short(t.Stall),
+			t.Why)
 		if t.Why == "" {
 			good = rate
 		} else {

@@ -55,7 +55,8 @@ func TestAnOldCopyOfAFolderIsSetAside(t *testing.T) {
 	c.awaitLog(t, "db-0", "the store is an old copy of itself")
 	c.settle()
 	c.allThere(t, users)
-	if aside, err := filepath.Glob(filepath.Join(c.plan.Dir, "db-0", cluster.AsideMark+"*")); err != nil || len(aside) != 1 {
+	if aside, err := filepath.Glob(filepath.Join(c.plan.Dir, "db-0", cluster.AsideMark+"*")); err != nil ||
+		len(aside) != 1 {
 		t.Errorf("the old copy is not kept: %v, %v", aside, err)
 	}
 }

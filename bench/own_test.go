@@ -67,8 +67,9 @@ func TestWhoseFaultAnErrorIs(t *testing.T) {
 // What this machine lacked makes a run void, in whatever phase; it neither counts against the budget nor as an answer
 // that could not be judged.
 func TestShortagesMakeARunVoid(t *testing.T) {
-	failed := sample{Op: operation{Kind: opGet}, Phase: phaseRun, Done: time.Second, Failed: true, Whose: cluster.OfGenerator,
-		Err: "socket: too many open files"}
+	failed := sample{Op: operation{Kind: opGet}, Phase: phaseRun, Done: time.Second, Failed: true,
+		Whose: cluster.OfGenerator,
+		Err:   "socket: too many open files"}
 	good := sample{Op: operation{Kind: opGet}, Phase: phaseRun, Done: time.Millisecond, Status: 200}
 	held, check := good, failed
 	held.Held, check.Phase = true, phaseCheck

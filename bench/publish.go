@@ -14,8 +14,8 @@ import (
 )
 
 // publish writes a report as JSON, as a page and as percentile curves, prints it with its comparison, and returns its
-// verdict. The files come first: whoever is to read what is printed may be gone. What fails, or has failed before, is an
-// error, but wrong answers remain wrong answers.
+// verdict. The files come first: whoever is to read what is printed may be gone. What fails, or has failed before, is
+// an error, but wrong answers remain wrong answers.
 func publish(r report, dir, compared string, failed error) error {
 	text := textOf(r) + compared
 	for name, write := range map[string]func(report) (string, error){"report.html": pageOf, "latency.hgrm": curveText} {

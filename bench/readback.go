@@ -153,8 +153,8 @@ func walkBack(b backRead) backRead {
 	return b
 }
 
-// checkPages lists pages at some offsets while nothing is written, and returns what is wrong with them: a page is as long
-// as it can be, and its users are those that were read.
+// checkPages lists pages at some offsets while nothing is written, and returns what is wrong with them: a page is as
+// long as it can be, and its users are those that were read.
 func checkPages(c client, users map[string]user, all uint64) string {
 	const limit = 100
 	for _, offset := range []uint64{0, all / 3, all - min(all, limit/2), all} {
@@ -179,8 +179,8 @@ func checkPages(c client, users map[string]user, all uint64) string {
 	return ""
 }
 
-// walkUsers lists all users by cursor and returns how that differs from the users that must be there, and others of which
-// there are so many.
+// walkUsers lists all users by cursor and returns how that differs from the users that must be there, and others of
+// which there are so many.
 func walkUsers(c client, users map[string]user, others uint64) string {
 	met, strangers, differ := map[string]bool{}, uint64(0), 0
 	for url, tries := c.target+"/api/user?after=&limit=1000", 0; url != ""; {

@@ -145,8 +145,8 @@ func curveOf(groups map[groupKey]group) []percentile {
 }
 
 // faultsOf judges each fault by what was answered from then until the next fault. An outage that no good answer has
-// ended goes on to the last request. A fault does not answer for an outage whose last failed request came before it: that
-// cell was not asked again sooner.
+// ended goes on to the last request. A fault does not count an outage whose last failed request came before the fault:
+// that cell was only not asked again sooner.
 func faultsOf(o outcome) []faultReport {
 	list := []faultReport{}
 	outages, gaps := slices.Clone(o.Tally.Outages), slices.Clone(o.Tally.Gaps)

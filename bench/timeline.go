@@ -15,7 +15,8 @@ func performWith(templates map[string]string) cluster.Perform {
 	return func(s cluster.Step) error {
 		template := templates[s.Kind]
 		if template == "" {
-			return fmt.Errorf("%w: %s: no command is known for it (--fault-command %s='…{node}…')", cluster.ErrFault, s.Text(), s.Kind)
+			return fmt.Errorf("%w: %s: no command is known for it (--fault-command %s='…{node}…')", cluster.ErrFault,
+				s.Text(), s.Kind)
 		}
 		out, err := exec.Command("sh", "-c", strings.ReplaceAll(template, "{node}", s.Node)).CombinedOutput()
 		if err != nil {

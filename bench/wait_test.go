@@ -19,10 +19,12 @@ func TestAStartWaitsForItsDisk(t *testing.T) {
 	c, control := startOverShims(t)
 	for i, r := range []cluster.Rule{
 		{Ops: cluster.OpsRead, Files: cluster.FilesLog, Action: cluster.ActFail, Error: syscall.EIO},
-		{Ops: cluster.OpsRead, Files: cluster.FilesManifest | cluster.FilesCurrent, Action: cluster.ActFail, Error: syscall.EIO},
+		{Ops: cluster.OpsRead, Files: cluster.FilesManifest | cluster.FilesCurrent, Action: cluster.ActFail,
+			Error: syscall.EIO},
 		{Ops: cluster.OpsWrite, Files: cluster.FilesTable, Action: cluster.ActFail, Error: syscall.EIO},
 		{Ops: cluster.OpsSync, Files: cluster.FilesAll, Action: cluster.ActFail, Error: syscall.EIO},
-		{Ops: cluster.OpsWrite | cluster.OpsAllocate, Files: cluster.FilesAll, Action: cluster.ActFail, Error: syscall.ENOSPC},
+		{Ops: cluster.OpsWrite | cluster.OpsAllocate, Files: cluster.FilesAll, Action: cluster.ActFail,
+			Error: syscall.ENOSPC},
 	} {
 		c.must(201, "POST", "/api/user/", userJSON(user{fmt.Sprint("u", i), "n", "e", 1}))
 		c.kill(0)
@@ -100,7 +102,8 @@ func TestALogWithoutSpaceIsNotDamaged(t *testing.T) {
 	create(20)                    // which the next note is about
 	err := os.Mkdir(probe, 0o755) // so that the node finds that its disk takes no files
 	if err == nil {
-		err = cluster.SetRule(control, cluster.Rule{Ops: cluster.OpsWrite, Files: cluster.FilesLog, Action: cluster.ActFail, Error: syscall.ENOSPC, Most: 1})
+		err = cluster.SetRule(control, cluster.Rule{Ops: cluster.OpsWrite, Files: cluster.FilesLog,
+			Action: cluster.ActFail, Error: syscall.ENOSPC, Most: 1})
 	}
 	if err != nil {
 		t.Fatal(err)

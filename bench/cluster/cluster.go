@@ -97,7 +97,8 @@ func Hold(started []Process, early <-chan struct{}) error {
 // StopProcesses ends the processes that this bench started: the gateway first, then all nodes at once.
 func StopProcesses(started []Process, grace time.Duration) {
 	for _, gateways := range []bool{true, false} {
-		group := slices.DeleteFunc(slices.Clone(started), func(p Process) bool { return (p.Name == "gateway") != gateways })
+		group := slices.DeleteFunc(slices.Clone(started),
+			func(p Process) bool { return (p.Name == "gateway") != gateways })
 		for _, p := range group {
 			_ = p.Cmd.Process.Signal(syscall.SIGTERM) // it may be gone already
 		}

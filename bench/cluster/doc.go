@@ -1,5 +1,5 @@
-// Package cluster starts clusters of real processes on this machine, holds them, lets their nodes, connections and disks
-// fail, and stops them. What load they are under, and how it is judged, is bench's, which imports this package.
+// Package cluster starts clusters of real processes on this machine, holds them, lets their nodes, connections and
+// disks fail, and stops them. What load they are under, and how it is judged, is bench's, which imports this package.
 //
 // A cluster's life: Settle completes a Plan, Start launches its processes and waits until they serve, Hold stays with
 // them, StopProcesses ends them. OpenOwn does all of it for one run, in an emptied folder, with a proxy for every

@@ -18,8 +18,8 @@ const freed = "freed"
 
 // Guard is what a guard does: it waits for the end of its input, which is that of the bench that has started it,
 // however that ends. Then it kills what logs into the folder, unless it was freed. The kernel's way (prctl(2),
-// PR_SET_PDEATHSIG) would not do: it goes by the thread that has started a child, and is lost when a child starts itself
-// anew in another thread than its first, as nodes may.
+// PR_SET_PDEATHSIG) would not do: it goes by the thread that has started a child, and is lost when a child starts
+// itself anew in another thread than its first, as nodes may.
 func Guard(dir string) {
 	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM) // its input tells when to end
 	if word, err := io.ReadAll(os.Stdin); err == nil && string(word) == freed {

@@ -135,7 +135,8 @@ func emptyOwn(dir string) error {
 		return err
 	}
 	if _, err = os.Stat(filepath.Join(dir, ownMark)); len(entries) > 0 && err != nil {
-		return fmt.Errorf("%w: %s is not empty, and not of an earlier run; name another folder or empty it", ErrPlan, dir)
+		return fmt.Errorf("%w: %s is not empty, and not of an earlier run; name another folder or empty it", ErrPlan,
+			dir)
 	}
 	if left := Running(dir); len(left) > 0 {
 		return fmt.Errorf("%w: a cluster runs in %s (%s, process %d); bench stop --dir ends it", ErrPlan, dir,

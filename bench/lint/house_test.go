@@ -56,8 +56,9 @@ func TestHouseRules(t *testing.T) {
 	}
 }
 
-// allowance is how many functions are still reached too deep where goroutines that are waited for at once are counted as
-// the calls that they are, by the package in which the chain starts. Each number is exact, and may only become smaller.
+// allowance is how many functions are still reached too deep where goroutines that are waited for at once are counted
+// as the calls that they are, by the package in which the chain starts. Each number is exact, and may only become
+// smaller.
 var allowance = map[string]int{"node": 49, "gateway": 1, "bench": 13}
 
 // lines returns source of a function with so many lines.
@@ -99,7 +100,8 @@ func TestTheHouseRulesAreFound(t *testing.T) {
 		{"wire is alone", "wire", `import _ "tandem/other"`, "import of ours: wire must not import tandem/other"},
 		{"a cluster knows no load", "bench/cluster", `import _ "tandem/other"`,
 			"import of ours: bench/cluster must not import tandem/other"},
-		{"node knows no gateway", "node", `import _ "tandem/other"`, "import of ours: node must not import tandem/other"},
+		{"node knows no gateway", "node", `import _ "tandem/other"`,
+			"import of ours: node must not import tandem/other"},
 		{"long file", "node", strings.Repeat("\n", 400), "file size: 401 lines, at most 400 are allowed"},
 		{"long function", "node", lines("func a()", 61), "function size: a has 61 lines, at most 60 are allowed"},
 		{"full function", "node", lines("func a()", 60), ""},
@@ -154,7 +156,8 @@ func TestTheHouseRulesAreFound(t *testing.T) {
 			"chain: node.main → node.a → node.b → node.d"},
 		{"a literal that is waited for at once", "node", `func main() { a() }; func a() { c := make(chan int); go func() { b(); close(c) }(); for range c { } }; func b() { d() }; func d() {}`,
 			"chain: node.main → node.a → node.b → node.d"},
-		{"a leaf that is waited for is counted", "node", "func main() { a() }; func a() { b() }; func b() { c := make(chan int, 1); go e(c); <-c }\nfunc e(c chan int) { c <- 1 }",
+		{"a leaf that is waited for is counted", "node",
+			"func main() { a() }; func a() { b() }; func b() { c := make(chan int, 1); go e(c); <-c }\nfunc e(c chan int) { c <- 1 }",
 			"chain: node.main → node.a → node.b → node.e"},
 		{"two at the same time", "node",
 			`func main() { a() }; func a() { c, e := make(chan int), make(chan int); go b(c); go b(e); <-c; <-e }; func b(c chan int) { d(); c <- 1 }; func d() {}`, ""},

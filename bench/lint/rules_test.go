@@ -50,7 +50,8 @@ func checkImports(p housePackage) []breach {
 			}
 			other, ours := strings.CutPrefix(path, modulePath+"/")
 			if ours && !slices.Contains(allowedImports[p.name], other) {
-				found = append(found, breach{p.fset.Position(spec.Pos()), "import of ours", p.name + " must not import " + path})
+				found = append(found, breach{p.fset.Position(spec.Pos()), "import of ours",
+					p.name + " must not import " + path})
 			}
 		}
 	}
