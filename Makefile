@@ -75,15 +75,16 @@ chaos: build ## nodes are killed, paused and cut off under load, 200 times each;
 	@bin/bench chaos --each $(or $(EACH),$(if $(filter short,$(CHAOS)),2,200)) $(if $(KINDS),--kinds $(KINDS)) --out $(RESULTS)/chaos $(ARGS)
 
 test: deps ## runs all tests; TESTFLAGS=flags of go test
-	@go test -timeout 20m $(TESTFLAGS) ./...
+	@go test -timeout 20m $(TESTFLAGS) $$(go list ./... | grep -v '/bench/lint$$')
 
 race: deps ## runs the tests of RACE (packages) under the race detector
 	@go test -race -timeout 20m $(RACE)
 
-lint: deps ## formatting, go vet, staticcheck
+lint: deps ## formatting, go vet, staticcheck, the house rules (bench/lint)
 	@odd=$$(gofmt -l bench gateway node shard wire); if [ -n "$$odd" ]; then echo "not formatted (gofmt -w): $$odd"; exit 1; fi
 	@go vet ./...
 	@go tool staticcheck ./...
+	@go test -count=1 ./bench/lint
 	@echo "lint: nothing found"
 
 # A run that ends without a failing input was cut by the toolchain's own deadline on a busy machine: it is tried once more.

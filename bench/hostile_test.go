@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"tandem/bench/cluster"
 	"tandem/wire"
 )
 
@@ -23,16 +24,16 @@ import (
 const maxGrowth = 512 << 10
 
 // resident returns the memory of a process, in KiB.
-func resident(t *testing.T, p process) int {
+func resident(t *testing.T, p cluster.Process) int {
 	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Cmd.Process.Pid))
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, rest, _ := strings.Cut(string(text), "VmRSS:")
 	n, err := strconv.Atoi(strings.Fields(rest + " x")[0])
 	if err != nil {
-		t.Fatalf("%s: no VmRSS in %s", p.name, text)
+		t.Fatalf("%s: no VmRSS in %s", p.Name, text)
 	}
 	return n
 }
@@ -91,9 +92,9 @@ func (c *testCluster) whileServing(t *testing.T, attack func()) {
 	attack()
 	for i, p := range c.processes {
 		after := resident(t, p)
-		t.Logf("%s: %d MiB before, %d MiB at the height", p.name, before[i]>>10, after>>10)
+		t.Logf("%s: %d MiB before, %d MiB at the height", p.Name, before[i]>>10, after>>10)
 		if after-before[i] > maxGrowth {
-			t.Errorf("%s grew by %d MiB", p.name, (after-before[i])>>10)
+			t.Errorf("%s grew by %d MiB", p.Name, (after-before[i])>>10)
 		}
 	}
 	close(stop)

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"tandem/bench/cluster"
 )
 
 // errPages is the class of a LIST that could not be measured.
@@ -55,7 +57,7 @@ func (c PagesCommand) Run(e ending) error {
 	size, users := uint64(limit), target+"/api/user"
 	get := func(url string) (page, error) {
 		if isClosed(e.Early) {
-			return page{}, errInterrupted
+			return page{}, cluster.ErrInterrupted
 		}
 		return getPage(client, url)
 	}

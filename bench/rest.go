@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"tandem/bench/cluster"
 )
 
 // maxAnswer is how much of an answer is read: more than a page of the largest size.
@@ -127,8 +129,8 @@ func ask(c client, op operation, match string, users uint64) sample {
 	}
 	s.Done = time.Since(c.begin)
 	if err != nil {
-		s.Failed, s.Whose = true, blame(err)
-		s.Timeout = s.Whose == ofTarget && errors.Is(err, context.DeadlineExceeded)
+		s.Failed, s.Whose = true, cluster.Blame(err)
+		s.Timeout = s.Whose == cluster.OfTarget && errors.Is(err, context.DeadlineExceeded)
 		if s.Err = "timeout"; !s.Timeout {
 			s.Err = reasonOf(err)
 		}

@@ -3,9 +3,9 @@
  * calls fail, be cut short, take long or hang while a rule says so. Only files below SHIM_FOLDER are concerned. Calls
  * that Go makes by itself do not pass here.
  *
- * The rule is in the file SHIM_CONTROL, which is mapped into memory: whoever writes that file (bench/shim.go, which has
- * the same layout) begins and ends a fault at a moment of its choice. What the process that replaces this one by exec
- * loads finds the same rule.
+ * The rule is in the file SHIM_CONTROL, which is mapped into memory: whoever writes that file (shim.go in
+ * bench/cluster, which has the same layout) begins and ends a fault at a moment of its choice. What the process that
+ * replaces this one by exec loads finds the same rule.
  *
  * Beside the rule the file has a table of how much of each file has been synced. Who kills the process and then cuts
  * each file back to that has made a power loss. A file whose sync was failed by a rule never counts as synced further:

@@ -1,4 +1,4 @@
-package main
+package cluster
 
 import (
 	"bytes"
@@ -12,11 +12,11 @@ import (
 
 // The kinds of file that RocksDB has.
 const (
-	fileLog      = "log"
-	fileTable    = "table"
-	fileManifest = "manifest"
-	fileCurrent  = "current"
-	fileOptions  = "options"
+	FileLog      = "log"
+	FileTable    = "table"
+	FileManifest = "manifest"
+	FileCurrent  = "current"
+	FileOptions  = "options"
 )
 
 // The parts of a table file.
@@ -28,20 +28,20 @@ const (
 	partMagic  = "magic"  // format and magic number
 )
 
-// fileKind returns the kind of a file by its name, "" for others.
-func fileKind(name string) string {
+// FileKind returns the kind of a file by its name, "" for others.
+func FileKind(name string) string {
 	base := path.Base(name)
 	switch {
 	case strings.HasSuffix(base, ".log"):
-		return fileLog
+		return FileLog
 	case strings.HasSuffix(base, ".sst"):
-		return fileTable
+		return FileTable
 	case strings.HasPrefix(base, "MANIFEST-"):
-		return fileManifest
+		return FileManifest
 	case base == "CURRENT":
-		return fileCurrent
+		return FileCurrent
 	case strings.HasPrefix(base, "OPTIONS-"):
-		return fileOptions
+		return FileOptions
 	}
 	return ""
 }
@@ -57,7 +57,7 @@ type stored struct {
 // newest, since the others are not in use.
 func pickFile(files []stored, kind string, chance uint64) (stored, bool) {
 	fit := slices.DeleteFunc(slices.Clone(files), func(f stored) bool {
-		return fileKind(f.Name) != kind ||
+		return FileKind(f.Name) != kind ||
 			f.Size == 0
 	})
 	if len(fit) == 0 {
@@ -66,7 +66,7 @@ func pickFile(files []stored, kind string, chance uint64) (stored, bool) {
 	slices.SortFunc(fit, func(a, b stored) int { // names have numbers of six digits
 		return cmp.Or(cmp.Compare(path.Base(a.Name), path.Base(b.Name)), cmp.Compare(a.Name, b.Name))
 	})
-	if kind == fileTable || kind == fileLog && chance%4 == 0 {
+	if kind == FileTable || kind == FileLog && chance%4 == 0 {
 		return fit[chance/4%uint64(len(fit))], true
 	}
 	return fit[len(fit)-1], true
@@ -120,13 +120,13 @@ func filterIn(list []byte) []byte {
 func tablePart(file []byte, part string) (span, error) {
 	size := int64(len(file))
 	if size < footerBytes || binary.LittleEndian.Uint64(file[size-8:]) != tableMagic {
-		return span{}, fmt.Errorf("%w: not a table file: %d bytes", errFault, size)
+		return span{}, fmt.Errorf("%w: not a table file: %d bytes", ErrFault, size)
 	}
 	footer := span{size - footerBytes, size}
 	listed, rest, ok := handleAt(file[footer.From+1:], footer.From-blockTrailer)
 	index, padding, well := handleAt(rest, footer.From-blockTrailer)
 	if !ok || !well {
-		return span{}, fmt.Errorf("%w: a table file's footer cannot be read", errFault)
+		return span{}, fmt.Errorf("%w: a table file's footer cannot be read", ErrFault)
 	}
 	filter, _, found := handleAt(filterIn(file[listed.From:listed.To]), footer.From-blockTrailer)
 	if !found {
@@ -158,3 +158,6 @@ func cutTo(size int64, s synced, chance uint64) int64 {
 	}
 	return s.Bytes + int64(chance%uint64(size-s.Bytes+1))
 }
+
+// TableParts are the parts of a table file in which a bit is flipped. The list never changes.
+var TableParts = []string{partData, partIndex, partFilter, partFooter, partMagic}

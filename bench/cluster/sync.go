@@ -1,4 +1,4 @@
-package main
+package cluster
 
 import (
 	"encoding/json"
@@ -19,10 +19,10 @@ type viewed struct {
 	InSync bool
 }
 
-// askSync asks a node for its view of all shards and for trouble with its replicas; why says what is not yet as it
+// AskSync asks a node for its view of all shards and for trouble with its replicas; why says what is not yet as it
 // should be.
-func askSync(addr string) (views []viewed, why string) {
-	line, err := askLine(addr, "VIEW")
+func AskSync(addr string) (views []viewed, why string) {
+	line, err := AskLine(addr, "VIEW")
 	if err == nil {
 		err = json.Unmarshal([]byte(line), &views)
 	}
@@ -38,7 +38,7 @@ func askSync(addr string) (views []viewed, why string) {
 		Shard   int
 		Trouble string
 	}
-	if line, err = askLine(addr, "SHARDS"); err == nil {
+	if line, err = AskLine(addr, "SHARDS"); err == nil {
 		err = json.Unmarshal([]byte(line), &held)
 	}
 	if err != nil {
@@ -52,15 +52,15 @@ func askSync(addr string) (views []viewed, why string) {
 	return views, ""
 }
 
-// awaitSync waits until all nodes agree on the view of every shard and every backup is in sync, and sends nil, or what
+// AwaitSync waits until all nodes agree on the view of every shard and every backup is in sync, and sends nil, or what
 // was not so in time.
-func awaitSync(addrs []string, limit time.Duration, out chan<- error) {
+func AwaitSync(addrs []string, limit time.Duration, out chan<- error) {
 	why := ""
 	for end := time.Now().Add(limit); ; time.Sleep(20 * time.Millisecond) {
 		var first []viewed
 		why = ""
 		for i, addr := range addrs {
-			views, not := askSync(addr)
+			views, not := AskSync(addr)
 			if i == 0 {
 				first = views
 			}

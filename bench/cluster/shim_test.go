@@ -1,4 +1,4 @@
-package main
+package cluster
 
 import (
 	"bufio"
@@ -27,7 +27,7 @@ func (p trier) ask(t *testing.T, format string, a ...any) string {
 	select {
 	case line := <-p.out:
 		return line
-	case <-time.After(patience):
+	case <-time.After(longest):
 		t.Fatalf("%s is not answered", fmt.Sprintf(format, a...))
 		return ""
 	}
@@ -36,17 +36,17 @@ func (p trier) ask(t *testing.T, format string, a ...any) string {
 func (p trier) send(format string, a ...any) { fmt.Fprintf(p.in, format+"\n", a...) }
 
 // rule sets a rule.
-func (p trier) rule(t *testing.T, r rule) {
+func (p trier) rule(t *testing.T, r Rule) {
 	t.Helper()
-	if err := setRule(p.control, r); err != nil {
+	if err := SetRule(p.control, r); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // state reads what the shim has counted.
-func (p trier) state(t *testing.T) shimState {
+func (p trier) state(t *testing.T) ShimState {
 	t.Helper()
-	s, err := readShim(p.control)
+	s, err := ReadShim(p.control)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +104,7 @@ func startTrier(t *testing.T) trier {
 func TestShimFails(t *testing.T) {
 	p := startTrier(t)
 	names := []string{"000004.log", "000007.sst", "MANIFEST-000005", "CURRENT", "OPTIONS-000006", "LOCK"}
-	kinds := []uint64{filesLog, filesTable, filesManifest, filesCurrent, filesOptions, filesOther}
+	kinds := []uint64{FilesLog, FilesTable, FilesManifest, FilesCurrent, filesOptions, filesOther}
 	for i, name := range names {
 		if got := p.ask(t, "open %s", filepath.Join(p.folder, name)); got != fmt.Sprintf("%d -", i) {
 			t.Fatal(got)
@@ -121,18 +121,18 @@ func TestShimFails(t *testing.T) {
 		call string
 		well string
 	}{
-		{opsRead, "pread %d 10", "10 -"}, {opsWrite, "write %d 10", "10 -"}, {opsWrite, "pwrite %d 10", "10 -"},
-		{opsSync, "fsync %d 0", "0 -"}, {opsSync, "fdatasync %d 0", "0 -"}, {opsSync, "range %d 10", "0 -"},
-		{opsAllocate, "fallocate %d 4096", "0 -"},
+		{OpsRead, "pread %d 10", "10 -"}, {OpsWrite, "write %d 10", "10 -"}, {OpsWrite, "pwrite %d 10", "10 -"},
+		{OpsSync, "fsync %d 0", "0 -"}, {OpsSync, "fdatasync %d 0", "0 -"}, {OpsSync, "range %d 10", "0 -"},
+		{OpsAllocate, "fallocate %d 4096", "0 -"},
 	} {
 		for i := range names {
-			p.rule(t, rule{Ops: c.ops, Files: kinds[i], Action: actFail, Error: syscall.EIO})
+			p.rule(t, Rule{Ops: c.ops, Files: kinds[i], Action: ActFail, Error: syscall.EIO})
 			for k := range outside + 1 {
 				want := c.well
 				if k == i {
 					want = "-1 EIO"
 				}
-				if k == outside && c.ops == opsRead { // it is empty
+				if k == outside && c.ops == OpsRead { // it is empty
 					want = "0 -"
 				}
 				if got := p.ask(t, c.call, k); got != want && !(k == outside && strings.HasSuffix(got, " -")) {
@@ -142,27 +142,27 @@ func TestShimFails(t *testing.T) {
 			if s := p.state(t); s.Hits != 1 {
 				t.Errorf(c.call+": %d hits", i, s.Hits)
 			}
-			p.rule(t, rule{})
+			p.rule(t, Rule{})
 			if got := p.ask(t, c.call, i); got != c.well {
 				t.Errorf("without a rule "+c.call+" is %s", i, got)
 			}
 		}
 	}
-	p.rule(t, rule{Ops: opsRename, Files: filesCurrent, Action: actFail, Error: syscall.ENOSPC})
+	p.rule(t, Rule{Ops: opsRename, Files: FilesCurrent, Action: ActFail, Error: syscall.ENOSPC})
 	lock, current := filepath.Join(p.folder, "LOCK"), filepath.Join(p.folder, "CURRENT")
 	if got := p.ask(t, "rename %s %s", lock, current); got != "-1 ENOSPC" {
 		t.Error(got)
 	}
-	p.rule(t, rule{Ops: opsAllocate, Files: filesAll, Action: actFail, Error: syscall.ENOSPC})
+	p.rule(t, Rule{Ops: OpsAllocate, Files: FilesAll, Action: ActFail, Error: syscall.ENOSPC})
 	if got := p.ask(t, "open %s", filepath.Join(p.folder, "000009.sst")); got != "-1 ENOSPC" {
 		t.Error(got)
 	}
-	p.rule(t, rule{Ops: opsRead, Files: filesAll, Action: actFail, Error: syscall.EIO})
+	p.rule(t, Rule{Ops: OpsRead, Files: FilesAll, Action: ActFail, Error: syscall.EIO})
 	p.ask(t, "open %s", current)
 	if got := p.ask(t, "fread %d 16", outside+1); got != "0 EIO" {
 		t.Errorf("a read of a stream: %s", got)
 	}
-	p.rule(t, rule{})
+	p.rule(t, Rule{})
 	if got := p.ask(t, "fread %d 16", outside+1); got != "16 -" {
 		t.Errorf("a read of a stream, well again: %s", got)
 	}
@@ -172,7 +172,7 @@ func TestShimFails(t *testing.T) {
 func TestShimSometimes(t *testing.T) {
 	p := startTrier(t)
 	p.ask(t, "open %s", filepath.Join(p.folder, "000004.log"))
-	p.rule(t, rule{Ops: opsWrite, Files: filesLog, Action: actFail, Error: syscall.EIO, Every: 3, Most: 2})
+	p.rule(t, Rule{Ops: OpsWrite, Files: FilesLog, Action: ActFail, Error: syscall.EIO, Every: 3, Most: 2})
 	got := []string{}
 	for range 12 {
 		got = append(got, p.ask(t, "write 0 8"))
@@ -180,18 +180,18 @@ func TestShimSometimes(t *testing.T) {
 	if want := "8 -,8 -,-1 EIO,8 -,8 -,-1 EIO,8 -,8 -,8 -,8 -,8 -,8 -"; strings.Join(got, ",") != want {
 		t.Errorf("one in three, two at most: %v", got)
 	}
-	p.rule(t, rule{Ops: opsWrite, Files: filesLog, Action: actShort, Error: syscall.ENOSPC, Most: 1})
+	p.rule(t, Rule{Ops: OpsWrite, Files: FilesLog, Action: ActShort, Error: syscall.ENOSPC, Most: 1})
 	got = []string{p.ask(t, "write 0 100"), p.ask(t, "write 0 50"), p.ask(t, "write 0 50")}
 	if strings.Join(got, ",") != "50 -,-1 ENOSPC,50 -" {
 		t.Errorf("a write that is cut short: %v", got)
 	}
-	p.rule(t, rule{Ops: opsSync, Files: filesLog, Action: actSlow, Slow: time.Millisecond})
+	p.rule(t, Rule{Ops: OpsSync, Files: FilesLog, Action: ActSlow, Slow: time.Millisecond})
 	if got := p.ask(t, "fdatasync 0 0"); got != "0 -" || p.state(t).Hits != 1 {
 		t.Errorf("a slow sync: %s, %d hits", got, p.state(t).Hits)
 	}
-	p.rule(t, rule{Ops: opsSync, Files: filesLog, Action: actHang})
+	p.rule(t, Rule{Ops: OpsSync, Files: FilesLog, Action: ActHang})
 	p.send("fdatasync 0 0")
-	for end := time.Now().Add(patience); p.state(t).Hits == 0; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(longest); p.state(t).Hits == 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("the sync does not come to the shim")
 		}
@@ -201,7 +201,7 @@ func TestShimSometimes(t *testing.T) {
 		t.Errorf("a sync that was to hang is answered %s", got)
 	default:
 	}
-	p.rule(t, rule{})
+	p.rule(t, Rule{})
 	if got := <-p.out; got != "0 -" {
 		t.Errorf("a sync that has hung: %s", got)
 	}
@@ -217,19 +217,19 @@ func TestShimKnowsWhatIsSynced(t *testing.T) {
 		p.ask(t, "fdatasync %d 0", i)
 		p.ask(t, "write %d 500", i)
 	}
-	p.rule(t, rule{Ops: opsSync, Files: filesManifest, Action: actFail, Error: syscall.EIO})
+	p.rule(t, Rule{Ops: OpsSync, Files: FilesManifest, Action: ActFail, Error: syscall.EIO})
 	if got := []string{p.ask(t, "fsync 0 0"), p.ask(t, "fsync 1 0")}; strings.Join(got, ",") != "0 -,-1 EIO" {
 		t.Error(got)
 	}
-	p.rule(t, rule{})
+	p.rule(t, Rule{})
 	p.ask(t, "fsync 1 0")
 	p.ask(t, "range 0 0")
 	p.ask(t, "write 0 300")
 	lengths := map[int64]bool{}
 	for chance := range uint64(40) {
 		left := map[string]int64{}
-		for _, f := range filesIn(p.folder) {
-			inode, err := inodeOf(filepath.Join(p.folder, f.Name))
+		for _, f := range FilesIn(p.folder) {
+			inode, err := InodeOf(filepath.Join(p.folder, f.Name))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -244,7 +244,7 @@ func TestShimKnowsWhatIsSynced(t *testing.T) {
 	if len(lengths) < 20 {
 		t.Errorf("40 power losses leave %d lengths", len(lengths))
 	}
-	done := make(chan noted, 1)
+	done := make(chan Note, 1)
 	go loseUnsynced(p.folder, p.control, 7, done)
 	if n := <-done; n.Err != nil || !strings.Contains(n.Text, "MANIFEST-000005 from 1500 to 1") {
 		t.Errorf("%+v", n)
@@ -258,7 +258,7 @@ func TestShimKnowsWhatIsSynced(t *testing.T) {
 	}
 	p.ask(t, "close 0 0") // its inode may be that of the next new file
 	p.ask(t, "open %s", filepath.Join(p.folder, "000008.log"))
-	inode, err := inodeOf(filepath.Join(p.folder, "000008.log"))
+	inode, err := InodeOf(filepath.Join(p.folder, "000008.log"))
 	if s := p.state(t).Synced[inode]; err != nil || s.Bytes != 0 || !s.Known {
 		t.Errorf("a new file: %+v, %v", s, err)
 	}
@@ -269,57 +269,5 @@ func TestShimNeedsACompiler(t *testing.T) {
 	t.Setenv("CC", "/nowhere/cc")
 	if _, err := buildShim(t.TempDir()); err == nil || !strings.Contains(err.Error(), "need a C compiler") {
 		t.Errorf("%v", err)
-	}
-}
-
-// startOverShims starts a cluster whose disks can fail, and returns it and what rules the disk of its first node.
-func startOverShims(t *testing.T) (c *testCluster, control string) {
-	t.Helper()
-	plan := planTest(t, 3)
-	wraps, err := shims(plan)
-	if err != nil {
-		t.Fatal(err)
-	}
-	plan.Wraps = wraps
-	processes, err := startCluster(plan)
-	return adopt(t, plan, processes, err), controlOf(plan, plan.Names[0])
-}
-
-// RocksDB's own calls go through the shim: in a node that starts and writes, every kind of operation meets its rule,
-// and what it has synced is known.
-func TestShimMeetsRocksDB(t *testing.T) {
-	c, control := startOverShims(t)
-	if err := checkShims(c.plan); err != nil {
-		t.Fatal(err)
-	}
-	for _, ops := range []uint64{opsWrite, opsSync} { // a slow call is one that the rule has met
-		late := rule{Ops: ops, Files: filesLog, Action: actSlow, Slow: time.Microsecond}
-		if err := setRule(control, late); err != nil {
-			t.Fatal(err)
-		}
-		for i, end := 0, time.Now().Add(patience); ; i++ {
-			// whatever comes of it
-			_, _ = c.ask("POST", "/api/user/", userJSON(user{fmt.Sprintf("u%d-%d", ops, i), "n", "e", 1}))
-			s, err := readShim(control)
-			if err != nil || time.Now().After(end) {
-				t.Fatalf("no call of kind %d met the shim: %v", ops, err)
-			}
-			if s.Hits > 0 {
-				break
-			}
-		}
-	}
-	state, err := readShim(control)
-	logs := 0
-	folder := filepath.Join(c.plan.Dir, c.plan.Names[0])
-	for _, f := range filesIn(folder) {
-		inode, gone := inodeOf(filepath.Join(folder, f.Name))
-		at := state.Synced[inode]
-		if err == nil && gone == nil && fileKind(f.Name) == fileLog && at.Known && at.Bytes > 0 {
-			logs++
-		}
-	}
-	if logs == 0 {
-		t.Errorf("no log of a node is known to be synced: %v", err)
 	}
 }

@@ -11,37 +11,37 @@ import (
 
 // chaosReport is what a chaos run has shown so far.
 type chaosReport struct {
-	Began     time.Time           `json:"began"`
-	Seed      uint64              `json:"seed"`
-	UsersSeed uint64              `json:"usersSeed"`
-	Budget    time.Duration       `json:"budget"`
-	Faults    int                 `json:"faults"`
-	Requests  uint64              `json:"requests"`
-	Beyond    int                 `json:"beyond"`
-	Failed    int                 `json:"failed"`
-	Explained int                 `json:"explained"`
-	Struck    int                 `json:"struck"` // by stalls of the probed disk
-	Max       time.Duration       `json:"max"`
-	Stall     time.Duration       `json:"longestStall"`
-	Kinds     map[string]toll     `json:"kinds"`
-	Histories checked             `json:"histories"`
-	Counts    int                 `json:"countsChecked"`
-	Users     int                 `json:"users"`
-	Digests   string              `json:"digests"`
-	Wrong     []string            `json:"wrong"`
-	Short     []string            `json:"shortages"` // what this machine lacked
-	Lagged    []string            `json:"lagged"`    // why rounds do not judge the budget
-	Stopped   bool                `json:"stopped"`
-	Missed    []missed            `json:"missed"`
-	Clusters  int                 `json:"clusters"`
-	Disks     map[string]diskToll `json:"disks,omitempty"`
-	Trials    []diskTrial         `json:"diskTrials,omitempty"`
-	users     map[string]user     // what was read back, for the end
-	failed    error               // why there is no further cluster
+	Began     time.Time                `json:"began"`
+	Seed      uint64                   `json:"seed"`
+	UsersSeed uint64                   `json:"usersSeed"`
+	Budget    time.Duration            `json:"budget"`
+	Faults    int                      `json:"faults"`
+	Requests  uint64                   `json:"requests"`
+	Beyond    int                      `json:"beyond"`
+	Failed    int                      `json:"failed"`
+	Explained int                      `json:"explained"`
+	Struck    int                      `json:"struck"` // by stalls of the probed disk
+	Max       time.Duration            `json:"max"`
+	Stall     time.Duration            `json:"longestStall"`
+	Kinds     map[string]faultCost     `json:"kinds"`
+	Histories checked                  `json:"histories"`
+	Counts    int                      `json:"countsChecked"`
+	Users     int                      `json:"users"`
+	Digests   string                   `json:"digests"`
+	Wrong     []string                 `json:"wrong"`
+	Short     []string                 `json:"shortages"` // what this machine lacked
+	Lagged    []string                 `json:"lagged"`    // why rounds do not judge the budget
+	Stopped   bool                     `json:"stopped"`
+	Missed    []missed                 `json:"missed"`
+	Clusters  int                      `json:"clusters"`
+	Disks     map[string]diskFaultCost `json:"disks,omitempty"`
+	Trials    []diskTrial              `json:"diskTrials,omitempty"`
+	users     map[string]user          // what was read back, for the end
+	failed    error                    // why there is no further cluster
 }
 
-// toll is what the faults of one kind cost, a number for each fault.
-type toll struct {
+// faultCost is what the faults of one kind cost, a number for each fault.
+type faultCost struct {
 	Outages []time.Duration `json:"outages"` // longest time that a part of the users was not answered well
 	Gaps    []time.Duration `json:"gaps"`    // longest time without any good answer
 	Back    []time.Duration `json:"back"`    // from the fault's end until what ended it was done
@@ -60,8 +60,8 @@ type missed struct {
 	Beyond int           `json:"beyond"`
 }
 
-// diskToll is what came of the faults of disks of one kind, a number of them each.
-type diskToll struct {
+// diskFaultCost is what came of the faults of disks of one kind, a number of them each.
+type diskFaultCost struct {
 	Tried int           `json:"tried"`
 	Met   int           `json:"met"`   // the node had to meet it
 	Named int           `json:"named"` // it said so
@@ -88,7 +88,7 @@ func addDisks(r chaosReport, faults []faultReport) chaosReport {
 			continue
 		}
 		t, count := r.Disks[f.Kind], map[bool]int{true: 1}
-		r.Disks[f.Kind] = diskToll{t.Tried + 1, t.Met + count[f.Disk.Must], t.Named + count[f.Disk.Named != ""],
+		r.Disks[f.Kind] = diskFaultCost{t.Tried + 1, t.Met + count[f.Disk.Must], t.Named + count[f.Disk.Named != ""],
 			t.Ended + count[f.Disk.Ended > 0], t.Bad + count[len(f.Disk.Wrong) > 0], max(t.Whole, f.Disk.Whole)}
 		r.Trials = append(r.Trials, diskTrial{number, f.Kind, *f.Disk})
 	}
@@ -102,7 +102,8 @@ func disksText(r chaosReport) string {
 		return ""
 	}
 	table := tabwriter.NewWriter(&b, 0, 8, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(table, "\nfault of a disk\tnumber\tto be told\ttold\tended by itself\tnot borne\tlongest until in sync\t\n")
+	fmt.Fprint(table,
+		"\nfault of a disk\tnumber\tto be named\tnamed\texited by itself\tfailed\tlongest until in sync\t\n")
 	for _, kind := range slices.Sorted(maps.Keys(r.Disks)) {
 		t := r.Disks[kind]
 		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t%v\t\n",
@@ -111,7 +112,7 @@ func disksText(r chaosReport) string {
 	_ = table.Flush() // a strings.Builder never fails
 	for _, t := range r.Trials {
 		for _, why := range t.Wrong {
-			fmt.Fprintf(&b, "not borne   fault %d, %s: %s (%s)\n", t.Number, t.Kind, why, strings.Join(t.Notes, "; "))
+			fmt.Fprintf(&b, "failed      fault %d, %s: %s (%s)\n", t.Number, t.Kind, why, strings.Join(t.Notes, "; "))
 		}
 	}
 	return b.String()

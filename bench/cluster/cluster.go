@@ -1,4 +1,4 @@
-package main
+package cluster
 
 import (
 	"errors"
@@ -19,15 +19,15 @@ var errLost = errors.New("the cluster is lost")
 // errStop is the class of a local cluster that cannot be stopped as asked.
 var errStop = errors.New("cannot stop the cluster")
 
-// stopGrace is how long a process may take to stop before it is killed.
-const stopGrace = 15 * time.Second
+// StopGrace is how long a process may take to stop before it is killed.
+const StopGrace = 15 * time.Second
 
-// startCluster starts the nodes and then the gateway of a settled plan and returns when all of them serve, or it is
+// Start starts the nodes and then the gateway of a settled plan and returns when all of them serve, or it is
 // ended early. On an error the processes that were launched are still returned: the caller ends them.
-func startCluster(p clusterPlan) ([]process, error) {
-	if old := living(p.Dir); len(old) > 0 {
-		return nil, fmt.Errorf("%w: %s of an earlier start is still running (bench stop --dir %s ends it)", errPlan,
-			old[0].name, p.Dir)
+func Start(p Plan) ([]Process, error) {
+	if old := Running(p.Dir); len(old) > 0 {
+		return nil, fmt.Errorf("%w: %s of an earlier start is still running (bench stop --dir %s ends it)", ErrPlan,
+			old[0].Name, p.Dir)
 	}
 	names := append(slices.Clone(p.Names), "gateway")
 	for i, addr := range append(slices.Clone(p.Addrs), p.HTTP) {
@@ -36,12 +36,12 @@ func startCluster(p clusterPlan) ([]process, error) {
 			err = probe.Close()
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%w: %s cannot listen on %s: %w", errPlan, names[i], addr, err)
+			return nil, fmt.Errorf("%w: %s cannot listen on %s: %w", ErrPlan, names[i], addr, err)
 		}
 	}
-	started := make([]process, 0, len(names))
+	started := make([]Process, 0, len(names))
 	ready := make(chan error, len(names))
-	for i, argv := range commands(p) {
+	for i, argv := range Commands(p) {
 		if i == p.Nodes { // the gateway starts when all nodes serve
 			for range p.Nodes {
 				select {
@@ -50,36 +50,36 @@ func startCluster(p clusterPlan) ([]process, error) {
 						return started, err
 					}
 				case <-p.Early:
-					return started, errInterrupted
+					return started, ErrInterrupted
 				}
 			}
 		}
-		child, err := launch(p.Dir, names[i], argv)
+		child, err := Launch(p.Dir, names[i], argv)
 		if err != nil {
 			return started, err
 		}
 		started = append(started, child)
 		if i < p.Nodes {
-			go awaitNode(child, p.Addrs[i], ready)
+			go AwaitNode(child, p.Addrs[i], ready)
 		} else {
-			go awaitGateway(child, p.HTTP, ready)
+			go AwaitGateway(child, p.HTTP, ready)
 		}
 	}
 	select {
 	case err := <-ready:
 		return started, err
 	case <-p.Early:
-		return started, errInterrupted
+		return started, ErrInterrupted
 	}
 }
 
-// holdCluster stays until it is to end and tells of every process that dies by itself. It is an error when none is
+// Hold stays until it is to end and tells of every process that dies by itself. It is an error when none is
 // left.
-func holdCluster(started []process, early <-chan struct{}) error {
-	dead := make(chan process, len(started))
+func Hold(started []Process, early <-chan struct{}) error {
+	dead := make(chan Process, len(started))
 	for _, p := range started {
 		go func() {
-			<-p.gone
+			<-p.Gone
 			dead <- p
 		}()
 	}
@@ -88,27 +88,28 @@ func holdCluster(started []process, early <-chan struct{}) error {
 		case <-early:
 			return nil
 		case p := <-dead:
-			tell("bench: died by itself: %s; its data stays, the rest goes on\n", describeEnd(p))
+			Tell("bench: died by itself: %s; its data stays, the rest goes on\n", DescribeEnd(p))
 		}
 	}
 	return fmt.Errorf("%w: no process of it is left", errLost)
 }
 
-// stopProcesses ends the processes that this bench started: the gateway first, then all nodes at once.
-func stopProcesses(started []process, grace time.Duration) {
+// StopProcesses ends the processes that this bench started: the gateway first, then all nodes at once.
+func StopProcesses(started []Process, grace time.Duration) {
 	for _, gateways := range []bool{true, false} {
-		group := slices.DeleteFunc(slices.Clone(started), func(p process) bool { return (p.name == "gateway") != gateways })
+		group := slices.DeleteFunc(slices.Clone(started),
+			func(p Process) bool { return (p.Name == "gateway") != gateways })
 		for _, p := range group {
-			_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may be gone already
+			_ = p.Cmd.Process.Signal(syscall.SIGTERM) // it may be gone already
 		}
 		limit := time.After(grace)
 		for _, p := range group {
 			select {
-			case <-p.gone:
+			case <-p.Gone:
 			case <-limit:
-				tell("bench: %s does not stop within %v and is killed\n", p.name, grace)
-				_ = p.cmd.Process.Kill()
-				<-p.gone
+				Tell("bench: %s does not stop within %v and is killed\n", p.Name, grace)
+				_ = p.Cmd.Process.Kill()
+				<-p.Gone
 				limit = time.After(0) // the others have had their time too
 			}
 			_ = os.Remove(strings.TrimSuffix(p.log, ".log") + ".pid")
@@ -116,18 +117,18 @@ func stopProcesses(started []process, grace time.Duration) {
 	}
 }
 
-// foreign is a process known only by its pid file.
-type foreign struct {
-	name string
-	pid  int
+// Child is a process of a cluster that was found by its pid file.
+type Child struct {
+	Name string
+	PID  int
 }
 
-// living returns the processes of the pid files in a folder that are running. A pid may long belong to a stranger: it
+// Running returns the processes of the pid files in a folder that are running. A pid may long belong to a stranger: it
 // is ours only if its output goes to the log of that name. A process that has ended, though not yet waited for, has no
 // output any more.
-func living(dir string) []foreign {
+func Running(dir string) []Child {
 	files, _ := filepath.Glob(filepath.Join(dir, "*.pid")) // the pattern is well-formed
-	found := []foreign{}
+	found := []Child{}
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -141,23 +142,23 @@ func living(dir string) []foreign {
 		base := strings.TrimSuffix(file, ".pid")
 		output, err := os.Readlink("/proc/" + word + "/fd/1")
 		if err == nil && strings.TrimSuffix(output, " (deleted)") == base+".log" {
-			found = append(found, foreign{filepath.Base(base), pid})
+			found = append(found, Child{filepath.Base(base), pid})
 		}
 	}
 	return found
 }
 
-// stopCluster ends the cluster whose pid files are in a folder: the gateway first, then all nodes at once.
-func stopCluster(dir string, grace time.Duration) error {
+// Stop ends the cluster whose pid files are in a folder: the gateway first, then all nodes at once.
+func Stop(dir string, grace time.Duration) error {
 	dir, err := filepath.EvalSymlinks(dir)
 	if err != nil {
 		return fmt.Errorf("%w: none was started in this folder: %w", errStop, err)
 	}
 	for _, gateways := range []bool{true, false} {
-		other := func(f foreign) bool { return (f.name == "gateway") != gateways }
+		other := func(f Child) bool { return (f.Name == "gateway") != gateways }
 		sign, next := syscall.SIGTERM, time.Now()
 		for {
-			group := slices.DeleteFunc(living(dir), other)
+			group := slices.DeleteFunc(Running(dir), other)
 			if len(group) == 0 {
 				break
 			}
@@ -167,9 +168,9 @@ func stopCluster(dir string, grace time.Duration) error {
 			}
 			for _, f := range group {
 				if sign == syscall.SIGKILL {
-					tell("bench: %s does not stop within %v and is killed\n", f.name, grace)
+					Tell("bench: %s does not stop within %v and is killed\n", f.Name, grace)
 				}
-				_ = syscall.Kill(f.pid, sign) // it may be gone already
+				_ = syscall.Kill(f.PID, sign) // it may be gone already
 			}
 			sign, next = syscall.SIGKILL, time.Now().Add(grace)
 		}

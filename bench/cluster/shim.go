@@ -1,4 +1,4 @@
-package main
+package cluster
 
 import (
 	_ "embed"
@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -22,35 +23,35 @@ var errShim = errors.New("faults of the disk cannot be made")
 
 // The operations that a rule concerns, as bits.
 const (
-	opsRead = 1 << iota
-	opsWrite
-	opsSync
+	OpsRead = 1 << iota
+	OpsWrite
+	OpsSync
 	opsOpen
-	opsAllocate // room set aside for a file, and new files
+	OpsAllocate // room set aside for a file, and new files
 	opsRename
 )
 
 // The files that a rule concerns, as bits.
 const (
-	filesLog = 1 << iota
-	filesTable
-	filesManifest
-	filesCurrent
+	FilesLog = 1 << iota
+	FilesTable
+	FilesManifest
+	FilesCurrent
 	filesOptions
 	filesOther
-	filesAll = 1<<iota - 1
+	FilesAll = 1<<iota - 1
 )
 
 // What a rule does with a call.
 const (
-	actFail  = 1 + iota
-	actShort // reads and writes do half; the next write to that file fails
-	actSlow
-	actHang // until the rule ends
+	ActFail  = 1 + iota
+	ActShort // reads and writes do half; the next write to that file fails
+	ActSlow
+	ActHang // until the rule ends
 )
 
-// rule is how a node's disk fails. Without operations it is well.
-type rule struct {
+// Rule is how a node's disk fails. The rule without operations lets nothing fail.
+type Rule struct {
 	Ops, Files uint64
 	Action     uint64
 	Error      syscall.Errno
@@ -59,7 +60,7 @@ type rule struct {
 	Most       uint64 // so many calls in all; 0: no limit
 }
 
-// The layout of the file by which a shim is ruled (shim/shim.c): words of 64 bits.
+// The layout of the control file, which a shim reads its rule from and counts in (shim/shim.c): words of 64 bits.
 const (
 	wordBytes     = 8
 	wordOps       = 0
@@ -90,7 +91,7 @@ func buildShim(dir string) (string, error) {
 	return library, nil
 }
 
-// makeControl makes the file by which a shim is ruled, with a disk that is well.
+// makeControl makes a control file whose rule lets nothing fail.
 func makeControl(path string) error {
 	err := os.WriteFile(path, nil, 0o644)
 	if err == nil {
@@ -99,13 +100,13 @@ func makeControl(path string) error {
 	return err
 }
 
-// shims builds the shim and returns the beginning of each node's command line: it lets the disk under the node's
+// Shims builds the shim and returns the beginning of each node's command line: it lets the disk under the node's
 // folder fail, and gives the node a small cache, so that reads reach the disk.
-func shims(p clusterPlan) ([][]string, error) {
+func Shims(p Plan) ([][]string, error) {
 	library, err := buildShim(p.Dir)
 	wraps := [][]string{}
 	for _, name := range p.Names {
-		control := controlOf(p, name)
+		control := ControlFile(p, name)
 		err = errors.Join(err, makeControl(control))
 		wraps = append(wraps, []string{"env", "LD_PRELOAD=" + library, "SHIM_CONTROL=" + control,
 			"SHIM_FOLDER=" + filepath.Join(p.Dir, name), "TANDEM_CACHE_MB=1"})
@@ -115,7 +116,7 @@ func shims(p clusterPlan) ([][]string, error) {
 
 // ruleWords returns a rule as the shim reads it, without its operations, which are written when the rest is there; the
 // counters begin anew.
-func ruleWords(r rule) []byte {
+func ruleWords(r Rule) []byte {
 	b := []byte{}
 	for _, word := range []uint64{r.Files, r.Action, uint64(r.Error), uint64(r.Slow.Microseconds()), r.Every, r.Most,
 		0, 0} {
@@ -124,8 +125,8 @@ func ruleWords(r rule) []byte {
 	return b
 }
 
-// setRule lets a disk fail by a rule from now on; the rule without operations makes it well.
-func setRule(control string, r rule) error {
+// SetRule lets a disk fail by a rule from now on; the rule without operations ends that.
+func SetRule(control string, r Rule) error {
 	file, err := os.OpenFile(control, os.O_WRONLY, 0)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errShim, err)
@@ -147,23 +148,23 @@ type synced struct {
 	Bytes int64
 }
 
-// shimState is what a shim has counted, and its table.
-type shimState struct {
+// ShimState is what a shim has counted, and its table.
+type ShimState struct {
 	Hits, Loads uint64
 	Synced      map[uint64]synced // by inode
 }
 
-// readShim reads what a shim has counted.
-func readShim(control string) (shimState, error) {
+// ReadShim reads what a shim has counted.
+func ReadShim(control string) (ShimState, error) {
 	b, err := os.ReadFile(control)
 	if err == nil && len(b) != controlLength {
 		err = fmt.Errorf("%d bytes, not %d", len(b), controlLength)
 	}
 	if err != nil {
-		return shimState{}, fmt.Errorf("%w: %s: %w", errShim, control, err)
+		return ShimState{}, fmt.Errorf("%w: %s: %w", errShim, control, err)
 	}
 	word := func(at int) uint64 { return binary.NativeEndian.Uint64(b[at*wordBytes:]) }
-	s := shimState{word(wordHits), word(wordLoads), map[uint64]synced{}}
+	s := ShimState{word(wordHits), word(wordLoads), map[uint64]synced{}}
 	for at := wordTable; at < wordTable+tableEntries*entryWords; at += entryWords {
 		if inode := word(at); inode != 0 {
 			s.Synced[inode] = synced{true, int64(word(at + 1))}
@@ -172,10 +173,10 @@ func readShim(control string) (shimState, error) {
 	return s, nil
 }
 
-// checkShims returns an error if a node runs without its shim.
-func checkShims(p clusterPlan) error {
+// CheckShims returns an error if a node runs without its shim.
+func CheckShims(p Plan) error {
 	for _, name := range p.Names {
-		s, err := readShim(controlOf(p, name))
+		s, err := ReadShim(ControlFile(p, name))
 		if err == nil && s.Loads == 0 {
 			err = fmt.Errorf("%w: %s runs without the library that was to be loaded before the C library", errShim,
 				name)
@@ -185,4 +186,33 @@ func checkShims(p clusterPlan) error {
 		}
 	}
 	return nil
+}
+
+// RuleText says how a disk fails.
+func RuleText(r Rule) string {
+	names := func(bits uint64, words []string) string {
+		list := []string{}
+		for i, word := range words {
+			if bits>>i&1 > 0 {
+				list = append(list, word)
+			}
+		}
+		return strings.Join(list, ",")
+	}
+	text := fmt.Sprintf("%s of %s: ", names(r.Ops, []string{"read", "write", "sync", "open", "allocate", "rename"}),
+		names(r.Files, []string{"log", "table", "manifest", "current", "options", "other"}))
+	switch r.Action {
+	case ActSlow:
+		text += fmt.Sprintf("%v late", r.Slow)
+	case ActHang:
+		text += "hanging"
+	case ActShort:
+		text += fmt.Sprintf("half is done, then %v", r.Error)
+	default:
+		text += r.Error.Error()
+	}
+	if r.Every > 1 {
+		text += fmt.Sprintf(", one in %d", r.Every)
+	}
+	return text
 }

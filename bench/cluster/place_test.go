@@ -1,4 +1,4 @@
-package main
+package cluster
 
 import (
 	"bytes"
@@ -10,10 +10,10 @@ import (
 )
 
 func TestFileKinds(t *testing.T) {
-	for name, want := range map[string]string{"000012.log": fileLog, "archive/000007.log": fileLog,
-		"000008.sst": fileTable, "MANIFEST-000005": fileManifest, "CURRENT": fileCurrent,
-		"OPTIONS-000041": fileOptions, "LOCK": "", "LOG": "", "000008.dbtmp": "", "OPTIONS": ""} {
-		if got := fileKind(name); got != want {
+	for name, want := range map[string]string{"000012.log": FileLog, "archive/000007.log": FileLog,
+		"000008.sst": FileTable, "MANIFEST-000005": FileManifest, "CURRENT": FileCurrent,
+		"OPTIONS-000041": FileOptions, "LOCK": "", "LOG": "", "000008.dbtmp": "", "OPTIONS": ""} {
+		if got := FileKind(name); got != want {
 			t.Errorf("%s is of kind %q, expected %q", name, got, want)
 		}
 	}
@@ -24,10 +24,10 @@ func TestPickFile(t *testing.T) {
 		{"000003.sst", 5}, {"000009.sst", 5}, {"CURRENT", 16},
 		{"MANIFEST-000011", 20}, {"LOCK", 0}}
 	seen := map[string]int{}
-	for _, kind := range []string{fileLog, fileTable, fileManifest, fileCurrent} {
+	for _, kind := range []string{FileLog, FileTable, FileManifest, FileCurrent} {
 		for chance := range uint64(64) {
 			f, there := pickFile(files, kind, chance)
-			if !there || fileKind(f.Name) != kind || f.Size == 0 {
+			if !there || FileKind(f.Name) != kind || f.Size == 0 {
 				t.Fatalf("for %s by %d: %+v", kind, chance, f)
 			}
 			if again, _ := pickFile(files, kind, chance); again != f {
@@ -40,7 +40,7 @@ func TestPickFile(t *testing.T) {
 		seen["000009.sst"] == 0 || seen["MANIFEST-000005"] > 0 {
 		t.Errorf("chosen: %v", seen)
 	}
-	if f, there := pickFile(files, fileOptions, 1); there {
+	if f, there := pickFile(files, FileOptions, 1); there {
 		t.Errorf("%+v, though there is none", f)
 	}
 }
@@ -52,7 +52,7 @@ func TestTableParts(t *testing.T) {
 		t.Fatal(err)
 	}
 	parts := map[string]span{}
-	for _, part := range tableParts {
+	for _, part := range TableParts {
 		if parts[part], err = tablePart(file, part); err != nil || parts[part].From >= parts[part].To ||
 			parts[part].To > int64(len(file)) {
 			t.Fatalf("%s: %+v, %v", part, parts[part], err)
@@ -70,7 +70,7 @@ func TestTableParts(t *testing.T) {
 	}
 	for _, bad := range [][]byte{nil, file[:20], file[:size-1], append(bytes.Clone(file[:size-1]), 0),
 		append(append(bytes.Clone(file[:footer.From+1]), bytes.Repeat([]byte{0xff}, 40)...), file[magic.From:]...)} {
-		if s, err := tablePart(bad, partIndex); !errors.Is(err, errFault) {
+		if s, err := tablePart(bad, partIndex); !errors.Is(err, ErrFault) {
 			t.Errorf("%d bytes that are no table: %+v, %v", len(bad), s, err)
 		}
 	}
@@ -89,7 +89,7 @@ func TestPartsOfDamagedTables(t *testing.T) {
 			from := []int{0, end - 200, end, end}[chance.IntN(4)]
 			file[from+chance.IntN(len(file)-from)] = byte(chance.Uint32())
 		}
-		for _, part := range tableParts {
+		for _, part := range TableParts {
 			s, err := tablePart(file, part)
 			if err == nil && (s.From < 0 || s.To > int64(len(file)) || s.From > s.To) {
 				t.Fatalf("seed %d: %s is %+v of %d bytes", seed, part, s, len(file))
@@ -121,20 +121,20 @@ func TestPickBit(t *testing.T) {
 // At the end of a log damage is like a torn write; where another block follows it is not.
 func TestWhatMustBeMet(t *testing.T) {
 	for _, c := range []struct {
-		s        step
+		s        Step
 		name     string
 		at, size int64
 		want     bool
 	}{
-		{step{File: fileLog}, "000042.log", 100, 40_000, true},
-		{step{File: fileLog}, "archive/000042.log", 100, 40_000, false},
-		{step{File: fileLog}, "000042.log", 33_000, 40_000, false},
-		{step{File: fileLog}, "000042.log", 100, 30_000, false},
-		{step{File: fileOptions}, "OPTIONS-000007", 5, 1000, false},
-		{step{File: fileTable, Part: partFilter}, "000041.sst", 5, 1000, false},
-		{step{File: fileTable, Part: partIndex}, "000041.sst", 5, 1000, true},
-		{step{File: fileManifest}, "MANIFEST-000005", 5, 1000, true},
-		{step{File: fileCurrent}, "CURRENT", 5, 16, true},
+		{Step{File: FileLog}, "000042.log", 100, 40_000, true},
+		{Step{File: FileLog}, "archive/000042.log", 100, 40_000, false},
+		{Step{File: FileLog}, "000042.log", 33_000, 40_000, false},
+		{Step{File: FileLog}, "000042.log", 100, 30_000, false},
+		{Step{File: FileOptions}, "OPTIONS-000007", 5, 1000, false},
+		{Step{File: FileTable, Part: partFilter}, "000041.sst", 5, 1000, false},
+		{Step{File: FileTable, Part: partIndex}, "000041.sst", 5, 1000, true},
+		{Step{File: FileManifest}, "MANIFEST-000005", 5, 1000, true},
+		{Step{File: FileCurrent}, "CURRENT", 5, 16, true},
 	} {
 		if got := mustBeMet(c.s, c.name, c.at, c.size); got != c.want {
 			t.Errorf("%+v", c)

@@ -1,4 +1,4 @@
-package main
+package lint
 
 import (
 	"fmt"
@@ -21,6 +21,7 @@ type place struct {
 	pos     token.Position
 	calls   []types.Object // functions of ours
 	methods []string       // methods called through an interface of ours
+	waits   []types.Object // functions of ours that are called in disguise: as goroutines that are waited for at once
 	inlined bool           // by the compiler, wherever it is called by its name
 }
 
@@ -57,15 +58,21 @@ func callee(info *types.Info, e ast.Expr) (f *types.Func, through bool) {
 // walk adds what a piece of syntax calls to a place.
 func walk(g *graph, p housePackage, n ast.Node, at *place) {
 	inCall := map[ast.Expr]bool{} // function names in call position
+	waited := awaited(p.info, n)
 	ast.Inspect(n, func(n ast.Node) bool {
 		switch x := n.(type) {
 		case *ast.GoStmt:
 			inCall[ast.Unparen(x.Call.Fun)] = true
-			if literal, ok := x.Call.Fun.(*ast.FuncLit); ok {
+			f, _ := callee(p.info, x.Call.Fun)
+			if literal, ok := x.Call.Fun.(*ast.FuncLit); ok && waited[x] {
+				walk(g, p, literal.Body, at)
+			} else if ok {
 				start := &place{name: at.name + "'s goroutine", pos: p.fset.Position(x.Pos())}
 				g.starts = append(g.starts, start)
 				walk(g, p, literal.Body, start)
-			} else if f, _ := callee(p.info, x.Call.Fun); f != nil {
+			} else if f != nil && waited[x] {
+				at.waits = append(at.waits, f)
+			} else if f != nil {
 				g.roots[f] = true
 			} else {
 				walk(g, p, x.Call.Fun, at)
@@ -129,8 +136,9 @@ func startLiterals(g *graph, p housePackage, at *place, seen map[ast.Expr]bool, 
 	}
 }
 
-// callGraph returns the call graph over all packages.
-func callGraph(packages []housePackage) *graph {
+// callGraph returns the call graph over all packages. Goroutines that are waited for at once are calls in it if
+// disguised is set; else each starts a chain.
+func callGraph(packages []housePackage, disguised bool) *graph {
 	g := &graph{map[types.Object]*place{}, map[types.Object]bool{}, nil, map[string][]types.Object{},
 		map[types.Object]int{}}
 	for _, p := range packages {
@@ -158,15 +166,21 @@ func callGraph(packages []housePackage) *graph {
 	}
 	leaves := map[types.Object]bool{}
 	for o, at := range g.places {
-		leaves[o] = at.inlined && len(at.calls) == 0 && len(at.methods) == 0
+		leaves[o] = at.inlined && len(at.calls)+len(at.methods)+len(at.waits) == 0
 	}
 	for _, at := range g.places {
 		at.calls = slices.DeleteFunc(at.calls, func(o types.Object) bool { return leaves[o] })
 		for _, name := range at.methods {
 			at.calls = append(at.calls, g.byName[name]...)
 		}
+		if disguised {
+			at.calls = append(at.calls, at.waits...)
+		}
 		for _, o := range at.calls {
 			g.callers[o]++
+		}
+		for _, o := range at.waits {
+			g.roots[o] = g.roots[o] || !disguised
 		}
 	}
 	return g
@@ -198,18 +212,24 @@ func follow(g *graph, at *place, chain []*place, longest map[*place][]*place, lo
 // checkChains holds how long a chain of our own functions may be, from main, the start of a goroutine, or a function
 // that is used as a value. What nothing calls starts a chain too.
 func checkChains(packages []housePackage) []breach {
-	g := callGraph(packages)
+	return chainsFrom(callGraph(packages, true), func(*place) bool { return true })
+}
+
+// chainsFrom is checkChains for the chains that begin at some places of a graph.
+func chainsFrom(g *graph, begins func(*place) bool) []breach {
 	longest, loops := map[*place][]*place{}, map[*place]string{}
 	for o, at := range g.places {
-		if g.roots[o] || g.callers[o] == 0 || o.Name() == "main" {
+		if begins(at) && (g.roots[o] || g.callers[o] == 0 || o.Name() == "main") {
 			follow(g, at, nil, longest, loops)
 		}
 	}
 	for _, start := range g.starts {
-		follow(g, start, nil, longest, loops)
+		if begins(start) {
+			follow(g, start, nil, longest, loops)
+		}
 	}
 	for _, at := range g.places { // a loop that nothing outside of it calls
-		if longest[at] == nil {
+		if begins(at) && longest[at] == nil {
 			follow(g, at, nil, longest, loops)
 		}
 	}

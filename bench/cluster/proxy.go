@@ -1,4 +1,4 @@
-package main
+package cluster
 
 import (
 	"errors"
@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// lane is the way of the connections that one process opens to another: a proxy in this process.
-type lane struct {
+// link is a proxy in this process for the connections that one process of the cluster opens to another.
+type link struct {
 	From, To string
 	Listen   net.Listener
 	Target   string
@@ -18,33 +18,33 @@ type lane struct {
 	Short    chan<- error // what this machine lacks for its connections; what nobody has taken yet is enough
 }
 
-// gates are what a lane lets through. Bytes that meet a closed gate are held, as a network that is cut holds them, and
+// gates are what a link lets through. Bytes that meet a closed gate are held, as a network that is cut holds them, and
 // go on when it opens.
 type gates struct {
 	There, Back bool // from the one who opened the connection, and to it
 	Refuse      bool // connections are closed, and new ones too
 }
 
-// setting is an order to a lane to set its gates; Done is closed when they are set.
+// setting is an order to a link to set its gates; Done is closed when they are set.
 type setting struct {
 	Gates gates
 	Done  chan struct{}
 }
 
-// setLane sets a lane's gates: what is sent after it meets them.
-func setLane(l lane, g gates) {
+// setLink sets a link's gates: what is sent after it meets them.
+func setLink(l link, g gates) {
 	done := make(chan struct{})
 	l.Control <- setting{g, done}
 	<-done
 }
 
-// wholeLane lets everything through.
-var wholeLane = gates{There: true, Back: true}
+// openGates lets everything through.
+var openGates = gates{There: true, Back: true}
 
-// throughProxies returns a plan in which every connection between two processes goes through a lane of its own, and the
-// lanes.
-func throughProxies(p clusterPlan, short chan<- error) (clusterPlan, []lane, error) {
-	lanes := []lane{}
+// throughProxies returns a plan in which every connection between two processes goes through a link of its own, and the
+// links.
+func throughProxies(p Plan, short chan<- error) (Plan, []link, error) {
+	links := []link{}
 	names := append(slices.Clone(p.Names), "gateway")
 	for _, from := range names {
 		entries := []string{}
@@ -53,29 +53,29 @@ func throughProxies(p clusterPlan, short chan<- error) (clusterPlan, []lane, err
 			if from != to {
 				listen, err := net.Listen("tcp", "127.0.0.1:0")
 				if err != nil {
-					return p, lanes, fmt.Errorf("%w: a proxy: %w", errPlan, err)
+					return p, links, fmt.Errorf("%w: a proxy: %w", ErrPlan, err)
 				}
 				addr = listen.Addr().String()
-				lanes = append(lanes, lane{from, to, listen, p.Addrs[k], make(chan setting), short})
+				links = append(links, link{from, to, listen, p.Addrs[k], make(chan setting), short})
 			}
 			entries = append(entries, to+"="+addr)
 		}
 		p.Lists = append(p.Lists, strings.Join(entries, ","))
 	}
-	return p, lanes, nil
+	return p, links, nil
 }
 
-// cord is one connection through a lane.
-type cord struct {
+// pair is one connection through a link: the one that was accepted, and the one that was opened for it.
+type pair struct {
 	near, far   net.Conn
 	there, back chan bool // whether its gates are open; the newest counts
 }
 
-// runLane is a lane's loop: it owns the gates and the connections, until its control is closed.
-func runLane(l lane) {
-	accepted, ended := make(chan net.Conn), make(chan cord)
-	go acceptLane(l.Listen, accepted, l.Short)
-	now, cords := wholeLane, []cord{}
+// runLink is a link's loop: it owns the gates and the connections, until its control is closed.
+func runLink(l link) {
+	accepted, ended := make(chan net.Conn), make(chan pair)
+	go acceptLink(l.Listen, accepted, l.Short)
+	now, pairs := openGates, []pair{}
 	for {
 		select {
 		case near, more := <-accepted:
@@ -87,17 +87,17 @@ func runLane(l lane) {
 				sever(near)
 				continue
 			}
-			c := cord{near: near, there: make(chan bool, 1), back: make(chan bool, 1)}
+			c := pair{near: near, there: make(chan bool, 1), back: make(chan bool, 1)}
 			c.there <- now.There
 			c.back <- now.Back
-			cords = append(cords, c)
-			go runCord(c, l.Target, ended, l.Short)
+			pairs = append(pairs, c)
+			go runPair(c, l.Target, ended, l.Short)
 		case next, more := <-l.Control:
 			if now = next.Gates; !more {
 				l.Listen.Close()
 				now = gates{Refuse: true}
 			}
-			for _, c := range cords {
+			for _, c := range pairs {
 				if now.Refuse {
 					sever(c.near)
 				}
@@ -109,7 +109,7 @@ func runLane(l lane) {
 			}
 			close(next.Done)
 		case c := <-ended:
-			cords = slices.DeleteFunc(cords, func(other cord) bool { return other.near == c.near })
+			pairs = slices.DeleteFunc(pairs, func(other pair) bool { return other.near == c.near })
 		}
 	}
 }
@@ -133,18 +133,18 @@ func sever(conn net.Conn) {
 
 // lacked tells of an error of a proxy if it is this machine's own.
 func lacked(err error, short chan<- error) {
-	if blame(err) != ofGenerator {
+	if Blame(err) != OfGenerator {
 		return
 	}
 	select {
-	case short <- fmt.Errorf("%w: a proxy of the cluster: %w", errOwn, err):
+	case short <- fmt.Errorf("%w: a proxy of the cluster: %w", ErrOwn, err):
 	default:
 	}
 }
 
-// acceptLane accepts connections until the listener is closed. One that this machine cannot take does not end the
+// acceptLink accepts connections until the listener is closed. One that this machine cannot take does not end the
 // others.
-func acceptLane(listen net.Listener, accepted chan<- net.Conn, short chan<- error) {
+func acceptLink(listen net.Listener, accepted chan<- net.Conn, short chan<- error) {
 	defer close(accepted)
 	for {
 		conn, err := listen.Accept()
@@ -153,7 +153,7 @@ func acceptLane(listen net.Listener, accepted chan<- net.Conn, short chan<- erro
 		}
 		if err != nil {
 			lacked(err, short)
-			time.Sleep(retryPause)
+			time.Sleep(tryAgain)
 			continue
 		}
 		select {
@@ -165,8 +165,8 @@ func acceptLane(listen net.Listener, accepted chan<- net.Conn, short chan<- erro
 	}
 }
 
-// runCord carries bytes both ways until either side is closed, and says when it is over.
-func runCord(c cord, target string, ended chan<- cord, short chan<- error) {
+// runPair carries bytes both ways until either side is closed, and says when it is over.
+func runPair(c pair, target string, ended chan<- pair, short chan<- error) {
 	far, err := net.DialTimeout("tcp", target, time.Second)
 	if err == nil {
 		c.far = far
@@ -181,7 +181,7 @@ func runCord(c cord, target string, ended chan<- cord, short chan<- error) {
 	}
 	select {
 	case ended <- c:
-	case <-time.After(time.Second): // the lane has ended
+	case <-time.After(time.Second): // the link has ended
 	}
 }
 
@@ -210,8 +210,8 @@ func pump(from, to net.Conn, gate <-chan bool, over chan<- struct{}) {
 	over <- struct{}{}
 }
 
-// isCut says whether bytes from one process to another are held by one of the cuts.
-func isCut(cuts []step, from, to string) bool {
+// isCut says whether one of the cuts holds the bytes from one process to another.
+func isCut(cuts []Step, from, to string) bool {
 	for _, c := range cuts {
 		others := func(name string) bool {
 			return c.Other == name || c.Other == "all" || c.Other == "peers" && name != "gateway"
@@ -223,8 +223,8 @@ func isCut(cuts []step, from, to string) bool {
 	return false
 }
 
-// gatesOf returns the gates of a lane under some cuts.
-func gatesOf(l lane, cuts []step) gates {
-	refused := slices.DeleteFunc(slices.Clone(cuts), func(s step) bool { return s.Kind != faultRefuse })
+// gatesOf returns the gates of a link under some cuts.
+func gatesOf(l link, cuts []Step) gates {
+	refused := slices.DeleteFunc(slices.Clone(cuts), func(s Step) bool { return s.Kind != FaultRefuse })
 	return gates{There: !isCut(cuts, l.From, l.To), Back: !isCut(cuts, l.To, l.From), Refuse: isCut(refused, l.From, l.To)}
 }

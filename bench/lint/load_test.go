@@ -1,4 +1,4 @@
-package main
+package lint
 
 import (
 	"bytes"
@@ -24,11 +24,12 @@ import (
 // modulePath is the path that our own packages are imported by.
 const modulePath = "tandem"
 
-// rooms are our packages in the order in which they may depend on each other.
-var rooms = []string{"wire", "wire/proc", "shard", "node", "gateway", "bench"}
+// root is the root of the repository, seen from this package's folder.
+const root = "../.."
 
-// ourPackages are the rooms as go's commands name them.
-var ourPackages = []string{"./wire", "./wire/proc", "./shard", "./node", "./gateway", "./bench"}
+// ourPackages are our packages in the order in which they may depend on each other, as go's commands name them.
+var ourPackages = []string{"./wire", "./wire/proc", "./shard", "./node", "./gateway", "./bench/cluster", "./bench",
+	"./bench/lint"}
 
 // housePackage is one of our packages, parsed and typed.
 type housePackage struct {
@@ -74,7 +75,7 @@ func newHouse(t *testing.T, fset *token.FileSet) houseImporter {
 	args = slices.Concat(args, ourPackages, []string{"sync", "sync/atomic", "time", "math/rand", "os", "errors", "fmt",
 		"bytes"})
 	list := exec.Command("go", args...)
-	list.Dir = ".."
+	list.Dir = root
 	var complaints bytes.Buffer
 	list.Stderr = &complaints
 	out, err := list.Output()
@@ -119,7 +120,7 @@ func typed(t *testing.T, h houseImporter, fset *token.FileSet, name string, file
 func inlinedPlaces(t *testing.T) map[string]bool {
 	t.Helper()
 	build := exec.Command("go", append([]string{"build", "-gcflags=" + modulePath + "/...=-m"}, ourPackages...)...)
-	build.Dir = ".."
+	build.Dir = root
 	out, err := build.CombinedOutput()
 	if err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
@@ -136,10 +137,10 @@ func inlinedPlaces(t *testing.T) map[string]bool {
 	return places
 }
 
-// loadRoom parses and types the non-test files of one of our packages.
-func loadRoom(t *testing.T, h houseImporter, fset *token.FileSet, name string) housePackage {
+// loadPackage parses and types the non-test files of one of our packages.
+func loadPackage(t *testing.T, h houseImporter, fset *token.FileSet, name string) housePackage {
 	t.Helper()
-	paths, err := filepath.Glob(filepath.Join("..", name, "*.go"))
+	paths, err := filepath.Glob(filepath.Join(root, filepath.FromSlash(name), "*.go"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package main
+package cluster
 
 import (
 	"errors"
@@ -14,63 +14,63 @@ import (
 	"tandem/shard"
 )
 
-// errPlan is the class of a local cluster that cannot be started as asked.
-var errPlan = errors.New("cannot start the cluster")
+// ErrPlan is the class of a local cluster that cannot be started as asked.
+var ErrPlan = errors.New("cannot start the cluster")
 
-// clusterPlan is a local cluster on paper. settle fills in the names and addresses of its nodes. Lists, if it is not
+// Plan is what a local cluster is to be. Settle fills in the names and addresses of its nodes. Lists, if it is not
 // empty, has the list of nodes that each process is given, the nodes in order and then the gateway: who reaches whom
 // where.
-type clusterPlan struct {
+type Plan struct {
 	Dir, Bin, HTTP string
 	Nodes, Port    int
 	Shards         int
 	Names, Addrs   []string
 	Lists          []string
-	Wraps          [][]string      // by node: the beginning of its command line, if it is to run under something
+	Wraps          [][]string      // by process, as Lists: words before its command line, such as env and settings
 	Early          <-chan struct{} // is closed when its start is to end before all serve
 }
 
-// settle checks a plan and fills in what it leaves open: the folder of the binaries, the nodes' names and addresses,
+// Settle checks a plan and fills in what it leaves open: the folder of the binaries, the nodes' names and addresses,
 // and absolute paths without symbolic links, because a process is known again by the path of its log.
-func settle(p clusterPlan) (clusterPlan, error) {
+func Settle(p Plan) (Plan, error) {
 	if err := shard.CheckLayout(shard.Layout{Nodes: p.Nodes, Shards: p.Shards}); err != nil {
-		return p, fmt.Errorf("%w: %w", errPlan, err)
+		return p, fmt.Errorf("%w: %w", ErrPlan, err)
 	}
 	if p.Port < 1 || p.Port+p.Nodes-1 > math.MaxUint16 {
 		return p, fmt.Errorf("%w: --port %d: expected 1 to %d, so that each of %d nodes has a port",
-			errPlan, p.Port, math.MaxUint16-p.Nodes+1, p.Nodes)
+			ErrPlan, p.Port, math.MaxUint16-p.Nodes+1, p.Nodes)
 	}
 	if p.Bin == "" {
 		self, err := os.Executable()
 		if err != nil {
-			return p, fmt.Errorf("%w: --bin is not set and the folder of bench is unknown: %w", errPlan, err)
+			return p, fmt.Errorf("%w: --bin is not set and the folder of bench is unknown: %w", ErrPlan, err)
 		}
 		p.Bin = filepath.Dir(self)
 	}
 	for _, name := range []string{"node", "gateway"} {
 		if _, err := os.Stat(filepath.Join(p.Bin, name)); err != nil {
-			return p, fmt.Errorf("%w: no binary %s in %s (make build makes it): %w", errPlan, name, p.Bin, err)
+			return p, fmt.Errorf("%w: no binary %s in %s (make build makes it): %w", ErrPlan, name, p.Bin, err)
 		}
 	}
 	if err := os.MkdirAll(p.Dir, 0o755); err != nil {
-		return p, fmt.Errorf("%w: the folder for its data: %w", errPlan, err)
+		return p, fmt.Errorf("%w: the folder for its data: %w", ErrPlan, err)
 	}
 	real, err := filepath.EvalSymlinks(p.Dir)
 	if err == nil {
 		p.Dir, err = filepath.Abs(real)
 	}
 	if err != nil {
-		return p, fmt.Errorf("%w: the folder for its data: %w", errPlan, err)
+		return p, fmt.Errorf("%w: the folder for its data: %w", ErrPlan, err)
 	}
-	p.Names = nodeNames(p.Nodes)
+	p.Names = NodeNames(p.Nodes)
 	for i := range p.Nodes {
 		p.Addrs = append(p.Addrs, net.JoinHostPort("127.0.0.1", strconv.Itoa(p.Port+i)))
 	}
 	return p, nil
 }
 
-// commands returns the command line of each process of a settled plan, the nodes in order and then the gateway.
-func commands(p clusterPlan) [][]string {
+// Commands returns the command line of each process of a settled plan, the nodes in order and then the gateway.
+func Commands(p Plan) [][]string {
 	pairs := make([]string, p.Nodes)
 	for i := range pairs {
 		pairs[i] = p.Names[i] + "=" + p.Addrs[i]
@@ -83,20 +83,21 @@ func commands(p clusterPlan) [][]string {
 	for i, name := range p.Names {
 		argv := []string{filepath.Join(p.Bin, "node"), "--name", name, "--listen", p.Addrs[i],
 			"--data", filepath.Join(p.Dir, name), "--nodes", lists[i], "--shards", strconv.Itoa(p.Shards)}
-		if len(p.Wraps) > 0 {
-			argv = slices.Concat(p.Wraps[i], argv)
-		}
 		all = append(all, argv)
 	}
-	return append(all, []string{filepath.Join(p.Bin, "gateway"), "--listen", p.HTTP, "--nodes", lists[p.Nodes],
+	all = append(all, []string{filepath.Join(p.Bin, "gateway"), "--listen", p.HTTP, "--nodes", lists[p.Nodes],
 		"--shards", strconv.Itoa(p.Shards)})
+	for i, wrap := range p.Wraps {
+		all[i] = slices.Concat(wrap, all[i])
+	}
+	return all
 }
 
-// controlOf returns the file by which the disk of a node is ruled.
-func controlOf(p clusterPlan, name string) string { return filepath.Join(p.Dir, name+".disk") }
+// ControlFile returns the path of the control file of a node's shim.
+func ControlFile(p Plan, name string) string { return filepath.Join(p.Dir, name+".disk") }
 
-// welcome says where everything listens and what to try first.
-func welcome(p clusterPlan, detached bool) string {
+// Welcome says where everything listens and what to try first.
+func Welcome(p Plan, detached bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Tandem serves. REST: http://%s/api/user/\n", p.HTTP)
 	for i, name := range p.Names {
@@ -113,4 +114,13 @@ func welcome(p clusterPlan, detached bool) string {
 		fmt.Fprintf(&b, "Ctrl-C stops all.\n")
 	}
 	return b.String()
+}
+
+// NodeNames are the names of the nodes of a cluster that bench starts.
+func NodeNames(n int) []string {
+	names := []string{}
+	for i := range n {
+		names = append(names, "db-"+strconv.Itoa(i))
+	}
+	return names
 }
