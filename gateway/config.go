@@ -10,7 +10,6 @@ import (
 	"github.com/google/uuid"
 
 	"tandem/shard"
-	"tandem/shard/replica"
 	"tandem/wire/proc"
 )
 
@@ -41,7 +40,7 @@ const (
 	maxSlowKB   = 1 << 20
 
 	minTime     = time.Millisecond
-	maxDeadline = time.Duration(replica.RememberFor / 10 * 9) // a request id must be known for longer than it is in use
+	maxDeadline = time.Duration(shard.RememberFor / 10 * 9) // a request id must be known for longer than it is in use
 )
 
 // longMost returns how many bytes of lists that are not small may wait for clients: three quarters of all.

@@ -104,7 +104,7 @@ func loadWindows(all opened, now int64, out chan<- opened) {
 			continue
 		}
 		at := &all.loaded[p.Shard]
-		recent := p.Stamp <= now && p.Stamp > now-replica.RememberFor
+		recent := p.Stamp <= now && p.Stamp > now-shard.RememberFor
 		for i := range p.Entries {
 			if n := &p.Entries[i]; recent && n.LSN <= at.Last && replica.Follows(at.History, n.LSN, n) {
 				at.Log = append(at.Log, *n)

@@ -58,10 +58,8 @@ func Check(body []byte) error {
 			count = int(c & 0x0f)
 		case c >= fixStr && c <= fixStrEnd:
 			skip = int(c & 0x1f)
-		case c < fixArray || c == 0xde || c == 0xdf || c == neverUsed || (c >= ext8 && c <= ext32) || (c >= fixExt1 &&
-			c <= fixExt16):
-			return fmt.Errorf("%w: byte %d: expected nil, a boolean, a number, a string, bytes or an array, found 0x%02x",
-				ErrFrame, start, c)
+		case c < fixArray || c == 0xde || c == 0xdf || c == neverUsed || (c >= ext8 && c <= ext32) || (c >= fixExt1 && c <= fixExt16):
+			return fmt.Errorf("%w: byte %d: expected nil, a boolean, a number, a string, bytes or an array, found 0x%02x", ErrFrame, start, c)
 		default:
 			skip = sizes[c-0xc0]
 		}
@@ -79,8 +77,7 @@ func Check(body []byte) error {
 			}
 		}
 		if skip > len(body)-at || count > len(body)-at {
-			return fmt.Errorf("%w: byte %d: expected a length of at most the %d bytes left, found %d", ErrFrame, start,
-				len(body)-at, skip+count)
+			return fmt.Errorf("%w: byte %d: expected a length of at most the %d bytes left, found %d", ErrFrame, start, len(body)-at, skip+count)
 		}
 		at += skip
 		if isArray && depth == MaxDepth {

@@ -23,15 +23,21 @@ var bannedImports = map[string][]string{
 	"wire":          {"sync"},
 	"wire/proc":     {"sync"},
 	"shard":         {"sync", "time", "net", "os", "math/rand"},
+	"shard/replica": {"sync", "time", "net", "os", "math/rand", "go.etcd.io/raft"},
+	"shard/lease":   {"sync", "time", "net", "os", "math/rand", "go.etcd.io/raft"},
+	"shard/views":   {"sync", "time", "net", "os", "math/rand"},
 	"node":          {"sync"},
-	"gateway":       {"sync"},
+	"gateway":       {"sync", "go.etcd.io/raft"},
 	"bench/cluster": {"sync"},
 	"bench":         {"sync"},
 }
 
 // allowedImports are the packages of ours that a package of ours may import.
 var allowedImports = map[string][]string{
-	"node":          {"wire", "wire/proc", "shard"},
+	"shard/replica": {"shard"},
+	"shard/lease":   {"shard"},
+	"shard/views":   {"shard"},
+	"node":          {"wire", "wire/proc", "shard", "shard/replica", "shard/lease", "shard/views"},
 	"gateway":       {"wire", "wire/proc", "shard"},
 	"bench/cluster": {"shard"},
 	"bench":         {"wire", "wire/proc", "shard", "bench/cluster"},

@@ -60,7 +60,7 @@ func takeEntries(r State, e *Event, out []Effect) (State, []Effect) {
 		}
 		r.Log.Window[n.Request] = Done{n.LSN, shard.Reply{Result: n.Result, Touched: 2,
 			Record: shard.Record{ID: n.ID, Name: n.Name, Email: n.Email, Group: n.Group, Epoch: n.Epoch, LSN: n.LSN}}, n.Wall}
-		r.Log.Order = append(r.Log.Order, Expiry{e.Now + RememberFor, n.Request})
+		r.Log.Order = append(r.Log.Order, Expiry{e.Now + shard.RememberFor, n.Request})
 	}
 	r.Backing.LeaderApplied = max(r.Backing.LeaderApplied, e.Applied)
 	switch {
@@ -108,7 +108,7 @@ func fill(r State, e *Event, out []Effect) (State, []Effect) {
 		n := &r.Backing.Filled[i]
 		r.Log.Window[n.Request] = Done{n.LSN, shard.Reply{Result: n.Result, Touched: 2,
 			Record: shard.Record{ID: n.ID, Name: n.Name, Email: n.Email, Group: n.Group, Epoch: n.Epoch, LSN: n.LSN}}, n.Wall}
-		r.Log.Order = append(r.Log.Order, Expiry{e.Now + RememberFor, n.Request})
+		r.Log.Order = append(r.Log.Order, Expiry{e.Now + shard.RememberFor, n.Request})
 	}
 	r.Log.Submitted, r.Log.History = e.LSN, e.History
 	out = append(out, Effect{Kind: PersistHistory, LSN: e.LSN, LastEpoch: e.History[len(e.History)-1].Epoch,

@@ -97,7 +97,7 @@ func sequence(r State, e *Event, away *Effect, result shard.Result, record shard
 	}
 	r.Leading.Pending = append(r.Leading.Pending, Pending{entry, e.Caller})
 	r.Log.Window[entry.Request] = Done{entry.LSN, reply, entry.Wall}
-	r.Log.Order = append(r.Log.Order, Expiry{e.Now + RememberFor, entry.Request})
+	r.Log.Order = append(r.Log.Order, Expiry{e.Now + shard.RememberFor, entry.Request})
 	return r, out
 }
 

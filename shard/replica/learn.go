@@ -1,6 +1,10 @@
 package replica
 
-import "tandem/shard"
+import (
+	"slices"
+
+	"tandem/shard"
+)
 
 // learn takes a later view. A lease counts for its epoch only. Who stays leader keeps what is pending; who was replaced
 // drops what its disk was not given, and whoever asked tries again at the new leader. Who becomes leader goes on from
@@ -48,15 +52,13 @@ func learn(r State, e *Event, out []Effect) (State, []Effect) {
 			out = append(out, Effect{Kind: Answer, Caller: r.Leading.Pending[i].Caller, Reply: refusal})
 		}
 		r.Leading.Pending, r.Leading.Next = nil, r.Log.Submitted
-		kept := r.Log.Order[:0]
-		for _, o := range r.Log.Order {
-			if r.Log.Window[o.Request].LSN <= r.Log.Submitted {
-				kept = append(kept, o)
-				continue
+		r.Log.Order = slices.DeleteFunc(r.Log.Order, func(o Expiry) bool {
+			lost := r.Log.Window[o.Request].LSN > r.Log.Submitted
+			if lost {
+				delete(r.Log.Window, o.Request)
 			}
-			delete(r.Log.Window, o.Request)
-		}
-		r.Log.Order = kept
+			return lost
+		})
 	}
 	if r.Backing.LaterEpoch == v.Epoch && !leads {
 		r.Backing.Asked = r.Backing.Later

@@ -146,7 +146,6 @@ const (
 	CalmFor      = 5000 * 1000 * 1000      // ns in sync, after which the waiting begins anew with the least
 	NearEnd      = 64                      // writes that a backup may lack when its leader sets the barrier
 	WaitFor      = 1000 * 1000 * 1000      // ns that an answer is held back at most: its caller has given up by then
-	RememberFor  = 10 * 1000 * 1000 * 1000 // ns that a request id stays in the window: far longer than any deadline
 )
 
 // New returns the replica of a shard, by its number, whose log ends at last, with the history of its epochs. log has
@@ -159,7 +158,7 @@ func New(number, self int, peer string, last uint64, history []shard.Position, l
 		n := &log[i]
 		r.Log.Window[n.Request] = Done{n.LSN, shard.Reply{Result: n.Result, Touched: 2,
 			Record: shard.Record{ID: n.ID, Name: n.Name, Email: n.Email, Group: n.Group, Epoch: n.Epoch, LSN: n.LSN}}, n.Wall}
-		r.Log.Order = append(r.Log.Order, Expiry{now + RememberFor, n.Request})
+		r.Log.Order = append(r.Log.Order, Expiry{now + shard.RememberFor, n.Request})
 	}
 	return r
 }

@@ -45,12 +45,10 @@ func openMessage(c Service, data []byte) *raftpb.Message {
 		slices.Sort(who)
 		twice := len(slices.Compact(slices.Clone(who))) != len(who)
 		out := meta.GetConfState().GetVotersOutgoing()
-		twice = twice || slices.ContainsFunc(out,
-			func(id uint64) bool { return slices.Contains(meta.GetConfState().GetLearners(), id) })
+		learns := func(id uint64) bool { return slices.Contains(meta.GetConfState().GetLearners(), id) }
+		twice = twice || slices.ContainsFunc(out, learns) || slices.Contains(who, 0) || slices.Contains(out, 0)
 		if meta.GetIndex() == 0 || meta.GetIndex() >= mostNumber || meta.GetTerm() == 0 || meta.GetTerm() > m.GetTerm() ||
-			twice ||
-			len(meta.GetConfState().GetVoters()) == 0 || len(meta.GetConfState().GetLearnersNext()) > 0 || slices.Contains(who,
-			0) || slices.Contains(out, 0) {
+			twice || len(meta.GetConfState().GetVoters()) == 0 || len(meta.GetConfState().GetLearnersNext()) > 0 {
 			return nil
 		}
 	case raftpb.MsgVote, raftpb.MsgPreVote:
@@ -185,41 +183,38 @@ func applyEntry(c Service, entry *raftpb.Entry, next State, bad error, out []Eff
 		first, second = second, one.GetNodeId()
 		kinds = append(kinds, one.GetType())
 	}
+	learns := func(id uint64) bool { return slices.Contains(c.Conf.Learners, id) }
 	joint, node := len(c.Conf.VotersOutgoing) > 0, shard.NodeOf(second)
-	known := node >= 0 && node < len(c.State.Members)
 	switch {
 	case len(kinds) == 0 && joint:
-	case joint || !known:
+	case joint || node < 0 || node >= len(c.State.Members):
 		return c, out, nil
 	case slices.Equal(kinds, []raftpb.ConfChangeType{raftpb.ConfChangeAddLearnerNode}):
 		if slices.Contains(c.Conf.Voters, second) || slices.Contains(c.State.Replaced, second) {
 			return c, out, nil
 		}
-	case slices.Equal(kinds, []raftpb.ConfChangeType{raftpb.ConfChangeRemoveNode}) && slices.Contains(c.Conf.Learners,
-		second):
+	case slices.Equal(kinds, []raftpb.ConfChangeType{raftpb.ConfChangeRemoveNode}) && learns(second):
 	case slices.Equal(kinds, []raftpb.ConfChangeType{raftpb.ConfChangeAddNode, raftpb.ConfChangeRemoveNode}):
 		alone := slices.ContainsFunc(c.State.Views, func(v shard.View) bool { return v.Leader == node && !v.InSync })
 		same := shard.StoreOf(first) == shard.StoreOf(second)
 		if alone && !same && shard.GenerationOf(first) != shard.Displaces || shard.NodeOf(first) != node ||
-			c.State.Members[node] != second || !slices.Contains(c.Conf.Learners, first) {
+			c.State.Members[node] != second || !learns(first) {
 			return c, out, nil
 		}
 		c.State.Members, c.State.Views = slices.Clone(c.State.Members), slices.Clone(c.State.Views)
 		c.State.Starts, c.State.Speaks = slices.Clone(c.State.Starts), slices.Clone(c.State.Speaks)
-		c.State.Members[node], c.State.Starts[node], c.State.Speaks[node], c.Heard[node] = first, Start{}, 0, Start{}
+		c.State.Members[node], c.State.Speaks[node] = first, 0
+		c.State.Starts[node], c.Heard[node] = Start{}, Start{}
 		c.State.Replaced = append(slices.Clone(c.State.Replaced), second)
 		for s, v := range c.State.Views {
-			switch {
-			case v.Leader == node && !v.InSync && same: // nobody else has all writes
-				c.State.Views[s] = shard.View{Epoch: v.Epoch + 1, Leader: v.Leader, Backup: v.Backup, InSync: false}
-			case v.Leader == node:
-				c.State.Views[s] = shard.View{Epoch: v.Epoch + 1, Leader: v.Backup, Backup: v.Leader, InSync: false}
-			case v.Backup == node:
-				c.State.Views[s] = shard.View{Epoch: v.Epoch + 1, Leader: v.Leader, Backup: v.Backup, InSync: false}
+			if v.Leader == node && (v.InSync || !same) { // else nobody else has all writes
+				v.Leader, v.Backup = v.Backup, v.Leader
+			}
+			if v.Leader == node || v.Backup == node {
+				c.State.Views[s] = shard.View{Epoch: v.Epoch + 1, Leader: v.Leader, Backup: v.Backup}
 			}
 		}
-		out = append(out, Effect{Kind: Note, Text: fmt.Sprintf("store %x of node %d has taken the place of %x", first>>16,
-			node, second>>16)})
+		out = append(out, Effect{Kind: Note, Text: fmt.Sprintf("store %x of node %d has taken the place of %x", first>>16, node, second>>16)})
 	default:
 		return c, out, nil
 	}
