@@ -168,6 +168,9 @@ func (w *simWorld) stepService(n *simNode, e *views.Event) {
 	e.Now = w.clock(n)
 	var out []views.Effect
 	n.service, out = views.Step(n.service, e, nil)
+	if w.observer != nil {
+		w.observer(n, "views", e, out)
+	}
 	if n.service.State.Version > views.InitialVersion && !w.raised {
 		w.raised = true
 		w.seen["versions: the next one is in force"]++
@@ -244,6 +247,9 @@ func (w *simWorld) stepSessionOn(n *simNode, peer int, from *simStream, e *lease
 	e.Now = w.clock(n)
 	p, out := lease.Step(*n.sessions[peer], e, nil)
 	*n.sessions[peer] = p
+	if w.observer != nil {
+		w.observer(n, fmt.Sprint("lease with db-", peer), e, out)
+	}
 	for k := range out {
 		fx := &out[k]
 		switch fx.Kind {
@@ -305,6 +311,9 @@ func (w *simWorld) step(n *simNode, e *replica.Event) {
 	}
 	var out []replica.Effect
 	*r, out = replica.Step(*r, e, nil)
+	if w.observer != nil {
+		w.observer(n, fmt.Sprint("replica ", e.Shard), e, out)
+	}
 	if w.trace != nil && (w.only < 0 || w.only == e.Shard) {
 		w.note("node %d shard %d %s", n.number, e.Shard, tellStep(r, e, out))
 	}

@@ -97,6 +97,9 @@ type simWorld struct {
 	seen    map[string]int
 	struck  int64 // when the fault of a single-fault run happened
 	slowest int64 // ns that the slowest request took that was open then or came later
+
+	// observer is told of every step before its effects are carried out; nil for none
+	observer func(n *simNode, part string, event, effects any)
 }
 
 func (w *simWorld) after(d int64, run func()) {
@@ -186,13 +189,19 @@ func newSim(seed uint64, trace io.Writer, only int) *simWorld {
 	w := &simWorld{seed: seed, rng: rng, plan: drawPlan(rng, seed%2 == 1), trace: trace, only: only,
 		epochs: map[[2]uint64]shard.View{}, states: map[uint64]string{}, written: map[[3]uint64]shard.Entry{},
 		seen: map[string]int{}, shown: map[string]shard.Position{}}
-	n := w.plan.layout.Nodes
 	w.times = rand.New(rand.NewPCG(seed, 23))
 	w.plan.unequal = !w.plan.single && w.times.IntN(6) == 0
 	w.plan.blind = w.plan.unequal && w.times.IntN(2) == 0
 	if w.plan.unequal && w.times.IntN(2) == 0 { // other faults would end most of what a promise means
 		w.plan.faults, w.plan.aims = nil, nil
 	}
+	w.open()
+	return w
+}
+
+// open makes the nodes and gateways of a world that has its plan, and starts them.
+func (w *simWorld) open() {
+	n := w.plan.layout.Nodes
 	w.acked = make([]uint64, w.plan.layout.Shards)
 	w.cut = make([][]bool, n+w.plan.gateways)
 	for i := range w.cut {
@@ -214,7 +223,6 @@ func newSim(seed uint64, trace io.Writer, only int) *simWorld {
 			w.gates[g].views = append(w.gates[g].views, shard.InitialView(w.plan.layout, s))
 		}
 	}
-	return w
 }
 
 // runSim runs a seed to its end and returns the world; failure says what was wrong, "" if nothing was.
