@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"tandem/shard"
@@ -102,31 +103,35 @@ func TestTheNewestPongSetsTheClock(t *testing.T) {
 	<-ended
 }
 
-// TestAPingAsksForTheClockAgainAndAgain, whatever else travels.
+// TestAPingAsksForTheClockAgainAndAgain, whatever else travels, in virtual time: a slow machine is no silent node.
 func TestAPingAsksForTheClockAgainAndAgain(t *testing.T) {
-	link := newLink()
-	link.Tick = 100 * time.Millisecond // three of them are silence, which this test is to break
-	theirs, ended := connectLink(t, link, 0)
-	in := bufio.NewReader(theirs)
-	for range 2 {
-		body, err := wire.ReadFrame(in, nil)
-		if err != nil {
+	synctest.Test(t, func(t *testing.T) {
+		link, ended := newLink(), make(chan error, 1)
+		ours, theirs := net.Pipe()
+		s := session{raw: ours, in: bufio.NewReader(ours), codec: wire.NewCodec()}
+		go serveLink(link, s, ended)
+		in := bufio.NewReader(theirs)
+		for range 2 {
+			body, err := wire.ReadFrame(in, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := &wire.Message{}
+			if err = wire.NewCodec().Decode(m, body); err != nil || m.Kind != wire.Ping {
+				t.Fatal(m, err)
+			}
+			if _, err = theirs.Write(wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Pong})); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if body, err := wire.ReadFrame(in, nil); err != nil || len(body) == 0 { // and one without an answer is the last
 			t.Fatal(err)
 		}
-		m := &wire.Message{}
-		if err = wire.NewCodec().Decode(m, body); err != nil || m.Kind != wire.Ping {
-			t.Fatal(m, err)
+		if err := <-ended; !strings.Contains(err.Error(), "silent") {
+			t.Error(err)
 		}
-		if _, err = theirs.Write(wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Pong})); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if body, err := wire.ReadFrame(in, nil); err != nil || len(body) == 0 { // and one without an answer is the last
-		t.Fatal(err)
-	}
-	if err := <-ended; !strings.Contains(err.Error(), "silent") {
-		t.Error(err)
-	}
+		ours.Close()
+	})
 }
 
 func TestRequestsOfABrokenConnectionFail(t *testing.T) {
