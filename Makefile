@@ -75,15 +75,16 @@ chaos: build ## nodes are killed, paused and cut off under load, 200 times each;
 	@bin/bench chaos --each $(or $(EACH),$(if $(filter short,$(CHAOS)),2,200)) $(if $(KINDS),--kinds $(KINDS)) --out $(RESULTS)/chaos $(ARGS)
 
 test: deps ## runs all tests; TESTFLAGS=flags of go test
-	@go test -timeout 20m $(TESTFLAGS) ./...
+	@go test -timeout 20m $(TESTFLAGS) $$(go list ./... | grep -v '/bench/lint$$')
 
 race: deps ## runs the tests of RACE (packages) under the race detector
 	@go test -race -timeout 20m $(RACE)
 
-lint: deps ## formatting, go vet, staticcheck
+lint: deps ## formatting, go vet, staticcheck, the house rules (bench/lint)
 	@odd=$$(gofmt -l bench gateway node shard wire); if [ -n "$$odd" ]; then echo "not formatted (gofmt -w): $$odd"; exit 1; fi
 	@go vet ./...
 	@go tool staticcheck ./...
+	@go test -count=1 ./bench/lint
 	@echo "lint: nothing found"
 
 # A run that ends without a failing input was cut by the toolchain's own deadline on a busy machine: it is tried once more.
@@ -100,10 +101,10 @@ fuzz: deps ## runs each fuzz target for FUZZTIME
 
 # A seed that fails is printed with the command that replays it step by step.
 sim: ## runs the simulator: SEEDS=how many, FROM=the first, SINGLE=1 for one fault a run, SECONDS=limit
-	@go test ./shard -count=1 -timeout 12h -v -run 'TestSimMany$$' -sim.seeds=$(SEEDS) -sim.from=$(FROM) $(if $(SINGLE),-sim.single) $(if $(SECONDS),-sim.seconds=$(SECONDS)) | grep -v '^=== '
+	@go test ./shard/sim -count=1 -timeout 12h -v -run 'TestSimMany$$' -sim.seeds=$(SEEDS) -sim.from=$(FROM) $(if $(SINGLE),-sim.single) $(if $(SECONDS),-sim.seconds=$(SECONDS)) | grep -v '^=== '
 
 planted: ## plants bugs in copies of the protocol, each of which the simulator must find; PLANTED=short for the quick ones
-	@go test ./shard -count=1 -timeout 1h -v -tags planted -parallel 2 -run 'TestPlanted' $(if $(filter short,$(PLANTED)),-planted.short) | grep -E 'caught|FAIL|^ok|fails without'
+	@go test ./shard/sim -count=1 -timeout 1h -v -tags planted -parallel 2 -run 'TestPlanted' $(if $(filter short,$(PLANTED)),-planted.short) | grep -E 'caught|FAIL|^ok|fails without'
 
 images: ## builds the container images tandem-gateway, tandem-db and tandem-load; BASE=command that makes the base images where no registry is reached
 	@[ -z "$(BASE)" ] || docker image inspect golang:1.26-bookworm debian:bookworm-slim >/dev/null 2>&1 || $(SUDO) $(BASE)
@@ -114,5 +115,7 @@ images: ## builds the container images tandem-gateway, tandem-db and tandem-load
 compose-test: build images ## runs the cluster in containers and checks it from outside
 	@COMPOSE="$(COMPOSE)" .ci/compose
 
-clean: ## removes bin, the data of "make run" and the results of bench
+# "bench space --users" leaves its cluster in the folder for temporary files, with a mark that says whose it is.
+clean: ## removes bin, the data of "make run", and what bench has left: results, and the cluster of "bench space"
 	@rm -rf bin $(DATA) $(RESULTS)
+	@space=$${TMPDIR:-/tmp}/tandem-space; [ ! -e "$$space/.made-by-bench" ] || rm -rf "$$space"

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"tandem/bench/cluster"
 )
 
 // The exit codes.
@@ -97,7 +99,7 @@ func judgeBudget(o outcome) (keeping, pace) {
 	p.Short = append(p.Short, o.Short...)
 	k.Beyond = int(o.Tally.Dropped)
 	for _, s := range o.Tally.Late {
-		if s.Whose != ofTarget {
+		if s.Whose != cluster.OfTarget {
 			continue
 		}
 		own := overlap(o.Stalls, s.Intended, s.Done) // while it was under way, and the time that it was sent too late

@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"time"
 
+	"tandem/bench/cluster"
 	"tandem/shard"
 )
 
@@ -33,8 +35,8 @@ func (asked ChaosCommand) Run(e ending) error {
 	files, unknown := openFiles()
 	connections, _, tooMany := connectionsFor(c.Connections, filesOf(nodes), files)
 	kinds, strange := kindsOf(c.Kinds)
-	cluster := checkCluster("--nodes", c.Nodes, cells.Shards)
-	err := firstOf(checkChaos(c), checkLoad(c.LoadFlags), cluster, unknown, tooMany, strange)
+	ring := checkCluster("--nodes", c.Nodes, cells.Shards)
+	err := firstOf(checkChaos(c), checkLoad(c.LoadFlags), ring, unknown, tooMany, strange)
 	if err != nil {
 		return err
 	}
@@ -42,9 +44,8 @@ func (asked ChaosCommand) Run(e ending) error {
 		return err
 	}
 	c.Connections = connections
-	list, made := planTrials(c.Seed, kinds, c.Each, nodeNames(nodes)), make(chan chaosReport, 1)
-	go makeTrials(c, list, e, made)
-	total := <-made
+	list := planTrials(c.Seed, kinds, c.Each, cluster.NodeNames(nodes))
+	total := makeTrials(c, workloadOf(c.LoadFlags, "crud"), list, e)
 	if total.Clusters == 0 {
 		return total.failed
 	}
@@ -62,27 +63,30 @@ func (asked ChaosCommand) Run(e ending) error {
 }
 
 // makeTrials starts a cluster whose processes reach each other through proxies, makes trials with it in rounds, and
-// sends what they have shown. What is wrong with a cluster, or may lack what its only copy had, is left as it is: the
+// returns what they have shown. What is wrong with a cluster, or may lack what its only copy had, is left as it is: the
 // rest is made with another one, if it goes on.
-func makeTrials(c ChaosCommand, list []trial, e ending, out chan<- chaosReport) {
-	l, spent := lease{End: func() {}}, true
+func makeTrials(c ChaosCommand, w workload, list []trial, e ending) chaosReport {
+	l, spent := cluster.Own{End: func() {}}, true
 	disks := slices.ContainsFunc(list, func(t trial) bool { return isDisk(t.Kind) })
 	total := chaosReport{Began: time.Now(), Seed: c.Seed, Budget: c.Budget,
-		Kinds: map[string]toll{}, Disks: map[string]diskToll{}, users: map[string]user{}}
-	w := workloadOf(c.LoadFlags, "crud")
+		Kinds: map[string]faultCost{}, Disks: map[string]diskFaultCost{}, users: map[string]user{}}
 	for total.UsersSeed = w.Users; total.Faults < len(list); w.Users++ {
 		if spent {
 			l.End()
-			own := make(chan lease, 1)
-			go openFaulty(c.Nodes, c.Bin, clusterFolder(c.Out, total.Clusters), disks, e, own)
-			if l = <-own; l.Err != nil {
+			folder := clusterFolder(c.Out, total.Clusters)
+			l = cluster.OpenOwn(cluster.OwnSettings{Nodes: c.Nodes, Shards: cells.Shards, Bin: c.Bin, Dir: folder,
+				Disks: disks, Early: e.Early, Running: e.Clusters})
+			if l.Err != nil {
 				break
 			}
 			total.Clusters, total.users = total.Clusters+1, map[string]user{}
 		}
-		done, before, part := make(chan chaosReport, 1), total, roundOf(list[total.Faults:], c.Round)
-		go chaosRound(c, l, w, part, total, e.Early, done)
-		total = <-done
+		before, part := total, roundOf(list[total.Faults:], c.Round)
+		round := chaosRound{c: c, own: l, w: w, part: part, early: e.Early, total: total}
+		for _, stage := range roundStages {
+			round = stage(round)
+		}
+		total = round.total
 		fmt.Printf("%4d of %d faults, %d requests, %d beyond %v, longest %v; %d histories judged, %d wrong\n",
 			total.Faults, len(list), total.Requests, total.Beyond, c.Budget, short(total.Max),
 			total.Histories.Users, len(total.Wrong))
@@ -92,18 +96,20 @@ func makeTrials(c ChaosCommand, list []trial, e ending, out chan<- chaosReport) 
 		}
 	}
 	if total.failed = l.Err; l.Err == nil && !spent {
-		ended := make(chan chaosReport, 1)
-		go endChaos(total, l, ended)
-		total = <-ended
+		end := chaosEnd{l, total}
+		for _, stage := range endStages {
+			end = stage(end)
+		}
+		total = end.total
 	}
 	switch {
-	case errors.Is(l.Err, errProcess):
+	case errors.Is(l.Err, cluster.ErrProcess):
 		total.Wrong = append(total.Wrong, "another cluster: "+l.Err.Error())
-	case l.Err != nil && !errors.Is(l.Err, errInterrupted):
+	case l.Err != nil && !errors.Is(l.Err, cluster.ErrInterrupted):
 		total.Short = append(total.Short, "another cluster: "+l.Err.Error())
 	}
 	l.End()
-	out <- total
+	return total
 }
 
 // clusterFolder returns the folder of a cluster of a run; the first has no number.
@@ -144,71 +150,123 @@ func chaosVerdict(r chaosReport, strict bool, wanted int) verdict {
 	return verdict{Word: "PASS: nothing acknowledged was lost, and every history is linearizable"}
 }
 
-// chaosRound loads the cluster while some faults happen, reads everything back, judges the histories and adds it all to
-// a report.
-func chaosRound(c ChaosCommand, l lease, w workload, part []trial, r chaosReport, early <-chan struct{},
-	out chan<- chaosReport) {
-	j := jobOf(c.LoadFlags, w, "http://"+l.Plan.HTTP, c.Rate, 0)
-	j.Early, j.Width, j.Show = early, time.Second, showTo(c.Quiet || !onTerminal(os.Stderr), nil)
-	if onTerminal(os.Stderr) && !c.Quiet {
-		j.Show = showPlain(os.Stderr)
-	}
-	j.Script = trials(part, site{l.Plan, performBy(l.Orders), c.InSync})
-	lone := isLone(part[0].Kind)
-	if j.Partial = lone; lone {
-		j.Settle = min(j.Settle, loneSettle)
-	}
-	ran, made, began := make(chan outcome, 1), make(chan report, 1), time.Now()
-	go conduct(j, ran)
-	o := <-ran
-	for len(l.Short) > 0 {
-		o.Short = append(o.Short, (<-l.Short).Error())
-	}
-	lacked := errors.Is(o.Err, errOwn)
-	switch r.Stopped = lacked || errors.Is(o.Err, errInterrupted); {
-	case lacked:
-		o.Short = append(o.Short, o.Err.Error())
-	case o.Err != nil && !r.Stopped:
-		r.Wrong = append(r.Wrong, o.Err.Error())
-	}
-	sick := errors.Is(o.Err, errDisk) // of what follows from that no more is said
-	if died := performBy(l.Orders)(step{Kind: faultLook}); died != nil && !sick {
-		r.Wrong = append(r.Wrong, died.Error())
-	}
-	go assess(o, j, c.LoadFlags, began, made)
-	one, compared := <-made, make(chan digests, 1)
-	if unserved := lone && o.Back.Unread > 0; sick || unserved {
-		compared <- digests{}
-	} else {
-		go compareDigests(l.Plan.Addrs, j.Settle, compared)
-	}
-	if d := <-compared; d.Err != nil || len(d.Unequal) > 0 {
-		r.Wrong = append(r.Wrong, fmt.Sprintf("digests differ: %v %v", d.Unequal, d.Err))
-	}
-	for id, u := range o.Back.Users {
-		r.users[id] = u
-	}
-	out <- addRound(r, one, o.Stalls)
+// chaosRound is a round of a chaos run: the load of a cluster while some faults happen to it, and what came of it.
+type chaosRound struct {
+	c     ChaosCommand
+	own   cluster.Own
+	w     workload
+	part  []trial
+	early <-chan struct{}
+	began time.Time
+	job   job
+	ran   outcome
+	lone  bool // it hits the only copy
+	sick  bool // a trial of a disk has failed: what follows from that is not reported
+	one   report
+	total chaosReport // what the run has shown so far
 }
 
-// endChaos holds what was read back in all rounds against the whole list of users, and compares all digests.
-func endChaos(r chaosReport, l lease, out chan<- chaosReport) {
-	walked, compared := make(chan string, 1), make(chan digests, 1)
-	c := newClient("http://"+l.Plan.HTTP, 1, true, pageTimeout, time.Now())
+// roundStages make a round, one after the other. The list never changes.
+var roundStages = []func(chaosRound) chaosRound{planRound, loadRound, judgeRound, compareRound, sumRound}
+
+// planRound makes the job of a round.
+func planRound(r chaosRound) chaosRound {
+	j := jobOf(r.c.LoadFlags, r.w, "http://"+r.own.Plan.HTTP, r.c.Rate, 0)
+	j.Early, j.Width, j.Show = r.early, time.Second, showPlain(io.Discard)
+	if onTerminal(os.Stderr) && !r.c.Quiet {
+		j.Show = showPlain(os.Stderr)
+	}
+	j.Script = trials(r.part, cluster.Site{Plan: r.own.Plan, Do: cluster.PerformBy(r.own.Orders), Limit: r.c.InSync})
+	if r.lone = isLone(r.part[0].Kind); r.lone {
+		j.Settle = min(j.Settle, loneSettle)
+	}
+	j.Partial, r.job, r.began = r.lone, j, time.Now()
+	return r
+}
+
+// loadRound loads the cluster while the faults happen, and reads everything back.
+func loadRound(r chaosRound) chaosRound {
+	ran := make(chan outcome, 1)
+	go runJob(r.job, ran)
+	o := <-ran
+	for len(r.own.Short) > 0 {
+		o.Short = append(o.Short, (<-r.own.Short).Error())
+	}
+	lacked := errors.Is(o.Err, cluster.ErrOwn)
+	switch r.total.Stopped = lacked || errors.Is(o.Err, cluster.ErrInterrupted); {
+	case lacked:
+		o.Short = append(o.Short, o.Err.Error())
+	case o.Err != nil && !r.total.Stopped:
+		r.total.Wrong = append(r.total.Wrong, o.Err.Error())
+	}
+	r.ran, r.sick = o, errors.Is(o.Err, errDisk)
+	died := cluster.PerformBy(r.own.Orders)(cluster.Step{Kind: cluster.FaultLook})
+	if died != nil && !r.sick {
+		r.total.Wrong = append(r.total.Wrong, died.Error())
+	}
+	return r
+}
+
+// judgeRound judges the answers.
+func judgeRound(r chaosRound) chaosRound {
+	made := make(chan report, 1)
+	go assess(r.ran, r.job, r.c.LoadFlags, r.began, made)
+	r.one = <-made
+	return r
+}
+
+// compareRound compares the digests of both replicas of all shards.
+func compareRound(r chaosRound) chaosRound {
+	if unserved := r.lone && r.ran.Back.Unread > 0; r.sick || unserved {
+		return r
+	}
+	compared := make(chan digests, 1)
+	go compareDigests(r.own.Plan.Addrs, r.job.Settle, compared)
+	if d := <-compared; d.Err != nil || len(d.Unequal) > 0 {
+		r.total.Wrong = append(r.total.Wrong, fmt.Sprintf("digests differ: %v %v", d.Unequal, d.Err))
+	}
+	return r
+}
+
+// sumRound adds a round to what the run has shown.
+func sumRound(r chaosRound) chaosRound {
+	for id, u := range r.ran.Back.Users {
+		r.total.users[id] = u
+	}
+	r.total = addRound(r.total, r.one, r.ran.Stalls)
+	return r
+}
+
+// chaosEnd is the end of a chaos run, with the cluster that is left.
+type chaosEnd struct {
+	own   cluster.Own
+	total chaosReport
+}
+
+// endStages end a chaos run, one after the other. The list never changes.
+var endStages = []func(chaosEnd) chaosEnd{walkEnd, compareEnd}
+
+// walkEnd holds what was read back in all rounds against the whole list of users.
+func walkEnd(e chaosEnd) chaosEnd {
+	e.total.Users = len(e.total.users)
+	if e.total.Stopped {
+		return e
+	}
+	c := newClient("http://"+e.own.Plan.HTTP, 1, true, pageTimeout, time.Now())
 	defer c.Close()
-	if r.Stopped {
-		walked <- ""
-	} else {
-		go walkUsers(c, r.users, 0, walked)
+	if listed := walkUsers(c, e.total.users, 0); listed != "" && len(e.total.Wrong) == 0 {
+		e.total.Wrong = append(e.total.Wrong, "in the end: "+listed)
 	}
-	if listed := <-walked; listed != "" && len(r.Wrong) == 0 && !r.Stopped {
-		r.Wrong = append(r.Wrong, "in the end: "+listed)
-	}
-	go compareDigests(l.Plan.Addrs, pageTimeout, compared)
+	return e
+}
+
+// compareEnd compares all digests.
+func compareEnd(e chaosEnd) chaosEnd {
+	compared := make(chan digests, 1)
+	go compareDigests(e.own.Plan.Addrs, pageTimeout, compared)
 	d := <-compared
-	if r.Digests = digestText(d); d.Err != nil || len(d.Unequal) > 0 {
-		r.Wrong = append(r.Wrong, fmt.Sprintf("digests: %v %v", d.Unequal, d.Err))
+	if e.total.Digests = digestText(d); d.Err != nil || len(d.Unequal) > 0 {
+		e.total.Wrong = append(e.total.Wrong, fmt.Sprintf("digests: %v %v", d.Unequal, d.Err))
 	}
-	r.Users = len(r.users)
-	out <- r
+	return e
 }

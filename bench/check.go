@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"tandem/bench/cluster"
 	"tandem/shard"
 )
 
@@ -104,7 +105,8 @@ func checkTogether(c RunCommand) error {
 			return fmt.Errorf("%w: they do not go together: %s", errSettings, pair.what)
 		}
 	}
-	kinds := []string{faultKill, faultTerm, faultStart, faultPause, faultResume, faultCut, faultRefuse, faultHeal}
+	kinds := []string{cluster.FaultKill, cluster.FaultTerm, cluster.FaultStart, cluster.FaultPause,
+		cluster.FaultResume, cluster.FaultCut, cluster.FaultRefuse, cluster.FaultHeal}
 	for kind := range c.FaultCommand {
 		if !slices.Contains(kinds, kind) {
 			return fmt.Errorf("%w: --fault-command: expected one of %v before '=', found %q", errSettings, kinds, kind)
@@ -116,7 +118,7 @@ func checkTogether(c RunCommand) error {
 // checkCluster tells what is wrong with the sizes of a cluster.
 func checkCluster(flag string, nodes, shards int) error {
 	if err := shard.CheckLayout(shard.Layout{Nodes: nodes, Shards: shards}); err != nil {
-		return fmt.Errorf("%w: %s %d: %w", errPlan, flag, nodes, err)
+		return fmt.Errorf("%w: %s %d: %w", cluster.ErrPlan, flag, nodes, err)
 	}
 	return nil
 }
@@ -129,13 +131,4 @@ func checkAddress(flag, addr string) error {
 			errSettings, flag, math.MaxUint16, addr)
 	}
 	return nil
-}
-
-// nodeNames are the names of the nodes of a cluster that bench starts.
-func nodeNames(n int) []string {
-	names := []string{}
-	for i := range n {
-		names = append(names, "db-"+strconv.Itoa(i))
-	}
-	return names
 }

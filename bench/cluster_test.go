@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"io"
 	"net"
 	"os"
@@ -13,21 +12,23 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"tandem/bench/cluster"
 )
 
 // benchCluster returns the command line of bench cluster for a plan.
-func benchCluster(p clusterPlan, more ...string) *exec.Cmd {
+func benchCluster(p cluster.Plan, more ...string) *exec.Cmd {
 	args := append([]string{"cluster", "--dir", p.Dir, "--nodes", strconv.Itoa(p.Nodes), "--http", p.HTTP, "--port",
 		strconv.Itoa(p.Port)}, more...)
 	return exec.Command(filepath.Join(binaries, "bench"), args...)
 }
 
 // gone waits until nothing of a plan is running.
-func gone(t *testing.T, p clusterPlan) {
+func gone(t *testing.T, p cluster.Plan) {
 	t.Helper()
-	for end := time.Now().Add(patience); len(living(p.Dir)) > 0; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); len(cluster.Running(p.Dir)) > 0; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("still running: %v", living(p.Dir))
+			t.Fatalf("still running: %v", cluster.Running(p.Dir))
 		}
 	}
 }
@@ -51,8 +52,9 @@ func coarse(t *testing.T, name string, pid int) {
 }
 
 func TestBenchCluster(t *testing.T) {
+	t.Parallel()
 	plan := planTest(t, 3)
-	t.Cleanup(func() { _ = stopCluster(plan.Dir, 0) })
+	t.Cleanup(func() { _ = cluster.Stop(plan.Dir, 0) })
 	t.Run("detached", func(t *testing.T) {
 		out, err := benchCluster(plan, "--detach").CombinedOutput()
 		for _, want := range append([]string{"http://" + plan.HTTP, "curl", "nc -N", "bench stop"}, plan.Addrs...) {
@@ -60,25 +62,34 @@ func TestBenchCluster(t *testing.T) {
 				t.Fatalf("%v: %q is not in %s", err, want, out)
 			}
 		}
-		if n := len(living(plan.Dir)); n != 4 {
+		if n := len(cluster.Running(plan.Dir)); n != 4 {
 			t.Fatalf("%d processes are running, expected 4", n)
 		}
-		for _, f := range living(plan.Dir) {
-			coarse(t, f.name, f.pid)
+		for _, f := range cluster.Running(plan.Dir) {
+			coarse(t, f.Name, f.PID)
 		}
 		out, err = benchCluster(plan).CombinedOutput()
-		if err == nil || !strings.Contains(string(out), "still running") || len(living(plan.Dir)) != 4 {
+		if err == nil || !strings.Contains(string(out), "still running") || len(cluster.Running(plan.Dir)) != 4 {
 			t.Errorf("a second start: %v: %s", err, out)
 		}
 		if out, err = exec.Command(filepath.Join(binaries, "bench"), "stop", "--dir",
-			plan.Dir).CombinedOutput(); err != nil || len(living(plan.Dir)) != 0 {
-			t.Errorf("stop: %v: %s, running: %v", err, out, living(plan.Dir))
+			plan.Dir).CombinedOutput(); err != nil || len(cluster.Running(plan.Dir)) != 0 {
+			t.Errorf("stop: %v: %s, running: %v", err, out, cluster.Running(plan.Dir))
 		}
 	})
 	t.Run("in the foreground", func(t *testing.T) {
 		command := benchCluster(plan)
-		var complaints bytes.Buffer
-		command.Stderr = &complaints
+		complaints := filepath.Join(t.TempDir(), "stderr")
+		stderr, err := os.Create(complaints)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer stderr.Close()
+		said := func() string {
+			text, _ := os.ReadFile(complaints) // it is there
+			return string(text)
+		}
+		command.Stderr = stderr
 		out, err := command.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)
@@ -90,24 +101,25 @@ func TestBenchCluster(t *testing.T) {
 		for line := ""; !strings.Contains(line, "Ctrl-C"); {
 			if line, err = in.ReadString('\n'); err != nil {
 				_ = command.Wait()
-				t.Fatalf("%v: %s", err, complaints.String())
+				t.Fatalf("%v: %s", err, said())
 			}
 		}
-		for _, f := range living(plan.Dir) {
-			if f.name == "db-1" {
-				_ = syscall.Kill(f.pid, syscall.SIGKILL)
+		for _, f := range cluster.Running(plan.Dir) {
+			if f.Name == "db-1" {
+				_ = syscall.Kill(f.PID, syscall.SIGKILL)
 			}
 		}
-		for end := time.Now().Add(patience); len(living(plan.Dir)) != 3 && time.Now().Before(end); {
-			time.Sleep(10 * time.Millisecond)
+		for end := time.Now().Add(patience); !strings.Contains(said(), "died by itself: db-1"); {
+			if time.Sleep(10 * time.Millisecond); time.Now().After(end) {
+				t.Fatalf("the death of db-1 is not told: %s", said())
+			}
 		}
-		time.Sleep(100 * time.Millisecond) // bench has time to notice
 		if err = command.Process.Signal(os.Interrupt); err != nil {
 			t.Fatal(err)
 		}
 		_, _ = io.Copy(io.Discard, in)
-		if err = command.Wait(); err != nil || !strings.Contains(complaints.String(), "died by itself: db-1") {
-			t.Errorf("%v: %s", err, complaints.String())
+		if err = command.Wait(); err != nil {
+			t.Errorf("%v: %s", err, said())
 		}
 		gone(t, plan)
 	})
@@ -119,42 +131,23 @@ func TestBenchCluster(t *testing.T) {
 		defer taken.Close()
 		out, err := benchCluster(plan).CombinedOutput()
 		if err == nil || !strings.Contains(string(out), plan.Addrs[2]) || !strings.Contains(string(out), "db-2") ||
-			len(living(plan.Dir)) != 0 {
-			t.Errorf("%v: %s, running: %v", err, out, living(plan.Dir))
+			len(cluster.Running(plan.Dir)) != 0 {
+			t.Errorf("%v: %s, running: %v", err, out, cluster.Running(plan.Dir))
 		}
 	})
 	t.Run("another layout than the data's", func(t *testing.T) {
 		out, err := benchCluster(plan, "--shards", "30").CombinedOutput()
 		if err == nil || !strings.Contains(string(out), "24") || !strings.Contains(string(out), "30") ||
-			len(living(plan.Dir)) != 0 {
-			t.Errorf("%v: %s, running: %v", err, out, living(plan.Dir))
+			len(cluster.Running(plan.Dir)) != 0 {
+			t.Errorf("%v: %s, running: %v", err, out, cluster.Running(plan.Dir))
 		}
 	})
 	t.Run("two nodes", func(t *testing.T) {
 		plan := plan
 		plan.Nodes = 2
 		out, err := benchCluster(plan).CombinedOutput()
-		if err == nil || !strings.Contains(string(out), "at least 3") || len(living(plan.Dir)) != 0 {
+		if err == nil || !strings.Contains(string(out), "at least 3") || len(cluster.Running(plan.Dir)) != 0 {
 			t.Errorf("%v: %s", err, out)
 		}
 	})
-}
-
-func TestAStrangersPidIsLeftAlone(t *testing.T) {
-	dir := t.TempDir()
-	sleeper := exec.Command("sleep", "60")
-	if err := sleeper.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _, _ = sleeper.Process.Kill(), sleeper.Wait() }()
-	if err := os.WriteFile(filepath.Join(dir, "db-0.pid"), []byte(strconv.Itoa(sleeper.Process.Pid)+"\n"),
-		0o644); err != nil {
-		t.Fatal(err)
-	}
-	if err := stopCluster(dir, 0); err != nil {
-		t.Fatal(err)
-	}
-	if err := sleeper.Process.Signal(syscall.Signal(0)); err != nil {
-		t.Errorf("the stranger was ended: %v", err)
-	}
 }

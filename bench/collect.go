@@ -19,7 +19,7 @@ func cellOf(op operation) int {
 	if op.Kind == opCount || op.Kind == opList {
 		return -1
 	}
-	cell, _ := shard.Place(cells, op.User.ID)
+	cell, _ := shard.ShardOf(cells, op.User.ID)
 	return cell
 }
 

@@ -11,6 +11,7 @@ import (
 const ada = `{"id":"13AE742","name":"Ada Lovelace","email":"ada@example.org","group":7}`
 
 func TestUsersThroughREST(t *testing.T) {
+	t.Parallel()
 	c := startPatient(t, 3)
 	t.Run("create", c.createUsers)
 	t.Run("read", c.readUsers)

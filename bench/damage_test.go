@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"tandem/bench/cluster"
 	"tandem/shard"
 )
 
@@ -38,6 +39,7 @@ func damageFiles(t *testing.T, dir string, place func(size int64) int64) {
 
 // Data that fails its checksum is never served: the other replica serves, and the damaged one is filled again from it.
 func TestDamagedDataIsFilledAgain(t *testing.T) {
+	t.Parallel()
 	c := startTest(t, 3)
 	users := createMany(t, c, 0, 300)
 	c.stop(1)
@@ -47,7 +49,7 @@ func TestDamagedDataIsFilledAgain(t *testing.T) {
 	damageFiles(t, filepath.Join(c.plan.Dir, "db-1"), func(int64) int64 { return 20 })
 	c.relaunch(1)
 	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
-		c.allReadable(t, users[:20])
+		c.readAll(t, users[:20])
 		log, err := os.ReadFile(filepath.Join(c.plan.Dir, "db-1.log"))
 		if err != nil {
 			t.Fatal(err)
@@ -73,20 +75,20 @@ func TestDamagedDataIsFilledAgain(t *testing.T) {
 // Damage that is met when files are merged, long before anybody reads there, stops RocksDB's writes. The node says
 // which shards it is, merges nothing more, and is filled again.
 func TestDamageThatAMergeMeets(t *testing.T) {
+	t.Parallel()
 	c := startTest(t, 3)
 	chance, users := rand.New(rand.NewPCG(1, 2)), []user{}
 	create := func(round int) {
-		for i := range 150 {
+		more := make([]user, 150)
+		for i := range more {
 			name := make([]byte, 6000) // so that a file has several blocks
 			for k := range name {
 				name[k] = 'a' + byte(chance.IntN(26))
 			}
-			u := user{fmt.Sprintf("u%d-%d", round, i), string(name), "e", 1}
-			users = append(users, u)
-			if got := c.eventually(201, "POST", "/api/user/", userJSON(u)); got.status != 201 {
-				t.Fatal(got.status)
-			}
+			more[i] = user{fmt.Sprintf("u%d-%d", round, i), string(name), "e", 1}
 		}
+		c.createAll(t, more)
+		users = append(users, more...)
 	}
 	create(0)
 	c.stop(1)
@@ -105,7 +107,7 @@ func TestDamageThatAMergeMeets(t *testing.T) {
 	for s := range c.plan.Shards { // of the other shards a read meets it
 		first, second := shard.Pair(shard.Layout{Nodes: c.plan.Nodes, Shards: c.plan.Shards}, s)
 		for end := time.Now().Add(patience); first == 1 || second == 1; time.Sleep(50 * time.Millisecond) {
-			line, err := askLine(c.plan.Addrs[1], fmt.Sprint("DIGEST ", s))
+			line, err := cluster.AskLine(c.plan.Addrs[1], fmt.Sprint("DIGEST ", s))
 			if err == nil && strings.Contains(line, `"digest"`) {
 				break
 			}
@@ -150,6 +152,7 @@ func theFile(t *testing.T, dir, pattern string) string {
 // Whatever file of a node is damaged while it is down, it starts again: what can be read stays, the rest is filled
 // again, and the log says what was found. A store of which nothing can be read is set aside, and a new one begins.
 func TestEveryFileMayBeDamaged(t *testing.T) {
+	t.Parallel()
 	c := startTest(t, 3)
 	users, dir := createMany(t, c, 0, 300), filepath.Join(c.plan.Dir, "db-1")
 	middle := func(size int) int { return size / 2 }
@@ -161,41 +164,48 @@ func TestEveryFileMayBeDamaged(t *testing.T) {
 	}
 	for _, hit := range []struct {
 		name, says string
+		tables     bool // they are damaged, so what is in the log is brought to tables before
 		damage     func(*testing.T)
 	}{
-		{"footers of tables", dropped, tables(end(20))},
-		{"indexes of tables", dropped, tables(end(700))},
-		{"a table is missing", dropped, func(t *testing.T) {
+		{"footers of tables", dropped, true, tables(end(20))},
+		{"indexes of tables", dropped, true, tables(end(700))},
+		{"a table is missing", dropped, true, func(t *testing.T) {
 			for _, path := range shardTables(t, dir)[:1] {
 				if err := os.Remove(path); err != nil {
 					t.Fatal(err)
 				}
 			}
 		}},
-		{"the log", "the write-ahead log is damaged", func(t *testing.T) { flip(t, theFile(t, dir, "*.log"), middle) }},
-		{"the log is missing", "the write-ahead log is damaged", func(t *testing.T) {
+		{"the log", "the write-ahead log is damaged", false, func(t *testing.T) {
+			flip(t, theFile(t, dir, "*.log"), middle)
+		}},
+		{"the log is missing", "the write-ahead log is damaged", false, func(t *testing.T) {
 			if err := os.Remove(theFile(t, dir, "*.log")); err != nil {
 				t.Fatal(err)
 			}
 		}},
-		{"CURRENT", "it names the only manifest again", func(t *testing.T) {
+		{"CURRENT", "it names the only manifest again", false, func(t *testing.T) {
 			flip(t, filepath.Join(dir, "CURRENT"), middle)
 		}},
-		{"CURRENT is missing", "it names the only manifest again", func(t *testing.T) {
+		{"CURRENT is missing", "it names the only manifest again", false, func(t *testing.T) {
 			if err := os.Remove(filepath.Join(dir, "CURRENT")); err != nil {
 				t.Fatal(err)
 			}
 		}},
-		{"MANIFEST", "it is set aside, and a new one begins", func(t *testing.T) {
+		{"MANIFEST", "it is set aside, and a new one begins", false, func(t *testing.T) {
 			flip(t, theFile(t, dir, "MANIFEST-*"), middle)
 		}},
-		{"OPTIONS", "", func(t *testing.T) { flip(t, theFile(t, dir, "OPTIONS-*"), middle) }},
+		{"OPTIONS", "", false, func(t *testing.T) { flip(t, theFile(t, dir, "OPTIONS-*"), middle) }},
 	} {
 		t.Run(hit.name, func(t *testing.T) {
-			c.stop(1)
-			c.start(1) // which makes tables of what was in the log
-			users = append(users, createMany(t, c, len(users), 40)...)
-			time.Sleep(1100 * time.Millisecond) // until it is noted how far the log was synced
+			if hit.tables {
+				c.stop(1)
+				c.start(1) // which makes tables of what was in the log
+			}
+			users = append(users, createMany(t, c, len(users), 30)...)
+			note, _ := os.ReadFile(filepath.Join(dir, "synced")) // none yet is as good
+			users = append(users, createMany(t, c, len(users), 10)...)
+			awaitChange(t, filepath.Join(dir, "synced"), note) // it is noted that the log was synced so far
 			c.stop(1)
 			before, err := os.ReadFile(filepath.Join(c.plan.Dir, "db-1.log"))
 			if err != nil {
@@ -233,15 +243,19 @@ func shardTables(t *testing.T, dir string) []string {
 // sort asks for users, and returns those that are served and what is answered, with another status, to the rest.
 func (c *testCluster) sort(t *testing.T, users []user, other int) (served []user, rest []string) {
 	t.Helper()
-	for _, u := range users {
-		got, err := c.ask("GET", "/api/user/"+u.ID, "")
-		switch {
-		case err == nil && got.status == 200:
-			served = append(served, u)
-		case err == nil && got.status == other:
+	answers := make([]reply, len(users))
+	forEach(t, len(users), func(i int) (err error) {
+		answers[i], err = c.ask("GET", "/api/user/"+users[i].ID, "")
+		return err
+	})
+	for i, got := range answers {
+		switch got.status {
+		case 200:
+			served = append(served, users[i])
+		case other:
 			rest = append(rest, got.body)
 		default:
-			t.Fatalf("%s: %v %d %s", u.ID, err, got.status, got.body)
+			t.Fatalf("%s: %d %s", users[i].ID, got.status, got.body)
 		}
 	}
 	return served, rest
@@ -250,6 +264,7 @@ func (c *testCluster) sort(t *testing.T, users []user, other int) (served []user
 // A flipped bit in the log of a leader that is alone loses nothing in silence: the shards that lost writes by it are
 // not served, and named, until an operator accepts the loss. Then what is left of them is their data, on both nodes.
 func TestALoneLeadersLogIsDamaged(t *testing.T) {
+	t.Parallel()
 	c := startTest(t, 3)
 	dir := filepath.Join(c.plan.Dir, "db-0")
 	users := createMany(t, c, 0, 100)
@@ -274,7 +289,7 @@ func TestALoneLeadersLogIsDamaged(t *testing.T) {
 	c.awaitLog(t, "db-0", "the write-ahead log is damaged")
 	lost := false
 	for end := time.Now().Add(patience); !lost; time.Sleep(50 * time.Millisecond) {
-		line, err := askLine(c.plan.Addrs[0], "READY")
+		line, err := cluster.AskLine(c.plan.Addrs[0], "READY")
 		var ready struct {
 			Checks []struct{ Name, Reason string }
 		}

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"tandem/bench/cluster"
 )
 
 // smallDisk is the size of the file system that the node fills.
@@ -25,9 +27,9 @@ func startOnSmallDisk(t *testing.T) *testCluster {
 		t.Skipf("no mount namespace can be had here: %v: %s", err, out)
 	}
 	plan := planTest(t, 3)
-	processes := []process{}
+	processes := []cluster.Process{}
 	ready := make(chan error, 3)
-	for i, argv := range commands(plan) {
+	for i, argv := range cluster.Commands(plan) {
 		name := "gateway"
 		if i < plan.Nodes {
 			name = plan.Names[i]
@@ -40,14 +42,14 @@ func startOnSmallDisk(t *testing.T) *testCluster {
 			mount := `mount -t tmpfs -o ` + smallDisk + ` tmpfs "$1" && shift && exec "$@"`
 			argv = append([]string{"unshare", "-rm", "sh", "-c", mount, "sh", data}, argv...)
 		}
-		p, err := launch(plan.Dir, name, argv)
+		p, err := cluster.Launch(plan.Dir, name, argv)
 		if err != nil {
-			stopProcesses(processes, 0)
+			cluster.StopProcesses(processes, 0)
 			t.Fatal(err)
 		}
 		processes = append(processes, p)
 		if i < plan.Nodes {
-			go awaitNode(p, plan.Addrs[i], ready)
+			go cluster.AwaitNode(p, plan.Addrs[i], ready)
 		}
 	}
 	c := adopt(t, plan, processes, errors.Join(<-ready, <-ready, <-ready))
@@ -58,7 +60,7 @@ func startOnSmallDisk(t *testing.T) *testCluster {
 // fillDisk writes a file until the file system is full and returns its path.
 func fillDisk(t *testing.T, c *testCluster) string {
 	t.Helper()
-	path := fmt.Sprintf("/proc/%d/root%s/ballast", c.processes[1].cmd.Process.Pid, filepath.Join(c.plan.Dir, "db-1"))
+	path := fmt.Sprintf("/proc/%d/root%s/ballast", c.processes[1].Cmd.Process.Pid, filepath.Join(c.plan.Dir, "db-1"))
 	file, err := os.Create(path)
 	if err != nil {
 		t.Fatal(err)
@@ -78,6 +80,7 @@ func fillDisk(t *testing.T, c *testCluster) string {
 }
 
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	c := startOnSmallDisk(t)
 	name := strings.Repeat("n", 14_000)
 	records := []record{}
@@ -103,7 +106,7 @@ func TestFullDisk(t *testing.T) {
 	written := slices.DeleteFunc(slices.Clone(records), func(r record) bool { return len(r.maybe) > 1 })
 	ballast := fillDisk(t, c)
 	silent := func() string {
-		line, err := askLine(c.plan.Addrs[1], "STATUS")
+		line, err := cluster.AskLine(c.plan.Addrs[1], "STATUS")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,9 +10,11 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"tandem/bench/cluster"
 )
 
-// errDisk is the class of a disk's fault that was not borne as it must be.
+// errDisk is the class of a trial of a disk that a node has failed.
 var errDisk = errors.New("a fault of a disk")
 
 // found is what a trial of a disk has shown.
@@ -115,37 +117,8 @@ func judgeDisk(kind string, f found) []string {
 	return wrong
 }
 
-// ruleText says how a disk fails.
-func ruleText(r rule) string {
-	names := func(bits uint64, words []string) string {
-		list := []string{}
-		for i, word := range words {
-			if bits>>i&1 > 0 {
-				list = append(list, word)
-			}
-		}
-		return strings.Join(list, ",")
-	}
-	text := fmt.Sprintf("%s of %s: ", names(r.Ops, []string{"read", "write", "sync", "open", "allocate", "rename"}),
-		names(r.Files, []string{"log", "table", "manifest", "current", "options", "other"}))
-	switch r.Action {
-	case actSlow:
-		text += fmt.Sprintf("%v late", r.Slow)
-	case actHang:
-		text += "hanging"
-	case actShort:
-		text += fmt.Sprintf("half is done, then %v", r.Error)
-	default:
-		text += r.Error.Error()
-	}
-	if r.Every > 1 {
-		text += fmt.Sprintf(", one in %d", r.Every)
-	}
-	return text
-}
-
 // logSize returns how long a node's log is.
-func logSize(p clusterPlan, node string) int64 {
+func logSize(p cluster.Plan, node string) int64 {
 	info, err := os.Stat(filepath.Join(p.Dir, node+".log"))
 	if err != nil {
 		return 0
@@ -154,12 +127,12 @@ func logSize(p clusterPlan, node string) int64 {
 }
 
 // logSince returns a node's log from a place on, and its STATUS.
-func logSince(p clusterPlan, node string, from int64) []byte {
+func logSince(p cluster.Plan, node string, from int64) []byte {
 	text, err := os.ReadFile(filepath.Join(p.Dir, node+".log"))
 	if err != nil {
 		return nil
 	}
-	status, _ := askLine(p.Addrs[slices.Index(p.Names, node)], "STATUS") // of a node that is down there is none
+	status, _ := cluster.AskLine(p.Addrs[slices.Index(p.Names, node)], "STATUS") // of a node that is down there is none
 	return append(text[min(from, int64(len(text))):], status...)
 }
 
@@ -169,8 +142,9 @@ const loneSettle = 10 * time.Second
 
 // tryDiskFault makes a trial of a disk. Nothing else is wrong with the cluster when it begins, so that it hits one
 // copy only. When quit is closed all disks are made well, all nodes run, and nothing is judged.
-func tryDiskFault(t trial, at site, begin time.Time, events chan<- event, quit <-chan struct{}, done chan<- error) {
-	f, flip, from, failed := found{Must: t.Kind == trialOldCopy || t.Kind == trialLoneCopy}, flipped{},
+func tryDiskFault(t trial, at cluster.Site, begin time.Time, events chan<- event, quit <-chan struct{},
+	done chan<- error) {
+	f, flip, from, failed := found{Must: t.Kind == trialOldCopy || t.Kind == trialLoneCopy}, cluster.Flipped{},
 		logSize(at.Plan, t.Node), error(nil)
 	folder, list, withdrawn := filepath.Join(at.Plan.Dir, t.Node), diskStages[t.Kind](t, at.Plan.Names), false
 	// what the older copy serves without the newer one counts, too
@@ -179,7 +153,7 @@ func tryDiskFault(t trial, at site, begin time.Time, events chan<- event, quit <
 		go awaitStage(list[i], at, ready)
 		select {
 		case err := <-ready:
-			if err != nil { // nothing has been done yet, or what was done before is borne
+			if err != nil { // nothing has been done yet, or the node has passed what was done before
 				done <- err
 				return
 			}
@@ -187,13 +161,13 @@ func tryDiskFault(t trial, at site, begin time.Time, events chan<- event, quit <
 			list, quit, withdrawn = append(list[:i:i], withdrawal(at.Plan.Names)...), nil, true
 		}
 		now := list[i]
-		if first := now.Steps[0]; first.Kind == faultStart && flip.Must {
-			f.Must = f.Must || whereIs(folder, flip) != ""
+		if first := now.Steps[0]; first.Kind == cluster.FaultStart && flip.Must {
+			f.Must = f.Must || cluster.FlippedFile(folder, flip) != ""
 		}
-		e, results := event{Kind: t.Kind, Text: now.Steps[0].text(), Heal: i > 0, At: time.Since(begin)},
-			make(chan noted, len(now.Steps))
+		e, results := event{Kind: t.Kind, Text: now.Steps[0].Text(), Heal: i > 0, At: time.Since(begin)},
+			make(chan cluster.Note, len(now.Steps))
 		for _, s := range now.Steps {
-			go disturb(at, s, results)
+			go cluster.DoDiskStep(at, s, results)
 		}
 		for range now.Steps {
 			n := <-results
@@ -201,7 +175,7 @@ func tryDiskFault(t trial, at site, begin time.Time, events chan<- event, quit <
 				flip = n.Flip
 			}
 			if n.Err != nil && failed == nil {
-				failed = fmt.Errorf("%s: %s", e.Text, gist(n.Err))
+				failed = fmt.Errorf("%s: %s", e.Text, cluster.LastLine(n.Err))
 			}
 		}
 		e.Took = time.Since(begin) - e.At
@@ -224,18 +198,18 @@ func tryDiskFault(t trial, at site, begin time.Time, events chan<- event, quit <
 }
 
 // awaitStage waits until a stage can begin.
-func awaitStage(s stage, at site, ready chan<- error) {
+func awaitStage(s stage, at cluster.Site, ready chan<- error) {
 	time.Sleep(s.Wait)
 	if !s.Whole {
 		ready <- nil
 		return
 	}
-	go awaitSync(at.Plan.Addrs, at.Limit, ready)
+	go cluster.AwaitSync(at.Plan.Addrs, at.Limit, ready)
 }
 
 // endDiskFault waits until the cluster is in sync again and sends what is found then. A bit that the node did not meet
 // is put right, so that the next trial, of another node, does not meet it.
-func endDiskFault(t trial, at site, f found, flip flipped, from int64, failed error, out chan<- found) {
+func endDiskFault(t trial, at cluster.Site, f found, flip cluster.Flipped, from int64, failed error, out chan<- found) {
 	synced, limit, began := make(chan error, 1), at.Limit, time.Now()
 	if isLone(t.Kind) && t.Kind != trialLoneTorn {
 		limit = min(limit, loneSettle)
@@ -243,15 +217,16 @@ func endDiskFault(t trial, at site, f found, flip flipped, from int64, failed er
 	if failed != nil { // it cannot be
 		limit = 0
 	}
-	_ = setRule(controlOf(at.Plan, t.Node), rule{}) // it is there, as the cluster has started with it
-	go awaitSync(at.Plan.Addrs, limit, synced)
+	// the control file is there, as the cluster has started with it
+	_ = cluster.SetRule(cluster.ControlFile(at.Plan, t.Node), cluster.Rule{})
+	go cluster.AwaitSync(at.Plan.Addrs, limit, synced)
 	if err := <-synced; err != nil && failed == nil {
 		f.Unsync = err.Error()
 	}
 	f.Whole = time.Since(began)
-	if path := whereIs(filepath.Join(at.Plan.Dir, t.Node), flip); path != "" && flip.Path != "" {
+	if path := cluster.FlippedFile(filepath.Join(at.Plan.Dir, t.Node), flip); path != "" && flip.Path != "" {
 		f.Notes = append(f.Notes, "the bit was still there in the end")
-		_ = putByte(path, flip.At, flip.Was) // the file may be gone by now
+		_ = cluster.PutByte(path, flip.At, flip.Was) // the file may be gone by now
 	}
 	said := logSince(at.Plan, t.Node, from)
 	f.Named, f.False, f.Abort = namedIn(said, t.Kind), falseIn(said, t.Kind), abortIn(said)
@@ -259,23 +234,17 @@ func endDiskFault(t trial, at site, f found, flip flipped, from int64, failed er
 		f.Wrong = append(f.Wrong, failed.Error())
 	}
 	if len(f.Wrong) == 0 { // a node keeps few stores that it has set aside, and ends when there are more
-		f.Notes = append(f.Notes, dropAside(filepath.Join(at.Plan.Dir, t.Node))...)
+		f.Notes = append(f.Notes, cluster.DropAside(filepath.Join(at.Plan.Dir, t.Node))...)
 	}
 	out <- f
 }
 
-// gist is the last line of what an error says: of a process that has ended, the last line of its log.
-func gist(err error) string {
-	text := strings.TrimRight(strings.TrimSuffix(err.Error(), " ended before it served"), " )\n")
-	return strings.TrimSpace(text[strings.LastIndex(text, "\n")+1:])
-}
-
 // noteDown adds what an act has come to. A node whose calls have failed must tell of it.
-func noteDown(f found, kind string, n noted) found {
+func noteDown(f found, kind string, n cluster.Note) found {
 	if n.Text != "" {
 		f.Notes = append(f.Notes, n.Text)
 	}
-	if strings.HasPrefix(n.Text, endedMark) {
+	if strings.HasPrefix(n.Text, cluster.EndedMark) {
 		f.Ended++
 	}
 	f.Hits += n.Hits

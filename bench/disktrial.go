@@ -6,6 +6,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"tandem/bench/cluster"
 )
 
 // The kinds of trial in which one node's disk fails. Each hits one copy of the data only.
@@ -56,12 +58,10 @@ var (
 )
 
 // flips are what the kinds that flip a bit flip it in. The table never changes.
-var flips = map[string]string{trialFlipLog: fileLog, trialFlipTable: fileTable, trialFlipManifest: fileManifest,
-	trialFlipCurrent: fileCurrent, trialFlipOptions: fileOptions,
-	trialLoneLog: fileLog, trialLoneTable: fileTable, trialLoneManifest: fileManifest, trialLoneCurrent: fileCurrent}
-
-// tableParts are the parts of a table file in which a bit is flipped. The list never changes.
-var tableParts = []string{partData, partIndex, partFilter, partFooter, partMagic}
+var flips = map[string]string{trialFlipLog: cluster.FileLog, trialFlipTable: cluster.FileTable,
+	trialFlipManifest: cluster.FileManifest,
+	trialFlipCurrent:  cluster.FileCurrent, trialFlipOptions: cluster.FileOptions,
+	trialLoneLog: cluster.FileLog, trialLoneTable: cluster.FileTable, trialLoneManifest: cluster.FileManifest, trialLoneCurrent: cluster.FileCurrent}
 
 func isDisk(kind string) bool { return slices.Contains(diskKinds, kind) }
 
@@ -92,7 +92,7 @@ func kindsOf(words []string) ([]string, error) {
 // stage is some steps that are done at once, after a while.
 type stage struct {
 	Wait  time.Duration
-	Steps []step
+	Steps []cluster.Step
 	Whole bool // and not before all shards are in sync
 }
 
@@ -112,11 +112,11 @@ var diskStages = map[string]func(t trial, names []string) []stage{
 func way(t trial, place, n int) int { return int(t.Draw >> (8 * place) % uint64(n)) }
 
 // stops are the ways in which a process is ended before its data is touched. The list never changes.
-var stops = []string{faultKill, faultTerm}
+var stops = []string{cluster.FaultKill, cluster.FaultTerm}
 
 // single makes a stage of one step.
 func single(wait time.Duration, kind, node string) stage {
-	return stage{Wait: wait, Steps: []step{{Kind: kind, Node: node}}}
+	return stage{Wait: wait, Steps: []cluster.Step{{Kind: kind, Node: node}}}
 }
 
 // whole makes the first of some stages wait until all shards are in sync: what comes then hits one copy only.
@@ -126,10 +126,10 @@ func whole(first stage, more ...stage) []stage {
 }
 
 // flipStep makes the step that flips a bit.
-func flipStep(t trial) step {
-	s := step{Kind: faultFlip, Node: t.Node, File: flips[t.Kind], Chance: t.Draw >> 16}
-	if s.File == fileTable {
-		s.Part = tableParts[way(t, 1, len(tableParts))]
+func flipStep(t trial) cluster.Step {
+	s := cluster.Step{Kind: cluster.FaultFlip, Node: t.Node, File: flips[t.Kind], Chance: t.Draw >> 16}
+	if s.File == cluster.FileTable {
+		s.Part = cluster.TableParts[way(t, 1, len(cluster.TableParts))]
 	}
 	return s
 }
@@ -138,28 +138,30 @@ func flipStep(t trial) step {
 // it is read.
 func flipStages(t trial, _ []string) []stage {
 	stop, flip, begin := stops[way(t, 0, 4)%2], flipStep(t), []stage{}
-	if flip.File == fileTable {
+	if flip.File == cluster.FileTable {
 		begin = tableStages(t)
 	}
 	if way(t, 0, 4) < 2 {
-		return append(begin, whole(single(t.Quiet, stop, t.Node), stage{Wait: t.Lasts / 2, Steps: []step{flip}},
-			single(t.Lasts/2, faultStart, t.Node), single(200*time.Millisecond, faultScrub, t.Node))...)
+		return append(begin, whole(single(t.Quiet, stop, t.Node), stage{Wait: t.Lasts / 2, Steps: []cluster.Step{flip}},
+			single(t.Lasts/2, cluster.FaultStart, t.Node), single(200*time.Millisecond, cluster.FaultScrub, t.Node))...)
 	}
-	return append(begin, whole(stage{Wait: t.Quiet, Steps: []step{flip}}, single(t.Lasts, faultScrub, t.Node),
+	return append(begin, whole(stage{Wait: t.Quiet, Steps: []cluster.Step{flip}},
+		single(t.Lasts, cluster.FaultScrub, t.Node),
 		single(100*time.Millisecond, stop, t.Node),
-		single(50*time.Millisecond, faultStart, t.Node), single(200*time.Millisecond, faultScrub, t.Node))...)
+		single(50*time.Millisecond, cluster.FaultStart, t.Node),
+		single(200*time.Millisecond, cluster.FaultScrub, t.Node))...)
 }
 
 // tableStages starts a node anew, which brings what is in its log to tables.
 func tableStages(t trial) []stage {
-	return whole(single(t.Quiet, faultTerm, t.Node), single(0, faultStart, t.Node))
+	return whole(single(t.Quiet, cluster.FaultTerm, t.Node), single(0, cluster.FaultStart, t.Node))
 }
 
 // everyNode makes a stage of one step for each node, in a trial's order.
 func everyNode(t trial, wait time.Duration, kind string, names []string) stage {
 	all := stage{Wait: wait}
 	for _, at := range t.Order {
-		all.Steps = append(all.Steps, step{Kind: kind, Node: names[at]})
+		all.Steps = append(all.Steps, cluster.Step{Kind: kind, Node: names[at]})
 	}
 	return all
 }
@@ -168,8 +170,8 @@ func everyNode(t trial, wait time.Duration, kind string, names []string) stage {
 func withdrawal(names []string) []stage {
 	cure, revive := stage{}, stage{}
 	for _, name := range names {
-		cure.Steps = append(cure.Steps, step{Kind: faultCure, Node: name})
-		revive.Steps = append(revive.Steps, step{Kind: faultRevive, Node: name})
+		cure.Steps = append(cure.Steps, cluster.Step{Kind: cluster.FaultCure, Node: name})
+		revive.Steps = append(revive.Steps, cluster.Step{Kind: cluster.FaultRevive, Node: name})
 	}
 	return []stage{cure, revive}
 }
@@ -177,29 +179,33 @@ func withdrawal(names []string) []stage {
 // copyStages copies a stopped node's folder, lets it take part for a while, and puts the copy in its place; half of
 // the times all nodes lose their power before.
 func copyStages(t trial, names []string) []stage {
-	before := whole(single(t.Quiet, faultTerm, t.Node), single(0, faultCopy, t.Node), single(0, faultStart, t.Node))
-	before = append(before, whole(single(0, faultLook, t.Node))...) // it has taken part from then on
+	before := whole(single(t.Quiet, cluster.FaultTerm, t.Node), single(0, cluster.FaultCopy, t.Node),
+		single(0, cluster.FaultStart, t.Node))
+	before = append(before, whole(single(0, cluster.FaultLook, t.Node))...) // it has taken part from then on
 	if way(t, 0, 2) == 0 {
 		return append(before, whole(single(time.Second+t.Lasts, stops[way(t, 1, 2)], t.Node),
-			single(0, faultPutBack, t.Node), single(t.Lasts/4, faultStart, t.Node))...)
+			single(0, cluster.FaultPutBack, t.Node), single(t.Lasts/4, cluster.FaultStart, t.Node))...)
 	}
-	return append(before, whole(everyNode(t, time.Second+t.Lasts, faultKill, names), single(0, faultPutBack, t.Node),
-		everyNode(t, t.Lasts/4, faultStart, names))...)
+	return append(before, whole(everyNode(t, time.Second+t.Lasts, cluster.FaultKill, names),
+		single(0, cluster.FaultPutBack, t.Node),
+		everyNode(t, t.Lasts/4, cluster.FaultStart, names))...)
 }
 
 // lateSyncs lets a node's log be synced so late that a loss of power mostly meets writes that are not yet synced, and
 // not so late that the disk counts as slow.
-var lateSyncs = rule{Ops: opsSync, Files: filesLog, Action: actSlow, Slow: 30 * time.Millisecond}
+var lateSyncs = cluster.Rule{Ops: cluster.OpsSync, Files: cluster.FilesLog, Action: cluster.ActSlow,
+	Slow: 30 * time.Millisecond}
 
 // powerLoss takes the power from some nodes at once, while their syncs are late.
 func powerLoss(t trial, quiet, lasts time.Duration, nodes []string) []stage {
 	ill, kill, lose, start := stage{Wait: quiet}, stage{Wait: 50*time.Millisecond + quiet/4}, stage{},
 		stage{Wait: lasts}
 	for i, node := range nodes {
-		ill.Steps = append(ill.Steps, step{Kind: faultIll, Node: node, Rule: lateSyncs})
-		kill.Steps = append(kill.Steps, step{Kind: faultKill, Node: node})
-		lose.Steps = append(lose.Steps, step{Kind: faultLose, Node: node, Chance: t.Draw>>16 + uint64(i)})
-		start.Steps = append(start.Steps, step{Kind: faultStart, Node: node})
+		ill.Steps = append(ill.Steps, cluster.Step{Kind: cluster.FaultIll, Node: node, Rule: lateSyncs})
+		kill.Steps = append(kill.Steps, cluster.Step{Kind: cluster.FaultKill, Node: node})
+		lose.Steps = append(lose.Steps, cluster.Step{Kind: cluster.FaultLose, Node: node,
+			Chance: t.Draw>>16 + uint64(i)})
+		start.Steps = append(start.Steps, cluster.Step{Kind: cluster.FaultStart, Node: node})
 	}
 	return []stage{ill, kill, lose, start}
 }
@@ -218,36 +224,43 @@ func tornStages(t trial, names []string) []stage {
 }
 
 // ruleOf returns how the disk fails in a kind of trial.
-func ruleOf(t trial) rule {
+func ruleOf(t trial) cluster.Rule {
 	often := []uint64{1, 1, 3, 10}[way(t, 1, 4)]
-	writes := []uint64{filesAll, filesAll, filesLog, filesTable | filesManifest}[way(t, 2, 4)]
+	writes := []uint64{cluster.FilesAll, cluster.FilesAll, cluster.FilesLog,
+		cluster.FilesTable | cluster.FilesManifest}[way(t, 2, 4)]
 	switch t.Kind {
 	case trialReadError:
-		return rule{Ops: opsRead, Files: []uint64{filesAll, filesTable, filesLog}[way(t, 2, 3)], Action: actFail,
+		reads := []uint64{cluster.FilesAll, cluster.FilesTable, cluster.FilesLog}[way(t, 2, 3)]
+		return cluster.Rule{Ops: cluster.OpsRead, Files: reads, Action: cluster.ActFail,
 			Error: syscall.EIO, Every: often}
 	case trialWriteError:
-		return rule{Ops: opsWrite, Files: writes, Action: actFail, Error: syscall.EIO, Every: often}
+		return cluster.Rule{Ops: cluster.OpsWrite, Files: writes, Action: cluster.ActFail, Error: syscall.EIO,
+			Every: often}
 	case trialSyncError:
-		return rule{Ops: opsSync, Files: writes, Action: actFail, Error: syscall.EIO, Every: often}
+		return cluster.Rule{Ops: cluster.OpsSync, Files: writes, Action: cluster.ActFail, Error: syscall.EIO,
+			Every: often}
 	case trialShort:
 		why := []syscall.Errno{syscall.EIO, syscall.ENOSPC}[way(t, 3, 2)]
-		return rule{Ops: opsWrite, Files: writes, Action: actShort, Error: why, Every: often * 4,
-			Most: uint64(1 + way(t, 4, 3))}
+		return cluster.Rule{Ops: cluster.OpsWrite, Files: writes, Action: cluster.ActShort, Error: why,
+			Every: often * 4,
+			Most:  uint64(1 + way(t, 4, 3))}
 	case trialFull:
-		return rule{Ops: opsWrite | opsAllocate, Files: filesAll, Action: actFail, Error: syscall.ENOSPC}
+		return cluster.Rule{Ops: cluster.OpsWrite | cluster.OpsAllocate, Files: cluster.FilesAll,
+			Action: cluster.ActFail, Error: syscall.ENOSPC}
 	case trialSlowRead, trialSlowSync:
-		ops := map[string]uint64{trialSlowRead: opsRead, trialSlowSync: opsSync}[t.Kind]
+		ops := map[string]uint64{trialSlowRead: cluster.OpsRead, trialSlowSync: cluster.OpsSync}[t.Kind]
 		late := []time.Duration{5, 20, 80, 300}[way(t, 3, 4)] * time.Millisecond
-		return rule{Ops: ops, Files: filesAll, Action: actSlow, Slow: late}
+		return cluster.Rule{Ops: ops, Files: cluster.FilesAll, Action: cluster.ActSlow, Slow: late}
 	}
-	ops := map[string]uint64{trialHangRead: opsRead, trialHangSync: opsSync}[t.Kind]
-	return rule{Ops: ops, Files: filesAll, Action: actHang}
+	ops := map[string]uint64{trialHangRead: cluster.OpsRead, trialHangSync: cluster.OpsSync}[t.Kind]
+	return cluster.Rule{Ops: ops, Files: cluster.FilesAll, Action: cluster.ActHang}
 }
 
 // onlyAtStart tells whether a rule is met for sure only by a node that is being started: that is when it reads its
 // log, and makes tables of it.
-func onlyAtStart(r rule) bool {
-	return r.Ops == opsRead && r.Files == filesLog || r.Ops&(opsWrite|opsSync) != 0 && r.Files&filesLog == 0
+func onlyAtStart(r cluster.Rule) bool {
+	return r.Ops == cluster.OpsRead && r.Files == cluster.FilesLog || r.Ops&(cluster.OpsWrite|cluster.OpsSync) != 0 &&
+		r.Files&cluster.FilesLog == 0
 }
 
 // ruleStages lets the disk fail for a while: of a node that runs, or, one time in four at least, of one that is being
@@ -255,25 +268,26 @@ func onlyAtStart(r rule) bool {
 // node that runs it loses its power.
 func ruleStages(t trial, _ []string) []stage {
 	r := ruleOf(t)
-	ill := step{Kind: faultIll, Node: t.Node, Rule: r}
-	cure := single(t.Lasts, faultCure, t.Node)
-	again := []stage{single(0, faultLook, t.Node), single(0, faultRevive, t.Node)}
-	if onlyAtStart(r) || way(t, 0, 4) == 0 && r.Action != actSlow && r.Action != actHang {
-		begin := whole(single(t.Quiet, faultTerm, t.Node), stage{Steps: []step{ill}},
-			single(50*time.Millisecond, faultLaunch, t.Node), cure)
+	ill := cluster.Step{Kind: cluster.FaultIll, Node: t.Node, Rule: r}
+	cure := single(t.Lasts, cluster.FaultCure, t.Node)
+	again := []stage{single(0, cluster.FaultLook, t.Node), single(0, cluster.FaultRevive, t.Node)}
+	if onlyAtStart(r) || way(t, 0, 4) == 0 && r.Action != cluster.ActSlow && r.Action != cluster.ActHang {
+		begin := whole(single(t.Quiet, cluster.FaultTerm, t.Node), stage{Steps: []cluster.Step{ill}},
+			single(50*time.Millisecond, cluster.FaultLaunch, t.Node), cure)
 		return append(begin, again...)
 	}
 	begin := []stage{}
-	if r.Ops&opsRead != 0 { // from tables, none of which is in its cache
+	if r.Ops&cluster.OpsRead != 0 { // from tables, none of which is in its cache
 		begin = tableStages(t)
 	}
-	begin = append(begin, whole(stage{Wait: t.Quiet, Steps: []step{ill}})...)
-	if r.Action != actSlow && r.Action != actHang { // a disk that hangs would keep that from coming to its end
-		begin = append(begin, single(0, faultScrub, t.Node))
+	begin = append(begin, whole(stage{Wait: t.Quiet, Steps: []cluster.Step{ill}})...)
+	if r.Action != cluster.ActSlow && r.Action != cluster.ActHang { // on a disk that hangs a scrub does not end
+		begin = append(begin, single(0, cluster.FaultScrub, t.Node))
 	}
 	if t.Kind == trialSyncError && way(t, 0, 4) < 3 {
-		lose := stage{Steps: []step{{Kind: faultLose, Node: t.Node, Chance: t.Draw >> 16}}}
-		return append(begin, single(t.Lasts/2, faultKill, t.Node), lose, single(t.Lasts/2, faultStart, t.Node))
+		lose := stage{Steps: []cluster.Step{{Kind: cluster.FaultLose, Node: t.Node, Chance: t.Draw >> 16}}}
+		return append(begin, single(t.Lasts/2, cluster.FaultKill, t.Node), lose,
+			single(t.Lasts/2, cluster.FaultStart, t.Node))
 	}
 	return append(append(begin, cure), again...)
 }
@@ -284,21 +298,22 @@ func loneStages(t trial, names []string) []stage {
 	other := names[(slices.Index(names, t.Node)+1+way(t, 0, len(names)-1))%len(names)]
 	begin := []stage{}
 	if t.Kind == trialLoneCopy {
-		begin = whole(single(t.Quiet, faultTerm, t.Node), single(0, faultCopy, t.Node), single(0, faultStart, t.Node))
+		begin = whole(single(t.Quiet, cluster.FaultTerm, t.Node), single(0, cluster.FaultCopy, t.Node),
+			single(0, cluster.FaultStart, t.Node))
 	}
 	if t.Kind == trialLoneTable {
 		begin = tableStages(t)
 	}
-	begin = append(begin, whole(single(t.Quiet, faultKill, other))...)
-	end := []stage{single(t.Lasts, faultScrub, t.Node), single(0, faultStart, other)}
+	begin = append(begin, whole(single(t.Quiet, cluster.FaultKill, other))...)
+	end := []stage{single(t.Lasts, cluster.FaultScrub, t.Node), single(0, cluster.FaultStart, other)}
 	if t.Kind == trialLoneTorn {
 		return slices.Concat(begin, powerLoss(t, time.Second+t.Lasts, t.Lasts/2, []string{t.Node}), end)
 	}
 	hurt := flipStep(t)
 	if t.Kind == trialLoneCopy {
-		hurt = step{Kind: faultPutBack, Node: t.Node}
+		hurt = cluster.Step{Kind: cluster.FaultPutBack, Node: t.Node}
 	}
-	begin = append(begin, single(time.Second+t.Lasts, stops[way(t, 1, 2)], t.Node), stage{Steps: []step{hurt}},
-		single(t.Lasts/2, faultStart, t.Node))
+	begin = append(begin, single(time.Second+t.Lasts, stops[way(t, 1, 2)], t.Node), stage{Steps: []cluster.Step{hurt}},
+		single(t.Lasts/2, cluster.FaultStart, t.Node))
 	return append(begin, end...)
 }

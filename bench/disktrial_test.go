@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"tandem/bench/cluster"
 )
 
 // Every trial of a disk hurts the data of one node only, or takes the power from nodes, and leaves every node running
@@ -26,29 +28,29 @@ func TestDiskTrials(t *testing.T) {
 					t.Fatalf("%+v: %+v", one, s)
 				}
 				switch way += s.Kind + " "; s.Kind {
-				case faultKill, faultTerm:
+				case cluster.FaultKill, cluster.FaultTerm:
 					down[s.Node] = true
-				case faultStart, faultLaunch, faultRevive:
+				case cluster.FaultStart, cluster.FaultLaunch, cluster.FaultRevive:
 					down[s.Node] = false
-				case faultFlip, faultPutBack:
+				case cluster.FaultFlip, cluster.FaultPutBack:
 					hurt[s.Node] = true
-				case faultIll:
+				case cluster.FaultIll:
 					ill[s.Node] = true
 					if s.Rule != lateSyncs {
 						hurt[s.Node] = true
 					}
-				case faultCure:
+				case cluster.FaultCure:
 					delete(ill, s.Node)
-				case faultLose:
+				case cluster.FaultLose:
 					delete(ill, s.Node)
 					if !down[s.Node] {
 						t.Errorf("%s: power is lost of a node that runs: %+v", one.Kind, stages)
 					}
 				}
-				if s.Kind == faultPutBack && !down[s.Node] {
+				if s.Kind == cluster.FaultPutBack && !down[s.Node] {
 					t.Errorf("%s: a folder is replaced under a node that runs: %+v", one.Kind, stages)
 				}
-				if s.Kind == faultScrub && down[s.Node] {
+				if s.Kind == cluster.FaultScrub && down[s.Node] {
 					t.Errorf("%s: a node that is down is to read: %+v", one.Kind, stages)
 				}
 			}
@@ -188,15 +190,15 @@ func TestFalseIn(t *testing.T) {
 
 func TestNoteDown(t *testing.T) {
 	f := found{}
-	for _, n := range []noted{{Text: "EIO of all"}, {Text: "3 calls met it", Hits: 3},
-		{Text: endedMark + "meanwhile: killed"}, {}} {
+	for _, n := range []cluster.Note{{Text: "EIO of all"}, {Text: "3 calls met it", Hits: 3},
+		{Text: cluster.EndedMark + "meanwhile: killed"}, {}} {
 		f = noteDown(f, trialWriteError, n)
 	}
 	if !f.Must || f.Hits != 3 || f.Ended != 1 || len(f.Notes) != 3 {
 		t.Errorf("%+v", f)
 	}
 	for _, kind := range []string{trialSlowSync, trialTorn, trialLoneTorn} {
-		if f = noteDown(found{}, kind, noted{Hits: 3}); f.Must {
+		if f = noteDown(found{}, kind, cluster.Note{Hits: 3}); f.Must {
 			t.Errorf("%s: a disk that was slow is nothing that a node must tell of", kind)
 		}
 	}
@@ -204,14 +206,15 @@ func TestNoteDown(t *testing.T) {
 
 // The rounds' faults of disks are added up by kind, and numbered in the run.
 func TestDisksAreReported(t *testing.T) {
-	r := chaosReport{Faults: 4, Kinds: map[string]toll{}, Disks: map[string]diskToll{}}
+	r := chaosReport{Faults: 4, Kinds: map[string]faultCost{}, Disks: map[string]diskFaultCost{}}
 	one := report{Faults: []faultReport{{event: event{Kind: trialTorn}}, {event: event{Kind: trialTorn, Heal: true,
 		Disk: &found{Whole: time.Second}}}, {event: event{Kind: trialFlipLog}},
 		{event: event{Kind: trialFlipLog, Heal: true}}, {event: event{Kind: trialFlipLog, Heal: true,
 			Disk: &found{Must: true, Ended: 2, Wrong: []string{"it says nothing"}, Notes: []string{"bit 3"}}}}}}
 	r = addRound(r, one, nil)
-	if r.Faults != 6 || len(r.Trials) != 2 || r.Trials[1].Number != 6 || r.Disks[trialFlipLog] != (diskToll{Tried: 1,
-		Met: 1, Ended: 1, Bad: 1}) || r.Disks[trialTorn].Whole != time.Second {
+	if r.Faults != 6 || len(r.Trials) != 2 || r.Trials[1].Number != 6 ||
+		r.Disks[trialFlipLog] != (diskFaultCost{Tried: 1,
+			Met: 1, Ended: 1, Bad: 1}) || r.Disks[trialTorn].Whole != time.Second {
 		t.Errorf("%+v", r)
 	}
 	if text := disksText(r); !strings.Contains(text, "fault 6, disk-flip-wal: it says nothing (bit 3)") {
@@ -225,7 +228,7 @@ func TestGist(t *testing.T) {
 			"  node: store: Corruption\n) ended before it served": "node: store: Corruption",
 		"it does not serve": "it does not serve",
 		"process db-1: died by itself: db-1 (exit status 2; the end of x:\n  panic\n)": "panic"} {
-		if got := gist(errors.New(text)); got != want {
+		if got := cluster.LastLine(errors.New(text)); got != want {
 			t.Errorf("%q: %q", text, got)
 		}
 	}

@@ -16,7 +16,7 @@
 // lets faults happen. Then everything is read back, the histories are judged, and a report is made. docs/bench.md says
 // what the figures mean and what they do not.
 //
-// The rooms, commands and what is shared by them first:
+// The files, commands and what is shared by them first:
 //
 //	main.go      the commands and the exit codes
 //	ending.go    signals, and outputs that nobody reads any more: how a command ends before its time
@@ -37,17 +37,17 @@
 //	zipf.go      popular users are asked for more often (pure)
 //	trial.go     faults at random moments: seed → trials, and their script
 //	disktrial.go the kinds of fault of a disk: trial → stages (pure)
-//	place.go     which file, which byte, how much is lost (pure)
 //	fault.go     a timeline of faults: text → steps (pure)
+//	timeline.go  steps at fixed times, and steps that are commands of the shell
 //
 // Load:
 //
-//	conduct.go   a whole run: phases, script, collector
+//	job.go       a whole run: phases, script, collector
 //	drive.go     the schedule and the requests under way
 //	persist.go   an operation for each user, done again until it is answered
 //	rest.go      an operation as an HTTP request, and its answer
 //	target.go    the URL of a gateway, and the addresses of its host
-//	own.go       whose fault it is that there was no answer (pure)
+//	reasons.go   failed requests by their reason (pure)
 //	sample.go    what became of one request
 //	readback.go  every user read again in the end, their count and their list
 //	watch.go     when the generator itself did not run
@@ -57,18 +57,7 @@
 //	knee.go      the highest rate that keeps the budget
 //	fill.go      the users of bench fill
 //
-// The cluster:
-//
-//	plan.go      a local cluster on paper: names, addresses, command lines (pure)
-//	process.go   one child process: launch, readiness, what its log says
-//	cluster.go   start, hold and stop a whole cluster
-//	guard.go     what ends a cluster when the bench that runs it is gone
-//	lease.go     a cluster for one run
-//	proxy.go     the connections between processes, which can be cut
-//	operate.go   faults as they are done: signals, starts, cuts, commands of the shell
-//	shim.go      the rules by which a disk fails, and the library that obeys them (shim/shim.c)
-//	diskact.go   faults of disks as they are done to a node's data
-//	sync.go      when all replicas are in sync
+// The cluster itself, and faults as they are done, are in bench/cluster.
 //
 // Judgement and reports:
 //
@@ -79,8 +68,8 @@
 //	bounds.go    counts between what was acknowledged and what may have happened
 //	assess.go    all checks of a run together
 //	report.go    the report of a run
-//	toll.go      the report of a chaos run
-//	diskjudge.go a trial of a disk, and whether it was borne
+//	faultcost.go the report of a chaos run
+//	diskjudge.go a trial of a disk, and whether the node passed it
 //	table.go     a report for a terminal
 //	page.go      a report as a page of HTML (report.html.tmpl), with chart.go
 //	chart.go     lines over time as SVG
@@ -88,6 +77,5 @@
 //	live.go      progress
 //	compare.sh   wrk against Tandem and against etcd in one run; its requests are in lua/
 //
-// The tests in this folder start real processes; house_test.go holds the rules of style that all of the project's code
-// keeps.
+// The tests in this folder start real processes. The house rules are tests of their own, in bench/lint.
 package main

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -13,13 +14,16 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"tandem/bench/cluster"
 	"tandem/shard"
 	"tandem/wire"
 )
@@ -76,11 +80,25 @@ var buildAll = sync.OnceValue(func() error {
 	return nil
 })
 
+// The ports of the tests lie between those of bench's own clusters and those of outgoing connections.
+const (
+	firstPort = cluster.MostPort
+	portCount = 2700
+)
+
+// portsGiven counts the ports that tests were given, from a random one on: tests that run at once get different ones.
+var portsGiven = func() *atomic.Int64 {
+	given := &atomic.Int64{}
+	given.Store(rand.Int64N(portCount))
+	return given
+}()
+
 // freePorts returns the first of n ports in a row that nobody listens on.
 func freePorts(t *testing.T, n int) int {
 	t.Helper()
 	for range 200 {
-		base, free := 15000+rand.IntN(15000), true
+		first := int(portsGiven.Add(int64(n))) % (portCount - n)
+		base, free := firstPort+first, true
 		for port := base; port < base+n && free; port++ {
 			probe, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 			if free = err == nil; free {
@@ -98,20 +116,21 @@ func freePorts(t *testing.T, n int) int {
 // testCluster is a running cluster of real processes.
 type testCluster struct {
 	t         *testing.T
-	plan      clusterPlan
-	processes []process // the nodes in order, then the gateway
+	plan      cluster.Plan
+	processes []cluster.Process // the nodes in order, then the gateway
 	client    *http.Client
 }
 
 // planTest returns a settled plan in a folder of its own.
-func planTest(t *testing.T, nodes int) clusterPlan {
+func planTest(t *testing.T, nodes int) cluster.Plan {
 	t.Helper()
 	if err := buildAll(); err != nil {
 		t.Fatal(err)
 	}
 	base := freePorts(t, nodes+1)
 	http := net.JoinHostPort("127.0.0.1", strconv.Itoa(base+nodes))
-	plan, err := settle(clusterPlan{Dir: t.TempDir(), Bin: binaries, HTTP: http, Nodes: nodes, Port: base, Shards: 24})
+	plan, err := cluster.Settle(cluster.Plan{Dir: t.TempDir(), Bin: binaries, HTTP: http, Nodes: nodes, Port: base,
+		Shards: 24})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,8 +140,13 @@ func planTest(t *testing.T, nodes int) clusterPlan {
 // startTest starts a cluster that ends with the test; its logs must then be free of panics.
 func startTest(t *testing.T, nodes int) *testCluster {
 	t.Helper()
-	plan := planTest(t, nodes)
-	processes, err := startCluster(plan)
+	return startPlan(t, planTest(t, nodes))
+}
+
+// startPlan starts the cluster of a plan, which ends with the test.
+func startPlan(t *testing.T, plan cluster.Plan) *testCluster {
+	t.Helper()
+	processes, err := cluster.Start(plan)
 	return adopt(t, plan, processes, err)
 }
 
@@ -130,24 +154,22 @@ func startTest(t *testing.T, nodes int) *testCluster {
 // hang on how busy the machine is, and where a second try would be counted.
 func startPatient(t *testing.T, nodes int) *testCluster {
 	t.Helper()
-	t.Setenv("TANDEM_DEADLINE", "8s")
-	t.Setenv("TANDEM_TRY", "8s")
+	plan := planTest(t, nodes)
 	// Views must not change because many processes share few processors.
-	t.Setenv("TANDEM_LEASE", "1s")
-	t.Setenv("TANDEM_GRACE", "1200ms")
-	t.Setenv("TANDEM_SILENT", "900ms")
-	t.Setenv("TANDEM_SLOW_DISK", "900ms")
-	return startTest(t, nodes)
+	patient := []string{"env", "TANDEM_DEADLINE=8s", "TANDEM_TRY=8s", "TANDEM_LEASE=1s", "TANDEM_GRACE=1200ms",
+		"TANDEM_SILENT=900ms", "TANDEM_SLOW_DISK=900ms"}
+	plan.Wraps = slices.Repeat([][]string{patient}, nodes+1)
+	return startPlan(t, plan)
 }
 
 // adopt ends the processes of a plan with the test.
-func adopt(t *testing.T, plan clusterPlan, processes []process, err error) *testCluster {
+func adopt(t *testing.T, plan cluster.Plan, processes []cluster.Process, err error) *testCluster {
 	t.Helper()
 	c := &testCluster{t, plan, processes, &http.Client{Timeout: 10 * time.Second,
 		Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
 	t.Cleanup(func() {
 		c.client.CloseIdleConnections()
-		stopProcesses(c.processes, stopGrace)
+		cluster.StopProcesses(c.processes, cluster.StopGrace)
 		logs, _ := filepath.Glob(filepath.Join(plan.Dir, "*.log"))
 		for _, log := range logs {
 			text, err := os.ReadFile(log)
@@ -171,14 +193,14 @@ func (c *testCluster) settle() {
 	l, why := shard.Layout{Nodes: c.plan.Nodes, Shards: c.plan.Shards}, ""
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		synced := make(chan error, 1)
-		awaitSync(c.plan.Addrs, time.Minute, synced)
+		cluster.AwaitSync(c.plan.Addrs, time.Minute, synced)
 		if err := <-synced; err != nil {
 			c.t.Fatal(err)
 		}
-		views, _ := askSync(c.plan.Addrs[0])
+		views, _ := cluster.AskSync(c.plan.Addrs[0])
 		why = ""
 		for _, v := range views {
-			if want := c.plan.Names[shard.BirthView(l, v.Shard).Leader]; v.Leader != want {
+			if want := c.plan.Names[shard.InitialView(l, v.Shard).Leader]; v.Leader != want {
 				why = fmt.Sprintf("shard %d is led by %s, not by %s", v.Shard, v.Leader, want)
 			}
 		}
@@ -198,7 +220,7 @@ func (c *testCluster) start(i int) {
 
 func (c *testCluster) relaunch(i int) {
 	c.t.Helper()
-	p, err := launch(c.plan.Dir, c.processes[i].name, commands(c.plan)[i])
+	p, err := cluster.Launch(c.plan.Dir, c.processes[i].Name, cluster.Commands(c.plan)[i])
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -209,9 +231,9 @@ func (c *testCluster) await(i int) {
 	c.t.Helper()
 	ready := make(chan error, 1)
 	if i < c.plan.Nodes {
-		awaitNode(c.processes[i], c.plan.Addrs[i], ready)
+		cluster.AwaitNode(c.processes[i], c.plan.Addrs[i], ready)
 	} else {
-		awaitGateway(c.processes[i], c.plan.HTTP, ready)
+		cluster.AwaitGateway(c.processes[i], c.plan.HTTP, ready)
 	}
 	if err := <-ready; err != nil {
 		c.t.Fatal(err)
@@ -221,10 +243,10 @@ func (c *testCluster) await(i int) {
 // kill ends process i with SIGKILL.
 func (c *testCluster) kill(i int) {
 	c.t.Helper()
-	if err := c.processes[i].cmd.Process.Signal(syscall.SIGKILL); err != nil {
+	if err := c.processes[i].Cmd.Process.Signal(syscall.SIGKILL); err != nil {
 		c.t.Fatal(err)
 	}
-	<-c.processes[i].gone
+	<-c.processes[i].Gone
 }
 
 // reply is an answer of the gateway, read whole.
@@ -293,17 +315,82 @@ func (c *testCluster) must(want int, method, path, body string, headers ...strin
 // so that the next try gets 409.
 func (c *testCluster) eventually(want int, method, path, body string) reply {
 	c.t.Helper()
+	got, err := c.insist(want, method, path, body)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return got
+}
+
+// insist is eventually for a goroutine, which must not end the test.
+func (c *testCluster) insist(want int, method, path, body string) (reply, error) {
 	again := false
 	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		got, err := c.ask(method, path, body)
 		if err == nil && (got.status == want || again && want == http.StatusCreated && got.status == http.StatusConflict) {
-			return got
+			return got, nil
 		}
 		again = true
 		if err != nil || got.status != http.StatusServiceUnavailable || time.Now().After(end) {
-			c.t.Fatalf("%s %s: %v, status %d, expected %d: %s", method, path, err, got.status, want, got.body)
+			return got, fmt.Errorf("%s %s: %v, status %d, expected %d: %s", method, path, err, got.status, want,
+				got.body)
 		}
 	}
+}
+
+// atOnce is how many requests a test has under way where their order says nothing.
+const atOnce = 16
+
+// forEach does something for each number below n, some of them at once. What fails ends the test.
+func forEach(t *testing.T, n int, do func(i int) error) {
+	t.Helper()
+	next, failed := make(chan int), make(chan error, atOnce)
+	for range atOnce {
+		go func() {
+			var err error
+			for i := range next {
+				if err == nil {
+					err = do(i)
+				}
+			}
+			failed <- err
+		}()
+	}
+	for i := range n {
+		next <- i
+	}
+	close(next)
+	var err error
+	for range atOnce {
+		err = errors.Join(err, <-failed)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// createAll creates users, and readAll holds that each is read as it was written.
+func (c *testCluster) createAll(t *testing.T, users []user) {
+	t.Helper()
+	forEach(t, len(users), func(i int) error {
+		_, err := c.insist(http.StatusCreated, "POST", "/api/user/", userJSON(users[i]))
+		return err
+	})
+}
+
+func (c *testCluster) readAll(t *testing.T, users []user) {
+	t.Helper()
+	forEach(t, len(users), func(i int) error {
+		got, err := c.insist(http.StatusOK, "GET", "/api/user/"+users[i].ID, "")
+		var found user
+		if err == nil {
+			err = json.Unmarshal([]byte(got.body), &found)
+		}
+		if err == nil && found != users[i] {
+			err = fmt.Errorf("%+v is read as %+v", users[i], found)
+		}
+		return err
+	})
 }
 
 // count asks for the number of users.
@@ -328,7 +415,7 @@ type nodeStatus struct {
 func (c *testCluster) status(i int) nodeStatus {
 	c.t.Helper()
 	var got nodeStatus
-	line, err := askLine(c.plan.Addrs[i], "STATUS")
+	line, err := cluster.AskLine(c.plan.Addrs[i], "STATUS")
 	if err == nil {
 		err = json.Unmarshal([]byte(line), &got)
 	}

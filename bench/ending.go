@@ -2,17 +2,14 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
-)
 
-// errInterrupted is the class of what was ended from outside before it was done.
-var errInterrupted = errors.New("ended early")
+	"tandem/bench/cluster"
+)
 
 // ending is how a command hears that it is to end before its time: Early is closed then, and the command ends in order,
 // with its report and without processes left. A command that runs a cluster puts its folder into Clusters, of which
@@ -59,7 +56,7 @@ func heed(signals <-chan os.Signal, early chan<- struct{}, clusters <-chan strin
 			if why = s.String(); ended && s != syscall.SIGHUP {
 				select {
 				case dir := <-clusters:
-					_ = stopCluster(dir, 0) // what can be stopped is
+					_ = cluster.Stop(dir, 0) // what can be stopped is
 				default:
 				}
 				os.Exit(exitUsage)
@@ -70,25 +67,8 @@ func heed(signals <-chan os.Signal, early chan<- struct{}, clusters <-chan strin
 		if !ended {
 			ended = true
 			close(early)
-			tell("bench: %s: it ends early; Ctrl-C once more ends it at once\n", why)
+			cluster.Tell("bench: %s: it ends early; Ctrl-C once more ends it at once\n", why)
 		}
-	}
-}
-
-// tellFor is how long a line may take until it is written.
-const tellFor = time.Second
-
-// tell prints a line to standard error. It waits for whoever reads there for a moment only: a terminal that is stopped,
-// or a pipe that is full, holds nothing up.
-func tell(format string, a ...any) {
-	written := make(chan struct{})
-	go func() {
-		fmt.Fprintf(os.Stderr, format, a...)
-		close(written)
-	}()
-	select {
-	case <-written:
-	case <-time.After(tellFor):
 	}
 }
 

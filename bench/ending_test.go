@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"tandem/bench/cluster"
 )
 
 // started is a bench under way.
@@ -65,7 +67,7 @@ func (s started) children() []int {
 	all := []int{}
 	_ = filepath.WalkDir(s.root, func(path string, entry os.DirEntry, err error) error {
 		if err == nil && entry.IsDir() {
-			all = append(all, loggingInto(path)...)
+			all = append(all, cluster.LoggingInto(path)...)
 		}
 		return nil
 	})
@@ -135,6 +137,7 @@ func ownRun(root string, more ...string) []string {
 }
 
 func TestARunEndsInOrder(t *testing.T) {
+	t.Parallel()
 	hangUp := func(s started) error { return s.cmd.Process.Signal(syscall.SIGHUP) }
 	for name, c := range map[string]struct {
 		more []string
@@ -148,6 +151,7 @@ func TestARunEndsInOrder(t *testing.T) {
 		"few operations":        {[]string{"--rate", "0.01", "--duration", "1h"}, " load ", hangUp},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			dir := t.TempDir()
 			s := startBench(t, dir, ownRun(dir, c.more...)...)
 			s.until(t, c.when)
@@ -166,6 +170,7 @@ func TestARunEndsInOrder(t *testing.T) {
 }
 
 func TestNothingStaysBehind(t *testing.T) {
+	t.Parallel()
 	bench := func(args ...string) func(string) []string {
 		return func(root string) []string {
 			command := []string{filepath.Join(binaries, "bench")}
@@ -177,9 +182,11 @@ func TestNothingStaysBehind(t *testing.T) {
 	}
 	run := func(root string) []string { return ownRun(root) }
 	chaos := bench("chaos", "--bin", binaries, "--out", "ROOT", "--records", "50")
-	port := freePorts(t, 4)
-	cluster := bench("cluster", "--bin", binaries, "--dir", "ROOT/c",
-		"--http", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), "--port", strconv.Itoa(port+1))
+	cluster := func(root string) []string {
+		port := freePorts(t, 4)
+		return bench("cluster", "--bin", binaries, "--dir", "ROOT/c", "--http",
+			net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), "--port", strconv.Itoa(port+1))(root)
+	}
 	space := bench("space", "--bin", binaries, "--dir", "ROOT/s", "--users", "100000000")
 	micro := bench("micro", "--bin", binaries, "--nodes", "3", "--operations", "100000")
 	for name, c := range map[string]struct {
@@ -198,6 +205,7 @@ func TestNothingStaysBehind(t *testing.T) {
 		"micro, hangup":     {micro, []syscall.Signal{syscall.SIGHUP}, exitUsage},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			root, err := filepath.EvalSymlinks(t.TempDir())
 			if err != nil {
 				t.Fatal(err)
@@ -219,12 +227,12 @@ func TestNothingStaysBehind(t *testing.T) {
 					_ = syscall.Kill(pid, syscall.SIGSTOP) // they do not end in order
 				}
 			}
-			for _, sign := range c.sign {
+			for i, sign := range c.sign {
 				if err := s.cmd.Process.Signal(sign); err != nil {
 					t.Fatal(err)
 				}
-				if len(c.sign) > 1 && sign == syscall.SIGINT {
-					time.Sleep(100 * time.Millisecond) // two equal signals that are pending are one
+				if len(c.sign) > 1 && sign == syscall.SIGINT && i == 0 {
+					s.until(t, "once more") // two equal signals that are pending are one
 				}
 			}
 			if code, text := s.end(t); code != c.code {
@@ -240,6 +248,7 @@ func TestNothingStaysBehind(t *testing.T) {
 
 // A reader of standard error that stands still holds up neither a run nor its end.
 func TestAReaderThatStandsStill(t *testing.T) {
+	t.Parallel()
 	asked := make(chan struct{}, 1)
 	store := &fakeStore{wait: func(n int) {
 		if n == 30 {
@@ -264,6 +273,7 @@ func TestAReaderThatStandsStill(t *testing.T) {
 
 // A hangup that was ignored at the start, as nohup does it, ends nothing.
 func TestAnIgnoredHangupStaysIgnored(t *testing.T) {
+	t.Parallel()
 	target, dir := new(fakeStore).serve(t), t.TempDir()
 	s := startBench(t, dir, "sh", "-c", `trap "" HUP; exec "$@"`, "sh", filepath.Join(binaries, "bench"), "run",
 		"--target", target, "--out", dir, "--rate", "50", "--duration", "2s", "--records", "10")
@@ -279,6 +289,7 @@ func TestAnIgnoredHangupStaysIgnored(t *testing.T) {
 
 // Commands without a cluster end early, too, whatever they wait for.
 func TestSmallCommandsEndEarly(t *testing.T) {
+	t.Parallel()
 	asked, release := make(chan string, 1<<16), make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked <- strings.Split(r.URL.Path, "/")[1]
@@ -293,7 +304,7 @@ func TestSmallCommandsEndEarly(t *testing.T) {
 	}))
 	defer server.Close()
 	defer close(release)
-	node := fakeNode(t, map[string]string{}) // its answers are none
+	node := emptyNode(t, func() { asked <- "verify" })
 	data := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(data, "db-0"), 0o755); err != nil {
 		t.Fatal(err)
@@ -309,11 +320,7 @@ func TestSmallCommandsEndEarly(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := startBench(t, t.TempDir(), append([]string{filepath.Join(binaries, "bench")}, args...)...)
-			if name == "verify" {
-				time.Sleep(300 * time.Millisecond) // it asks nodes, not the server
-			} else {
-				for <-asked != name {
-				}
+			for <-asked != name {
 			}
 			if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 				t.Fatal(err)

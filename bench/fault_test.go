@@ -1,9 +1,14 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"tandem/bench/cluster"
 )
 
 // An outage that nothing ends lasts until the last request, and what happens after a fault belongs to that one only.
@@ -18,8 +23,8 @@ func TestOutagesBelongToOneFault(t *testing.T) {
 		}
 		tl = count(tl, s)
 	}
-	events := []event{{At: time.Second, Kind: faultPause}, {At: 2 * time.Second, Kind: faultKill},
-		{At: 4 * time.Second, Kind: faultStart, Heal: true}, {At: 5 * time.Second, Kind: faultKill}}
+	events := []event{{At: time.Second, Kind: cluster.FaultPause}, {At: 2 * time.Second, Kind: cluster.FaultKill},
+		{At: 4 * time.Second, Kind: cluster.FaultStart, Heal: true}, {At: 5 * time.Second, Kind: cluster.FaultKill}}
 	list := faultsOf(outcome{Tally: tl, Events: events})
 	for i, want := range []struct{ gap, beyond int }{{0, 0}, {1000, 100}, {0, 0}, {5300, 500}} {
 		gap, outage := list[i].Gap.Milliseconds(), list[i].Outage.Milliseconds()
@@ -32,7 +37,7 @@ func TestOutagesBelongToOneFault(t *testing.T) {
 }
 
 // A cell that failed before a fault and is asked again only long after it says nothing about that fault.
-func TestSpellsBeginWithTheirOwnFault(t *testing.T) {
+func TestOutagesBeginWithTheirOwnFault(t *testing.T) {
 	tl, at := newTally(250*time.Millisecond, time.Second),
 		func(s int) time.Duration { return time.Duration(s) * time.Second }
 	for _, s := range []sample{
@@ -45,8 +50,9 @@ func TestSpellsBeginWithTheirOwnFault(t *testing.T) {
 	} {
 		tl = count(tl, s)
 	}
-	list := faultsOf(outcome{Tally: tl, Events: []event{{At: at(1), Kind: faultKill}, {At: at(4), Kind: faultCut},
-		{At: at(8), Kind: faultPause}}})
+	list := faultsOf(outcome{Tally: tl, Events: []event{{At: at(1), Kind: cluster.FaultKill},
+		{At: at(4), Kind: cluster.FaultCut},
+		{At: at(8), Kind: cluster.FaultPause}}})
 	for i, want := range []time.Duration{at(3), at(2), 0} {
 		if list[i].Outage != want {
 			t.Errorf("fault %d: a part of the users without a good answer for %v, expected %v", i, list[i].Outage, want)
@@ -62,9 +68,9 @@ func TestTimelineTakesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	begun, release := make(chan string, 8), make(chan struct{})
-	do := func(s step) error {
-		begun <- s.text()
-		if s.Kind == faultTerm {
+	do := func(s cluster.Step) error {
+		begun <- s.Text()
+		if s.Kind == cluster.FaultTerm {
 			<-release
 		}
 		return nil
@@ -83,5 +89,25 @@ func TestTimelineTakesBack(t *testing.T) {
 	}
 	if last := <-begun; last != "start db-1" || got[0] != "pause db-0" || got[1] != "term db-1" || len(begun) != 0 {
 		t.Errorf("%v, %s, and %d more", got, last, len(begun))
+	}
+}
+
+func TestFaultsByCommands(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "done")
+	steps, err := parseFaults("kill db-1 at 1ms; start db-1 at 2ms; pause db-0 at 3ms", 1, []string{"db-0", "db-1"},
+		time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	do := performWith(map[string]string{"kill": "echo kill {node} >>" + file, "start": "echo start {node} >>" + file})
+	events, ended, begin := make(chan event, 9), make(chan error, 1), time.Now()
+	go timeline(steps, do)(begin, begin, events, make(chan struct{}), ended)
+	if err = <-ended; err == nil || !strings.Contains(err.Error(), "--fault-command pause") {
+		t.Errorf("a fault without a command: %v", err)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil || !strings.Contains(string(text), "kill db-1\n") ||
+		!strings.Contains(string(text), "start db-1\n") || len(events) != 3 {
+		t.Errorf("%v: %q, %d events", err, text, len(events))
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"tandem/bench/cluster"
 )
 
 // errFill is the class of a fill that did not create all of its users.
@@ -51,7 +53,7 @@ func fillUsers(c client, seed, first, users uint64, connections int) error {
 	for done := uint64(0); done < users; {
 		select {
 		case <-c.Early:
-			return fmt.Errorf("%w: %d of %d users were created", errInterrupted, done-failed, users)
+			return fmt.Errorf("%w: %d of %d users were created", cluster.ErrInterrupted, done-failed, users)
 		case why := <-outcomes:
 			done++
 			if why != "" {
@@ -61,7 +63,7 @@ func fillUsers(c client, seed, first, users uint64, connections int) error {
 		case <-tick.C:
 			spent := time.Since(begin).Seconds()
 			left := time.Duration(float64(users-done) * spent / float64(max(done, 1)) * float64(time.Second))
-			go tell("%d of %d users, %.0f users/s, %d errors, %v left\n",
+			go cluster.Tell("%d of %d users, %.0f users/s, %d errors, %v left\n",
 				done, users, float64(done)/spent, failed, left.Round(time.Second))
 		}
 	}
@@ -74,8 +76,8 @@ func fillUsers(c client, seed, first, users uint64, connections int) error {
 	reasons, class := []string{}, errFill
 	for why, n := range failures {
 		reasons = append(reasons, fmt.Sprintf("%d times %s", n, why))
-		if strings.HasPrefix(why, ownShare(ofGenerator, "")) {
-			class = errOwn
+		if strings.HasPrefix(why, ownShare(cluster.OfGenerator, "")) {
+			class = cluster.ErrOwn
 		}
 	}
 	slices.Sort(reasons)
@@ -106,7 +108,7 @@ func createUser(client *http.Client, target string, u user) (why string, again b
 	}
 	answer, err := client.Post(target+"/api/user/", "application/json", bytes.NewReader(body))
 	if err != nil {
-		return ownShare(blame(err), reasonOf(err)), false
+		return ownShare(cluster.Blame(err), reasonOf(err)), false
 	}
 	defer answer.Body.Close()
 	_, err = io.Copy(io.Discard, answer.Body)

@@ -165,7 +165,7 @@ func against(t *testing.T, f *fakeStore, change func(*job)) report {
 		flags.MostStall = 100 * time.Millisecond
 	}
 	ran, made := make(chan outcome, 1), make(chan report, 1)
-	go conduct(j, ran)
+	go runJob(j, ran)
 	o := <-ran
 	if o.Err != nil {
 		t.Fatal(o.Err)
@@ -184,10 +184,8 @@ func against(t *testing.T, f *fakeStore, change func(*job)) report {
 // checkReports publishes a report and looks at its files.
 func checkReports(t *testing.T, r report, dir string) {
 	t.Helper()
-	published := make(chan error, 1)
-	go publish(r, dir, "", published)
 	var v verdict
-	if err := <-published; r.Verdict.Code != exitPass {
+	if err := publish(r, dir, "", nil); r.Verdict.Code != exitPass {
 		v, _ = err.(verdict)
 	}
 	if v.Code != r.Verdict.Code {

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"tandem/bench/cluster"
 	"tandem/wire"
 )
 
@@ -23,16 +24,16 @@ import (
 const maxGrowth = 512 << 10
 
 // resident returns the memory of a process, in KiB.
-func resident(t *testing.T, p process) int {
+func resident(t *testing.T, p cluster.Process) int {
 	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Cmd.Process.Pid))
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, rest, _ := strings.Cut(string(text), "VmRSS:")
 	n, err := strconv.Atoi(strings.Fields(rest + " x")[0])
 	if err != nil {
-		t.Fatalf("%s: no VmRSS in %s", p.name, text)
+		t.Fatalf("%s: no VmRSS in %s", p.Name, text)
 	}
 	return n
 }
@@ -91,9 +92,9 @@ func (c *testCluster) whileServing(t *testing.T, attack func()) {
 	attack()
 	for i, p := range c.processes {
 		after := resident(t, p)
-		t.Logf("%s: %d MiB before, %d MiB at the height", p.name, before[i]>>10, after>>10)
+		t.Logf("%s: %d MiB before, %d MiB at the height", p.Name, before[i]>>10, after>>10)
 		if after-before[i] > maxGrowth {
-			t.Errorf("%s grew by %d MiB", p.name, (after-before[i])>>10)
+			t.Errorf("%s grew by %d MiB", p.Name, (after-before[i])>>10)
 		}
 	}
 	close(stop)
@@ -228,7 +229,7 @@ func (c *testCluster) hostileFrames(t *testing.T) {
 		{Kind: wire.Stored, Shard: 23, Epoch: 9, LSN: 1 << 60}, {Kind: wire.Get, ID: 2, Shard: 1 << 63},
 		{Kind: wire.List, ID: 3, Shard: 0, Limit: 1 << 62, Offset: 1 << 62},
 		{Kind: wire.Count, ID: 4, Set: []uint64{1 << 62}}, {Kind: wire.SnapBegin, Shard: 1, Epoch: 1},
-		{Kind: wire.LeasePing, Vows: []wire.Vow{{Shard: 1 << 40, Epoch: 9}}}, {Kind: wire.Raft, Data: []byte{8}}} {
+		{Kind: wire.LeasePing, Claims: []wire.Claim{{Shard: 1 << 40, Epoch: 9}}}, {Kind: wire.Raft, Data: []byte{8}}} {
 		for _, addr := range c.plan.Addrs {
 			throw(t, addr, append(c.hello(), wire.NewCodec().AppendFrame(nil, m)...), true)
 		}

@@ -8,12 +8,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"tandem/bench/cluster"
 )
 
 // relaunchWith launches process i of the plan again, with further settings.
 func (c *testCluster) relaunchWith(i int, settings ...string) {
 	c.t.Helper()
-	p, err := launch(c.plan.Dir, c.processes[i].name, append(commands(c.plan)[i], settings...))
+	p, err := cluster.Launch(c.plan.Dir, c.processes[i].Name, append(cluster.Commands(c.plan)[i], settings...))
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -39,7 +41,8 @@ func awaitText(t *testing.T, what string, ask func() (string, error), texts ...s
 // statusSays waits until the STATUS of a node has all texts.
 func (c *testCluster) statusSays(i int, texts ...string) {
 	c.t.Helper()
-	awaitText(c.t, c.plan.Names[i], func() (string, error) { return askLine(c.plan.Addrs[i], "STATUS") }, texts...)
+	awaitText(c.t, c.plan.Names[i], func() (string, error) { return cluster.AskLine(c.plan.Addrs[i], "STATUS") },
+		texts...)
 }
 
 // gatewaySays waits until what the gateway answers has all texts.
@@ -52,26 +55,30 @@ func (c *testCluster) gatewaySays(path string, texts ...string) {
 	awaitText(c.t, path, ask, texts...)
 }
 
+// named are n users of a name.
+func named(prefix, name string, n int) []user {
+	users := make([]user, n)
+	for i := range users {
+		users[i] = user{fmt.Sprint(prefix, i), name, "e", 1}
+	}
+	return users
+}
+
 // createNamed makes n users of a name, and readNamed holds that they are read so.
 func (c *testCluster) createNamed(prefix, name string, n int) {
 	c.t.Helper()
-	for i := range n {
-		c.eventually(201, "POST", "/api/user/", userJSON(user{fmt.Sprint(prefix, i), name, "e", 1}))
-	}
+	c.createAll(c.t, named(prefix, name, n))
 }
 
 func (c *testCluster) readNamed(prefix, name string, n int) {
 	c.t.Helper()
-	for i := range n {
-		if got := c.eventually(200, "GET", fmt.Sprintf("/api/user/%s%d", prefix, i), "").user(c.t); got.Name != name {
-			c.t.Errorf("%s%d is read as one of %s", prefix, i, got.Name)
-		}
-	}
+	c.readAll(c.t, named(prefix, name, n))
 }
 
 // TestANodeOfAnotherClusterIsNotAsked: an address of cluster A comes to belong to a node of cluster B that has the same
 // name and settings, and whose views have changed more often. A goes on with its own, and all sides say why.
 func TestANodeOfAnotherClusterIsNotAsked(t *testing.T) {
+	t.Parallel()
 	a, b := startTest(t, 3), startTest(t, 3)
 	a.createNamed("u", "ofA", 50)
 	b.createNamed("u", "ofB", 50)
@@ -121,6 +128,7 @@ func TestANodeOfAnotherClusterIsNotAsked(t *testing.T) {
 // TestAnotherOrderOfNodesIsRefused, of a node at its start, as its folder has the order in which it was made, and of a
 // gateway by all nodes.
 func TestAnotherOrderOfNodesIsRefused(t *testing.T) {
+	t.Parallel()
 	c := startTest(t, 3)
 	c.createNamed("u", "x", 10)
 	pair := func(i int) string { return c.plan.Names[i] + "=" + c.plan.Addrs[i] }
@@ -134,9 +142,9 @@ func TestAnotherOrderOfNodesIsRefused(t *testing.T) {
 	c.stop(0)
 	c.plan.Lists[0] = other
 	c.relaunch(0)
-	<-c.processes[0].gone
+	<-c.processes[0].Gone
 	c.awaitLog(t, "db-0", "it was made as node db-0 of the nodes db-0,db-1,db-2 in this order")
-	if said := describeEnd(c.processes[0]); !strings.Contains(said, "db-1,db-0,db-2") {
+	if said := cluster.DescribeEnd(c.processes[0]); !strings.Contains(said, "db-1,db-0,db-2") {
 		t.Errorf("it does not name the order that it was given: %s", said)
 	}
 	c.stop(3)
@@ -150,6 +158,7 @@ func TestAnotherOrderOfNodesIsRefused(t *testing.T) {
 // TestOtherLeaseTimesAreRefused: a node whose lease its neighbours' grace does not cover gets no connection, is named
 // on both sides, and the others go on.
 func TestOtherLeaseTimesAreRefused(t *testing.T) {
+	t.Parallel()
 	c := startTest(t, 3)
 	c.stop(0)
 	c.relaunchWith(0, "--lease", "1s", "--grace", "1200ms")
@@ -165,6 +174,7 @@ func TestOtherLeaseTimesAreRefused(t *testing.T) {
 // TestLeaseTimesAreChangedNodeByNode: the grace is raised everywhere, then the lease; and back in the other order. No
 // connection is refused on the way.
 func TestLeaseTimesAreChangedNodeByNode(t *testing.T) {
+	t.Parallel()
 	c := startTest(t, 3)
 	c.createNamed("u", "x", 30)
 	longer := []string{"--grace", "400ms"}

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"tandem/bench/cluster"
 )
 
 // runBench runs the binary and returns its exit code and what it says.
@@ -45,6 +47,7 @@ func TestProgramsSayWhichTheyAre(t *testing.T) {
 }
 
 func TestExitCodesOfUsage(t *testing.T) {
+	t.Parallel()
 	for _, args := range [][]string{{"run", "--rate", "often"}, {"run", "--mix", "z"}, {"dance"},
 		{"run", "--fault", "kill db-1 at 1s"}, {"verify", "--nodes", "x"},
 		{"run", "--target", "http://127.0.0.1:1", "--settle", "1ms", "--out", t.TempDir()}} {
@@ -56,6 +59,7 @@ func TestExitCodesOfUsage(t *testing.T) {
 
 // TestARunOnAClusterOfItsOwn judges answers, not times: those hang on how busy the machine is.
 func TestARunOnAClusterOfItsOwn(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	code, out := runBench(t, "run", "--cluster", "--bin", binaries, "--out", dir, "--duration", "3s", "--rate", "200",
 		"--records", "300", "--timeout", "20s", "--budget", "15s",
@@ -69,12 +73,13 @@ func TestARunOnAClusterOfItsOwn(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if left := living(filepath.Join(dir, "cluster")); len(left) > 0 {
+	if left := cluster.Running(filepath.Join(dir, "cluster")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
 }
 
 func TestChaosInShort(t *testing.T) {
+	t.Parallel()
 	code, out := runBench(t, "chaos", "--bin", binaries, "--out", t.TempDir(), "--each", "1", "--records", "200",
 		"--rate", "150", "--quiet")
 	if code != exitPass || !strings.Contains(out, "PASS") || !strings.Contains(out, "both replicas of each are equal") {
@@ -84,6 +89,7 @@ func TestChaosInShort(t *testing.T) {
 
 // Wrong answers, and the death of a process that nobody has ended, come out as the code that is theirs.
 func TestExitCodeOfWhatIsWrong(t *testing.T) {
+	t.Parallel()
 	t.Run("a server that forgets", func(t *testing.T) {
 		store, forget := &fakeStore{}, map[string]string{"PUT": "lost"}
 		store.spoil = func(_ *fakeStore, _ int, r *http.Request) string { return forget[r.Method] }
@@ -94,12 +100,13 @@ func TestExitCodeOfWhatIsWrong(t *testing.T) {
 		}
 	})
 	t.Run("a node that dies", func(t *testing.T) {
+		t.Parallel()
 		dir := t.TempDir()
 		s := startBench(t, dir, ownRun(dir, "--duration", "2s")...)
 		s.until(t, " run ")
-		for _, f := range living(filepath.Join(dir, "cluster")) {
-			if f.name == "db-1" {
-				_ = syscall.Kill(f.pid, syscall.SIGKILL)
+		for _, f := range cluster.Running(filepath.Join(dir, "cluster")) {
+			if f.Name == "db-1" {
+				_ = syscall.Kill(f.PID, syscall.SIGKILL)
 			}
 		}
 		if code, out := s.end(t); code != exitWrong || !strings.Contains(out, "died by itself") {
@@ -110,6 +117,18 @@ func TestExitCodeOfWhatIsWrong(t *testing.T) {
 
 // fakeNode answers lines of text from a table.
 func fakeNode(t *testing.T, answers map[string]string) string {
+	t.Helper()
+	return listenNode(t, func(line string) string { return answers[line] })
+}
+
+// emptyNode answers lines of text with empty ones, and tells of each.
+func emptyNode(t *testing.T, told func()) string {
+	t.Helper()
+	return listenNode(t, func(string) string { told(); return "" })
+}
+
+// listenNode answers lines of text.
+func listenNode(t *testing.T, answer func(line string) string) string {
 	t.Helper()
 	listen, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -123,7 +142,7 @@ func fakeNode(t *testing.T, answers map[string]string) string {
 				return
 			}
 			line, _ := bufio.NewReader(conn).ReadString('\n')
-			fmt.Fprintln(conn, answers[strings.TrimSpace(line)])
+			fmt.Fprintln(conn, answer(strings.TrimSpace(line)))
 			conn.Close()
 		}
 	}()
@@ -131,6 +150,7 @@ func fakeNode(t *testing.T, answers map[string]string) string {
 }
 
 func TestReplicasThatDifferAreFound(t *testing.T) {
+	t.Parallel()
 	view := `[{"shard":0,"epoch":7,"leader":"db-0","backup":"db-1","inSync":true}]`
 	good := `{"shard":0,"role":"leader","users":5,"epoch":7,"lsn":9,"digest":"abc"}`
 	backup, zero, three := strings.Replace(good, "leader", "backup", 1), `[{"shard":0}]`, `[{"shard":0},{"shard":3}]`
@@ -152,7 +172,7 @@ func TestReplicasThatDifferAreFound(t *testing.T) {
 				"DIGEST 3": backup, "VIEW": c.view})}
 			out, synced := make(chan digests, 1), make(chan error, 1)
 			go compareDigests(addrs, 50*time.Millisecond, out)
-			go awaitSync(addrs, 50*time.Millisecond, synced)
+			go cluster.AwaitSync(addrs, 50*time.Millisecond, synced)
 			if d := <-out; d.Err != nil || (len(d.Unequal) == 0) != c.equal ||
 				!strings.Contains(digestText(d), map[bool]string{true: "are equal", false: "DIFFER"}[c.equal]) {
 				t.Errorf("%+v", d)

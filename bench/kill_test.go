@@ -163,6 +163,7 @@ func (c *testCluster) verify(t *testing.T, records []record) {
 }
 
 func TestNothingAcknowledgedIsLost(t *testing.T) {
+	t.Parallel()
 	c := startTest(t, 3)
 	records := []record{}
 	t.Run("kill -9 of each node in turn", func(t *testing.T) {
@@ -170,11 +171,7 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 		for i := range c.plan.Nodes {
 			l.more(t, 300)
 			c.kill(i)
-			misses := l.misses.Load()
-			for end := time.Now().Add(patience); l.misses.Load() < misses+20 && time.Now().Before(end); {
-				time.Sleep(5 * time.Millisecond)
-			}
-			l.more(t, 20) // what the dead node has no part in goes on
+			l.more(t, 100) // by whoever has taken over, or is left alone
 			c.start(i)
 		}
 		l.more(t, 300)

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"tandem/bench/cluster"
 )
 
 // knee is a short run at one rate.
@@ -33,22 +35,24 @@ const (
 
 // searchKnee looks for the highest rate at which a target keeps the budget: it doubles the rate until a short run
 // fails, and halves the way between what holds and what fails until they are near.
-func searchKnee(j job, mostStall time.Duration, out chan<- search) {
-	tries, good, bad := []knee{}, 0.0, 0.0
+func searchKnee(r targetRun) targetRun {
+	j, tries, good, bad := r.job, []knee{}, 0.0, 0.0
+	j.Check = false
 	var failed error
 	for rate := kneeFirst; rate <= kneeMost && (bad == 0 || bad > kneeNarrow*good); {
 		ran := make(chan outcome, 1)
 		j.Rate = rate
-		go conduct(j, ran)
+		go runJob(j, ran)
 		o := <-ran
 		j.Workload.Users++ // the next try has users of its own, so that every try has the same work
 		k, p := judgeBudget(o)
-		t := tryAt(o, k, p, rate, mostStall)
+		t := tryAt(o, k, p, rate, r.c.MostStall)
 		if failed = o.Err; failed != nil {
 			t.Why = failed.Error()
 		}
 		tries = append(tries, t)
-		tell("%8.0f/s  p99 %v  max %v  own stall %v  %s\n", rate, short(t.P99), short(t.Max), short(t.Stall), t.Why)
+		cluster.Tell("%8.0f/s  p99 %v  max %v  own stall %v  %s\n", rate, short(t.P99), short(t.Max), short(t.Stall),
+			t.Why)
 		if t.Why == "" {
 			good = rate
 		} else {
@@ -66,7 +70,8 @@ func searchKnee(j job, mostStall time.Duration, out chan<- search) {
 			break
 		}
 	}
-	out <- search{tries, failed}
+	r.found = search{tries, failed}
+	return r
 }
 
 // judgeKnee returns the highest rate that held, and the verdict of a search: wrong answers count first, then a search
@@ -86,7 +91,7 @@ func judgeKnee(s search) (best knee, v verdict) {
 	v.Word = fmt.Sprintf("knee: %.0f requests/s (%.0f/s done; p99 %v, longest %v)", best.Rate, best.Got,
 		best.P99.Round(10*time.Microsecond), best.Max.Round(10*time.Microsecond))
 	switch {
-	case errors.Is(s.Err, errOwn):
+	case errors.Is(s.Err, cluster.ErrOwn):
 		return best, verdict{exitLagged, "NOT JUDGED: " + s.Err.Error(), nil}
 	case s.Err != nil:
 		return best, verdict{exitUsage, "NOT JUDGED: " + s.Err.Error(), nil}

@@ -3,10 +3,12 @@ package main
 import (
 	"fmt"
 	"testing"
+
+	"tandem/bench/cluster"
 )
 
 func TestKneesAreJudged(t *testing.T) {
-	lost := fmt.Errorf("%w: gone", errFault)
+	lost := fmt.Errorf("%w: gone", cluster.ErrFault)
 	for _, c := range []struct {
 		name string
 		s    search

@@ -32,6 +32,7 @@ func netcat(t *testing.T, addr, text string) string {
 }
 
 func TestLinesOfText(t *testing.T) {
+	t.Parallel()
 	c := startPatient(t, 3)
 	c.must(201, "POST", "/api/user/", ada)
 	t.Run("one answer a line", func(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"tandem/bench/cluster"
 )
 
 // ClusterCommand starts a local cluster.
@@ -23,11 +25,11 @@ func (c ClusterCommand) Run(e ending) error {
 	if err != nil {
 		return err
 	}
-	plan, err := settle(clusterPlan{Dir: c.Dir, Bin: c.Bin, HTTP: c.HTTP, Nodes: c.Nodes, Port: c.Port,
+	plan, err := cluster.Settle(cluster.Plan{Dir: c.Dir, Bin: c.Bin, HTTP: c.HTTP, Nodes: c.Nodes, Port: c.Port,
 		Shards: c.Shards, Early: e.Early})
 	if err == nil && slices.Contains(plan.Addrs, c.HTTP) {
 		err = fmt.Errorf("%w: --http %s is the address of a node, too (--port %d and the next ones)",
-			errPlan, c.HTTP, c.Port)
+			cluster.ErrPlan, c.HTTP, c.Port)
 	}
 	if err == nil {
 		err = tryFolder("--dir", plan.Dir)
@@ -35,22 +37,22 @@ func (c ClusterCommand) Run(e ending) error {
 	if err != nil {
 		return err
 	}
-	free, err := startGuard(plan.Dir)
+	free, err := cluster.StartGuard(plan.Dir)
 	defer free()
 	if err != nil {
 		return err
 	}
 	e.Clusters <- plan.Dir
-	running, err := startCluster(plan)
+	running, err := cluster.Start(plan)
 	failed := err != nil
 	if !failed {
-		fmt.Print(welcome(plan, c.Detach))
+		fmt.Print(cluster.Welcome(plan, c.Detach))
 	}
 	if !failed && !c.Detach {
-		err = holdCluster(running, e.Early)
+		err = cluster.Hold(running, e.Early)
 	}
 	if failed || !c.Detach {
-		stopProcesses(running, stopGrace)
+		cluster.StopProcesses(running, cluster.StopGrace)
 	}
 	return err
 }
@@ -66,7 +68,7 @@ func (c StopCommand) Run() error {
 	if err := checkTime("--grace", c.Grace, 0, longestWait); err != nil {
 		return err
 	}
-	return stopCluster(c.Dir, c.Grace)
+	return cluster.Stop(c.Dir, c.Grace)
 }
 
 // FillCommand creates users.
@@ -92,4 +94,15 @@ func (c FillCommand) Run(e ending) error {
 	defer way.Close()
 	way.Early = e.Early
 	return fillUsers(way, c.Seed, c.First, c.Users, connections)
+}
+
+// GuardCommand ends the processes of a cluster when the bench that runs it is gone; it is started by bench itself.
+type GuardCommand struct {
+	Dir string `arg:"" help:"Folder of the cluster."`
+}
+
+// Run stays until bench is gone or the guard is freed.
+func (c GuardCommand) Run() error {
+	cluster.Guard(c.Dir)
+	return nil
 }

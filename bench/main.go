@@ -7,6 +7,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"tandem/bench/cluster"
 	"tandem/wire/proc"
 )
 
@@ -44,11 +45,11 @@ func main() {
 	switch {
 	case errors.As(err, &bad):
 		os.Exit(bad.Code) // it has been printed
-	case errors.Is(err, errOwn):
-		tell("bench: %v\n", err)
+	case errors.Is(err, cluster.ErrOwn):
+		cluster.Tell("bench: %v\n", err)
 		os.Exit(exitLagged)
 	case err != nil:
-		tell("bench: %v\n", err)
+		cluster.Tell("bench: %v\n", err)
 		os.Exit(exitUsage)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"tandem/bench/cluster"
 )
 
 // MicroCommand measures how many nodes each operation needs.
@@ -33,7 +35,7 @@ func (c MicroCommand) Run(e ending) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	fmt.Println("nodes  operation  requests by nodes needed")
+	fmt.Println("nodes  operation  requests by nodes needed (a retry may need more)")
 	for _, nodes := range c.Nodes {
 		counted := make(chan outcome, 1)
 		go countNodes(c, nodes, dir, e, counted)
@@ -55,15 +57,16 @@ func (c MicroCommand) Run(e ending) error {
 
 // countNodes runs some operations in a cluster of a size.
 func countNodes(c MicroCommand, nodes int, dir string, e ending, out chan<- outcome) {
-	own, ran := make(chan lease, 1), make(chan outcome, 1)
-	go openCluster(nodes, c.Bin, filepath.Join(dir, fmt.Sprint(nodes)), e, own)
-	l := <-own
+	ran := make(chan outcome, 1)
+	folder := filepath.Join(dir, fmt.Sprint(nodes))
+	l := cluster.OpenOwn(cluster.OwnSettings{Nodes: nodes, Shards: cells.Shards, Bin: c.Bin, Dir: folder,
+		Early: e.Early, Running: e.Clusters})
 	if synced := make(chan error, 1); l.Err == nil {
-		go awaitSync(l.Plan.Addrs, startLimit, synced) // until then a write needs its leader only
+		go cluster.AwaitSync(l.Plan.Addrs, cluster.StartLimit, synced) // until then a write needs its leader only
 		select {
 		case l.Err = <-synced:
 		case <-e.Early:
-			l.Err = errInterrupted
+			l.Err = cluster.ErrInterrupted
 		}
 	}
 	if l.Err != nil {
@@ -76,7 +79,7 @@ func countNodes(c MicroCommand, nodes int, dir string, e ending, out chan<- outc
 	j := job{Target: "http://" + l.Plan.HTTP, Workload: w, Rate: microRate, Duration: length, Timeout: time.Second,
 		Budget: time.Second, Width: time.Second, Settle: pageTimeout, Connections: loaders, KeepAlive: true,
 		Load: true, Mixed: true, Beat: realBeat, Show: showTo(true, nil), Early: e.Early}
-	go conduct(j, ran)
+	go runJob(j, ran)
 	o := <-ran
 	l.End() // before the folder is removed
 	out <- o

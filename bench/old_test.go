@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"tandem/bench/cluster"
 )
 
 // copyFolder copies the data folder of process i as it is, and returns where to.
@@ -32,6 +34,7 @@ func (c *testCluster) putFolderBack(i int, from string) {
 // A folder that is put back to what it was before its last start is known for that, and set aside: nothing that was
 // acknowledged since is lost, in a start of all nodes after a power cut either.
 func TestAnOldCopyOfAFolderIsSetAside(t *testing.T) {
+	t.Parallel()
 	c := startTest(t, 3)
 	users := createMany(t, c, 0, 200)
 	c.stop(0)
@@ -52,7 +55,8 @@ func TestAnOldCopyOfAFolderIsSetAside(t *testing.T) {
 	c.awaitLog(t, "db-0", "the store is an old copy of itself")
 	c.settle()
 	c.allThere(t, users)
-	if aside, err := filepath.Glob(filepath.Join(c.plan.Dir, "db-0", asideMark+"*")); err != nil || len(aside) != 1 {
+	if aside, err := filepath.Glob(filepath.Join(c.plan.Dir, "db-0", cluster.AsideMark+"*")); err != nil ||
+		len(aside) != 1 {
 		t.Errorf("the old copy is not kept: %v, %v", aside, err)
 	}
 }
@@ -60,9 +64,10 @@ func TestAnOldCopyOfAFolderIsSetAside(t *testing.T) {
 // A copy that was made while its process ran has the number of the newest start. It is found out by what it lacks, of
 // Raft's log or of a shard, by the nodes that are there to be asked.
 func TestACopyOfARunningFolderIsFoundOut(t *testing.T) {
+	t.Parallel()
 	c := startTest(t, 3)
 	users := createMany(t, c, 0, 200)
-	node := c.processes[0].cmd.Process
+	node := c.processes[0].Cmd.Process
 	if err := node.Signal(syscall.SIGSTOP); err != nil { // so that the copy is of one moment
 		t.Fatal(err)
 	}

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"tandem/bench/cluster"
 )
 
 // pipeSize is that of the pipes that these tests read no more: the smallest there is.
@@ -40,17 +42,17 @@ func fullPipe(t *testing.T) (reader, writer *os.File) {
 // startInto starts process i of the cluster again, with its output going to a file of the test.
 func (c *testCluster) startInto(i int, output *os.File) {
 	c.t.Helper()
-	argv := commands(c.plan)[i]
+	argv := cluster.Commands(c.plan)[i]
 	p := c.processes[i]
-	p.cmd, p.gone = exec.Command(argv[0], argv[1:]...), make(chan struct{})
-	p.cmd.Stdout, p.cmd.Stderr = output, output
-	if err := p.cmd.Start(); err != nil {
+	p.Cmd, p.Gone = exec.Command(argv[0], argv[1:]...), make(chan struct{})
+	p.Cmd.Stdout, p.Cmd.Stderr = output, output
+	if err := p.Cmd.Start(); err != nil {
 		c.t.Fatal(err)
 	}
 	output.Close()
 	go func() {
-		_ = p.cmd.Wait() // ProcessState has the outcome
-		close(p.gone)
+		_ = p.Cmd.Wait() // ProcessState has the outcome
+		close(p.Gone)
 	}()
 	c.processes[i] = p
 }
@@ -59,16 +61,16 @@ func (c *testCluster) startInto(i int, output *os.File) {
 func (c *testCluster) leave(i int) {
 	c.t.Helper()
 	p := c.processes[i]
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := p.Cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		c.t.Fatal(err)
 	}
 	select {
-	case <-p.gone:
+	case <-p.Gone:
 	case <-time.After(patience):
-		c.t.Fatalf("%s does not end", p.name)
+		c.t.Fatalf("%s does not end", p.Name)
 	}
-	if !p.cmd.ProcessState.Success() {
-		c.t.Errorf("%s: %v", p.name, p.cmd.ProcessState)
+	if !p.Cmd.ProcessState.Success() {
+		c.t.Errorf("%s: %v", p.Name, p.Cmd.ProcessState)
 	}
 }
 
@@ -89,6 +91,7 @@ func (c *testCluster) fillUsers(n int) func() {
 // TestALogThatNobodyReads: the pipe to which a node and the gateway write their log is full from the start. They start,
 // serve all users and stop in order all the same, and what they have said is there for who reads it later.
 func TestALogThatNobodyReads(t *testing.T) {
+	t.Parallel()
 	c := startTest(t, 3)
 	look := c.fillUsers(50)
 	readers := []*os.File{}
@@ -123,6 +126,7 @@ func TestALogThatNobodyReads(t *testing.T) {
 
 // TestALogThatNobodyReadsHoldsUpNoStop: the last words get a moment, not for ever.
 func TestALogThatNobodyReadsHoldsUpNoStop(t *testing.T) {
+	t.Parallel()
 	c := startTest(t, 3)
 	for _, i := range []int{c.plan.Nodes, 0} {
 		c.kill(i)
@@ -136,6 +140,7 @@ func TestALogThatNobodyReadsHoldsUpNoStop(t *testing.T) {
 
 // TestALogWhoseReaderIsGone: node and gateway go on, and say how many lines could not be written.
 func TestALogWhoseReaderIsGone(t *testing.T) {
+	t.Parallel()
 	c := startTest(t, 3)
 	look := c.fillUsers(50)
 	for _, i := range []int{0, c.plan.Nodes} {
@@ -150,7 +155,7 @@ func TestALogWhoseReaderIsGone(t *testing.T) {
 	}
 	c.settle()
 	look()
-	line, err := askLine(c.plan.Addrs[0], "STATUS")
+	line, err := cluster.AskLine(c.plan.Addrs[0], "STATUS")
 	var status struct{ LogDropped uint64 }
 	if err == nil {
 		err = json.Unmarshal([]byte(line), &status)
@@ -168,6 +173,7 @@ func TestALogWhoseReaderIsGone(t *testing.T) {
 
 // TestLastWords: what ends a process at its start is said before it ends.
 func TestLastWords(t *testing.T) {
+	t.Parallel()
 	if err := buildAll(); err != nil {
 		t.Fatal(err)
 	}
@@ -191,6 +197,7 @@ func TestLastWords(t *testing.T) {
 // TestALogOnATerminal: a process in the background of a terminal that stops whoever writes to it from there is not
 // stopped.
 func TestALogOnATerminal(t *testing.T) {
+	t.Parallel()
 	if err := buildAll(); err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"tandem/bench/cluster"
 )
 
 func TestWhoseFaultAnErrorIs(t *testing.T) {
@@ -25,32 +27,32 @@ func TestWhoseFaultAnErrorIs(t *testing.T) {
 	}
 	for _, c := range []struct {
 		err   error
-		whose party
+		whose cluster.Party
 	}{
-		{asked(syscall.EMFILE), ofGenerator},
-		{asked(syscall.ENFILE), ofGenerator},
-		{asked(syscall.EADDRNOTAVAIL), ofGenerator},
-		{asked(syscall.EADDRINUSE), ofGenerator},
-		{asked(syscall.ENOBUFS), ofGenerator},
-		{asked(syscall.ENOMEM), ofGenerator},
-		{asked(syscall.EPERM), ofGenerator},
-		{asked(syscall.EACCES), ofGenerator},
-		{asked(syscall.ENETUNREACH), ofNetwork},
-		{asked(syscall.ENETDOWN), ofNetwork},
-		{asked(&net.DNSError{Err: "no such host", Name: "x", IsNotFound: true}), ofNetwork},
-		{asked(&net.DNSError{Err: "i/o timeout", Name: "x", IsTimeout: true}), ofNetwork},
-		{asked(&net.DNSError{UnwrapErr: syscall.EMFILE, Err: "socket", Name: "x"}), ofGenerator},
-		{asked(syscall.EHOSTUNREACH), ofTarget}, // its host or container is gone
-		{asked(syscall.ECONNREFUSED), ofTarget},
-		{asked(syscall.ECONNRESET), ofTarget},
-		{asked(syscall.EPIPE), ofTarget},
-		{asked(syscall.ETIMEDOUT), ofTarget},
-		{io.EOF, ofTarget},
-		{io.ErrUnexpectedEOF, ofTarget},
-		{context.DeadlineExceeded, ofTarget},
-		{errors.New("malformed HTTP response"), ofTarget},
+		{asked(syscall.EMFILE), cluster.OfGenerator},
+		{asked(syscall.ENFILE), cluster.OfGenerator},
+		{asked(syscall.EADDRNOTAVAIL), cluster.OfGenerator},
+		{asked(syscall.EADDRINUSE), cluster.OfGenerator},
+		{asked(syscall.ENOBUFS), cluster.OfGenerator},
+		{asked(syscall.ENOMEM), cluster.OfGenerator},
+		{asked(syscall.EPERM), cluster.OfGenerator},
+		{asked(syscall.EACCES), cluster.OfGenerator},
+		{asked(syscall.ENETUNREACH), cluster.OfNetwork},
+		{asked(syscall.ENETDOWN), cluster.OfNetwork},
+		{asked(&net.DNSError{Err: "no such host", Name: "x", IsNotFound: true}), cluster.OfNetwork},
+		{asked(&net.DNSError{Err: "i/o timeout", Name: "x", IsTimeout: true}), cluster.OfNetwork},
+		{asked(&net.DNSError{UnwrapErr: syscall.EMFILE, Err: "socket", Name: "x"}), cluster.OfGenerator},
+		{asked(syscall.EHOSTUNREACH), cluster.OfTarget}, // its host or container is gone
+		{asked(syscall.ECONNREFUSED), cluster.OfTarget},
+		{asked(syscall.ECONNRESET), cluster.OfTarget},
+		{asked(syscall.EPIPE), cluster.OfTarget},
+		{asked(syscall.ETIMEDOUT), cluster.OfTarget},
+		{io.EOF, cluster.OfTarget},
+		{io.ErrUnexpectedEOF, cluster.OfTarget},
+		{context.DeadlineExceeded, cluster.OfTarget},
+		{errors.New("malformed HTTP response"), cluster.OfTarget},
 	} {
-		if got := blame(c.err); got != c.whose {
+		if got := cluster.Blame(c.err); got != c.whose {
 			t.Errorf("%v is of party %d, expected %d", c.err, got, c.whose)
 		}
 	}
@@ -65,8 +67,9 @@ func TestWhoseFaultAnErrorIs(t *testing.T) {
 // What this machine lacked makes a run void, in whatever phase; it neither counts against the budget nor as an answer
 // that could not be judged.
 func TestShortagesMakeARunVoid(t *testing.T) {
-	failed := sample{Op: operation{Kind: opGet}, Phase: phaseRun, Done: time.Second, Failed: true, Whose: ofGenerator,
-		Err: "socket: too many open files"}
+	failed := sample{Op: operation{Kind: opGet}, Phase: phaseRun, Done: time.Second, Failed: true,
+		Whose: cluster.OfGenerator,
+		Err:   "socket: too many open files"}
 	good := sample{Op: operation{Kind: opGet}, Phase: phaseRun, Done: time.Millisecond, Status: 200}
 	held, check := good, failed
 	held.Held, check.Phase = true, phaseCheck
@@ -166,7 +169,7 @@ func TestNamesAreLookedUpApart(t *testing.T) {
 	}
 	dial := dialTo("gateway.test", port, time.Second, ask, quit)
 	conn, err := dial(t.Context(), "tcp", "")
-	if blame(err) != ofNetwork {
+	if cluster.Blame(err) != cluster.OfNetwork {
 		t.Errorf("a name that is not known: %v", err)
 	}
 	for end := time.Now().Add(patience); err != nil && time.Now().Before(end); {
@@ -196,6 +199,7 @@ func slowly(t *testing.T, after time.Duration) string {
 }
 
 func TestTheOwnLimitOfFilesIsNotTheTargets(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	run := []string{"sh", "-c", `ulimit -n 32; exec "$@"`, "sh", filepath.Join(binaries, "bench"), "run",
 		"--target", slowly(t, 100*time.Millisecond), "--out", dir}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"tandem/bench/cluster"
 )
 
 // errPages is the class of a LIST that could not be measured.
@@ -55,7 +57,7 @@ func (c PagesCommand) Run(e ending) error {
 	size, users := uint64(limit), target+"/api/user"
 	get := func(url string) (page, error) {
 		if isClosed(e.Early) {
-			return page{}, errInterrupted
+			return page{}, cluster.ErrInterrupted
 		}
 		return getPage(client, url)
 	}
@@ -147,13 +149,14 @@ func getPage(client *http.Client, url string) (page, error) {
 		return page{}, fmt.Errorf("%w: %w", errPages, err)
 	}
 	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		why, _ := io.ReadAll(io.LimitReader(answer.Body, 1<<10)) // the problem: why there is no page
+		return page{}, fmt.Errorf("%w: %s: %s: %s", errPages, url, answer.Status, strings.TrimSpace(string(why)))
+	}
 	if _, err = io.Copy(io.Discard, answer.Body); err != nil {
 		return page{}, fmt.Errorf("%w: %w", errPages, err)
 	}
 	got := page{took: time.Since(begin)}
-	if answer.StatusCode != http.StatusOK {
-		return page{}, fmt.Errorf("%w: %s: %s", errPages, url, answer.Status)
-	}
 	if got.total, err = strconv.ParseUint(answer.Header.Get("X-Total-Count"), 10, 64); err != nil {
 		return page{}, fmt.Errorf("%w: X-Total-Count: %w", errPages, err)
 	}

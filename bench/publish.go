@@ -9,17 +9,15 @@ import (
 	"strings"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"tandem/bench/cluster"
 )
 
-// publish writes a report as JSON, as a page and as percentile curves, prints it, and sends its verdict. The files come
-// first: whoever is to read what is printed may be gone. What fails is an error, but wrong answers remain wrong
-// answers.
-func publish(r report, dir, old string, out chan<- error) {
-	text, failed := textOf(r), error(nil)
-	if old != "" {
-		compared, err := compareWith(r, old)
-		text, failed = text+compared, err
-	}
+// publish writes a report as JSON, as a page and as percentile curves, prints it with its comparison, and returns its
+// verdict. The files come first: whoever is to read what is printed may be gone. What fails, or has failed before, is
+// an error, but wrong answers remain wrong answers.
+func publish(r report, dir, compared string, failed error) error {
+	text := textOf(r) + compared
 	for name, write := range map[string]func(report) (string, error){"report.html": pageOf, "latency.hgrm": curveText} {
 		content, err := write(r)
 		if err == nil {
@@ -34,12 +32,12 @@ func publish(r report, dir, old string, out chan<- error) {
 	}
 	fmt.Printf("%s\nreports: %s, report.json, latency.hgrm\n", text, filepath.Join(dir, "report.html"))
 	if failed != nil {
-		tell("bench: the reports: %v\n", failed)
+		cluster.Tell("bench: the reports: %v\n", failed)
 		if err = failed; r.Verdict.Code == exitWrong {
 			err = r.Verdict
 		}
 	}
-	out <- err
+	return err
 }
 
 // curveText is the percentile curve of a run in the format of HdrHistogram, in milliseconds.

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/anishathalye/porcupine"
+
+	"tandem/bench/cluster"
 )
 
 func TestAWorkloadIsAFunctionOfItsSeed(t *testing.T) {
@@ -168,7 +170,7 @@ func TestTimelines(t *testing.T) {
 	steps, err := parseFaults("start db-1 at 30s; kill db-1 at 10s;pause db-0 at 5s for 1.5s ; cut db-2 from peers at 7s; cut db-2 to gateway at 8s for 1s; heal at 9s", 1, names, time.Minute)
 	got := []string{}
 	for _, s := range steps {
-		got = append(got, fmt.Sprint(s.At, " ", s.text()))
+		got = append(got, fmt.Sprint(s.At, " ", s.Text()))
 	}
 	want := "5s pause db-0|6.5s resume db-0|7s cut db-2 from peers|8s cut db-2 to gateway|9s heal|9s heal|10s kill db-1|30s start db-1"
 	if err != nil || strings.Join(got, "|") != want {
@@ -177,7 +179,7 @@ func TestTimelines(t *testing.T) {
 	for _, bad := range []string{"kill", "kill db-1", "kill db-9 at 1s", "maim db-1 at 1s", "kill db-1 at noon",
 		"cut db-1 at 1s", "kill db-1 at 2m", "kill db-1 at 1s for", "pause db-1 at 1s for -1s", "random", "random at x",
 		"kill db-1 at 1s now"} {
-		if _, err := parseFaults(bad, 1, names, time.Minute); !errors.Is(err, errFault) {
+		if _, err := parseFaults(bad, 1, names, time.Minute); !errors.Is(err, cluster.ErrFault) {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}
@@ -206,7 +208,7 @@ func TestTrials(t *testing.T) {
 		number[one.Kind]++
 		begin, end := stepsOf(one, names)
 		for _, s := range append(begin, end...) {
-			if s.Kind != faultHeal && !slices.Contains(names, s.Node) || one.Lasts < 20*time.Millisecond ||
+			if s.Kind != cluster.FaultHeal && !slices.Contains(names, s.Node) || one.Lasts < 20*time.Millisecond ||
 				one.Lasts > 3*time.Second {
 				t.Errorf("%+v: %+v", one, s)
 			}
@@ -222,25 +224,6 @@ func TestTrials(t *testing.T) {
 	}
 	if _, err := kindsOf([]string{trialKill, "flood"}); !errors.Is(err, errSettings) {
 		t.Error(err)
-	}
-}
-
-func TestCuts(t *testing.T) {
-	both, oneWay := step{Kind: faultCut, Node: "db-0", Other: "peers"},
-		step{Kind: faultCut, Node: "db-1", Other: "db-2", OneWay: true}
-	for _, c := range []struct {
-		cuts     []step
-		from, to string
-		want     bool
-	}{{[]step{both}, "db-0", "db-1", true}, {[]step{both}, "db-2", "db-0", true},
-		{[]step{both}, "gateway", "db-0", false}, {[]step{both}, "db-1", "db-2", false},
-		{[]step{oneWay}, "db-1", "db-2", true}, {[]step{oneWay}, "db-2", "db-1", false}, {nil, "db-0", "db-1", false}} {
-		if got := isCut(c.cuts, c.from, c.to); got != c.want {
-			t.Errorf("%v: %s to %s: %v", c.cuts, c.from, c.to, got)
-		}
-	}
-	if g := gatesOf(lane{From: "db-2", To: "db-1"}, []step{oneWay}); g != (gates{There: true}) {
-		t.Errorf("%+v", g)
 	}
 }
 

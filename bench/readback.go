@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"tandem/bench/cluster"
 )
 
 // errTarget is the class of a target that does not answer.
@@ -45,17 +48,18 @@ type total struct {
 func settledCount(c client, until time.Time, out chan<- total) {
 	for told := false; ; time.Sleep(retryPause) {
 		s := ask(c, operation{Kind: opCount}, "", 0)
+		s.Err += s.Why // is only shown here; elsewhere failures are counted by it
 		if !s.Failed && s.Wrong == "" {
 			out <- total{Count: s.Count}
 			return
 		}
 		class := errTarget
-		if s.Whose == ofGenerator {
-			class = errOwn
+		if s.Whose == cluster.OfGenerator {
+			class = cluster.ErrOwn
 		}
 		switch nowhere := s.Status == http.StatusNotFound && strings.Count(c.target, "/") > 2; {
 		case isClosed(c.Early):
-			out <- total{Err: errInterrupted}
+			out <- total{Err: cluster.ErrInterrupted}
 			return
 		case nowhere || time.Now().After(until):
 			why := ownShare(s.Whose, s.Err+s.Wrong)
@@ -64,99 +68,128 @@ func settledCount(c client, until time.Time, out chan<- total) {
 		}
 		if !told {
 			told = true
-			tell("bench: no good answer at %s (%s); trying on for %v (--settle)\n", c.target, s.Err+s.Wrong,
+			cluster.Tell("bench: no good answer at %s (%s); trying on for %v (--settle)\n", c.target, s.Err+s.Wrong,
 				time.Until(until).Round(time.Second))
 		}
 	}
 }
 
+// backRead is a run that is being read back.
+type backRead struct {
+	c          client
+	j          job
+	w          workload
+	made, base uint64 // users that the run has created, and that were there before it
+	until      time.Time
+	samples    chan<- sample
+	found      returned
+}
+
+// backStages read a run back, one after the other. The list never changes.
+var backStages = []func(backRead) backRead{readUsers, countBack, readPages, walkBack}
+
 // readBack reads every user of a run, again if it must until the time to settle is over, then asks for their count and
 // lists them all.
-func readBack(c client, j job, w workload, made, base uint64, samples chan<- sample, out chan<- returned) {
-	until, keys := time.Now().Add(j.Settle), numbers(w.Records+made)
-	r := returned{Read: true, Users: map[string]user{}}
-	reading := phase{Name: phaseCheck, Closed: min(loaders, j.Connections), Workload: w,
+func readBack(b backRead) returned {
+	b.until, b.found = time.Now().Add(b.j.Settle), returned{Read: true, Users: map[string]user{}}
+	for _, stage := range backStages {
+		b = stage(b)
+	}
+	return b.found
+}
+
+// readUsers reads every user.
+func readUsers(b backRead) backRead {
+	keys := numbers(b.w.Records + b.made)
+	reading := phase{Name: phaseCheck, Closed: min(loaders, b.j.Connections), Workload: b.w,
 		Next: func(w workload, key, _ uint64) (operation, uint64) {
 			return operation{Kind: opGet, Key: key, User: user{ID: makeUser(w.Users, key).ID}}, 0
 		}}
 	own, left := make(chan sample), make(chan []uint64) // without places, so that what is left comes after every sample
-	go persist(c, j.Beat, reading, keys, until, own, left)
+	go persist(b.c, b.j.Beat, reading, keys, b.until, own, left)
 	for reads := true; reads; {
 		select {
 		case s := <-own:
-			if samples <- s; !s.Failed && s.Status == http.StatusOK {
-				r.Users[s.Read.ID] = s.Read
+			if b.samples <- s; !s.Failed && s.Status == http.StatusOK {
+				b.found.Users[s.Read.ID] = s.Read
 			}
 		case keys = <-left:
 			reads = false
 		}
 	}
-	r.Unread, r.Present = len(keys), uint64(len(r.Users))
-	if r.Unread > 0 || j.Shared {
-		out <- r
-		return
-	}
-	for try := 0; try < 3; try++ { // a write that was given up may still be on its way
+	b.found.Unread, b.found.Present = len(keys), uint64(len(b.found.Users))
+	return b
+}
+
+// isKnown says that every user could be read and nobody else writes, so that counts and lists can be judged.
+func isKnown(b backRead) bool { return b.found.Unread == 0 && !b.j.Shared }
+
+// countBack asks for the count of all users.
+func countBack(b backRead) backRead {
+	for try := 0; try < 3 && isKnown(b); try++ { // a write that was given up may still be on its way
 		asked := make(chan total, 1)
-		go settledCount(c, until, asked)
+		go settledCount(b.c, b.until, asked)
 		t := <-asked
-		if r.Counted, r.Count, r.Uncounted = t.Err == nil, t.Count, t.Err; t.Err != nil || r.Count == base+r.Present {
+		b.found.Counted, b.found.Count, b.found.Uncounted = t.Err == nil, t.Count, t.Err
+		if t.Err != nil || t.Count == b.base+b.found.Present {
 			break
 		}
 		time.Sleep(retryPause)
 	}
-	if r.Uncounted == nil && r.Count == base+r.Present {
-		paged := make(chan string, 1)
-		go checkPages(c, r.Users, r.Count, paged)
-		r.Listed = <-paged
-	}
-	if base+r.Present <= walkLimit && r.Listed == "" {
-		walked := make(chan string, 1)
-		go walkUsers(c, r.Users, base, walked)
-		r.Walked, r.Listed = true, <-walked
-	}
-	out <- r
+	return b
 }
 
-// checkPages lists pages at some offsets while nothing is written, and sends what is wrong with them: a page is as long
-// as it can be, and its users are those that were read.
-func checkPages(c client, users map[string]user, all uint64, out chan<- string) {
+// readPages lists some pages, if their users are known and counted.
+func readPages(b backRead) backRead {
+	if isKnown(b) && b.found.Uncounted == nil && b.found.Count == b.base+b.found.Present {
+		b.found.Listed = checkPages(b.c, b.found.Users, b.found.Count)
+	}
+	return b
+}
+
+// walkBack lists all users, if they are known and not too many.
+func walkBack(b backRead) backRead {
+	if isKnown(b) && b.base+b.found.Present <= walkLimit && b.found.Listed == "" {
+		b.found.Walked, b.found.Listed = true, walkUsers(b.c, b.found.Users, b.base)
+	}
+	return b
+}
+
+// checkPages lists pages at some offsets while nothing is written, and returns what is wrong with them: a page is as
+// long as it can be, and its users are those that were read.
+func checkPages(c client, users map[string]user, all uint64) string {
 	const limit = 100
 	for _, offset := range []uint64{0, all / 3, all - min(all, limit/2), all} {
 		path, want := fmt.Sprintf("/api/user?offset=%d&limit=%d", offset, limit), min(limit, all-offset)
 		page, _, err := fetchPage(c, c.target+path)
-		for tries := 0; err != nil && !errors.Is(err, errInterrupted) && tries < walkTries; tries++ {
+		for tries := 0; err != nil && !errors.Is(err, cluster.ErrInterrupted) && tries < walkTries; tries++ {
 			time.Sleep(retryPause)
 			page, _, err = fetchPage(c, c.target+path)
 		}
 		if err != nil {
-			out <- fmt.Sprintf("GET %s was not answered: %v", path, err)
-			return
+			return fmt.Sprintf("GET %s was not answered: %v", path, err)
 		}
 		if uint64(len(page)) != want {
-			out <- fmt.Sprintf("GET %s lists %d users, expected %d of %d", path, len(page), want, all)
-			return
+			return fmt.Sprintf("GET %s lists %d users, expected %d of %d", path, len(page), want, all)
 		}
 		for _, u := range page {
 			if read, ours := users[u.ID]; ours && read != u {
-				out <- fmt.Sprintf("GET %s lists %+v, which was read as %+v", path, u, read)
-				return
+				return fmt.Sprintf("GET %s lists %+v, which was read as %+v", path, u, read)
 			}
 		}
 	}
-	out <- ""
+	return ""
 }
 
-// walkUsers lists all users by cursor and sends how that differs from the users that must be there, and others of which
-// there are so many.
-func walkUsers(c client, users map[string]user, others uint64, out chan<- string) {
+// walkUsers lists all users by cursor and returns how that differs from the users that must be there, and others of
+// which there are so many.
+func walkUsers(c client, users map[string]user, others uint64) string {
 	met, strangers, differ := map[string]bool{}, uint64(0), 0
 	for url, tries := c.target+"/api/user?after=&limit=1000", 0; url != ""; {
 		page, next, err := fetchPage(c, url)
 		if err != nil {
-			if tries++; tries > walkTries || errors.Is(err, errInterrupted) {
-				out <- fmt.Sprintf("the walk over all users could not be ended: %v", err)
-				return
+			if tries++; tries > walkTries || errors.Is(err, cluster.ErrInterrupted) {
+				return fmt.Sprintf("the walk over all users could not be ended: %v", err)
 			}
 			time.Sleep(retryPause)
 			continue
@@ -165,8 +198,7 @@ func walkUsers(c client, users map[string]user, others uint64, out chan<- string
 		for _, u := range page {
 			want, ours := users[u.ID]
 			if met[u.ID] {
-				out <- fmt.Sprintf("user %s is listed twice", u.ID)
-				return
+				return fmt.Sprintf("user %s is listed twice", u.ID)
 			}
 			met[u.ID] = true
 			if !ours {
@@ -183,16 +215,15 @@ func walkUsers(c client, users map[string]user, others uint64, out chan<- string
 		}
 	}
 	if missing > 0 || strangers != others || differ > 0 {
-		out <- fmt.Sprintf("of %d users that were read back %d are not listed and %d differ; %d other users are listed, %d were there before", len(users), missing, differ, strangers, others)
-		return
+		return fmt.Sprintf("of %d users that were read back %d are not listed and %d differ; %d other users are listed, %d were there before", len(users), missing, differ, strangers, others)
 	}
-	out <- ""
+	return ""
 }
 
 // fetchPage gets a page of users and the URL of the one behind it.
 func fetchPage(c client, url string) ([]user, string, error) {
 	if isClosed(c.Early) {
-		return nil, "", errInterrupted
+		return nil, "", cluster.ErrInterrupted
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), pageTimeout)
 	defer cancel()
@@ -207,7 +238,7 @@ func fetchPage(c client, url string) ([]user, string, error) {
 	defer answer.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
 	if err == nil && answer.StatusCode != http.StatusOK {
-		err = errors.New(answer.Status)
+		err = fmt.Errorf("%s: %.300s", answer.Status, bytes.TrimSpace(body))
 	}
 	var page []user
 	if err == nil {

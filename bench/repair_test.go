@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"tandem/bench/cluster"
 	"tandem/shard"
 )
 
@@ -18,54 +20,43 @@ func createMany(t *testing.T, c *testCluster, first, n int) []user {
 	users := make([]user, n)
 	for i := range users {
 		users[i] = user{fmt.Sprintf("u%d", first+i), fmt.Sprint("name ", first+i), "e", int64(i)}
-		got, err := c.ask("POST", "/api/user/", userJSON(users[i]))
-		for end := time.Now().Add(patience); err != nil || got.status == 503; got,
-			err = c.ask("POST", "/api/user/", userJSON(users[i])) {
-			if time.Now().After(end) {
-				t.Fatalf("create: %v %d %s", err, got.status, got.body)
-			}
-		}
-		if got.status != 201 && got.status != 409 { // 409: the first try had done it
-			t.Fatalf("create: %d %s", got.status, got.body)
-		}
 	}
+	c.createAll(t, users)
 	return users
 }
 
 // allThere holds that every user is read as it was written, and that both replicas of every shard are equal.
 func (c *testCluster) allThere(t *testing.T, users []user) {
 	t.Helper()
-	for _, u := range users {
-		if got := c.eventually(200, "GET", "/api/user/"+u.ID, "").user(t); got != u {
-			t.Fatalf("%+v is read as %+v", u, got)
-		}
-	}
+	c.readAll(t, users)
 	if n := c.count(); n != uint64(len(users)) {
 		t.Errorf("COUNT says %d of %d users", n, len(users))
 	}
-	for s := range c.plan.Shards {
+	forEach(t, c.plan.Shards, func(s int) error {
 		first, second := shard.Pair(shard.Layout{Nodes: c.plan.Nodes, Shards: c.plan.Shards}, s)
-		a, b := digestOf(t, c, first, s), digestOf(t, c, second, s)
-		if a != b {
-			t.Errorf("shard %d: %s on %s, %s on %s", s, a, c.plan.Names[first], b, c.plan.Names[second])
+		a, err := digestOf(c, first, s)
+		b, bad := digestOf(c, second, s)
+		if err = errors.Join(err, bad); err == nil && a != b {
+			err = fmt.Errorf("shard %d: %s on %s, %s on %s", s, a, c.plan.Names[first], b, c.plan.Names[second])
 		}
-	}
+		return err
+	})
 }
 
-func digestOf(t *testing.T, c *testCluster, node, s int) string {
-	t.Helper()
-	line, err := askLine(c.plan.Addrs[node], fmt.Sprint("DIGEST ", s))
+func digestOf(c *testCluster, node, s int) (string, error) {
+	line, err := cluster.AskLine(c.plan.Addrs[node], fmt.Sprint("DIGEST ", s))
 	_, after, found := strings.Cut(line, `"digest":"`)
 	if err != nil || !found {
-		t.Fatalf("DIGEST %d of %s: %v %s", s, c.plan.Names[node], err, line)
+		return "", fmt.Errorf("DIGEST %d of %s: %v %s", s, c.plan.Names[node], err, line)
 	}
 	digest, _, _ := strings.Cut(after, `"`)
-	return digest
+	return digest, nil
 }
 
 // A node whose folder is lost comes back under its name with an empty one, takes the place of the lost store, and is
 // filled again.
 func TestAWipedNodeIsFilledAgain(t *testing.T) {
+	t.Parallel()
 	c := startTest(t, 3)
 	users := createMany(t, c, 0, 300)
 	c.kill(1)
@@ -78,7 +69,7 @@ func TestAWipedNodeIsFilledAgain(t *testing.T) {
 	c.settle()
 	c.allThere(t, users)
 	c.kill(0) // what it was filled with is as good as the first copy
-	c.allReadable(t, users)
+	c.readAll(t, users)
 	c.start(0)
 	c.settle()
 	c.allThere(t, users)
@@ -87,20 +78,10 @@ func TestAWipedNodeIsFilledAgain(t *testing.T) {
 // stop ends process i as an operator does.
 func (c *testCluster) stop(i int) {
 	c.t.Helper()
-	if err := c.processes[i].cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := c.processes[i].Cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		c.t.Fatal(err)
 	}
-	<-c.processes[i].gone
-}
-
-// allReadable holds that every user is read as it was written, by whoever leads now.
-func (c *testCluster) allReadable(t *testing.T, users []user) {
-	t.Helper()
-	for _, u := range users {
-		if got := c.eventually(200, "GET", "/api/user/"+u.ID, "").user(t); got != u {
-			t.Fatalf("%+v is read as %+v", u, got)
-		}
-	}
+	<-c.processes[i].Gone
 }
 
 // awaitLog waits until a node's log has a text.

@@ -144,13 +144,13 @@ func curveOf(groups map[groupKey]group) []percentile {
 	return list
 }
 
-// faultsOf judges each fault by what was answered from then until the next fault. What nothing has ended goes on to the
-// last request. A spell in which no request failed after the fault was over by then: the cell was only not asked again
-// sooner.
+// faultsOf judges each fault by what was answered from then until the next fault. An outage that no good answer has
+// ended goes on to the last request. A fault does not count an outage whose last failed request came before the fault:
+// that cell was only not asked again sooner.
 func faultsOf(o outcome) []faultReport {
 	list := []faultReport{}
-	spells, gaps := slices.Clone(o.Tally.Spells), slices.Clone(o.Tally.Gaps)
-	spells = slices.AppendSeq(spells, maps.Values(o.Tally.NotOK))
+	outages, gaps := slices.Clone(o.Tally.Outages), slices.Clone(o.Tally.Gaps)
+	outages = slices.AppendSeq(outages, maps.Values(o.Tally.NotOK))
 	if last := (stall{o.Tally.LastGood, o.Tally.LastDone}); last.To-last.From > leastGap {
 		gaps = append(gaps, last)
 	}
@@ -163,7 +163,7 @@ func faultsOf(o outcome) []faultReport {
 		for _, g := range gaps {
 			f.Gap = max(f.Gap, min(g.To, until)-max(g.From, e.At))
 		}
-		for _, s := range spells {
+		for _, s := range outages {
 			if s.Last > e.At {
 				f.Outage = max(f.Outage, min(s.To, until)-max(s.From, e.At))
 			}

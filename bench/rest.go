@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"tandem/bench/cluster"
 )
 
 // maxAnswer is how much of an answer is read: more than a page of the largest size.
@@ -126,8 +129,8 @@ func ask(c client, op operation, match string, users uint64) sample {
 	}
 	s.Done = time.Since(c.begin)
 	if err != nil {
-		s.Failed, s.Whose = true, blame(err)
-		s.Timeout = s.Whose == ofTarget && errors.Is(err, context.DeadlineExceeded)
+		s.Failed, s.Whose = true, cluster.Blame(err)
+		s.Timeout = s.Whose == cluster.OfTarget && errors.Is(err, context.DeadlineExceeded)
 		if s.Err = "timeout"; !s.Timeout {
 			s.Err = reasonOf(err)
 		}
@@ -143,7 +146,7 @@ func understand(s sample, answer *http.Response, body []byte) sample {
 		s.Touched = 0
 	}
 	if s.Failed = s.Status >= 500 || s.Status == http.StatusTooManyRequests; s.Failed {
-		s.Err = "status " + answer.Status
+		s.Err, s.Why = "status "+answer.Status, fmt.Sprintf(": %.300s", bytes.TrimSpace(body))
 		return s
 	}
 	known := false

@@ -19,6 +19,7 @@ import (
 
 // TestRESTRules holds the rules of docs/rest.md against the real processes.
 func TestRESTRules(t *testing.T) {
+	t.Parallel()
 	c := startPatient(t, 3)
 	upload := make(chan string, 1)
 	go slowUpload(c.plan.HTTP, upload)
@@ -140,15 +141,14 @@ func (c *testCluster) behindAPrefix(t *testing.T) {
 	proxy := httptest.NewServer(http.StripPrefix("/storage/v1", pass))
 	defer proxy.Close()
 	target, users := proxy.URL+"/storage/v1", map[string]user{}
-	for i := range 2500 {
-		u := user{ID: fmt.Sprint("prefix-", i), Name: "n", Email: "e", Group: int64(i + 1)}
-		users[u.ID] = u
-		c.must(201, "POST", "/api/user/", userJSON(u))
+	list := make([]user, 2500)
+	for i := range list {
+		list[i] = user{ID: fmt.Sprint("prefix-", i), Name: "n", Email: "e", Group: int64(i + 1)}
+		users[list[i].ID] = list[i]
 	}
+	c.createAll(t, list)
 	there := newClient(target, 1, true, patience, time.Now())
-	out := make(chan string, 1)
-	walkUsers(there, users, c.count()-uint64(len(users)), out)
-	if why := <-out; why != "" {
+	if why := walkUsers(there, users, c.count()-uint64(len(users))); why != "" {
 		t.Error("behind a prefix:", why)
 	}
 	if err := (PagesCommand{Target: target, Samples: 60, Limit: 10}).Run(ending{}); err != nil {

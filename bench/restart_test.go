@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"tandem/bench/cluster"
 )
 
 // manyUsers is how many users the walks meet.
@@ -73,6 +75,7 @@ func (c *testCluster) walkByCursor(limit int) []string {
 }
 
 func TestTenThousandUsersAreListedOnce(t *testing.T) {
+	t.Parallel()
 	c := startPatient(t, 3)
 	if err := fill("http://"+c.plan.HTTP, 1, 0, manyUsers, 64); err != nil {
 		t.Fatal(err)
@@ -93,8 +96,8 @@ func TestTenThousandUsersAreListedOnce(t *testing.T) {
 	}
 	t.Run("edges", c.listEdges)
 	t.Run("restart of all nodes", func(t *testing.T) {
-		stopProcesses(c.processes, stopGrace)
-		again, err := startCluster(c.plan)
+		cluster.StopProcesses(c.processes, cluster.StopGrace)
+		again, err := cluster.Start(c.plan)
 		c.processes = again
 		if err != nil {
 			t.Fatal(err)

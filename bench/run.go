@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"tandem/bench/cluster"
 	"tandem/shard"
 )
 
@@ -91,15 +92,15 @@ func checkRun(c RunCommand) (rate float64, err error) {
 type runPlan struct {
 	Target string
 	Rate   float64
-	Steps  []step
+	Steps  []cluster.Step
 	Fewer  string
 }
 
 // checkCommands tells which step of a timeline nobody could do.
-func checkCommands(c RunCommand, steps []step) error {
+func checkCommands(c RunCommand, steps []cluster.Step) error {
 	for _, s := range steps {
 		if !c.Cluster && c.FaultCommand[s.Kind] == "" {
-			return fmt.Errorf("%w: %s needs --cluster or --fault-command %s='…{node}…'", errSettings, s.text(), s.Kind)
+			return fmt.Errorf("%w: %s needs --cluster or --fault-command %s='…{node}…'", errSettings, s.Text(), s.Kind)
 		}
 	}
 	return nil
@@ -140,9 +141,9 @@ func (asked RunCommand) Run(e ending) error {
 	switch {
 	case c.Cluster:
 		c.Nodes = cmp.Or(c.Nodes, cells.Nodes)
-		own, names = min(c.Nodes, shard.MaxShards), nodeNames(min(c.Nodes, shard.MaxShards))
+		own, names = min(c.Nodes, shard.MaxShards), cluster.NodeNames(min(c.Nodes, shard.MaxShards))
 	case len(names) == 0:
-		names = nodeNames(cells.Nodes)
+		names = cluster.NodeNames(cells.Nodes)
 	}
 	p, wrong := runPlan{}, [5]error{}
 	p.Rate, wrong[0] = checkRun(c)
@@ -169,66 +170,110 @@ func (asked RunCommand) Run(e ending) error {
 	if err = os.Remove(filepath.Join(c.Out, violationPage)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	l, do, judged := lease{End: func() {}}, performWith(c.FaultCommand), make(chan error, 1)
+	l, r := cluster.Own{End: func() {}}, targetRun{c: c, plan: p, early: e.Early, do: performWith(c.FaultCommand)}
 	if c.Cluster {
-		opened := make(chan lease, 1)
-		go openCluster(c.Nodes, c.Bin, filepath.Join(c.Out, "cluster"), e, opened)
-		l = <-opened
-		p.Target, do = "http://"+l.Plan.HTTP, performBy(l.Orders)
+		folder := filepath.Join(c.Out, "cluster")
+		l = cluster.OpenOwn(cluster.OwnSettings{Nodes: c.Nodes, Shards: cells.Shards, Bin: c.Bin, Dir: folder,
+			Early: e.Early, Running: e.Clusters})
+		r.plan.Target, r.do, r.lacked = "http://"+l.Plan.HTTP, cluster.PerformBy(l.Orders), l.Short
 	}
 	defer l.End()
-	if l.Err != nil {
-		return l.Err
+	r.err = l.Err
+	stages := runStages
+	if c.Rate == "max" {
+		stages = searchStages
 	}
-	go carryOut(c, p, e.Early, do, l.Short, judged)
-	return <-judged
+	for _, stage := range stages {
+		if r.err == nil {
+			r = stage(r)
+		}
+	}
+	return r.err
 }
 
-// carryOut makes a run against a target that is there, prints what came of it, writes the reports, and sends the
-// verdict. do is what does the faults; short has what the proxies of an own cluster lacked.
-func carryOut(c RunCommand, p runPlan, early <-chan struct{}, do perform, short <-chan error, out chan<- error) {
+// targetRun is a run against a target that is there.
+type targetRun struct {
+	c      RunCommand
+	plan   runPlan
+	early  <-chan struct{}
+	do     cluster.Perform // does the faults
+	lacked <-chan error    // what the proxies of an own cluster lacked
+	job    job
+	began  time.Time
+	ran    outcome
+	found  search
+	report report
+	err    error // ends the run; in the end its verdict
+}
+
+// runStages make a run and judge it, searchStages look for the highest rate instead. The lists never change.
+var (
+	runStages    = []func(targetRun) targetRun{planJob, loadTarget, judgeRun, publishRun}
+	searchStages = []func(targetRun) targetRun{planJob, searchKnee, printKnee}
+)
+
+// planJob makes the job of a run.
+func planJob(r targetRun) targetRun {
+	c, p := r.c, r.plan
 	j := jobOf(c.LoadFlags, workloadOf(c.LoadFlags, c.Mix), p.Target, p.Rate, c.Duration)
 	j.Load, j.Mixed, j.Check, j.Shared = c.Phases != phaseRun, c.Phases != phaseLoad, c.Check, c.Shared
-	if j.Early, j.Fewer = early, p.Fewer; !j.Load {
+	if j.Early, j.Fewer = r.early, p.Fewer; !j.Load {
 		j.Workload.Marks = rand.Uint64() >> 28
 	}
 	j.Show = showTo(c.Quiet, map[string]int64{phaseLoad: int64(j.Workload.Records),
 		phaseRun: int64(p.Rate * c.Duration.Seconds())})
 	if len(p.Steps) > 0 {
-		j.Script = timeline(p.Steps, do)
+		j.Script = timeline(p.Steps, r.do)
 	}
-	if c.Rate == "max" {
-		out <- c.seek(j)
-		return
+	r.job = j
+	return r
+}
+
+// loadTarget makes the run.
+func loadTarget(r targetRun) targetRun {
+	ran := make(chan outcome, 1)
+	r.began = time.Now()
+	go runJob(r.job, ran)
+	r.ran = <-ran
+	if errors.Is(r.ran.Err, errTarget) || errors.Is(r.ran.Err, cluster.ErrOwn) {
+		r.err = r.ran.Err
 	}
-	made, ran, began := make(chan report, 1), make(chan outcome, 1), time.Now()
-	go conduct(j, ran)
-	o := <-ran
-	if errors.Is(o.Err, errTarget) || errors.Is(o.Err, errOwn) {
-		out <- o.Err
-		return
+	for r.err == nil && len(r.lacked) > 0 {
+		r.ran.Short = append(r.ran.Short, (<-r.lacked).Error())
 	}
-	for len(short) > 0 {
-		o.Short = append(o.Short, (<-short).Error())
+	return r
+}
+
+// judgeRun judges the answers.
+func judgeRun(r targetRun) targetRun {
+	made := make(chan report, 1)
+	go assess(r.ran, r.job, r.c.LoadFlags, r.began, made)
+	r.report = <-made
+	if r.report.Histories.Unknown > 0 && isClosed(r.early) {
+		r.ran.Err = cluster.ErrInterrupted
 	}
-	go assess(o, j, c.LoadFlags, began, made)
-	r := <-made
-	if r.Histories.Unknown > 0 && isClosed(early) {
-		o.Err = errInterrupted
+	if r.c.Cluster {
+		r.ran.Died = r.do(cluster.Step{Kind: cluster.FaultLook})
 	}
-	if c.Cluster {
-		o.Died = do(step{Kind: faultLook})
+	r.report.Verdict = amend(r.report.Verdict, r.c, r.ran)
+	return r
+}
+
+// publishRun prints what came of the run and writes the reports.
+func publishRun(r targetRun) targetRun {
+	r.report.Title = titleOf(r.c.Mix, r.plan.Rate, r.plan.Steps)
+	r.report.Settings = settingsOf(r.c, r.plan.Target, r.job.Workload)
+	compared, failed := "", error(nil)
+	if r.c.Compare != "" {
+		compared, failed = compareWith(r.report, r.c.Compare)
 	}
-	r.Verdict = amend(r.Verdict, c, o)
-	r.Title, r.Settings = titleOf(c.Mix, p.Rate, p.Steps), settingsOf(c, p.Target, j.Workload)
-	published := make(chan error, 1)
-	go publish(r, c.Out, c.Compare, published)
-	out <- <-published
+	r.err = publish(r.report, r.c.Out, compared, failed)
+	return r
 }
 
 // amend returns the verdict of a run with what spoilt it.
 func amend(v verdict, c RunCommand, o outcome) verdict {
-	early := errors.Is(o.Err, errInterrupted)
+	early := errors.Is(o.Err, cluster.ErrInterrupted)
 	trouble, short := loadTrouble(c, o), len(o.Tally.Own)+len(o.Short) > 0 || o.Slept > 0
 	switch {
 	case o.Died != nil:
@@ -259,25 +304,23 @@ func loadTrouble(c RunCommand, o outcome) string {
 	return ""
 }
 
-// seek searches the knee and prints it.
-func (c RunCommand) seek(j job) error {
-	found := make(chan search, 1)
-	j.Check = false
-	go searchKnee(j, c.MostStall, found)
-	s := <-found
-	if errors.Is(s.Err, errTarget) || errors.Is(s.Err, errOwn) && len(s.Tries) <= 1 {
-		return s.Err
+// printKnee prints and writes what a search has found.
+func printKnee(r targetRun) targetRun {
+	s := r.found
+	if errors.Is(s.Err, errTarget) || errors.Is(s.Err, cluster.ErrOwn) && len(s.Tries) <= 1 {
+		r.err = s.Err
+		return r
 	}
-	r := report{Title: "highest rate within the budget, mix " + c.Mix, Began: time.Now(),
-		Settings: settingsOf(c, j.Target, j.Workload), Knee: s.Tries}
-	_, r.Verdict = judgeKnee(s)
-	err := writeJSON(r, filepath.Join(c.Out, "knee.json"))
-	fmt.Println(r.Verdict.Word)
-	return err
+	made := report{Title: "highest rate within the budget, mix " + r.c.Mix, Began: time.Now(),
+		Settings: settingsOf(r.c, r.job.Target, r.job.Workload), Knee: s.Tries}
+	_, made.Verdict = judgeKnee(s)
+	r.err = writeJSON(made, filepath.Join(r.c.Out, "knee.json"))
+	fmt.Println(made.Verdict.Word)
+	return r
 }
 
 // titleOf names a run.
-func titleOf(mixName string, rate float64, steps []step) string {
+func titleOf(mixName string, rate float64, steps []cluster.Step) string {
 	title := fmt.Sprintf("%s at %.0f operations/s", recipes[mixName].About, rate)
 	if len(steps) > 0 {
 		title += fmt.Sprintf(" with %d faults", len(steps))

@@ -2,10 +2,10 @@ package main
 
 import (
 	"errors"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
+
+	"tandem/bench/cluster"
 )
 
 func TestSettingsThatCannotBe(t *testing.T) {
@@ -28,28 +28,6 @@ func TestSettingsThatCannotBe(t *testing.T) {
 		if _, err := checkRun(c); err == nil {
 			t.Errorf("%s: no error", name)
 		}
-	}
-}
-
-func TestOnlyOwnFoldersAreEmptied(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "cluster")
-	file := filepath.Join(dir, "precious")
-	for range 2 { // a new folder, and one of an earlier run
-		if err := emptyOwn(dir); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, nil, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.Remove(filepath.Join(dir, ownMark)); err != nil {
-		t.Fatal(err)
-	}
-	if err := emptyOwn(dir); !errors.Is(err, errPlan) {
-		t.Errorf("other people's folder: %v", err)
-	}
-	if _, err := os.Stat(file); err != nil {
-		t.Error(err)
 	}
 }
 
@@ -81,10 +59,10 @@ func TestWhatSpoilsARun(t *testing.T) {
 		want int
 	}{
 		"nothing":          {RunCommand{}, outcome{Tally: load("status 201", 100, 0)}, exitPass, exitPass},
-		"a failed fault":   {RunCommand{}, outcome{Err: errFault}, exitPass, exitUsage},
-		"Ctrl-C":           {RunCommand{}, outcome{Err: errInterrupted}, exitBudget, exitUsage},
-		"wrong and failed": {RunCommand{}, outcome{Err: errFault}, exitWrong, exitWrong},
-		"a death":          {RunCommand{}, outcome{Died: errProcess}, exitPass, exitWrong},
+		"a failed fault":   {RunCommand{}, outcome{Err: cluster.ErrFault}, exitPass, exitUsage},
+		"Ctrl-C":           {RunCommand{}, outcome{Err: cluster.ErrInterrupted}, exitBudget, exitUsage},
+		"wrong and failed": {RunCommand{}, outcome{Err: cluster.ErrFault}, exitWrong, exitWrong},
+		"a death":          {RunCommand{}, outcome{Died: cluster.ErrProcess}, exitPass, exitWrong},
 		"known users": {RunCommand{LoadFlags: LoadFlags{UsersSeed: 7}}, outcome{Tally: load("status 409", 3, 0)},
 			exitWrong, exitUsage},
 		"unknown users": {RunCommand{}, outcome{Tally: load("status 409", 3, 0)}, exitWrong, exitWrong},

@@ -1,6 +1,10 @@
 package main
 
-import "time"
+import (
+	"time"
+
+	"tandem/bench/cluster"
+)
 
 // The phases of a run: users are created, the mix is run and judged, everything is read back.
 const (
@@ -21,8 +25,9 @@ type sample struct {
 	Failed   bool          // there was no answer, or one that says that the service has failed
 	Cell     int
 	Timeout  bool
-	Whose    party // whose fault it is that there was no answer
+	Whose    cluster.Party // whose fault it is that there was no answer
 	Err      string
+	Why      string // what an answer that counts as a failure said, behind a colon
 	Read     user   // the user in the answer
 	Items    []user // of a list, some of its users
 	Tag      string // ETag of the answer

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"tandem/bench/cluster"
 )
 
 // SpaceCommand measures how much of the disk the users take.
@@ -38,9 +40,8 @@ func (c SpaceCommand) Run(e ending) error {
 		dir = map[bool]string{false: "data", true: filepath.Join(os.TempDir(), "tandem-space")}[c.Users > 0]
 	}
 	if c.Users > 0 {
-		own := make(chan lease, 1)
-		go openCluster(nodes, c.Bin, dir, e, own)
-		l := <-own
+		l := cluster.OpenOwn(cluster.OwnSettings{Nodes: nodes, Shards: cells.Shards, Bin: c.Bin, Dir: dir,
+			Early: e.Early, Running: e.Clusters})
 		defer l.End()
 		if l.Err != nil {
 			return l.Err

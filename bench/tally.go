@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"tandem/bench/cluster"
 )
 
 // The range of a histogram, in microseconds.
@@ -35,9 +37,9 @@ type slot struct {
 // groupKey names a group.
 type groupKey struct{ Phase, Kind string }
 
-// spell is a time in which a cell gave no good answer: from the intended start of its first request that failed to the
+// outage is a time in which a cell gave no good answer: from the intended start of its first request that failed to the
 // next good answer. Last is when the last request failed in it.
-type spell struct{ From, Last, To time.Duration }
+type outage struct{ From, Last, To time.Duration }
 
 // tally is all that is counted of a run; the loop that collects owns it.
 type tally struct {
@@ -52,8 +54,8 @@ type tally struct {
 	Held     uint64
 	Wrong    []sample
 	Own      map[string]uint64 // requests of all phases that failed on this machine or on the way, by reason
-	NotOK    map[int]spell     // cell → its spell without a good answer, as far as is known
-	Spells   []spell           // those that a good answer has ended
+	NotOK    map[int]outage    // cell → its outage that no good answer has ended yet
+	Outages  []outage          // those that a good answer has ended
 	Began    time.Duration     // of the run phase: when its first request was to start
 	LastGood time.Duration     // and when the last good answer came; Began before there is one
 	LastDone time.Duration     // and the last answer or failure
@@ -64,7 +66,7 @@ type tally struct {
 // newTally returns a tally of nothing.
 func newTally(budget, width time.Duration) tally {
 	return tally{Width: width, Budget: budget, Groups: map[groupKey]group{}, Slots: map[int]slot{},
-		Lag: hdrhistogram.New(leastLatency, mostLatency, 3), Own: map[string]uint64{}, NotOK: map[int]spell{},
+		Lag: hdrhistogram.New(leastLatency, mostLatency, 3), Own: map[string]uint64{}, NotOK: map[int]outage{},
 		Touched: map[string]map[int]uint64{}}
 }
 
@@ -82,7 +84,7 @@ func count(t tally, s sample) tally {
 	outcome := s.Err
 	if s.Failed {
 		g.Failed++
-		if s.Whose != ofTarget {
+		if s.Whose != cluster.OfTarget {
 			outcome = ownShare(s.Whose, s.Err)
 			t.Own[outcome]++
 		}
@@ -139,12 +141,12 @@ func overTime(t tally, s sample) tally {
 	bad, failing := t.NotOK[s.Cell]
 	switch {
 	case s.Failed && !failing:
-		t.NotOK[s.Cell] = spell{s.Intended, s.Done, s.Done}
+		t.NotOK[s.Cell] = outage{s.Intended, s.Done, s.Done}
 	case s.Failed:
 		last := max(bad.Last, s.Done)
-		t.NotOK[s.Cell] = spell{min(bad.From, s.Intended), last, last}
+		t.NotOK[s.Cell] = outage{min(bad.From, s.Intended), last, last}
 	case failing && s.Sent >= bad.From: // one that was sent before says nothing about the time since
-		t.Spells = append(t.Spells, spell{bad.From, bad.Last, s.Done})
+		t.Outages = append(t.Outages, outage{bad.From, bad.Last, s.Done})
 		delete(t.NotOK, s.Cell)
 	}
 	if t.Began == 0 {

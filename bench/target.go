@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"tandem/bench/cluster"
 )
 
 // localTarget is where the gateway of a local cluster listens by default.
@@ -135,7 +137,7 @@ func dialTo(host, port string, timeout time.Duration, ask lookUp, quit <-chan st
 		}
 		for _, addr := range known.Addrs {
 			conn, err = dialer.DialContext(ctx, network, net.JoinHostPort(addr, port))
-			if err == nil || blame(err) == ofGenerator {
+			if err == nil || cluster.Blame(err) == cluster.OfGenerator {
 				break
 			}
 		}

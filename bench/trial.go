@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"tandem/bench/cluster"
 )
 
 // The kinds of trial: each is a fault, a while, and its end.
@@ -67,33 +69,33 @@ func planTrials(seed uint64, kinds []string, each int, names []string) []trial {
 }
 
 // stepsOf returns what a trial does at its begin and at its end. The steps of one end are done at once.
-func stepsOf(t trial, names []string) (begin, end []step) {
-	one := func(kind, other string, oneWay bool) []step {
-		return []step{{Kind: kind, Node: t.Node, Other: other, OneWay: oneWay}}
+func stepsOf(t trial, names []string) (begin, end []cluster.Step) {
+	one := func(kind, other string, oneWay bool) []cluster.Step {
+		return []cluster.Step{{Kind: kind, Node: t.Node, Other: other, OneWay: oneWay}}
 	}
-	heal := []step{{Kind: faultHeal}}
+	heal := []cluster.Step{{Kind: cluster.FaultHeal}}
 	switch t.Kind {
 	case trialKill, trialTerm:
-		return one(t.Kind, "", false), one(faultStart, "", false)
+		return one(t.Kind, "", false), one(cluster.FaultStart, "", false)
 	case trialPause:
-		return one(faultPause, "", false), one(faultResume, "", false)
+		return one(cluster.FaultPause, "", false), one(cluster.FaultResume, "", false)
 	case trialCut:
-		return one(faultCut, "peers", false), heal
+		return one(cluster.FaultCut, "peers", false), heal
 	case trialOneWay:
-		return one(faultCut, "peers", true), heal
+		return one(cluster.FaultCut, "peers", true), heal
 	case trialGateway:
-		return one(faultCut, "gateway", false), heal
+		return one(cluster.FaultCut, "gateway", false), heal
 	}
 	for _, at := range t.Order {
-		begin, end = append(begin, step{Kind: faultKill, Node: names[at]}),
-			append(end, step{Kind: faultStart, Node: names[at]})
+		begin, end = append(begin, cluster.Step{Kind: cluster.FaultKill, Node: names[at]}),
+			append(end, cluster.Step{Kind: cluster.FaultStart, Node: names[at]})
 	}
 	return begin, end
 }
 
 // trials makes a script of trials, one after the other: each waits until the cluster is in sync again after the one
 // before.
-func trials(list []trial, at site) script {
+func trials(list []trial, at cluster.Site) script {
 	return func(begin, _ time.Time, events chan<- event, quit <-chan struct{}, ended chan<- error) {
 		for _, t := range list {
 			done := make(chan error, 1)
@@ -118,7 +120,7 @@ func trials(list []trial, at site) script {
 }
 
 // tryFault makes a trial and waits until the cluster is in sync.
-func tryFault(t trial, at site, begin time.Time, events chan<- event, quit <-chan struct{}, done chan<- error) {
+func tryFault(t trial, at cluster.Site, begin time.Time, events chan<- event, quit <-chan struct{}, done chan<- error) {
 	first, last := stepsOf(t, at.Plan.Names)
 	for i, now := range []stage{{Wait: t.Quiet, Steps: first}, {Wait: t.Lasts, Steps: last}} {
 		select {
@@ -129,10 +131,10 @@ func tryFault(t trial, at site, begin time.Time, events chan<- event, quit <-cha
 		for _, s := range now.Steps {
 			go act(s, at.Do, begin, results)
 		}
-		e := event{Kind: t.Kind, Text: now.Steps[0].text(), Heal: i > 0, At: time.Since(begin)}
+		e := event{Kind: t.Kind, Text: now.Steps[0].Text(), Heal: i > 0, At: time.Since(begin)}
 		for range now.Steps {
 			if r := <-results; r.Err != "" {
-				err = fmt.Errorf("%w: %s: %s", errFault, r.Text, r.Err)
+				err = fmt.Errorf("%w: %s: %s", cluster.ErrFault, r.Text, r.Err)
 			}
 		}
 		if e.Took = time.Since(begin) - e.At; t.Kind == trialAll {
@@ -144,7 +146,7 @@ func tryFault(t trial, at site, begin time.Time, events chan<- event, quit <-cha
 		}
 	}
 	synced := make(chan error, 1)
-	go awaitSync(at.Plan.Addrs, at.Limit, synced)
+	go cluster.AwaitSync(at.Plan.Addrs, at.Limit, synced)
 	select {
 	case err := <-synced:
 		done <- err

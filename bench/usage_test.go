@@ -11,6 +11,7 @@ import (
 // Settings that cannot be are refused by name, with what is expected, before anything is done: no cluster is started,
 // no target is waited for.
 func TestSettingsAreRefusedByName(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
@@ -143,6 +144,7 @@ func TestSettingsAreRefusedByName(t *testing.T) {
 
 // A target that does not answer is tried again for --settle, and that is said at once.
 func TestATargetThatDoesNotAnswerIsNamedAtOnce(t *testing.T) {
+	t.Parallel()
 	args := []string{"run", "--target", "http://127.0.0.1:1", "--settle", "1200ms", "--out", t.TempDir()}
 	code, text := runBench(t, args...)
 	first, rest, _ := strings.Cut(text, "\n")
@@ -168,10 +170,10 @@ func FuzzFaults(f *testing.F) {
 		}
 		for i, s := range steps {
 			if s.At < 0 || s.At > time.Duration(length) || i > 0 && s.At < steps[i-1].At {
-				t.Errorf("step %d, %s, at %v of %v", i, s.text(), s.At, time.Duration(length))
+				t.Errorf("step %d, %s, at %v of %v", i, s.Text(), s.At, time.Duration(length))
 			}
-			if again, _, err := parseStep(strings.Fields(s.text() + " at " + s.At.String())); err != nil || again != s {
-				t.Errorf("%q is read as %+v: %v", s.text(), again, err)
+			if again, _, err := parseStep(strings.Fields(s.Text() + " at " + s.At.String())); err != nil || again != s {
+				t.Errorf("%q is read as %+v: %v", s.Text(), again, err)
 			}
 		}
 	})

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"tandem/bench/cluster"
 )
 
 // errNodes is the class of nodes that cannot be asked.
@@ -40,7 +42,7 @@ func (c VerifyCommand) Run(e ending) error {
 	select {
 	case d = <-out:
 	case <-e.Early:
-		return errInterrupted
+		return cluster.ErrInterrupted
 	}
 	if d.Err != nil {
 		return d.Err
@@ -71,35 +73,12 @@ func digestText(d digests) string {
 		strings.Join(d.Unequal, "\n  "))
 }
 
-// digest is a node's answer to DIGEST.
-type digest struct {
-	Shard  int
-	Role   string
-	Users  uint64
-	LSN    uint64
-	Digest string
-	Error  string
-}
-
-// askDigest asks a node for the digest of a shard.
-func askDigest(addr string, shard int) digest {
-	var d digest
-	line, err := askLine(addr, fmt.Sprintf("DIGEST %d", shard))
-	if err == nil {
-		err = json.Unmarshal([]byte(line), &d)
-	}
-	if err != nil {
-		d.Error = err.Error()
-	}
-	return d
-}
-
 // holders asks all nodes which shards they hold.
 func holders(addrs []string) (map[int][]string, error) {
 	by := map[int][]string{}
 	for _, addr := range addrs {
 		var held []struct{ Shard int }
-		line, err := askLine(addr, "SHARDS")
+		line, err := cluster.AskLine(addr, "SHARDS")
 		if err == nil {
 			err = json.Unmarshal([]byte(line), &held)
 		}
@@ -132,9 +111,9 @@ func compareDigests(addrs []string, wait time.Duration, out chan<- digests) {
 			d.Unequal = append(d.Unequal, fmt.Sprintf("the shard before %d is held by nobody", shard))
 		}
 		for {
-			first, differ := askDigest(by[shard][0], shard), []string{}
+			first, differ := cluster.AskDigest(by[shard][0], shard), []string{}
 			for _, addr := range by[shard][1:] {
-				other := askDigest(addr, shard)
+				other := cluster.AskDigest(addr, shard)
 				if first.Error+other.Error != "" || first.Role == other.Role || first.LSN != other.LSN ||
 					first.Digest != other.Digest || first.Users != other.Users {
 					differ = append(differ, fmt.Sprintf("shard %d: %s %+v, %s %+v", shard, by[shard][0], first, addr, other))

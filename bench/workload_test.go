@@ -23,7 +23,7 @@ func TestUsersOfASeed(t *testing.T) {
 	for i := range uint64(100_000) {
 		u := makeUser(1, i)
 		ids[u.ID] = true
-		s, _ := shard.Place(shard.Layout{Nodes: 3, Shards: 24}, u.ID)
+		s, _ := shard.ShardOf(shard.Layout{Nodes: 3, Shards: 24}, u.ID)
 		spread[s]++
 		if i%1000 != 0 {
 			continue

@@ -45,7 +45,7 @@ func (s *sink) WriteHeader(status int)      { s.status = status }
 func BenchmarkGet(b *testing.B) {
 	r := newRig(b, ample, ample/2)
 	r.fill(10)
-	handler, w := routes(r.room), &sink{header: http.Header{}}
+	handler, w := routes(r.wiring), &sink{header: http.Header{}}
 	request := httptest.NewRequest("GET", "/api/user/u7", nil)
 	b.ReportAllocs()
 	for b.Loop() {

@@ -28,77 +28,77 @@ const triesAtNode = 2
 var errUnasked = errors.New("no node was asked")
 
 // askLeader sends a get or a write to the leader of its shard until it is answered: again with the same request id
-// after a broken connection, a try without an answer and a refusal that may pass, at the replica that steer says. Every
-// try is listened to until the end, so an outcome counts that comes after its try was given up. until is in ns on the
-// boot-time clock. doers is how many tries there were, if one of them may have done a write although err is not nil,
-// else 0. The message belongs to the links from then on. Errors: ErrLate and ErrUnavailable with the last reason that
-// tells something, ErrNode.
-func askLeader(room *Room, m *wire.Message, until int64) (answer *wire.Message, doers int, err error) {
-	look := viewsIn(room.Views)
-	view := look.Views[m.Shard]
-	c := course{view: view, node: view.Leader, due: clock()}
-	nodes, most := [2]int{view.Leader, view.Backup}, min(room.Config.Links, triesAtNode)
-	var replies [2]chan reply // by node, as are the tries that wait for an answer and all tries
-	var owed, given [2]int
-	open, reason, telling, doubt, believed := make([]try, 0, 4), errUnasked, false, false, false // open: tries of a write that a node may have begun, or may yet begin
-	late := time.NewTimer(time.Duration(until - c.due))
-	defer func() { late.Stop(); room.Metrics.Tries.Observe(float64(given[0] + given[1])) }()
-	for now := c.due; now < until; now = clock() {
-		side := slices.Index(nodes[:], c.node)
-		if !c.waits && c.due <= now {
-			c.waits, c.due = true, now+int64(room.Config.Try)
-			if owed[side] > 0 {
-				c.due = now + int64(againAfter)
+// after a broken connection, a try without an answer and a refusal that may pass, at the replica that nextTry says.
+// Every try is listened to until the end, so an outcome counts that comes after its try was given up. until is in ns on
+// the boot-time clock. uncertainTries is how many tries there were, if one of them may have done a write although err
+// is not nil, else 0. The message belongs to the links from then on. Errors: ErrLate and ErrUnavailable with the last
+// reason that tells something, ErrNode.
+func askLeader(wiring *Wiring, m *wire.Message, until int64) (answer *wire.Message, uncertainTries int, err error) {
+	set := currentViews(wiring.Views)
+	view, most := set.Views[m.Shard], min(wiring.Config.Links, triesAtNode)
+	retry, nodes := retryState{view: view, node: view.Leader, due: clock()}, [2]int{view.Leader, view.Backup}
+	var replies [2]chan reply // by node, as are the numbers of tries that wait for an answer, and of all tries
+	var pending, sent [2]int
+	// open: the tries of a write that a node may have begun, or may yet begin
+	open, reason, informative, uncertain, accepted := make([]try, 0, 4), errUnasked, false, false, false
+	late := time.NewTimer(time.Duration(until - retry.due))
+	defer func() { late.Stop(); wiring.Metrics.Tries.Observe(float64(sent[0] + sent[1])) }()
+	for now := retry.due; now < until; now = clock() {
+		side := slices.Index(nodes[:], retry.node)
+		if !retry.waiting && retry.due <= now {
+			retry.waiting, retry.due = true, now+int64(wiring.Config.Try)
+			if pending[side] > 0 {
+				retry.due = now + int64(againAfter)
 			}
 			if replies[side] == nil {
 				replies[side] = make(chan reply, most)
 			}
-			if owed[side] < most {
-				at := try{now, min(until, now+int64(room.Config.Try-tryMargin))}
-				if given[0]+given[1] > 0 {
-					room.Metrics.Retries.WithLabelValues(string(c.last)).Inc()
+			if pending[side] < most {
+				at := try{now, min(until, now+int64(wiring.Config.Try-tryMargin))}
+				if sent[0]+sent[1] > 0 {
+					wiring.Metrics.Retries.WithLabelValues(string(retry.last)).Inc()
 				}
-				give(room.Links[c.node][given[side]%len(room.Links[c.node])], m, replies[side], at) // first tries share a connection, and so its system calls
-				open = append(open, at)
-				owed[side], given[side] = owed[side]+1, given[side]+1
+				links := wiring.Links[retry.node] // first tries share a connection, and so its system calls
+				sendTry(links[sent[side]%len(links)], m, replies[side], at)
+				open, pending[side], sent[side] = append(open, at), pending[side]+1, sent[side]+1
 			}
 		}
-		late.Reset(time.Duration(min(c.due, until) - now))
-		got, from := await(replies, late.C, look.Changed)
-		if open, believed = settle(open, got, m.Kind == wire.Write); believed {
+		late.Reset(time.Duration(min(retry.due, until) - now))
+		got, from := awaitReply(replies, late.C, set.Changed)
+		if open, accepted = acceptReply(open, got, m.Kind == wire.Write); accepted {
 			return got.message, 0, nil
 		}
 		now = clock()
 		what, why := none, error(nil)
 		switch {
 		case from >= 0:
-			what, why = judge(got, room.Members[nodes[from]].Name)
-			owed[from], doubt = owed[from]-1, doubt || !harmless[what]
+			what, why = classifyReply(got, wiring.Members[nodes[from]].Name)
+			pending[from], uncertain = pending[from]-1, uncertain || !notExecuted[what]
 			if what == none {
-				return nil, mayHaveDone(m, doubt, owed, given), fmt.Errorf("%w: %w", ErrNode, why)
+				return nil, countUncertain(m, uncertain, pending, sent), fmt.Errorf("%w: %w", ErrNode, why)
 			}
-		case c.waits && (now >= c.due || now >= until && !telling): // that the deadline cut a try short tells less than what came before
-			what, why, from = silence, isSilent(room.Members[c.node].Name), side
+		case retry.waiting && (now >= retry.due || now >= until && !informative): // cut short, a try tells little
+			what, why, from = silence, isSilent(wiring.Members[retry.node].Name), side
 		}
-		if why != nil && (what != notLeader || !telling) {
-			reason, telling = why, what != notLeader
+		if why != nil && (what != notLeader || !informative) {
+			reason, informative = why, what != notLeader
 		}
-		if !c.waits || from != side { // of an earlier try
+		if !retry.waiting || from != side { // of an earlier try
 			what = none
 		}
-		look = lookAgain(room.Views, look)
-		if c = steer(c, look.Views[m.Shard], what, now); c.lost >= len(nodes) {
+		set = refreshViews(wiring.Views, set)
+		if retry = nextTry(retry, set.Views[m.Shard], what, now); retry.persistent >= len(nodes) {
 			break
 		}
 	}
-	return nil, mayHaveDone(m, doubt, owed, given), unanswered(clock() >= until, reason)
+	return nil, countUncertain(m, uncertain, pending, sent), unanswered(clock() >= until, reason)
 }
 
-// mayHaveDone is how many tries there were, if one of them may have done a write: one that is owed an answer, or of
-// which there is doubt. Else it is 0.
-func mayHaveDone(m *wire.Message, doubt bool, owed, given [2]int) int {
-	if m.Kind == wire.Write && (doubt || owed[0]+owed[1] > 0) {
-		return given[0] + given[1]
+// countUncertain returns how many tries there were, if one of them may have done a write: one that still waits for its
+// answer, or one whose failure leaves that open. Else it is 0.
+func countUncertain(m *wire.Message, uncertain bool, pending, sent [2]int) int {
+	if m.Kind == wire.Write && (uncertain || pending[0]+pending[1] > 0) {
+		return sent[0] + sent[1]
 	}
 	return 0
 }
@@ -112,29 +112,29 @@ func unanswered(late bool, reason error) error {
 	return fmt.Errorf("%w: %w", ErrUnavailable, reason)
 }
 
-// settle takes a reply off the list of the tries that a node may have begun, or may yet begin, and tells whether it is
-// to be believed: an outcome is, but for the refusal of a write while an earlier try may still be done after it (rule
-// R20). A try whose connection broke, or whose answer a node lost, stays on the list.
-func settle(open []try, got reply, write bool) ([]try, bool) {
+// acceptReply takes a reply's try off the list of those that a node may have begun, or may yet begin, and tells whether
+// the reply is accepted: an outcome is, but for the refusal of a write while an earlier try may still be done after it
+// (rule R20). A try whose connection broke, or whose answer a node lost, stays on the list.
+func acceptReply(open []try, got reply, write bool) ([]try, bool) {
 	outcome := got.err == nil && got.message != nil && got.message.Kind == wire.Outcome
-	rest, believed := open[:0], outcome
+	rest, accepted := open[:0], outcome
 	for _, t := range open {
-		if t == got.try && (got.err == nil && got.message.Code != wire.Lost || errors.Is(got.err, errNotSent)) {
+		if t == got.try && (got.err == nil && got.message.Code != wire.AnswerLost || errors.Is(got.err, errNotSent)) {
 			continue
 		}
 		rest = append(rest, t)
 		if write && outcome && got.message.Result >= wire.Missing && got.try.sent < t.until {
-			believed = false
+			accepted = false
 		}
 	}
-	return rest, believed
+	return rest, accepted
 }
 
-// judge tells why a reply of a node is no outcome; none stands for a refusal that will not pass.
-func judge(got reply, node string) (mishap, error) {
+// classifyReply tells why a reply of a node is no outcome; none stands for a refusal that will not pass.
+func classifyReply(got reply, node string) (failure, error) {
 	switch {
-	case errors.Is(got.err, errGone):
-		return gone, got.err
+	case errors.Is(got.err, errPersistent):
+		return unreachable, got.err
 	case errors.Is(got.err, errNotSent):
 		return unsent, got.err
 	case got.err != nil:
@@ -144,11 +144,11 @@ func judge(got reply, node string) (mishap, error) {
 	case got.message.Kind != wire.Error:
 		return none, fmt.Errorf("%s answered with a frame of kind %d", node, got.message.Kind)
 	}
-	return mishaps[got.message.Code], fmt.Errorf("%s: %s", node, got.message.Text)
+	return failures[got.message.Code], fmt.Errorf("%s: %s", node, got.message.Text)
 }
 
-// give hands a request to a link, or fails it at once. It never waits.
-func give(link *Link, m *wire.Message, replies chan reply, at try) {
+// sendTry hands a request to a link, or fails it at once. It never waits.
+func sendTry(link *Link, m *wire.Message, replies chan reply, at try) {
 	select {
 	case link.In <- request{message: m, reply: replies, try: at}:
 	default:
@@ -156,8 +156,8 @@ func give(link *Link, m *wire.Message, replies chan reply, at try) {
 	}
 }
 
-// await waits for a reply and says of which node it is; when it is late, or when the views have changed, -1.
-func await(replies [2]chan reply, late <-chan time.Time, changed <-chan struct{}) (got reply, from int) {
+// awaitReply waits for a reply and says of which node it is; when it is late, or when the views have changed, -1.
+func awaitReply(replies [2]chan reply, late <-chan time.Time, changed <-chan struct{}) (got reply, from int) {
 	select {
 	case got = <-replies[0]:
 		return got, 0

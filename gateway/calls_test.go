@@ -115,15 +115,15 @@ func TestWhatA503SaysOfAWrite(t *testing.T) {
 	if got := r.must(503, "GET", "/api/user/"+id, ""); strings.Contains(got.body, "may have been done") {
 		t.Errorf("a read: %s", got.body)
 	}
-	s, _ := shard.Place(r.room.Layout, id)
-	other := shard.BirthView(r.room.Layout, s).Backup
+	s, _ := shard.ShardOf(r.wiring.Layout, id)
+	other := shard.InitialView(r.wiring.Layout, s).Backup
 	for _, i := range []int{0, other} {
 		r.nodes[i].stop()
 		r.await(i, false)
 	}
 	got = r.must(503, "DELETE", "/api/user/"+id, "")
-	named := strings.Contains(got.body, "db-0 ("+r.room.Members[0].Address+")") ||
-		strings.Contains(got.body, r.room.Members[other].Address)
+	named := strings.Contains(got.body, "db-0 ("+r.wiring.Members[0].Address+")") ||
+		strings.Contains(got.body, r.wiring.Members[other].Address)
 	if !named || !strings.Contains(got.body, "cannot be reached") || strings.Contains(got.body, "may have been done") {
 		t.Errorf("a write that was never sent: %s", got.body)
 	}
@@ -184,9 +184,9 @@ func TestHealth(t *testing.T) {
 	if got := r.ask("GET", "/healthz", ""); got.status != 503 || !strings.Contains(got.body, `"shards_without_leader":8`) {
 		t.Errorf("a leader is gone: %d %s", got.status, got.body)
 	}
-	r.elect(without(2))
-	r.nodes[0].tell(r.store.current())
-	r.learnt()
+	r.setViews(without(2))
+	r.nodes[0].sendViews(r.store.current())
+	r.awaitViews()
 	r.must(200, "GET", "/healthz", "")
 	for i, n := range r.nodes {
 		n.stop()
@@ -201,12 +201,12 @@ func TestHealth(t *testing.T) {
 // TestAnotherClusterIsNamed: a node that refuses the greeting is named with its reason.
 func TestAnotherClusterIsNamed(t *testing.T) {
 	r := newRig(t, 150*time.Millisecond, 50*time.Millisecond)
-	members := slices.Clone(r.room.Members)
+	members := slices.Clone(r.wiring.Members)
 	members[1].Address, members[2].Address = members[2].Address, members[1].Address // a wrong --nodes
-	room := open(r.room.Config, members, r.room.Layout, r.room.Log)
+	wiring := open(r.wiring.Config, members, r.wiring.Layout, r.wiring.Log)
 	for end := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
 		state := make(chan LinkState, 1)
-		room.Links[1][0].State <- state
+		wiring.Links[1][0].State <- state
 		if s := <-state; strings.Contains(s.Reason, "found the node db-2") {
 			return
 		} else if s.Up || time.Now().After(end) {
@@ -258,14 +258,14 @@ func TestARefusalIsBelievedOnlyWhenNoEarlierTryCanFollow(t *testing.T) {
 		"a broken connection":              {[]try{early}, reply{err: ErrLink, try: early}, true, false, 1},
 		"a frame that did not leave":       {[]try{early}, reply{err: errNotSent, try: early}, true, false, 0},
 		"an answer that a node has lost": {[]try{early}, reply{message: &wire.Message{Kind: wire.Error,
-			Code: wire.Lost}, try: early}, true, false, 1},
+			Code: wire.AnswerLost}, try: early}, true, false, 1},
 		"a refusal to do it at all": {[]try{early}, reply{message: &wire.Message{Kind: wire.Error,
 			Code: wire.Busy}, try: early}, true, false, 0},
 		"no reply yet": {[]try{early}, reply{}, true, false, 1},
 	} {
-		open, believed := settle(c.open, c.got, c.write)
-		if believed != c.want || len(open) != c.left {
-			t.Errorf("%s: believed %v, %d tries left", name, believed, len(open))
+		open, accepted := acceptReply(c.open, c.got, c.write)
+		if accepted != c.want || len(open) != c.left {
+			t.Errorf("%s: accepted %v, %d tries left", name, accepted, len(open))
 		}
 	}
 }

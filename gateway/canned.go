@@ -15,10 +15,10 @@ import (
 
 // What net/http writes, in one piece, behind the status line of an answer that it gives without asking a handler; no
 // handler writes these headers. Only the answer to an unknown Expect looks otherwise.
-const cannedHeaders = "\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
+const libraryHeaders = "\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
 
-// canned tells whether bytes that are written to a client are such an answer, and what it says.
-func canned(b []byte) (status int, detail string, is bool) {
+// libraryAnswer tells whether bytes that are written to a client are such an answer, and what it says.
+func libraryAnswer(b []byte) (status int, detail string, is bool) {
 	line, found := bytes.CutPrefix(b, []byte("HTTP/1.1 "))
 	if !found || len(line) < 3 || line[0] != '4' && line[0] != '5' {
 		return 0, "", false
@@ -31,7 +31,7 @@ func canned(b []byte) (status int, detail string, is bool) {
 		return status, "expected no Expect, or 100-continue", true
 	}
 	end := max(bytes.IndexByte(line, '\r'), 0)
-	rest, is := bytes.CutPrefix(line[end:], []byte(cannedHeaders))
+	rest, is := bytes.CutPrefix(line[end:], []byte(libraryHeaders))
 	text := strings.TrimPrefix(string(rest), fmt.Sprintf("%d %s", status, http.StatusText(status)))
 	switch text = strings.TrimPrefix(text, ": "); {
 	case status == http.StatusRequestHeaderFieldsTooLarge:
@@ -42,15 +42,15 @@ func canned(b []byte) (status int, detail string, is bool) {
 	return status, text, is
 }
 
-// plainSpeaker is a connection of a client on which what net/http answers by itself is said as everything else is: as a
+// problemConn is a connection of a client on which what net/http answers by itself is said as everything else is: as a
 // problem, with a request id.
-type plainSpeaker struct {
+type problemConn struct {
 	net.Conn
 	metrics Metrics
 }
 
-func (c plainSpeaker) Write(b []byte) (int, error) {
-	status, detail, is := canned(b)
+func (c problemConn) Write(b []byte) (int, error) {
+	status, detail, is := libraryAnswer(b)
 	if !is {
 		return c.Conn.Write(b)
 	}
@@ -70,19 +70,19 @@ func (c plainSpeaker) Write(b []byte) (int, error) {
 	return len(b), nil // net/http counts what it wrote
 }
 
-// plainListener makes every connection a plainSpeaker.
-type plainListener struct {
+// problemListener makes every connection a problemConn.
+type problemListener struct {
 	net.Listener
 	metrics Metrics
 }
 
-func (l plainListener) Accept() (net.Conn, error) {
+func (l problemListener) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
 	}
-	return plainSpeaker{conn, l.metrics}, nil
+	return problemConn{conn, l.metrics}, nil
 }
 
-// speakProblems has the connections of a listener say as problems what net/http answers by itself.
-func speakProblems(l net.Listener, m Metrics) net.Listener { return plainListener{l, m} }
+// problemsOf has the connections of a listener say as problems what net/http answers by itself.
+func problemsOf(l net.Listener, m Metrics) net.Listener { return problemListener{l, m} }

@@ -88,7 +88,7 @@ func isProblem(t testing.TB, got result) []string {
 func (r *rig) idLedBy(node int, prefix string) string {
 	for i := 0; ; i++ {
 		id := prefix + strconv.Itoa(i)
-		if s, _ := shard.Place(r.room.Layout, id); shard.BirthView(r.room.Layout, s).Leader == node {
+		if s, _ := shard.ShardOf(r.wiring.Layout, id); shard.InitialView(r.wiring.Layout, s).Leader == node {
 			return id
 		}
 	}

@@ -12,88 +12,89 @@ import (
 	"tandem/shard"
 )
 
-// chooseAfter is how long a gateway that has just started waits for a majority of the nodes to say of which cluster
-// they are.
-const chooseAfter = time.Second
+// chooseClusterAfter is how long a gateway that has just started waits for a majority of the nodes to report their
+// cluster.
+const chooseClusterAfter = time.Second
 
-// said is what a node says of its cluster in its welcome; done gets an element when it is taken into account.
-type said struct {
+// clusterReport is what a node says of its cluster in its welcome; done gets an element when it is taken into account.
+type clusterReport struct {
 	node        int
 	incarnation [16]byte
 	done        chan<- struct{}
 }
 
-// refused is the error of a connection whose two sides do not fit.
-type refused struct {
+// misfitError is the error of a connection whose two sides do not fit.
+type misfitError struct {
 	in   shard.Misfit
 	text string
 }
 
-func (r refused) Error() string { return r.text }
+func (r misfitError) Error() string { return r.text }
 
-// elect puts another cluster into the cell if what the nodes have said calls for it, and returns whether it did. The
-// views of a cluster that was served before say nothing about the new one.
-func elect(room *Room, by [][16]byte, waited bool) bool {
-	old := <-room.Views
-	look := old
-	look.Said, look.Late = tellSaid(room, by), waited
-	if look.Cluster = shard.ChooseCluster(by, old.Cluster, waited); room.Config.Incarnation != "" {
-		look.Cluster = uuid.MustParse(room.Config.Incarnation) // was checked at the start
+// updateCluster puts another cluster into the cell if what the nodes have reported calls for it, and returns whether it
+// did. The views of a cluster that was served before say nothing about the new one.
+func updateCluster(wiring *Wiring, by [][16]byte, waited bool) bool {
+	old := <-wiring.Views
+	set := old
+	set.Reported, set.Late = listReports(wiring, by), waited
+	if set.Cluster = shard.ChooseCluster(by, old.Cluster, waited); wiring.Config.Incarnation != "" {
+		set.Cluster = uuid.MustParse(wiring.Config.Incarnation) // was checked at the start
 	}
-	chosen := look.Cluster != old.Cluster
-	if chosen || look.Said != old.Said {
-		look.Changed = make(chan struct{})
+	chosen := set.Cluster != old.Cluster
+	if chosen || set.Reported != old.Reported {
+		set.Changed = make(chan struct{})
 	}
 	if chosen {
-		look.Views = make([]shard.View, room.Layout.Shards)
-		for s := range look.Views {
-			look.Views[s] = shard.BirthView(room.Layout, s)
+		set.Views = make([]shard.View, wiring.Layout.Shards)
+		for s := range set.Views {
+			set.Views[s] = shard.InitialView(wiring.Layout, s)
 		}
 	}
-	room.Views <- look
-	if look.Changed != old.Changed {
+	wiring.Views <- set
+	if set.Changed != old.Changed {
 		close(old.Changed)
 	}
 	switch {
 	case chosen && old.Cluster != [16]byte{}:
-		room.Log.Warn("the nodes belong to another cluster now, which this gateway serves from now on",
-			"incarnation", uuid.UUID(look.Cluster), "before", uuid.UUID(old.Cluster), "nodes", look.Said)
+		wiring.Log.Warn("the nodes belong to another cluster now, which this gateway serves from now on",
+			"incarnation", uuid.UUID(set.Cluster), "before", uuid.UUID(old.Cluster), "nodes", set.Reported)
 	case chosen:
-		room.Log.Info("serving a cluster", "incarnation", uuid.UUID(look.Cluster), "nodes", look.Said)
-	case waited && look.Cluster == [16]byte{} && look.Said != old.Said &&
+		wiring.Log.Info("serving a cluster", "incarnation", uuid.UUID(set.Cluster), "nodes", set.Reported)
+	case waited && set.Cluster == [16]byte{} && set.Reported != old.Reported &&
 		slices.ContainsFunc(by, func(id [16]byte) bool { return id != [16]byte{} }):
-		room.Log.Warn("it is not known which cluster to serve; --incarnation can say so", "nodes", look.Said)
+		wiring.Log.Warn("it is not known which cluster to serve; --incarnation can say so", "nodes", set.Reported)
 	}
 	return chosen
 }
 
-// tellSaid says which incarnation each node has named, by name.
-func tellSaid(room *Room, by [][16]byte) string {
+// listReports says which incarnation each node has reported, by name.
+func listReports(wiring *Wiring, by [][16]byte) string {
 	var parts []string
 	for node, id := range by {
 		text := "none"
 		if id != [16]byte{} {
 			text = uuid.UUID(id).String()
 		}
-		parts = append(parts, room.Members[node].Name+" "+text)
+		parts = append(parts, wiring.Members[node].Name+" "+text)
 	}
 	return strings.Join(parts, ", ")
 }
 
-// barred tells why a connection to a node of a cluster may carry no request, by which cluster is served; nil if it may.
-func barred(look outlook, incarnation [16]byte) error {
+// checkCluster tells why a connection to a node of a cluster may carry no request, by which cluster is served; nil if
+// it may.
+func checkCluster(set viewSet, incarnation [16]byte) error {
 	switch {
 	case incarnation == [16]byte{}:
 		return errors.New("it belongs to no cluster yet")
-	case look.Cluster == [16]byte{} && !look.Late:
+	case set.Cluster == [16]byte{} && !set.Late:
 		return errors.New("it is not known yet which cluster to serve")
-	case look.Cluster == [16]byte{}:
-		return refused{shard.OtherIncarnation,
-			"it is not known which cluster to serve; the nodes name as theirs: " + look.Said}
-	case look.Cluster != incarnation:
-		return refused{shard.OtherIncarnation,
+	case set.Cluster == [16]byte{}:
+		return misfitError{shard.OtherIncarnation,
+			"it is not known which cluster to serve; the nodes name as theirs: " + set.Reported}
+	case set.Cluster != incarnation:
+		return misfitError{shard.OtherIncarnation,
 			fmt.Sprintf("it belongs to another cluster of that name, with the incarnation %s instead of %s",
-				uuid.UUID(incarnation), uuid.UUID(look.Cluster))}
+				uuid.UUID(incarnation), uuid.UUID(set.Cluster))}
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ import (
 func (n *fakeNode) belong(is [16]byte) {
 	n.lock.Lock()
 	defer n.lock.Unlock()
-	n.is = is
+	n.incarnation = is
 	for _, conn := range n.open {
 		conn.Close()
 	}
@@ -28,7 +28,7 @@ func (r *rig) refusedAs(node int, want shard.Misfit) LinkState {
 	r.t.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
 		fit, s := true, LinkState{}
-		for _, link := range r.room.Links[node] {
+		for _, link := range r.wiring.Links[node] {
 			state := make(chan LinkState, 1)
 			link.State <- state
 			s = <-state
@@ -47,14 +47,14 @@ func (r *rig) refusedAs(node int, want shard.Misfit) LinkState {
 // health and metrics, and served again when it is one of the cluster.
 func TestANodeOfAnotherClusterGetsNoRequest(t *testing.T) {
 	r := newRig(t, 240*time.Millisecond, 50*time.Millisecond)
-	foreign := frameOf(viewsIn(r.room.Views).Views)
+	foreign := frameOf(currentViews(r.wiring.Views).Views)
 	for s := range foreign {
 		foreign[s].Epoch = 99
 	}
-	r.nodes[1].tell(nil)
-	before := viewsIn(r.room.Views).Views
+	r.nodes[1].sendViews(nil)
+	before := currentViews(r.wiring.Views).Views
 	r.nodes[1].lock.Lock()
-	r.nodes[1].tells = foreign // after each welcome
+	r.nodes[1].views = foreign // after each welcome
 	r.nodes[1].lock.Unlock()
 	r.nodes[1].belong([16]byte{9})
 	state := r.refusedAs(1, shard.OtherIncarnation)
@@ -72,7 +72,7 @@ func TestANodeOfAnotherClusterGetsNoRequest(t *testing.T) {
 	if seen := r.nodes[1].saw(); len(seen) > 0 {
 		t.Errorf("a node of another cluster got %+v", seen[0])
 	}
-	if !slices.Equal(viewsIn(r.room.Views).Views, before) {
+	if !slices.Equal(currentViews(r.wiring.Views).Views, before) {
 		t.Error("the views of another cluster were believed")
 	}
 	for path, want := range map[string]string{
@@ -82,7 +82,7 @@ func TestANodeOfAnotherClusterGetsNoRequest(t *testing.T) {
 			t.Errorf("%s does not have %s: %s", path, want, got)
 		}
 	}
-	r.nodes[1].tell(nil)
+	r.nodes[1].sendViews(nil)
 	r.nodes[1].belong([16]byte{1})
 	r.await(1, true)
 	got := r.ask("GET", "/metrics", "").body
@@ -95,24 +95,24 @@ func TestANodeOfAnotherClusterGetsNoRequest(t *testing.T) {
 // served, and nothing that was known of the former one's views counts.
 func TestAClusterMadeAnewIsFollowed(t *testing.T) {
 	r := newRig(t, ample, 50*time.Millisecond)
-	r.elect(swapped)
+	r.setViews(swapped)
 	for _, n := range r.nodes {
-		n.tell(r.store.current())
+		n.sendViews(r.store.current())
 	}
-	r.learnt()
-	r.nodes[0].tell(nil)
+	r.awaitViews()
+	r.nodes[0].sendViews(nil)
 	r.nodes[0].belong([16]byte{2})
 	r.refusedAs(0, shard.OtherIncarnation)
-	if viewsIn(r.room.Views).Cluster != [16]byte{1} {
+	if currentViews(r.wiring.Views).Cluster != [16]byte{1} {
 		t.Fatal("one node of three was followed")
 	}
-	r.nodes[1].tell(nil)
+	r.nodes[1].sendViews(nil)
 	r.nodes[1].belong([16]byte{2})
 	r.await(0, true)
 	r.await(1, true)
-	look := viewsIn(r.room.Views)
-	if look.Cluster != [16]byte{2} || look.Views[0].Epoch != 1 {
-		t.Errorf("the cluster is %v, with the views %v", look.Cluster[0], look.Views)
+	set := currentViews(r.wiring.Views)
+	if set.Cluster != [16]byte{2} || set.Views[0].Epoch != 1 {
+		t.Errorf("the cluster is %v, with the views %v", set.Cluster[0], set.Views)
 	}
 	r.refusedAs(2, shard.OtherIncarnation)
 }
@@ -122,18 +122,20 @@ func TestNoClusterIsGuessed(t *testing.T) {
 	r := newRig(t, 100*time.Millisecond, 50*time.Millisecond)
 	r.nodes[0].stop()
 	r.nodes[1].belong([16]byte{2})
-	config := r.room.Config
-	torn := &rig{t: t, room: open(config, r.room.Members, r.room.Layout, r.room.Log), store: r.store, nodes: r.nodes}
+	config := r.wiring.Config
+	torn := &rig{t: t, wiring: open(config, r.wiring.Members, r.wiring.Layout, r.wiring.Log), store: r.store,
+		nodes: r.nodes}
 	torn.refusedAs(1, shard.OtherIncarnation) // not before both have been heard, for then one of them would be the cluster
 	state := torn.refusedAs(2, shard.OtherIncarnation)
 	if !strings.Contains(state.Reason, uuid.UUID([16]byte{2}).String()) || !strings.Contains(state.Reason, "db-2") {
 		t.Errorf("%+v", state)
 	}
-	if viewsIn(torn.room.Views).Cluster != [16]byte{} {
+	if currentViews(torn.wiring.Views).Cluster != [16]byte{} {
 		t.Error("a cluster was guessed")
 	}
 	config.Incarnation = uuid.UUID([16]byte{2}).String()
-	pinned := &rig{t: t, room: open(config, r.room.Members, r.room.Layout, r.room.Log), store: r.store, nodes: r.nodes}
+	pinned := &rig{t: t, wiring: open(config, r.wiring.Members, r.wiring.Layout, r.wiring.Log), store: r.store,
+		nodes: r.nodes}
 	pinned.await(1, true)
 	pinned.refusedAs(2, shard.OtherIncarnation)
 }
@@ -145,13 +147,13 @@ func TestAClusterThatIsBeingBornGetsNoRequest(t *testing.T) {
 	for _, n := range r.nodes {
 		n.belong([16]byte{})
 	}
-	room := open(r.room.Config, r.room.Members, r.room.Layout, r.room.Log)
-	unborn := &rig{t: t, room: room, store: r.store, nodes: r.nodes}
+	wiring := open(r.wiring.Config, r.wiring.Members, r.wiring.Layout, r.wiring.Log)
+	unborn := &rig{t: t, wiring: wiring, store: r.store, nodes: r.nodes}
 	for node := range r.nodes {
 		unborn.await(node, false)
 	}
 	state := make(chan LinkState, 1)
-	room.Links[0][0].State <- state
+	wiring.Links[0][0].State <- state
 	if s := <-state; s.Up || s.Refused != "" {
 		t.Errorf("%+v", s)
 	}
@@ -161,7 +163,7 @@ func TestAClusterThatIsBeingBornGetsNoRequest(t *testing.T) {
 	for node := range r.nodes {
 		unborn.await(node, true)
 	}
-	if viewsIn(room.Views).Cluster != [16]byte{4} {
+	if currentViews(wiring.Views).Cluster != [16]byte{4} {
 		t.Error("another cluster was chosen")
 	}
 }
@@ -170,21 +172,21 @@ func TestAClusterThatIsBeingBornGetsNoRequest(t *testing.T) {
 // chosen may lie here.
 func TestViewsOfAnotherClusterAreLeftOut(t *testing.T) {
 	r := newRig(t, ample, 50*time.Millisecond)
-	foreign := frameOf(viewsIn(r.room.Views).Views)
+	foreign := frameOf(currentViews(r.wiring.Views).Views)
 	own := slices.Clone(foreign)
 	for s := range foreign {
 		foreign[s].Epoch = 99
 	}
 	own[0].Epoch = 2
-	r.room.Told <- told{"db-1", [16]byte{9}, foreign}
-	r.room.Told <- told{"db-1", [16]byte{}, foreign}
-	r.room.Told <- told{"db-0", [16]byte{1}, own}
-	for end := time.Now().Add(patience); viewsIn(r.room.Views).Views[0].Epoch < 2; time.Sleep(time.Millisecond) {
+	r.wiring.ViewReports <- viewReport{"db-1", [16]byte{9}, foreign}
+	r.wiring.ViewReports <- viewReport{"db-1", [16]byte{}, foreign}
+	r.wiring.ViewReports <- viewReport{"db-0", [16]byte{1}, own}
+	for end := time.Now().Add(patience); currentViews(r.wiring.Views).Views[0].Epoch < 2; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("the views of the own cluster are not believed")
 		}
 	}
-	if views := viewsIn(r.room.Views).Views; views[0].Epoch != 2 || views[1].Epoch != 1 {
+	if views := currentViews(r.wiring.Views).Views; views[0].Epoch != 2 || views[1].Epoch != 1 {
 		t.Errorf("%+v", views)
 	}
 }

@@ -42,7 +42,7 @@ func readConditions(h http.Header, most int) (p preconditions, refused *response
 func wireCondition(c shard.Condition) wire.Condition {
 	w := wire.Condition{Kind: uint8(c.Kind)}
 	for _, p := range c.Versions {
-		w.Versions = append(w.Versions, wire.Place(p))
+		w.Versions = append(w.Versions, wire.LogPosition(p))
 	}
 	return w
 }

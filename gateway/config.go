@@ -39,12 +39,12 @@ const (
 	maxUnreadMB = 1 << 20
 	maxSlowKB   = 1 << 20
 
-	timeLeast    = time.Millisecond
-	deadlineMost = time.Duration(shard.RememberFor / 10 * 9) // a request id must be known for longer than it is in use
+	minTime     = time.Millisecond
+	maxDeadline = time.Duration(shard.RememberFor / 10 * 9) // a request id must be known for longer than it is in use
 )
 
 // longMost returns how many bytes of lists that are not small may wait for clients: three quarters of all.
-func longMost(c Config) int { return c.UnreadMB << 20 / 4 * 3 }
+func maxLong(c Config) int { return c.UnreadMB << 20 / 4 * 3 }
 
 // ErrConfig is the class of settings that cannot be.
 var ErrConfig = proc.ErrSettings
@@ -68,9 +68,9 @@ func check(c Config) ([]Member, shard.Layout, error) {
 		proc.Within("--lists", c.Lists, 1, maxLists),
 		proc.Within("--unread-mb", c.UnreadMB, minUnreadMB, maxUnreadMB),
 		proc.Within("--slow-kb", c.SlowKB, 1, maxSlowKB),
-		proc.Within("--deadline", c.Deadline, timeLeast, deadlineMost),
-		proc.Within("--try, the --deadline at most", c.Try, timeLeast, c.Deadline),
-		proc.Within("--silence", c.Silence, timeLeast, deadlineMost))
+		proc.Within("--deadline", c.Deadline, minTime, maxDeadline),
+		proc.Within("--try, the --deadline at most", c.Try, minTime, c.Deadline),
+		proc.Within("--silence", c.Silence, minTime, maxDeadline))
 	if err != nil {
 		return nil, layout, err
 	}

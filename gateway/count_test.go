@@ -18,9 +18,9 @@ func TestCountsAvoidWhatIsNotInSync(t *testing.T) {
 	for dead := range 3 {
 		r := newRig(t, ample, ample/4)
 		r.fill(100)
-		r.elect(without(dead))
-		r.nodes[(dead+1)%3].tell(r.store.current())
-		r.learnt()
+		r.setViews(without(dead))
+		r.nodes[(dead+1)%3].sendViews(r.store.current())
+		r.awaitViews()
 		for range 6 {
 			if got := r.must(200, "GET", "/api/user/count", ""); got.body != "{\"count\":100}\n" ||
 				got.header.Get("Tandem-Nodes-Touched") != "2" {
@@ -42,12 +42,12 @@ func TestCountsOfAFailoverThatNobodyToldOf(t *testing.T) {
 	for _, how := range []string{"deaf", "silent", "gone"} {
 		for dead := range 3 {
 			t.Run(fmt.Sprintf("db-%d %s", dead, how), func(t *testing.T) {
-				r := newNervousRig(t, 3*time.Second, 20*time.Millisecond, 80*time.Millisecond)
+				r := newSilenceRig(t, 3*time.Second, 20*time.Millisecond, 80*time.Millisecond)
 				r.fill(100)
-				r.elect(without(dead))
+				r.setViews(without(dead))
 				switch how {
 				case "deaf":
-					r.nodes[dead].hush(true)
+					r.nodes[dead].setDeaf(true)
 				case "silent":
 					r.nodes[dead].set(func(*wire.Message) (verdict, *wire.Message) { return silent, nil })
 				case "gone":
@@ -68,9 +68,9 @@ func TestCountsOfAFailoverThatNobodyToldOf(t *testing.T) {
 // TestACountWaitsForTheFailover: neighbours refuse until they have taken over, and are asked again with the views that
 // are told then.
 func TestACountWaitsForTheFailover(t *testing.T) {
-	r := newNervousRig(t, ample, 20*time.Millisecond, 80*time.Millisecond)
+	r := newSilenceRig(t, ample, 20*time.Millisecond, 80*time.Millisecond)
 	r.fill(100)
-	r.nodes[1].hush(true)
+	r.nodes[1].setDeaf(true)
 	refusals := make(chan struct{}, 1000)
 	for _, n := range []*fakeNode{r.nodes[0], r.nodes[2]} {
 		n.set(func(*wire.Message) (verdict, *wire.Message) {
@@ -82,10 +82,10 @@ func TestACountWaitsForTheFailover(t *testing.T) {
 		for range 6 {
 			<-refusals
 		}
-		r.elect(without(1))
+		r.setViews(without(1))
 		for _, n := range []*fakeNode{r.nodes[0], r.nodes[2]} {
 			n.set(nil)
-			n.tell(r.store.current())
+			n.sendViews(r.store.current())
 		}
 	}()
 	if got := r.must(200, "GET", "/api/user/count", ""); got.body != "{\"count\":100}\n" ||
@@ -98,12 +98,12 @@ func TestACountWaitsForTheFailover(t *testing.T) {
 func TestLeadersAnswerForBackupsThatAreNotInSync(t *testing.T) {
 	r := newRig(t, ample, ample/4)
 	r.fill(100)
-	r.elect(func(_ int, v shard.View) shard.View {
+	r.setViews(func(_ int, v shard.View) shard.View {
 		v.InSync = false
 		return v
 	})
-	r.nodes[0].tell(r.store.current())
-	r.learnt()
+	r.nodes[0].sendViews(r.store.current())
+	r.awaitViews()
 	if got := r.must(200, "GET", "/api/user/count", ""); got.body != "{\"count\":100}\n" ||
 		got.header.Get("Tandem-Nodes-Touched") != "3" {
 		t.Errorf("%s %v", got.body, got.header)
@@ -113,8 +113,8 @@ func TestLeadersAnswerForBackupsThatAreNotInSync(t *testing.T) {
 func TestInSync(t *testing.T) {
 	views := []shard.View{{Epoch: 1, Leader: 0, Backup: 1, InSync: true}, {Epoch: 4, Leader: 2, Backup: 1},
 		{Epoch: 1, Leader: 2, Backup: 0, InSync: true}}
-	if got := wanting(views, []bool{true, false, false}); !slices.Equal(got, []bool{true, true, false}) {
-		t.Errorf("wanting: %v", got)
+	if got := excludeOutOfSync(views, []bool{true, false, false}); !slices.Equal(got, []bool{true, true, false}) {
+		t.Errorf("out of sync: %v", got)
 	}
 	if got, err := inSync(views, []int{1, 1, 0}, make([]bool, 3)); err != nil || !slices.Equal(got, []int{1, 2, 0}) {
 		t.Errorf("%v %v", got, err)

@@ -7,9 +7,11 @@
 //  2. handlers.go reads the body, and only then does the deadline begin; user.go checks it against the schema,
 //     condition.go reads the preconditions.
 //  3. shard.Place says which shard the user belongs to, the views who leads it.
-//  4. call.go sends the write to one of the leader's links and waits. After a broken connection, a try without an answer or a refusal that may
-//     pass, it sends the same request id again, until the deadline: at the replica that try.go says. An outcome of any of the tries
-//     counts, but for a refusal while an earlier try may yet be done (rule R20).
+//  4. call.go sends the write to one of the leader's links and waits. After a broken connection, a try without an
+//     answer, or a refusal that may pass, it sends the same request id again, until the deadline: at the replica that
+//     try.go says. An outcome of any of the tries counts, but for a refusal while an earlier try may yet be done (rule
+//     R20).
+
 //  5. link.go writes all requests that are waiting in one system call, and hands each answer to who waits for it.
 //  6. handlers.go makes the response of the outcome; problem.go writes it.
 //
@@ -20,12 +22,12 @@
 //
 // # Clients that read slowly
 //
-// At most --lists lists are read from the nodes at once. A list that is read needs room until its client has taken it
-// (unread.go): lists of at most 256 KiB have a quarter of --unread-mb, longer ones the rest, first come, first served;
-// who finds no room before the deadline gets 503 with Retry-After. A client that takes nothing for a second, or less
-// than --slow-kb KiB a second, is cut off, so that the room is there again soon. Other answers are small: the system
-// takes them at once. Requests are bounded by --max-connections, 16 KiB of headers and 128 KiB of body each, and 10
-// seconds to arrive. At most 128 bodies of more than 16 KiB are read at once.
+// At most --lists lists are read from the nodes at once. The bytes of a list are reserved until its client has taken
+// them (unread.go): lists of at most 256 KiB share a budget of a quarter of --unread-mb, longer ones the rest, first
+// come, first served; who gets no reservation before the deadline gets 503 with Retry-After. A client that takes
+// nothing for a second, or less than --slow-kb KiB a second, is cut off, so that its reservation is released soon.
+// Other answers are small: the system takes them at once. Requests are bounded by --max-connections, 16 KiB of headers
+// and 128 KiB of body each, and 10 seconds to arrive. At most 128 bodies of more than 16 KiB are read at once.
 //
 // # Which cluster
 //
@@ -41,10 +43,10 @@
 // # Views, and what becomes of a request when a node dies
 //
 // The gateway begins with the views that a cluster is born with. Each node tells it the views after its welcome and
-// whenever one has changed; of each shard the one with the highest epoch counts (view.go). They are in a cell, a
-// channel of one element, which readers take out and put back. Nothing rests on their being new: a replica that does
-// not lead a shard passes the request on to the one that does, or says that it cannot, and then the shard's other
-// replica is asked. So a gateway that is cut off from a leader is served all the same, by way of its backup.
+// whenever one has changed; of each shard the one with the highest epoch counts (view.go). The view set is in a cell, a
+// channel of one element, which readers take out and put back. Nothing rests on its being new: a replica that does not
+// lead a shard passes the request on to the one that does, or says that it cannot, and then the shard's other replica
+// is asked. So a gateway that is cut off from a leader is served all the same, by way of its backup.
 //
 // A leader that dies is replaced in some 150 ms, within the deadline of the requests that were waiting for it:
 //
@@ -71,16 +73,16 @@
 // is up has to answer a ping, one that waits to be dialled is dialled at once.
 //
 // The log says once that there is no connection to a node, for all connections to it and all dials that fail until it
-// is back; a node that is refused is named again every 10 s, for an operator must act (trouble.go).
+// is back; a node that is refused is named again every 10 s, for an operator must act (outage.go).
 //
 // A 503 says that a write may have been done, unless every try was refused before it could be: no connection, a full
 // queue, a deadline that had passed. That is said of all tries, the reason is of one.
 //
 // # Files
 //
-//	main.go      settings → room → server → stop
+//	main.go      settings → wiring → server → stop
 //	config.go    settings and their checks
-//	room.go      how loops and handlers are wired
+//	wiring.go    how loops and handlers are wired
 //	routes.go    the table of what is served
 //	handlers.go  one function a call
 //	user.go      JSON ↔ user, pure
@@ -91,15 +93,15 @@
 //	canned.go    what net/http answers by itself, said as a problem
 //	call.go      asking the leader of a shard, until the deadline
 //	reason.go    why a try brought no answer: the text and its classes, pure
-//	try.go       which replica is asked next, and when, pure
+//	try.go       failures, the retry state, and which replica is asked next and when, pure
 //	count.go     asking a cover of nodes
 //	list.go      pages
-//	unread.go    lists that wait for their clients to take them
-//	view.go      the views: what nodes tell, merged
+//	unread.go    budgets and reservations for lists that wait for their clients to take them
+//	view.go      the view set: what nodes report, merged
 //	cluster.go   which cluster is served
 //	greeting.go  what the gateway says of itself
 //	link.go      one connection's loop
-//	trouble.go   which nodes the log says there is no connection to
+//	outage.go    which nodes the log says there is no connection to
 //	health.go    /livez, /readyz, /healthz and the probe of containers
 //	metrics.go   /metrics
 //	clock.go     the boot-time clock

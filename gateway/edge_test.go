@@ -15,7 +15,7 @@ import (
 
 func TestOptionsOfTheServer(t *testing.T) {
 	r := newRig(t, ample, ample/2)
-	handler := routes(r.room)
+	handler := routes(r.wiring)
 	if !newServer(handler, slog.New(slog.DiscardHandler)).DisableGeneralOptionsHandler {
 		t.Error("the library answers OPTIONS *")
 	}
@@ -35,7 +35,7 @@ func (b body) Read([]byte) (int, error) { b(); return 0, io.EOF }
 
 func TestPanicsAreCounted(t *testing.T) {
 	r := newRig(t, ample, ample/2)
-	handler, w := routes(r.room), httptest.NewRecorder()
+	handler, w := routes(r.wiring), httptest.NewRecorder()
 	handler.ServeHTTP(w, httptest.NewRequest("POST", "/api/user", body(func() { panic("xyzzy") })))
 	isProblem(t, result{w.Code, w.Result().Header, w.Body.String()})
 	if w.Code != 500 || strings.Contains(w.Body.String(), "xyzzy") {
@@ -136,7 +136,7 @@ func TestTheProbeAsksWhereItIsListenedAt(t *testing.T) {
 		go server.Serve(listener)
 		probe := func(at string) int {
 			r, err := askHealth(at)
-			return tellHealth(r, err, io.Discard)
+			return reportHealth(r, err, io.Discard)
 		}
 		if code := probe(listener.Addr().String()); code != 0 {
 			t.Errorf("%s: code %d", address, code)

@@ -13,15 +13,15 @@ import (
 
 // fakeStore is the data of all fake nodes of a cluster.
 type fakeStore struct {
-	lock     sync.Mutex
-	layout   shard.Layout
-	views    []shard.View // which the nodes act by, whatever they tell
-	users    map[string]wire.Record
-	done     map[wire.RequestID]*wire.Message
-	last     uint64
-	pageMost int                   // records that fit a page
-	pause    time.Duration         // before each page of a list
-	order    map[int][]wire.Record // by shard, as far as it was asked for since the last change
+	lock    sync.Mutex
+	layout  shard.Layout
+	views   []shard.View // which the nodes act by, whatever they tell
+	users   map[string]wire.Record
+	done    map[wire.RequestID]*wire.Message
+	last    uint64
+	maxPage int                   // records that fit a page
+	pause   time.Duration         // before each page of a list
+	order   map[int][]wire.Record // by shard, as far as it was asked for since the last change
 }
 
 // fakeGreeting is what a node of the cluster db-0, db-1, db-2 says of itself.
@@ -129,7 +129,7 @@ func (s *fakeStore) write(m *wire.Message, current wire.Record, exists bool) *wi
 // named tells whether a user, none with an empty id, is among those that a precondition names.
 func named(c wire.Condition, current wire.Record) bool {
 	return current.ID != "" && (c.Kind == wire.AnyVersion ||
-		slices.Contains(c.Versions, wire.Place{Epoch: current.Epoch, LSN: current.LSN}))
+		slices.Contains(c.Versions, wire.LogPosition{Epoch: current.Epoch, LSN: current.LSN}))
 }
 
 // ordered returns the users of a shard in the global order.
@@ -139,12 +139,12 @@ func (s *fakeStore) ordered(want int) []wire.Record {
 	}
 	all := []wire.Record{}
 	for id, u := range s.users {
-		if at, _ := shard.Place(s.layout, id); at == want {
+		if at, _ := shard.ShardOf(s.layout, id); at == want {
 			all = append(all, u)
 		}
 	}
 	key := func(id string) string {
-		_, bucket := shard.Place(s.layout, id)
+		_, bucket := shard.ShardOf(s.layout, id)
 		return string(shard.AppendKey(nil, bucket, id))
 	}
 	slices.SortFunc(all, func(a, b wire.Record) int { return cmp.Compare(key(a.ID), key(b.ID)) })

@@ -36,56 +36,56 @@ type hook func(m *wire.Message) (verdict, *wire.Message)
 
 // fakeNode speaks the wire protocol over loopback.
 type fakeNode struct {
-	name     string
-	store    *fakeStore
-	listener net.Listener
-	lock     sync.Mutex
-	hook     hook
-	is       [16]byte        // the incarnation of its cluster
-	lacks    string          // what it says that it lacks to take its whole part
-	deaf     bool            // as if it were cut off or paused: nothing that arrives has an effect
-	tells    []wire.View     // after each welcome; nothing if nil
-	seen     []*wire.Message // requests, in order of arrival
-	open     []net.Conn
+	name        string
+	store       *fakeStore
+	listener    net.Listener
+	lock        sync.Mutex
+	hook        hook
+	incarnation [16]byte        // the incarnation of its cluster
+	lacks       string          // what it says that it lacks to take its whole part
+	deaf        bool            // as if it were cut off or paused: nothing that arrives has an effect
+	views       []wire.View     // after each welcome; nothing if nil
+	seen        []*wire.Message // requests, in order of arrival
+	open        []net.Conn
 }
 
 // rig is a gateway before fake nodes.
 type rig struct {
-	t     testing.TB
-	url   string
-	room  *Room
-	store *fakeStore
-	nodes []*fakeNode
+	t      testing.TB
+	url    string
+	wiring *Wiring
+	store  *fakeStore
+	nodes  []*fakeNode
 }
 
 // newRig starts three fake nodes and a gateway that is connected to all of them. A slow machine makes no connection
 // seem silent.
 func newRig(t testing.TB, deadline, try time.Duration) *rig {
 	t.Helper()
-	return newNervousRig(t, deadline, try, ample)
+	return newSilenceRig(t, deadline, try, ample)
 }
 
-// newNervousRig is newRig with a gateway that gives silent connections up.
-func newNervousRig(t testing.TB, deadline, try, silence time.Duration) *rig {
+// newSilenceRig is newRig with a gateway that gives silent connections up.
+func newSilenceRig(t testing.TB, deadline, try, silence time.Duration) *rig {
 	t.Helper()
 	layout := shard.Layout{Nodes: 3, Shards: 24}
 	store := &fakeStore{layout: layout, users: map[string]wire.Record{}, done: map[wire.RequestID]*wire.Message{},
-		pageMost: 1000}
+		maxPage: 1000}
 	for s := range layout.Shards {
-		store.views = append(store.views, shard.BirthView(layout, s))
+		store.views = append(store.views, shard.InitialView(layout, s))
 	}
 	r := &rig{t: t, store: store}
 	members := []Member{}
 	for i := range layout.Nodes {
-		n := &fakeNode{name: "db-" + strconv.Itoa(i), store: store, is: [16]byte{1}}
+		n := &fakeNode{name: "db-" + strconv.Itoa(i), store: store, incarnation: [16]byte{1}}
 		n.listen(t, "127.0.0.1:0")
 		r.nodes = append(r.nodes, n)
 		members = append(members, Member{Name: n.name, Address: n.listener.Addr().String()})
 	}
 	config := Config{Listen: "test", Cluster: "tandem", Shards: layout.Shards, Links: 2, Deadline: deadline, Try: try,
 		Silence: silence, MaxConnections: 100, Lists: 32, UnreadMB: 64, SlowKB: 1024}
-	r.room = open(config, members, layout, slog.New(slog.DiscardHandler))
-	server := httptest.NewServer(routes(r.room))
+	r.wiring = open(config, members, layout, slog.New(slog.DiscardHandler))
+	server := httptest.NewServer(routes(r.wiring))
 	r.url = server.URL
 	t.Cleanup(func() {
 		server.Close()
@@ -104,7 +104,7 @@ func (r *rig) await(node int, up bool) {
 	r.t.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
 		fit := true
-		for _, link := range r.room.Links[node] {
+		for _, link := range r.wiring.Links[node] {
 			state := make(chan LinkState, 1)
 			link.State <- state
 			s := <-state
@@ -180,7 +180,7 @@ func (n *fakeNode) serve(conn net.Conn) {
 		}
 		what, reply := answer, (*wire.Message)(nil)
 		n.lock.Lock()
-		h, tells, deaf, is, lacks := n.hook, n.tells, n.deaf, n.is, n.lacks
+		h, tells, deaf, is, lacks := n.hook, n.views, n.deaf, n.incarnation, n.lacks
 		isRequest := m.Kind != wire.Hello && m.Kind != wire.Ping
 		if isRequest {
 			n.seen = append(n.seen, m)
@@ -226,7 +226,7 @@ func (n *fakeNode) serve(conn net.Conn) {
 // page sends all pages of a list but the last, which it leaves in all.
 func (n *fakeNode) page(conn net.Conn, all *wire.Message) bool {
 	n.store.lock.Lock()
-	most, pause := n.store.pageMost, n.store.pause
+	most, pause := n.store.maxPage, n.store.pause
 	n.store.lock.Unlock()
 	for time.Sleep(pause); len(all.Records) > most; time.Sleep(pause) {
 		part := *all

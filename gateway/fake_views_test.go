@@ -8,8 +8,8 @@ import (
 	"tandem/wire"
 )
 
-// elect changes the views that the nodes act by; epochs are raised where a view has changed.
-func (r *rig) elect(change func(s int, v shard.View) shard.View) {
+// setViews changes the views that the nodes act by; epochs are raised where a view has changed.
+func (r *rig) setViews(change func(s int, v shard.View) shard.View) {
 	r.store.lock.Lock()
 	defer r.store.lock.Unlock()
 	for s, v := range r.store.views {
@@ -52,31 +52,31 @@ func frameOf(views []shard.View) (all []wire.View) {
 	return all
 }
 
-// tell sends views on all open connections of a node, and after each welcome from now on.
-func (n *fakeNode) tell(views []wire.View) {
+// sendViews sends views on all open connections of a node, and after each welcome from now on.
+func (n *fakeNode) sendViews(views []wire.View) {
 	n.lock.Lock()
 	defer n.lock.Unlock()
-	n.tells = slices.Clone(views)
+	n.views = slices.Clone(views)
 	for _, conn := range n.open {
 		// some have been closed
 		_, _ = conn.Write(wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Views, Views: views}))
 	}
 }
 
-// hush makes a node deaf, or hear again.
-func (n *fakeNode) hush(deaf bool) {
+// setDeaf makes a node deaf, or hear again.
+func (n *fakeNode) setDeaf(deaf bool) {
 	n.lock.Lock()
 	defer n.lock.Unlock()
 	n.deaf = deaf
 }
 
-// learnt polls until the gateway has the views that the nodes act by.
-func (r *rig) learnt() {
+// awaitViews polls until the gateway has the views that the nodes act by.
+func (r *rig) awaitViews() {
 	r.t.Helper()
-	for end := time.Now().Add(patience); !slices.Equal(frameOf(viewsIn(r.room.Views).Views),
+	for end := time.Now().Add(patience); !slices.Equal(frameOf(currentViews(r.wiring.Views).Views),
 		r.store.current()); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			r.t.Fatalf("the gateway has the views %v", viewsIn(r.room.Views).Views)
+			r.t.Fatalf("the gateway has the views %v", currentViews(r.wiring.Views).Views)
 		}
 	}
 }

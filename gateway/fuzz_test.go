@@ -78,7 +78,7 @@ func FuzzQuery(f *testing.F) {
 		if len(bad) > 0 {
 			return
 		}
-		if q.Limit < 1 || q.Limit > limitMost || q.Walk && q.Offset != 0 || q.After != "" && !q.Walk {
+		if q.Limit < 1 || q.Limit > maxLimit || q.Walk && q.Offset != 0 || q.After != "" && !q.Walk {
 			t.Fatalf("%q gives %+v", text, q)
 		}
 		again, bad := parseQuery(url.Values{"after": {cursor("a." + q.After)}})

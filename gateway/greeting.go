@@ -27,14 +27,14 @@ func greeting(c Config, l shard.Layout, members []Member) shard.Greeting {
 		Names: names, Shards: uint64(l.Shards)}
 }
 
-// sayGreeting makes the wire's greeting of the core's.
-func sayGreeting(g shard.Greeting) wire.Greeting {
+// wireGreeting makes the wire's greeting of the core's.
+func wireGreeting(g shard.Greeting) wire.Greeting {
 	return wire.Greeting{Least: g.Least, Most: g.Most, Cluster: g.Cluster, Role: g.Role, Name: g.Name, Build: g.Build,
 		Incarnation: g.Incarnation, Ring: g.Ring, Shards: g.Shards}
 }
 
-// hearGreeting makes the core's greeting of a node's.
-func hearGreeting(g wire.Greeting) shard.Greeting {
+// nodeGreeting makes the core's greeting of a node's.
+func nodeGreeting(g wire.Greeting) shard.Greeting {
 	return shard.Greeting{Least: g.Least, Most: g.Most, Cluster: g.Cluster, Role: g.Role, Name: g.Name, Build: g.Build,
 		Incarnation: g.Incarnation, Ring: g.Ring, Shards: g.Shards, Lease: g.Lease, Grace: g.Grace,
 		Member: g.Store, Start: g.Start.Number, Nonce: g.Start.Nonce}

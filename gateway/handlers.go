@@ -26,7 +26,7 @@ const (
 
 // readBody returns the body of a JSON request, or the problem with it. Few large ones are read at once, and none is
 // given more memory than has arrived.
-func readBody(room *Room, r *http.Request) ([]byte, *response) {
+func readBody(wiring *Wiring, r *http.Request) ([]byte, *response) {
 	refused := func(status int, detail string) ([]byte, *response) {
 		a := problem(status, detail, nil)
 		a.hangUp = true
@@ -51,12 +51,12 @@ func readBody(room *Room, r *http.Request) ([]byte, *response) {
 	_, err = body.ReadFrom(io.LimitReader(r.Body, smallBody+1))
 	if err == nil && body.Len() > smallBody {
 		select {
-		case room.Bodies <- struct{}{}:
+		case wiring.Bodies <- struct{}{}:
 			_, err = body.ReadFrom(io.LimitReader(r.Body, maxBody-smallBody))
-			<-room.Bodies
+			<-wiring.Bodies
 		default:
 			return refused(http.StatusServiceUnavailable,
-				fmt.Sprintf("%d other bodies of more than %d bytes are being read", cap(room.Bodies), smallBody))
+				fmt.Sprintf("%d other bodies of more than %d bytes are being read", cap(wiring.Bodies), smallBody))
 		}
 	}
 	switch {
@@ -85,26 +85,26 @@ func refuseUser(method string, bad []FieldError, err error) *response {
 	return &a
 }
 
-// whatOfIt says of a write whether one of its tries may have done it, whatever the reason that a single one failed.
-func whatOfIt(doers int) string {
-	switch doers {
+// uncertaintyText says of a write whether one of its tries may have done it, whatever the reason that one failed.
+func uncertaintyText(uncertainTries int) string {
+	switch uncertainTries {
 	case 0:
 		return ""
 	case 1:
 		return "; the write may have been done or may still be"
 	}
 	const ofAll = "; that was one of %d tries, and the write may have been done or may still be by any of them"
-	return fmt.Sprintf(ofAll, doers)
+	return fmt.Sprintf(ofAll, uncertainTries)
 }
 
-// conclude makes the answer about the user with an id of what a leader said about a get, or a write with preconditions.
-func conclude(id string, p preconditions, m *wire.Message, doers int, err error, success int) response {
+// outcomeResponse makes the answer about the user with an id, of what a leader said about a get or a write.
+func outcomeResponse(id string, p preconditions, m *wire.Message, uncertainTries int, err error, success int) response {
 	if err != nil {
 		status := http.StatusServiceUnavailable
 		if errors.Is(err, ErrNode) {
 			status = http.StatusInternalServerError
 		}
-		return problem(status, err.Error()+whatOfIt(doers), nil)
+		return problem(status, err.Error()+uncertaintyText(uncertainTries), nil)
 	}
 	a := response{}
 	current := shard.Record{ID: m.Record.ID, Epoch: m.Record.Epoch, LSN: m.Record.LSN}
@@ -143,12 +143,12 @@ func reference(r *http.Request, id string) string {
 	return "user/" + id
 }
 
-func createUser(room *Room, c *call) response {
-	body, refused := readBody(room, c.http)
+func createUser(wiring *Wiring, c *call) response {
+	body, refused := readBody(wiring, c.http)
 	if refused != nil {
 		return *refused
 	}
-	until := clock() + int64(room.Config.Deadline) // from here on: a slow upload is the client's own time
+	until := clock() + int64(wiring.Config.Deadline) // from here on: a slow upload is the client's own time
 	user, have, bad, err := decodeUser(body, wire.HasName|wire.HasEmail|wire.HasGroup)
 	if refused = refuseUser(c.http.Method, bad, err); refused != nil {
 		return *refused
@@ -160,23 +160,23 @@ func createUser(room *Room, c *call) response {
 	if have&hasID == 0 {
 		user.ID = uuid.NewString()
 	}
-	s, _ := shard.Place(room.Layout, user.ID)
+	s, _ := shard.ShardOf(wiring.Layout, user.ID)
 	m := &wire.Message{Kind: wire.Write, Shard: uint64(s), Request: c.request, Op: wire.Create, Record: user,
 		Match: wireCondition(p.match), Unless: wireCondition(p.unless)}
-	answer, doers, err := askLeader(room, m, until)
-	a := conclude(user.ID, p, answer, doers, err, http.StatusCreated)
+	answer, uncertainTries, err := askLeader(wiring, m, until)
+	a := outcomeResponse(user.ID, p, answer, uncertainTries, err, http.StatusCreated)
 	if a.status == http.StatusCreated {
 		a.location = reference(c.http, user.ID)
 	}
 	return a
 }
 
-func updateUser(room *Room, c *call) response {
-	body, refused := readBody(room, c.http)
+func updateUser(wiring *Wiring, c *call) response {
+	body, refused := readBody(wiring, c.http)
 	if refused != nil {
 		return *refused
 	}
-	until := clock() + int64(room.Config.Deadline)
+	until := clock() + int64(wiring.Config.Deadline)
 	user, have, bad, err := decodeUser(body, hasID)
 	if refused = refuseUser(c.http.Method, bad, err); refused != nil {
 		return *refused
@@ -185,18 +185,18 @@ func updateUser(room *Room, c *call) response {
 	if refused != nil {
 		return *refused
 	}
-	s, _ := shard.Place(room.Layout, user.ID)
+	s, _ := shard.ShardOf(wiring.Layout, user.ID)
 	m := &wire.Message{Kind: wire.Write, Shard: uint64(s), Request: c.request, Op: wire.Update, Fields: have &^ hasID,
 		Record: user, Match: wireCondition(p.match), Unless: wireCondition(p.unless)}
-	answer, doers, err := askLeader(room, m, until)
-	a := conclude(user.ID, p, answer, doers, err, http.StatusOK)
+	answer, uncertainTries, err := askLeader(wiring, m, until)
+	a := outcomeResponse(user.ID, p, answer, uncertainTries, err, http.StatusOK)
 	if a.status == http.StatusOK {
 		a.about = reference(c.http, user.ID)
 	}
 	return a
 }
 
-func deleteUser(room *Room, c *call) response {
+func deleteUser(wiring *Wiring, c *call) response {
 	if err := shard.CheckID(c.id); err != nil {
 		return problem(http.StatusUnprocessableEntity, "no user can have this id", []FieldError{{"id", err.Error()}})
 	}
@@ -204,45 +204,47 @@ func deleteUser(room *Room, c *call) response {
 	if refused != nil {
 		return *refused
 	}
-	s, _ := shard.Place(room.Layout, c.id)
+	s, _ := shard.ShardOf(wiring.Layout, c.id)
 	m := &wire.Message{Kind: wire.Write, Shard: uint64(s), Request: c.request, Op: wire.Delete,
 		Record: wire.Record{ID: c.id}, Match: wireCondition(p.match), Unless: wireCondition(p.unless)}
-	answer, doers, err := askLeader(room, m, c.until)
-	return conclude(c.id, p, answer, doers, err, http.StatusNoContent)
+	answer, uncertainTries, err := askLeader(wiring, m, c.until)
+	return outcomeResponse(c.id, p, answer, uncertainTries, err, http.StatusNoContent)
 }
 
-func getUser(room *Room, c *call) response {
+func getUser(wiring *Wiring, c *call) response {
 	if err := shard.CheckID(c.id); err != nil {
 		return problem(http.StatusUnprocessableEntity, "no user can have this id", []FieldError{{"id", err.Error()}})
 	}
-	s, _ := shard.Place(room.Layout, c.id)
+	s, _ := shard.ShardOf(wiring.Layout, c.id)
 	m := &wire.Message{Kind: wire.Get, Shard: uint64(s), Record: wire.Record{ID: c.id}}
-	answer, doers, err := askLeader(room, m, c.until)
-	return conclude(c.id, preconditions{}, answer, doers, err, http.StatusOK)
+	answer, uncertainTries, err := askLeader(wiring, m, c.until)
+	return outcomeResponse(c.id, preconditions{}, answer, uncertainTries, err, http.StatusOK)
 }
 
-// keepCount answers a DELETE of the count.
-func keepCount(_ *Room, _ *call) response {
+// refuseCountDelete answers a DELETE of the count.
+func refuseCountDelete(_ *Wiring, _ *call) response {
 	a := problem(http.StatusMethodNotAllowed, "the count cannot be deleted; the Allow header names what it has", nil)
 	a.allow = countMethods
 	return a
 }
 
 // unavailable is the answer of a count or a list that failed.
-func unavailable(err error) response { return problem(http.StatusServiceUnavailable, err.Error(), nil) }
+func respondUnavailable(err error) response {
+	return problem(http.StatusServiceUnavailable, err.Error(), nil)
+}
 
-func countUsers(room *Room, c *call) response {
-	census, err := countAll(room, nobody(room.Layout), int(c.request[0]), c.until)
+func countUsers(wiring *Wiring, c *call) response {
+	counts, err := countAll(wiring, noneExcluded(wiring.Layout), int(c.request[0]), c.until)
 	if err != nil {
-		return unavailable(err)
+		return respondUnavailable(err)
 	}
-	body := strconv.AppendUint([]byte(`{"count":`), census.total, 10)
-	return response{status: http.StatusOK, body: append(body, "}\n"...), touched: census.touched}
+	body := strconv.AppendUint([]byte(`{"count":`), counts.total, 10)
+	return response{status: http.StatusOK, body: append(body, "}\n"...), touched: counts.touched}
 }
 
 // listUsers counts, plans the page, and reads it from the nodes that it counted on. A node that fails on the way is
 // left out and all of it is done again; a walk that found its shards emptied since the count goes on behind them.
-func listUsers(room *Room, c *call) response {
+func listUsers(wiring *Wiring, c *call) response {
 	q, bad := parseQuery(c.query)
 	if refused := refuseParameters(append(c.bad, bad...)); refused != nil {
 		return *refused
@@ -250,27 +252,27 @@ func listUsers(room *Room, c *call) response {
 	late := time.NewTimer(time.Duration(c.until - clock()))
 	defer late.Stop()
 	select {
-	case room.Lists <- struct{}{}:
-		defer func() { <-room.Lists }()
+	case wiring.Lists <- struct{}{}:
+		defer func() { <-wiring.Lists }()
 	case <-late.C:
-		return unavailable(fmt.Errorf("%w: %d other lists are under way", ErrLate, cap(room.Lists)))
+		return respondUnavailable(fmt.Errorf("%w: %d other lists are under way", ErrLate, cap(wiring.Lists)))
 	}
 	reason, first := errors.New("its shards were emptied again and again"), 0
-	gone := nobody(room.Layout)
+	excluded := noneExcluded(wiring.Layout)
 	if q.After != "" {
-		first, _ = shard.Place(room.Layout, q.After)
+		first, _ = shard.ShardOf(wiring.Layout, q.After)
 	}
 	for clock() < c.until {
-		census, err := countAll(room, gone, int(c.request[0]), c.until)
+		counts, err := countAll(wiring, excluded, int(c.request[0]), c.until)
 		if err != nil {
-			return unavailable(err)
+			return respondUnavailable(err)
 		}
-		frames, behind := planPage(room.Layout, q, first, census)
-		users, total, failed, err := readPage(room, frames, census, q.Limit, c.until)
-		more := behind < room.Layout.Shards
+		frames, behind := planPage(wiring.Layout, q, first, counts)
+		users, total, failed, err := readPage(wiring, frames, counts, q.Limit, c.until)
+		more := behind < wiring.Layout.Shards
 		switch {
 		case err != nil:
-			gone.down[failed], gone.mute[failed], reason = true, errors.Is(err, ErrLink), err
+			excluded.failed[failed], excluded.silent[failed], reason = true, errors.Is(err, ErrLink), err
 			continue
 		case q.Walk && len(users) == 0 && more:
 			first = behind
@@ -288,12 +290,12 @@ func listUsers(room *Room, c *call) response {
 			body, last = appendUser(body, &users[i]), users[i].ID
 		}
 		body = append(body, "]\n"...)
-		unread, refused := takeUnread(room, len(body), c.until)
+		unread, refused := reserve(wiring, len(body), c.until)
 		if refused != nil {
 			return *refused
 		}
-		return response{status: http.StatusOK, body: body, unread: unread, touched: census.touched,
+		return response{status: http.StatusOK, body: body, unread: unread, touched: counts.touched,
 			total: strconv.FormatUint(total, 10), link: link(q, total, uint64(len(users)), last, more)}
 	}
-	return unavailable(unanswered(true, reason))
+	return respondUnavailable(unanswered(true, reason))
 }

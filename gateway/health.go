@@ -12,8 +12,8 @@ import (
 	"tandem/wire/proc"
 )
 
-// answerMost is how many bytes of an answer are read to a question about health.
-const answerMost = 1 << 20
+// maxAnswer is how many bytes of an answer are read to a question about health.
+const maxAnswer = 1 << 20
 
 // nodeHealth is how one node looks from here.
 type nodeHealth struct {
@@ -23,8 +23,8 @@ type nodeHealth struct {
 	Lacks   string       `json:"lacks,omitempty"`   // what the node says that it lacks to take its whole part
 }
 
-// shownCheck is a check and whether it holds, or else why not.
-type shownCheck struct {
+// checkResult is a check and whether it holds, or else why not.
+type checkResult struct {
 	Name   string `json:"name"`
 	OK     bool   `json:"ok"`
 	Reason string `json:"reason,omitempty"`
@@ -33,27 +33,27 @@ type shownCheck struct {
 // readiness is what the health check answers.
 type readiness struct {
 	Ready      bool                  `json:"ready"`
-	Checks     []shownCheck          `json:"checks,omitempty"`
+	Checks     []checkResult         `json:"checks,omitempty"`
 	Nodes      map[string]nodeHealth `json:"nodes"`
 	Leaderless int                   `json:"shards_without_leader"`
 }
 
 // live answers GET /livez: the process runs.
-func live(_ *Room, _ *call) response {
+func live(_ *Wiring, _ *call) response {
 	return response{status: http.StatusOK, body: []byte("{\"live\":true}\n")}
 }
 
 // askLinks asks the connections to each node how they are: one that is up, else why none is.
-func askLinks(room *Room) []nodeHealth {
-	nodes := make([]nodeHealth, len(room.Members))
-	for i, links := range room.Links {
+func askLinks(wiring *Wiring) []nodeHealth {
+	nodes := make([]nodeHealth, len(wiring.Members))
+	for i, links := range wiring.Links {
 		for _, link := range links {
 			reply := make(chan LinkState, 1)
 			state := LinkState{Reason: "its connection is busy"}
 			select {
 			case link.State <- reply:
 				state = <-reply
-			case <-time.After(room.Config.Try):
+			case <-time.After(wiring.Config.Try):
 			}
 			if !nodes[i].Up {
 				nodes[i] = nodeHealth(state)
@@ -66,30 +66,30 @@ func askLinks(room *Room) []nodeHealth {
 // health answers GET /readyz and /healthz: 200 while the gateway takes its part: it knows its cluster, and the leader
 // of every shard can be reached, as far as the views are known here. With verbose each check is listed, else those that
 // do not hold. A node that is refused, or that lacks something, is always named.
-func health(room *Room, c *call) response {
+func health(wiring *Wiring, c *call) response {
 	part, names := shard.GatewayPart{}, []string{}
 	r := readiness{Nodes: map[string]nodeHealth{}}
-	look := viewsIn(room.Views)
-	if look.Cluster == [16]byte{} {
+	set := currentViews(wiring.Views)
+	if set.Cluster == [16]byte{} {
 		part.Unknown = "no node has told yet of which cluster it is"
-		if look.Late && look.Said != "" {
-			part.Unknown = "it is not known which cluster to serve; the nodes name as theirs: " + look.Said
+		if set.Late && set.Reported != "" {
+			part.Unknown = "it is not known which cluster to serve; the nodes name as theirs: " + set.Reported
 		}
 	}
-	for i, n := range askLinks(room) {
-		name := room.Members[i].Name
+	for i, n := range askLinks(wiring) {
+		name := wiring.Members[i].Name
 		r.Nodes[name], names = n, append(names, name)
 		part.Up, part.Lacks, part.Refused = append(part.Up, n.Up), append(part.Lacks, n.Lacks), append(part.Refused, "")
 		if n.Refused != "" {
 			part.Refused[i] = n.Reason
 		}
 	}
-	r.Leaderless = shard.Leaderless(look.Views, part.Up)
+	r.Leaderless = shard.Leaderless(set.Views, part.Up)
 	checks := shard.GatewayChecks(part, names, r.Leaderless)
 	r.Ready = shard.Ready(checks)
 	for _, check := range checks {
 		if _, verbose := c.query["verbose"]; verbose || check.Reason != "" {
-			r.Checks = append(r.Checks, shownCheck{check.Name, check.Reason == "", check.Reason})
+			r.Checks = append(r.Checks, checkResult{check.Name, check.Reason == "", check.Reason})
 		}
 	}
 	status := http.StatusOK
@@ -119,7 +119,7 @@ func askHealth(listen string) (readiness, error) {
 		return r, err
 	}
 	defer answer.Body.Close()
-	err = json.NewDecoder(io.LimitReader(answer.Body, answerMost)).Decode(&r)
+	err = json.NewDecoder(io.LimitReader(answer.Body, maxAnswer)).Decode(&r)
 	known := answer.StatusCode == http.StatusOK || answer.StatusCode == http.StatusServiceUnavailable
 	if err != nil || !known || len(r.Nodes) == 0 { // a gateway always names its nodes
 		return readiness{}, fmt.Errorf("what answers at %s is no gateway: /readyz brings %s and not what a gateway says",
@@ -128,9 +128,9 @@ func askHealth(listen string) (readiness, error) {
 	return r, nil
 }
 
-// tellHealth writes what is not as it should be, and returns an exit code, 0 where the gateway takes its part: the
+// reportHealth writes what is not as it should be, and returns an exit code, 0 where the gateway takes its part: the
 // health check of containers.
-func tellHealth(r readiness, err error, out io.Writer) int {
+func reportHealth(r readiness, err error, out io.Writer) int {
 	if err != nil {
 		fmt.Fprintln(out, "gateway: it cannot be asked:", err)
 		return 1

@@ -30,9 +30,9 @@ func TestARefusalSaysOnceWhy(t *testing.T) {
 	r := newRig(t, ample, ample/2)
 	r.nodes[1].belong([16]byte{9})
 	r.refusedAs(1, shard.OtherIncarnation)
-	barred := "it belongs to another cluster of that name, with the incarnation " +
+	foreign := "it belongs to another cluster of that name, with the incarnation " +
 		uuid.UUID([16]byte{9}).String() + " instead of " + uuid.UUID([16]byte{1}).String()
-	told := map[string]bool{"it refuses this gateway: another incarnation": true, barred: true} // in turn
+	reasons := map[string]bool{"it refuses this gateway: another incarnation": true, foreign: true} // in turn
 	all, text := r.readyz()
 	peers := ""
 	for _, c := range all.Checks {
@@ -40,7 +40,7 @@ func TestARefusalSaysOnceWhy(t *testing.T) {
 			peers = c.Reason
 		}
 	}
-	if n := all.Nodes["db-1"]; !told[n.Reason] || n.Refused != shard.OtherIncarnation || peers != "db-1: "+n.Reason {
+	if n := all.Nodes["db-1"]; !reasons[n.Reason] || n.Refused != shard.OtherIncarnation || peers != "db-1: "+n.Reason {
 		t.Error(text)
 	}
 }
@@ -58,7 +58,7 @@ func TestWhatANodeLacksIsShownWhileItIsConnected(t *testing.T) {
 	shows := func(present bool, want ...string) {
 		t.Helper()
 		for end := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
-			nudge(r.room.Links[1]) // a pong brings what the node says now
+			nudge(r.wiring.Links[1]) // a pong brings what the node says now
 			text, fit := r.ask("GET", "/metrics", "").body, true
 			for _, line := range want {
 				fit = fit && strings.Contains(text, line) == present
@@ -109,13 +109,13 @@ func TestTheHealthCheckSaysWhatIsWrong(t *testing.T) {
 		}))
 		out, address := bytes.Buffer{}, server.Listener.Addr().String()
 		r, err := askHealth(address)
-		code := tellHealth(r, err, &out)
+		code := reportHealth(r, err, &out)
 		server.Close()
 		if code != c.code || !strings.Contains(out.String(), c.says) || (out.Len() > 0) != (code > 0) {
 			t.Errorf("%s: code %d and %q, expected %d and %q", name, code, out.String(), c.code, c.says)
 		}
 		r, err = askHealth(address)
-		if code = tellHealth(r, err, &out); code != 1 || !strings.Contains(out.String(), "it cannot be asked") {
+		if code = reportHealth(r, err, &out); code != 1 || !strings.Contains(out.String(), "it cannot be asked") {
 			t.Errorf("nothing listens: code %d and %q", code, out.String())
 		}
 	}

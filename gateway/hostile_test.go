@@ -140,7 +140,7 @@ func TestAWalkGoesOnBehindEmptiedShards(t *testing.T) {
 					r.store.lock.Lock()
 					defer r.store.lock.Unlock()
 					for id := range r.store.users {
-						if s, _ := shard.Place(r.store.layout, id); s >= 5 && s < 13 {
+						if s, _ := shard.ShardOf(r.store.layout, id); s >= 5 && s < 13 {
 							delete(r.store.users, id)
 							r.store.order = nil
 						}
@@ -169,13 +169,13 @@ func TestAWalkGoesOnBehindEmptiedShards(t *testing.T) {
 // TestListsAreBounded: one too many waits no longer than its deadline, and a place that is free again is taken.
 func TestListsAreBounded(t *testing.T) {
 	r := newRig(t, 150*time.Millisecond, 50*time.Millisecond)
-	for range cap(r.room.Lists) {
-		r.room.Lists <- struct{}{}
+	for range cap(r.wiring.Lists) {
+		r.wiring.Lists <- struct{}{}
 	}
 	if got := r.must(503, "GET", "/api/user", ""); !strings.Contains(got.body, "lists") {
 		t.Errorf("%s", got.body)
 	}
-	<-r.room.Lists
+	<-r.wiring.Lists
 	for end := time.Now().Add(patience); r.ask("GET", "/api/user", "").status != 200; {
 		if time.Now().After(end) {
 			t.Fatal("no list is answered")

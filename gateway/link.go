@@ -16,26 +16,26 @@ import (
 
 const (
 	// for a connection, and again for the welcome: a lost SYN is repeated after a second only
-	dialTimeout = 100 * time.Millisecond
-	redialLeast = 5 * time.Millisecond
-	redialMost  = 50 * time.Millisecond
+	dialTimeout    = 100 * time.Millisecond
+	minRedialPause = 5 * time.Millisecond
+	maxRedialPause = 50 * time.Millisecond
 	// without a connection, after which requests that can be served nowhere else are given up at once
-	goneAfter    = 1500 * time.Millisecond
-	keepFor      = time.Second // a connection that carries no request is kept for so long
-	writeTimeout = 80 * time.Millisecond
-	linkQueue    = 1024 // requests that wait to be written
-	linkPending  = 1000 // requests that wait for an answer; the node reads no more than 1,024
+	unreachableAfter = 1500 * time.Millisecond
+	keepUnusedFor    = time.Second // a connection that carries no request is kept for so long
+	writeTimeout     = 80 * time.Millisecond
+	linkQueue        = 1024 // requests that wait to be written
+	linkPending      = 1000 // requests that wait for an answer; the node reads no more than 1,024
 )
 
-// The beats of a connection, of which silenceBeats make up the setting --silence: by default one that says nothing is
+// The ticks of a connection, of which silenceTicks make up the setting --silence: by default one that says nothing is
 // given up 80 to 100 ms after an answer was due, so that TCP's own retransmission, which begins at 200 ms, does not eat
-// up the deadline (rule R19). Silence is counted in beats that were taken, not in time, so that a pause of this process
+// up the deadline (rule R19). Silence is counted in ticks that were taken, not in time, so that a pause of this process
 // is none.
 const (
-	pingBeats    = 10 // a ping is sent so often, for the node's clock
-	quietBeats   = 2  // and when an answer is due and nothing was heard for so long
-	silentBeats  = 3  // and when nothing is heard after it for so long, the connection is given up
-	silenceBeats = 4  // the first of quietBeats may be a short one
+	pingTicks    = 10 // a ping is sent so often, for the node's clock
+	quietTicks   = 2  // and when an answer is due and nothing was heard for so long
+	silentTicks  = 3  // and when nothing is heard after it for so long, the connection is given up
+	silenceTicks = 4  // the first of quietTicks may be a short one
 )
 
 // session is a connection that has been welcomed, or why there is none.
@@ -48,26 +48,26 @@ type session struct {
 	err    error
 
 	incarnation [16]byte     // of the node's cluster
-	views       chan outlook // the cell of the room
-	look        outlook      // the outlook for which barred was found; later ones are looked at when it changes
-	barred      error        // why no request may go out yet; nil if they may
+	views       chan viewSet // the cell in the wiring
+	set         viewSet      // for which clusterErr was found; newer ones are looked at when it changes
+	clusterErr  error        // why no request may go out yet; nil if they may
 }
 
 // runLink keeps one connection to a node, and fails at once what is asked while there is none.
-func runLink(room *Room, node int, link *Link) {
-	member := room.Members[node]
-	unreachable := func(err error) error {
+func runLink(wiring *Wiring, node int, link *Link) {
+	member := wiring.Members[node]
+	notReachable := func(err error) error {
 		return notReached(member, "cannot be reached", err, ErrLink, errNotSent)
 	}
-	up, misfits := room.Metrics.LinksUp.WithLabelValues(member.Name),
-		room.Metrics.Refused.MustCurryWith(prometheus.Labels{"node": member.Name})
-	pause, reason, since := redialLeast, unreachable(errors.New("it is being dialled")), time.Now()
+	up, misfits := wiring.Metrics.LinksUp.WithLabelValues(member.Name),
+		wiring.Metrics.Refused.MustCurryWith(prometheus.Labels{"node": member.Name})
+	pause, reason, since := minRedialPause, notReachable(errors.New("it is being dialled")), time.Now()
 	// asks: whoever is refused for its cluster hears of the node's only if it does not say its own, which it does every
 	// other time
-	was, asks := refused{}, false
+	was, asks := misfitError{}, false
 	for {
-		s := meet(room, node, link, reason, asks)
-		now := refused{}
+		s := connect(wiring, node, link, reason, asks)
+		now := misfitError{}
 		errors.As(s.err, &now)
 		if now.in != was.in && was.in != "" {
 			misfits.WithLabelValues(string(was.in)).Dec()
@@ -76,7 +76,7 @@ func runLink(room *Room, node int, link *Link) {
 			misfits.WithLabelValues(string(now.in)).Inc()
 		}
 		was, asks = now, now.in == shard.OtherIncarnation && !asks
-		stood := time.Duration(0)
+		lifetime := time.Duration(0)
 		if s.err == nil {
 			began, ended := time.Now(), make(chan error, 1)
 			up.Inc()
@@ -86,49 +86,49 @@ func runLink(room *Room, node int, link *Link) {
 			s.raw.Close()
 			since = time.Now()
 			// one that welcomes and closes at once is dialled as slowly as one that is down
-			if stood = since.Sub(began); stood > logEvery {
-				pause = redialLeast
+			if lifetime = since.Sub(began); lifetime > logInterval {
+				pause = minRedialPause
 			}
 		}
-		reason = unreachable(s.err)
-		if time.Since(since) > goneAfter {
-			reason = notReached(member, goneText, s.err, ErrLink, errNotSent, errGone)
+		reason = notReachable(s.err)
+		if time.Since(since) > unreachableAfter {
+			reason = notReached(member, unreachableText, s.err, ErrLink, errNotSent, errPersistent)
 		}
-		room.Troubles <- trouble{node, kindOf(s), s.err, stood, time.Now()}
-		refuseUntil(link, reason, time.After(pause), link.Nudge)
-		pause = min(2*pause, redialMost)
+		wiring.Outages <- outage{node, outageKind(s), s.err, lifetime, time.Now()}
+		rejectUntil(link, reason, time.After(pause), link.Nudge)
+		pause = min(2*pause, maxRedialPause)
 	}
 }
 
-// meet dials a node, tells the loop that chooses the cluster what it says of its own, and returns the connection once
-// it may carry requests, or why it may not. One to a node of which that is not known yet is kept for a while, for the
-// node closes it when it knows.
-func meet(room *Room, node int, link *Link, reason error, asks bool) session {
+// connect dials a node, tells the loop that chooses the cluster what it says of its own, and returns the connection
+// once it may carry requests, or why it may not. One to a node of which that is not known yet is kept for a while, for
+// the node closes it when it knows.
+func connect(wiring *Wiring, node int, link *Link, reason error, asks bool) session {
 	dialled, taken, gone := make(chan session, 1), make(chan struct{}, 1), make(chan error, 1)
-	go dial(room, node, asks, dialled)
-	s := refuseUntil(link, reason, dialled, nil)
+	go dial(wiring, node, asks, dialled)
+	s := rejectUntil(link, reason, dialled, nil)
 	if s.err != nil {
 		return s
 	}
-	room.Said <- said{node, s.incarnation, taken}
-	refuseUntil(link, reason, taken, nil)
-	s.look = viewsIn(room.Views)
-	if s.barred = barred(s.look, s.incarnation); s.barred == nil {
+	wiring.ClusterReports <- clusterReport{node, s.incarnation, taken}
+	rejectUntil(link, reason, taken, nil)
+	s.set = currentViews(wiring.Views)
+	if s.clusterErr = checkCluster(s.set, s.incarnation); s.clusterErr == nil {
 		return s
 	}
-	if s.look.Cluster == [16]byte{} || s.incarnation == [16]byte{} {
-		go readAway(s, gone)
-		reason = marked{fmt.Errorf("%s: %w", link.Name, s.barred), []error{ErrLink, errNotSent}}
-		refuseUntil(link, reason, gone, link.Nudge)
+	if s.set.Cluster == [16]byte{} || s.incarnation == [16]byte{} {
+		go discardFrames(s, gone)
+		reason = classified{fmt.Errorf("%s: %w", link.Name, s.clusterErr), []error{ErrLink, errNotSent}}
+		rejectUntil(link, reason, gone, link.Nudge)
 	}
 	s.raw.Close()
-	s.err = s.barred
+	s.err = s.clusterErr
 	return s
 }
 
-// readAway reads what comes by a connection that carries no requests, until it ends or has been kept long enough.
-func readAway(s session, gone chan<- error) {
-	_ = s.raw.SetReadDeadline(time.Now().Add(keepFor))
+// discardFrames reads what comes by a connection that carries no requests, until it ends or has been kept long enough.
+func discardFrames(s session, gone chan<- error) {
+	_ = s.raw.SetReadDeadline(time.Now().Add(keepUnusedFor))
 	var err error
 	for scratch := []byte(nil); err == nil; {
 		scratch, err = wire.ReadFrame(s.in, scratch)
@@ -136,15 +136,15 @@ func readAway(s session, gone chan<- error) {
 	gone <- err
 }
 
-// refuseUntil fails whatever is asked, and answers for the state, until there is something to receive, and returns
+// rejectUntil fails whatever is asked, and answers for the state, until there is something to receive, and returns
 // that; or until a nudge.
-func refuseUntil[T any](link *Link, reason error, over <-chan T, nudge <-chan struct{}) (what T) {
+func rejectUntil[T any](link *Link, reason error, over <-chan T, nudge <-chan struct{}) (what T) {
 	for {
 		select {
 		case r := <-link.In:
 			r.reply <- reply{err: reason, try: r.try}
 		case ask := <-link.State:
-			state, misfit := LinkState{Reason: reason.Error()}, refused{}
+			state, misfit := LinkState{Reason: reason.Error()}, misfitError{}
 			if errors.As(reason, &misfit) { // which says all by itself
 				state = LinkState{Reason: misfit.text, Refused: misfit.in}
 			}
@@ -161,8 +161,8 @@ func refuseUntil[T any](link *Link, reason error, over <-chan T, nudge <-chan st
 //
 // Of a gateway that asks for the node's cluster the greeting does not name the one that it serves, which a node of
 // another one would refuse.
-func dial(room *Room, node int, asks bool, out chan<- session) {
-	names := room.Names[node]
+func dial(wiring *Wiring, node int, asks bool, out chan<- session) {
+	names := wiring.Names[node]
 	address, err := names.Next(dialTimeout)
 	var raw net.Conn
 	if err == nil {
@@ -174,11 +174,11 @@ func dial(room *Room, node int, asks bool, out chan<- session) {
 		return
 	}
 	s := session{raw: raw, in: bufio.NewReaderSize(raw, 64<<10)}
-	codec, mine := wire.NewCodec(), room.Mine
-	if mine.Incarnation = viewsIn(room.Views).Cluster; asks {
+	codec, mine := wire.NewCodec(), wiring.Mine
+	if mine.Incarnation = currentViews(wiring.Views).Cluster; asks {
 		mine.Incarnation = [16]byte{}
 	}
-	hello := &wire.Message{Kind: wire.Hello, ID: 1, Greeting: sayGreeting(mine)}
+	hello := &wire.Message{Kind: wire.Hello, ID: 1, Greeting: wireGreeting(mine)}
 	_ = raw.SetDeadline(time.Now().Add(dialTimeout))
 	_, s.err = raw.Write(codec.AppendFrame(nil, hello))
 	body, m := []byte{}, &wire.Message{}
@@ -191,13 +191,13 @@ func dial(room *Room, node int, asks bool, out chan<- session) {
 	switch {
 	case s.err != nil:
 	case m.Kind != wire.Welcome:
-		s.err = refused{refusals[m.Code], "it refuses this gateway: " + m.Text}
+		s.err = misfitError{refusals[m.Code], "it refuses this gateway: " + m.Text}
 	default:
-		if misfit, text := shard.Fits(mine, hearGreeting(m.Greeting), room.Members[node].Name); misfit != "" {
-			s.err = refused{misfit, text}
+		if misfit, text := shard.Fits(mine, nodeGreeting(m.Greeting), wiring.Members[node].Name); misfit != "" {
+			s.err = misfitError{misfit, text}
 		}
 		s.codec, _ = codec.Agree(m.Greeting)
-		s.offset, s.incarnation, s.views = m.Clock-clock(), m.Greeting.Incarnation, room.Views
+		s.offset, s.incarnation, s.views = m.Clock-clock(), m.Greeting.Incarnation, wiring.Views
 	}
 	names.Tell(address, s.err)
 	if s.err != nil {
@@ -212,27 +212,27 @@ func dial(room *Room, node int, asks bool, out chan<- session) {
 func serveLink(link *Link, s session, ended chan<- error) {
 	var err error
 	pending, frames, last, scratch := map[uint64]request{}, []byte(nil), uint64(0), &wire.Message{}
-	// beats since a frame was heard, since the last ping, and since one that nothing has followed
+	// ticks since a frame was heard, since the last ping, and since one that nothing has followed
 	quiet, pinged, asked := 0, 0, 0
 	answers, quit := make(chan []*wire.Message, 16), make(chan struct{})
 	go readLink(link, s, answers, quit)
-	tick := time.NewTicker(link.Beat)
+	tick := time.NewTicker(link.Tick)
 	defer tick.Stop()
 	for err == nil {
 		frames = frames[:0]
 		select {
 		case r := <-link.In:
 			runtime.Gosched() // whoever else is about to ask goes first, and shares the system call
-			frames, last = takeRequests(link, s, r, frames, pending, last, scratch)
+			frames, last = appendRequests(link, s, r, frames, pending, last, scratch)
 		case batch, open := <-answers:
 			if !open {
 				err = errors.New("the connection broke")
 			}
 			quiet, asked = 0, 0
-			s = giveAnswers(pending, batch, s)
+			s = deliverAnswers(pending, batch, s)
 		case ask := <-link.State:
 			ask <- LinkState{Up: true, Lacks: s.lacks}
-		case <-s.look.Changed: // looked at below
+		case <-s.set.Changed: // looked at below
 		case <-link.Nudge: // the connection has to show that it works
 			if asked == 0 {
 				frames, pinged, asked = s.codec.AppendFrame(frames, &wire.Message{Kind: wire.Ping}), 0, 1
@@ -240,16 +240,16 @@ func serveLink(link *Link, s session, ended chan<- error) {
 		case <-tick.C:
 			quiet, pinged = quiet+1, pinged+1
 			switch {
-			case asked >= silentBeats:
+			case asked >= silentTicks:
 				err = errors.New("it is silent")
 			case asked > 0:
 				asked++
-			case pinged >= pingBeats || len(pending) > 0 && quiet >= quietBeats:
+			case pinged >= pingTicks || len(pending) > 0 && quiet >= quietTicks:
 				frames, pinged, asked = s.codec.AppendFrame(frames, &wire.Message{Kind: wire.Ping}), 0, 1
 			}
 		}
 		// what is about to be sent goes to no other cluster either
-		if s.look = lookAgain(s.views, s.look); err == nil && s.look.Cluster != s.incarnation {
+		if s.set = refreshViews(s.views, s.set); err == nil && s.set.Cluster != s.incarnation {
 			err = errors.New("another cluster is served now")
 		}
 		if len(frames) > 0 && err == nil {
@@ -259,14 +259,14 @@ func serveLink(link *Link, s session, ended chan<- error) {
 	}
 	close(quit)
 	for _, r := range pending {
-		r.reply <- reply{err: marked{fmt.Errorf("%s: %w", link.Name, err), []error{ErrLink}}, try: r.try}
+		r.reply <- reply{err: classified{fmt.Errorf("%s: %w", link.Name, err), []error{ErrLink}}, try: r.try}
 	}
 	ended <- err
 }
 
-// giveAnswers gives answers to those who wait for them, and returns the session with what the newest pong says: how far
-// the node's clock is ahead, and why it takes no part.
-func giveAnswers(pending map[uint64]request, batch []*wire.Message, s session) session {
+// deliverAnswers gives answers to those who wait for them, and returns the session with what the newest pong says: how
+// far the node's clock is ahead, and why it takes no part.
+func deliverAnswers(pending map[uint64]request, batch []*wire.Message, s session) session {
 	for _, m := range batch {
 		if m.Kind == wire.Pong {
 			s.offset, s.lacks = m.Clock, m.Text
@@ -275,23 +275,24 @@ func giveAnswers(pending map[uint64]request, batch []*wire.Message, s session) s
 		if !waits {
 			continue
 		}
-		if m, whole := gather(&r, m); whole {
+		if m, whole := mergePages(&r, m); whole {
 			delete(pending, m.ID)
 			r.reply <- reply{message: m, try: r.try}
 			continue
 		}
 		pending[m.ID] = r
 		select {
-		case r.heard <- struct{}{}:
+		case r.progress <- struct{}{}:
 		default:
 		}
 	}
 	return s
 }
 
-// gather returns the answer to a request once it is whole: the pages of a list, of which all but the last say that more
-// follow, become one. One that brings more than was asked for is whole at once, as it is, for whoever asked to refuse.
-func gather(r *request, m *wire.Message) (answer *wire.Message, whole bool) {
+// mergePages returns the answer to a request once it is whole: the pages of a list, of which all but the last say that
+// more follow, become one. One that brings more than was asked for is whole at once, as it is, for whoever asked to
+// refuse.
+func mergePages(r *request, m *wire.Message) (answer *wire.Message, whole bool) {
 	if m.Kind != wire.Page {
 		return m, true
 	}
@@ -302,9 +303,9 @@ func gather(r *request, m *wire.Message) (answer *wire.Message, whole bool) {
 	return m, !m.More || uint64(len(m.Records)) > r.message.Limit
 }
 
-// takeRequests appends the frames of first and of what else is waiting, and notes who waits for the answers. scratch is
-// overwritten: the messages themselves are shared and stay as they are.
-func takeRequests(link *Link, s session, first request, frames []byte, pending map[uint64]request, last uint64,
+// appendRequests appends the frames of first and of what else is waiting, and notes who waits for the answers. scratch
+// is overwritten: the messages themselves are shared and stay as they are.
+func appendRequests(link *Link, s session, first request, frames []byte, pending map[uint64]request, last uint64,
 	scratch *wire.Message) ([]byte, uint64) {
 	for r := first; ; {
 		if len(pending) < linkPending {
@@ -350,7 +351,7 @@ func readLink(link *Link, s session, out chan<- []*wire.Message, quit <-chan str
 			}
 			if m.Kind == wire.Views {
 				select {
-				case link.Told <- told{link.Name, s.incarnation, m.Views}:
+				case link.ViewReports <- viewReport{link.Name, s.incarnation, m.Views}:
 				case <-quit:
 					return
 				}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"tandem/shard"
@@ -18,12 +19,12 @@ import (
 // newLink is a connection's channels, without a loop.
 func newLink() *Link {
 	return &Link{"db-0", 20 * time.Millisecond, make(chan request, linkQueue), make(chan chan<- LinkState),
-		make(chan struct{}, 1), make(chan told, 1)}
+		make(chan struct{}, 1), make(chan viewReport, 1)}
 }
 
-// connect runs a connection's loop, and returns the node's end of it, which is closed when the loop has ended. The
+// connectLink runs a connection's loop, and returns the node's end of it, which is closed when the loop has ended. The
 // system takes what is written, as of a node: through a pipe a test that is slow would be a node that reads nothing.
-func connect(t *testing.T, link *Link, offset int64) (theirs net.Conn, ended <-chan error) {
+func connectLink(t *testing.T, link *Link, offset int64) (theirs net.Conn, ended <-chan error) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -72,8 +73,8 @@ func readOne(t *testing.T, in *bufio.Reader) *wire.Message {
 // never late by it.
 func TestTheNewestPongSetsTheClock(t *testing.T) {
 	link := newLink()
-	link.Beat = time.Hour // it is never silent
-	theirs, ended := connect(t, link, aheadBy)
+	link.Tick = time.Hour // it is never silent
+	theirs, ended := connectLink(t, link, aheadBy)
 	in, shared := bufio.NewReader(theirs), &wire.Message{Kind: wire.Write, Op: wire.Delete,
 		Record: wire.Record{ID: "a"}, Deadline: 1000}
 	for _, ahead := range []int64{aheadBy, 3 * aheadBy, -aheadBy, 2 * aheadBy} {
@@ -102,36 +103,40 @@ func TestTheNewestPongSetsTheClock(t *testing.T) {
 	<-ended
 }
 
-// TestAPingAsksForTheClockAgainAndAgain, whatever else travels.
+// TestAPingAsksForTheClockAgainAndAgain, whatever else travels, in virtual time: a slow machine is no silent node.
 func TestAPingAsksForTheClockAgainAndAgain(t *testing.T) {
-	link := newLink()
-	link.Beat = 100 * time.Millisecond // three of them are silence, which this test is to break
-	theirs, ended := connect(t, link, 0)
-	in := bufio.NewReader(theirs)
-	for range 2 {
-		body, err := wire.ReadFrame(in, nil)
-		if err != nil {
+	synctest.Test(t, func(t *testing.T) {
+		link, ended := newLink(), make(chan error, 1)
+		ours, theirs := net.Pipe()
+		s := session{raw: ours, in: bufio.NewReader(ours), codec: wire.NewCodec()}
+		go serveLink(link, s, ended)
+		in := bufio.NewReader(theirs)
+		for range 2 {
+			body, err := wire.ReadFrame(in, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := &wire.Message{}
+			if err = wire.NewCodec().Decode(m, body); err != nil || m.Kind != wire.Ping {
+				t.Fatal(m, err)
+			}
+			if _, err = theirs.Write(wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Pong})); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if body, err := wire.ReadFrame(in, nil); err != nil || len(body) == 0 { // and one without an answer is the last
 			t.Fatal(err)
 		}
-		m := &wire.Message{}
-		if err = wire.NewCodec().Decode(m, body); err != nil || m.Kind != wire.Ping {
-			t.Fatal(m, err)
+		if err := <-ended; !strings.Contains(err.Error(), "silent") {
+			t.Error(err)
 		}
-		if _, err = theirs.Write(wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Pong})); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if body, err := wire.ReadFrame(in, nil); err != nil || len(body) == 0 { // and one without an answer is the last
-		t.Fatal(err)
-	}
-	if err := <-ended; !strings.Contains(err.Error(), "silent") {
-		t.Error(err)
-	}
+		ours.Close()
+	})
 }
 
 func TestRequestsOfABrokenConnectionFail(t *testing.T) {
 	link := newLink()
-	theirs, ended := connect(t, link, 0)
+	theirs, ended := connectLink(t, link, 0)
 	r := request{message: &wire.Message{Kind: wire.Get, Record: wire.Record{ID: "a"}}, reply: make(chan reply, 1)}
 	link.In <- r
 	readOne(t, bufio.NewReader(theirs))
@@ -145,7 +150,7 @@ func TestRequestsOfABrokenConnectionFail(t *testing.T) {
 // TestASilentConnectionIsGivenUp, with all that waits for it, when a ping has brought nothing.
 func TestASilentConnectionIsGivenUp(t *testing.T) {
 	link := newLink()
-	theirs, ended := connect(t, link, 0)
+	theirs, ended := connectLink(t, link, 0)
 	replies := make(chan reply, 3)
 	for range cap(replies) {
 		link.In <- request{message: &wire.Message{Kind: wire.Get, Record: wire.Record{ID: "a"}}, reply: replies}
@@ -165,9 +170,9 @@ func TestASilentConnectionIsGivenUp(t *testing.T) {
 // TestANudgeIsAnsweredByAPing: a connection that has nothing to do shows whether it works when a view has changed.
 func TestANudgeIsAnsweredByAPing(t *testing.T) {
 	link := newLink()
-	link.Beat = time.Hour // no ping comes by itself
+	link.Tick = time.Hour // no ping comes by itself
 	link.Nudge <- struct{}{}
-	theirs, _ := connect(t, link, 0)
+	theirs, _ := connectLink(t, link, 0)
 	body, err := wire.ReadFrame(bufio.NewReader(theirs), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -185,37 +190,37 @@ func TestANudgeIsAnsweredByAPing(t *testing.T) {
 func TestANudgeEndsAPause(t *testing.T) {
 	link, over := newLink(), make(chan struct{})
 	link.Nudge <- struct{}{}
-	refuseUntil(link, errNotSent, over, link.Nudge) // returns, or the test never ends
+	rejectUntil(link, errNotSent, over, link.Nudge) // returns, or the test never ends
 }
 
 // TestASilentNodeIsDialledAgain: its connections are given up, and it is reached again when it hears.
 func TestASilentNodeIsDialledAgain(t *testing.T) {
-	r := newNervousRig(t, ample, 50*time.Millisecond, 80*time.Millisecond)
-	r.nodes[1].hush(true)
+	r := newSilenceRig(t, ample, 50*time.Millisecond, 80*time.Millisecond)
+	r.nodes[1].setDeaf(true)
 	r.await(1, false)
-	r.nodes[1].hush(false)
+	r.nodes[1].setDeaf(false)
 	r.await(1, true)
 	r.must(404, "GET", "/api/user/"+r.idLedBy(1, "x"), "")
 }
 
-// loneRoom has one connection, to an address.
-func loneRoom(address string, log slog.Handler) (*Room, *Link) {
+// loneWiring has one connection, to an address.
+func loneWiring(address string, log slog.Handler) (*Wiring, *Link) {
 	link := newLink()
 	mine := greeting(Config{Cluster: "tandem"}, shard.Layout{Nodes: 3, Shards: 24},
 		[]Member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}})
 	mine.Ring = shard.RingHash(mine.Names)
 	names := proc.NewNames(address, proc.AskNameServer)
 	go proc.RunNames(names)
-	room := &Room{Mine: mine, Names: []proc.Names{names},
+	wiring := &Wiring{Mine: mine, Names: []proc.Names{names},
 		Config: Config{Cluster: "tandem"}, Layout: shard.Layout{Nodes: 3, Shards: 24},
 		Members: []Member{{Name: "db-0", Address: address}},
-		Links:   [][]*Link{{link}}, Views: make(chan outlook, 1), Said: make(chan said, 1), Told: make(chan told, 1),
-		Troubles: make(chan trouble, 1),
-		Metrics:  newMetrics(), Log: slog.New(log)}
-	room.Views <- outlook{Changed: make(chan struct{})}
-	go learnViews(room)
-	go tellTroubles(room, time.Now())
-	return room, link
+		Links:   [][]*Link{{link}}, Views: make(chan viewSet, 1), ClusterReports: make(chan clusterReport, 1),
+		ViewReports: make(chan viewReport, 1), Outages: make(chan outage, 1),
+		Metrics: newMetrics(), Log: slog.New(log)}
+	wiring.Views <- viewSet{Changed: make(chan struct{})}
+	go mergeReports(wiring)
+	go logOutages(wiring, time.Now())
+	return wiring, link
 }
 
 // TestADialBlocksNoRequest: the node accepts and never welcomes; what is asked meanwhile is refused, and the state
@@ -226,8 +231,8 @@ func TestADialBlocksNoRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	room, link := loneRoom(listener.Addr().String(), slog.DiscardHandler)
-	go runLink(room, 0, link)
+	wiring, link := loneWiring(listener.Addr().String(), slog.DiscardHandler)
+	go runLink(wiring, 0, link)
 	for range 3 {
 		conn, err := listener.Accept() // so it is being dialled now
 		if err != nil {

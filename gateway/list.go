@@ -11,9 +11,9 @@ import (
 // planPage cuts a page into frames for the nodes of the cover. Each asks for a whole page, so that what was inserted
 // since the count pushes nobody out; the last one of a page at an offset asks for what the others are to leave of it. A
 // walk reads from shard first on. behind is the first shard with users that the page does not reach.
-func planPage(l shard.Layout, q Query, first int, c census) (frames []routed, behind int) {
+func planPage(l shard.Layout, q Query, first int, c shardCounts) (frames []nodeFrame, behind int) {
 	segments, after := shard.PlanOffset(c.counts, q.Offset, q.Limit), []byte(nil)
-	home, _ := shard.Place(l, q.After)
+	home, _ := shard.ShardOf(l, q.After)
 	switch {
 	case q.Walk && q.After != "" && first == home:
 		segments, after = shard.PlanAfter(c.counts, first, q.Limit), []byte(q.After)
@@ -31,7 +31,7 @@ func planPage(l shard.Layout, q Query, first int, c census) (frames []routed, be
 		if i == 0 {
 			m.After = after
 		}
-		frames, behind = append(frames, routed{c.cover[part.Shard], m}), part.Shard+1
+		frames, behind = append(frames, nodeFrame{c.nodes[part.Shard], m}), part.Shard+1
 	}
 	for behind < l.Shards && c.counts[behind] == 0 {
 		behind++
@@ -42,10 +42,10 @@ func planPage(l shard.Layout, q Query, first int, c census) (frames []routed, be
 // readPage reads the users that frames ask for, in their order, up to limit. What a node gives of a shard is of one
 // moment, and so is the number of the shard's users, which takes the place of its count: total is the sum after that.
 // failed is the node whose answer is missing or wrong, with err.
-func readPage(room *Room, frames []routed, c census, limit uint64, until int64) (
+func readPage(wiring *Wiring, frames []nodeFrame, c shardCounts, limit uint64, until int64) (
 	users []wire.Record, total uint64, failed int, err error) {
 	left := until - clock()
-	answers, failed, err := askAll(room, frames, roundTime(room.Config.Try, left), time.Duration(left))
+	answers, failed, err := askAll(wiring, frames, readTimeout(wiring.Config.Try, left), time.Duration(left))
 	if err != nil {
 		return nil, 0, failed, err
 	}
@@ -53,7 +53,7 @@ func readPage(room *Room, frames []routed, c census, limit uint64, until int64) 
 	for i, a := range answers {
 		ask, got := frames[i].message, uint64(len(a.Records))
 		if a.Kind != wire.Page || a.Shard != ask.Shard || got > ask.Limit || a.Users < got {
-			name := room.Members[frames[i].node].Name
+			name := wiring.Members[frames[i].node].Name
 			return nil, 0, frames[i].node, fmt.Errorf("%s has not answered with the page asked for", name)
 		}
 		total += a.Users - c.counts[ask.Shard]

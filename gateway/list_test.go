@@ -51,7 +51,7 @@ func (r *rig) everyone() []string {
 	r.store.lock.Lock()
 	defer r.store.lock.Unlock()
 	all := []string{}
-	for s := range r.room.Layout.Shards {
+	for s := range r.wiring.Layout.Shards {
 		for _, u := range r.store.ordered(s) {
 			all = append(all, u.ID)
 		}
@@ -67,7 +67,7 @@ func TestEveryWalkMeetsEachUserOnce(t *testing.T) {
 	want := r.everyone()
 	for _, cut := range []int{1000, 7} {
 		r.store.lock.Lock()
-		r.store.pageMost = cut
+		r.store.maxPage = cut
 		r.store.lock.Unlock()
 		for _, limit := range []int{1, 30, 100, 400, 1000} { // 1,200 is a multiple of most
 			if limit == 1 && cut == 7 {
@@ -184,7 +184,7 @@ func TestTwoNodesDown(t *testing.T) {
 	}
 }
 
-func TestAPassingTroubleOfAllNodes(t *testing.T) {
+func TestAPassingFailureOfAllNodes(t *testing.T) {
 	r := newRig(t, ample, 50*time.Millisecond)
 	r.fill(20)
 	for _, n := range r.nodes {
@@ -205,7 +205,7 @@ func TestAPassingTroubleOfAllNodes(t *testing.T) {
 func TestASlowListKeepsTheDeadline(t *testing.T) {
 	r := newRig(t, 150*time.Millisecond, 50*time.Millisecond)
 	r.fill(1000)
-	r.store.pageMost, r.store.pause = 1, 20*time.Millisecond // 40 users or so in a shard, one at a time
+	r.store.maxPage, r.store.pause = 1, 20*time.Millisecond // 40 users or so in a shard, one at a time
 	if got := r.must(503, "GET", "/api/user?limit=1000", ""); !strings.Contains(got.body,
 		"no answer within the deadline: db-") {
 		t.Errorf("%s", got.body)

@@ -37,9 +37,9 @@ const maxHeaders = 16 << 10
 // costs a few MiB. GOGC in the environment overrides it.
 const garbagePercent = 400
 
-// heapMost is the heap in bytes, beside what --unread-mb allows, from which on garbage is collected as it comes.
+// maxHeap is the heap in bytes, beside what --unread-mb allows, from which on garbage is collected as it comes.
 // GOMEMLIMIT in the environment overrides it.
-const heapMost = 192 << 20
+const maxHeap = 192 << 20
 
 func main() {
 	config := Config{}
@@ -47,14 +47,14 @@ func main() {
 	kong.Parse(&config, flags(os.Stdout, output, func(code int) { proc.Exit(output, code) })...)
 	if config.Health {
 		r, err := askHealth(config.Listen)
-		os.Exit(tellHealth(r, err, os.Stderr))
+		os.Exit(reportHealth(r, err, os.Stderr))
 	}
 	proc.CoarseTimers()
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbagePercent)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" { // with much that is unread the heap is not small any more, nor the garbage
-		debug.SetMemoryLimit(int64(config.UnreadMB)<<20 + heapMost)
+		debug.SetMemoryLimit(int64(config.UnreadMB)<<20 + maxHeap)
 	}
 	uuid.EnableRandPool()
 	log := slog.Default()
@@ -65,13 +65,13 @@ func main() {
 		err = fmt.Errorf("cannot listen on %s (is another process there?): %w", config.Listen, err)
 	}
 	proc.StopIf(output, err)
-	room := open(config, members, layout, log)
-	countDropped(room.Metrics, output)
-	server := newServer(routes(room), log)
+	wiring := open(config, members, layout, log)
+	countDropped(wiring.Metrics, output)
+	server := newServer(routes(wiring), log)
 	log.Info("serving REST", "listen", listener.Addr().String(), "nodes", config.Nodes)
 	failed := make(chan error, 1)
 	go func() {
-		failed <- server.Serve(speakProblems(netutil.LimitListener(listener, config.MaxConnections), room.Metrics))
+		failed <- server.Serve(problemsOf(netutil.LimitListener(listener, config.MaxConnections), wiring.Metrics))
 	}()
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
@@ -88,43 +88,44 @@ func main() {
 	proc.Exit(output, 0)
 }
 
-// open wires the room and sets the connections' loops going.
-func open(config Config, members []Member, layout shard.Layout, log *slog.Logger) *Room {
+// open wires the gateway and sets the connections' loops going.
+func open(config Config, members []Member, layout shard.Layout, log *slog.Logger) *Wiring {
 	mine := greeting(config, layout, members)
 	mine.Ring, mine.Build = shard.RingHash(mine.Names), proc.Build()
-	room := &Room{Config: config, Layout: layout, Members: members, Mine: mine,
-		Views: make(chan outlook, 1), Told: make(chan told, len(members)), Said: make(chan said, len(members)),
-		Troubles: make(chan trouble, len(members)), Links: make([][]*Link, len(members)),
+	wiring := &Wiring{Config: config, Layout: layout, Members: members, Mine: mine,
+		Views: make(chan viewSet, 1), ViewReports: make(chan viewReport, len(members)),
+		ClusterReports: make(chan clusterReport, len(members)),
+		Outages:        make(chan outage, len(members)), Links: make([][]*Link, len(members)),
 		Lists: make(chan struct{}, config.Lists), Bodies: make(chan struct{}, maxBodies), Metrics: newMetrics(), Log: log}
-	notes, long, small := make(chan unreadNote, 64), longMost(config), config.UnreadMB<<20-longMost(config)
-	room.Unread = notes
-	room.Metrics.UnreadMost.WithLabelValues("small").Set(float64(small))
-	room.Metrics.UnreadMost.WithLabelValues("long").Set(float64(long))
-	go runUnread(notes, unreadPool{most: small, gauge: room.Metrics.Unread.WithLabelValues("small")},
-		unreadPool{most: long, gauge: room.Metrics.Unread.WithLabelValues("long")})
+	reservations, long, small := make(chan reservation, 64), maxLong(config), config.UnreadMB<<20-maxLong(config)
+	wiring.Reservations = reservations
+	wiring.Metrics.UnreadMost.WithLabelValues("small").Set(float64(small))
+	wiring.Metrics.UnreadMost.WithLabelValues("long").Set(float64(long))
+	go runBudgets(reservations, unreadBudget{limit: small, gauge: wiring.Metrics.Unread.WithLabelValues("small")},
+		unreadBudget{limit: long, gauge: wiring.Metrics.Unread.WithLabelValues("long")})
 	views := make([]shard.View, layout.Shards) // those that the cluster is born with, until a node tells others
 	for s := range views {
-		views[s] = shard.BirthView(layout, s)
+		views[s] = shard.InitialView(layout, s)
 	}
-	room.Views <- outlook{Views: views, Changed: make(chan struct{})}
+	wiring.Views <- viewSet{Views: views, Changed: make(chan struct{})}
 	for node, member := range members {
 		names := proc.NewNames(member.Address, proc.AskNameServer)
-		room.Names = append(room.Names, names)
+		wiring.Names = append(wiring.Names, names)
 		go proc.RunNames(names)
 		for range config.Links {
-			link := &Link{member.Name, max(config.Silence/silenceBeats, time.Millisecond), make(chan request, linkQueue),
-				make(chan chan<- LinkState), make(chan struct{}, 1), room.Told}
-			room.Links[node] = append(room.Links[node], link)
+			link := &Link{member.Name, max(config.Silence/silenceTicks, time.Millisecond), make(chan request, linkQueue),
+				make(chan chan<- LinkState), make(chan struct{}, 1), wiring.ViewReports}
+			wiring.Links[node] = append(wiring.Links[node], link)
 		}
 	}
-	go learnViews(room)
-	go tellTroubles(room, time.Now())
-	for node, links := range room.Links {
+	go mergeReports(wiring)
+	go logOutages(wiring, time.Now())
+	for node, links := range wiring.Links {
 		for _, link := range links {
-			go runLink(room, node, link)
+			go runLink(wiring, node, link)
 		}
 	}
-	return room
+	return wiring
 }
 
 // newServer makes the server, with a limit on everything that a client can make it wait for.

@@ -75,8 +75,8 @@ func newMetrics() Metrics {
 	m.Registry.MustRegister(m.Requests, m.Durations, m.Touched, m.Tries, m.Retries, m.ViewChanges, m.Panics, m.Unread,
 		m.UnreadMost, m.Crowded, m.SlowClients, m.LinksUp, m.Lacks, m.Under, m.Refused, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	for _, reason := range [...]mishap{silence, unsent, broken, notLeader, notNow, overdue, busy, sickDisk, stuck, gone,
-		notHere, unsure, outdated, uncovered} {
+	for _, reason := range [...]failure{silence, unsent, broken, notLeader, unavailable, overdue, busy, diskError, stuck,
+		unreachable, notHere, unsure, outdated, uncovered} {
 		m.Retries.WithLabelValues(string(reason)) // shown as 0 until there is one
 	}
 	return m
@@ -89,9 +89,9 @@ func countDropped(m Metrics, o proc.Output) {
 	m.Registry.MustRegister(prometheus.NewCounterFunc(dropped, func() float64 { return float64(o.Dropped()) }))
 }
 
-// tellNode shows what a node says that it lacks to take its whole part, and how many shards it leads without a backup
+// showNode shows what a node says that it lacks to take its whole part, and how many shards it leads without a backup
 // in sync. Of one to which there is no connection that is not known, and nothing is shown.
-func (m Metrics) tellNode(name string, n nodeHealth, underReplicated int) {
+func (m Metrics) showNode(name string, n nodeHealth, underReplicated int) {
 	if !n.Up {
 		m.Lacks.DeletePartialMatch(prometheus.Labels{"node": name})
 		m.Under.DeleteLabelValues(name)

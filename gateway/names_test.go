@@ -29,14 +29,15 @@ func TestANodeIsFoundByItsName(t *testing.T) {
 			return nil, ctx.Err()
 		}
 	}
-	node := &fakeNode{name: "db-0", is: [16]byte{1}, store: &fakeStore{layout: shard.Layout{Nodes: 3, Shards: 24}}}
+	node := &fakeNode{name: "db-0", incarnation: [16]byte{1},
+		store: &fakeStore{layout: shard.Layout{Nodes: 3, Shards: 24}}}
 	node.listen(t, "127.0.0.1:0")
 	_, port, _ := net.SplitHostPort(node.listener.Addr().String())
-	room, link := loneRoom("db-0.test:"+port, slog.DiscardHandler)
-	room.Names = []proc.Names{proc.NewNames("db-0.test:"+port, lookup)}
-	go proc.RunNames(room.Names[0])
-	go runLink(room, 0, link)
-	r := &rig{t: t, room: room}
+	wiring, link := loneWiring("db-0.test:"+port, slog.DiscardHandler)
+	wiring.Names = []proc.Names{proc.NewNames("db-0.test:"+port, lookup)}
+	go proc.RunNames(wiring.Names[0])
+	go runLink(wiring, 0, link)
+	r := &rig{t: t, wiring: wiring}
 	end := time.Now().Add(patience)
 	for again := 0; again < 3; { // several dials while it is looked up
 		if time.Now().After(end) {
@@ -62,7 +63,7 @@ func TestANodeIsFoundByItsName(t *testing.T) {
 
 	node.stop()
 	r.await(0, false)
-	moved := &fakeNode{name: "db-0", is: [16]byte{1}, store: node.store}
+	moved := &fakeNode{name: "db-0", incarnation: [16]byte{1}, store: node.store}
 	moved.listen(t, net.JoinHostPort("127.0.0.2", port))
 	defer moved.stop()
 	answers <- []netip.Addr{netip.MustParseAddr("127.0.0.2")}

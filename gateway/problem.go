@@ -22,8 +22,8 @@ type response struct {
 	total    string
 	allow    string
 	touched  int
-	unread   *unreadNote // of a list: gives its room back when it is written; nil for none
-	hangUp   bool        // the connection is closed after it: the request has not been read whole
+	unread   *reservation // of a list: released when it is written; nil for none
+	hangUp   bool         // the connection is closed after it: the request has not been read whole
 }
 
 // problem makes an answer of application/problem+json (RFC 9457) with every field that is wrong. Its type is the
@@ -58,7 +58,7 @@ var (
 	closing     = []string{"close"}
 )
 
-// write sends an answer, but for a body for which room was taken: that one is left to writeBody.
+// write sends an answer, but for a body whose bytes are reserved: that one is left to writeBody.
 func write(w http.ResponseWriter, id string, a *response) {
 	h := w.Header()
 	names := [...]string{"X-Request-Id", "Tandem-Nodes-Touched", "Etag", "Location", "Content-Location", "Link",

@@ -19,8 +19,8 @@ type Query struct {
 }
 
 const (
-	limitMost    = 1000
-	limitDefault = 100
+	maxLimit     = 1000
+	defaultLimit = 100
 	cursorMark   = 'c' // first byte of a cursor: the version of its format
 )
 
@@ -57,7 +57,7 @@ func refuseParameters(bad []FieldError) *response {
 
 // parseQuery reads the parameters of a list, and every one that is wrong.
 func parseQuery(values url.Values) (Query, []FieldError) {
-	q, bad := Query{Limit: limitDefault}, []FieldError(nil)
+	q, bad := Query{Limit: defaultLimit}, []FieldError(nil)
 	if values.Has("offset") {
 		n, err := strconv.ParseUint(values.Get("offset"), 10, 63)
 		if err != nil {
@@ -67,7 +67,7 @@ func parseQuery(values url.Values) (Query, []FieldError) {
 	}
 	if values.Has("limit") {
 		n, err := strconv.ParseUint(values.Get("limit"), 10, 63)
-		if err != nil || n < 1 || n > limitMost {
+		if err != nil || n < 1 || n > maxLimit {
 			bad = append(bad, FieldError{"limit", "expected an integer from 1 to 1000"})
 		}
 		q.Limit = n

@@ -10,27 +10,28 @@ import (
 // ErrLink is the class of a request that got no answer because of its connection.
 var ErrLink = errors.New("no answer of a connection")
 
-// The marks of a try whose frame certainly did not leave, and of one at a node that has been away, or stuck, for long.
+// The classes of a try whose frame certainly did not leave, and of one at a node that has been unreachable or stuck for
+// long.
 var (
-	errNotSent = errors.New("not sent")
-	errGone    = errors.New("for long")
+	errNotSent    = errors.New("not sent")
+	errPersistent = errors.New("for long")
 )
 
-// goneText says that a node has been away for goneAfter.
-var goneText = fmt.Sprintf("has not been reached for more than %v", goneAfter)
+// unreachableText says that a node has been unreachable for unreachableAfter.
+var unreachableText = fmt.Sprintf("has not been reached for more than %v", unreachableAfter)
 
-// marked is why a try brought no answer, as people read it, and the classes that it belongs to, which the text leaves
-// out.
-type marked struct {
+// classified is why a try brought no answer, as people read it, and the classes that it belongs to, which the text
+// leaves out.
+type classified struct {
 	error
-	as []error
+	classes []error
 }
 
 // Is tells whether an error is of a class.
-func (m marked) Is(class error) bool { return slices.Contains(m.as, class) }
+func (m classified) Is(class error) bool { return slices.Contains(m.classes, class) }
 
-// Unwrap returns what was marked.
-func (m marked) Unwrap() error { return m.error }
+// Unwrap returns what was classified.
+func (m classified) Unwrap() error { return m.error }
 
 // notReached says what there is of a connection to a node, and why. The address is said once.
 func notReached(member Member, what string, why error, as ...error) error {
@@ -38,13 +39,15 @@ func notReached(member Member, what string, why error, as ...error) error {
 	if errors.As(why, &dial) && dial.Addr != nil && dial.Addr.String() == member.Address {
 		why = dial.Err
 	}
-	return marked{fmt.Errorf("%s (%s) %s: %w", member.Name, member.Address, what, why), as}
+	return classified{fmt.Errorf("%s (%s) %s: %w", member.Name, member.Address, what, why), as}
 }
 
-// queueFull says that a request found no room on its way to a node.
+// queueFull says that a queue on the way to a node had no place for a request.
 func queueFull(node string) error {
-	return marked{errors.New("too many requests wait for " + node), []error{ErrLink, errNotSent}}
+	return classified{errors.New("too many requests wait for " + node), []error{ErrLink, errNotSent}}
 }
 
 // isSilent says that a node has not answered a try in its time.
-func isSilent(node string) error { return marked{errors.New(node + " is silent"), []error{ErrLink}} }
+func isSilent(node string) error {
+	return classified{errors.New(node + " is silent"), []error{ErrLink}}
+}

@@ -15,14 +15,14 @@ func TestWhatA503Says(t *testing.T) {
 	why := &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 7402},
 		Err: errors.New("connection refused")}
 	away := notReached(at, "cannot be reached", why, ErrLink, errNotSent)
-	long := notReached(at, goneText, why, ErrLink, errNotSent, errGone)
+	long := notReached(at, unreachableText, why, ErrLink, errNotSent, errPersistent)
 	const passed, ahead = true, false
 	const where = "db-2 (127.0.0.1:7402) "
 	for _, c := range []struct {
-		late   bool
-		reason error
-		doers  int
-		want   string
+		late           bool
+		reason         error
+		uncertainTries int
+		want           string
 	}{
 		{passed, away, 0, "no answer within the deadline: " + where + "cannot be reached: connection refused"},
 		{ahead, long, 0, "it cannot be answered now: " + where +
@@ -33,12 +33,12 @@ func TestWhatA503Says(t *testing.T) {
 			"that was one of 3 tries, and the write may have been done or may still be by any of them"},
 		{passed, queueFull("db-1"), 0, "no answer within the deadline: too many requests wait for db-1"},
 	} {
-		got := conclude("x", preconditions{}, nil, c.doers, unanswered(c.late, c.reason), http.StatusOK)
+		got := outcomeResponse("x", preconditions{}, nil, c.uncertainTries, unanswered(c.late, c.reason), http.StatusOK)
 		if !strings.Contains(string(got.body), `"detail":"`+c.want+`"`) || got.status != http.StatusServiceUnavailable {
 			t.Errorf("expected %s, found %d %s", c.want, got.status, got.body)
 		}
 	}
-	if !errors.Is(long, errGone) || errors.Is(away, errGone) || !errors.Is(away, errNotSent) ||
+	if !errors.Is(long, errPersistent) || errors.Is(away, errPersistent) || !errors.Is(away, errNotSent) ||
 		errors.Is(isSilent("db-1"), errNotSent) || !errors.Is(isSilent("db-1"), ErrLink) {
 		t.Error("the classes of an error do not go by its marks")
 	}

@@ -171,8 +171,8 @@ func TestRequestIDs(t *testing.T) {
 
 func TestAPanicIsAProblem(t *testing.T) {
 	r := newRig(t, ample, ample/2)
-	<-r.room.Views
-	r.room.Views <- outlook{Changed: make(chan struct{})} // the next user breaks an invariant of the gateway
+	<-r.wiring.Views
+	r.wiring.Views <- viewSet{Changed: make(chan struct{})} // the next user breaks an invariant of the gateway
 	got := r.must(http.StatusInternalServerError, "GET", "/api/user/13AE742", "")
 	if strings.Contains(got.body, "goroutine") || strings.Contains(got.body, "index out of range") {
 		t.Errorf("the answer tells of the inside: %s", got.body)

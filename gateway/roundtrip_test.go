@@ -124,30 +124,30 @@ func TestTextThatIsNoneIsRefused(t *testing.T) {
 func TestLargeBodiesAreBounded(t *testing.T) {
 	r := newRig(t, ample, ample/2)
 	large := ada + strings.Repeat(" ", smallBody)
-	for range cap(r.room.Bodies) {
-		r.room.Bodies <- struct{}{}
+	for range cap(r.wiring.Bodies) {
+		r.wiring.Bodies <- struct{}{}
 	}
 	if got := r.must(503, "POST", "/api/user/", large); !strings.Contains(got.body, "16384 bytes") {
 		t.Errorf("%s", got.body)
 	}
 	r.must(201, "POST", "/api/user/", ada)
-	<-r.room.Bodies
+	<-r.wiring.Bodies
 	r.must(200, "PUT", "/api/user/", large)
-	if len(r.room.Bodies) != cap(r.room.Bodies)-1 {
+	if len(r.wiring.Bodies) != cap(r.wiring.Bodies)-1 {
 		t.Error("a place is not given back")
 	}
 }
 
-// TestAClaimedLengthTakesNoMemory: a body is given room for what has arrived.
+// TestAClaimedLengthTakesNoMemory: a body gets memory for what has arrived.
 func TestAClaimedLengthTakesNoMemory(t *testing.T) {
-	room := &Room{Bodies: make(chan struct{}, 1)}
+	wiring := &Wiring{Bodies: make(chan struct{}, 1)}
 	var before, behind runtime.MemStats
 	runtime.ReadMemStats(&before)
 	const times = 100
 	for range times {
 		request := httptest.NewRequest("POST", "/api/user", strings.NewReader("{}"))
 		request.ContentLength = maxBody
-		if body, refused := readBody(room, request); refused != nil || string(body) != "{}" {
+		if body, refused := readBody(wiring, request); refused != nil || string(body) != "{}" {
 			t.Fatal(body, refused)
 		}
 	}

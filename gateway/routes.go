@@ -30,15 +30,15 @@ type call struct {
 }
 
 // handler answers one kind of call.
-type handler func(room *Room, c *call) response
+type handler func(wiring *Wiring, c *call) response
 
 // routes is the table of what is served. Both spellings of a path, with and without the trailing slash, are the same
 // resource.
-func routes(room *Room) http.Handler {
+func routes(wiring *Wiring) http.Handler {
 	router := httprouter.New()
 	router.RedirectTrailingSlash, router.RedirectFixedPath = false, false
 	unrouted := func(operation string, h handler) http.Handler {
-		handle := wrap(room, operation, h)
+		handle := wrap(wiring, operation, h)
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handle(w, r, nil) })
 	}
 	router.NotFound = unrouted("none", notFound)
@@ -48,25 +48,27 @@ func routes(room *Room) http.Handler {
 		if cause == http.ErrAbortHandler { // the server's own way to break a connection off
 			panic(cause)
 		}
-		room.Metrics.Panics.Inc()
-		room.Log.Error("a handler panicked", "path", r.URL.Path, "cause", cause, "stack", string(debug.Stack()))
+		wiring.Metrics.Panics.Inc()
+		wiring.Log.Error("a handler panicked", "path", r.URL.Path, "cause", cause, "stack", string(debug.Stack()))
 		a := problem(http.StatusInternalServerError, "the gateway has a bug; its log says more", nil)
 		write(w, requestID(r, uuid.New()), &a)
 	}
 	for _, slash := range [...]string{"", "/"} {
-		router.POST("/api/user"+slash, wrap(room, "create", createUser))
-		router.PUT("/api/user"+slash, wrap(room, "update", updateUser))
+		router.POST("/api/user"+slash, wrap(wiring, "create", createUser))
+		router.PUT("/api/user"+slash, wrap(wiring, "update", updateUser))
 		for _, method := range [...]string{http.MethodGet, http.MethodHead} {
-			router.Handle(method, "/api/user"+slash, wrap(room, "list", listUsers, "offset", "limit", "after"))
-			router.Handle(method, "/api/user/:id"+slash, either(wrap(room, "count", countUsers), wrap(room, "get", getUser)))
+			router.Handle(method, "/api/user"+slash, wrap(wiring, "list", listUsers, "offset", "limit", "after"))
+			router.Handle(method, "/api/user/:id"+slash,
+				countOrUser(wrap(wiring, "count", countUsers), wrap(wiring, "get", getUser)))
 		}
-		router.DELETE("/api/user/:id"+slash, either(wrap(room, "count", keepCount), wrap(room, "delete", deleteUser)))
+		router.DELETE("/api/user/:id"+slash,
+			countOrUser(wrap(wiring, "count", refuseCountDelete), wrap(wiring, "delete", deleteUser)))
 	}
 	for _, method := range [...]string{http.MethodGet, http.MethodHead} {
-		router.Handle(method, "/livez", wrap(room, "live", live))
-		router.Handle(method, "/readyz", wrap(room, "health", health, "verbose"))
-		router.Handle(method, "/healthz", wrap(room, "health", health, "verbose"))
-		router.Handle(method, "/metrics", showMetrics(room))
+		router.Handle(method, "/livez", wrap(wiring, "live", live))
+		router.Handle(method, "/readyz", wrap(wiring, "health", health, "verbose"))
+		router.Handle(method, "/healthz", wrap(wiring, "health", health, "verbose"))
+		router.Handle(method, "/metrics", showMetrics(wiring))
 	}
 	misspelt := unrouted("none", notFound)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -85,18 +87,18 @@ var statuses = [...]int{200, 201, 204, 304, 400, 404, 405, 408, 409, 412, 413, 4
 // wrap makes a route of a handler: it gives the call its deadline, its ids and its parameters, of which these are
 // known, weighs the preconditions of reads, writes the answer and counts it. Who handles no resource is not asked about
 // parameters.
-func wrap(room *Room, operation string, h handler, parameters ...string) httprouter.Handle {
+func wrap(wiring *Wiring, operation string, h handler, parameters ...string) httprouter.Handle {
 	readsBody, anything := operation == "create" || operation == "update", operation == "none" || operation == "options"
-	durations := room.Metrics.Durations.WithLabelValues(operation)
-	touched := room.Metrics.Touched.WithLabelValues(operation)
+	durations := wiring.Metrics.Durations.WithLabelValues(operation)
+	touched := wiring.Metrics.Touched.WithLabelValues(operation)
 	counters := map[int]prometheus.Counter{}
 	for _, status := range statuses {
-		counters[status] = room.Metrics.Requests.WithLabelValues(operation, strconv.Itoa(status))
+		counters[status] = wiring.Metrics.Requests.WithLabelValues(operation, strconv.Itoa(status))
 	}
 	return func(w http.ResponseWriter, r *http.Request, params httprouter.Params) {
 		began := clock()
 		request := uuid.New()
-		c := call{http: r, id: params.ByName("id"), request: request, until: began + int64(room.Config.Deadline)}
+		c := call{http: r, id: params.ByName("id"), request: request, until: began + int64(wiring.Config.Deadline)}
 		p, refused := preconditions{}, (*response)(nil)
 		reads := (r.Method == http.MethodGet || r.Method == http.MethodHead) && !anything
 		if r.URL.RawQuery != "" && !anything {
@@ -112,7 +114,7 @@ func wrap(room *Room, operation string, h handler, parameters ...string) httprou
 		if refused != nil {
 			a = *refused
 		} else {
-			a = h(room, &c)
+			a = h(wiring, &c)
 		}
 		if reads {
 			a = conditional(p, a)
@@ -121,9 +123,9 @@ func wrap(room *Room, operation string, h handler, parameters ...string) httprou
 		a.hangUp = a.hangUp || r.ContentLength != 0 && (!readsBody || refused != nil)
 		write(w, requestID(r, request), &a)
 		if a.unread != nil {
-			defer func() { room.Unread <- *a.unread }()
-			if whole := writeBody(w, a.body, room.Config.SlowKB); !whole {
-				room.Metrics.SlowClients.Inc()
+			defer func() { wiring.Reservations <- *a.unread }()
+			if whole := writeBody(w, a.body, wiring.Config.SlowKB); !whole {
+				wiring.Metrics.SlowClients.Inc()
 			}
 		}
 		durations.Observe(time.Duration(clock() - began).Seconds())
@@ -133,13 +135,13 @@ func wrap(room *Room, operation string, h handler, parameters ...string) httprou
 }
 
 // showMetrics makes the route of the metrics, which the library writes, but for what is refused.
-func showMetrics(room *Room) httprouter.Handle {
-	library := promhttp.HandlerFor(room.Metrics.Registry, promhttp.HandlerOpts{})
+func showMetrics(wiring *Wiring) httprouter.Handle {
+	library := promhttp.HandlerFor(wiring.Metrics.Registry, promhttp.HandlerOpts{})
 	return func(w http.ResponseWriter, r *http.Request, _ httprouter.Params) {
-		views := viewsIn(room.Views).Views
-		for i, n := range askLinks(room) {
+		views := currentViews(wiring.Views).Views
+		for i, n := range askLinks(wiring) {
 			under := shard.UnderReplicated(views, i)
-			room.Metrics.tellNode(room.Members[i].Name, n, under)
+			wiring.Metrics.showNode(wiring.Members[i].Name, n, under)
 		}
 		_, bad, refused := checkQuery(r.URL.RawQuery, []string{"name[]"})
 		p, malformed := readConditions(r.Header, http.DefaultMaxHeaderBytes)
@@ -160,8 +162,8 @@ func showMetrics(room *Room) httprouter.Handle {
 	}
 }
 
-// either tells the count from a user: the router cannot route /api/user/count beside /api/user/:id.
-func either(count, user httprouter.Handle) httprouter.Handle {
+// countOrUser tells the count from a user: the router cannot route /api/user/count beside /api/user/:id.
+func countOrUser(count, user httprouter.Handle) httprouter.Handle {
 	return func(w http.ResponseWriter, r *http.Request, params httprouter.Params) {
 		if params.ByName("id") == "count" {
 			count(w, r, params)
@@ -186,14 +188,14 @@ func requestID(r *http.Request, made uuid.UUID) string {
 	return made.String()
 }
 
-func notFound(_ *Room, c *call) response {
+func notFound(_ *Wiring, c *call) response {
 	return problem(http.StatusNotFound, fmt.Sprintf("nothing is served at %s; users are at /api/user/",
 		c.http.URL.Path), nil)
 }
 
 // notAllowed answers a method that the resource does not have; the router has set Allow, but for the count takes it for
 // a user.
-func notAllowed(_ *Room, c *call) response {
+func notAllowed(_ *Wiring, c *call) response {
 	a := problem(http.StatusMethodNotAllowed, fmt.Sprintf("%s is not allowed at %s; the Allow header names what is",
 		c.http.Method, c.http.URL.Path), nil)
 	if strings.TrimSuffix(c.http.URL.Path, "/") == countPath {
@@ -203,7 +205,7 @@ func notAllowed(_ *Room, c *call) response {
 }
 
 // options answers OPTIONS; Allow is set as it is for notAllowed.
-func options(_ *Room, c *call) response {
+func options(_ *Wiring, c *call) response {
 	a := response{status: http.StatusNoContent}
 	if strings.TrimSuffix(c.http.URL.Path, "/") == countPath {
 		a.allow = countMethods

@@ -21,9 +21,9 @@ func (r *rig) serveAsMain(readIn time.Duration) string {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	server := newServer(routes(r.room), slog.New(slog.DiscardHandler))
+	server := newServer(routes(r.wiring), slog.New(slog.DiscardHandler))
 	server.ReadTimeout, server.ReadHeaderTimeout = readIn, readIn
-	go server.Serve(speakProblems(listener, r.room.Metrics))
+	go server.Serve(problemsOf(listener, r.wiring.Metrics))
 	r.t.Cleanup(func() { server.Close() })
 	return listener.Addr().String()
 }
@@ -137,17 +137,17 @@ func TestWhatTheLibraryAnswersLooksLikeTheRest(t *testing.T) {
 // through as they are.
 func TestOnlyTheLibrarysOwnAnswersAreReworded(t *testing.T) {
 	for _, text := range []string{
-		"", "HTTP/1.1", "HTTP/1.1 ", "HTTP/1.1 4", "HTTP/1.1 4xx Bad\r\n", "HTTP/1.1 200 OK" + cannedHeaders + "x",
-		"HTTP/1.0 400 Bad Request" + cannedHeaders,
-		"HTTP/1.1 404 Not Found\r\nContent-Type: application/problem+json\r\n\r\n400 Bad Request" + cannedHeaders,
-		"HTTP/1.1 400 Bad Request\r\nDate: x" + cannedHeaders,
-		"HTTP/1.1 100 Continue\r\n\r\n", "x HTTP/1.1 400 Bad Request" + cannedHeaders,
+		"", "HTTP/1.1", "HTTP/1.1 ", "HTTP/1.1 4", "HTTP/1.1 4xx Bad\r\n", "HTTP/1.1 200 OK" + libraryHeaders + "x",
+		"HTTP/1.0 400 Bad Request" + libraryHeaders,
+		"HTTP/1.1 404 Not Found\r\nContent-Type: application/problem+json\r\n\r\n400 Bad Request" + libraryHeaders,
+		"HTTP/1.1 400 Bad Request\r\nDate: x" + libraryHeaders,
+		"HTTP/1.1 100 Continue\r\n\r\n", "x HTTP/1.1 400 Bad Request" + libraryHeaders,
 	} {
-		if status, detail, is := canned([]byte(text)); is {
+		if status, detail, is := libraryAnswer([]byte(text)); is {
 			t.Errorf("%q is taken for %d %s", text, status, detail)
 		}
 	}
-	status, detail, is := canned([]byte("HTTP/1.1 400 Bad Request: missing required Host header" + cannedHeaders +
+	status, detail, is := libraryAnswer([]byte("HTTP/1.1 400 Bad Request: missing required Host header" + libraryHeaders +
 		"400 Bad Request: missing required Host header"))
 	if !is || status != 400 || detail != "missing required Host header" {
 		t.Errorf("%d %q %v", status, detail, is)
@@ -244,7 +244,7 @@ func TestASlowUploadIsARequestTimeout(t *testing.T) {
 	if all := talk(t, address, "POST /api/user/ HTTP/1.1\r\nHost: x\r\n"); len(all) != 0 {
 		t.Errorf("half a head: %+v", all)
 	}
-	if n := len(r.room.Bodies); n != 0 {
+	if n := len(r.wiring.Bodies); n != 0 {
 		t.Errorf("%d places of large bodies are held", n)
 	}
 	got := r.must(200, "GET", "/metrics", "").body

@@ -7,98 +7,100 @@ import (
 	"tandem/wire"
 )
 
-// mishap is why a try brought no answer; it labels the retries in the metrics.
-type mishap string
+// failure is why a try brought no answer; it labels the retries in the metrics.
+type failure string
 
 const (
-	none      mishap = ""
-	silence   mishap = "silence" // no answer in the time of a try
-	unsent    mishap = "unsent"  // there was no connection, or its queue was full
-	broken    mishap = "broken"  // the connection broke after the frame may have left
-	notLeader mishap = "not_leader"
-	notNow    mishap = "unavailable"
-	overdue   mishap = "overdue"
-	busy      mishap = "busy"
-	sickDisk  mishap = "disk"
-	stuck     mishap = "stuck" // the replica has not been able to serve for so long that trying it again is of no use
-	gone      mishap = "gone"  // there has been no connection for so long
-	notHere   mishap = "not_here"
-	unsure    mishap = "unsure" // a refusal while an earlier try may still be done
-	outdated  mishap = "view"   // another node has become the leader meanwhile
-	uncovered mishap = "cover"  // of a count or a list: a node failed, and others are asked
+	none        failure = ""
+	silence     failure = "silence" // no answer in the time of a try
+	unsent      failure = "unsent"  // there was no connection, or its queue was full
+	broken      failure = "broken"  // the connection broke after the frame may have left
+	notLeader   failure = "not_leader"
+	unavailable failure = "unavailable"
+	overdue     failure = "overdue"
+	busy        failure = "busy"
+	diskError   failure = "disk"
+	stuck       failure = "stuck" // the replica has not been able to serve for so long that trying it again is of no use
+	unreachable failure = "gone"  // there has been no connection for so long
+	notHere     failure = "not_here"
+	unsure      failure = "unsure" // a refusal while an earlier try may still be done
+	outdated    failure = "view"   // another node has become the leader meanwhile
+	uncovered   failure = "cover"  // of a count or a list: a node failed, and others are asked
 )
 
-// mishaps has the refusals after which the same request, with the same request id, is sent again.
-var mishaps = map[wire.Code]mishap{wire.NotLeader: notLeader, wire.Unavailable: notNow, wire.Overdue: overdue,
+// failures has the refusals after which the same request, with the same request id, is sent again.
+var failures = map[wire.Code]failure{wire.NotLeader: notLeader, wire.Unavailable: unavailable, wire.Overdue: overdue,
 	wire.Busy: busy,
-	wire.Disk: sickDisk, wire.NotHere: notHere, wire.Stuck: stuck, wire.Lost: broken}
+	wire.Disk: diskError, wire.NotHere: notHere, wire.Stuck: stuck, wire.AnswerLost: broken}
 
-// harmless tells the mishaps after which the try's write has certainly not been done. A leader that is replaced refuses
-// what it had sequenced, and the new one may have stored it.
-var harmless = map[mishap]bool{none: true, unsent: true, gone: true, overdue: true, busy: true, notHere: true}
+// notExecuted has the failures after which the try's write has certainly not been done. A leader that is replaced
+// refuses what it had sequenced, and the new one may have stored it.
+var notExecuted = map[failure]bool{none: true, unsent: true, unreachable: true, overdue: true, busy: true,
+	notHere: true}
 
-// hopeless tells the mishaps that will not pass within a deadline. When both replicas have one, the request is given up
-// at once.
-var hopeless = map[mishap]bool{stuck: true, gone: true}
+// persistent has the failures that will not pass within a deadline. When both replicas have one, the request is given
+// up at once.
+var persistent = map[failure]bool{stuck: true, unreachable: true}
 
 const (
-	pauseStep   = 5 * time.Millisecond  // by so much longer is each pause after a try that failed at once
-	pauseMost   = 15 * time.Millisecond // until it is so long
-	failingOver = 10 * time.Millisecond // the pause after a node said that it cannot serve the shard now
-	againAfter  = 15 * time.Millisecond // how long a node is waited for that has left an earlier try unanswered
+	pauseStep        = 5 * time.Millisecond  // by so much longer is each pause after a try that failed at once
+	maxPause         = 15 * time.Millisecond // until it is so long
+	unavailablePause = 10 * time.Millisecond // the pause after a node said that it cannot serve the shard now
+	againAfter       = 15 * time.Millisecond // how long a node is waited for that has left an earlier try unanswered
 )
 
-// course is where the tries of a request have got to. It asks the leader, and while it gets no answer both replicas in
-// turn: either the leader is well and the connection was not, or the other one is about to take over.
-type course struct {
-	view   shard.View // the newest one seen
-	node   int        // asked last if waits is set, else the next to be asked
-	waits  bool
-	due    int64  // ns on the boot-time clock: when its time is over if waits is set, else when it is asked
-	last   mishap // of the try before
-	failed int    // tries that failed at once
-	lost   int    // tries one after the other that were hopeless, each at the other replica
+// retryState is how far the tries of a request have got. The leader is asked first, and without an answer both replicas
+// in turn: either the leader is well and the connection was not, or the other one is about to take over.
+type retryState struct {
+	view       shard.View // the newest one seen
+	node       int        // asked last if waiting is set, else the next to be asked
+	waiting    bool
+	due        int64   // ns on the boot-time clock: when its time is over if waiting is set, else when it is asked
+	last       failure // of the try before
+	immediate  int     // how many tries failed at once
+	persistent int     // how many failures one after the other were persistent, each at the other replica
 }
 
-// steer returns the course after what became of the try under way, none if it goes on, with the view of the shard as it
-// is now.
-func steer(c course, view shard.View, what mishap, now int64) course {
-	newer := view.Epoch > c.view.Epoch
-	moved := newer && view.Leader != c.node
+// nextTry decides which replica is asked next, and when. what became of the try under way; it is none while that goes
+// on. view is the shard's view as it is now.
+func nextTry(retry retryState, view shard.View, what failure, now int64) retryState {
+	newer := view.Epoch > retry.view.Epoch
+	moved := newer && view.Leader != retry.node
 	if newer {
-		c.view, c.lost = view, 0
+		retry.view, retry.persistent = view, 0
 	}
-	if what == none && (moved || newer && !c.waits) {
-		c.node, c.waits, c.due, c.last = view.Leader, false, now, outdated
-		return c
+	if what == none && (moved || newer && !retry.waiting) {
+		retry.node, retry.waiting, retry.due, retry.last = view.Leader, false, now, outdated
+		return retry
 	}
 	if what == none {
-		return c
+		return retry
 	}
-	if c.lost++; !hopeless[what] || newer {
-		c.lost = 0
+	if retry.persistent++; !persistent[what] || newer {
+		retry.persistent = 0
 	}
-	pause := min(time.Duration(c.failed)*pauseStep, pauseMost)
+	pause := min(time.Duration(retry.immediate)*pauseStep, maxPause)
 	switch {
 	case moved:
-		c.node, pause = view.Leader, 0
-	case c.node == c.view.Leader && (what == busy || what == overdue || what == unsure):
+		retry.node, pause = view.Leader, 0
+	case retry.node == retry.view.Leader && (what == busy || what == overdue || what == unsure):
 		// it is well, and nobody else can do better
-		pause = failingOver
+		pause = unavailablePause
 	case !newer:
-		c.node = c.view.Leader + c.view.Backup - c.node
+		retry.node = retry.view.Leader + retry.view.Backup - retry.node
 	}
 	switch what {
-	case silence, stuck, gone:
+	case silence, stuck, unreachable:
 		pause = 0
-	case notNow, sickDisk, notHere, busy:
-		pause = max(failingOver, pause)
+	case unavailable, diskError, notHere, busy:
+		pause = max(unavailablePause, pause)
 	case unsent, broken, notLeader:
-		c.failed++
+		retry.immediate++
 	}
-	if moved || what == unsent && c.last != unsent && !hopeless[c.last] { // the other replica may be well
+	// the other replica may be well
+	if moved || what == unsent && retry.last != unsent && !persistent[retry.last] {
 		pause = 0
 	}
-	c.waits, c.due, c.last = false, now+int64(pause), what
-	return c
+	retry.waiting, retry.due, retry.last = false, now+int64(pause), what
+	return retry
 }

@@ -10,78 +10,79 @@ import (
 )
 
 const (
-	smallMost  = 256 << 10 // bytes of a list that counts as small
+	maxSmall   = 256 << 10 // bytes of a list that counts as small
 	writeStep  = 64 << 10  // bytes of a body that are written at a time
 	firstGrace = time.Second
 )
 
-// unreadNote is how the bytes of a list's answer are taken and given back: first with over unset, which is answered by
-// granted, of one place, when there is room; then with over set, when the answer was written, or when nobody waits for
-// the room any more.
-type unreadNote struct {
+// reservation asks for the bytes of a list's answer, and gives them back. It is sent first with release unset, which is
+// answered by granted, a channel of one element, when the budget allows it; then with release set, when the answer was
+// written, or when nobody waits for it any more.
+type reservation struct {
 	bytes   int
 	granted chan struct{}
-	over    bool
+	release bool
 }
 
-// unreadPool is the room for the answers of one size, and those that wait for it, in the order in which they came.
-type unreadPool struct {
-	most, taken int
-	waiting     []unreadNote
+// unreadBudget is how many bytes the answers of one size may have, and the reservations that wait, in the order in
+// which they came.
+type unreadBudget struct {
+	limit, used int
+	queue       []reservation
 	gauge       prometheus.Gauge
 }
 
-// runUnread is the loop that owns how many bytes of lists are built and not yet taken by their clients. Small ones have
-// room of their own, so that clients that read long lists slowly leave some to everybody else.
-func runUnread(notes <-chan unreadNote, small, long unreadPool) {
-	for n := range notes {
-		if n.bytes <= smallMost {
-			small = noteUnread(small, n)
+// runBudgets is the loop that owns how many bytes of lists are built and not yet taken by their clients. Small ones
+// have a budget of their own, so that clients that read long lists slowly leave some to everybody else.
+func runBudgets(reservations <-chan reservation, small, long unreadBudget) {
+	for r := range reservations {
+		if r.bytes <= maxSmall {
+			small = applyReservation(small, r)
 		} else {
-			long = noteUnread(long, n)
+			long = applyReservation(long, r)
 		}
 	}
 }
 
-// noteUnread takes a note, and grants room to those that wait, first come, first served.
-func noteUnread(p unreadPool, n unreadNote) unreadPool {
-	at := slices.IndexFunc(p.waiting, func(w unreadNote) bool { return w.granted == n.granted })
+// applyReservation takes a reservation in, or releases it, and grants those that wait, first come, first served.
+func applyReservation(budget unreadBudget, r reservation) unreadBudget {
+	at := slices.IndexFunc(budget.queue, func(w reservation) bool { return w.granted == r.granted })
 	switch {
-	case !n.over:
-		p.waiting = append(p.waiting, n)
+	case !r.release:
+		budget.queue = append(budget.queue, r)
 	case at >= 0:
-		p.waiting = slices.Delete(p.waiting, at, at+1)
+		budget.queue = slices.Delete(budget.queue, at, at+1)
 	default:
-		p.taken -= n.bytes
+		budget.used -= r.bytes
 	}
-	for len(p.waiting) > 0 && p.taken+p.waiting[0].bytes <= p.most {
-		p.taken += p.waiting[0].bytes
-		p.waiting[0].granted <- struct{}{}
-		p.waiting = slices.Delete(p.waiting, 0, 1)
+	for len(budget.queue) > 0 && budget.used+budget.queue[0].bytes <= budget.limit {
+		budget.used += budget.queue[0].bytes
+		budget.queue[0].granted <- struct{}{}
+		budget.queue = slices.Delete(budget.queue, 0, 1)
 	}
-	p.gauge.Set(float64(p.taken))
-	return p
+	budget.gauge.Set(float64(budget.used))
+	return budget
 }
 
-// takeUnread takes room for a list of so many bytes, until a time on the boot-time clock. The note gives the room back.
-// If there is none, refused is what the list is answered with.
-func takeUnread(room *Room, bytes int, until int64) (n *unreadNote, refused *response) {
-	if most := longMost(room.Config); bytes > most {
+// reserve reserves so many bytes for a list, and waits for them until a time on the boot-time clock. To send what it
+// returns releases them. If none are free, refused is what the list is answered with.
+func reserve(wiring *Wiring, bytes int, until int64) (r *reservation, refused *response) {
+	if most := maxLong(wiring.Config); bytes > most {
 		detail := fmt.Sprintf("expected a smaller one: these users have %d bytes, at most %d are allowed", bytes, most)
 		a := problem(http.StatusBadRequest, "the page is too long", []FieldError{{"limit", detail}})
 		return nil, &a
 	}
-	n = &unreadNote{bytes: bytes, granted: make(chan struct{}, 1)}
-	room.Unread <- *n
-	n.over = true
+	r = &reservation{bytes: bytes, granted: make(chan struct{}, 1)}
+	wiring.Reservations <- *r
+	r.release = true
 	late := time.NewTimer(time.Duration(until - clock()))
 	defer late.Stop()
 	select {
-	case <-n.granted:
-		return n, nil
+	case <-r.granted:
+		return r, nil
 	case <-late.C:
-		room.Unread <- *n
-		room.Metrics.Crowded.Inc()
+		wiring.Reservations <- *r
+		wiring.Metrics.Crowded.Inc()
 		detail := "lists that wait for slow clients to read them leave no room for this one (--unread-mb)"
 		a := problem(http.StatusServiceUnavailable, detail, nil)
 		return nil, &a

@@ -47,7 +47,7 @@ func TestAListWithoutEnd(t *testing.T) {
 	r := request{message: ask}
 	for i := range 3 {
 		page := &wire.Message{Kind: wire.Page, Shard: 3, More: true, Records: make([]wire.Record, 2)}
-		a, whole := gather(&r, page)
+		a, whole := mergePages(&r, page)
 		if whole != (i == 2) || len(a.Records) != 2*(i+1) {
 			t.Errorf("page %d: whole %v with %d users", i, whole, len(a.Records))
 		}
@@ -75,10 +75,10 @@ func (r *rig) fillLong(users, bytes int) {
 		u.Name = strings.Repeat("n", bytes)
 		r.store.users[id] = u
 	}
-	r.store.pageMost, r.store.order = 1, nil
+	r.store.maxPage, r.store.order = 1, nil
 }
 
-// A client that does not take a list is cut off, and the room for the list is there again.
+// A client that does not take a list is cut off, and the bytes of the list are released.
 func TestASlowReaderIsCutOff(t *testing.T) {
 	r := newRig(t, ample, ample/4)
 	r.fillLong(50, 400<<10) // 20 MB in all: more than the system takes
@@ -94,7 +94,7 @@ func TestASlowReaderIsCutOff(t *testing.T) {
 		held = max(held, r.metric(long))
 		time.Sleep(time.Millisecond)
 	}
-	if held < 20e6 || held > float64(longMost(r.room.Config)) {
+	if held < 20e6 || held > float64(maxLong(r.wiring.Config)) {
 		t.Errorf("%v bytes were held", held)
 	}
 	for r.metric(long) > 0 {
@@ -102,11 +102,11 @@ func TestASlowReaderIsCutOff(t *testing.T) {
 	}
 }
 
-// While lists that wait for their clients take all the room, further long ones get 503, and small ones are served.
-func TestNoRoomForLongLists(t *testing.T) {
+// While lists that wait for their clients take the whole budget, further long ones get 503, and small ones are served.
+func TestABudgetForLongLists(t *testing.T) {
 	r := newRig(t, 2*time.Second, time.Second)
 	r.fillLong(50, 10<<10)
-	others, refused := takeUnread(r.room, longMost(r.room.Config), clock()+int64(ample))
+	others, refused := reserve(r.wiring, maxLong(r.wiring.Config), clock()+int64(ample))
 	if refused != nil {
 		t.Fatal(refused)
 	}
@@ -116,38 +116,38 @@ func TestNoRoomForLongLists(t *testing.T) {
 		t.Errorf("%s %v", got.body, got.header)
 	}
 	r.must(200, "GET", "/api/user?limit=2", "")
-	r.room.Unread <- *others
+	r.wiring.Reservations <- *others
 	r.must(200, "GET", "/api/user?limit=1000", "")
 }
 
-// Room is granted in the order in which it was asked for, given back once, and asked for no more by who has given up.
-func TestUnreadPool(t *testing.T) {
-	pool := unreadPool{most: 10, gauge: prometheus.NewGauge(prometheus.GaugeOpts{Name: "x"})}
-	note := func(bytes int) unreadNote { return unreadNote{bytes: bytes, granted: make(chan struct{}, 1)} }
-	over := func(n unreadNote) unreadNote { n.over = true; return n }
-	a, b, c, d := note(6), note(6), note(4), note(4)
-	for _, n := range []unreadNote{a, b, c, d} {
-		pool = noteUnread(pool, n)
+// Bytes are granted in the order in which they were asked for, released once, and not granted to who has given up.
+func TestUnreadBudget(t *testing.T) {
+	budget := unreadBudget{limit: 10, gauge: prometheus.NewGauge(prometheus.GaugeOpts{Name: "x"})}
+	reserved := func(bytes int) reservation { return reservation{bytes: bytes, granted: make(chan struct{}, 1)} }
+	released := func(n reservation) reservation { n.release = true; return n }
+	a, b, c, d := reserved(6), reserved(6), reserved(4), reserved(4)
+	for _, n := range []reservation{a, b, c, d} {
+		budget = applyReservation(budget, n)
 	}
-	if pool.taken != 6 || len(a.granted) != 1 || len(b.granted)+len(c.granted)+len(d.granted) != 0 {
-		t.Fatalf("%+v", pool)
+	if budget.used != 6 || len(a.granted) != 1 || len(b.granted)+len(c.granted)+len(d.granted) != 0 {
+		t.Fatalf("%+v", budget)
 	}
-	pool = noteUnread(pool, over(b)) // gives up
-	if pool.taken != 10 || len(c.granted) != 1 || len(d.granted) != 0 {
-		t.Fatalf("%+v", pool)
+	budget = applyReservation(budget, released(b)) // gives up
+	if budget.used != 10 || len(c.granted) != 1 || len(d.granted) != 0 {
+		t.Fatalf("%+v", budget)
 	}
-	for _, n := range []unreadNote{a, c, d} {
-		pool = noteUnread(pool, over(n))
+	for _, n := range []reservation{a, c, d} {
+		budget = applyReservation(budget, released(n))
 	}
-	if pool.taken != 0 || len(pool.waiting) != 0 {
-		t.Fatalf("%+v", pool)
+	if budget.used != 0 || len(budget.queue) != 0 {
+		t.Fatalf("%+v", budget)
 	}
 }
 
-// A page that has no room even alone is refused for good.
+// A page that is larger than the whole budget is refused for good.
 func TestAPageThatIsTooLong(t *testing.T) {
-	room := &Room{Config: Config{UnreadMB: 24}}
-	_, refused := takeUnread(room, 19<<20, clock()+int64(ample))
+	wiring := &Wiring{Config: Config{UnreadMB: 24}}
+	_, refused := reserve(wiring, 19<<20, clock()+int64(ample))
 	if refused == nil || refused.status != http.StatusBadRequest || !json.Valid(refused.body) ||
 		!strings.Contains(string(refused.body), "expected a smaller one") {
 		t.Errorf("%+v", refused)

@@ -30,11 +30,11 @@ type FieldError struct{ Field, Detail string }
 // The bit of the id beside wire.HasName, HasEmail and HasGroup.
 const hasID = 1 << 3
 
-// bits of the fields of a user; no other name is a field.
-var bits = map[string]uint8{"id": hasID, "name": wire.HasName, "email": wire.HasEmail, "group": wire.HasGroup}
+// fieldBits are those of the fields of a user; no other name is a field.
+var fieldBits = map[string]uint8{"id": hasID, "name": wire.HasName, "email": wire.HasEmail, "group": wire.HasGroup}
 
-// names of the fields in the order in which missing ones are reported.
-var names = [...]string{"id", "name", "email", "group"}
+// fieldNames has them in the order in which missing ones are reported.
+var fieldNames = [...]string{"id", "name", "email", "group"}
 
 // decodeUser reads a user from a JSON body: the fields that are there, as bits, and every field that is wrong; required
 // has the bits of those that must be there. Error: ErrJSON, with the byte.
@@ -61,7 +61,7 @@ func decodeUser(body []byte, required uint8) (wire.Record, uint8, []FieldError, 
 		if err != nil {
 			return user, 0, nil, malformed(err, len(body))
 		}
-		bit, known := bits[string(name)]
+		bit, known := fieldBits[string(name)]
 		detail := ""
 		switch {
 		case !known:
@@ -95,17 +95,17 @@ func decodeUser(body []byte, required uint8) (wire.Record, uint8, []FieldError, 
 	if !object {
 		return user, 0, []FieldError{{"", "expected an object with id, name, email and group"}}, nil
 	}
-	return user, have, append(bad, lacking(shard.CheckText(user.Name, user.Email), have, required)...), nil
+	return user, have, append(bad, fieldErrors(shard.CheckText(user.Name, user.Email), have, required)...), nil
 }
 
 // tooLong says what is wrong with name and email when they are.
 var tooLong = fmt.Sprintf("expected at most %d bytes of UTF-8 in name and email together", shard.MaxText)
 
-// lacking has an error for each of the fields that are required and missing, and for those of name and email that are
-// there and too long together.
-func lacking(unfit error, have, required uint8) (bad []FieldError) {
-	for _, name := range names {
-		bit := bits[name]
+// fieldErrors has an error for each of the fields that are required and missing, and for those of name and email that
+// are there and too long together.
+func fieldErrors(unfit error, have, required uint8) (bad []FieldError) {
+	for _, name := range fieldNames {
+		bit := fieldBits[name]
 		switch {
 		case required&^have&bit != 0:
 			bad = append(bad, FieldError{name, "required"})

@@ -13,89 +13,89 @@ import (
 // ErrViews is the class of a frame of views that cannot be those of this cluster.
 var ErrViews = errors.New("impossible views")
 
-// told is what a node says the views are.
-type told struct {
+// viewReport is what a node says the views are.
+type viewReport struct {
 	by          string
 	incarnation [16]byte // of its cluster
 	views       []wire.View
 }
 
-// outlook is the views by shard as they are known, of the cluster that is served, and a channel that is closed as soon
-// as there is another outlook. The slice itself never changes.
-type outlook struct {
-	Views   []shard.View
-	Cluster [16]byte // its incarnation; zero while none is chosen
-	Late    bool     // the nodes that can be reached have had the time to say of which they are
-	Said    string   // of which cluster each node says that it is, for people
-	Changed chan struct{}
+// viewSet is the views by shard as they are known, of the cluster that is served, and a channel that is closed as soon
+// as there is another view set. The slice itself never changes.
+type viewSet struct {
+	Views    []shard.View
+	Cluster  [16]byte // its incarnation; zero while none is chosen
+	Late     bool     // the nodes that can be reached have had the time to say of which they are
+	Reported string   // of which cluster each node says that it is, for people
+	Changed  chan struct{}
 }
 
-// viewsIn looks at the views in their cell: a channel of one element, which who reads it takes out and puts back.
-func viewsIn(cell chan outlook) outlook {
-	look := <-cell
-	cell <- look
-	return look
+// currentViews returns the view set in its cell: a channel of one element, which a reader takes out and puts back.
+func currentViews(cell chan viewSet) viewSet {
+	set := <-cell
+	cell <- set
+	return set
 }
 
-// lookAgain returns the views as they are known now, without a look at the cell if they have not changed.
-func lookAgain(cell chan outlook, look outlook) outlook {
+// refreshViews returns the view set as it is now, without a look at the cell if it has not changed.
+func refreshViews(cell chan viewSet, set viewSet) viewSet {
 	select {
-	case <-look.Changed:
-		look = <-cell
-		cell <- look
+	case <-set.Changed:
+		set = <-cell
+		cell <- set
 	default:
 	}
-	return look
+	return set
 }
 
-// learnViews takes in what the nodes say, changes the cluster and the views in the cell, and nudges the connections to
-// the nodes concerned (rule R19). Views of any other cluster are left out.
-func learnViews(room *Room) {
-	logged, waited := time.Time{}, time.NewTimer(chooseAfter)
-	by, late := make([][16]byte, len(room.Members)), false
+// mergeReports is the loop that takes in what the nodes report, changes the cluster and the view set in the cell, and
+// nudges the connections to the nodes concerned (rule R19). Views of any other cluster are left out.
+func mergeReports(wiring *Wiring) {
+	logged, waited := time.Time{}, time.NewTimer(chooseClusterAfter)
+	by, late := make([][16]byte, len(wiring.Members)), false
 	for {
-		var t told
+		var report viewReport
 		select {
-		case t = <-room.Told:
-		case s := <-room.Said:
+		case report = <-wiring.ViewReports:
+		case s := <-wiring.ClusterReports:
 			by[s.node] = s.incarnation
-			if elect(room, by, late) {
-				nudge(slices.Concat(room.Links...))
+			if updateCluster(wiring, by, late) {
+				nudge(slices.Concat(wiring.Links...))
 			}
 			s.done <- struct{}{}
 			continue
 		case <-waited.C:
-			if late = true; elect(room, by, late) {
-				nudge(slices.Concat(room.Links...))
+			if late = true; updateCluster(wiring, by, late) {
+				nudge(slices.Concat(wiring.Links...))
 			}
 			continue
 		}
-		old := <-room.Views
-		if t.incarnation != old.Cluster || t.incarnation == [16]byte{} {
-			room.Views <- old
+		old := <-wiring.Views
+		if report.incarnation != old.Cluster || report.incarnation == [16]byte{} {
+			wiring.Views <- old
 			continue
 		}
-		views, changed, err := mergeViews(room.Layout, old.Views, t.views)
-		look := old
+		views, changed, err := mergeViews(wiring.Layout, old.Views, report.views)
+		set := old
 		if len(changed) > 0 {
-			look.Views, look.Changed = views, make(chan struct{})
+			set.Views, set.Changed = views, make(chan struct{})
 		}
-		room.Views <- look
+		wiring.Views <- set
 		if len(changed) > 0 {
 			close(old.Changed) // after the new ones are there: who waits looks at once
 		}
-		if err != nil && time.Since(logged) > logEvery {
+		if err != nil && time.Since(logged) > logInterval {
 			logged = time.Now()
-			room.Log.Warn("a node's views are left out", "peer", t.by, "error", err)
+			wiring.Log.Warn("a node's views are left out", "peer", report.by, "error", err)
 		}
-		room.Metrics.ViewChanges.Add(float64(len(changed)))
-		concerned := make([]bool, room.Layout.Nodes)
+		wiring.Metrics.ViewChanges.Add(float64(len(changed)))
+		concerned := make([]bool, wiring.Layout.Nodes)
 		for _, s := range changed {
 			concerned[views[s].Leader], concerned[views[s].Backup] = true, true
 		}
 		for node, is := range concerned {
 			if is {
-				nudge(room.Links[node])
+				nudge(wiring.Links[node])
 			}
 		}
 	}

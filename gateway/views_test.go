@@ -15,8 +15,8 @@ import (
 
 // replicas returns the leader and the backup of an id's shard, as the cluster was born.
 func (r *rig) replicas(id string) (leader, backup *fakeNode) {
-	s, _ := shard.Place(r.room.Layout, id)
-	v := shard.BirthView(r.room.Layout, s)
+	s, _ := shard.ShardOf(r.wiring.Layout, id)
+	v := shard.InitialView(r.wiring.Layout, s)
 	return r.nodes[v.Leader], r.nodes[v.Backup]
 }
 
@@ -38,10 +38,10 @@ func TestViewsThatAreToldRoute(t *testing.T) {
 	id := r.idLedBy(1, "v")
 	leader, backup := r.replicas(id)
 	for teller := range r.nodes {
-		r.elect(swapped)
+		r.setViews(swapped)
 		leader, backup = backup, leader
-		r.nodes[teller].tell(r.store.current())
-		r.learnt()
+		r.nodes[teller].sendViews(r.store.current())
+		r.awaitViews()
 		r.must([]int{201, 409, 409}[teller], "POST", "/api/user/", put(id))
 		r.must(200, "GET", "/api/user/"+id, "")
 		if led, backed := len(leader.saw()), len(backup.saw()); led != 2 || backed != 0 {
@@ -58,10 +58,10 @@ func TestViewsThatAreToldRoute(t *testing.T) {
 // TestViewsAreToldAfterWelcome: a gateway that begins learns what has changed before.
 func TestViewsAreToldAfterWelcome(t *testing.T) {
 	r := newRig(t, ample, ample/2)
-	r.elect(without(2))
-	r.nodes[0].tell(r.store.current())
-	r.room = open(r.room.Config, r.room.Members, r.room.Layout, r.room.Log)
-	r.learnt()
+	r.setViews(without(2))
+	r.nodes[0].sendViews(r.store.current())
+	r.wiring = open(r.wiring.Config, r.wiring.Members, r.wiring.Layout, r.wiring.Log)
+	r.awaitViews()
 	body := r.must(200, "GET", "/metrics", "").body
 	// of 24 shards each node held 16; those of node 2 are led by one of the others alone
 	for node, want := range []int{8, 8, 0} {
@@ -77,7 +77,7 @@ func TestNotLeaderLeadsToTheOtherReplica(t *testing.T) {
 	r := newRig(t, ample, ample/2)
 	id := r.idLedBy(0, "v")
 	leader, backup := r.replicas(id)
-	r.elect(swapped)
+	r.setViews(swapped)
 	got := r.must(201, "POST", "/api/user/", put(id))
 	old, now := requestsOf(leader), requestsOf(backup)
 	if len(old) != 1 || !slices.Equal(old, now) || got.header.Get("Tandem-Nodes-Touched") != "2" {
@@ -95,13 +95,13 @@ func TestALeaderThatFallsSilent(t *testing.T) {
 	for _, how := range []string{"deaf", "silent", "broken", "gone"} {
 		for _, isTold := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, told %v", how, isTold), func(t *testing.T) {
-				r := newNervousRig(t, ample, 50*time.Millisecond, 80*time.Millisecond)
+				r := newSilenceRig(t, ample, 50*time.Millisecond, 80*time.Millisecond)
 				id := r.idLedBy(2, "v")
 				leader, backup := r.replicas(id)
 				leader.set(func(*wire.Message) (verdict, *wire.Message) {
 					switch how {
 					case "deaf":
-						leader.hush(true)
+						leader.setDeaf(true)
 					case "broken":
 						return hangUp, nil
 					case "gone":
@@ -118,9 +118,9 @@ func TestALeaderThatFallsSilent(t *testing.T) {
 					case 2:
 						return refuse, &wire.Message{Kind: wire.Error, Code: wire.Unavailable, Text: "almost"}
 					case 3:
-						r.elect(without(2))
+						r.setViews(without(2))
 						if isTold {
-							go backup.tell(r.store.current())
+							go backup.sendViews(r.store.current())
 						}
 					}
 					return answer, nil
@@ -143,13 +143,13 @@ func TestBothReplicasDown(t *testing.T) {
 			if how == "deaf" {
 				silence = 80 * time.Millisecond
 			}
-			r := newNervousRig(t, 500*time.Millisecond, 50*time.Millisecond, silence)
+			r := newSilenceRig(t, 500*time.Millisecond, 50*time.Millisecond, silence)
 			id := r.idLedBy(1, "v")
 			leader, backup := r.replicas(id)
 			for _, n := range []*fakeNode{leader, backup} {
 				switch how {
 				case "deaf":
-					n.hush(true)
+					n.setDeaf(true)
 				case "silent":
 					n.set(func(*wire.Message) (verdict, *wire.Message) { return silent, nil })
 				case "gone":
@@ -213,20 +213,20 @@ func TestAnEarlierTrysOutcomeCounts(t *testing.T) {
 func TestOlderAndWrongViewsAreLeftOut(t *testing.T) {
 	r := newRig(t, ample, ample/2)
 	birth := r.store.current()
-	r.elect(swapped)
-	r.nodes[0].tell(r.store.current())
-	r.learnt()
+	r.setViews(swapped)
+	r.nodes[0].sendViews(r.store.current())
+	r.awaitViews()
 	foreign, few := r.store.current(), r.store.current()[1:]
 	for s := range foreign {
 		foreign[s].Epoch += 5
 	}
 	foreign[23].Leader = 1 << 40
 	for _, views := range [][]wire.View{birth, foreign, few, nil} {
-		r.nodes[1].tell(views)
+		r.nodes[1].sendViews(views)
 	}
-	r.elect(without(0)) // when this is known, what was told before on the same connection has been seen
-	r.nodes[1].tell(r.store.current())
-	r.learnt()
+	r.setViews(without(0)) // when this is known, what was told before on the same connection has been seen
+	r.nodes[1].sendViews(r.store.current())
+	r.awaitViews()
 	// 16 of them are node 0's
 	if body := r.must(200, "GET", "/metrics", "").body; !strings.Contains(body, "tandem_view_changes_total 40\n") {
 		t.Error("views were taken that should not be")
@@ -237,7 +237,7 @@ func TestMergeViews(t *testing.T) {
 	l := shard.Layout{Nodes: 3, Shards: 6}
 	old := []shard.View{}
 	for s := range l.Shards {
-		old = append(old, shard.BirthView(l, s))
+		old = append(old, shard.InitialView(l, s))
 	}
 	before := slices.Clone(old)
 	same := func(what string, views []shard.View, changed []int, err error) {
@@ -287,7 +287,7 @@ func TestAFloodOfViewsBlocksNobody(t *testing.T) {
 				for s := range views {
 					views[s].Epoch = uint64(3*k + i + 2)
 				}
-				n.tell(views)
+				n.sendViews(views)
 			}
 			ended <- views
 		}()
@@ -302,66 +302,69 @@ func TestAFloodOfViewsBlocksNobody(t *testing.T) {
 	}
 }
 
-func TestSteer(t *testing.T) {
+func TestNextTry(t *testing.T) {
 	const ms = int64(time.Millisecond)
 	birth := shard.View{Epoch: 1, Leader: 1, Backup: 2, InSync: true}
 	taken, alone := shard.View{Epoch: 2, Leader: 2, Backup: 1}, shard.View{Epoch: 2, Leader: 1, Backup: 2}
-	waits := course{view: birth, node: 1, waits: true, due: 50 * ms}
-	pauses := course{view: birth, node: 1, due: 50 * ms, last: notLeader, failed: 2}
+	waits := retryState{view: birth, node: 1, waiting: true, due: 50 * ms}
+	pauses := retryState{view: birth, node: 1, due: 50 * ms, last: notLeader, immediate: 2}
 	for name, c := range map[string]struct {
-		from  course
+		from  retryState
 		view  shard.View
-		what  mishap
+		what  failure
 		node  int
-		after int64 // ms until the next try; -1: the course goes on as it was
+		after int64 // ms until the next try; -1: the state stays as it was
 	}{
 		"nothing yet":    {waits, birth, none, 1, -1},
 		"in a pause":     {pauses, birth, none, 1, -1},
 		"silence":        {waits, birth, silence, 2, 0},
 		"not the leader": {waits, birth, notLeader, 2, 0},
-		"not the leader again": {course{view: birth, node: 2, waits: true, last: notLeader, failed: 1},
+		"not the leader again": {retryState{view: birth, node: 2, waiting: true, last: notLeader, immediate: 1},
 			birth, notLeader, 1, 5},
-		"not the leader for the third time": {course{view: birth, node: 2, waits: true, last: notLeader, failed: 2},
-			birth, notLeader, 1, 10},
-		"not the leader for the tenth time": {course{view: birth, node: 2, waits: true, last: notLeader, failed: 9},
-			birth, notLeader, 1, 15},
-		"cannot serve now": {waits, birth, notNow, 2, 10},
-		"cannot serve now, long since": {course{view: birth, node: 1, waits: true, last: notNow, failed: 9},
-			birth, notNow, 2, 15},
-		"a sick disk": {waits, birth, sickDisk, 2, 10},
-		"not here":    {waits, birth, notHere, 2, 10},
-		"too busy":    {waits, birth, busy, 1, 10},
-		"overdue":     {waits, birth, overdue, 1, 10},
-		"broken":      {waits, birth, broken, 2, 0},
-		"no connection": {course{view: birth, node: 1, waits: true, last: notLeader, failed: 9},
+		"not the leader for the third time": {
+			retryState{view: birth, node: 2, waiting: true, last: notLeader, immediate: 2}, birth, notLeader, 1, 10},
+		"not the leader for the tenth time": {
+			retryState{view: birth, node: 2, waiting: true, last: notLeader, immediate: 9}, birth, notLeader, 1, 15},
+		"cannot serve now": {waits, birth, unavailable, 2, 10},
+		"cannot serve now, long since": {retryState{view: birth, node: 1, waiting: true, last: unavailable, immediate: 9},
+			birth, unavailable, 2, 15},
+		"a disk error": {waits, birth, diskError, 2, 10},
+		"not here":     {waits, birth, notHere, 2, 10},
+		"too busy":     {waits, birth, busy, 1, 10},
+		"overdue":      {waits, birth, overdue, 1, 10},
+		"broken":       {waits, birth, broken, 2, 0},
+		"no connection": {retryState{view: birth, node: 1, waiting: true, last: notLeader, immediate: 9},
 			birth, unsent, 2, 0},
-		"no connection to either": {course{view: birth, node: 2, waits: true, last: unsent, failed: 1},
+		"no connection to either": {retryState{view: birth, node: 2, waiting: true, last: unsent, immediate: 1},
 			birth, unsent, 1, 5},
 		"another leads while it waits":        {waits, taken, none, 2, 0},
 		"another leads, in a pause":           {pauses, taken, none, 2, 0},
 		"the same leads alone, in a pause":    {pauses, alone, none, 1, 0},
 		"the same leads alone while it waits": {waits, alone, none, 1, -1},
 		"not the leader, and the other is":    {waits, taken, notLeader, 2, 0},
-		"cannot serve, and the other does":    {waits, taken, notNow, 2, 0},
+		"cannot serve, and the other does":    {waits, taken, unavailable, 2, 0},
 		"silent, and the other leads":         {waits, taken, silence, 2, 0},
 		"stuck":                               {waits, birth, stuck, 2, 0},
-		"gone for long":                       {waits, birth, gone, 2, 0},
-		"no connection, and the other stuck": {course{view: birth, node: 1, waits: true, last: stuck, failed: 1},
+		"unreachable":                         {waits, birth, unreachable, 2, 0},
+		"no connection, and the other stuck": {retryState{view: birth, node: 1, waiting: true, last: stuck, immediate: 1},
 			birth, unsent, 2, 5},
-		"no connection, and the other gone": {course{view: birth, node: 1, waits: true, last: gone, failed: 9}, birth,
-			unsent, 2, 15},
-		"a backup that is too busy": {course{view: birth, node: 2, waits: true}, birth, busy, 1, 10},
-		"about to lead": {course{view: birth, node: 2, waits: true, last: silence, failed: 1},
+		"no connection, and the other unreachable": {
+			retryState{view: birth, node: 1, waiting: true, last: unreachable, immediate: 9}, birth, unsent, 2, 15},
+
+		"a backup that is too busy": {retryState{view: birth, node: 2, waiting: true}, birth, busy, 1, 10},
+		"about to lead": {retryState{view: birth, node: 2, waiting: true, last: silence, immediate: 1},
 			taken, notLeader, 2, 5},
-		"an older view": {course{view: taken, node: 2, waits: true}, birth, notLeader, 1, 0},
+		"an older view": {retryState{view: taken, node: 2, waiting: true}, birth, notLeader, 1, 0},
 	} {
-		got := steer(c.from, c.view, c.what, 20*ms)
-		want := course{view: got.view, node: c.node, due: (20 + c.after) * ms, last: got.last, failed: got.failed,
-			lost: got.lost}
+		got := nextTry(c.from, c.view, c.what, 20*ms)
+		want := retryState{view: got.view, node: c.node, due: (20 + c.after) * ms, last: got.last, immediate: got.immediate,
+			persistent: got.persistent}
 		if c.after < 0 {
-			want.waits, want.due = c.from.waits, c.from.due
+			want.waiting, want.due = c.from.waiting, c.from.due
 		}
-		if got != want || got.view != c.from.view && got.view.Epoch <= c.from.view.Epoch || got.failed < c.from.failed {
+		if got != want || got.view != c.from.view && got.view.Epoch <= c.from.view.Epoch ||
+			got.immediate < c.from.immediate {
+
 			t.Errorf("%s: %+v, expected %+v", name, got, want)
 		}
 	}

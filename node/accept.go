@@ -12,6 +12,7 @@ import (
 
 	"tandem/node/store"
 	"tandem/shard"
+	"tandem/shard/views"
 )
 
 // AcceptLoss is what "node accept-loss" is told. It is for the only copy of something: a shard that its node led alone
@@ -164,8 +165,8 @@ func knowViews(a accepting) accepting {
 	}
 	a.joined = len(saved) > 0 || err != nil
 	names := strings.Split(a.identity.Ring, ",")
-	alone, bad := shard.LedAlone(saved, shard.Layout{Nodes: len(names), Shards: a.identity.Shards},
-		slices.Index(names, a.identity.Node), shard.EntryRules)
+	alone, bad := views.LedAlone(saved, shard.Layout{Nodes: len(names), Shards: a.identity.Shards},
+		slices.Index(names, a.identity.Node), views.EntryRules)
 	if err == nil && bad == nil && a.joined {
 		a.alone = alone
 	}

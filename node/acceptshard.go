@@ -12,6 +12,7 @@ import (
 
 	"tandem/node/store"
 	"tandem/shard"
+	"tandem/shard/replica"
 )
 
 // keptPath is where what is left of a shard lies while its copy is replaced.
@@ -114,7 +115,7 @@ func storeShard(a accepting) accepting {
 		rest = rest[n:]
 	}
 	last := a.left.Last + acceptedJump
-	end := shard.Effect{LSN: last, History: []shard.Position{{Epoch: max(a.left.Epoch, 1), LSN: last}}}
+	end := replica.Effect{LSN: last, History: []shard.Position{{Epoch: max(a.left.Epoch, 1), LSN: last}}}
 	if a.err == nil {
 		a.err = store.WriteBatch(a.db, store.JoinParts(nil, []store.Part{store.WholePart(a.shard, family, &end,
 			counts)}))

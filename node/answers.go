@@ -12,6 +12,7 @@ import (
 
 	"tandem/node/store"
 	"tandem/shard"
+	"tandem/shard/replica"
 	"tandem/wire"
 )
 
@@ -39,7 +40,7 @@ type Held struct {
 	Users   uint64 `json:"users"`
 	Trouble string `json:"trouble,omitempty"` // why it answers nothing, or why the pair takes no writes
 	served  Served
-	state   shard.Replica
+	state   replica.State
 	now     int64
 }
 
@@ -52,13 +53,13 @@ func holdings(node *Node, handles *Handles) []Held {
 	for _, i := range inspectAll(handles) {
 		r := &i.State
 		h := Held{Shard: r.Shard, Role: roles[r.View.Leader == node.Self], Peer: r.Peer, Epoch: r.View.Epoch,
-			InSync: r.View.InSync, LSN: r.Applied, Users: i.Users,
-			Trouble: r.Sick, served: i.Served, state: *r, now: i.Now}
+			InSync: r.View.InSync, LSN: r.Log.Applied, Users: i.Users,
+			Trouble: r.Log.SickReason, served: i.Served, state: *r, now: i.Now}
 		if h.Trouble == "" {
-			h.Trouble = shard.Barred(r, i.Now)
+			h.Trouble = replica.NotServing(r, i.Now)
 		}
 		if h.Trouble == "" && r.View.Leader == node.Self {
-			h.Trouble = r.Trouble
+			h.Trouble = r.Leading.BackupTrouble
 		}
 		list = append(list, h)
 	}
@@ -113,7 +114,7 @@ func lineStatus(wiring *Wiring, _ []string) any {
 	if wiring.Ready {
 		c := councilState(&wiring.Peers)
 		checks := shard.NodeChecks(partOf(&wiring.Node, &wiring.Peers, held, c))
-		status["takesPart"], status["checks"] = shard.Ready(checks), checks
+		status["takesPart"], status["checks"] = shard.Ready(checks), checkResults(checks)
 		status["raft"] = map[string]any{"leader": nodeName(&wiring.Node, shard.NodeOf(c.Lead)), "term": c.Term,
 			"index": c.Book.Index, "silent": c.Unhealthy}
 		status["repairs"] = len(repairs(&wiring.Node, held))
@@ -146,8 +147,8 @@ func repairs(node *Node, held []Held) []Repair {
 		if r.View.Leader != node.Self || r.View.InSync || !r.Repair.Compared {
 			continue
 		}
-		done, took := float64(r.PeerStored+1)-float64(r.Repair.First), float64(h.now-r.Repair.Since)/1e9
-		one := Repair{Shard: h.Shard, Backup: r.Peer, Snapshot: r.Repair.Snapshot, ToGo: r.Next - min(r.Next, r.PeerStored)}
+		done, took := float64(r.Stream.PeerStored+1)-float64(r.Repair.First), float64(h.now-r.Repair.Since)/1e9
+		one := Repair{Shard: h.Shard, Backup: r.Peer, Snapshot: r.Repair.Snapshot, ToGo: r.Leading.Next - min(r.Leading.Next, r.Stream.PeerStored)}
 		if done > 0 && took > 0 {
 			one.Rate = done / took
 			one.Left = float64(one.ToGo) / one.Rate
@@ -187,7 +188,7 @@ func lineGet(wiring *Wiring, args []string) any {
 	if err := shard.CheckID(id); err != nil {
 		return fault{Error: err.Error()}
 	}
-	s, bucket := shard.Place(wiring.Layout, id)
+	s, bucket := shard.ShardOf(wiring.Layout, id)
 	if wiring.ByShard[s] == nil {
 		first, second := shard.Pair(wiring.Layout, s)
 		return fault{fmt.Sprintf("%s holds no replica of shard %d", wiring.Config.Name, s),
@@ -272,7 +273,7 @@ func lineLog(wiring *Wiring, args []string) any {
 		Request string `json:"request"`
 	}
 	held := holdings(&wiring.Node, &wiring.Handles)
-	history := held[slices.IndexFunc(held, func(h Held) bool { return h.Shard == s })].state.History
+	history := held[slices.IndexFunc(held, func(h Held) bool { return h.Shard == s })].state.Log.History
 	asks, found := make(chan logAsk, 1), make(chan logAnswer, 1)
 	go runReader(&wiring.Node, &wiring.Storage, asks)
 	asks <- logAsk{s, history, lsn, lsn + n - 1, int(n), found}

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"tandem/shard"
+	"tandem/shard/views"
 )
 
 const (
@@ -18,7 +18,7 @@ const (
 // runArchive is the loop that removes files of the write log that nobody can need: those that are no longer written to,
 // while every backup of a shard held here is in sync. While one is not, they are kept up to --wal-keep-mb, for its
 // repair (rule R17). Who reads one at that moment has it open.
-func runArchive(node *Node, books <-chan shard.Book) {
+func runArchive(node *Node, books <-chan views.State) {
 	held := heldBy(node.Layout, node.Self)
 	level := false // every backup is in sync
 	ticks := time.NewTicker(pruneEvery)

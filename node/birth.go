@@ -5,6 +5,7 @@ import (
 
 	"tandem/node/store"
 	"tandem/shard"
+	"tandem/shard/views"
 )
 
 // sayWhy is how often a node that waits for the others says so.
@@ -27,14 +28,14 @@ func awaitBirth(node *Node, storage *Storage, w store.Written, heard <-chan hear
 	said := time.NewTicker(sayWhy)
 	defer said.Stop()
 	for {
-		birth := shard.DecideBirth(l, node.Member, greetings)
+		birth := views.DecideBootstrap(l, node.Member, greetings)
 		switch {
 		case birth.Join:
 			log.Info("the cluster was born without this store: it joins")
 			out <- opened{written: w}
 			return
 		case birth.Members != nil:
-			saved := shard.Born(l, birth.Members)
+			saved := views.InitialEntries(l, birth.Members)
 			parts := []store.Part{{}, store.SavedPart(store.RaftFamilyID(storage.DB), saved, nil)}
 			w, parts[0] = store.HeadPart(w, parts[1:])
 			log.Info("the cluster is born", "nodes", l.Nodes, "shards", l.Shards)

@@ -7,6 +7,7 @@ import (
 
 	"tandem/node/store"
 	"tandem/shard"
+	"tandem/shard/replica"
 )
 
 // Loaded is what a replica's loop starts from.
@@ -106,7 +107,7 @@ func loadWindows(all opened, now int64, out chan<- opened) {
 		at := &all.loaded[p.Shard]
 		recent := p.Stamp <= now && p.Stamp > now-shard.RememberFor
 		for i := range p.Entries {
-			if n := &p.Entries[i]; recent && n.LSN <= at.Last && shard.Follows(at.History, n.LSN, n) {
+			if n := &p.Entries[i]; recent && n.LSN <= at.Last && replica.Follows(at.History, n.LSN, n) {
 				at.Log = append(at.Log, *n)
 			}
 		}

@@ -12,6 +12,9 @@ import (
 	"time"
 
 	"tandem/shard"
+	"tandem/shard/lease"
+	"tandem/shard/replica"
+	"tandem/shard/views"
 	"tandem/wire"
 )
 
@@ -52,7 +55,7 @@ func serveFrames(wiring *Wiring, raw net.Conn, in *bufio.Reader, closed chan<- s
 	if unfollow := welcome(&wiring.Node, &wiring.Peers, &wiring.Clients, conn, peer, m); unfollow != nil {
 		defer unfollow()
 	}
-	var events []*shard.Event
+	var events []*replica.Event
 	armed := time.Time{} // when the deadline was set; once a second is enough
 	for {
 		if now := time.Now(); now.Sub(armed) > rearm {
@@ -120,9 +123,9 @@ func waits(in *bufio.Reader) bool {
 }
 
 // hand gives each loop its events, and returns an empty list.
-func hand(handles *Handles, events []*shard.Event) []*shard.Event {
+func hand(handles *Handles, events []*replica.Event) []*replica.Event {
 	for _, handle := range handles.Loops {
-		var mine []*shard.Event
+		var mine []*replica.Event
 		for _, e := range events {
 			if handles.ByShard[e.Shard] == handle {
 				mine = append(mine, e)
@@ -149,15 +152,15 @@ func welcome(node *Node, peers *Peers, clients *Clients, conn *Conn, peer int, h
 		if peer < len(council.Known) && council.Book.Members[peer] == hello.Greeting.Store {
 			known = wire.StoreStart(council.Known[peer])
 		}
-		peers.Council.Joins <- greeter{hello.Greeting.Store, shard.Start(hello.Greeting.Start)}
+		peers.Council.Joins <- greeter{hello.Greeting.Store, views.Start(hello.Greeting.Start)}
 	}
 	deliver(conn, answers{Message: &wire.Message{Kind: wire.Welcome, ID: hello.ID, Greeting: sayGreeting(mine),
-		Clock: clock(), Born: mine.Born, Known: known}})
+		Clock: clock(), Founders: mine.Founders, Known: known}})
 	switch {
 	case !node.Ready:
 		go endWhen(node.Opened, conn.Ended, conn.Raw)
 		return nil
-	case len(mine.Born) == 0:
+	case len(mine.Founders) == 0:
 		go endWhen(at.Known, conn.Ended, conn.Raw)
 	}
 	if peer >= 0 {
@@ -177,9 +180,9 @@ func passOn(node *Node, peers *Peers, conn *Conn, peer int, store uint64, m *wir
 		default:
 		}
 	case m.Kind == wire.LeasePing:
-		ping := shard.PactEvent{Kind: shard.PingCame, Store: store, Life: m.Life, At: m.At, Lease: m.Lease,
-			Sick: m.State&wire.IsSick != 0, Leaving: m.State&wire.IsLeaving != 0, Vows: takeVows(m.Vows),
-			Ends: takeEnds(m.ShardEnds)}
+		ping := lease.Event{Kind: lease.PingReceived, Store: store, Start: m.Start, At: m.At, Lease: m.Lease,
+			Sick: m.State&wire.IsSick != 0, Leaving: m.State&wire.IsLeaving != 0, Claims: takeClaims(m.Claims),
+			LastEntries: takeLastEntries(m.LastEntries)}
 		select {
 		case peers.Pacts[peer].In <- pactNote{ping, conn}:
 		default:
@@ -195,7 +198,7 @@ func passOn(node *Node, peers *Peers, conn *Conn, peer int, store uint64, m *wir
 // dispatch makes an event of a request for the loop that answers it, or answers it, or gives it its refusal. peer is
 // the node that sent it, -1 if none did.
 func dispatch(node *Node, handles *Handles, clients *Clients, conn *Conn, peer int, m,
-	refusal *wire.Message) *shard.Event {
+	refusal *wire.Message) *replica.Event {
 	isRequest := m.Kind == wire.Get || m.Kind == wire.Write || m.Kind == wire.Count || m.Kind == wire.List
 	if isRequest {
 		select { // a client with too many requests under way is read no further
@@ -208,7 +211,7 @@ func dispatch(node *Node, handles *Handles, clients *Clients, conn *Conn, peer i
 		deliver(conn, answers{Message: refusal})
 		return nil
 	}
-	e := &shard.Event{Shard: int(m.Shard), Relayed: peer >= 0, Caller: conn, Epoch: m.Epoch, LSN: m.LSN}
+	e := &replica.Event{Shard: int(m.Shard), Relayed: peer >= 0, Caller: conn, Epoch: m.Epoch, LSN: m.LSN}
 	switch m.Kind {
 	case wire.Ping:
 		deliver(conn, answers{Message: &wire.Message{Kind: wire.Pong, ID: m.ID, Clock: clock(), Text: lacks(node)}})
@@ -224,23 +227,23 @@ func dispatch(node *Node, handles *Handles, clients *Clients, conn *Conn, peer i
 		go listPage(node, handles, clients, conn, &asked)
 		return nil
 	case wire.Get:
-		e.Kind, e.Caller = shard.ReadDone, &caller{conn, m.ID}
+		e.Kind, e.Caller = replica.GetAsked, &caller{conn, m.ID}
 		e.Change.ID = m.Record.ID
 	case wire.Write:
-		e.Kind, e.Caller, e.Deadline = shard.WriteAsked, &caller{conn, m.ID}, m.Deadline
+		e.Kind, e.Caller, e.Deadline = replica.WriteAsked, &caller{conn, m.ID}, m.Deadline
 		e.Change = takeChange(m)
 	case wire.Ask:
-		e.Kind = shard.PositionAsked
+		e.Kind = replica.PositionAsked
 	case wire.Append:
-		e.Kind, e.Applied, e.Entries = shard.EntriesCame, m.Applied, takeAppend(m)
+		e.Kind, e.Applied, e.Entries = replica.EntriesCame, m.Applied, takeAppend(m)
 	case wire.Applied:
-		e.Kind = shard.LeaderTold
+		e.Kind = replica.LeaderTold
 	case wire.SnapBegin:
-		e.Kind = shard.SnapshotBegun
+		e.Kind = replica.SnapshotBegun
 	case wire.SnapData:
-		e.Kind, e.Records = shard.SnapshotCame, takeRecords(m)
+		e.Kind, e.Records = replica.SnapshotCame, takeRecords(m)
 	case wire.SnapEnd:
-		e.Kind, e.Entries, e.History = shard.SnapshotEnded, takeAppend(m), takeHistory(m)
+		e.Kind, e.Entries, e.History = replica.SnapshotEnded, takeAppend(m), takeHistory(m)
 	}
 	return e
 }

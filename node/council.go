@@ -6,6 +6,7 @@ import (
 
 	"tandem/node/store"
 	"tandem/shard"
+	"tandem/shard/views"
 )
 
 const (
@@ -24,38 +25,38 @@ type councilHandle struct {
 	Unhealthy chan string // one slot, the newest wins: why the disk is slow or full, "" while it is healthy
 	Inspect   chan chan<- CouncilState
 
-	Out     []chan []byte     // by node, for its council; the link there empties it
-	Books   []chan shard.Book // one slot each, the newest wins: one for each loop that follows the views
-	Elected []chan struct{}   // one slot each: there is a new Raft leader
-	saved   chan struct{}     // from the disk, one slot
-	state   shard.Council     // what the loop starts with
+	Out     []chan []byte      // by node, for its council; the link there empties it
+	Books   []chan views.State // one slot each, the newest wins: one for each loop that follows the views
+	Elected []chan struct{}    // one slot each: there is a new Raft leader
+	saved   chan struct{}      // from the disk, one slot
+	state   views.Service      // what the loop starts with
 }
 
 // greeter is a process of a store that greets this node; without a start it is only there.
 type greeter struct {
 	Member uint64
-	Start  shard.Start
+	Start  views.Start
 }
 
 // greeted is a connection to a node: Up when it stands, with what that node knows to be the newest start of this store.
 type greeted struct {
 	Node  int
-	Known shard.Start
+	Known views.Start
 	Up    bool
 }
 
 // CouncilState is what the council says about itself.
 type CouncilState struct {
-	Book      shard.Book
+	Book      views.State
 	Member    uint64 // this node's store
 	Lead      uint64 // member id of the Raft leader, 0 while none is known
 	Term      uint64
 	Unhealthy string        // why the node takes no part; "" while it does
-	Known     []shard.Start // by node: the newest start of its member that is known here
+	Known     []views.Start // by node: the newest start of its member that is known here
 }
 
 // newCouncilHandle makes the channels for a council, with followers loops that are told of books and elections.
-func newCouncilHandle(c shard.Council, followers int) *councilHandle {
+func newCouncilHandle(c views.Service, followers int) *councilHandle {
 	d := &councilHandle{In: make(chan []byte, mailQueue), Asks: make(chan []shard.Proposal, 64),
 		Joins: make(chan greeter, 16), Greets: make(chan greeted), Unhealthy: make(chan string, 1),
 		Inspect: make(chan chan<- CouncilState), saved: make(chan struct{}, 1), state: c}
@@ -63,7 +64,7 @@ func newCouncilHandle(c shard.Council, followers int) *councilHandle {
 		d.Out = append(d.Out, make(chan []byte, mailQueue))
 	}
 	for range followers {
-		d.Books, d.Elected = append(d.Books, make(chan shard.Book, 1)), append(d.Elected, make(chan struct{}, 1))
+		d.Books, d.Elected = append(d.Books, make(chan views.State, 1)), append(d.Elected, make(chan struct{}, 1))
 	}
 	return d
 }
@@ -81,41 +82,41 @@ func nodeName(node *Node, n int) string {
 // takes no part (rule R12).
 func runCouncil(node *Node, storage *Storage, d *councilHandle) {
 	c := d.state
-	var out []shard.CouncilEffect
+	var out []views.Effect
 	var trouble string // why the node takes no part
 	ticks := time.NewTicker(councilTick)
 	for {
-		e := shard.CouncilEvent{Kind: shard.CouncilTick}
+		e := views.Event{Kind: views.Ticked}
 		select {
 		case <-ticks.C:
 		case e.Data = <-d.In:
-			e.Kind = shard.CouncilMail
+			e.Kind = views.MessageReceived
 		case e.Proposals = <-d.Asks:
-			e.Kind = shard.CouncilAsked
+			e.Kind = views.ProposalAsked
 		case h := <-d.Joins:
-			e.Kind, e.Member, e.Start = shard.CouncilJoin, h.Member, h.Start
+			e.Kind, e.Member, e.Start = views.JoinAsked, h.Member, h.Start
 		case g := <-d.Greets:
-			e.Kind, e.To, e.Start = shard.CouncilGreeted, g.Node, g.Known
+			e.Kind, e.To, e.Start = views.PeerGreeted, g.Node, g.Known
 			if !g.Up {
-				e.Kind = shard.CouncilParted
+				e.Kind = views.PeerParted
 			}
 		case <-d.saved:
-			e.Kind = shard.CouncilSaved
+			e.Kind = views.Saved
 		case trouble = <-d.Unhealthy:
-			e.Kind, e.Sick = shard.CouncilSick, trouble != ""
+			e.Kind, e.Sick = views.DiskChanged, trouble != ""
 		case reply := <-d.Inspect:
-			s := CouncilState{Book: c.Book, Member: c.Self, Lead: c.Lead, Term: c.Term, Unhealthy: trouble}
-			for _, member := range c.Book.Members {
-				s.Known = append(s.Known, shard.KnownStart(c, member))
+			s := CouncilState{Book: c.State, Member: c.Self, Lead: c.Lead, Term: c.Term, Unhealthy: trouble}
+			for _, member := range c.State.Members {
+				s.Known = append(s.Known, views.KnownStart(c, member))
 			}
 			reply <- s
 			continue
 		}
 		e.Now = clock()
-		c, out = shard.StepCouncil(c, &e, out[:0])
+		c, out = views.Step(c, &e, out[:0])
 		for i := range out {
-			if out[i].Kind == shard.SaveCouncil {
-				storage.Disk <- []store.Part{store.SavedPart(store.RaftFamilyID(storage.DB), out[i].Facts, d.saved)}
+			if out[i].Kind == views.Save {
+				storage.Disk <- []store.Part{store.SavedPart(store.RaftFamilyID(storage.DB), out[i].Entries, d.saved)}
 			}
 		}
 		carry(node, d, out)
@@ -125,10 +126,10 @@ func runCouncil(node *Node, storage *Storage, d *councilHandle) {
 
 // carry does what else the council wants. Nobody is waited for: mail that does not fit is dropped, and of books only
 // the newest counts.
-func carry(node *Node, d *councilHandle, effects []shard.CouncilEffect) {
+func carry(node *Node, d *councilHandle, effects []views.Effect) {
 	for i := range effects {
 		switch e := &effects[i]; e.Kind {
-		case shard.SendMail:
+		case views.SendMessage:
 			if e.To < 0 || e.To >= len(d.Out) {
 				continue
 			}
@@ -136,15 +137,15 @@ func carry(node *Node, d *councilHandle, effects []shard.CouncilEffect) {
 			case d.Out[e.To] <- e.Data:
 			default:
 			}
-		case shard.BookChanged:
+		case views.StateChanged:
 			for _, follower := range d.Books {
 				select {
 				case <-follower:
 				default:
 				}
-				follower <- e.Book
+				follower <- e.State
 			}
-		case shard.Elected:
+		case views.Elected:
 			node.Log.Info("a Raft leader was elected", "leader", nodeName(node, shard.NodeOf(e.Member)))
 			for _, follower := range d.Elected {
 				select {
@@ -152,12 +153,12 @@ func carry(node *Node, d *councilHandle, effects []shard.CouncilEffect) {
 				default:
 				}
 			}
-		case shard.Note:
+		case views.Note:
 			node.Log.Warn(e.Text)
-		case shard.Halt:
+		case views.Halt:
 			// the last effect that a council has
-			node.Ends <- ending{Halt: fmt.Errorf("%w: %s", shard.ErrVersion, e.Text)}
-		case shard.Outdated:
+			node.Ends <- ending{Halt: fmt.Errorf("%w: %s", views.ErrVersion, e.Text)}
+		case views.Outdated:
 			node.Ends <- ending{Old: fmt.Errorf("%w: %s", store.ErrOldCopy, e.Text)}
 		}
 	}

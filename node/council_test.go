@@ -11,6 +11,7 @@ import (
 
 	"tandem/node/store"
 	"tandem/shard"
+	"tandem/shard/views"
 	"tandem/wire/proc"
 )
 
@@ -45,7 +46,7 @@ func TestCouncilLoopsAgree(t *testing.T) {
 		}
 		wirings[i].Member = members[i]
 	}
-	born := make(chan []shard.Fact, 3)
+	born := make(chan []views.SavedEntry, 3)
 	heard := make([]chan heardGreeting, 3)
 	for i, wiring := range wirings {
 		heard[i] = make(chan heardGreeting, 16)
@@ -64,7 +65,7 @@ func TestCouncilLoopsAgree(t *testing.T) {
 	}
 	saved := <-born
 	for i := 1; i < 3; i++ {
-		heard[i] <- heardGreeting{0, shard.Greeting{Member: members[0], Born: members}}
+		heard[i] <- heardGreeting{0, shard.Greeting{Member: members[0], Founders: members}}
 		if again := <-born; !reflect.DeepEqual(again, saved) {
 			t.Fatal("two births differ")
 		}
@@ -74,8 +75,8 @@ func TestCouncilLoopsAgree(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := shard.LoadCouncil(shard.Process{Member: member, Start: shard.Start{Number: 1, Nonce: member},
-			Least: shard.BirthVersion, Most: shard.BirthVersion, Rules: shard.EntryRules}, l, shard.DefaultTiming,
+		c, err := views.Load(views.Process{Member: member, Start: views.Start{Number: 1, Nonce: member},
+			Least: views.InitialVersion, Most: views.InitialVersion, Rules: views.EntryRules}, l, views.DefaultTiming,
 			saved, clock())
 		if err != nil {
 			t.Fatal(err)
@@ -101,7 +102,7 @@ func TestCouncilLoopsAgree(t *testing.T) {
 		}
 	}
 	for i, d := range handles {
-		v := shard.BirthView(l, i)
+		v := shard.InitialView(l, i)
 		v.Epoch, v.InSync = 2, false
 		until := time.After(5 * time.Second)
 		for done := false; !done; {
@@ -152,15 +153,15 @@ func TestCouncilLoopsAgree(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := shard.LoadCouncil(shard.Process{Member: members[i], Start: shard.Start{Number: 2},
-			Least: shard.BirthVersion, Most: shard.BirthVersion, Rules: shard.EntryRules}, l, shard.DefaultTiming,
+		c, err := views.Load(views.Process{Member: members[i], Start: views.Start{Number: 2},
+			Least: views.InitialVersion, Most: views.InitialVersion, Rules: views.EntryRules}, l, views.DefaultTiming,
 			stored, clock())
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, _ = shard.StepCouncil(c, &shard.CouncilEvent{Kind: shard.CouncilTick, Now: clock()}, nil)
-		if book := ask(d).Book; c.Book.Index < 2 || c.Book.Index > book.Index {
-			t.Errorf("node %d would start with book %d of %d", i, c.Book.Index, book.Index)
+		c, _ = views.Step(c, &views.Event{Kind: views.Ticked, Now: clock()}, nil)
+		if book := ask(d).Book; c.State.Index < 2 || c.State.Index > book.Index {
+			t.Errorf("node %d would start with book %d of %d", i, c.State.Index, book.Index)
 		}
 	}
 }

@@ -4,9 +4,9 @@
 //
 // All state is in the local variables of a few loops; they talk by channels.
 //
-//	replicas (a few)       owns the states of some replicas; asks shard.Step and carries its effects out
-//	pact (one a neighbour) owns what the two promise each other, and proposes views; asks shard.StepPact
-//	council                owns this node's part in Raft, which holds the views; asks shard.StepCouncil
+//	replicas (a few)       owns the states of some replicas; asks replica.Step and carries its effects out
+//	pact (one a neighbour) owns what the two promise each other, and proposes views; asks lease.Step
+//	council                owns this node's part in Raft, which holds the views; asks views.Step
 //	disk                   owns all writes: what is waiting becomes one batch and one fsync (group commit)
 //	pulse                  looks how long writes take; with a slow or full disk the node asks and promises nothing
 //	index                  knows where in the write log each shard's entries stand
@@ -89,7 +89,7 @@
 // snapshots for a backup, and the lines GET, LIST and DIGEST. Who asked reads the scan and closes it. So a scan is of
 // one moment in the loop's own order of events, and a column family can be replaced by its loop alone. With a scan the
 // loop hands over its counts of the buckets. Those run ahead of the scan, as writes are counted when they are handed to
-// the disk; the buckets that have writes which the disk has not reported (shard.BucketsAhead) are therefore counted by
+// the disk; the buckets that have writes which the disk has not reported (replica.BucketsAhead) are therefore counted by
 // the scan: a read of some microseconds each, where all 256 would take 1 to 3 ms, many times what 100 users take.
 //
 // # What clients can make a node hold
@@ -111,7 +111,7 @@
 // # How a write travels
 //
 //  1. conn.go reads the frame and checks it; the write goes to the loop of its shard.
-//  2. replica.go reads the user from RocksDB and asks shard.Step, which sequences it and says: append to the backup.
+//  2. replica.go reads the user from RocksDB and asks replica.Step, which sequences it and says: append to the backup.
 //  3. outbox.go encodes the append, and link.go sends it, with those of other shards, in one system call.
 //  4. At the backup, conn.go hands the entries to the replica's loop, which makes its part of a batch
 //     (store.EntriesPart) for disk.go.

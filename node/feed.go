@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tandem/shard"
+	"tandem/shard/replica"
 	"tandem/wire"
 )
 
@@ -18,7 +19,7 @@ const (
 // feed is a replica's wish that its backup be fed what it lacks.
 type feed struct {
 	shard int
-	fx    shard.Effect
+	fx    replica.Effect
 }
 
 // runFeeds is the loop that feeds the backups at a node from the write log, each shard in turn, and rests for as long
@@ -73,7 +74,7 @@ func runFeeds(node *Node, handles *Handles, storage *Storage, peers *Peers, peer
 // feedShard sends a backup the next of what it lacks of the log, from fx.LSN up to at most fx.Applied, and reports how
 // far it came. It returns how many bytes that were.
 func feedShard(node *Node, handles *Handles, link *Link, asks chan<- logAsk, f feed) (size int) {
-	report, found := &shard.Event{Kind: shard.FeedFailed, Shard: f.shard, Stream: f.fx.Stream, Epoch: f.fx.Epoch},
+	report, found := &replica.Event{Kind: replica.FeedFailed, Shard: f.shard, Stream: f.fx.Stream, Epoch: f.fx.Epoch},
 		make(chan logAnswer, 1)
 	asks <- logAsk{f.shard, f.fx.History, f.fx.LSN, f.fx.Applied, feedBatch, found}
 	answer := <-found
@@ -87,9 +88,9 @@ func feedShard(node *Node, handles *Handles, link *Link, asks chan<- logAsk, f f
 				break
 			}
 		}
-		report.Kind, report.LSN = shard.FeedDone, f.fx.LSN+uint64(len(answer.entries))-1
+		report.Kind, report.LSN = replica.FeedDone, f.fx.LSN+uint64(len(answer.entries))-1
 	}
-	handles.ByShard[f.shard].In <- []*shard.Event{report}
+	handles.ByShard[f.shard].In <- []*replica.Event{report}
 	return size
 }
 

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"tandem/node/store"
-	"tandem/shard"
+	"tandem/shard/lease"
 )
 
 // outwait waits until what this store's former process has promised is over, if it kept its promises for longer than
@@ -19,7 +19,7 @@ func outwait(node *Node, storage *Storage) error {
 	if len(value) == 8 {
 		former = int64(binary.BigEndian.Uint64(value))
 	}
-	if wait := time.Duration(shard.WaitOut(former, grace)); wait > 0 {
+	if wait := time.Duration(lease.WaitOut(former, grace)); wait > 0 {
 		node.Log.Warn("waiting until what was promised under a longer --grace is over",
 			"wait", wait, "grace", node.Config.Grace)
 		time.Sleep(wait)

@@ -5,6 +5,7 @@ import (
 	"net"
 
 	"tandem/shard"
+	"tandem/shard/views"
 	"tandem/wire"
 )
 
@@ -24,10 +25,10 @@ func originIn(cell chan origin) origin {
 }
 
 // noteOrigin puts the origin that a book tells into its cell, if none is known yet.
-func noteOrigin(cell chan origin, b shard.Book) {
+func noteOrigin(cell chan origin, b views.State) {
 	at := <-cell
 	if len(at.Born) == 0 {
-		at.Born, at.Incarnation = shard.BornWith(b), b.Incarnation
+		at.Born, at.Incarnation = views.Founders(b), b.Incarnation
 		if len(at.Born) > 0 {
 			close(at.Known)
 		}
@@ -50,7 +51,7 @@ func greeting(node *Node) shard.Greeting {
 	at := <-node.Origin
 	node.Origin <- at
 	g := node.Mine
-	g.Incarnation, g.Born, g.Member, g.Start = at.Incarnation, at.Born, node.Member, node.Start.Number
+	g.Incarnation, g.Founders, g.Member, g.Start = at.Incarnation, at.Born, node.Member, node.Start.Number
 	return g
 }
 
@@ -78,5 +79,5 @@ func hearGreeting(m *wire.Message) shard.Greeting {
 	return shard.Greeting{Least: g.Least, Most: g.Most, Cluster: g.Cluster, Role: g.Role, Name: g.Name, Build: g.Build,
 		Incarnation: g.Incarnation, Ring: g.Ring,
 		Shards: g.Shards, Lease: g.Lease, Grace: g.Grace, Member: g.Store, Start: g.Start.Number, Nonce: g.Start.Nonce,
-		Born: m.Born}
+		Founders: m.Founders}
 }

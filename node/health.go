@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tandem/shard"
+	"tandem/shard/replica"
 	"tandem/wire/proc"
 )
 
@@ -21,7 +22,23 @@ import (
 type readiness struct {
 	Node   string        `json:"node"`
 	Ready  bool          `json:"ready"`
-	Checks []shard.Check `json:"checks"`
+	Checks []checkResult `json:"checks"`
+}
+
+// checkResult is a check and whether it holds, or else why not: in the form that the gateway's /readyz has, too.
+type checkResult struct {
+	Name   string `json:"name"`
+	OK     bool   `json:"ok"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// checkResults says of each check whether it holds.
+func checkResults(checks []shard.Check) []checkResult {
+	all := make([]checkResult, len(checks))
+	for i, c := range checks {
+		all[i] = checkResult{c.Name, c.Reason == "", c.Reason}
+	}
+	return all
 }
 
 // partOf gathers what the node knows of the part that it takes: how its replicas are, how its council is, and who is
@@ -38,11 +55,11 @@ func partOf(node *Node, peers *Peers, held []Held, c CouncilState) shard.NodePar
 	}
 	for _, h := range held {
 		p.Learnt = p.Learnt || h.state.Known
-		p.Barred = append(p.Barred, shard.Barred(&h.state, h.now))
-		if r := &h.state; r.Lost != "" && r.Known {
+		p.NotServing = append(p.NotServing, replica.NotServing(&h.state, h.now))
+		if r := &h.state; r.Damage.Reason != "" && r.Known {
 			leads := r.View.Leader == node.Self
-			p.Damaged = append(p.Damaged, shard.DamagedCopy{Shard: h.Shard, Peer: r.Peer, PeerUp: r.Stream != 0,
-				Leads: leads, InSync: r.View.InSync, For: h.now - r.LostAt})
+			p.Damaged = append(p.Damaged, shard.DamagedCopy{Shard: h.Shard, Peer: r.Peer, PeerUp: r.Stream.Number != 0,
+				Leads: leads, InSync: r.View.InSync, For: h.now - r.Damage.At})
 		}
 	}
 	return p
@@ -100,7 +117,7 @@ func lineReady(wiring *Wiring, _ []string) any {
 		p = partOf(&wiring.Node, &wiring.Peers, held, c)
 	}
 	checks := shard.NodeChecks(p)
-	return readiness{wiring.Config.Name, shard.Ready(checks), checks}
+	return readiness{wiring.Config.Name, shard.Ready(checks), checkResults(checks)}
 }
 
 // tellReady writes what is not as it should be in the answer to READY, and returns an exit code, 0 where the node takes

@@ -4,7 +4,8 @@ import (
 	"slices"
 	"time"
 
-	"tandem/shard"
+	"tandem/shard/lease"
+	"tandem/shard/replica"
 )
 
 // leave stops a node as an operator wants it stopped: it hands its leaderships over to backups that are in sync, waits
@@ -12,7 +13,7 @@ import (
 // its neighbours from what they promised it, so that nobody has to wait for it.
 func leave(node *Node, handles *Handles, peers *Peers, left chan<- struct{}) {
 	defer close(left)
-	order(peers, shard.LeaveAsked)
+	order(peers, lease.LeaveAsked)
 	until, busy := time.Now().Add(node.Config.LeaveFor), true
 	for busy && time.Now().Before(until) {
 		time.Sleep(5 * time.Millisecond)
@@ -20,19 +21,19 @@ func leave(node *Node, handles *Handles, peers *Peers, left chan<- struct{}) {
 		leaving := peersLeaving(peers)
 		for _, i := range inspectAll(handles) {
 			leads := i.State.Known && i.State.View.Leader == node.Self
-			busy = busy || leads && i.State.Stream != 0 && !leaving[peerOf(node.Layout, i.State.Shard, node.Self)]
+			busy = busy || leads && i.State.Stream.Number != 0 && !leaving[peerOf(node.Layout, i.State.Shard, node.Self)]
 		}
 	}
 	for _, s := range heldBy(node.Layout, node.Self) {
-		handles.ByShard[s].In <- []*shard.Event{{Kind: shard.Retired, Shard: s}}
+		handles.ByShard[s].In <- []*replica.Event{{Kind: replica.NodeStopping, Shard: s}}
 	}
 	for retired := false; !retired; time.Sleep(time.Millisecond) {
 		retired = true
 		for _, i := range inspectAll(handles) {
-			retired = retired && i.State.Gone
+			retired = retired && i.State.Stopping
 		}
 	}
-	order(peers, shard.GoodbyeAsked)
+	order(peers, lease.GoodbyeAsked)
 	time.Sleep(20 * time.Millisecond) // for what is written to be sent
 	if kept := ledShards(inspectAll(handles), node.Self); len(kept) > 0 {
 		node.Log.Warn("this node still leads shards, as their other node cannot be reached, is leaving or did not "+
@@ -55,7 +56,7 @@ func ledShards(list []Inspection, self int) []int {
 }
 
 // order tells all pacts what to do.
-func order(peers *Peers, kind shard.PactKind) {
+func order(peers *Peers, kind lease.EventKind) {
 	for _, handle := range peers.Pacts {
 		if handle != nil {
 			handle.Orders <- kind

@@ -12,6 +12,9 @@ import (
 	"time"
 
 	"tandem/shard"
+	"tandem/shard/lease"
+	"tandem/shard/replica"
+	"tandem/shard/views"
 	"tandem/wire"
 )
 
@@ -60,7 +63,7 @@ func runLink(node *Node, handles *Handles, peers *Peers, peer int, shards []int)
 		}
 		greetCouncil(peers, peer, c.known)
 		peers.Links[peer].RelayEvents <- relayEvent{Kind: streamBegins, Stream: stream, Offset: c.offset}
-		notify(handles, shards, shard.Event{Kind: shard.StreamUp, Stream: stream, Version: c.codec.Version()})
+		notify(handles, shards, replica.Event{Kind: replica.StreamUp, Stream: stream, Version: c.codec.Version()})
 		failed := make(chan error, 1)
 		go readLink(node, handles, peers, peer, c, stream, failed)
 		ended := make(chan error, 1)
@@ -77,9 +80,9 @@ func runLink(node *Node, handles *Handles, peers *Peers, peer int, shards []int)
 		peers.Links[peer].RelayEvents <- relayEvent{Kind: streamOver}
 		peers.Council.Greets <- greeted{Node: peer}
 		if pact := peers.Pacts[peer]; pact != nil {
-			pact.In <- pactNote{Event: shard.PactEvent{Kind: shard.LinkBroke}}
+			pact.In <- pactNote{Event: lease.Event{Kind: lease.LinkBroken}}
 		}
-		notify(handles, shards, shard.Event{Kind: shard.StreamDown, Stream: stream})
+		notify(handles, shards, replica.Event{Kind: replica.StreamDown, Stream: stream})
 		if time.Since(began) > wholeAfter {
 			pause, said = redialLeast, time.Time{}
 			continue
@@ -91,7 +94,7 @@ func runLink(node *Node, handles *Handles, peers *Peers, peer int, shards []int)
 
 // greetCouncil tells the council that a connection to a peer stands, which knows that start of this store. What waits
 // from before was made without that, and is dropped.
-func greetCouncil(peers *Peers, peer int, known shard.Start) {
+func greetCouncil(peers *Peers, peer int, known views.Start) {
 	for mail := peers.Council.Out[peer]; len(mail) > 0; {
 		<-mail
 	}
@@ -99,11 +102,11 @@ func greetCouncil(peers *Peers, peer int, known shard.Start) {
 }
 
 // notify gives a copy of the event to the replicas of the shards.
-func notify(handles *Handles, shards []int, e shard.Event) {
+func notify(handles *Handles, shards []int, e replica.Event) {
 	for _, s := range shards {
 		event := e
 		event.Shard = s
-		handles.ByShard[s].In <- []*shard.Event{&event}
+		handles.ByShard[s].In <- []*replica.Event{&event}
 	}
 }
 
@@ -113,7 +116,7 @@ type call struct {
 	in     *bufio.Reader
 	codec  wire.Codec     // of the version that was agreed on
 	theirs shard.Greeting // what the peer said
-	known  shard.Start    // the newest start of this store that the peer knows
+	known  views.Start    // the newest start of this store that the peer knows
 	offset int64          // at least so many ns is the peer's clock ahead of ours
 	err    error
 	late   <-chan struct{} // closed when this node knows what it could not say when it greeted; nil if it said all
@@ -167,9 +170,9 @@ func dial(node *Node, peers *Peers, peer int, out chan<- call) {
 		return
 	}
 	_ = raw.SetDeadline(time.Time{})
-	c := call{raw: raw, in: in, theirs: hearGreeting(m), known: shard.Start(m.Known), offset: m.Clock - clock()}
+	c := call{raw: raw, in: in, theirs: hearGreeting(m), known: views.Start(m.Known), offset: m.Clock - clock()}
 	c.codec, _ = codec.Agree(m.Greeting)
-	if len(mine.Born) == 0 {
+	if len(mine.Founders) == 0 {
 		c.late = at.Known
 	}
 	out <- c
@@ -288,11 +291,11 @@ func awaitFrame(c call, armed time.Time, silent time.Duration) (time.Time, error
 
 // readLink passes what the peer says to the replicas, and its promises to the pact.
 func readLink(node *Node, handles *Handles, peers *Peers, peer int, c call, stream uint64, failed chan<- error) {
-	kinds := map[wire.Kind]shard.EventKind{wire.Stored: shard.PeerStored, wire.Position: shard.PeerPosition,
-		wire.Trouble: shard.PeerTrouble}
+	kinds := map[wire.Kind]replica.EventKind{wire.Stored: replica.PeerStored, wire.Position: replica.PeerPosition,
+		wire.Trouble: replica.PeerTrouble}
 	var scratch []byte
 	m, armed, err := &wire.Message{}, time.Time{}, error(nil) // each frame takes the place of the one before
-	var events []*shard.Event                                 // handed over when all that has arrived is read
+	var events []*replica.Event                               // handed over when all that has arrived is read
 	for {
 		if len(events) > 0 && (len(events) == eventsAtOnce || !waits(c.in)) {
 			events = hand(handles, events)
@@ -317,7 +320,7 @@ func readLink(node *Node, handles *Handles, peers *Peers, peer int, c call, stre
 			peers.Links[peer].RelayEvents <- relayEvent{Kind: answerCame, Answer: &answer}
 			continue
 		case m.Kind == wire.LeasePong && peers.Pacts[peer] != nil:
-			pong := shard.PactEvent{Kind: shard.PongCame, Store: c.theirs.Member, At: m.At, Vows: takeVows(m.Vows)}
+			pong := lease.Event{Kind: lease.PongReceived, Store: c.theirs.Member, At: m.At, Claims: takeClaims(m.Claims)}
 			select {
 			case peers.Pacts[peer].In <- pactNote{Event: pong}:
 			default:
@@ -334,8 +337,8 @@ func readLink(node *Node, handles *Handles, peers *Peers, peer int, c call, stre
 			failed <- fmt.Errorf("%w: a frame of kind %d for shard %d: %s", ErrPeer, m.Kind, m.Shard, m.Text)
 			return
 		}
-		events = append(events, &shard.Event{Kind: kind, Shard: int(m.Shard), Stream: stream, Epoch: m.Epoch,
-			LSN: m.LSN, Ends: m.Ends,
+		events = append(events, &replica.Event{Kind: kind, Shard: int(m.Shard), Stream: stream, Epoch: m.Epoch,
+			LSN: m.LSN, LastEpoch: m.LastEpoch,
 			Reason: m.Text, Broken: m.Kind == wire.Trouble && m.Code == wire.Unavailable})
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"tandem/node/store"
 	"tandem/shard"
+	"tandem/shard/replica"
 	"tandem/wire"
 )
 
@@ -136,7 +137,7 @@ func unreadPage(node *Node, handles *Handles, m *wire.Message, err error) *wire.
 func tellUnread(node *Node, handles *Handles, s int, err error, damage bool) {
 	node.Log.Error("a shard cannot be read", "shard", s, "error", err)
 	if damage {
-		handles.ByShard[s].In <- []*shard.Event{{Kind: shard.DataLost, Shard: s, Reason: err.Error()}}
+		handles.ByShard[s].In <- []*replica.Event{{Kind: replica.DataDamaged, Shard: s, Reason: err.Error()}}
 	}
 }
 
@@ -166,7 +167,7 @@ func startOf(l shard.Layout, scanned ShardScan, m *wire.Message) (users uint64, 
 	bucket, skip, users := shard.SkipBuckets((*[256]uint64)(&counts), m.Offset)
 	switch {
 	case len(m.After) > 0:
-		_, bucket := shard.Place(l, string(m.After))
+		_, bucket := shard.ShardOf(l, string(m.After))
 		start := append(shard.AppendKey(nil, bucket, string(m.After)), 0)
 		return users, rest{start, 0, m.Limit}, nil
 	case bucket == len(counts): // behind the last user

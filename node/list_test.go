@@ -12,6 +12,7 @@ import (
 
 	"tandem/node/store"
 	"tandem/shard"
+	"tandem/shard/replica"
 	"tandem/wire"
 )
 
@@ -20,7 +21,7 @@ func idsOf(s, n int) []string {
 	ids := []string{}
 	for i := 0; len(ids) < n; i++ {
 		id := fmt.Sprint("user-", i)
-		if at, _ := shard.Place(testLayout, id); at == s {
+		if at, _ := shard.ShardOf(testLayout, id); at == s {
 			ids = append(ids, id)
 		}
 	}
@@ -30,7 +31,7 @@ func idsOf(s, n int) []string {
 // inOrder sorts ids as a list has them.
 func inOrder(ids []string) []string {
 	key := func(id string) string {
-		_, bucket := shard.Place(testLayout, id)
+		_, bucket := shard.ShardOf(testLayout, id)
 		return string(shard.AppendKey(nil, bucket, id))
 	}
 	return slices.SortedFunc(slices.Values(ids), func(a, b string) int { return strings.Compare(key(a), key(b)) })
@@ -44,7 +45,7 @@ func TestAPageIsOfOneMoment(t *testing.T) {
 	if wiring.DB, err = store.AddFamilies(wiring.DB, []int{2}); err != nil {
 		t.Fatal(err)
 	}
-	r := &owned{state: shard.Replica{Shard: 2, View: shard.View{Leader: 0}}, db: wiring.DB}
+	r := &owned{state: replica.State{Shard: 2, View: shard.View{Leader: 0}}, db: wiring.DB}
 	all := inOrder(idsOf(2, 40))
 	was, lsn := all[:30], uint64(0)
 	write := func(result shard.Result, ids ...string) []store.Part {
@@ -53,7 +54,7 @@ func TestAPageIsOfOneMoment(t *testing.T) {
 			lsn++
 			entries = append(entries, shard.Entry{Result: result, ID: id, Name: "n", Epoch: 1, LSN: lsn})
 		}
-		return storeEntries(wiring.Layout, r, &shard.Effect{Entries: entries}, 1)
+		return storeEntries(wiring.Layout, r, &replica.Effect{Entries: entries}, 1)
 	}
 	keep := func(parts []store.Part) {
 		if err := store.WriteBatch(wiring.DB, store.JoinParts(nil, parts)); err != nil {
@@ -61,13 +62,13 @@ func TestAPageIsOfOneMoment(t *testing.T) {
 		}
 	}
 	keep(write(shard.Created, was...))
-	r.state.Applied = lsn
+	r.state.Log.Applied = lsn
 	handed := write(shard.Deleted, was[:4]...) // they stand before every page below
 	handed = append(handed, write(shard.Created, all[30:35]...)...)
 	for _, stored := range []bool{false, true} {
 		opened := make(chan ShardScan, 1)
 		ask := scanAsk{shard: 2, opened: opened, confirmed: make(chan shard.Reply, 1)}
-		if events := giveScan(r, ask, nil); len(events) != 1 || events[0].Kind != shard.ScanDone {
+		if events := giveScan(r, ask, nil); len(events) != 1 || events[0].Kind != replica.PageAsked {
 			t.Fatalf("the replica is asked %v", events)
 		}
 		scanned := <-opened
@@ -104,7 +105,7 @@ func TestAPageIsOfOneMoment(t *testing.T) {
 func TestAListInSeveralPages(t *testing.T) {
 	wirings := startCluster(t)
 	s := 2
-	lead := wirings[shard.BirthView(testLayout, s).Leader]
+	lead := wirings[shard.InitialView(testLayout, s).Leader]
 	c := connect(t, lead)
 	ids := inOrder(idsOf(s, 81))
 	big := func(n int, op wire.Op) *wire.Message {
@@ -151,7 +152,7 @@ func TestAListInSeveralPages(t *testing.T) {
 func TestAClientThatDoesNotReadIsBounded(t *testing.T) {
 	wirings := startCluster(t)
 	s := 2
-	lead := wirings[shard.BirthView(testLayout, s).Leader]
+	lead := wirings[shard.InitialView(testLayout, s).Leader]
 	good, silent := connect(t, lead), connect(t, lead)
 	ids := idsOf(s, 40)
 	for i, id := range ids {

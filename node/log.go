@@ -6,6 +6,7 @@ import (
 
 	"tandem/node/store"
 	"tandem/shard"
+	"tandem/shard/replica"
 )
 
 // ErrPurged is the class of a log that no longer reaches back to what is wanted.
@@ -159,13 +160,13 @@ func pickEntries(entries []shard.Entry, p readahead, ask logAsk) (taken []shard.
 	for i := range p.entries {
 		n := &p.entries[i]
 		next := ask.first + uint64(len(entries))
-		gap := n.LSN > next && shard.Follows(ask.history, n.LSN, n)
+		gap := n.LSN > next && replica.Follows(ask.history, n.LSN, n)
 		if gap || next > ask.last || len(entries) >= ask.most {
 			p.entries = append([]shard.Entry(nil), p.entries[i:]...)
 			return entries, p, !gap
 		}
 		p.bytes -= sizeOf(n)
-		if shard.Follows(ask.history, next, n) {
+		if replica.Follows(ask.history, next, n) {
 			entries = append(entries, *n)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"tandem/node/store"
 	"tandem/shard"
+	"tandem/shard/views"
 	"tandem/wire/proc"
 )
 
@@ -109,7 +110,7 @@ const exitVersion = 3
 
 // exitCode returns the exit code for what keeps a node from starting.
 func exitCode(err error) int {
-	if errors.Is(err, shard.ErrVersion) {
+	if errors.Is(err, views.ErrVersion) {
 		return exitVersion
 	}
 	return 1

@@ -67,15 +67,15 @@ func (c client) hear() *wire.Message {
 }
 
 func write(id string, op wire.Op, n byte) *wire.Message {
-	s, _ := shard.Place(testLayout, id)
+	s, _ := shard.ShardOf(testLayout, id)
 	return &wire.Message{Kind: wire.Write, ID: uint64(n), Shard: uint64(s), Deadline: clock() + int64(10*time.Second),
 		Request: wire.RequestID{n, 1},
 		Op:      op, Fields: wire.HasName, Record: wire.Record{ID: id, Name: fmt.Sprint("name ", n), Email: "e", Group: 4}}
 }
 
 func leaderOf(id string) int {
-	s, _ := shard.Place(testLayout, id)
-	return shard.BirthView(testLayout, s).Leader
+	s, _ := shard.ShardOf(testLayout, id)
+	return shard.InitialView(testLayout, s).Leader
 }
 
 func TestWritesReadsCountsAndPages(t *testing.T) {
@@ -101,7 +101,7 @@ func TestWritesReadsCountsAndPages(t *testing.T) {
 		t.Errorf("create of an existing user: %+v", a)
 	}
 	stale := write("user-7", wire.Delete, 202)
-	stale.Match = wire.Condition{Kind: wire.OneOf, Versions: []wire.Place{{Epoch: 1, LSN: 1 << 40}}}
+	stale.Match = wire.Condition{Kind: wire.OneOf, Versions: []wire.LogPosition{{Epoch: 1, LSN: 1 << 40}}}
 	if a := lead.ask(stale); a.Result != wire.Mismatch {
 		t.Errorf("delete of another version: %+v", a)
 	}
@@ -110,12 +110,12 @@ func TestWritesReadsCountsAndPages(t *testing.T) {
 	if a := lead.ask(overdue); a.Code != wire.Overdue {
 		t.Errorf("an overdue write: %+v", a)
 	}
-	s, _ := shard.Place(testLayout, "user-7")
+	s, _ := shard.ShardOf(testLayout, "user-7")
 	if a := lead.ask(&wire.Message{Kind: wire.Get, ID: 9, Shard: uint64(s),
 		Record: wire.Record{ID: "user-7"}}); a.Result != wire.Found || a.Record != first.Record {
 		t.Errorf("get: %+v", a)
 	}
-	backup := clients[shard.BirthView(testLayout, s).Backup] // passes requests on (rule R21)
+	backup := clients[shard.InitialView(testLayout, s).Backup] // passes requests on (rule R21)
 	if a := backup.ask(&wire.Message{Kind: wire.Get, ID: 9, Shard: uint64(s),
 		Record: wire.Record{ID: "user-7"}}); a.ID != 9 || a.Result != wire.Found || a.Record != first.Record ||
 		a.Touched != 2 {
@@ -133,7 +133,7 @@ func TestWritesReadsCountsAndPages(t *testing.T) {
 	seen := map[string]bool{}
 	sum := uint64(0)
 	for s := range testLayout.Shards {
-		v := shard.BirthView(testLayout, s)
+		v := shard.InitialView(testLayout, s)
 		lead, back := clients[v.Leader], clients[v.Backup]
 		counts := lead.ask(&wire.Message{Kind: wire.Count, ID: 1, Set: []uint64{uint64(s)}}).Counts
 		if other := back.ask(&wire.Message{Kind: wire.Count, ID: 1,
@@ -198,7 +198,7 @@ func TestLinesOfText(t *testing.T) {
 	id := "13AE742"
 	connect(t, wirings[leaderOf(id)]).ask(write(id, wire.Create, 1))
 	lead := wirings[leaderOf(id)]
-	s, _ := shard.Place(testLayout, id)
+	s, _ := shard.ShardOf(testLayout, id)
 	for text, want := range map[string]string{
 		"PING":                                   "PONG",
 		"ping":                                   "PONG",
@@ -289,7 +289,7 @@ func TestBrokenFramesGetAnErrorAndNothingElseSuffers(t *testing.T) {
 func TestDamagedUserIsRefusedAndTheNodeGoesOn(t *testing.T) {
 	wirings := startCluster(t)
 	lead := wirings[leaderOf("13AE742")]
-	s, bucket := shard.Place(testLayout, "13AE742")
+	s, bucket := shard.ShardOf(testLayout, "13AE742")
 	c := connect(t, lead)
 	c.ask(write("13AE742", wire.Create, 1))
 	key, value := shard.AppendKey(nil, bucket, "13AE742"), "no msgpack"

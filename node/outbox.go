@@ -5,18 +5,20 @@ import (
 
 	"tandem/node/store"
 	"tandem/shard"
+	"tandem/shard/lease"
+	"tandem/shard/replica"
 	"tandem/wire"
 )
 
 // fill puts the frame of what an effect sends into the outbox. A goroutine that collects the replies of several shards
 // gets its reply at once.
-func fill(box outbox, r *owned, fx *shard.Effect) outbox {
+func fill(box outbox, r *owned, fx *replica.Effect) outbox {
 	m := box.scratch
 	*m = wire.Message{Shard: uint64(r.state.Shard), Epoch: fx.Epoch, LSN: fx.LSN}
 	conn, toLeader := fx.Caller.(*Conn)
 	to, toGateway := fx.Caller.(*caller)
 	switch fx.Kind {
-	case shard.Answer:
+	case replica.Answer:
 		if !toGateway {
 			fx.Caller.(chan shard.Reply) <- fx.Reply // made with a slot for each reply
 			return box
@@ -27,15 +29,15 @@ func fill(box outbox, r *owned, fx *shard.Effect) outbox {
 		if fx.Reply.Refusal != 0 {
 			m.Kind, m.Code, m.Text = wire.Error, codes[fx.Reply.Refusal], fx.Reply.Reason
 		}
-	case shard.SendStored:
+	case replica.SendStored:
 		m.Kind = wire.Stored
-	case shard.SendPosition:
-		m.Kind, m.Ends = wire.Position, fx.Ends
-	case shard.SendTrouble:
+	case replica.SendPosition:
+		m.Kind, m.LastEpoch = wire.Position, fx.LastEpoch
+	case replica.SendTrouble:
 		m.Kind, m.Code, m.Text = wire.Trouble, codes[fx.Reply.Refusal], fx.Reply.Reason
-	case shard.SendAsk:
+	case replica.SendAsk:
 		m.Kind = wire.Ask
-	case shard.SendApplied:
+	case replica.SendApplied:
 		m.Kind = wire.Applied
 	}
 	if toLeader || toGateway {
@@ -55,7 +57,7 @@ func fill(box outbox, r *owned, fx *shard.Effect) outbox {
 		*queued = append(*queued, outbound{Stream: fx.Stream})
 	}
 	last := &(*queued)[len(*queued)-1]
-	if fx.Kind != shard.SendAppend {
+	if fx.Kind != replica.SendAppend {
 		last.Frames = r.codec.AppendFrame(last.Frames, m)
 		return box
 	}
@@ -66,35 +68,35 @@ func fill(box outbox, r *owned, fx *shard.Effect) outbox {
 }
 
 // prompt carries out an effect that sends no frame by itself, or says that it is none.
-func prompt(node *Node, handles *Handles, peers *Peers, box outbox, r *owned, fx *shard.Effect) (outbox, bool) {
+func prompt(node *Node, handles *Handles, peers *Peers, box outbox, r *owned, fx *replica.Effect) (outbox, bool) {
 	s := r.state.Shard
 	switch fx.Kind {
-	case shard.SetAlarm:
+	case replica.SetAlarm:
 		r.rings = true
-	case shard.Feed:
+	case replica.Feed:
 		select {
 		case peers.Links[r.peer].Feeds <- feed{s, *fx}:
 		default: // wishes of former streams lie there
 			breakLink(peers.Links[r.peer], fx.Stream)
 		}
-	case shard.FeedSnapshot:
+	case replica.FeedSnapshot:
 		scan := store.OpenScan(r.db, s)
 		window := windowOf(&r.state)
 		go feedSnapshot(node, handles, peers, s, *fx, scan, window)
-	case shard.Relay:
+	case replica.Relay:
 		select {
 		case peers.Links[r.peer].Relays <- relay{fx.Stream, fx.Asked}:
 		default:
 			*fx = *crowded(fx.Asked)
 			return box, false
 		}
-	case shard.Reclaim:
+	case replica.TakeBackRelayed:
 		peers.Links[r.peer].RelayEvents <- relayEvent{Kind: leadsHere, Shard: s}
-	case shard.BreakStream:
+	case replica.BreakStream:
 		breakLink(peers.Links[r.peer], fx.Stream)
-	case shard.Complain, shard.Flipped, shard.Caught, shard.Drained, shard.Compared, shard.Damaged, shard.Mended:
-		box.wants[r.peer] = append(box.wants[r.peer], shard.PactEvent{Kind: shard.LeaderWants, Shard: s,
-			Epoch: fx.Epoch, Effect: fx.Kind})
+	case replica.Notify:
+		box.wants[r.peer] = append(box.wants[r.peer], lease.Event{Kind: lease.NoticeGiven, Shard: s,
+			Epoch: fx.Epoch, Notice: fx.Notice})
 	default:
 		return box, false
 	}

@@ -4,6 +4,9 @@ import (
 	"time"
 
 	"tandem/shard"
+	"tandem/shard/lease"
+	"tandem/shard/replica"
+	"tandem/shard/views"
 	"tandem/wire"
 )
 
@@ -12,33 +15,33 @@ const (
 	pactQueue = 256
 )
 
-// pactHandle is where the loop is reached that keeps the pact with a neighbour.
+// pactHandle is where the loop is reached that keeps the lease session with a neighbour.
 type pactHandle struct {
 	// pings and answers of the neighbour, which are dropped when they do not fit, and broken links
 	In        chan pactNote
-	Wants     chan []shard.PactEvent // of replicas
-	Unhealthy chan bool              // one slot, the newest wins: whether the disk is slow or full
-	Orders    chan shard.PactKind    // LeaveAsked, GoodbyeAsked
-	Asks      chan chan<- bool       // whether the peer is leaving, too
-	Books     <-chan shard.Book      // from the council
-	Elected   <-chan struct{}        // from the council
+	Wants     chan []lease.Event   // of replicas
+	Unhealthy chan bool            // one slot, the newest wins: whether the disk is slow or full
+	Orders    chan lease.EventKind // LeaveAsked, GoodbyeAsked
+	Asks      chan chan<- bool     // whether the peer is leaving, too
+	Books     <-chan views.State   // from the council
+	Elected   <-chan struct{}      // from the council
 }
 
-// pactNote is an event for a pact; Conn is the connection by which a ping came.
+// pactNote is an event for a lease session; Conn is the connection by which a ping came.
 type pactNote struct {
-	Event shard.PactEvent
+	Event lease.Event
 	Conn  *Conn
 }
 
-// runPact is the loop that owns the pact with a neighbour: what the two promise each other, and what this node
+// runPact is the loop that owns the lease session with a neighbour: what the two promise each other, and what this node
 // proposes. The replicas learn views and leases from it alone, so that what it has promised is known before they act
 // (rules R3, R5).
-func runPact(node *Node, handles *Handles, peers *Peers, peer int, p shard.Pact) {
+func runPact(node *Node, handles *Handles, peers *Peers, peer int, p lease.Session) {
 	handle := peers.Pacts[peer]
 	ticks := time.NewTicker(pactTick)
-	var out []shard.PactEffect
+	var out []lease.Effect
 	for {
-		list := []shard.PactEvent{{Kind: shard.PactTick}}
+		list := []lease.Event{{Kind: lease.Ticked}}
 		var conn *Conn
 		select {
 		case <-ticks.C:
@@ -46,71 +49,71 @@ func runPact(node *Node, handles *Handles, peers *Peers, peer int, p shard.Pact)
 			list[0], conn = note.Event, note.Conn
 		case list = <-handle.Wants:
 		case unhealthy := <-handle.Unhealthy:
-			list[0] = shard.PactEvent{Kind: shard.DiskIs, Sick: unhealthy}
+			list[0] = lease.Event{Kind: lease.DiskChanged, Sick: unhealthy}
 		case reply := <-handle.Asks:
 			reply <- p.PeerLeaves
 			continue
 		case kind := <-handle.Orders:
 			list[0].Kind = kind
 		case book := <-handle.Books:
-			list[0] = shard.PactEvent{Kind: shard.ViewsCame, Views: book.Views, Store: book.Members[peer]}
+			list[0] = lease.Event{Kind: lease.ViewsLearnt, Views: book.Views, Store: book.Members[peer]}
 		case <-handle.Elected:
-			list[0].Kind = shard.RaftLeads
+			list[0].Kind = lease.RaftElected
 		}
 		for i := range list {
 			list[i].Now = clock()
-			p, out = shard.StepPact(p, &list[i], out[:0])
+			p, out = lease.Step(p, &list[i], out[:0])
 			fulfil(node, handles, peers, peer, conn, out)
 			clear(out)
 		}
 	}
 }
 
-// fulfil does what a pact wants. It waits only for loops of replicas, which never wait for it; pings and proposals that
+// fulfil does what a lease session wants. It waits only for loops of replicas, which never wait for it; pings and proposals that
 // do not fit are dropped, and come again.
-func fulfil(node *Node, handles *Handles, peers *Peers, peer int, conn *Conn, effects []shard.PactEffect) {
-	var events []*shard.Event
+func fulfil(node *Node, handles *Handles, peers *Peers, peer int, conn *Conn, effects []lease.Effect) {
+	var events []*replica.Event
 	for i := range effects {
 		fx := &effects[i]
-		e := &shard.Event{Shard: fx.Shard, Epoch: fx.Epoch, Until: fx.Until}
+		e := &replica.Event{Shard: fx.Shard, Epoch: fx.Epoch, Until: fx.Until}
 		switch fx.Kind {
-		case shard.SendPing:
+		case lease.SendPing:
 			select {
-			case peers.Links[peer].Urgent <- &wire.Message{Kind: wire.LeasePing, Life: fx.Life, At: fx.At,
-				Lease: fx.Lease, State: wireState(fx), Vows: wireVows(fx.Vows), ShardEnds: wireEnds(fx.Ends)}:
+			case peers.Links[peer].Urgent <- &wire.Message{Kind: wire.LeasePing, Start: fx.Start, At: fx.At,
+				Lease: fx.Lease, State: wireState(fx), Claims: wireClaims(fx.Claims), LastEntries: wireLastEntries(fx.LastEntries)}:
 			default:
 			}
 			continue
-		case shard.SendPong:
-			deliver(conn, answers{Message: &wire.Message{Kind: wire.LeasePong, At: fx.At, Vows: wireVows(fx.Vows)}})
+		case lease.SendPong:
+			deliver(conn, answers{Message: &wire.Message{Kind: wire.LeasePong, At: fx.At, Claims: wireClaims(fx.Claims)}})
 			continue
-		case shard.Propose:
+		case lease.Propose:
 			node.Log.Debug("proposed", "peer", node.Members[peer].Name, "changes", fx.Proposals)
 			select {
 			case peers.Council.Asks <- fx.Proposals:
 			default:
 			}
 			continue
-		case shard.TooLong:
+		case lease.TooLong:
 			node.Log.Warn("a node takes promises for longer than this one keeps them (--lease there, --grace here), "+
 				"so it is promised nothing",
 				"peer", node.Members[peer].Name, "lease", time.Duration(fx.Lease), "grace", node.Config.Grace)
 			continue
-		case shard.LogBehind:
+		case lease.LogBehind:
 			node.Log.Error("this backup lacks writes that its leader has, so it does not take over: its data is "+
 				"older than what it acknowledged", "shard", fx.Shard, "leader", node.Members[peer].Name,
-				"epoch", fx.End.At.Epoch, "lsn", fx.End.At.LSN)
+				"epoch", fx.LastEntry.At.Epoch, "lsn", fx.LastEntry.At.LSN)
 			continue
-		case shard.TellView:
-			e.Kind, e.View, e.FreeFrom, e.Fresh = shard.ViewLearnt, fx.View, fx.FreeFrom, fx.Fresh
+		case lease.TellView:
+			e.Kind, e.View, e.FreeFrom, e.Restarted = replica.ViewLearnt, fx.View, fx.FreeFrom, fx.Restarted
 			node.Log.Info("view", "shard", fx.Shard, "epoch", fx.View.Epoch, "leader",
 				node.Members[fx.View.Leader].Name, "in sync", fx.View.InSync)
-		case shard.TellLease:
-			e.Kind = shard.LeaseCame
-		case shard.TellDrain:
-			e.Kind = shard.DrainAsked
+		case lease.TellLease:
+			e.Kind = replica.LeaseCame
+		case lease.TellDrain:
+			e.Kind = replica.DrainAsked
 			if fx.Until == 0 {
-				e.Kind = shard.DrainOff
+				e.Kind = replica.DrainOff
 			}
 		}
 		events = append(events, e)
@@ -119,7 +122,7 @@ func fulfil(node *Node, handles *Handles, peers *Peers, peer int, conn *Conn, ef
 }
 
 // wireState returns how this node is, as its pings say.
-func wireState(fx *shard.PactEffect) (state uint8) {
+func wireState(fx *lease.Effect) (state uint8) {
 	if fx.Sick {
 		state |= wire.IsSick
 	}
@@ -129,34 +132,34 @@ func wireState(fx *shard.PactEffect) (state uint8) {
 	return state
 }
 
-func wireVows(vows []shard.Vow) []wire.Vow {
-	list := make([]wire.Vow, len(vows))
-	for i, v := range vows {
-		list[i] = wire.Vow{Shard: uint64(v.Shard), Epoch: v.Epoch}
+func wireClaims(claims []lease.Claim) []wire.Claim {
+	list := make([]wire.Claim, len(claims))
+	for i, v := range claims {
+		list[i] = wire.Claim{Shard: uint64(v.Shard), Epoch: v.Epoch}
 	}
 	return list
 }
 
-func takeVows(vows []wire.Vow) []shard.Vow {
-	list := make([]shard.Vow, len(vows))
-	for i, v := range vows {
-		list[i] = shard.Vow{Shard: int(v.Shard), Epoch: v.Epoch}
+func takeClaims(claims []wire.Claim) []lease.Claim {
+	list := make([]lease.Claim, len(claims))
+	for i, v := range claims {
+		list[i] = lease.Claim{Shard: int(v.Shard), Epoch: v.Epoch}
 	}
 	return list
 }
 
-func wireEnds(ends []shard.ShardEnd) []wire.ShardEnd {
-	list := make([]wire.ShardEnd, len(ends))
+func wireLastEntries(ends []lease.LastEntry) []wire.LastEntry {
+	list := make([]wire.LastEntry, len(ends))
 	for i, e := range ends {
-		list[i] = wire.ShardEnd{Shard: uint64(e.Shard), Epoch: e.Epoch, Ends: e.At.Epoch, LSN: e.At.LSN}
+		list[i] = wire.LastEntry{Shard: uint64(e.Shard), Epoch: e.Epoch, LastEpoch: e.At.Epoch, LSN: e.At.LSN}
 	}
 	return list
 }
 
-func takeEnds(ends []wire.ShardEnd) []shard.ShardEnd {
-	list := make([]shard.ShardEnd, len(ends))
+func takeLastEntries(ends []wire.LastEntry) []lease.LastEntry {
+	list := make([]lease.LastEntry, len(ends))
 	for i, e := range ends {
-		list[i] = shard.ShardEnd{Shard: int(e.Shard), Epoch: e.Epoch, At: shard.Position{Epoch: e.Ends, LSN: e.LSN}}
+		list[i] = lease.LastEntry{Shard: int(e.Shard), Epoch: e.Epoch, At: shard.Position{Epoch: e.LastEpoch, LSN: e.LSN}}
 	}
 	return list
 }

@@ -18,8 +18,8 @@ type beat struct {
 // none and takes no part in Raft until the disk has been quick for a while, and says so in its pings; two neighbours
 // that are unhealthy together go on (rule R12).
 func runPulse(node *Node, storage *Storage, peers *Peers) {
-	ticks := time.NewTicker(shard.PulseEvery)
-	pulse := shard.Pulse{Most: int64(node.Config.SlowDisk), LookedAt: clock()}
+	ticks := time.NewTicker(shard.DiskLookEvery)
+	pulse := shard.DiskHealth{SlowAfter: int64(node.Config.SlowDisk), LookedAt: clock()}
 	since, full, unhealthy := int64(0), "", false
 	for {
 		select {
@@ -32,7 +32,7 @@ func runPulse(node *Node, storage *Storage, peers *Peers) {
 			continue
 		case <-ticks.C:
 		}
-		pulse = shard.FeelPulse(pulse, since, clock())
+		pulse = shard.JudgeDisk(pulse, since, clock())
 		if (pulse.Sick || full != "") == unhealthy {
 			continue
 		}

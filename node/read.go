@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tandem/shard"
+	"tandem/shard/replica"
 	"tandem/wire"
 )
 
@@ -17,7 +18,7 @@ func countShards(handles *Handles, conn *Conn, m *wire.Message) {
 	replies := make([]chan shard.Reply, len(m.Set))
 	for i, s := range m.Set {
 		replies[i] = make(chan shard.Reply, 1)
-		handles.ByShard[s].In <- []*shard.Event{{Kind: shard.CountAsked, Shard: int(s), Caller: replies[i]}}
+		handles.ByShard[s].In <- []*replica.Event{{Kind: replica.CountAsked, Shard: int(s), Caller: replies[i]}}
 	}
 	late := time.NewTimer(answerWithin)
 	defer late.Stop()

@@ -23,10 +23,10 @@ func openFolder(s starting) starting {
 			s.err = fmt.Errorf("%w: %w", store.ErrUnreadable, s.err)
 			return s
 		}
-		if len(s.verdict.Lost) > 0 {
+		if len(s.verdict.Missing) > 0 {
 			s.wiring.Log.Error("the write-ahead log is damaged: writes that were stored cannot be read", "shards",
-				s.verdict.Lost)
-			for _, lost := range s.verdict.Lost {
+				s.verdict.Missing)
+			for _, lost := range s.verdict.Missing {
 				s.marks = store.AddMark(s.marks, lost, shard.Mark{Reason: "the write-ahead log is damaged"})
 			}
 			if s.err = store.WriteMarks(c.Data, s.marks); s.err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tandem/shard"
+	"tandem/shard/views"
 	"tandem/wire/proc"
 )
 
@@ -64,19 +65,19 @@ func TestAStoreThatJoinsGreetsAgain(t *testing.T) {
 	wiring := newWiring(Config{Name: "db-0"}, testLayout, members, 0, proc.Output{}, nil)
 	before, early := greeting(&wiring.Node), originIn(wiring.Origin)
 	stores := []uint64{1<<16 | 1, 1<<16 | 2, 1<<16 | 3}
-	noteOrigin(wiring.Origin, shard.Book{})
+	noteOrigin(wiring.Origin, views.State{})
 	select {
 	case <-early.Known:
 		t.Error("an empty book tells no cluster")
 	default:
 	}
-	book := shard.Book{Members: stores, Incarnation: shard.Incarnation(stores)}
+	book := views.State{Members: stores, Incarnation: shard.Incarnation(stores)}
 	noteOrigin(wiring.Origin, book)
 	<-early.Known
 	// never another one
-	noteOrigin(wiring.Origin, shard.Book{Members: []uint64{9<<16 | 1, 9<<16 | 2, 9<<16 | 3}, Incarnation: [16]byte{9}})
+	noteOrigin(wiring.Origin, views.State{Members: []uint64{9<<16 | 1, 9<<16 | 2, 9<<16 | 3}, Incarnation: [16]byte{9}})
 	after := greeting(&wiring.Node)
-	if before.Incarnation != [16]byte{} || after.Incarnation != book.Incarnation || len(after.Born) != 3 {
+	if before.Incarnation != [16]byte{} || after.Incarnation != book.Incarnation || len(after.Founders) != 3 {
 		t.Errorf("before %v, after %v", before.Incarnation, after.Incarnation)
 	}
 	// all but the name, which is its own, fits who knows none

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"tandem/shard"
+	"tandem/shard/replica"
 	"tandem/wire"
 )
 
@@ -14,7 +15,7 @@ const relayMost = maxInFlight / 2
 // relay is a request for a shard that the peer leads, to be passed on by a stream.
 type relay struct {
 	Stream uint64
-	Asked  *shard.Event
+	Asked  *replica.Event
 }
 
 // relayEventKind is what a relay hears of.
@@ -74,7 +75,7 @@ func runRelay(node *Node, handles *Handles, peers *Peers, peer int) {
 				go hand(handles, mine)
 			}
 			for _, r := range takeUnanswered(waiting, over) {
-				give(r, &wire.Message{Kind: wire.Error, Code: wire.Lost, Text: "the leader " + name +
+				give(r, &wire.Message{Kind: wire.Error, Code: wire.AnswerLost, Text: "the leader " + name +
 					" was asked, and its answer has not come"})
 			}
 		}
@@ -104,18 +105,18 @@ func give(r relay, m *wire.Message) {
 
 // relayed makes the frame of a request that is passed on. Its deadline becomes one on the leader's clock, never later
 // than it was (rule R18).
-func relayed(e *shard.Event, id uint64, offset int64) *wire.Message {
+func relayed(e *replica.Event, id uint64, offset int64) *wire.Message {
 	m := &wire.Message{Kind: wire.Get, ID: id, Shard: uint64(e.Shard), Record: wire.Record{ID: e.Change.ID}}
-	if e.Kind == shard.WriteAsked {
+	if e.Kind == replica.WriteAsked {
 		c := &e.Change
 		m.Kind, m.Deadline, m.Request, m.Op, m.Fields = wire.Write, e.Deadline+offset, c.Request, c.Op, c.Fields
 		m.Record = wire.Record{ID: c.ID, Name: c.Name, Email: c.Email, Group: c.Group}
 		m.Match.Kind, m.Unless.Kind = uint8(c.Match.Kind), uint8(c.Unless.Kind)
 		for _, p := range c.Match.Versions {
-			m.Match.Versions = append(m.Match.Versions, wire.Place(p))
+			m.Match.Versions = append(m.Match.Versions, wire.LogPosition(p))
 		}
 		for _, p := range c.Unless.Versions {
-			m.Unless.Versions = append(m.Unless.Versions, wire.Place(p))
+			m.Unless.Versions = append(m.Unless.Versions, wire.LogPosition(p))
 		}
 	}
 	return m
@@ -129,7 +130,7 @@ func takeUnanswered(waiting map[uint64]relay, over int64) (unanswered []relay) {
 		return nil
 	}
 	for id, r := range waiting {
-		if over == math.MaxInt64 || r.Asked.Kind == shard.WriteAsked && r.Asked.Deadline < over {
+		if over == math.MaxInt64 || r.Asked.Kind == replica.WriteAsked && r.Asked.Deadline < over {
 			delete(waiting, id)
 			unanswered = append(unanswered, r)
 		}
@@ -139,7 +140,7 @@ func takeUnanswered(waiting map[uint64]relay, over int64) (unanswered []relay) {
 
 // takeBack takes the requests for a shard that is led here now off the list. What the former leader has sequenced is
 // known here, too, by its request id (rules R10, R18).
-func takeBack(waiting map[uint64]relay, s int) (events []*shard.Event) {
+func takeBack(waiting map[uint64]relay, s int) (events []*replica.Event) {
 	for id, r := range waiting {
 		if r.Asked.Shard == s {
 			delete(waiting, id)
@@ -150,7 +151,7 @@ func takeBack(waiting map[uint64]relay, s int) (events []*shard.Event) {
 }
 
 // crowded refuses a request that cannot be passed on because too many are.
-func crowded(e *shard.Event) *shard.Effect {
-	return &shard.Effect{Kind: shard.Answer, Caller: e.Caller, Reply: shard.Reply{Refusal: shard.Busy,
+func crowded(e *replica.Event) *replica.Effect {
+	return &replica.Effect{Kind: replica.Answer, Caller: e.Caller, Reply: shard.Reply{Refusal: shard.Busy,
 		Reason: "too many requests are being passed on to the leader"}}
 }

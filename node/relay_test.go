@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tandem/shard"
+	"tandem/shard/replica"
 	"tandem/wire"
 	"tandem/wire/proc"
 )
@@ -38,7 +39,7 @@ func told(t *testing.T, conn *Conn) *wire.Message {
 func TestWhatIsPassedOn(t *testing.T) {
 	wiring, conn := relayRig(t)
 	link := wiring.Links[1]
-	asked := &shard.Event{Kind: shard.WriteAsked, Shard: 3, Caller: &caller{conn, 77}, Deadline: 1000,
+	asked := &replica.Event{Kind: replica.WriteAsked, Shard: 3, Caller: &caller{conn, 77}, Deadline: 1000,
 		Change: shard.Change{Op: shard.Update, Request: [16]byte{9}, ID: "a", Name: "n", Email: "e",
 			Group: 4, Fields: shard.HasName, Match: shard.Condition{Kind: shard.OneOf,
 				Versions: []shard.Position{{Epoch: 1, LSN: 2}}}, Unless: shard.Condition{Kind: shard.AnyVersion}}}
@@ -70,13 +71,13 @@ func TestWhatIsLostOnTheWay(t *testing.T) {
 	wiring, conn := relayRig(t)
 	link := wiring.Links[1]
 	link.RelayEvents <- relayEvent{Kind: streamBegins, Stream: 4}
-	link.Relays <- relay{4, &shard.Event{Kind: shard.WriteAsked, Caller: &caller{conn, 5}}}
+	link.Relays <- relay{4, &replica.Event{Kind: replica.WriteAsked, Caller: &caller{conn, 5}}}
 	<-link.Out
 	link.RelayEvents <- relayEvent{Kind: streamOver}
-	if m := told(t, conn); m.Kind != wire.Error || m.Code != wire.Lost || m.ID != 5 {
+	if m := told(t, conn); m.Kind != wire.Error || m.Code != wire.AnswerLost || m.ID != 5 {
 		t.Errorf("%+v", m)
 	}
-	link.Relays <- relay{4, &shard.Event{Kind: shard.ReadDone, Caller: &caller{conn, 6}}}
+	link.Relays <- relay{4, &replica.Event{Kind: replica.GetAsked, Caller: &caller{conn, 6}}}
 	if m := told(t, conn); m.Code != wire.NotLeader || m.ID != 6 || len(link.Out) != 0 {
 		t.Errorf("of a stream that is over: %+v", m)
 	}
@@ -88,18 +89,18 @@ func TestNotTooMuchIsPassedOn(t *testing.T) {
 	link := wiring.Links[1]
 	link.RelayEvents <- relayEvent{Kind: streamBegins, Stream: 1}
 	for range cap(link.Out) {
-		link.Relays <- relay{1, &shard.Event{Kind: shard.ReadDone, Caller: &caller{conn, 1}}}
+		link.Relays <- relay{1, &replica.Event{Kind: replica.GetAsked, Caller: &caller{conn, 1}}}
 	}
-	link.Relays <- relay{1, &shard.Event{Kind: shard.ReadDone, Caller: &caller{conn, 2}}}
+	link.Relays <- relay{1, &replica.Event{Kind: replica.GetAsked, Caller: &caller{conn, 2}}}
 	if m := told(t, conn); m.Code != wire.Busy || m.ID != 2 {
 		t.Fatalf("a full queue: %+v", m)
 	}
 	for n := cap(link.Out); n < relayMost; n++ {
 		<-link.Out
-		link.Relays <- relay{1, &shard.Event{Kind: shard.ReadDone, Caller: &caller{conn, 1}}}
+		link.Relays <- relay{1, &replica.Event{Kind: replica.GetAsked, Caller: &caller{conn, 1}}}
 	}
 	<-link.Out
-	link.Relays <- relay{1, &shard.Event{Kind: shard.ReadDone, Caller: &caller{conn, 3}}}
+	link.Relays <- relay{1, &replica.Event{Kind: replica.GetAsked, Caller: &caller{conn, 3}}}
 	if m := told(t, conn); m.Code != wire.Busy || m.ID != 3 {
 		t.Errorf("too many wait: %+v", m)
 	}
@@ -111,22 +112,22 @@ func TestWhatALeaderThatHangsKeeps(t *testing.T) {
 	wiring, conn := relayRig(t)
 	link := wiring.Links[1]
 	link.RelayEvents <- relayEvent{Kind: streamBegins, Stream: 1}
-	link.Relays <- relay{1, &shard.Event{Kind: shard.WriteAsked, Caller: &caller{conn, 5},
+	link.Relays <- relay{1, &replica.Event{Kind: replica.WriteAsked, Caller: &caller{conn, 5},
 		Deadline: clock() + int64(time.Hour)}}
-	link.Relays <- relay{1, &shard.Event{Kind: shard.WriteAsked, Caller: &caller{conn, 6}, Deadline: clock() - 1}}
-	link.Relays <- relay{1, &shard.Event{Kind: shard.ReadDone, Caller: &caller{conn, 7}}}
+	link.Relays <- relay{1, &replica.Event{Kind: replica.WriteAsked, Caller: &caller{conn, 6}, Deadline: clock() - 1}}
+	link.Relays <- relay{1, &replica.Event{Kind: replica.GetAsked, Caller: &caller{conn, 7}}}
 	link.RelayEvents <- relayEvent{Kind: clockRead, Stream: 1, Offset: 1}
-	if m := told(t, conn); m.Code != wire.Lost || m.ID != 6 {
+	if m := told(t, conn); m.Code != wire.AnswerLost || m.ID != 6 {
 		t.Errorf("%+v", m)
 	}
 	link.RelayEvents <- relayEvent{Kind: streamOver}
 	for range 2 {
-		if m := told(t, conn); m.Code != wire.Lost || m.ID == 6 {
+		if m := told(t, conn); m.Code != wire.AnswerLost || m.ID == 6 {
 			t.Errorf("%+v", m)
 		}
 	}
 	link.RelayEvents <- relayEvent{Kind: clockRead, Stream: 1, Offset: 1}
-	link.Relays <- relay{1, &shard.Event{Kind: shard.ReadDone, Caller: &caller{conn, 8}}}
+	link.Relays <- relay{1, &replica.Event{Kind: replica.GetAsked, Caller: &caller{conn, 8}}}
 	if m := told(t, conn); m.Code != wire.NotLeader || m.ID != 8 {
 		t.Errorf("%+v", m)
 	}
@@ -135,18 +136,18 @@ func TestWhatALeaderThatHangsKeeps(t *testing.T) {
 // TestWhatANewLeaderTakesBack: requests for its shard go to its own replica again.
 func TestWhatANewLeaderTakesBack(t *testing.T) {
 	wiring, conn := relayRig(t)
-	link, handle := wiring.Links[1], &replicaHandle{In: make(chan []*shard.Event, 1)}
+	link, handle := wiring.Links[1], &replicaHandle{In: make(chan []*replica.Event, 1)}
 	wiring.Loops, wiring.ByShard = []*replicaHandle{handle}, []*replicaHandle{handle, handle}
-	mine := &shard.Event{Kind: shard.WriteAsked, Shard: 1, Caller: &caller{conn, 5}}
+	mine := &replica.Event{Kind: replica.WriteAsked, Shard: 1, Caller: &caller{conn, 5}}
 	link.RelayEvents <- relayEvent{Kind: streamBegins, Stream: 1}
 	link.Relays <- relay{1, mine}
-	link.Relays <- relay{1, &shard.Event{Kind: shard.ReadDone, Shard: 0, Caller: &caller{conn, 6}}}
+	link.Relays <- relay{1, &replica.Event{Kind: replica.GetAsked, Shard: 0, Caller: &caller{conn, 6}}}
 	link.RelayEvents <- relayEvent{Kind: leadsHere, Shard: 1}
 	if events := <-handle.In; len(events) != 1 || events[0] != mine {
 		t.Errorf("%+v", events)
 	}
 	link.RelayEvents <- relayEvent{Kind: streamOver}
-	if m := told(t, conn); m.Code != wire.Lost || m.ID != 6 || len(conn.Out) != 0 {
+	if m := told(t, conn); m.Code != wire.AnswerLost || m.ID != 6 || len(conn.Out) != 0 {
 		t.Errorf("%+v", m)
 	}
 }

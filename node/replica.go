@@ -7,6 +7,8 @@ import (
 
 	"tandem/node/store"
 	"tandem/shard"
+	"tandem/shard/lease"
+	"tandem/shard/replica"
 	"tandem/wire"
 )
 
@@ -18,7 +20,7 @@ var codes = [...]wire.Code{
 
 // owned is one replica of a loop.
 type owned struct {
-	state  shard.Replica
+	state  replica.State
 	db     store.DB // with the column family that holds the shard now
 	counts store.Buckets
 	last   store.Buckets // LSN of the last write in each bucket that was handed to the disk
@@ -35,8 +37,8 @@ type outbox struct {
 	parts    []store.Part
 	outbound [][]outbound // by node
 	piles    []pile
-	wants    [][]shard.PactEvent // by node
-	scratch  *wire.Message       // overwritten for each frame
+	wants    [][]lease.Event // by node
+	scratch  *wire.Message   // overwritten for each frame
 }
 
 // pile is what goes to a connection.
@@ -58,9 +60,9 @@ func runReplicas(node *Node, handles *Handles, storage *Storage, peers *Peers, h
 	for i := range replicas { // at: by shard, where its replica stands
 		at[replicas[i].state.Shard] = i
 	}
-	box := outbox{outbound: make([][]outbound, len(peers.Links)), wants: make([][]shard.PactEvent, len(peers.Links)),
+	box := outbox{outbound: make([][]outbound, len(peers.Links)), wants: make([][]lease.Event, len(peers.Links)),
 		scratch: &wire.Message{}}
-	effects, events, own := []shard.Effect(nil), []*shard.Event(nil), []shard.Event(nil) // own: made here
+	effects, events, own := []replica.Effect{}, []*replica.Event{}, []replica.Event{} // own: made here
 	for {
 		select {
 		case batch := <-handle.In:
@@ -87,11 +89,11 @@ func runReplicas(node *Node, handles *Handles, storage *Storage, peers *Peers, h
 				if !store.IsDamage(err) {
 					continue
 				}
-				event = &shard.Event{Kind: shard.DataLost, Shard: event.Shard, Reason: err.Error()}
+				event = &replica.Event{Kind: replica.DataDamaged, Shard: event.Shard, Reason: err.Error()}
 			}
 			noteLoss(node, storage, r, event)
 			event.Now, event.Wall, event.Users = now, wall, r.users
-			r.state, effects = shard.Step(r.state, event, effects[:0])
+			r.state, effects = replica.Step(r.state, event, effects[:0])
 			for i := range effects {
 				fx := &effects[i]
 				if serialize, stores := serializers[fx.Kind]; stores {
@@ -103,7 +105,7 @@ func runReplicas(node *Node, handles *Handles, storage *Storage, peers *Peers, h
 				}
 			}
 			if r.rings && !ringing {
-				alarm.Reset(shard.TellEvery)
+				alarm.Reset(replica.TellEvery)
 				ringing = true
 			}
 		}
@@ -114,8 +116,8 @@ func runReplicas(node *Node, handles *Handles, storage *Storage, peers *Peers, h
 }
 
 // noteLoss has it noted in the folder when a replica's data turns out to be damaged.
-func noteLoss(node *Node, storage *Storage, r *owned, e *shard.Event) {
-	if e.Kind == shard.DataLost && r.state.Lost == "" {
+func noteLoss(node *Node, storage *Storage, r *owned, e *replica.Event) {
+	if e.Kind == replica.DataDamaged && r.state.Damage.Reason == "" {
 		storage.Damage <- damageNote{shard: e.Shard, mark: shard.Mark{Store: node.Member,
 			Copy:   store.FamilyID(r.db, e.Shard),
 			Reason: e.Reason}}
@@ -123,14 +125,14 @@ func noteLoss(node *Node, storage *Storage, r *owned, e *shard.Event) {
 }
 
 // unreadable answers a request whose user the disk does not give back; everything else goes on.
-func unreadable(node *Node, e *shard.Event, err error) *shard.Effect {
+func unreadable(node *Node, e *replica.Event, err error) *replica.Effect {
 	node.Log.Error("a user cannot be read", "shard", e.Shard, "id", e.Change.ID, "error", err)
 	refusal := shard.Reply{Refusal: shard.DiskTrouble, Reason: "the user cannot be read: " + err.Error()}
-	return &shard.Effect{Kind: shard.Answer, Caller: e.Caller, Reply: refusal}
+	return &replica.Effect{Kind: replica.Answer, Caller: e.Caller, Reply: refusal}
 }
 
 // takeEvents takes further batches of events that wait.
-func takeEvents(events []*shard.Event, in <-chan []*shard.Event) []*shard.Event {
+func takeEvents(events []*replica.Event, in <-chan []*replica.Event) []*replica.Event {
 	for len(events) < eventsAtOnce {
 		select {
 		case batch := <-in:
@@ -144,13 +146,13 @@ func takeEvents(events []*shard.Event, in <-chan []*shard.Event) []*shard.Event 
 
 // storedEvents makes events of how far logs are stored, in own, which is overwritten. A replica whose copy was dropped
 // with its files gets the column family that holds the new one.
-func storedEvents(replicas []owned, at []int, own []shard.Event, events []*shard.Event, positions []storedPosition) (
-	[]owned, []shard.Event, []*shard.Event) {
+func storedEvents(replicas []owned, at []int, own []replica.Event, events []*replica.Event, positions []storedPosition) (
+	[]owned, []replica.Event, []*replica.Event) {
 	own = slices.Grow(own[:0], len(positions))[:len(positions)]
 	for i, m := range positions {
-		own[i] = shard.Event{Kind: shard.DiskStored, Shard: m.Shard, LSN: m.LSN}
+		own[i] = replica.Event{Kind: replica.DiskStored, Shard: m.Shard, LSN: m.LSN}
 		if m.Wiped {
-			own[i].Kind = shard.DiskWiped
+			own[i].Kind = replica.DiskWiped
 		}
 		if m.DB != nil {
 			r := &replicas[at[m.Shard]]
@@ -161,18 +163,18 @@ func storedEvents(replicas []owned, at []int, own []shard.Event, events []*shard
 	return replicas, own, events
 }
 
-func refusingEvents(events []*shard.Event, replicas []owned, reason string) []*shard.Event {
+func refusingEvents(events []*replica.Event, replicas []owned, reason string) []*replica.Event {
 	for i := range replicas {
-		events = append(events, &shard.Event{Kind: shard.DiskSick, Shard: replicas[i].state.Shard, Reason: reason})
+		events = append(events, &replica.Event{Kind: replica.DiskSick, Shard: replicas[i].state.Shard, Reason: reason})
 	}
 	return events
 }
 
-func ringEvents(events []*shard.Event, replicas []owned) []*shard.Event {
+func ringEvents(events []*replica.Event, replicas []owned) []*replica.Event {
 	for i := range replicas {
 		if replicas[i].rings {
 			replicas[i].rings = false
-			events = append(events, &shard.Event{Kind: shard.Ticked, Shard: replicas[i].state.Shard})
+			events = append(events, &replica.Event{Kind: replica.Ticked, Shard: replicas[i].state.Shard})
 		}
 	}
 	return events
@@ -184,26 +186,26 @@ func inspect(replicas []owned) []Inspection {
 	for i := range replicas {
 		list[i] = Inspection{replicas[i].state, replicas[i].users, replicas[i].served, clock()}
 		s := &list[i].State
-		s.Pending, s.Waiting, s.Window, s.Order, s.Filled = nil, nil, nil, nil, nil
+		s.Leading.Pending, s.Waiting, s.Log.Window, s.Log.Order, s.Backing.Filled = nil, nil, nil, nil, nil
 	}
 	return list
 }
 
 // note counts an event among what was served, and tells as which version frames for the peer are written from then on.
-func note(r *owned, e *shard.Event) (served Served, codec wire.Codec) {
+func note(r *owned, e *replica.Event) (served Served, codec wire.Codec) {
 	served, codec = r.served, r.codec
 	switch e.Kind {
-	case shard.StreamUp:
+	case replica.StreamUp:
 		codec = wire.NewCodec().As(e.Version)
-	case shard.ReadDone:
+	case replica.GetAsked:
 		served.Get++
-	case shard.WriteAsked:
+	case replica.WriteAsked:
 		served.Write++
-	case shard.CountAsked:
+	case replica.CountAsked:
 		served.Count++
-	case shard.ScanDone:
+	case replica.PageAsked:
 		served.List++
-	case shard.EntriesCame:
+	case replica.EntriesCame:
 		served.Append++
 	}
 	return served, codec
@@ -211,13 +213,13 @@ func note(r *owned, e *shard.Event) (served Served, codec wire.Codec) {
 
 // lookUp reads the user that a get or a write is about, where this node leads, and returns the time after it (rule R1);
 // else before.
-func lookUp(node *Node, r *owned, e *shard.Event, before int64) (now int64, err error) {
-	asks := e.Kind == shard.WriteAsked || e.Kind == shard.ReadDone
+func lookUp(node *Node, r *owned, e *replica.Event, before int64) (now int64, err error) {
+	asks := e.Kind == replica.WriteAsked || e.Kind == replica.GetAsked
 	if !asks || r.state.View.Leader != node.Self {
 		return before, nil
 	}
 	id := e.Change.ID
-	_, bucket := shard.Place(node.Layout, id)
+	_, bucket := shard.ShardOf(node.Layout, id)
 	var space [160]byte
 	key := shard.AppendKey(space[:0], bucket, id)
 	value, err := store.GetUser(r.db, r.state.Shard, key)
@@ -231,17 +233,17 @@ func lookUp(node *Node, r *owned, e *shard.Event, before int64) (now int64, err 
 }
 
 // giveScan opens a scan of a shard, and asks the core whether what it shows may be given out, if that is asked.
-func giveScan(r *owned, ask scanAsk, events []*shard.Event) []*shard.Event {
+func giveScan(r *owned, ask scanAsk, events []*replica.Event) []*replica.Event {
 	open := store.OpenScan
-	if r.state.Lost != "" { // nothing of it is given out, and a file of it may not be one to read (BadFiles)
+	if r.state.Damage.Reason != "" { // nothing of it is given out, and a file of it may not be one to read (BadFiles)
 		open = store.OpenPastWipes
 	}
-	ask.opened <- ShardScan{open(r.db, ask.shard), r.counts, shard.BucketsAhead(&r.state, (*[256]uint64)(&r.last)),
+	ask.opened <- ShardScan{open(r.db, ask.shard), r.counts, replica.BucketsAhead(&r.state, (*[256]uint64)(&r.last)),
 		r.state.View.Leader == r.state.Self}
 	if ask.confirmed == nil {
 		return events
 	}
-	return append(events, &shard.Event{Kind: shard.ScanDone, Shard: ask.shard, Caller: ask.confirmed})
+	return append(events, &replica.Event{Kind: replica.PageAsked, Shard: ask.shard, Caller: ask.confirmed})
 }
 
 // deliver queues what goes out by a connection. One that does not read, so that its queue is full, is closed: nobody

@@ -8,6 +8,7 @@ import (
 
 	"tandem/node/store"
 	"tandem/shard"
+	"tandem/shard/replica"
 	"tandem/wire"
 )
 
@@ -25,7 +26,7 @@ type snapshot struct {
 
 // feedSnapshot sends a backup the whole shard as the scan has it, with the request ids up to there, and reports its
 // LSN. The scan was opened by the replica's loop, so that it is no older than what the core knows to be applied.
-func feedSnapshot(node *Node, handles *Handles, peers *Peers, s int, fx shard.Effect, scan store.Scan,
+func feedSnapshot(node *Node, handles *Handles, peers *Peers, s int, fx replica.Effect, scan store.Scan,
 	window []shard.Entry) {
 	defer store.CloseScan(scan)
 	link := peers.Links[peerOf(node.Layout, s, node.Self)]
@@ -65,7 +66,7 @@ func feedSnapshot(node *Node, handles *Handles, peers *Peers, s int, fx shard.Ef
 	if err != nil || damage != nil {
 		node.Log.Error("the shard cannot be read for its backup", "shard", s, "error", err, "damage", damage)
 		if store.IsDamage(err) {
-			handles.ByShard[s].In <- []*shard.Event{{Kind: shard.DataLost, Shard: s, Reason: err.Error()}}
+			handles.ByShard[s].In <- []*replica.Event{{Kind: replica.DataDamaged, Shard: s, Reason: err.Error()}}
 		}
 		breakLink(link, fx.Stream)
 		return
@@ -75,7 +76,7 @@ func feedSnapshot(node *Node, handles *Handles, peers *Peers, s int, fx shard.Ef
 	}
 	sendPaced(node, link, fx.Stream, endFrames(s, fx.Epoch, meta.last, meta.history, window))
 	node.Log.Info("the backup was sent the whole shard", "shard", s, "lsn", meta.last)
-	handles.ByShard[s].In <- []*shard.Event{{Kind: shard.FeedDone, Shard: s, Stream: fx.Stream, Epoch: fx.Epoch,
+	handles.ByShard[s].In <- []*replica.Event{{Kind: replica.FeedDone, Shard: s, Stream: fx.Stream, Epoch: fx.Epoch,
 		LSN: meta.last}}
 }
 
@@ -123,15 +124,15 @@ func endFrames(s int, epoch, last uint64, history []shard.Position, window []sha
 	}
 	end := &wire.Message{Kind: wire.SnapEnd, Shard: uint64(s), Epoch: epoch, LSN: last}
 	for _, h := range history[max(0, len(history)-snapHistory):] {
-		end.History = append(end.History, wire.Place(h))
+		end.History = append(end.History, wire.LogPosition(h))
 	}
 	return append(frames, end)
 }
 
 // windowOf copies the request-id window as entries, so that it may leave the loop.
-func windowOf(state *shard.Replica) []shard.Entry {
-	entries := make([]shard.Entry, 0, len(state.Window))
-	for request, done := range state.Window {
+func windowOf(state *replica.State) []shard.Entry {
+	entries := make([]shard.Entry, 0, len(state.Log.Window))
+	for request, done := range state.Log.Window {
 		r := &done.Reply.Record
 		entries = append(entries, shard.Entry{Request: request, Result: done.Reply.Result, ID: r.ID, Name: r.Name,
 			Email: r.Email, Group: r.Group, Epoch: r.Epoch, LSN: done.LSN, Wall: done.Wall})

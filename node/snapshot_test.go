@@ -6,6 +6,7 @@ import (
 
 	"tandem/node/store"
 	"tandem/shard"
+	"tandem/shard/replica"
 	"tandem/wire"
 )
 
@@ -52,14 +53,14 @@ func TestSnapshotsAreStored(t *testing.T) {
 	records := []shard.Record{{ID: "a", Name: "Ada", Epoch: 3, LSN: 7}, {ID: "b", Name: "Bob", Epoch: 4, LSN: 9}}
 	window := []shard.Entry{{Request: shard.RequestID{1}, Result: shard.Updated, ID: "b", Name: "Bob", Epoch: 4, LSN: 9}}
 	for s, whole := range map[int]bool{held[0]: true, held[1]: false} {
-		r := &owned{state: shard.Replica{Shard: s}, db: wiring.DB}
-		parts := storeEntries(wiring.Layout, r, &shard.Effect{Entries: []shard.Entry{{ID: "old", Result: shard.Created,
+		r := &owned{state: replica.State{Shard: s}, db: wiring.DB}
+		parts := storeEntries(wiring.Layout, r, &replica.Effect{Entries: []shard.Entry{{ID: "old", Result: shard.Created,
 			Epoch: 1,
 			LSN:   1}}}, 1)
 		parts = append(parts, storeNothing(wiring.Layout, r, nil, 1)...)
-		parts = append(parts, storeRecords(wiring.Layout, r, &shard.Effect{Records: records}, 1)...)
+		parts = append(parts, storeRecords(wiring.Layout, r, &replica.Effect{Records: records}, 1)...)
 		if whole {
-			parts = append(parts, storeWhole(wiring.Layout, r, &shard.Effect{LSN: 9, Ends: 4,
+			parts = append(parts, storeWhole(wiring.Layout, r, &replica.Effect{LSN: 9, LastEpoch: 4,
 				History: []shard.Position{{Epoch: 3, LSN: 1}, {Epoch: 4, LSN: 8}}, Entries: window}, 1)...)
 		}
 		if err = store.WriteBatch(wiring.DB, store.JoinParts(nil, parts)); err != nil {

@@ -13,6 +13,9 @@ import (
 
 	"tandem/node/store"
 	"tandem/shard"
+	"tandem/shard/lease"
+	"tandem/shard/replica"
+	"tandem/shard/views"
 	"tandem/wire"
 	"tandem/wire/proc"
 )
@@ -20,10 +23,10 @@ import (
 // opened is what one step of the start hands to the next, or why it cannot.
 type opened struct {
 	wiring  *Wiring
-	saved   []shard.Fact   // the saved entries of the council
-	loaded  []Loaded       // by shard
-	points  [][]indexPoint // by shard
-	written store.Written  // to the log by this start
+	saved   []views.SavedEntry // the saved entries of the council
+	loaded  []Loaded           // by shard
+	points  [][]indexPoint     // by shard
+	written store.Written      // to the log by this start
 	err     error
 }
 
@@ -35,7 +38,7 @@ type starting struct {
 	verdict shard.LogVerdict   // on the write-ahead log
 	marks   map[int]shard.Mark // by shard
 	lenient bool               // the store was opened past files that cannot be read
-	saved   []shard.Fact       // the saved entries of the council; none of a store that has yet to join
+	saved   []views.SavedEntry // the saved entries of the council; none of a store that has yet to join
 	err     error
 }
 
@@ -133,9 +136,9 @@ func loadRaft(s starting) starting {
 	wiring, reason := s.wiring, s.wiring.Marks[shard.RaftPart].Reason
 	saved, err := store.ReadSaved(wiring.DB)
 	if err == nil && len(saved) > 0 {
-		_, err = shard.LoadCouncil(processOf(&wiring.Node), wiring.Layout, shard.DefaultTiming, saved, clock())
+		_, err = views.Load(processOf(&wiring.Node), wiring.Layout, views.DefaultTiming, saved, clock())
 	}
-	if errors.Is(err, shard.ErrVersion) { // nothing is damaged
+	if errors.Is(err, views.ErrVersion) { // nothing is damaged
 		s.err = err
 		return s
 	}
@@ -238,15 +241,15 @@ func serve(begun opened, listener net.Listener, out chan<- opened) {
 // open makes the wiring that all loops share, with everything loaded that they start from; saved is the council's
 // state, which is none of a store that is to join. The loops that are told of the views are one for each node, one for
 // the gateways and one for the write log.
-func open(unready *Wiring, saved []shard.Fact, w store.Written, out chan<- opened) {
+func open(unready *Wiring, saved []views.SavedEntry, w store.Written, out chan<- opened) {
 	wiring, steps := *unready, make(chan opened, 1)
-	council, err := shard.LoadCouncil(processOf(&wiring.Node), wiring.Layout, shard.DefaultTiming, saved, clock())
+	council, err := views.Load(processOf(&wiring.Node), wiring.Layout, views.DefaultTiming, saved, clock())
 	if err != nil {
 		out <- opened{err: err}
 		return
 	}
 	wiring.Ready = true
-	noteOrigin(wiring.Origin, council.Book)
+	noteOrigin(wiring.Origin, council.State)
 	wiring.Council = newCouncilHandle(council, wiring.Layout.Nodes+2)
 	go loadReplicas(&wiring, w, steps)
 	all := <-steps
@@ -271,14 +274,14 @@ func start(all opened, done chan<- opened) {
 		wiring.ByShard[s] = wiring.Loops[i%loops]
 		shared[peer] = append(shared[peer], s)
 		at := &all.loaded[s]
-		state := shard.NewReplica(s, wiring.Self, wiring.Members[peer].Name, at.Last, at.History, at.Log, clock())
-		state.StoredFor = int64(wiring.Config.Silent)
+		state := replica.New(s, wiring.Self, wiring.Members[peer].Name, at.Last, at.History, at.Log, clock())
+		state.Leading.StoredFor = int64(wiring.Config.Silent)
 		r := owned{state: state, db: wiring.DB, peer: peer, codec: wire.NewCodec(), counts: at.Counts,
 			users: store.Total(at.Counts), epoch: newestEpoch(at.History)}
 		ends[s] = shard.Position{Epoch: r.epoch, LSN: at.Last}
 		shares[i%loops] = append(shares[i%loops], r)
 		if at.Damage != "" {
-			wiring.ByShard[s].In <- []*shard.Event{{Kind: shard.DataLost, Shard: s, Reason: at.Damage}}
+			wiring.ByShard[s].In <- []*replica.Event{{Kind: replica.DataDamaged, Shard: s, Reason: at.Damage}}
 		}
 	}
 	for peer := range wiring.Members {
@@ -305,7 +308,7 @@ func start(all opened, done chan<- opened) {
 	}
 	for peer := range wiring.Members {
 		if wiring.Pacts[peer] != nil {
-			go runPact(node, handles, peers, peer, shard.NewPact(wiring.Layout, wiring.Self, peer, shared[peer], ends,
+			go runPact(node, handles, peers, peer, lease.New(wiring.Layout, wiring.Self, peer, shared[peer], ends,
 				2*int64(wiring.Start.Number), clock(), timingOf(wiring.Config)))
 		}
 		if peer != wiring.Self {
@@ -320,7 +323,7 @@ func start(all opened, done chan<- opened) {
 
 // newReplicaHandle makes what a loop of replicas shares with others.
 func newReplicaHandle() *replicaHandle {
-	return &replicaHandle{In: make(chan []*shard.Event, handleQueue), Stored: make(chan []storedPosition, 1),
+	return &replicaHandle{In: make(chan []*replica.Event, handleQueue), Stored: make(chan []storedPosition, 1),
 		Refusing: make(chan string, 1), Inspect: make(chan chan<- []Inspection), Opens: make(chan scanAsk)}
 }
 
@@ -333,15 +336,15 @@ func newLink() *Link {
 
 // newPactHandle makes what the loop of the promises between this node and a peer shares with others.
 func newPactHandle(council *councilHandle, peer int) *pactHandle {
-	return &pactHandle{In: make(chan pactNote, pactQueue), Wants: make(chan []shard.PactEvent, pactQueue),
-		Unhealthy: make(chan bool, 1), Orders: make(chan shard.PactKind, 4), Asks: make(chan chan<- bool),
+	return &pactHandle{In: make(chan pactNote, pactQueue), Wants: make(chan []lease.Event, pactQueue),
+		Unhealthy: make(chan bool, 1), Orders: make(chan lease.EventKind, 4), Asks: make(chan chan<- bool),
 		Books: council.Books[peer], Elected: council.Elected[peer]}
 }
 
 // processOf is this process as the council has it.
-func processOf(node *Node) shard.Process {
-	return shard.Process{Member: node.Member, Start: node.Start, Former: node.Former, Least: wire.Least,
-		Most: wire.Most, Rules: shard.EntryRules}
+func processOf(node *Node) views.Process {
+	return views.Process{Member: node.Member, Start: node.Start, Former: node.Former, Least: wire.Least,
+		Most: wire.Most, Rules: views.EntryRules}
 }
 
 // newestEpoch returns the last epoch of a history that has writes, 0 if none has.
@@ -353,8 +356,8 @@ func newestEpoch(history []shard.Position) uint64 {
 }
 
 // timingOf returns the pacts' times as the settings want them.
-func timingOf(c Config) shard.PactTiming {
-	t := shard.DefaultPactTiming()
+func timingOf(c Config) lease.Timing {
+	t := lease.DefaultTiming()
 	t.Lease, t.Grace, t.Silent = int64(c.Lease), int64(c.Grace), int64(c.Silent)
 	return t
 }

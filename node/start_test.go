@@ -63,7 +63,7 @@ func startCluster(t testing.TB) []*Wiring {
 			ready = true
 			// birth: the leaders pass a view in which they are alone, and go back to where placement wants them
 			for _, h := range holdings(&wiring.Node, &wiring.Handles) {
-				ready = ready && h.Trouble == "" && h.InSync && (h.Role == "leader") == (shard.BirthView(testLayout,
+				ready = ready && h.Trouble == "" && h.InSync && (h.Role == "leader") == (shard.InitialView(testLayout,
 					h.Shard).Leader == wiring.Self)
 			}
 		}

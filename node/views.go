@@ -1,7 +1,7 @@
 package main
 
 import (
-	"tandem/shard"
+	"tandem/shard/views"
 	"tandem/wire"
 )
 
@@ -12,7 +12,7 @@ type watcher struct {
 }
 
 // runViews is the loop that tells the gateways the views: when they have greeted, and at every change.
-func runViews(node *Node, clients *Clients, books <-chan shard.Book) {
+func runViews(node *Node, clients *Clients, books <-chan views.State) {
 	watchers := map[*Conn]bool{}
 	var frame *wire.Message
 	for {

@@ -6,6 +6,8 @@ import (
 
 	"tandem/node/store"
 	"tandem/shard"
+	"tandem/shard/replica"
+	"tandem/shard/views"
 	"tandem/wire"
 	"tandem/wire/proc"
 )
@@ -28,7 +30,7 @@ type Node struct {
 	Self     int // the number of this node
 	Identity store.Identity
 	Member   uint64         // member id of this node's store
-	Start    shard.Start    // this process
+	Start    views.Start    // this process
 	Former   []uint64       // nonces of the starts before it that the store remembers, the newest first
 	Mine     shard.Greeting // what this node says of itself, but for what changes; see greeting
 	Origin   chan origin    // a cell with the cluster that this store belongs to; see originIn
@@ -101,7 +103,7 @@ func newWiring(c Config, l shard.Layout, members []Member, self int, output proc
 		Node{Config: c, Layout: l, Members: members, Self: self, Mine: mine, Origin: cell, Opened: make(chan struct{}),
 			Lacks: lacking, Again: make(chan string, 1), Ends: make(chan ending, 1), Log: log, Output: output},
 		Handles{ByShard: make([]*replicaHandle, l.Shards)},
-		Storage{Damage: make(chan damageNote, 64), Disk: make(chan []store.Part, 2*shard.MaxPending*l.Shards),
+		Storage{Damage: make(chan damageNote, 64), Disk: make(chan []store.Part, 2*replica.MaxPending*l.Shards),
 			Synced: make(chan shard.BatchHead, 1), Pulse: make(chan beat, 64), Index: make(chan indexNote, 1<<10),
 			Lookups: make(chan indexAsk)},
 		Peers{Links: make([]*Link, l.Nodes), Pacts: make([]*pactHandle, l.Nodes), Refused: make(chan refusal, 64),
@@ -122,7 +124,7 @@ type ending struct {
 // replicaHandle is where a loop of replicas is reached.
 type replicaHandle struct {
 	// from connections, links and pacts; the loop waits for nobody but the disk, so it is always drained
-	In       chan []*shard.Event
+	In       chan []*replica.Event
 	Stored   chan []storedPosition // from the disk, one slot: the newest stored LSN of each replica
 	Refusing chan string           // from the disk, one slot: why it refuses writes, "" when it takes them again
 	Inspect  chan chan<- []Inspection
@@ -155,7 +157,7 @@ type storedPosition struct {
 
 // Inspection is what a loop says about one of its replicas.
 type Inspection struct {
-	State  shard.Replica // without its slices and its map
+	State  replica.State // without its slices and its map
 	Users  uint64
 	Served Served
 	Now    int64 // ns on the node's clock

@@ -3,32 +3,24 @@
 //
 // # Files
 //
-//	place.go    hash → shard and bucket; the pair of a shard; the view it is born with
+//	place.go    hash → shard and bucket; the pair of a shard; its initial view
 //	cover.go    the few nodes that COUNT and LIST ask
 //	page.go     offset and limit → runs within shards
 //	key.go      what an id, a name and an email may be, and the key that an id has in RocksDB
 //	condition.go preconditions of reads and writes
-//	event.go    what happens to a replica, and what it wants done
-//	replica.go  a replica's state
-//	step.go     Step, and what leader and backup have in common
-//	learn.go    a later view
-//	leader.go   sequencing, sending, handing to the disk
-//	backup.go   storing what the leader appends, or the whole shard
-//	read.go     gets, counts and pages
-//	repair.go   comparing logs, feeding a backup until it is in sync
-//	pact.go     what two neighbours promise each other: StepPact
-//	promise.go  leases, and who proposes which view when
-//	council.go  agreement on the views: StepCouncil, around etcd's Raft core
-//	ready.go    what that core wants ticked, stored and sent
-//	member.go   messages from other councils; stores that join and take another's place
-//	pulse.go    how a node judges its disk: FeelPulse
-//	rule.go     the kinds of entry in that log, versions, starts of stores
-//	book.go     the views and members that the log of the council comes to
+//	record.go   users, log entries, changes, results and refusals
+//	notice.go   what a replica tells the lease session about it; times that several parts use
+//	memberid.go the Raft id of a node's store
+//	diskhealth.go how a node judges its disk: JudgeDisk
 //	recovery.go what a damaged log means, and how a store is opened: JudgeLog, NextOpen
 //	greeting.go who may work together: Fits, Incarnation
 //	cluster.go  which cluster a gateway serves: ChooseCluster
 //	health.go   whether a process takes its part: NodeChecks, GatewayChecks
-//	birth.go    a cluster's first state; a council from what was saved
+//	replica/    what a replica of a shard does next: replica.Step
+//	lease/      what two neighbours promise each other, and who proposes which view when: lease.Step
+//	views/      the view service: agreement on the views, around etcd's Raft core: views.Step
+//
+// Package shard/sim runs whole clusters of all that in virtual time.
 //
 // # The protocol
 //
@@ -45,11 +37,11 @@
 //	  | <- done   |                              |
 //
 // While the backup is in sync neither can act without the other for longer than a lease: the leader serves as long as
-// its backup promises not to replace it, and the other way round. When that ends, the first proposal to the council
+// its backup promises not to replace it, and the other way round. When that ends, the first proposal to the view service
 // wins: the leader goes on alone, or the backup does. Who is alone waits until what it promised has run out (a grace),
 // and then needs nobody. A replica that comes back is fed until it has all, and let in again by another view.
 //
-// What the nodes agree on is the book: the views, the members, the newest start of each member's store, and the version
+// What the nodes agree on is the cluster state: the views, the members, the newest start of each member's store, and the version
 // in force. An entry of the log that changes it says of what format and kind it is; a node that cannot read one stops.
 // A store that was put back to an older state shows by its start, or by what it lacks.
 //
@@ -66,6 +58,6 @@
 //
 // # State is a value
 //
-// Step, StepPact and StepCouncil take a state and return the next one. Slices and maps are handed along with it: the
+// The three Step functions take a state and return the next one. Slices and maps are handed along with it: the
 // value that went in is spent. That keeps a step as cheap as a mutation while nothing outside can hold on to the state.
 package shard

@@ -11,7 +11,7 @@ import (
 )
 
 // Greeting is what a process says of itself when a connection begins. Of a store that has not answered yet Member is 0;
-// Born has, if it belongs to a cluster that was born, the member ids by node that it was born with.
+// Founders has, if it belongs to a cluster that was bootstrapped, the member ids by node of its founders.
 type Greeting struct {
 	Least, Most  uint64 // the versions of the protocol that it speaks
 	Cluster      string
@@ -25,8 +25,8 @@ type Greeting struct {
 	Lease, Grace int64 // ns; 0 of a gateway
 	Member       uint64
 	Start, Nonce uint64 // of its store, and of its process
-	Born         []uint64
-	Gone         []uint64 // member ids that others took the place of; only what this process's own cluster knows of them
+	Founders     []uint64
+	Replaced     []uint64 // member ids that others took the place of; only what this process's own cluster knows of them
 }
 
 // The roles in a greeting.
@@ -69,13 +69,13 @@ var incarnations = [16]byte{0x6f, 0x0d, 0x6a, 0x1c, 0x2a, 0x52, 0x4b, 0x7e, 0x9b
 	0x34}
 
 // Incarnation names a cluster for good: a UUID of version 5 (RFC 9562 section 5.5) over the member ids, by node, of the
-// stores that it was born with. It is zero for none.
-func Incarnation(born []uint64) (id [16]byte) {
-	if len(born) == 0 {
+// stores that it was bootstrapped with. It is zero for none.
+func Incarnation(founders []uint64) (id [16]byte) {
+	if len(founders) == 0 {
 		return id
 	}
 	text := append([]byte(nil), incarnations[:]...)
-	for _, member := range born {
+	for _, member := range founders {
 		text = binary.BigEndian.AppendUint64(text, member)
 	}
 	sum := sha1.Sum(text)
@@ -120,8 +120,8 @@ func Fits(mine, theirs Greeting, expected string) (in Misfit, text string) {
 			theirs.Name)
 	case nodes && theirs.Name == mine.Name:
 		return OtherName, fmt.Sprintf("two processes call themselves node %s, or one has dialled itself", mine.Name)
-	case nodes && slices.Contains(mine.Gone, theirs.Member):
-		return OtherStore, fmt.Sprintf("another store has taken the place of store %x of %s, which is of no use to the cluster any more: stop the node, move its folder away, and let it begin with an empty one", theirs.Member>>memberStore, theirs.Name)
+	case nodes && slices.Contains(mine.Replaced, theirs.Member):
+		return OtherStore, fmt.Sprintf("another store has taken the place of store %x of %s, which is of no use to the cluster any more: stop the node, move its folder away, and let it begin with an empty one", StoreOf(theirs.Member), theirs.Name)
 	case nodes && !slices.Contains(mine.Names, theirs.Name):
 		return OtherName, fmt.Sprintf("%s has the nodes %s; %s is none of them", mine.Name,
 			strings.Join(mine.Names, ","), theirs.Name)

@@ -18,19 +18,19 @@ var NodeCheckNames = [...]string{"data", "views", "disk", "shards", "copies", "p
 
 // NodePart is what a node knows of the part that it takes.
 type NodePart struct {
-	Waiting  string            // why its loops do not run yet; "" when they do
-	Learnt   bool              // it has learnt the views since it started, as a member
-	Leader   bool              // there is a Raft leader, as far as it knows
-	Silent   string            // why it promises nothing and takes no part in Raft; "" while it does
-	Barred   []string          // by replica: why it may not answer for its shard; "" if it may
-	Joins    bool              // its store is no member of the cluster yet
-	Damaged  []DamagedCopy     // copies here that cannot be trusted, of shards whose views are known
-	Refused  map[string]string // by peer: why it and this node do not work together
-	Replaced string            // what a member says that knows this store for one that another took the place of, or for an old copy
+	Waiting    string            // why its loops do not run yet; "" when they do
+	Learnt     bool              // it has learnt the views since it started, as a member
+	Leader     bool              // there is a Raft leader, as far as it knows
+	Silent     string            // why it promises nothing and takes no part in Raft; "" while it does
+	NotServing []string          // by replica: why it may not answer for its shard; "" if it may
+	Joins      bool              // its store is no member of the cluster yet
+	Damaged    []DamagedCopy     // copies here that cannot be trusted, of shards whose views are known
+	Refused    map[string]string // by peer: why it and this node do not work together
+	Replaced   string            // what a member says that knows this store for one that another took the place of, or for an old copy
 }
 
-// askOperator says what is left to do where no node can mend something.
-const askOperator = "an operator must decide (node accept-loss)"
+// AskOperator says what is left to do where no node can mend something.
+const AskOperator = "an operator must decide (node accept-loss)"
 
 // DamagedCopy is a copy of a shard that is damaged here.
 type DamagedCopy struct {
@@ -59,15 +59,15 @@ func damagedCopies(copies []DamagedCopy) string {
 	reasons := []string{}
 	if len(only) > 0 {
 		reasons = append(reasons, fmt.Sprintf("the only whole copy of the shards %v is here and damaged; %s", only,
-			askOperator))
+			AskOperator))
 	}
 	for _, peer := range sortedReasons(down) {
 		reasons = append(reasons, fmt.Sprintf("the shards %v are damaged here, and %s, which has the other copy, "+
-			"cannot be reached; if it is lost %s", down[peer], peer, askOperator))
+			"cannot be reached; if it is lost %s", down[peer], peer, AskOperator))
 	}
 	for _, peer := range sortedReasons(both) {
 		reasons = append(reasons, fmt.Sprintf("the shards %v are damaged here, and %s does not serve them either; "+
-			"if its copy is damaged, too, %s", both[peer], peer, askOperator))
+			"if its copy is damaged, too, %s", both[peer], peer, AskOperator))
 	}
 	return strings.Join(reasons, "; ")
 }
@@ -83,23 +83,23 @@ func NodeChecks(p NodePart) []Check {
 		views = p.Replaced
 	case p.Joins:
 		views = "its store is no member of the cluster yet; where the store before it led shards alone " +
-			askOperator
+			AskOperator
 	case !p.Learnt && !p.Leader:
 		views = "it has not learnt who leads the shards since it started, and knows no Raft leader"
 	case !p.Learnt:
 		views = "it has not learnt who leads the shards since it started"
 	}
 	reasons, serves := map[string]int{}, false
-	for _, why := range p.Barred {
+	for _, why := range p.NotServing {
 		serves = serves || why == ""
 		if why != "" {
 			reasons[why]++
 		}
 	}
 	shards := ""
-	if !serves && len(p.Barred) > 0 {
+	if !serves && len(p.NotServing) > 0 {
 		most := slices.MaxFunc(sortedReasons(reasons), func(a, b string) int { return cmp.Compare(reasons[a], reasons[b]) })
-		shards = fmt.Sprintf("it serves none of its %d shards: %s (%d)", len(p.Barred), most, reasons[most])
+		shards = fmt.Sprintf("it serves none of its %d shards: %s (%d)", len(p.NotServing), most, reasons[most])
 	}
 	peers := []string{}
 	for _, peer := range sortedReasons(p.Refused) {

@@ -15,7 +15,7 @@ func copiesOf(c DamagedCopy, shards ...int) (all []DamagedCopy) {
 }
 
 func TestNodeChecks(t *testing.T) {
-	well := NodePart{Learnt: true, Leader: true, Barred: []string{"", "this replica is not in sync"}}
+	well := NodePart{Learnt: true, Leader: true, NotServing: []string{"", "this replica is not in sync"}}
 	for _, c := range []struct {
 		name          string
 		strike        func(*NodePart)
@@ -29,7 +29,8 @@ func TestNodeChecks(t *testing.T) {
 			"knows no Raft leader", false},
 		{"replaced", func(p *NodePart) { p.Learnt, p.Replaced = false, "another store has taken its place" }, "views",
 			"another store", false},
-		{"serves nothing", func(p *NodePart) { p.Barred[0] = "no lease from db-1" }, "shards", "none of its 2 shards", false},
+		{"serves nothing", func(p *NodePart) { p.NotServing[0] = "no lease from db-1" }, "shards", "none of its 2 shards",
+			false},
 		{"a sick disk", func(p *NodePart) { p.Silent = "no space left" }, "disk", "no space left", false},
 		{"no member yet", func(p *NodePart) { p.Learnt, p.Joins = false, true }, "views",
 			"no member of the cluster yet", false},
@@ -52,7 +53,7 @@ func TestNodeChecks(t *testing.T) {
 			"node db-1: ring", true},
 	} {
 		p := well
-		p.Barred = append([]string(nil), well.Barred...)
+		p.NotServing = append([]string(nil), well.NotServing...)
 		c.strike(&p)
 		checks := NodeChecks(p)
 		if waits := c.check == "copies" && c.reason != ""; AwaitsOperator(checks) != waits {

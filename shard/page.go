@@ -6,19 +6,6 @@ import "math"
 // disk holds.
 const Unsettled = math.MaxUint64
 
-// BucketsAhead lists the buckets of a shard whose count in memory may be ahead of what a view shows that is opened now:
-// last has the LSN of the last write that was handed to the disk in each bucket, and the disk has not reported those
-// beyond r.Applied. The count of every other bucket is that of the view.
-func BucketsAhead(r *Replica, last *[256]uint64) []byte {
-	list := []byte(nil)
-	for bucket, lsn := range last {
-		if lsn > r.Applied || r.Wiping > 0 {
-			list = append(list, byte(bucket))
-		}
-	}
-	return list
-}
-
 // SkipBuckets returns the bucket in which the user at offset stands, in the order (bucket, id), and how many users of
 // that bucket stand before; bucket 256 if the offset lies behind the last user. counts has the number of users of each
 // bucket, users is their sum.

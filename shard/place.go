@@ -42,7 +42,7 @@ func CheckLayout(l Layout) error {
 
 // Place returns the shard of a user id, 0 to l.Shards-1, and its bucket within the shard: the hash space is cut into
 // equal ranges, and each range into 256 again.
-func Place(l Layout, id string) (shard int, bucket byte) {
+func ShardOf(l Layout, id string) (shard int, bucket byte) {
 	high, low := bits.Mul64(xxhash.Sum64String(id), uint64(l.Shards))
 	return int(high), byte(low >> 56)
 }
@@ -60,12 +60,20 @@ type View struct {
 	InSync         bool
 }
 
-// BirthView returns the view that a shard is born with: the two nodes of a pair lead alternate shards of it.
-func BirthView(l Layout, s int) View {
+// InitialView returns the view that a shard begins with: the two nodes of a pair lead alternate shards of it.
+func InitialView(l Layout, s int) View {
 	first := s % l.Nodes
 	second := (first + 1) % l.Nodes
 	if s/l.Nodes%2 == 1 {
 		first, second = second, first
 	}
 	return View{Epoch: 1, Leader: first, Backup: second, InSync: true}
+}
+
+// Proposal asks for a new view of one shard. It is done if the shard's epoch is still Epoch when its turn comes, and
+// else it is void (compare and set).
+type Proposal struct {
+	Shard int
+	Epoch uint64
+	View  View // its epoch must be Epoch+1
 }

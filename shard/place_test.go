@@ -13,7 +13,7 @@ func TestEachNodeLeadsAndBacksItsShare(t *testing.T) {
 		l := Layout{nodes, 24 * nodes}
 		leads, backs := make([]int, nodes), make([]int, nodes)
 		for s := range l.Shards {
-			v := BirthView(l, s)
+			v := InitialView(l, s)
 			leads[v.Leader]++
 			backs[v.Backup]++
 			if a, b := Pair(l, s); v.Leader+v.Backup != a+b || (a+1)%nodes != b || !v.InSync || v.Epoch != 1 {
@@ -33,7 +33,7 @@ func TestCoverIsSmallAndComplete(t *testing.T) {
 		l := Layout{nodes, 3 * nodes}
 		views := make([]View, l.Shards)
 		for s := range views {
-			views[s] = BirthView(l, s)
+			views[s] = InitialView(l, s)
 		}
 		for dead := -1; dead < nodes; dead++ {
 			for turn := range 2 * nodes {
@@ -159,7 +159,7 @@ func TestUsersSpreadOverShardsAndBuckets(t *testing.T) {
 	shards, buckets := make([]int, l.Shards), [256]int{}
 	const users = 240_000
 	for i := range users {
-		s, b := Place(l, fmt.Sprint("user-", i))
+		s, b := ShardOf(l, fmt.Sprint("user-", i))
 		shards[s]++
 		buckets[b]++
 	}

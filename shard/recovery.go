@@ -61,8 +61,8 @@ const (
 // LogVerdict is what recovery comes to: how the log ends, and of which shards parts are missing or may be, RaftPart
 // among them, in order.
 type LogVerdict struct {
-	End  LogEnd
-	Lost []int
+	End     LogEnd
+	Missing []int
 }
 
 // JudgeLog tells a torn tail from damage. pieces are those of the log in order, held the shards of which the store
@@ -121,11 +121,11 @@ func JudgeLog(pieces []LogPiece, held []int, known LogKnown) LogVerdict {
 	v := LogVerdict{}
 	for _, s := range all {
 		if lost[s] || unsure[s] || behind || short {
-			v.Lost = append(v.Lost, s)
+			v.Missing = append(v.Missing, s)
 		}
 	}
 	switch {
-	case len(v.Lost) > 0:
+	case len(v.Missing) > 0:
 		v.End = DamagedEnd
 	case bad || begun:
 		v.End = TornEnd
@@ -164,15 +164,15 @@ type Mark struct {
 	Store  uint64 `json:"store"` // member id, of any generation
 	Copy   uint32 `json:"copy"`
 	Reason string `json:"reason"`
-	// Accepting tells that an operator has accepted the loss, and that the copy is being replaced by what is left of
-	// it. Such a mark holds for any copy.
+	// Accepting tells that an operator has accepted the loss, and that the copy is being replaced by what is left of it.
+	// Such a mark holds for any copy.
 	Accepting bool `json:"accepting,omitempty"`
 }
 
 // MarkHolds tells whether a mark speaks of the data that is there: a copy of store self with number at. A mark of
 // another store, as from a folder that was put back, or of a copy that was dropped says nothing.
 func MarkHolds(m Mark, self uint64, at uint32) bool {
-	return m.Store>>memberStore == self>>memberStore && (m.Copy == at || m.Accepting) && m.Reason != ""
+	return StoreOf(m.Store) == StoreOf(self) && (m.Copy == at || m.Accepting) && m.Reason != ""
 }
 
 // OpenTry is a way to open a store.

@@ -84,8 +84,8 @@ func TestManyShardsAreCountedInTurn(t *testing.T) {
 	for at := 1; at < len(pieces)-1; at++ {
 		v := JudgeLog(slices.Concat(pieces[:at], []LogPiece{{Kind: BadPlace}}, pieces[at+1:]), held, LogKnown{})
 		behind := len(pieces) - 1 - at
-		if !slices.Contains(v.Lost, at) || behind >= 6 && len(v.Lost) != 1 {
-			t.Errorf("batch %d is bad, %d are behind it: %v are lost", at, behind, v.Lost)
+		if !slices.Contains(v.Missing, at) || behind >= 6 && len(v.Missing) != 1 {
+			t.Errorf("batch %d is bad, %d are behind it: %v are lost", at, behind, v.Missing)
 		}
 	}
 }
@@ -105,31 +105,17 @@ func TestMarksSpeakOfOneCopy(t *testing.T) {
 
 func TestNextOpen(t *testing.T) {
 	held, torn := []int{1, 2}, LogVerdict{End: TornEnd}
-	if try, v, ok := NextOpen(torn, held, nil); try != (OpenTry{Log: TornEnd}) || len(v.Lost) > 0 || !ok {
+	if try, v, ok := NextOpen(torn, held, nil); try != (OpenTry{Log: TornEnd}) || len(v.Missing) > 0 || !ok {
 		t.Errorf("the first try: %+v %+v %v", try, v, ok)
 	}
 	if try, v, ok := NextOpen(torn, held, []OpenFailure{OpenDamaged}); try != (OpenTry{DamagedEnd, true}) ||
 		v.End != TornEnd || !ok {
 		t.Errorf("a file is damaged: %+v %+v %v", try, v, ok)
 	}
-	if _, v, ok := NextOpen(torn, held, []OpenFailure{OpenLogGone}); len(v.Lost) != 3 || !ok {
+	if _, v, ok := NextOpen(torn, held, []OpenFailure{OpenLogGone}); len(v.Missing) != 3 || !ok {
 		t.Errorf("a log file is missing: %+v %v", v, ok)
 	}
 	if _, _, ok := NextOpen(torn, held, []OpenFailure{OpenDamaged, OpenDamaged}); ok {
 		t.Error("nothing can be read, and yet there is another try")
-	}
-}
-
-// A damaged backup does not say where its log ends, so that no leader feeds it.
-func TestDamagedBackupIsNotFed(t *testing.T) {
-	r := replicaAt(1, alone, 0)
-	r, _ = drive(r, Event{Kind: DataLost, Reason: "block 5"})
-	if _, effects := drive(r, Event{Kind: PositionAsked, Epoch: 2, Caller: "stream"}); count(effects, SendPosition) != 0 {
-		t.Errorf("damaged: %+v", effects)
-	}
-	whole := replicaAt(1, alone, 0)
-	if _, effects := drive(whole, Event{Kind: PositionAsked, Epoch: 2, Caller: "stream"}); count(effects,
-		SendPosition) != 1 {
-		t.Errorf("whole: %+v", effects)
 	}
 }

@@ -47,7 +47,7 @@ func (c Codec) Version() uint64 { return c.version }
 var layouts = [][]field{
 	Error:    {code, text},
 	Hello:    {greeting},
-	Welcome:  {greeting, clock, born, known},
+	Welcome:  {greeting, clock, founders, known},
 	Ping:     {},
 	Pong:     {clock, text},
 	Get:      {shard, userID},
@@ -58,7 +58,7 @@ var layouts = [][]field{
 	List:     {shard, offset, after, limit},
 	Page:     {shard, users, more, records},
 	Ask:      {shard, epoch},
-	Position: {shard, epoch, lsn, ends},
+	Position: {shard, epoch, lsn, lastepoch},
 	Append:   {shard, epoch, lsn, applied, entries},
 	Stored:   {shard, epoch, lsn},
 	Applied:  {shard, epoch, lsn},
@@ -67,8 +67,8 @@ var layouts = [][]field{
 	SnapBegin: {shard, epoch, lsn},
 	SnapData:  {shard, epoch, records},
 	SnapEnd:   {shard, epoch, lsn, history, entries},
-	LeasePing: {life, at, lease, state, vows, shardends},
-	LeasePong: {at, vows},
+	LeasePing: {start, at, lease, state, claims, lastentries},
+	LeasePong: {at, claims},
 	Raft:      {data},
 	Views:     {views},
 }
@@ -83,55 +83,56 @@ const (
 	maxSet       = 4096
 	maxRecords   = 1000
 	maxEntries   = 4096
-	maxBorn      = 64
+	maxFounders  = 64
 	maxHistory   = 4096
-	maxVows      = 4096
+	maxClaims    = 4096
 	maxViews     = 1024
 	maxShardEnds = 1024
 )
 
 var (
-	shard    = number("shard", func(m *Message) *uint64 { return &m.Shard })
-	epoch    = number("epoch", func(m *Message) *uint64 { return &m.Epoch })
-	lsn      = number("lsn", func(m *Message) *uint64 { return &m.LSN })
-	applied  = number("applied", func(m *Message) *uint64 { return &m.Applied })
-	ends     = number("ends", func(m *Message) *uint64 { return &m.Ends })
-	touched  = number("touched", func(m *Message) *uint64 { return &m.Touched })
-	offset   = number("offset", func(m *Message) *uint64 { return &m.Offset })
-	limit    = number("limit", func(m *Message) *uint64 { return &m.Limit })
-	users    = number("users", func(m *Message) *uint64 { return &m.Users })
-	clock    = instant("clock", func(m *Message) *int64 { return &m.Clock })
-	deadline = instant("deadline", func(m *Message) *int64 { return &m.Deadline })
-	lease    = span("lease", func(m *Message) *int64 { return &m.Lease })
-	life     = instant("life", func(m *Message) *int64 { return &m.Life })
-	at       = instant("at", func(m *Message) *int64 { return &m.At })
-	code     = small("code", func(m *Message) *uint8 { return (*uint8)(&m.Code) })
-	op       = small("op", func(m *Message) *uint8 { return &m.Op })
-	fields   = small("fields", func(m *Message) *uint8 { return &m.Fields })
-	state    = small("state", func(m *Message) *uint8 { return &m.State })
-	result   = small("result", func(m *Message) *uint8 { return &m.Result })
-	text     = words("text", func(m *Message) *string { return &m.Text })
-	userID   = words("id", func(m *Message) *string { return &m.Record.ID })
-	request  = plain("request", putRequest, getRequest)
-	after    = bytesOf("after", func(m *Message) *[]byte { return &m.After })
-	data     = bytesOf("data", func(m *Message) *[]byte { return &m.Data })
-	more     = plain("more", putMore, getMore)
-	known    = plain("known", putKnown, getKnown)
-	greeting = greets(greetingParts, Least, Most)
-	record   = plain("record", putRecord, getRecord)
-	match    = condition("match", func(m *Message) *Condition { return &m.Match })
-	unless   = condition("unless", func(m *Message) *Condition { return &m.Unless })
-	history  = pairs("history", "epoch and lsn", maxHistory, func(m *Message) *[]Place { return &m.History },
+	shard     = number("shard", func(m *Message) *uint64 { return &m.Shard })
+	epoch     = number("epoch", func(m *Message) *uint64 { return &m.Epoch })
+	lsn       = number("lsn", func(m *Message) *uint64 { return &m.LSN })
+	applied   = number("applied", func(m *Message) *uint64 { return &m.Applied })
+	lastepoch = number("lastepoch", func(m *Message) *uint64 { return &m.LastEpoch })
+	touched   = number("touched", func(m *Message) *uint64 { return &m.Touched })
+	offset    = number("offset", func(m *Message) *uint64 { return &m.Offset })
+	limit     = number("limit", func(m *Message) *uint64 { return &m.Limit })
+	users     = number("users", func(m *Message) *uint64 { return &m.Users })
+	clock     = instant("clock", func(m *Message) *int64 { return &m.Clock })
+	deadline  = instant("deadline", func(m *Message) *int64 { return &m.Deadline })
+	lease     = span("lease", func(m *Message) *int64 { return &m.Lease })
+	start     = instant("start", func(m *Message) *int64 { return &m.Start })
+	at        = instant("at", func(m *Message) *int64 { return &m.At })
+	code      = small("code", func(m *Message) *uint8 { return (*uint8)(&m.Code) })
+	op        = small("op", func(m *Message) *uint8 { return &m.Op })
+	fields    = small("fields", func(m *Message) *uint8 { return &m.Fields })
+	state     = small("state", func(m *Message) *uint8 { return &m.State })
+	result    = small("result", func(m *Message) *uint8 { return &m.Result })
+	text      = words("text", func(m *Message) *string { return &m.Text })
+	userID    = words("id", func(m *Message) *string { return &m.Record.ID })
+	request   = plain("request", putRequest, getRequest)
+	after     = bytesOf("after", func(m *Message) *[]byte { return &m.After })
+	data      = bytesOf("data", func(m *Message) *[]byte { return &m.Data })
+	more      = plain("more", putMore, getMore)
+	known     = plain("known", putKnown, getKnown)
+	greeting  = greets(greetingParts, Least, Most)
+	record    = plain("record", putRecord, getRecord)
+	match     = condition("match", func(m *Message) *Condition { return &m.Match })
+	unless    = condition("unless", func(m *Message) *Condition { return &m.Unless })
+	history   = pairs("history", "epoch and lsn", maxHistory, func(m *Message) *[]LogPosition { return &m.History },
 		splitPlace, joinPlace)
-	vows   = pairs("vows", "shard and epoch", maxVows, func(m *Message) *[]Vow { return &m.Vows }, splitVow, joinVow)
+	claims = pairs("claims", "shard and epoch", maxClaims, func(m *Message) *[]Claim { return &m.Claims }, splitClaim,
+		joinClaim)
 	counts = pairs("counts", "shard and users", maxSet, func(m *Message) *[]ShardCount { return &m.Counts },
 		splitCount, joinCount)
-	set       = numbers("shards", maxSet, func(m *Message) *[]uint64 { return &m.Set })
-	born      = numbers("born", maxBorn, func(m *Message) *[]uint64 { return &m.Born })
-	views     = plain("views", putViews, getViews)
-	records   = plain("records", putRecords, getRecords)
-	entries   = plain("entries", putEntries, getEntries)
-	shardends = plain("shardends", putShardEnds, getShardEnds)
+	set         = numbers("shards", maxSet, func(m *Message) *[]uint64 { return &m.Set })
+	founders    = numbers("founders", maxFounders, func(m *Message) *[]uint64 { return &m.Founders })
+	views       = plain("views", putViews, getViews)
+	records     = plain("records", putRecords, getRecords)
+	entries     = plain("entries", putEntries, getEntries)
+	lastentries = plain("lastentries", putLastEntries, getLastEntries)
 )
 
 // plain is a field of every version since the first.

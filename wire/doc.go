@@ -85,7 +85,7 @@
 //	kind  name       crc  direction          fields
 //	0     error      -    any                code text
 //	1     hello      -    dialler → node     greeting
-//	2     welcome    -    node → dialler     greeting clock born known
+//	2     welcome    -    node → dialler     greeting clock founders known
 //	3     ping       -    any                -
 //	4     pong       -    any                clock text
 //	5     get        -    gw → replica       shard id
@@ -96,7 +96,7 @@
 //	10    list       -    gw → replica       shard offset after limit
 //	11    page       crc  replica → gw       shard users more records
 //	12    ask        -    leader → backup    shard epoch
-//	13    position   -    backup → leader    shard epoch lsn ends
+//	13    position   -    backup → leader    shard epoch lsn lastepoch
 //	14    append     crc  leader → backup    shard epoch lsn applied entries
 //	15    stored     -    backup → leader    shard epoch lsn
 //	16    applied    -    leader → backup    shard epoch lsn
@@ -104,8 +104,8 @@
 //	18    snapbegin  -    leader → backup    shard epoch lsn
 //	19    snapdata   crc  leader → backup    shard epoch records
 //	20    snapend    crc  leader → backup    shard epoch lsn history entries
-//	21    leaseping  -    node → node        life at lease state vows shardends
-//	22    leasepong  -    node → node        at vows
+//	21    leaseping  -    node → node        start at lease state claims lastentries
+//	22    leasepong  -    node → node        at claims
 //	23    raft       crc  node → node        data
 //	24    views      crc  node → gw          views
 //
@@ -142,11 +142,11 @@
 //	shard epoch lsn applied touched offset limit
 //	                        unsigned integers
 //	users                   an unsigned integer: the users of the whole shard
-//	ends                    an unsigned integer: the epoch of the last write in the log, 0 if it is empty
+//	lastepoch               an unsigned integer: the epoch of the last write in the log, 0 if it is empty
 //	code op fields state result
 //	                        unsigned integers below 256; see Code, Op, HasName …, IsSick …, Result
 //	clock deadline          nanoseconds on a boot-time clock: the sender's, the receiver's
-//	life                    number of the process that pings: it grows with every start of its store
+//	start                   number of the process that pings: it grows with every start of its store
 //	lease                   nanoseconds for which the node that pings takes what it is promised
 //	at                      nanoseconds on the boot-time clock of who pings: when it pinged
 //	id text                 strings
@@ -157,7 +157,7 @@
 //	greeting                [least most cluster role name build incarnation ring shards lease grace store start
 //	                        nonce], see below
 //	known                   [start nonce]: which start of the dialler's store the node's cluster knows; zeros for none
-//	born                    [store store …], at most 64: what the cluster was born with; empty before that
+//	founders                [store store …], at most 64: what the cluster was bootstrapped with; empty before that
 //	record                  [id name email group epoch lsn]; group is a signed 64-bit integer
 //	match unless            [] for none, [1] for a user of any version, or
 //	                        [2 epoch lsn epoch lsn …], at most 16 pairs, for a user of one of these versions: the write
@@ -165,9 +165,9 @@
 //	shards                  [shard shard …], at most 4096
 //	counts                  [shard users shard users …], at most 4096 pairs
 //	history                 [epoch lsn epoch lsn …], at most 4096 pairs: from which LSN on the log is of which epoch
-//	vows                    [shard epoch shard epoch …], at most 4096 pairs
-//	shardends               [shard epoch ends lsn …], at most 1024 fours: of each shard in whose view of that epoch
-//	                        the sender led before it restarted, where its log ends: at lsn, in the epoch ends
+//	claims                  [shard epoch shard epoch …], at most 4096 pairs
+//	lastentries             [shard epoch lastepoch lsn …], at most 1024 fours: of each shard in whose view of that epoch
+//	                        the sender led before it restarted, where its log ends: at lsn, in the epoch lastepoch
 //	views                   [epoch leader backup insync …] by shard, at most 1024 fours; insync is a boolean
 //	records                 [record record …], at most 1000
 //	entries                 [request result record wall …], at most 4096 fours; wall is the ms since 1970 when the
@@ -182,7 +182,7 @@
 //	least most         unsigned integers: the versions of the protocol that the sender speaks
 //	cluster name build strings: the cluster's name, the sender's, and what program it is, for people
 //	role               "gateway" (any client) or "node"
-//	incarnation        16 bytes that a cluster gets when it is born, a UUID; none while the sender knows none
+//	incarnation        16 bytes that a cluster gets when it is bootstrapped, a UUID; none while the sender knows none
 //	ring               unsigned integer: xxhash64 (seed 0) of the nodes' names in ring order, joined by ","
 //	shards             unsigned integer: how many
 //	lease grace        nanoseconds: how long the sender takes what it is promised, and keeps what it has promised;

@@ -10,10 +10,10 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 )
 
-func splitPlace(p Place) (epoch, lsn uint64)        { return p.Epoch, p.LSN }
-func joinPlace(epoch, lsn uint64) Place             { return Place{epoch, lsn} }
-func splitVow(v Vow) (shard, epoch uint64)          { return v.Shard, v.Epoch }
-func joinVow(shard, epoch uint64) Vow               { return Vow{shard, epoch} }
+func splitPlace(p LogPosition) (epoch, lsn uint64)  { return p.Epoch, p.LSN }
+func joinPlace(epoch, lsn uint64) LogPosition       { return LogPosition{epoch, lsn} }
+func splitClaim(v Claim) (shard, epoch uint64)      { return v.Shard, v.Epoch }
+func joinClaim(shard, epoch uint64) Claim           { return Claim{shard, epoch} }
 func splitCount(c ShardCount) (shard, users uint64) { return c.Shard, c.Users }
 func joinCount(shard, users uint64) ShardCount      { return ShardCount{shard, users} }
 
@@ -61,7 +61,7 @@ func condition(name string, at func(*Message) *Condition) field {
 			for c.Kind = uint8(kind); err == nil && n > 1; n -= 2 {
 				epoch, badEpoch := unsigned(d, math.MaxUint64)
 				lsn, badLSN := unsigned(d, math.MaxUint64)
-				c.Versions, err = append(c.Versions, Place{epoch, lsn}), cmp.Or(badEpoch, badLSN)
+				c.Versions, err = append(c.Versions, LogPosition{epoch, lsn}), cmp.Or(badEpoch, badLSN)
 			}
 			return err
 		})
@@ -203,27 +203,27 @@ func getViews(d *msgpack.Decoder, m *Message) error {
 	return err
 }
 
-// putShardEnds writes each as its shard, the epoch of the view, and the epoch and LSN of the log's end.
-func putShardEnds(e *msgpack.Encoder, m *Message) error {
-	err := e.EncodeArrayLen(4 * len(m.ShardEnds))
-	for _, n := range m.ShardEnds {
-		err = errors.Join(err, e.EncodeUint(n.Shard), e.EncodeUint(n.Epoch), e.EncodeUint(n.Ends), e.EncodeUint(n.LSN))
+// putLastEntries writes each as its shard, the epoch of the view, and the epoch and LSN of the log's end.
+func putLastEntries(e *msgpack.Encoder, m *Message) error {
+	err := e.EncodeArrayLen(4 * len(m.LastEntries))
+	for _, n := range m.LastEntries {
+		err = errors.Join(err, e.EncodeUint(n.Shard), e.EncodeUint(n.Epoch), e.EncodeUint(n.LastEpoch), e.EncodeUint(n.LSN))
 	}
 	return err
 }
 
-func getShardEnds(d *msgpack.Decoder, m *Message) error {
+func getLastEntries(d *msgpack.Decoder, m *Message) error {
 	n, err := length(d, 0, 4*maxShardEnds)
 	if err == nil && n%4 != 0 {
-		err = fmt.Errorf("expected fours of shard, epoch, ends and lsn, found %d elements", n)
+		err = fmt.Errorf("expected fours of shard, epoch, lastepoch and lsn, found %d elements", n)
 	}
 	for ; err == nil && n > 0; n -= 4 {
-		var l ShardEnd
+		var l LastEntry
 		errs := [4]error{}
-		for i, to := range []*uint64{&l.Shard, &l.Epoch, &l.Ends, &l.LSN} {
+		for i, to := range []*uint64{&l.Shard, &l.Epoch, &l.LastEpoch, &l.LSN} {
 			*to, errs[i] = unsigned(d, math.MaxUint64)
 		}
-		m.ShardEnds, err = append(m.ShardEnds, l), first(errs[:], "shard epoch ends lsn")
+		m.LastEntries, err = append(m.LastEntries, l), first(errs[:], "shard epoch lastepoch lsn")
 	}
 	return err
 }

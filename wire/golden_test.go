@@ -62,10 +62,10 @@ func TestLimitsInDoc(t *testing.T) {
 		fmt.Sprintf("MiB (%d)", MaxFrame), fmt.Sprintf("MaxDepth (%d)", MaxDepth),
 		fmt.Sprintf("at most %d pairs, for a user", maxMatch), fmt.Sprintf("[shard shard …], at most %d\n", maxSet),
 		fmt.Sprintf("[shard users shard users …], at most %d pairs\n", maxSet),
-		fmt.Sprintf("[shard epoch shard epoch …], at most %d pairs\n", maxVows),
+		fmt.Sprintf("[shard epoch shard epoch …], at most %d pairs\n", maxClaims),
 		fmt.Sprintf("at most %d pairs: from which LSN", maxHistory), fmt.Sprintf("at most %d fours; insync", maxViews),
 		fmt.Sprintf("at most %d fours: of each shard", maxShardEnds),
-		fmt.Sprintf("at most %d: what the cluster was", maxBorn),
+		fmt.Sprintf("at most %d: what the cluster was", maxFounders),
 		fmt.Sprintf("at most %d\n", maxRecords), fmt.Sprintf("at most %d fours; wall", maxEntries),
 	} {
 		if !strings.Contains(source(t), want) {

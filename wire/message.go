@@ -56,7 +56,7 @@ const (
 	Disk                             // this node's disk refuses writes
 	Stuck                            // as Unavailable, and that for so long that another try at this node is of no use
 	// the request was passed on to the leader, whose answer was lost: a write may yet be done
-	Lost
+	AnswerLost
 )
 
 // Op says what a write does.
@@ -107,12 +107,12 @@ const (
 type RequestID = [16]byte
 
 // Place is a position in a shard's log.
-type Place struct{ Epoch, LSN uint64 }
+type LogPosition struct{ Epoch, LSN uint64 }
 
 // Condition is a precondition of a write: which users, by their version, it names.
 type Condition struct {
 	Kind     uint8
-	Versions []Place
+	Versions []LogPosition
 }
 
 // Record is a user with its version: the position of the write that made it.
@@ -135,12 +135,12 @@ type Entry struct {
 // ShardCount is the number of users in one shard.
 type ShardCount struct{ Shard, Users uint64 }
 
-// Vow names a lease, asked for or granted: a shard in an epoch.
-type Vow struct{ Shard, Epoch uint64 }
+// Claim names a lease, asked for or granted: a shard in an epoch.
+type Claim struct{ Shard, Epoch uint64 }
 
-// ShardEnd is where the log of a shard ends at a leader that has restarted: at LSN, in the epoch Ends. It may not serve
-// in the view of the epoch Epoch.
-type ShardEnd struct{ Shard, Epoch, Ends, LSN uint64 }
+// LastEntry is where the log of a shard ends at a leader that has restarted: at LSN, in the epoch LastEpoch. It may not
+// serve in the view of the epoch Epoch.
+type LastEntry struct{ Shard, Epoch, LastEpoch, LSN uint64 }
 
 // View says who leads and who backs a shard, by number in the ring, and whether the backup is in sync.
 type View struct {
@@ -170,44 +170,44 @@ type StoreStart struct{ Number, Nonce uint64 }
 
 // Message is any frame, decoded. Kind says which of the other fields are in use (see the frame table in doc.go).
 type Message struct {
-	Kind      Kind
-	Code      Code
-	Op        Op
-	Fields    uint8
-	Result    Result
-	State     uint8
-	More      bool
-	ID        uint64 // request id on this connection
-	Shard     uint64
-	Epoch     uint64
-	LSN       uint64
-	Applied   uint64 // the leader's applied LSN
-	Ends      uint64 // epoch of the last write in the backup's log; 0 if it is empty
-	Touched   uint64 // how many nodes the answer needed
-	Clock     int64  // ns on the sender's boot-time clock
-	Deadline  int64  // ns on the receiver's boot-time clock
-	Life      int64  // number of the sender's process: grows with every start of its store
-	Lease     int64  // ns for which the sender of a ping takes what it is promised
-	At        int64  // when the ping was sent, in ns on the boot-time clock of who sent it
-	Users     uint64 // of the shard, at the moment of which the page is
-	Offset    uint64
-	Limit     uint64
-	Request   RequestID
-	Text      string
-	After     []byte // id of the record before the page; nil when Offset counts
-	Greeting  Greeting
-	Record    Record
-	Match     Condition // the user must be among those that it names
-	Unless    Condition // the user must not be among those that it names
-	Set       []uint64
-	Counts    []ShardCount
-	Records   []Record
-	Entries   []Entry
-	Born      []uint64   // member ids of the stores that the cluster was born with, by node; empty before that
-	Known     StoreStart // of the asker's store, as the answering node's cluster knows it; zero if it knows none
-	History   []Place    // from which LSN on the log is of which epoch
-	Vows      []Vow
-	Views     []View     // by shard
-	Data      []byte     // a Raft message
-	ShardEnds []ShardEnd // of a leader that has restarted
+	Kind        Kind
+	Code        Code
+	Op          Op
+	Fields      uint8
+	Result      Result
+	State       uint8
+	More        bool
+	ID          uint64 // request id on this connection
+	Shard       uint64
+	Epoch       uint64
+	LSN         uint64
+	Applied     uint64 // the leader's applied LSN
+	LastEpoch   uint64 // epoch of the last write in the backup's log; 0 if it is empty
+	Touched     uint64 // how many nodes the answer needed
+	Clock       int64  // ns on the sender's boot-time clock
+	Deadline    int64  // ns on the receiver's boot-time clock
+	Start       int64  // number of the sender's process: grows with every start of its store
+	Lease       int64  // ns for which the sender of a ping takes what it is promised
+	At          int64  // when the ping was sent, in ns on the boot-time clock of who sent it
+	Users       uint64 // of the shard, at the moment of which the page is
+	Offset      uint64
+	Limit       uint64
+	Request     RequestID
+	Text        string
+	After       []byte // id of the record before the page; nil when Offset counts
+	Greeting    Greeting
+	Record      Record
+	Match       Condition // the user must be among those that it names
+	Unless      Condition // the user must not be among those that it names
+	Set         []uint64
+	Counts      []ShardCount
+	Records     []Record
+	Entries     []Entry
+	Founders    []uint64      // member ids of the stores that the cluster was bootstrapped with, by node; empty before that
+	Known       StoreStart    // of the asker's store, as the answering node's cluster knows it; zero if it knows none
+	History     []LogPosition // from which LSN on the log is of which epoch
+	Claims      []Claim
+	Views       []View      // by shard
+	Data        []byte      // a Raft message
+	LastEntries []LastEntry // of a leader that has restarted
 }

@@ -19,13 +19,13 @@ func speaker(least, most uint64) Codec {
 		later.since, older.until, between.since = 4, 3, 4
 		table[Get] = []field{shard, userID, later}
 		table[Pong] = []field{between, clock, text}
-		table[LeasePing] = []field{life, at, lease, older, vows, shardends}
+		table[LeasePing] = []field{start, at, lease, older, claims, lastentries}
 		known := number("epoch", func(m *Message) *uint64 { return &m.Epoch })
 		known.since = 4
 		parts = append(slices.Clone(parts), known)
 		late := number("lsn", func(m *Message) *uint64 { return &m.LSN })
 		late.since = 4
-		table[Welcome] = []field{{}, clock, born, known, late}
+		table[Welcome] = []field{{}, clock, founders, known, late}
 		table[Welcome][3] = layouts[Welcome][3]
 	}
 	table[Hello] = []field{greets(parts, least, most)}
@@ -54,7 +54,7 @@ func TestTwoVersionsOnAConnection(t *testing.T) {
 			say := func(from Codec, kind Kind) *Message {
 				g := samples()[Hello].Greeting
 				g.Least, g.Most = from.least, from.most
-				return &Message{Kind: kind, ID: 1, Greeting: g, Epoch: 7, LSN: 9, Clock: 5, Born: []uint64{8}}
+				return &Message{Kind: kind, ID: 1, Greeting: g, Epoch: 7, LSN: 9, Clock: 5, Founders: []uint64{8}}
 			}
 			heard := &Message{}
 			if err := c.answerer.Decode(heard, c.dialler.AppendFrame(nil,
@@ -87,7 +87,7 @@ func TestTwoVersionsOnAConnection(t *testing.T) {
 				t.Errorf("the dialler agrees on %d, %v, and heard %+v", here.Version(), meets, heard)
 			}
 			for _, m := range []*Message{{Kind: Get, ID: 2, Shard: 1, Record: Record{ID: "a"}, Limit: 6},
-				{Kind: Pong, Touched: 3, Clock: 1}, {Kind: LeasePing, Life: 1, At: 2, Lease: 3, State: 1}} {
+				{Kind: Pong, Touched: 3, Clock: 1}, {Kind: LeasePing, Start: 1, At: 2, Lease: 3, State: 1}} {
 				for _, way := range [][2]Codec{{here, there}, {there, here}} {
 					if err := way[1].Decode(heard, way[0].AppendFrame(nil, m)[HeadSize:]); err != nil {
 						t.Fatal(err)

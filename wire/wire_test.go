@@ -12,9 +12,9 @@ import (
 func TestPreconditions(t *testing.T) {
 	most := Condition{Kind: OneOf}
 	for i := range maxMatch {
-		most.Versions = append(most.Versions, Place{uint64(i), 1 << 60})
+		most.Versions = append(most.Versions, LogPosition{uint64(i), 1 << 60})
 	}
-	shapes := []Condition{{}, {Kind: AnyVersion}, {Kind: OneOf}, {OneOf, []Place{{1, 2}}}, most}
+	shapes := []Condition{{}, {Kind: AnyVersion}, {Kind: OneOf}, {OneOf, []LogPosition{{1, 2}}}, most}
 	for _, match := range shapes {
 		for _, unless := range shapes {
 			m := &Message{Kind: Write, Op: Delete, Match: match, Unless: unless}
@@ -35,13 +35,13 @@ func samples() []*Message {
 	return []*Message{
 		{Kind: Error, ID: 1, Code: NotLeader, Text: "db-1 leads"},
 		{Kind: Hello, ID: 1, Greeting: g},
-		{Kind: Welcome, ID: 1, Greeting: g, Clock: 1 << 40, Born: []uint64{1 << 40, 7, 9},
+		{Kind: Welcome, ID: 1, Greeting: g, Clock: 1 << 40, Founders: []uint64{1 << 40, 7, 9},
 			Known: StoreStart{1 << 60, 3}},
 		{Kind: Ping, ID: 2},
 		{Kind: Pong, ID: 2, Clock: 5},
 		{Kind: Get, ID: 3, Shard: 23, Record: Record{ID: "13AE742"}},
 		{Kind: Write, ID: 4, Shard: 1, Deadline: 1 << 50, Request: RequestID{1, 2, 15: 9}, Op: Update,
-			Fields: HasName | HasGroup, Record: r, Match: Condition{OneOf, []Place{{1, 2}, {3, 4}}},
+			Fields: HasName | HasGroup, Record: r, Match: Condition{OneOf, []LogPosition{{1, 2}, {3, 4}}},
 			Unless: Condition{Kind: AnyVersion}},
 		{Kind: Outcome, ID: 4, Result: Updated, Touched: 2, Record: r},
 		{Kind: Count, ID: 5, Set: []uint64{0, 7, 23}},
@@ -49,7 +49,7 @@ func samples() []*Message {
 		{Kind: List, ID: 6, Shard: 2, Offset: 100000, After: []byte("u\x01k"), Limit: 100},
 		{Kind: Page, ID: 6, Shard: 2, Users: 1000, More: true, Records: []Record{r, r}},
 		{Kind: Ask, Shard: 1, Epoch: 2},
-		{Kind: Position, Shard: 1, Epoch: 2, LSN: 3, Ends: 1},
+		{Kind: Position, Shard: 1, Epoch: 2, LSN: 3, LastEpoch: 1},
 		{Kind: Append, Shard: 1, Epoch: 2, LSN: 3, Applied: 2,
 			Entries: []Entry{{RequestID{5}, Created, "a", "n", "e", 4, 2, 3, 1790000000123},
 				{RequestID{6}, Deleted, "a", "", "", 0, 2, 4, -1}}},
@@ -58,11 +58,11 @@ func samples() []*Message {
 		{Kind: Trouble, Shard: 1, Epoch: 2, Code: Disk, Text: "no space left on device"},
 		{Kind: SnapBegin, Shard: 1, Epoch: 2, LSN: 3},
 		{Kind: SnapData, Shard: 1, Epoch: 2, Records: []Record{r, {ID: "b", Epoch: 1, LSN: 2}}},
-		{Kind: SnapEnd, Shard: 1, Epoch: 2, LSN: 3, History: []Place{{1, 1}, {2, 3}},
+		{Kind: SnapEnd, Shard: 1, Epoch: 2, LSN: 3, History: []LogPosition{{1, 1}, {2, 3}},
 			Entries: []Entry{{RequestID{5}, Created, "a", "n", "e", 4, 2, 3, 1790000000123}}},
-		{Kind: LeasePing, Life: 5, At: 1 << 50, Lease: 100e6, State: IsSick | IsLeaving,
-			Vows: []Vow{{0, 1}, {23, 1 << 40}}, ShardEnds: []ShardEnd{{3, 7, 6, 1 << 33}}},
-		{Kind: LeasePong, At: 1 << 50, Vows: []Vow{{23, 1 << 40}}},
+		{Kind: LeasePing, Start: 5, At: 1 << 50, Lease: 100e6, State: IsSick | IsLeaving,
+			Claims: []Claim{{0, 1}, {23, 1 << 40}}, LastEntries: []LastEntry{{3, 7, 6, 1 << 33}}},
+		{Kind: LeasePong, At: 1 << 50, Claims: []Claim{{23, 1 << 40}}},
 		{Kind: Raft, Data: []byte{8, 1, 16, 2, 0xff}},
 		{Kind: Views, Views: []View{{1, 0, 1, true}, {7, 2, 1, false}}},
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"tandem/shard"
+	"tandem/shard/views"
 )
 
 // ErrBatch is the class of a WAL record that this version did not write.
@@ -93,7 +94,7 @@ func EntriesPart(l shard.Layout, s int, family uint32, entries []shard.Entry, be
 	var changed [256]uint64 // by bucket, LSN of its last entry
 	for i := range entries {
 		n := &entries[i]
-		_, bucket := shard.Place(l, n.ID)
+		_, bucket := shard.ShardOf(l, n.ID)
 		key = shard.AppendKey(key[:0], bucket, n.ID)
 		changed[bucket] = n.LSN
 		p.Records++
@@ -142,7 +143,7 @@ func ReadBucket(value []byte) (users, lsn uint64, ok bool) {
 }
 
 // SavedPart serializes changes of the saved entries of the council, in their order. done is told when they are stored.
-func SavedPart(family uint32, saved []shard.Fact, done chan<- struct{}) Part {
+func SavedPart(family uint32, saved []views.SavedEntry, done chan<- struct{}) Part {
 	p := Part{Records: uint32(len(saved)), Raft: true, Done: done}
 	for i := range saved {
 		f := &saved[i]

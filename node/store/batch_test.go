@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"tandem/shard"
+	"tandem/shard/views"
 )
 
 func TestBatchIsReadBackAsItWasWritten(t *testing.T) {
@@ -89,7 +90,7 @@ func TestBucketsAreReadBack(t *testing.T) {
 func TestSavedEntriesShareABatchWithShards(t *testing.T) {
 	entries := someEntries()
 	one := EntriesPart(testLayout, 5, 9, entries, false, &Buckets{}, 1234)
-	part := SavedPart(7, []shard.Fact{{Key: "e\x00\x01", Value: []byte("entry")}, {Key: "e\x00\x02", Delete: true},
+	part := SavedPart(7, []views.SavedEntry{{Key: "e\x00\x01", Value: []byte("entry")}, {Key: "e\x00\x02", Delete: true},
 		{Key: "h", Value: nil}}, nil)
 	want := []Logged{{Shard: 5, Stamp: 1234, Entries: entries}}
 	for _, parts := range [][]Part{{part, one}, {one, part}, {part, one, part}} {

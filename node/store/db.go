@@ -10,6 +10,7 @@ import (
 	"github.com/linxGnu/grocksdb"
 
 	"tandem/shard"
+	"tandem/shard/views"
 )
 
 // ErrStore is the class of everything that RocksDB refuses.
@@ -310,13 +311,13 @@ func IsDamage(err error) bool {
 
 // ReadSaved returns the saved entries of the council in the order of their keys; none if the node was never in a
 // cluster. Error: ErrStore.
-func ReadSaved(db DB) ([]shard.Fact, error) {
+func ReadSaved(db DB) ([]views.SavedEntry, error) {
 	it := db.rocks.NewIteratorCF(db.look, db.raft)
 	defer it.Close()
-	saved := []shard.Fact{}
+	saved := []views.SavedEntry{}
 	for it.SeekToFirst(); it.Valid(); it.Next() {
 		key, value := it.Key(), it.Value()
-		saved = append(saved, shard.Fact{Key: string(key.Data()), Value: bytes.Clone(value.Data())})
+		saved = append(saved, views.SavedEntry{Key: string(key.Data()), Value: bytes.Clone(value.Data())})
 	}
 	if err := it.Err(); err != nil {
 		return nil, fmt.Errorf("%w: reading the council's state: %w", ErrStore, err)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"tandem/shard"
+	"tandem/shard/views"
 )
 
 // RocksDB reserves disk ahead of what it writes. A store with little in it may reserve little: what a few users take is
@@ -81,17 +82,17 @@ func TestSavedEntriesAreReadBackInOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write := func(saved ...shard.Fact) {
+	write := func(saved ...views.SavedEntry) {
 		if err := WriteBatch(db, JoinParts(nil, []Part{SavedPart(RaftFamilyID(db), saved, nil)})); err != nil {
 			t.Fatal(err)
 		}
 	}
-	write(shard.Fact{Key: "s", Value: []byte("1")}, shard.Fact{Key: "e2", Value: []byte("2")},
-		shard.Fact{Key: "e1", Value: []byte{}})
-	write(shard.Fact{Key: "e3", Value: []byte("3")}, shard.Fact{Key: "e3", Delete: true},
-		shard.Fact{Key: "e2", Delete: true}, shard.Fact{Key: "e2", Value: []byte("4")})
+	write(views.SavedEntry{Key: "s", Value: []byte("1")}, views.SavedEntry{Key: "e2", Value: []byte("2")},
+		views.SavedEntry{Key: "e1", Value: []byte{}})
+	write(views.SavedEntry{Key: "e3", Value: []byte("3")}, views.SavedEntry{Key: "e3", Delete: true},
+		views.SavedEntry{Key: "e2", Delete: true}, views.SavedEntry{Key: "e2", Value: []byte("4")})
 	got, err := ReadSaved(db)
-	want := []shard.Fact{{Key: "e1", Value: []byte{}}, {Key: "e2", Value: []byte("4")}, {Key: "s", Value: []byte("1")}}
+	want := []views.SavedEntry{{Key: "e1", Value: []byte{}}, {Key: "e2", Value: []byte("4")}, {Key: "s", Value: []byte("1")}}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%v\n got %+v\nwant %+v", err, got, want)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 
 	"tandem/shard"
+	"tandem/shard/replica"
 )
 
 // WipePart serializes the dropping of all data of one shard. Its first key begins as none that is put does: RocksDB 7.8
@@ -25,7 +26,7 @@ func RecordsPart(l shard.Layout, s int, family uint32, records []shard.Record, c
 	var key, value []byte
 	for i := range records {
 		r := &records[i]
-		_, bucket := shard.Place(l, r.ID)
+		_, bucket := shard.ShardOf(l, r.ID)
 		counts[bucket]++
 		key = shard.AppendKey(key[:0], bucket, r.ID)
 		value = appendValue(value[:0], &shard.Entry{Name: r.Name, Email: r.Email, Group: r.Group, Epoch: r.Epoch, LSN: r.LSN})
@@ -36,7 +37,7 @@ func RecordsPart(l shard.Layout, s int, family uint32, records []shard.Record, c
 
 // WholePart serializes the meta of a shard whose snapshot is whole: history, the request-id window, and the counts with
 // the position, which says that it is whole.
-func WholePart(s int, family uint32, fx *shard.Effect, counts Buckets) Part {
+func WholePart(s int, family uint32, fx *replica.Effect, counts Buckets) Part {
 	p := Part{Shard: s, Last: fx.LSN}
 	put := binary.AppendUvarint([]byte{tagFamilyPut}, uint64(family))
 	add := func(key, value []byte) {

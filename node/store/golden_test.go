@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"tandem/shard"
+	"tandem/shard/replica"
+	"tandem/shard/views"
 )
 
 var update = flag.Bool("update", false, "write the golden bytes instead of comparing with them")
@@ -80,7 +82,7 @@ func TestGoldenBytes(t *testing.T) {
 	golden(t, "wipe-part", WipePart(5, 9).Bytes)
 	records := []shard.Record{{ID: "a", Name: "Ada", Email: "e", Group: 7, Epoch: 3, LSN: 7}}
 	golden(t, "records-part", RecordsPart(testLayout, 5, 9, records, &Buckets{}).Bytes)
-	whole := WholePart(5, 9, &shard.Effect{LSN: 10, History: []shard.Position{{Epoch: 3, LSN: 7}}, Entries: entries},
+	whole := WholePart(5, 9, &replica.Effect{LSN: 10, History: []shard.Position{{Epoch: 3, LSN: 7}}, Entries: entries},
 		counts)
 	_, values = splitRecords(t, whole.Bytes)
 	window := values[len(values)-1]
@@ -88,7 +90,7 @@ func TestGoldenBytes(t *testing.T) {
 	if read, err := ReadWindow(window); err != nil || !reflect.DeepEqual(read, entries) {
 		t.Errorf("a window is read as %+v, %v", read, err)
 	}
-	golden(t, "raft-part", SavedPart(7, []shard.Fact{{Key: "e\x00\x01", Value: []byte("entry")},
+	golden(t, "raft-part", SavedPart(7, []views.SavedEntry{{Key: "e\x00\x01", Value: []byte("entry")},
 		{Key: "e\x00\x02", Delete: true}}, nil).Bytes)
 	identity := Identity{Format: Format, Cluster: "tandem", Node: "db-0", Ring: "db-0,db-1,db-2", Shards: 24,
 		Store: "2f0c5b5e-7a4c-4a52-9d0a-0123456789ab"}

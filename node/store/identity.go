@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"tandem/shard"
+	"tandem/shard/views"
 )
 
 // Identity is what a data folder says about itself; it is written when the folder is first used and never changes.
@@ -90,7 +91,7 @@ const startKey = "start"
 // CountStart returns this start of the store, with a number one more than that of the last and the process's own nonce,
 // and the nonces of those before that are remembered, the newest first. It is stored before anything is said: so it
 // tells the process from others that ran, or run, on copies of the folder (rule R23).
-func CountStart(db DB, nonce uint64) (start shard.Start, former []uint64, err error) {
+func CountStart(db DB, nonce uint64) (start views.Start, former []uint64, err error) {
 	value, err := GetLocal(db, startKey)
 	if err != nil {
 		return start, nil, err
@@ -106,8 +107,8 @@ func CountStart(db DB, nonce uint64) (start shard.Start, former []uint64, err er
 		return start, nil, fmt.Errorf("%w: what it says of its last starts has %d bytes, expected a multiple of 8",
 			ErrFolder, len(value))
 	}
-	start, former = shard.Start{Number: numbers[0] + 1, Nonce: nonce}, numbers[1:]
-	former = former[:min(len(former), shard.FormerStarts)]
+	start, former = views.Start{Number: numbers[0] + 1, Nonce: nonce}, numbers[1:]
+	former = former[:min(len(former), views.FormerStarts)]
 	value = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, start.Number), nonce)
 	for _, before := range former {
 		value = binary.BigEndian.AppendUint64(value, before)

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"tandem/shard"
+	"tandem/shard/views"
 )
 
 // loggedBatches makes a store whose log holds so many batches with parts of some shards and of Raft, and returns the
@@ -34,7 +35,7 @@ func loggedBatches(t *testing.T, batches int) (dir string, file []byte, parts ma
 		for range 1 + rng.IntN(3) {
 			s := held[rng.IntN(len(held))]
 			if rng.IntN(8) == 0 {
-				group = append(group, SavedPart(RaftFamilyID(db), []shard.Fact{{Key: "h", Value: []byte("hard")}},
+				group = append(group, SavedPart(RaftFamilyID(db), []views.SavedEntry{{Key: "h", Value: []byte("hard")}},
 					nil))
 				parts[w.number+1] = append(parts[w.number+1], shard.RaftPart)
 				continue
@@ -94,7 +95,7 @@ func TestACutLogIsNoDamage(t *testing.T) {
 		if n := len(applied(file[:size])); n < len(parts) && n > 0 {
 			v = shard.JudgeLog(pieces, heldBy(testLayout, 0),
 				shard.LogKnown{Synced: shard.BatchHead{Start: 1, Number: uint64(n) + 1}})
-			if v.End != shard.DamagedEnd || len(v.Lost) != len(heldBy(testLayout, 0))+1 {
+			if v.End != shard.DamagedEnd || len(v.Missing) != len(heldBy(testLayout, 0))+1 {
 				t.Fatalf("cut at %d, behind batch %d, though the next one is known to be synced: %+v", size, n, v)
 			}
 		}
@@ -128,12 +129,12 @@ func TestAFlippedBitInTheLogIsDamage(t *testing.T) {
 			continue
 		}
 		for _, s := range hurt {
-			if !slices.Contains(v.Lost, s) || v.End != shard.DamagedEnd {
+			if !slices.Contains(v.Missing, s) || v.End != shard.DamagedEnd {
 				t.Fatalf("bit %d of byte %d: shard %d lost a part, and the verdict is %+v", at%8, at, s, v)
 			}
 		}
 		slices.Sort(hurt)
-		if slices.Equal(slices.Compact(hurt), v.Lost) {
+		if slices.Equal(slices.Compact(hurt), v.Missing) {
 			precise++
 		}
 	}
@@ -174,7 +175,7 @@ func TestRocksDBAppliesWhatTheJudgeSays(t *testing.T) {
 			scan := OpenScan(db, s)
 			err = WalkScan(scan, []byte{shard.UserPrefix}, 0, func(_, _ []byte) bool { users++; return true })
 			CloseScan(scan)
-			if err != nil || !slices.Contains(v.Lost, s) && v.End == shard.DamagedEnd && users != wants[s] {
+			if err != nil || !slices.Contains(v.Missing, s) && v.End == shard.DamagedEnd && users != wants[s] {
 				t.Errorf("byte %d: shard %d has %d users of %d, and the verdict is %+v (%v)", at, s, users, wants[s], v,
 					err)
 			}

@@ -1,0 +1,289 @@
+package cluster
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Site is where trials are made.
+type Site struct {
+	Plan  Plan
+	Do    Perform
+	Limit time.Duration // how long the cluster may take until it is in sync
+}
+
+// Flipped is a bit that was flipped.
+type Flipped struct {
+	Path  string
+	Inode uint64
+	At    int64
+	Was   byte
+	Is    byte
+	Must  bool // a node that reads all it needs meets it
+}
+
+// Note is what an act on a node's data has come to.
+type Note struct {
+	Text string
+	Flip Flipped
+	Hits uint64 // calls that a rule concerned
+	Err  error
+}
+
+// AsideMark begins the name of a folder, within a node's, with a store that the node uses no more.
+const AsideMark = "set-aside-"
+
+// FilesIn returns the files of a folder by their names within it, without those of stores that the node has set aside.
+func FilesIn(folder string) []stored {
+	files := []stored{}
+	// files that vanish meanwhile are none
+	_ = filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && strings.HasPrefix(d.Name(), AsideMark) {
+			return fs.SkipDir
+		}
+		if err == nil && d.Type().IsRegular() {
+			if info, gone := d.Info(); gone == nil {
+				files = append(files, stored{strings.TrimPrefix(path, folder+"/"), info.Size()})
+			}
+		}
+		return nil
+	})
+	return files
+}
+
+// InodeOf returns the inode of a file that is there.
+func InodeOf(path string) (uint64, error) {
+	var stat syscall.Stat_t
+	err := syscall.Stat(path, &stat)
+	return stat.Ino, err
+}
+
+// flipBit flips a bit of a file of a node, by a step.
+func flipBit(folder string, s Step, out chan<- Note) {
+	n := Note{}
+	defer func() { out <- n }()
+	one, there := pickFile(FilesIn(folder), s.File, s.Chance)
+	path := filepath.Join(folder, one.Name)
+	text, err := os.ReadFile(path)
+	if !there || err != nil || len(text) == 0 {
+		n.Text = fmt.Sprintf("no bit was flipped: no file of the kind %s is there, or it is gone or empty by now: %s",
+			s.File, one.Name)
+		return
+	}
+	part := span{0, int64(len(text))}
+	if s.File == FileTable {
+		if part, n.Err = tablePart(text, s.Part); n.Err != nil {
+			return
+		}
+	}
+	at, bit := pickBit(part, s.Chance>>8)
+	n.Flip = Flipped{path, 0, at, text[at], text[at] ^ 1<<bit, mustBeMet(s, one.Name, at, int64(len(text)))}
+	n.Text = fmt.Sprintf("bit %d of byte %d of the %d of %s %s", bit, at, len(text), one.Name, s.Part)
+	if n.Flip.Inode, n.Err = InodeOf(path); n.Err == nil {
+		n.Err = PutByte(path, at, n.Flip.Is)
+	}
+}
+
+// mustBeMet tells whether a node that starts and has all its users read must meet a flipped bit. At the end of a log it
+// is like a write that power loss has torn; what follows in another block of the log shows that it is none. OPTIONS is
+// not read, a filter that cannot be read is left out, and a log in the archive is read only for a peer that was away.
+func mustBeMet(s Step, name string, at, size int64) bool {
+	switch s.File {
+	case FileLog:
+		return !strings.HasPrefix(name, archiveFolder) && size-(at/logBlock+1)*logBlock > logMargin
+	case FileOptions:
+		return false
+	}
+	return s.Part != partFilter
+}
+
+// archiveFolder is where RocksDB keeps the logs of what lies in tables.
+const archiveFolder = "archive/"
+
+// RocksDB's log has blocks of so many bytes, and so much of the next one holds a whole record under a load such as
+// chaos has.
+const (
+	logBlock  = 32 << 10
+	logMargin = 4 << 10
+)
+
+// PutByte writes a byte of a file in its place.
+func PutByte(path string, at int64, value byte) error {
+	file, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrFault, err)
+	}
+	defer file.Close()
+	_, err = file.WriteAt([]byte{value}, at)
+	return err
+}
+
+// FlippedFile returns the path of a file that still has its flipped bit, "" if there is none in the folder. RocksDB may
+// have moved it to its archive.
+func FlippedFile(folder string, f Flipped) string {
+	for _, one := range FilesIn(folder) {
+		path := filepath.Join(folder, one.Name)
+		inode, err := InodeOf(path)
+		if err != nil || inode != f.Inode {
+			continue
+		}
+		text, err := os.ReadFile(path)
+		if err == nil && int64(len(text)) > f.At && text[f.At] == f.Is {
+			return path
+		}
+	}
+	return ""
+}
+
+// loseUnsynced cuts each of RocksDB's files back to somewhere between what was synced and what was written. What is
+// left has survived, and is not lost the next time: the control file begins anew, without a rule.
+func loseUnsynced(folder, control string, chance uint64, out chan<- Note) {
+	state, err := ReadShim(control)
+	cut := []string{}
+	for i, one := range FilesIn(folder) {
+		if FileKind(one.Name) == "" || err != nil {
+			continue
+		}
+		path := filepath.Join(folder, one.Name)
+		inode, gone := InodeOf(path)
+		if to := cutTo(one.Size, state.Synced[inode], chance>>(i%32)); gone == nil && to < one.Size {
+			cut = append(cut, fmt.Sprintf("%s from %d to %d", one.Name, one.Size, to))
+			err = os.Truncate(path, to)
+		}
+	}
+	if err == nil {
+		err = makeControl(control)
+	}
+	out <- Note{Text: fmt.Sprintf("%d calls met it, cut: %v", state.Hits, cut), Hits: state.Hits, Err: err}
+}
+
+// DropAside removes the stores that a node has set aside, as its operator would, and says which.
+func DropAside(folder string) []string {
+	asides, _ := filepath.Glob(filepath.Join(folder, AsideMark+"*")) // the pattern is well-formed
+	notes := []string{}
+	for _, aside := range asides {
+		if err := os.RemoveAll(aside); err == nil {
+			notes = append(notes, "it had "+filepath.Base(aside))
+		}
+	}
+	return notes
+}
+
+// copyOf is where the copy of a data folder lies.
+func copyOf(folder string) string { return folder + ".copy" }
+
+// copyFolder copies a data folder.
+func copyFolder(folder string) error {
+	err := os.RemoveAll(copyOf(folder))
+	if err == nil {
+		err = os.CopyFS(copyOf(folder), os.DirFS(folder))
+	}
+	return err
+}
+
+// putBack puts the copy in the place of a data folder, with a control that knows nothing of these files.
+func putBack(folder, control string) error {
+	err := os.RemoveAll(folder)
+	if err == nil {
+		err = os.Rename(copyOf(folder), folder)
+	}
+	if err == nil {
+		err = makeControl(control)
+	}
+	return err
+}
+
+// scrub has a node read all users of all its shards. Whether that goes well the node is to say.
+func scrub(p Plan, node string, out chan<- Note) {
+	addr := p.Addrs[slices.Index(p.Names, node)]
+	var held []struct{ Shard int }
+	if line, err := AskLine(addr, "SHARDS"); err == nil {
+		_ = json.Unmarshal([]byte(line), &held) // a node that cannot tell reads nothing
+	}
+	errs := []string{}
+	for _, h := range held {
+		if d := AskDigest(addr, h.Shard); d.Error != "" {
+			errs = append(errs, fmt.Sprintf("shard %d: %s", h.Shard, d.Error))
+		}
+	}
+	out <- Note{Text: fmt.Sprintf("%d shards read, errors: %.200s", len(held), strings.Join(errs, "; "))}
+}
+
+// tryAgain is the time between two tries of what did not go well.
+const tryAgain = 100 * time.Millisecond
+
+// startTries is how often a start is tried of a process that ends by itself, as a supervisor does.
+const startTries = 3
+
+// startAgain starts a process that has ended, again if it ends before it serves.
+func startAgain(at Site, s Step, out chan<- Note) {
+	ends, err := []string{}, at.Do(s)
+	for try := 1; errors.Is(err, errEnded) && try < startTries; try++ {
+		ends = append(ends, LastLine(err))
+		time.Sleep(tryAgain)
+		err = at.Do(Step{Kind: FaultRevive, Node: s.Node})
+	}
+	text := ""
+	if len(ends) > 0 {
+		text = fmt.Sprintf("%s%d times: %s", EndedMark, len(ends), ends[0])
+	}
+	out <- Note{Text: text, Err: err}
+}
+
+// EndedMark begins the note about a process that ended by itself.
+const EndedMark = "it ended by itself "
+
+// DoDiskStep does one step of a disk's trial.
+func DoDiskStep(at Site, s Step, out chan<- Note) {
+	folder, control := filepath.Join(at.Plan.Dir, s.Node), ControlFile(at.Plan, s.Node)
+	switch s.Kind {
+	case FaultFlip:
+		go flipBit(folder, s, out)
+	case FaultCopy:
+		out <- Note{Err: copyFolder(folder)}
+	case FaultPutBack:
+		out <- Note{Err: putBack(folder, control)}
+	case FaultLose:
+		go loseUnsynced(folder, control, s.Chance, out)
+	case FaultIll:
+		err := SetRule(control, s.Rule)
+		out <- Note{Text: RuleText(s.Rule), Err: err}
+	case FaultCure:
+		state, err := ReadShim(control)
+		if err == nil {
+			err = SetRule(control, Rule{})
+		}
+		out <- Note{Text: fmt.Sprintf("%d calls met it", state.Hits), Hits: state.Hits, Err: err}
+	case FaultScrub:
+		go scrub(at.Plan, s.Node, out)
+	case FaultStart, FaultRevive:
+		go startAgain(at, s, out)
+	case FaultLook:
+		text := ""
+		if err := at.Do(s); err != nil {
+			text = EndedMark + "meanwhile: " + LastLine(err)
+		}
+		out <- Note{Text: text}
+	default:
+		err := at.Do(s)
+		n := Note{Err: err}
+		if errors.Is(err, os.ErrProcessDone) { // it was to be killed
+			n = Note{Text: EndedMark + "before it was killed"}
+		}
+		out <- n
+	}
+}
+
+// LastLine is the last line of what an error says: of a process that has ended, the last line of its log.
+func LastLine(err error) string {
+	text := strings.TrimRight(strings.TrimSuffix(err.Error(), " ended before it served"), " )\n")
+	return strings.TrimSpace(text[strings.LastIndex(text, "\n")+1:])
+}

@@ -1,0 +1,426 @@
+package sim
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"strings"
+	"tandem/shard"
+	"tandem/shard/lease"
+	"tandem/shard/replica"
+	"tandem/shard/views"
+)
+
+// simNode is one node: the loops of its view service, its lease sessions and its replicas, and what they stand on.
+type simNode struct {
+	number   int
+	member   uint64
+	start    views.Start // of this process
+	former   []uint64    // nonces of the starts before it
+	stores   int         // that this node has had
+	up       bool
+	paused   bool
+	leaving  bool
+	process  int
+	timing   lease.Timing
+	shortens bool // its next process has the times of the settings
+	lost     int  // up to this process, what was on its way is lost: the machine went down with the process
+	backlog  []func()
+	rate     float64
+	skew     int64
+	replicas []*replica.State // by shard
+	users    []int            // by shard: with all that was handed to the disk
+	counts   []simCounts
+	sessions []*lease.Session // by peer
+	service  views.Service
+	disk     simDisk
+	links    []*simStream // by peer: dialled by this node
+	copies   []simCopy    // of its folder, oldest first
+	rolled   bool         // an old copy of its store took the place of the newest
+	doomed   bool         // and it is not known yet what comes of that
+	old      bool         // and the store has not started since the copy was made
+	most     uint64       // the newest version that its binary speaks
+}
+
+func newSimNode(w *simWorld, number int) *simNode {
+	drift := 2*w.rng.Float64() - 1
+	if w.plan.extreme {
+		drift = math.Copysign(1, drift)
+	}
+	n := &simNode{number: number, most: views.InitialVersion, rate: 1 + w.plan.drift*drift, skew: w.rng.Int64N(1 << 40),
+		links: make([]*simStream, w.plan.layout.Nodes)}
+	n.disk = newSimDisk(w.plan.layout, w.plan.slow[number])
+	w.newStore(n)
+	return n
+}
+
+func (w *simWorld) newStore(n *simNode) {
+	n.stores++
+	n.rolled, n.old, n.doomed = false, false, false
+	var store [16]byte
+	binary.BigEndian.PutUint64(store[:], w.rng.Uint64())
+	n.member = shard.MemberID(n.number, store)
+}
+
+// clock is the node's own: it starts anywhere and runs a little fast or slow.
+func (w *simWorld) clock(n *simNode) int64 { return n.skew + int64(float64(w.now)*n.rate) }
+
+// on runs something on a node after a while, unless the node's process is another one by then. A paused node does it
+// when it goes on.
+func (w *simWorld) on(n *simNode, d int64, run func()) {
+	process := n.process
+	w.after(d, func() {
+		switch {
+		case !n.up || n.process != process:
+		case n.paused:
+			n.backlog = append(n.backlog, run)
+		default:
+			run()
+		}
+	})
+}
+
+// boot starts a node's process from what its disk holds.
+func (w *simWorld) boot(number int) {
+	n := w.nodes[number]
+	if w.waitsOut(n) {
+		return
+	}
+	n.up, n.paused, n.leaving, n.process, n.backlog = true, false, false, n.process+1, nil
+	n.disk.start++ // synced before anything is said
+	n.start, n.former = views.Start{Number: n.disk.start, Nonce: w.rng.Uint64()}, n.disk.nonces
+	n.disk.nonces = append([]uint64{n.start.Nonce}, n.former[:min(len(n.former), views.FormerStarts-1)]...)
+	n.disk.queue, n.disk.writing, n.disk.full, n.disk.sick, n.disk.health = nil, false, false, false,
+		shard.DiskHealth{SlowAfter: 70 * ms, LookedAt: w.now}
+	w.recover(n)
+	n.replicas, n.users, n.counts, n.sessions = make([]*replica.State, w.plan.layout.Shards), make([]int,
+		w.plan.layout.Shards), make([]simCounts, w.plan.layout.Shards), make([]*lease.Session, w.plan.layout.Nodes)
+	shared, ends := make([][]int, w.plan.layout.Nodes), make([]shard.Position, w.plan.layout.Shards)
+	for s := range w.plan.layout.Shards {
+		first, second := shard.Pair(w.plan.layout, s)
+		if first != number && second != number {
+			continue
+		}
+		peer := first + second - number
+		shared[peer] = append(shared[peer], s)
+		d := n.disk.shards[s]
+		damaged := shard.MarkHolds(n.disk.marks[s], n.member, n.disk.copyOf(s))
+		if d.last == 0 && !damaged {
+			d.wipe()
+		}
+		r := replica.New(s, number, fmt.Sprint("db-", peer), d.last, append([]shard.Position(nil), d.history...),
+			d.window(), w.clock(n))
+		if !w.plan.single {
+			r.Leading.BackoffLeast = w.delay(40 * ms)
+		}
+		n.replicas[s], n.users[s], n.counts[s] = &r, len(d.records), countRows(inOrder(d.records))
+		if h := len(d.history); h > 0 {
+			ends[s] = shard.Position{Epoch: d.history[h-1].Epoch, LSN: d.last}
+		}
+		if damaged { // what its store holds is not looked at
+			r = replica.New(s, number, fmt.Sprint("db-", peer), 0, nil, nil, w.clock(n))
+			w.on(n, 1, func() { w.step(n, &replica.Event{Kind: replica.DataDamaged, Shard: s, Reason: n.disk.marks[s].Reason}) })
+		}
+	}
+	for peer, list := range shared {
+		n.links[peer] = nil
+		if list != nil {
+			p := lease.New(w.plan.layout, number, peer, list, ends, 2*int64(n.start.Number), w.clock(n), n.timing)
+			n.sessions[peer] = &p
+		}
+	}
+	w.load(n)
+	w.note("node %d starts, process %d, member %x", number, n.process, n.member)
+	w.moment(restarted, number, (number+1+w.rng.IntN(len(w.nodes)-1))%len(w.nodes))
+	for s := range n.replicas {
+		if n.replicas[s] != nil && n.disk.shards[s].rotten {
+			w.on(n, w.delay(20*ms), func() { w.feelRot(n, s) })
+		}
+	}
+	w.ticks(n)
+	for peer := range w.nodes {
+		if peer != number {
+			w.dial(n, peer)
+		}
+	}
+}
+
+// ticks keeps a node's clocks going: the view service's every 10 ms, the lease sessions' every 5 ms.
+func (w *simWorld) ticks(n *simNode) {
+	var service, sessions func()
+	service = func() {
+		w.stepService(n, &views.Event{Kind: views.Ticked})
+		w.renew(n)
+		w.on(n, 10*ms, service)
+	}
+	sessions = func() {
+		for peer := range n.sessions {
+			w.stepSession(n, peer, &lease.Event{Kind: lease.Ticked})
+		}
+		w.on(n, 5*ms, sessions)
+	}
+	w.on(n, w.delay(10*ms), service)
+	w.on(n, w.delay(5*ms), sessions)
+	w.on(n, w.delay(5*ms), func() { w.judgeDisk(n) })
+}
+
+func (w *simWorld) stepService(n *simNode, e *views.Event) {
+	e.Now = w.clock(n)
+	var out []views.Effect
+	n.service, out = views.Step(n.service, e, nil)
+	if w.observer != nil {
+		w.observer(n, "views", e, out)
+	}
+	if n.service.State.Version > views.InitialVersion && !w.raised {
+		w.raised = true
+		w.seen["versions: the next one is in force"]++
+	}
+	w.actCouncil(n, out)
+}
+
+func (w *simWorld) actCouncil(n *simNode, out []views.Effect) {
+	for k := range out {
+		fx := out[k]
+		switch fx.Kind {
+		case views.Save:
+			w.write(n, simPart{shard: -1, entries: fx.Entries})
+		case views.SendMessage:
+			w.mail(n, fx.To, fx.Data)
+		case views.StateChanged:
+			w.learnState(n, fx.State)
+		case views.Elected:
+			for peer := range n.sessions {
+				w.stepSession(n, peer, &lease.Event{Kind: lease.RaftElected})
+			}
+		case views.Halt:
+			w.halted(n, fx.Text)
+		case views.Outdated:
+			w.setAside(n, fx.Text)
+		case views.Note:
+			if strings.Contains(fx.Text, "may not join") &&
+				!w.beyond { // it was wiped while its wish to lead alone was being granted
+				w.beyond = true
+				w.seen["wiped: the only whole copy"]++
+			}
+			w.note("node %d service: %s", n.number, fx.Text)
+		}
+	}
+}
+
+// learnState checks that all nodes see the same states, and passes one on to the lease sessions and the gateways.
+func (w *simWorld) learnState(n *simNode, b views.State) {
+	text := fmt.Sprint(b)
+	if first, seen := w.states[b.Index]; seen && first != text {
+		w.fail("node %d has another state at index %d: %s, not %s", n.number, b.Index, text, first)
+	}
+	w.states[b.Index] = text
+	for s, v := range b.Views {
+		if known, seen := w.epochs[[2]uint64{uint64(s), v.Epoch}]; seen && known != v {
+			w.fail("shard %d has two views in epoch %d: %+v and %+v", s, v.Epoch, known, v)
+		} else if !seen {
+			w.epochs[[2]uint64{uint64(s), v.Epoch}] = v
+			w.note("shard %d: view %+v", s, v)
+		}
+	}
+	for peer := range n.sessions {
+		peer := peer
+		w.on(n, w.delay(ms/5), func() {
+			w.stepSession(n, peer, &lease.Event{Kind: lease.ViewsLearnt, Views: b.Views, Store: b.Members[peer]})
+		})
+	}
+	for _, g := range w.gates {
+		if !w.cut[n.number][len(w.nodes)+g.number] && !w.chance(w.plan.deaf) {
+			w.after(w.delay(2*ms), func() { g.learn(b.Views) })
+		}
+	}
+}
+
+func (w *simWorld) stepSession(n *simNode, peer int, e *lease.Event) {
+	w.stepSessionOn(n, peer, nil, e)
+}
+
+// stepSessionOn gives an event to a lease session; from is the connection by which a ping came.
+func (w *simWorld) stepSessionOn(n *simNode, peer int, from *simStream, e *lease.Event) {
+	if n.sessions[peer] == nil {
+		return
+	}
+	e.Now = w.clock(n)
+	p, out := lease.Step(*n.sessions[peer], e, nil)
+	*n.sessions[peer] = p
+	if w.observer != nil {
+		w.observer(n, fmt.Sprint("lease with db-", peer), e, out)
+	}
+	for k := range out {
+		fx := &out[k]
+		switch fx.Kind {
+		case lease.SendPing:
+			ping := lease.Event{Kind: lease.PingReceived, Store: n.member, Start: fx.Start, At: fx.At, Lease: fx.Lease,
+				Sick: fx.Sick, Leaving: fx.Leaving, Claims: fx.Claims, LastEntries: fx.LastEntries}
+			w.ping(n, peer, ping)
+		case lease.SendPong:
+			pong := lease.Event{Kind: lease.PongReceived, Store: n.member, At: fx.At, Claims: fx.Claims}
+			w.pong(n, from, pong)
+		case lease.LogBehind:
+			w.seen["old copy: a backup lacks what its leader has"]++
+			w.note("node %d: shard %d lacks writes up to %v", n.number, fx.Shard, fx.LastEntry.At)
+		case lease.TellView:
+			w.tell(n, peer, &replica.Event{Kind: replica.ViewLearnt, Shard: fx.Shard, View: fx.View, FreeFrom: fx.FreeFrom,
+				Restarted: fx.Restarted})
+		case lease.TellLease:
+			w.tell(n, peer, &replica.Event{Kind: replica.LeaseCame, Shard: fx.Shard, Epoch: fx.Epoch, Until: fx.Until})
+		case lease.TellDrain:
+			kind := replica.DrainAsked
+			if fx.Until == 0 {
+				kind = replica.DrainOff
+			}
+			w.tell(n, peer, &replica.Event{Kind: kind, Shard: fx.Shard, Epoch: fx.Epoch})
+		case lease.TooLong:
+			w.seen["lease times: a lease that the grace does not cover"]++
+		case lease.Propose:
+			proposals := append([]shard.Proposal(nil), fx.Proposals...)
+			w.moment(proposing, n.number, peer)
+			w.overtakes(n, peer, proposals)
+			w.note("node %d proposes %+v", n.number, proposals)
+			w.on(n, w.delay(ms/5), func() {
+				w.stepService(n, &views.Event{Kind: views.ProposalAsked,
+					Proposals: proposals})
+			})
+		}
+	}
+}
+
+// tell hands an event from a lease session to a replica; what one lease session says arrives in order.
+func (w *simWorld) tell(n *simNode, peer int, e *replica.Event) {
+	p := &n.disk.lanes[peer]
+	*p = max(*p+1, w.now+w.delay(ms/5))
+	w.on(n, *p-w.now, func() { w.step(n, e) })
+}
+
+// step gives an event to a replica. What a get or a write reads is read before the clock is sampled (rule R1).
+func (w *simWorld) step(n *simNode, e *replica.Event) {
+	r := n.replicas[e.Shard]
+	if r == nil {
+		return
+	}
+	e.Now = w.clock(n)
+	if e.Kind == replica.WriteAsked {
+		if n.disk.shards[e.Shard].rotten {
+			w.feelRot(n, e.Shard)
+		}
+		e.Current, e.Exists = n.disk.shards[e.Shard].lookUp(e.Change.ID)
+	}
+	var out []replica.Effect
+	*r, out = replica.Step(*r, e, nil)
+	if w.observer != nil {
+		w.observer(n, fmt.Sprint("replica ", e.Shard), e, out)
+	}
+	if w.trace != nil && (w.only < 0 || w.only == e.Shard) {
+		w.note("node %d shard %d %s", n.number, e.Shard, tellStep(r, e, out))
+	}
+	w.checkBounds(n, r)
+	for k := range out {
+		w.act(n, e.Shard, &out[k])
+	}
+}
+
+func (w *simWorld) act(n *simNode, s int, fx *replica.Effect) {
+	peer := w.peerOf(n, s)
+	switch fx.Kind {
+	case replica.Answer:
+		w.answer(n, fx.Caller, fx.Reply)
+	case replica.Relay:
+		w.relay(n, peer, fx)
+	case replica.TakeBackRelayed:
+		w.reclaim(n, peer, s)
+	case replica.Persist, replica.Wipe, replica.Drop, replica.PersistRecords, replica.PersistHistory:
+		w.persist(n, s, fx)
+	case replica.SendAsk:
+		w.toBackup(n, peer, fx.Stream, replica.Event{Kind: replica.PositionAsked, Shard: s, Epoch: fx.Epoch})
+	case replica.SendAppend:
+		w.toBackup(n, peer, fx.Stream, replica.Event{Kind: replica.EntriesCame, Shard: s, Epoch: fx.Epoch,
+			Entries: fx.Entries,
+			Applied: fx.Applied})
+	case replica.SendApplied:
+		w.toBackup(n, peer, fx.Stream, replica.Event{Kind: replica.LeaderTold, Shard: s, Epoch: fx.Epoch, LSN: fx.LSN})
+	case replica.SendStored:
+		w.toLeader(fx.Caller.(*simStream), replica.Event{Kind: replica.PeerStored, Shard: s, Epoch: fx.Epoch, LSN: fx.LSN})
+	case replica.SendPosition:
+		w.toLeader(fx.Caller.(*simStream), replica.Event{Kind: replica.PeerPosition, Shard: s, Epoch: fx.Epoch, LSN: fx.LSN,
+			LastEpoch: fx.LastEpoch})
+	case replica.SendTrouble:
+		w.toLeader(fx.Caller.(*simStream), replica.Event{Kind: replica.PeerTrouble, Shard: s, Epoch: fx.Epoch,
+			Reason: fx.Reply.Reason, Broken: fx.Reply.Refusal == shard.Unavailable})
+	case replica.Feed:
+		w.seen["repair: fed from the WAL"]++
+		w.moment(feeding, n.number, peer)
+		w.on(n, w.delay(ms), func() { w.feed(n, s, peer, fx) })
+	case replica.FeedSnapshot:
+		w.seen["repair: snapshot"]++
+		w.moment(snapshots, n.number, peer)
+		w.feedSnapshot(n, s, peer, fx)
+	case replica.BreakStream:
+		w.seen["repair: stream begins anew"]++
+		if s := n.links[peer]; s != nil && s.number == fx.Stream {
+			w.sever(s)
+		}
+	case replica.SetAlarm:
+		w.on(n, replica.TellEvery, func() { w.step(n, &replica.Event{Kind: replica.Ticked, Shard: s}) })
+	case replica.Notify:
+		notice, epoch := fx.Notice, fx.Epoch
+		if a, aimed := map[shard.Notice]aim{shard.AckRequired: flipped, shard.CaughtUp: wished,
+			shard.Drained: drained}[notice]; aimed {
+			w.moment(a, n.number, peer)
+		}
+		at := &n.disk.wants[peer] // what replicas ask of a lease session arrives in order
+		*at = max(*at+1, w.now+w.delay(ms/5))
+		w.on(n, *at-w.now, func() {
+			w.stepSession(n, peer, &lease.Event{Kind: lease.NoticeGiven, Shard: s, Epoch: epoch, Notice: notice})
+		})
+	}
+}
+
+func (w *simWorld) peerOf(n *simNode, s int) int {
+	first, second := shard.Pair(w.plan.layout, s)
+	return first + second - n.number
+}
+
+// persist hands a replica's effect to the disk, and counts the users as the shell does.
+func (w *simWorld) persist(n *simNode, s int, fx *replica.Effect) {
+	part := simPart{shard: s, effect: *fx}
+	n.counts[s] = n.counts[s].handed(fx)
+	switch fx.Kind {
+	case replica.Persist:
+		for i := range fx.Entries {
+			switch fx.Entries[i].Result {
+			case shard.Created:
+				n.users[s]++
+			case shard.Deleted:
+				n.users[s]--
+			}
+		}
+	case replica.Wipe, replica.Drop:
+		n.users[s] = 0
+		w.moment(filling, n.number, w.peerOf(n, s))
+	case replica.PersistRecords:
+		n.users[s] += len(fx.Records)
+	}
+	w.write(n, part)
+}
+
+// feed sends what the backup lacks from the WAL, up to 20 entries at a time.
+func (w *simWorld) feed(n *simNode, s, peer int, fx *replica.Effect) {
+	if n.disk.shards[s].rotten {
+		w.feelRot(n, s)
+		return
+	}
+	entries := n.disk.shards[s].collect(fx.History, fx.LSN, min(fx.Applied, fx.LSN+19))
+	if len(entries) == 0 {
+		w.seen["repair: the WAL does not reach back"]++
+		w.note("node %d: shard %d cannot be fed from LSN %d on", n.number, s, fx.LSN)
+		w.step(n, &replica.Event{Kind: replica.FeedFailed, Shard: s, Stream: fx.Stream, Epoch: fx.Epoch})
+		return
+	}
+	w.toBackup(n, peer, fx.Stream, replica.Event{Kind: replica.EntriesCame, Shard: s, Epoch: fx.Epoch, Entries: entries})
+	w.step(n, &replica.Event{Kind: replica.FeedDone, Shard: s, Stream: fx.Stream, Epoch: fx.Epoch,
+		LSN: entries[len(entries)-1].LSN})
+}
