@@ -89,8 +89,8 @@
 // snapshots for a backup, and the lines GET, LIST and DIGEST. Who asked reads the scan and closes it. So a scan is of
 // one moment in the loop's own order of events, and a column family can be replaced by its loop alone. With a scan the
 // loop hands over its counts of the buckets. Those run ahead of the scan, as writes are counted when they are handed to
-// the disk; the buckets that have writes which the disk has not reported (replica.BucketsAhead) are therefore counted by
-// the scan: a read of some microseconds each, where all 256 would take 1 to 3 ms, many times what 100 users take.
+// the disk; the buckets that have writes which the disk has not reported (replica.BucketsAhead) are therefore counted
+// by the scan: a read of some microseconds each, where all 256 would take 1 to 3 ms, many times what 100 users take.
 //
 // # What clients can make a node hold
 //

@@ -69,8 +69,8 @@ func runPact(node *Node, handles *Handles, peers *Peers, peer int, p lease.Sessi
 	}
 }
 
-// fulfil does what a lease session wants. It waits only for loops of replicas, which never wait for it; pings and proposals that
-// do not fit are dropped, and come again.
+// fulfil does what a lease session wants. It waits only for loops of replicas, which never wait for it; pings and
+// proposals that do not fit are dropped, and come again.
 func fulfil(node *Node, handles *Handles, peers *Peers, peer int, conn *Conn, effects []lease.Effect) {
 	var events []*replica.Event
 	for i := range effects {
