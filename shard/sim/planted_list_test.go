@@ -25,9 +25,9 @@ var plantedBugs = []planted{
 		{"node_test.go", "	var out []replica.Effect\n	*r, out = replica.Step(*r, e, nil)\n", "	if e.Kind == replica.GetAsked {\n		e.Now -= 50 * ms\n	}\n	var out []replica.Effect\n	*r, out = replica.Step(*r, e, nil)\n"}}},
 	{rule: "R1", name: "what was read before the replica had all acknowledged writes is given out", seed: 528, slow: true, edits: []edit{
 		{"../replica/read.go", "e.Began > 0 && e.Began < r.CompleteSince", "e.Began > 0 && r.CompleteSince < 0"}}},
-	{rule: "R1", name: "a page begins by counts that run ahead of its view", seed: 86, edits: []edit{
+	{rule: "R1", name: "a page begins by counts that run ahead of its scan", seed: 86, edits: []edit{
 		{"../replica/read.go", "if lsn > r.Log.Applied || r.Log.Wiping > 0 {", "if lsn == shard.Unsettled {"}}},
-	{rule: "R1", name: "a list is read on from a later view", seed: 1068, slow: true, edits: []edit{
+	{rule: "R1", name: "a list is read on from a later scan", seed: 1068, slow: true, edits: []edit{
 		{"list_test.go", "	rows, op := c.view, c.try.op\n", "	rows, op := inOrder(n.disk.shards[c.try.op.shard].records), c.try.op\n"}}},
 	{rule: "R2", name: "a count at a backup does not wait for its leader", seed: 36, edits: []edit{
 		{"../replica/step.go", "	horizon := r.Backing.LeaderApplied\n", "	horizon := r.Log.Applied\n"}}},
