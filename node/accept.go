@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"tandem/node/store"
 	"tandem/shard"
 	"tandem/shard/views"
 )
@@ -42,15 +42,15 @@ type accepting struct {
 	told     AcceptLoss
 	out      io.Writer
 	log      starting // what a start would learn of the log
-	store    Store
-	facts    Facts
+	db       store.DB
+	identity store.Identity
 	marks    map[int]shard.Mark
 	shards   []int // whose loss is accepted
 	shard    int   // of them, the one that is under way
-	left     leftover
+	left     store.Leftover
 	bad      map[int]string // by shard, why one of its files cannot be opened
 	folder   string         // of the copy without such files, "" if there is none
-	salvaged Store          // and that copy, open
+	salvaged store.DB       // and that copy, open
 	joined   bool           // the store has a part in Raft
 	alone    []bool         // by shard, that this node led it alone in the last that it knows; nil if it knows nothing
 	passed   int            // damaged shards that are left alone
@@ -65,7 +65,7 @@ var acceptStages = [...]func(accepting) accepting{onLog(judgeLog), refuseDamaged
 // onLog makes a stage of a start, which looks at the log, one of the command.
 func onLog(stage func(starting) starting) func(accepting) accepting {
 	return func(a accepting) accepting {
-		a.log.room = &Room{Config: Config{Data: a.told.Data}}
+		a.log.wiring = &Wiring{Node: Node{Config: Config{Data: a.told.Data}}}
 		for i := range shard.MaxShards {
 			a.log.held = append(a.log.held, i)
 		}
@@ -108,49 +108,42 @@ func acceptLoss(told AcceptLoss, out io.Writer) error {
 func refuseDamagedLog(a accepting) accepting {
 	if a.log.verdict.End == shard.DamagedEnd {
 		a.err = fmt.Errorf("%w: its log is damaged, and it is not known yet which shards that is about: start the "+
-			"node once, and look at its STATUS", ErrFolder)
+			"node once, and look at its STATUS", store.ErrFolder)
 	}
 	return a
 }
 
 // openToAccept opens the folder, without changing anything for a dry run, and reads what is known of its damage.
 func openToAccept(a accepting) accepting {
-	names, err := namesIn(a.told.Data)
+	names, err := store.NamesIn(a.told.Data)
 	isManifest := func(n string) bool { return strings.HasPrefix(n, "MANIFEST-") }
 	if err == nil && !slices.ContainsFunc(names, isManifest) {
-		err = fmt.Errorf("%w: there is no store in %s, expected the data folder of a node", ErrFolder, a.told.Data)
+		err = fmt.Errorf("%w: there is no store in %s, expected the data folder of a node", store.ErrFolder,
+			a.told.Data)
 	}
 	if err == nil {
-		err = inUse(a.told.Data)
+		err = store.InUse(a.told.Data)
 	}
 	if err == nil {
-		a.marks, err = readMarks(a.told.Data)
+		a.marks, err = store.ReadMarks(a.told.Data)
 	}
 	if err == nil {
-		open := opener(openToWrite)
-		if a.told.DryRun {
-			open = openReadOnly
-		}
-		a.store, err = openStore(Config{Data: a.told.Data, Shards: shard.MaxShards, CacheMB: 64},
-			shard.OpenTry{Log: shard.DamagedEnd, Lenient: true}, false, false, open)
+		o := store.Options{Data: a.told.Data, Shards: shard.MaxShards, CacheMB: 64, ReadOnly: a.told.DryRun}
+		a.db, err = store.Open(o, shard.OpenTry{Log: shard.DamagedEnd, Lenient: true}, false, false)
 	}
-	value := []byte(nil)
 	noted := []byte(nil)
 	if err == nil {
-		a.bad, err = badFiles(a.store)
+		a.bad, err = store.BadFiles(a.db)
 	}
 	if err == nil {
-		noted, err = getFact(a.store, marksKey)
+		noted, err = store.GetLocal(a.db, store.MarksKey)
 	}
-	if err == nil && noted != nil && !slices.Contains(names, damageName) {
+	if err == nil && noted != nil && !slices.Contains(names, store.MarksName) {
 		err = fmt.Errorf("%w: its file %s is gone, which names the damaged shards: start the node once, and all of "+
-			"them count as damaged", ErrFolder, damageName)
+			"them count as damaged", store.ErrFolder, store.MarksName)
 	}
 	if err == nil {
-		value, err = getFact(a.store, factsKey)
-	}
-	if err == nil {
-		err = json.Unmarshal(value, &a.facts)
+		a.identity, err = store.ReadIdentity(a.db)
 	}
 	a.err = err
 	return a
@@ -159,11 +152,11 @@ func openToAccept(a accepting) accepting {
 // knowViews notes whether the store has a part in Raft, and which shards it led alone. What is damaged of that part
 // tells neither: the store joins anew.
 func knowViews(a accepting) accepting {
-	if a.store.raft == nil {
+	if !store.HoldsRaft(a.db) {
 		return a
 	}
-	saved, err := readFacts(a.store)
-	if isTrouble(err) {
+	saved, err := store.ReadSaved(a.db)
+	if store.IsDiskError(err) {
 		a.err = err
 		return a
 	}
@@ -171,9 +164,9 @@ func knowViews(a accepting) accepting {
 		fmt.Fprintln(a.out, "Raft's saved state is damaged; the store joins anew when it starts:", err)
 	}
 	a.joined = len(saved) > 0 || err != nil
-	names := strings.Split(a.facts.Ring, ",")
-	alone, bad := views.LedAlone(saved, shard.Layout{Nodes: len(names), Shards: a.facts.Shards},
-		slices.Index(names, a.facts.Node), views.EntryRules)
+	names := strings.Split(a.identity.Ring, ",")
+	alone, bad := views.LedAlone(saved, shard.Layout{Nodes: len(names), Shards: a.identity.Shards},
+		slices.Index(names, a.identity.Node), views.EntryRules)
 	if err == nil && bad == nil && a.joined {
 		a.alone = alone
 	}
@@ -185,7 +178,7 @@ func knowViews(a accepting) accepting {
 func chooseShards(a accepting) accepting {
 	damaged := []int{}
 	for s, m := range a.marks {
-		if s < len(a.store.families) && (a.store.families[s] != nil || m.Accepting) {
+		if s < shard.MaxShards && (store.HoldsShard(a.db, s) || m.Accepting) {
 			damaged = append(damaged, s)
 		}
 	}
@@ -280,15 +273,15 @@ func acceptStore(a accepting) accepting {
 	case a.told.DryRun:
 		fmt.Fprintf(a.out, "dry run: store %s of %s has no part in the cluster yet. It would be let take the place "+
 			"of the store before it even where that led shards alone: their other copies, which lack the last "+
-			"writes, would be their data then\n", a.facts.Store, a.facts.Node)
+			"writes, would be their data then\n", a.identity.Store, a.identity.Node)
 		return a
 	}
-	if a.facts.Generation != shard.Displaces {
-		a.facts.Generation, a.facts.Before = shard.Displaces, a.facts.Generation
+	if a.identity.Generation != shard.Displaces {
+		a.identity.Generation, a.identity.Before = shard.Displaces, a.identity.Generation
 	}
-	if a.err = keepFacts(a.store, a.facts); a.err == nil {
+	if a.err = store.KeepIdentity(a.db, a.identity); a.err == nil {
 		fmt.Fprintf(a.out, "store %s of %s takes the place of the one before it when it starts, whatever that led "+
-			"alone\n", a.facts.Store, a.facts.Node)
+			"alone\n", a.identity.Store, a.identity.Node)
 	}
 	return a
 }

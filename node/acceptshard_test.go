@@ -7,14 +7,16 @@ import (
 	"strings"
 	"testing"
 
+	"tandem/node/store"
 	"tandem/shard"
 )
 
 // What an earlier run has kept of a shard is used where that run has begun to replace the copy, whether the marks still
 // say so or were lost, and is never deleted unread.
 func TestWhatAnEarlierRunHasKept(t *testing.T) {
-	saved := leftover{Users: []shard.Record{{ID: "a", Name: "Ada", Email: "a@x", Epoch: 3, LSN: 9}}, Epoch: 3, Last: 9}
-	text, err := seal(saved)
+	saved := store.Leftover{Users: []shard.Record{{ID: "a", Name: "Ada", Email: "a@x", Epoch: 3, LSN: 9}}, Epoch: 3,
+		Last: 9}
+	text, err := store.Seal(saved)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,22 +38,22 @@ func TestWhatAnEarlierRunHasKept(t *testing.T) {
 		{"a bit of the file is another one", strings.Replace(string(text), `Ada`, `Adb`, 1), true, true, -1, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			room := councilRoom(t, t.TempDir(), testLayout, 0)
-			store, err := addFamilies(room.Store, []int{2})
+			wiring := councilWiring(t, t.TempDir(), testLayout, 0)
+			db, err := store.AddFamilies(wiring.DB, []int{2})
 			if err != nil {
 				t.Fatal(err)
 			}
 			if c.begun {
-				part := buildPart(testLayout, 2, store.ids[2], entries, true, &buckets{}, 1)
-				if err = writeBatch(store, joinParts(nil, []Part{part})); err != nil {
+				part := store.EntriesPart(testLayout, 2, store.FamilyID(db, 2), entries, true, &store.Buckets{}, 1)
+				if err = store.WriteBatch(db, store.JoinParts(nil, []store.Part{part})); err != nil {
 					t.Fatal(err)
 				}
 			}
-			path := keptPath(room.Config.Data, 2)
+			path := keptPath(wiring.Config.Data, 2)
 			if c.text != "" && os.WriteFile(path, []byte(c.text), 0o600) != nil {
 				t.Fatal("cannot write")
 			}
-			a := accepting{told: AcceptLoss{Data: room.Config.Data}, out: &bytes.Buffer{}, store: store, shard: 2,
+			a := accepting{told: AcceptLoss{Data: wiring.Config.Data}, out: &bytes.Buffer{}, db: db, shard: 2,
 				marks: map[int]shard.Mark{2: {Store: 1 << 16, Copy: 1, Reason: "r", Accepting: c.accepting}}}
 			a = readShard(a)
 			if (a.err != nil) != (c.users < 0) || a.err == nil && len(a.left.Users) != c.users {
@@ -66,7 +68,7 @@ func TestWhatAnEarlierRunHasKept(t *testing.T) {
 			if a = keepShard(a); a.err != nil || !a.marks[2].Accepting {
 				t.Fatalf("%+v, %v", a.marks, a.err)
 			}
-			names, _ := namesIn(room.Config.Data)
+			names, _ := store.NamesIn(wiring.Config.Data)
 			aside := 0
 			for _, name := range names {
 				if strings.HasPrefix(name, "left-of-02.json.") {
@@ -84,11 +86,11 @@ func TestWhatAnEarlierRunHasKept(t *testing.T) {
 // A folder whose store another process has open is refused by name.
 func TestAFolderInUse(t *testing.T) {
 	dir := t.TempDir()
-	if err := inUse(dir); err != nil {
+	if err := store.InUse(dir); err != nil {
 		t.Error(err)
 	}
 	a := openToAccept(accepting{told: AcceptLoss{Data: dir, DryRun: true}, out: &bytes.Buffer{}})
-	if !errors.Is(a.err, ErrFolder) || !strings.Contains(a.err.Error(), "data folder of a node") {
+	if !errors.Is(a.err, store.ErrFolder) || !strings.Contains(a.err.Error(), "data folder of a node") {
 		t.Error(a.err)
 	}
 }

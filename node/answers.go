@@ -10,12 +10,14 @@ import (
 	"github.com/cespare/xxhash/v2"
 	"github.com/google/uuid"
 
+	"tandem/node/store"
 	"tandem/shard"
 	"tandem/shard/replica"
 	"tandem/wire"
 )
 
-// User is a user in a line of text, with its place in the shard's log and what the node that answers is to the shard.
+// User is a user in a line of text, with its position in the shard's log and what the node that answers is to the
+// shard.
 type User struct {
 	ID    string `json:"id"`
 	Name  string `json:"name"`
@@ -46,17 +48,17 @@ type Held struct {
 var roles = map[bool]string{true: "leader", false: "backup"}
 
 // holdings asks every replica held here how it is.
-func holdings(room *Room) []Held {
+func holdings(node *Node, handles *Handles) []Held {
 	list := []Held{}
-	for _, i := range inspectAll(room) {
+	for _, i := range inspectAll(handles) {
 		r := &i.State
-		h := Held{Shard: r.Shard, Role: roles[r.View.Leader == room.Self], Peer: r.Peer, Epoch: r.View.Epoch,
+		h := Held{Shard: r.Shard, Role: roles[r.View.Leader == node.Self], Peer: r.Peer, Epoch: r.View.Epoch,
 			InSync: r.View.InSync, LSN: r.Log.Applied, Users: i.Users,
 			Trouble: r.Log.SickReason, served: i.Served, state: *r, now: i.Now}
 		if h.Trouble == "" {
 			h.Trouble = replica.NotServing(r, i.Now)
 		}
-		if h.Trouble == "" && r.View.Leader == room.Self {
+		if h.Trouble == "" && r.View.Leader == node.Self {
 			h.Trouble = r.Leading.BackupTrouble
 		}
 		list = append(list, h)
@@ -65,17 +67,17 @@ func holdings(room *Room) []Held {
 	return list
 }
 
-func linePing(room *Room, _ []string) any {
-	if !room.Ready {
-		return map[string]string{"answer": "WAITING", "node": room.Config.Name,
+func linePing(wiring *Wiring, _ []string) any {
+	if !wiring.Ready {
+		return map[string]string{"answer": "WAITING", "node": wiring.Config.Name,
 			"for": "its own data, or the other nodes of a new cluster"}
 	}
-	return map[string]string{"answer": "PONG", "node": room.Config.Name}
+	return map[string]string{"answer": "PONG", "node": wiring.Config.Name}
 }
 
-func lineStatus(room *Room, _ []string) any {
+func lineStatus(wiring *Wiring, _ []string) any {
 	served, trouble, leads, views := Served{}, map[string]int{}, 0, []shard.View{}
-	held := holdings(room)
+	held := holdings(&wiring.Node, &wiring.Handles)
 	for _, h := range held {
 		served = Served{served.Get + h.served.Get, served.Write + h.served.Write, served.Count + h.served.Count,
 			served.List + h.served.List, served.Append + h.served.Append}
@@ -90,40 +92,40 @@ func lineStatus(room *Room, _ []string) any {
 		}
 	}
 	refused := make(chan map[string]string, 1)
-	room.Refusals <- refused
-	status := map[string]any{"refused": <-refused, "node": room.Config.Name, "cluster": room.Config.Cluster,
-		"store": room.Facts.Store, "member": room.Member, "ready": room.Ready,
-		"nodes": room.Layout.Nodes, "shards": room.Layout.Shards, "leads": leads, "backs": len(held) - leads,
-		"underReplicated": shard.UnderReplicated(views, room.Self), "served": served, "trouble": trouble}
-	if mine := greeting(room); mine.Incarnation != [16]byte{} {
+	wiring.Refusals <- refused
+	status := map[string]any{"refused": <-refused, "node": wiring.Config.Name, "cluster": wiring.Config.Cluster,
+		"store": wiring.Identity.Store, "member": wiring.Member, "ready": wiring.Ready,
+		"nodes": wiring.Layout.Nodes, "shards": wiring.Layout.Shards, "leads": leads, "backs": len(held) - leads,
+		"underReplicated": shard.UnderReplicated(views, wiring.Self), "served": served, "trouble": trouble}
+	if mine := greeting(&wiring.Node); mine.Incarnation != [16]byte{} {
 		status["incarnation"] = uuid.UUID(mine.Incarnation)
 	}
-	status["ring"], status["build"], status["lease"], status["grace"] = room.Mine.Names, room.Mine.Build,
-		room.Config.Lease.String(), room.Config.Grace.String()
-	status["logDropped"] = room.Output.Dropped()
-	counted := make(chan census, 1)
-	room.Census <- counted
+	status["ring"], status["build"], status["lease"], status["grace"] = wiring.Mine.Names, wiring.Mine.Build,
+		wiring.Config.Lease.String(), wiring.Config.Grace.String()
+	status["logDropped"] = wiring.Output.Dropped()
+	counted := make(chan connStats, 1)
+	wiring.ConnStats <- counted
 	known := <-counted
-	status["connections"] = map[string]int{"open": len(known.open), "most": room.Config.MaxConnections,
-		"closedUnread": known.deaf}
+	status["connections"] = map[string]int{"open": len(known.open), "most": wiring.Config.MaxConnections,
+		"closedUnread": known.unread}
 	status["unread"] = map[string]int{
-		"bytes": len(room.Unread) * unreadUnit, "most": cap(room.Unread) * unreadUnit,
-		"pages": len(room.Pages), "pagesMost": cap(room.Pages)}
-	if room.Ready {
-		c := councilState(room)
-		checks := shard.NodeChecks(partOf(room, held, c))
+		"bytes": len(wiring.Unread) * unreadUnit, "most": cap(wiring.Unread) * unreadUnit,
+		"pages": len(wiring.Pages), "pagesMost": cap(wiring.Pages)}
+	if wiring.Ready {
+		c := councilState(&wiring.Peers)
+		checks := shard.NodeChecks(partOf(&wiring.Node, &wiring.Peers, held, c))
 		status["takesPart"], status["checks"] = shard.Ready(checks), checkResults(checks)
-		status["raft"] = map[string]any{"leader": nodeName(room, shard.NodeOf(c.Lead)), "term": c.Term,
-			"index": c.Book.Index, "silent": c.Sick}
-		status["repairs"] = len(repairs(room, held))
+		status["raft"] = map[string]any{"leader": nodeName(&wiring.Node, shard.NodeOf(c.Lead)), "term": c.Term,
+			"index": c.Book.Index, "silent": c.Unhealthy}
+		status["repairs"] = len(repairs(&wiring.Node, held))
 	}
 	return status
 }
 
 // councilState asks the council how it is.
-func councilState(room *Room) CouncilState {
+func councilState(peers *Peers) CouncilState {
 	reply := make(chan CouncilState, 1)
-	room.Council.Inspect <- reply
+	peers.Council.Inspect <- reply
 	return <-reply
 }
 
@@ -138,11 +140,11 @@ type Repair struct {
 }
 
 // repairs lists what this node, as leader, is repairing.
-func repairs(room *Room, held []Held) []Repair {
+func repairs(node *Node, held []Held) []Repair {
 	list := []Repair{}
 	for _, h := range held {
 		r := &h.state
-		if r.View.Leader != room.Self || r.View.InSync || !r.Repair.Compared {
+		if r.View.Leader != node.Self || r.View.InSync || !r.Repair.Compared {
 			continue
 		}
 		done, took := float64(r.Stream.PeerStored+1)-float64(r.Repair.First), float64(h.now-r.Repair.Since)/1e9
@@ -156,12 +158,12 @@ func repairs(room *Room, held []Held) []Repair {
 	return list
 }
 
-func lineRepair(room *Room, _ []string) any {
-	held := holdings(room)
-	return repairs(room, held)
+func lineRepair(wiring *Wiring, _ []string) any {
+	held := holdings(&wiring.Node, &wiring.Handles)
+	return repairs(&wiring.Node, held)
 }
 
-func lineView(room *Room, _ []string) any {
+func lineView(wiring *Wiring, _ []string) any {
 	type viewed struct {
 		Shard  int    `json:"shard"`
 		Epoch  uint64 `json:"epoch"`
@@ -170,75 +172,75 @@ func lineView(room *Room, _ []string) any {
 		InSync bool   `json:"inSync"`
 	}
 	list := []viewed{}
-	if !room.Ready {
+	if !wiring.Ready {
 		return fault{Error: "this node has not opened its data yet, or waits for the other nodes of a new cluster"}
 	}
-	for s, v := range councilState(room).Book.Views {
-		list = append(list, viewed{s, v.Epoch, room.Members[v.Leader].Name, room.Members[v.Backup].Name, v.InSync})
+	for s, v := range councilState(&wiring.Peers).Book.Views {
+		list = append(list, viewed{s, v.Epoch, wiring.Members[v.Leader].Name, wiring.Members[v.Backup].Name, v.InSync})
 	}
 	return list
 }
 
-func lineShards(room *Room, _ []string) any { return holdings(room) }
+func lineShards(wiring *Wiring, _ []string) any { return holdings(&wiring.Node, &wiring.Handles) }
 
-func lineGet(room *Room, args []string) any {
+func lineGet(wiring *Wiring, args []string) any {
 	id := args[0]
 	if err := shard.CheckID(id); err != nil {
 		return fault{Error: err.Error()}
 	}
-	s, bucket := shard.ShardOf(room.Layout, id)
-	if room.Desks[s] == nil {
-		first, second := shard.Pair(room.Layout, s)
-		return fault{fmt.Sprintf("%s holds no replica of shard %d", room.Config.Name, s),
-			fmt.Sprintf("ask %s or %s", room.Members[first].Name, room.Members[second].Name)}
+	s, bucket := shard.ShardOf(wiring.Layout, id)
+	if wiring.ByShard[s] == nil {
+		first, second := shard.Pair(wiring.Layout, s)
+		return fault{fmt.Sprintf("%s holds no replica of shard %d", wiring.Config.Name, s),
+			fmt.Sprintf("ask %s or %s", wiring.Members[first].Name, wiring.Members[second].Name)}
 	}
-	moment := momentOf(room, s)
-	defer closeScan(moment.Scan)
-	value, err := getOf(moment.Scan, shard.AppendKey(nil, bucket, id))
-	role := roles[moment.Leads]
+	scanned := scanOf(&wiring.Handles, s)
+	defer store.CloseScan(scanned.Scan)
+	value, err := store.GetFrom(scanned.Scan, shard.AppendKey(nil, bucket, id))
+	role := roles[scanned.Leads]
 	if err != nil {
 		return fault{Error: err.Error()}
 	}
 	if value == nil {
 		return fault{Error: fmt.Sprintf("no user has the id %s (shard %d, %s here)", id, s, role)}
 	}
-	r, err := decodeValue(value)
+	r, err := store.DecodeValue(value)
 	if err != nil {
 		return fault{Error: err.Error()}
 	}
 	return User{id, r.Name, r.Email, r.Group, s, role, r.Epoch, r.LSN}
 }
 
-func lineCount(room *Room, _ []string) any {
+func lineCount(wiring *Wiring, _ []string) any {
 	sums := map[string]uint64{"leader": 0, "backup": 0}
-	for _, h := range holdings(room) {
+	for _, h := range holdings(&wiring.Node, &wiring.Handles) {
 		sums[h.Role] += h.Users
 	}
 	return sums
 }
 
-func lineList(room *Room, args []string) any {
+func lineList(wiring *Wiring, args []string) any {
 	offset, badOffset := strconv.ParseUint(args[0], 10, 64)
 	limit, badLimit := strconv.ParseUint(args[1], 10, 64)
 	if badOffset != nil || badLimit != nil || limit < 1 || limit > 1000 {
 		return fault{"bad offset or limit", "LIST offset limit, with a limit of 1 to 1000"}
 	}
-	counts, size := make([]uint64, room.Layout.Shards), 0
-	for _, h := range holdings(room) {
+	counts, size := make([]uint64, wiring.Layout.Shards), 0
+	for _, h := range holdings(&wiring.Node, &wiring.Handles) {
 		if h.Role == "leader" {
 			counts[h.Shard] = h.Users
 		}
 	}
 	users := []User{}
 	for _, part := range shard.PlanOffset(counts, offset, limit) {
-		moment := momentOf(room, part.Shard)
-		_, at, err := startOf(room.Layout, moment, &wire.Message{Shard: uint64(part.Shard), Offset: part.Offset,
+		scanned := scanOf(&wiring.Handles, part.Shard)
+		_, at, err := startOf(wiring.Layout, scanned, &wire.Message{Shard: uint64(part.Shard), Offset: part.Offset,
 			Limit: limit - uint64(len(users))})
 		var records []wire.Record
 		if err == nil {
-			records, at, err = readRows(moment.Scan, at, wire.PageBytes)
+			records, at, err = readRows(scanned.Scan, at, wire.PageBytes)
 		}
-		closeScan(moment.Scan)
+		store.CloseScan(scanned.Scan)
 		if err != nil {
 			return fault{Error: err.Error()}
 		}
@@ -253,11 +255,12 @@ func lineList(room *Room, args []string) any {
 	return users
 }
 
-func lineLog(room *Room, args []string) any {
+func lineLog(wiring *Wiring, args []string) any {
 	s, badShard := strconv.Atoi(args[0])
 	lsn, badLSN := strconv.ParseUint(args[1], 10, 64)
 	n, badCount := strconv.ParseUint(args[2], 10, 16)
-	if badShard != nil || badLSN != nil || badCount != nil || s < 0 || s >= len(room.Desks) || room.Desks[s] == nil ||
+	if badShard != nil || badLSN != nil || badCount != nil || s < 0 || s >= len(wiring.ByShard) ||
+		wiring.ByShard[s] == nil ||
 		n < 1 || n > 1000 || lsn < 1 {
 		return fault{"bad shard, LSN or number",
 			"WAL shard lsn n: a shard held here (SHARDS lists them), an LSN from 1 on, 1 to 1000 entries"}
@@ -269,10 +272,10 @@ func lineLog(room *Room, args []string) any {
 		ID      string `json:"id"`
 		Request string `json:"request"`
 	}
-	held := holdings(room)
+	held := holdings(&wiring.Node, &wiring.Handles)
 	history := held[slices.IndexFunc(held, func(h Held) bool { return h.Shard == s })].state.Log.History
 	asks, found := make(chan logAsk, 1), make(chan logAnswer, 1)
-	go runReader(room, asks)
+	go runReader(&wiring.Node, &wiring.Storage, asks)
 	asks <- logAsk{s, history, lsn, lsn + n - 1, int(n), found}
 	close(asks)
 	answer := <-found
@@ -287,35 +290,35 @@ func lineLog(room *Room, args []string) any {
 	return list
 }
 
-func lineConns(room *Room, _ []string) any {
-	reply := make(chan census, 1)
-	room.Census <- reply
+func lineConns(wiring *Wiring, _ []string) any {
+	reply := make(chan connStats, 1)
+	wiring.ConnStats <- reply
 	list := (<-reply).open
 	most := min(len(list), 1000)
 	return map[string]any{"open": len(list), "connections": list[:most]}
 }
 
-// momentOf has the loop of a shard's replica open a view of it, whether what it shows is committed or not. The view
+// scanOf has the loop of a shard's replica open a scan of it, whether what it shows is committed or not. The scan
 // must be closed.
-func momentOf(room *Room, s int) Moment {
-	opened := make(chan Moment, 1)
-	room.Desks[s].Opens <- scanAsk{shard: s, opened: opened}
+func scanOf(handles *Handles, s int) ShardScan {
+	opened := make(chan ShardScan, 1)
+	handles.ByShard[s].Opens <- scanAsk{shard: s, opened: opened}
 	return <-opened
 }
 
 // lineDigest hashes keys and values of all users of a shard in order. Both replicas store equal bytes at equal
 // positions.
-func lineDigest(room *Room, args []string) any {
+func lineDigest(wiring *Wiring, args []string) any {
 	s, err := strconv.Atoi(args[0])
-	if err != nil || s < 0 || s >= len(room.Desks) || room.Desks[s] == nil {
+	if err != nil || s < 0 || s >= len(wiring.ByShard) || wiring.ByShard[s] == nil {
 		return fault{"bad shard", "DIGEST shard: a shard held here (SHARDS lists them)"}
 	}
 	hash, users, meta, began := xxhash.New(), uint64(0), snapshot{}, time.Now()
-	moment := momentOf(room, s)
-	defer closeScan(moment.Scan)
+	scanned := scanOf(&wiring.Handles, s)
+	defer store.CloseScan(scanned.Scan)
 	note := func(key, value []byte) bool {
 		meta = noteMeta(meta, key, value)
-		return key[0] == metaPrefix
+		return key[0] == store.MetaPrefix
 	}
 	see := func(key, value []byte) bool {
 		_, _ = hash.Write(key) // a hash never fails
@@ -323,14 +326,14 @@ func lineDigest(room *Room, args []string) any {
 		users++
 		return true
 	}
-	if err = walkScan(moment.Scan, []byte{metaPrefix}, 0, note); err == nil {
-		err = walkScan(moment.Scan, []byte{shard.UserPrefix}, 0, see)
+	if err = store.WalkScan(scanned.Scan, []byte{store.MetaPrefix}, 0, note); err == nil {
+		err = store.WalkScan(scanned.Scan, []byte{shard.UserPrefix}, 0, see)
 	}
 	if err != nil {
-		tellUnread(room, s, err, isDamage(err))
+		tellUnread(&wiring.Node, &wiring.Handles, s, err, store.IsDamage(err))
 		return fault{Error: err.Error()}
 	}
-	held := holdings(room)
+	held := holdings(&wiring.Node, &wiring.Handles)
 	h := held[slices.IndexFunc(held, func(h Held) bool { return h.Shard == s })]
 	return map[string]any{"shard": s, "role": h.Role, "users": users, "epoch": h.Epoch, "lsn": meta.last,
 		"digest": strconv.FormatUint(hash.Sum64(), 16), "seconds": time.Since(began).Seconds()}

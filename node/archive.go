@@ -18,8 +18,8 @@ const (
 // runArchive is the loop that removes files of the write log that nobody can need: those that are no longer written to,
 // while every backup of a shard held here is in sync. While one is not, they are kept up to --wal-keep-mb, for its
 // repair (rule R17). Who reads one at that moment has it open.
-func runArchive(room *Room, books <-chan views.State) {
-	held := heldBy(room.Layout, room.Self)
+func runArchive(node *Node, books <-chan views.State) {
+	held := heldBy(node.Layout, node.Self)
 	level := false // every backup is in sync
 	ticks := time.NewTicker(pruneEvery)
 	for {
@@ -33,8 +33,8 @@ func runArchive(room *Room, books <-chan views.State) {
 			if !level {
 				continue
 			}
-			if err := prune(filepath.Join(room.Config.Data, "archive"), time.Now()); err != nil {
-				room.Log.Warn("old files of the write log cannot be removed", "error", err)
+			if err := prune(filepath.Join(node.Config.Data, "archive"), time.Now()); err != nil {
+				node.Log.Warn("old files of the write log cannot be removed", "error", err)
 			}
 		}
 	}
@@ -47,8 +47,8 @@ func prune(dir string, now time.Time) error {
 		return nil
 	}
 	for _, f := range files {
-		info, gone := f.Info()
-		if gone == nil && strings.HasSuffix(f.Name(), ".log") && now.Sub(info.ModTime()) > pruneAfter {
+		info, absent := f.Info()
+		if absent == nil && strings.HasSuffix(f.Name(), ".log") && now.Sub(info.ModTime()) > pruneAfter {
 			err = os.Remove(filepath.Join(dir, f.Name()))
 		}
 		if err != nil {

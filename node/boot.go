@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"tandem/node/store"
 	"tandem/shard"
 	"tandem/shard/replica"
 )
@@ -13,91 +14,91 @@ import (
 type Loaded struct {
 	Last    uint64 // LSN of the last stored write
 	History []shard.Position
-	Counts  buckets
+	Counts  store.Buckets
 	Log     []shard.Entry // of the request-id window, oldest first
 	Damage  string        // why its data cannot be trusted; "" if it can
 }
 
 // loadReplicas reads the meta of the shards held, for the next step of the start. A shard without a position is new, or
 // its snapshot was broken off: what it holds is dropped.
-func loadReplicas(room *Room, w written, out chan<- opened) {
-	st, loaded := room.Store, make([]Loaded, room.Layout.Shards)
-	for _, s := range heldBy(room.Layout, room.Self) {
+func loadReplicas(wiring *Wiring, w store.Written, out chan<- opened) {
+	db, loaded := wiring.DB, make([]Loaded, wiring.Layout.Shards)
+	for _, s := range heldBy(wiring.Layout, wiring.Self) {
 		var damaged error
 		at := &loaded[s]
 		found := false
 		see := func(key, value []byte) bool {
 			found = true
 			switch name := string(key[:min(len(key), 2)]); {
-			case key[0] != metaPrefix:
+			case key[0] != store.MetaPrefix:
 				return false
-			case name == metaBucket && len(key) == 3:
-				users, lsn, ok := readBucket(value)
+			case name == store.MetaBucket && len(key) == 3:
+				users, lsn, ok := store.ReadBucket(value)
 				at.Counts[key[2]], at.Last = users, max(at.Last, lsn)
 				if !ok {
-					damaged = errors.Join(damaged, fmt.Errorf("%w: bucket %d of shard %d has %d bytes", ErrStore,
+					damaged = errors.Join(damaged, fmt.Errorf("%w: bucket %d of shard %d has %d bytes", store.ErrStore,
 						key[2], s, len(value)))
 				}
-			case name == metaEpoch && len(key) == 10 && len(value) == 8:
+			case name == store.MetaEpoch && len(key) == 10 && len(value) == 8:
 				at.History = append(at.History, shard.Position{Epoch: binary.BigEndian.Uint64(key[2:]),
 					LSN: binary.BigEndian.Uint64(value)})
-			case name == metaWindow:
-				entries, err := readWindow(value)
+			case name == store.MetaWindow:
+				entries, err := store.ReadWindow(value)
 				at.Log, damaged = entries, errors.Join(damaged, err)
 			default:
-				damaged = errors.Join(damaged, fmt.Errorf("%w: meta key %q of shard %d with %d bytes", ErrStore, key, s,
-					len(value)))
+				damaged = errors.Join(damaged, fmt.Errorf("%w: meta key %q of shard %d with %d bytes", store.ErrStore,
+					key, s, len(value)))
 			}
 			return true
 		}
-		m, marked := room.Marks[s]
+		m, marked := wiring.Marks[s]
 		err := error(nil)
-		if marked { // and not to be read (badFiles)
+		if marked { // and not to be read (BadFiles)
 			err = errors.New(m.Reason)
 		} else {
-			scan := openScan(st, s)
-			err = walkScan(scan, []byte{0}, 0, see)
-			closeScan(scan)
+			scan := store.OpenScan(db, s)
+			err = store.WalkScan(scan, []byte{0}, 0, see)
+			store.CloseScan(scan)
 		}
-		if marked || isDamage(err) { // whether it may be dropped the views will say: it may be the only copy
-			room.Log.Error("the data of a shard is damaged", "shard", s, "error", err)
+		if marked || store.IsDamage(err) { // whether it may be dropped the views will say: it may be the only copy
+			wiring.Log.Error("the data of a shard is damaged", "shard", s, "error", err)
 			*at = Loaded{Damage: err.Error()}
 			continue
 		}
 		err = errors.Join(err, damaged)
 		if err == nil && found && at.Last == 0 {
 			*at = Loaded{}
-			parts := []Part{{}, wipePart(s, st.ids[s])}
-			w, parts[0] = headPart(w, parts[1:])
-			err = writeBatch(st, joinParts(nil, parts))
+			parts := []store.Part{{}, store.WipePart(s, store.FamilyID(db, s))}
+			w, parts[0] = store.HeadPart(w, parts[1:])
+			err = store.WriteBatch(db, store.JoinParts(nil, parts))
 		}
 		if err != nil {
 			out <- opened{err: err}
 			return
 		}
 	}
-	out <- opened{room: room, loaded: loaded, written: w}
+	out <- opened{wiring: wiring, loaded: loaded, written: w}
 }
 
 // loadWindows reads the WAL for the request ids that a gateway may still send again (rule R18), and for where each
 // shard's entries stand in it. Stamps after now were made before the machine restarted, when every deadline of then was
 // over.
 func loadWindows(all opened, now int64, out chan<- opened) {
-	all.places = make([][]place, len(all.loaded))
-	if latest(all.room.Store) == 0 {
+	all.points = make([][]indexPoint, len(all.loaded))
+	if store.LastSequence(all.wiring.DB) == 0 {
 		out <- all
 		return
 	}
-	parts, quit := make(chan Logged, logAhead), make(chan struct{})
+	parts, quit := make(chan store.Logged, logAhead), make(chan struct{})
 	defer close(quit)
-	go streamLog(all.room.Store, parts, quit)
+	go streamLog(all.wiring.DB, parts, quit)
 	for p := range parts {
-		if isTrouble(p.Err) { // it is all there: what was done before would be done once more without it
+		if store.IsDiskError(p.Err) { // it is all there: what was done before would be done once more without it
 			out <- opened{err: p.Err}
 			return
 		}
 		if p.Err != nil { // what is damaged is known, and repairs find another way
-			all.room.Log.Warn("the write log cannot be read whole", "error", p.Err)
+			all.wiring.Log.Warn("the write log cannot be read whole", "error", p.Err)
 			continue
 		}
 		if p.Shard >= len(all.loaded) || len(p.Entries) == 0 {
@@ -110,7 +111,7 @@ func loadWindows(all opened, now int64, out chan<- opened) {
 				at.Log = append(at.Log, *n)
 			}
 		}
-		all.places = addPlaces(all.places, indexNote{p.Sequence, []mark{{Shard: p.Shard,
+		all.points = addPoints(all.points, indexNote{p.Sequence, []storedPosition{{Shard: p.Shard,
 			LSN: p.Entries[len(p.Entries)-1].LSN}}})
 	}
 	out <- all

@@ -8,6 +8,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"tandem/node/store"
 	"tandem/shard"
 	"tandem/wire/proc"
 )
@@ -85,4 +86,9 @@ func check(c Config) ([]Member, int, error) {
 			c.Name)
 	}
 	return members, self, nil
+}
+
+// storeOptions returns what the database is told of the settings.
+func storeOptions(c Config) store.Options {
+	return store.Options{Data: c.Data, Shards: c.Shards, CacheMB: c.CacheMB, WalKeepMB: c.WalKeepMB}
 }

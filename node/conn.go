@@ -28,7 +28,7 @@ const (
 )
 
 // serveFrames is the loop that reads a connection's frames, from the greeting on.
-func serveFrames(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struct{}) {
+func serveFrames(wiring *Wiring, raw net.Conn, in *bufio.Reader, closed chan<- struct{}) {
 	defer close(closed)
 	_ = raw.SetReadDeadline(time.Now().Add(helloFor))
 	codec, m := wire.NewCodec(), &wire.Message{} // each frame takes the place of the one before
@@ -36,7 +36,7 @@ func serveFrames(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struc
 	if err == nil {
 		err = codec.Decode(m, scratch)
 	}
-	if refusal := judge(room, m, err); refusal != nil {
+	if refusal := judge(&wiring.Node, &wiring.Peers, m, err); refusal != nil {
 		_, err = raw.Write(codec.AppendFrame(nil, refusal)) // the first thing that is sent: it needs no deadline
 		err = cmp.Or(err, ErrPeer)
 	}
@@ -44,15 +44,15 @@ func serveFrames(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struc
 		return
 	}
 	codec, _ = codec.Agree(m.Greeting)
-	conn := newConn(room, raw, codec)
+	conn := newConn(&wiring.Node, raw, codec)
 	finished := make(chan struct{})
-	go sendAnswers(room, conn, finished)
-	defer func() { close(finished); <-conn.Gone }()
+	go sendAnswers(&wiring.Node, &wiring.Clients, conn, finished)
+	defer func() { close(finished); <-conn.Ended }()
 	peer, store := -1, m.Greeting.Store
 	if m.Greeting.Role == shard.RoleNode {
-		peer = slices.IndexFunc(room.Members, func(n Member) bool { return n.Name == m.Greeting.Name })
+		peer = slices.IndexFunc(wiring.Members, func(n Member) bool { return n.Name == m.Greeting.Name })
 	}
-	if unfollow := welcome(room, conn, peer, m); unfollow != nil {
+	if unfollow := welcome(&wiring.Node, &wiring.Peers, &wiring.Clients, conn, peer, m); unfollow != nil {
 		defer unfollow()
 	}
 	var events []*replica.Event
@@ -76,15 +76,15 @@ func serveFrames(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struc
 		if err != nil {
 			return
 		}
-		refusal := refuse(room, peer, m)
+		refusal := refuse(&wiring.Node, &wiring.Handles, &wiring.Peers, peer, m)
 		if refusal == nil && peer >= 0 && store != 0 {
-			passOn(room, conn, peer, store, m)
+			passOn(&wiring.Node, &wiring.Peers, conn, peer, store, m)
 		}
-		if event := dispatch(room, conn, peer, m, refusal); event != nil {
+		if event := dispatch(&wiring.Node, &wiring.Handles, &wiring.Clients, conn, peer, m, refusal); event != nil {
 			events = append(events, event)
 		}
 		if len(events) == eventsAtOnce || !waits(in) {
-			events = hand(room, events)
+			events = hand(&wiring.Handles, events)
 		}
 	}
 }
@@ -105,7 +105,7 @@ func awaitAnswers(conn *Conn) {
 	for range cap(conn.Slots) {
 		select {
 		case conn.Slots <- struct{}{}:
-		case <-conn.Gone:
+		case <-conn.Ended:
 			return
 		case <-late.C:
 			return
@@ -123,16 +123,16 @@ func waits(in *bufio.Reader) bool {
 }
 
 // hand gives each loop its events, and returns an empty list.
-func hand(room *Room, events []*replica.Event) []*replica.Event {
-	for _, desk := range room.Loops {
+func hand(handles *Handles, events []*replica.Event) []*replica.Event {
+	for _, handle := range handles.Loops {
 		var mine []*replica.Event
 		for _, e := range events {
-			if room.Desks[e.Shard] == desk {
+			if handles.ByShard[e.Shard] == handle {
 				mine = append(mine, e)
 			}
 		}
 		if len(mine) > 0 {
-			desk.In <- mine
+			handle.In <- mine
 		}
 	}
 	clear(events)
@@ -142,41 +142,41 @@ func hand(room *Room, events []*replica.Event) []*replica.Event {
 // welcome answers a hello that fits, of node peer or, with -1, a gateway, which is told the views from then on; how
 // that ends is returned. Who greets before the node has opened its data, or before it knows its cluster, is to come
 // again when it has, and learns that by the end of the connection.
-func welcome(room *Room, conn *Conn, peer int, hello *wire.Message) func() {
+func welcome(node *Node, peers *Peers, clients *Clients, conn *Conn, peer int, hello *wire.Message) func() {
 	name := hello.Greeting.Role + " " + hello.Greeting.Name
-	room.Doors <- door{Raw: conn.Raw, Info: ConnInfo{conn.Raw.RemoteAddr().String(), "frames", name}}
-	mine, at := greeting(room), originIn(room.Origin)
+	clients.ConnEvents <- connEvent{Raw: conn.Raw, Info: ConnInfo{conn.Raw.RemoteAddr().String(), "frames", name}}
+	mine, at := greeting(node), originIn(node.Origin)
 	known := wire.StoreStart{}
-	if room.Ready && peer >= 0 { // what is known without this hello, which then counts (rule R23)
-		council := councilState(room)
+	if node.Ready && peer >= 0 { // what is known without this hello, which then counts (rule R23)
+		council := councilState(peers)
 		if peer < len(council.Known) && council.Book.Members[peer] == hello.Greeting.Store {
 			known = wire.StoreStart(council.Known[peer])
 		}
-		room.Council.Joins <- greeter{hello.Greeting.Store, views.Start(hello.Greeting.Start)}
+		peers.Council.Joins <- greeter{hello.Greeting.Store, views.Start(hello.Greeting.Start)}
 	}
 	deliver(conn, answers{Message: &wire.Message{Kind: wire.Welcome, ID: hello.ID, Greeting: sayGreeting(mine),
 		Clock: clock(), Founders: mine.Founders, Known: known}})
 	switch {
-	case !room.Ready:
-		go endWhen(room.Opened, conn.Gone, conn.Raw)
+	case !node.Ready:
+		go endWhen(node.Opened, conn.Ended, conn.Raw)
 		return nil
 	case len(mine.Founders) == 0:
-		go endWhen(at.Known, conn.Gone, conn.Raw)
+		go endWhen(at.Known, conn.Ended, conn.Raw)
 	}
 	if peer >= 0 {
 		return nil
 	}
-	room.Watch <- watcher{Conn: conn}
-	return func() { room.Watch <- watcher{conn, true} }
+	clients.Watch <- watcher{Conn: conn}
+	return func() { clients.Watch <- watcher{conn, true} }
 }
 
 // passOn gives the pact and the council what a node says that dialled: peer, with its store. What does not fit is
 // dropped, and comes again.
-func passOn(room *Room, conn *Conn, peer int, store uint64, m *wire.Message) {
+func passOn(node *Node, peers *Peers, conn *Conn, peer int, store uint64, m *wire.Message) {
 	switch {
-	case m.Kind == wire.Ping && room.Ready: // the council looks whether it is a new store
+	case m.Kind == wire.Ping && node.Ready: // the council looks whether it is a new store
 		select {
-		case room.Council.Joins <- greeter{Member: store}:
+		case peers.Council.Joins <- greeter{Member: store}:
 		default:
 		}
 	case m.Kind == wire.LeasePing:
@@ -184,12 +184,12 @@ func passOn(room *Room, conn *Conn, peer int, store uint64, m *wire.Message) {
 			Sick: m.State&wire.IsSick != 0, Leaving: m.State&wire.IsLeaving != 0, Claims: takeClaims(m.Claims),
 			LastEntries: takeLastEntries(m.LastEntries)}
 		select {
-		case room.Pacts[peer].In <- pactNote{ping, conn}:
+		case peers.Pacts[peer].In <- pactNote{ping, conn}:
 		default:
 		}
 	case m.Kind == wire.Raft:
 		select {
-		case room.Council.In <- m.Data:
+		case peers.Council.In <- m.Data:
 		default:
 		}
 	}
@@ -197,12 +197,13 @@ func passOn(room *Room, conn *Conn, peer int, store uint64, m *wire.Message) {
 
 // dispatch makes an event of a request for the loop that answers it, or answers it, or gives it its refusal. peer is
 // the node that sent it, -1 if none did.
-func dispatch(room *Room, conn *Conn, peer int, m, refusal *wire.Message) *replica.Event {
+func dispatch(node *Node, handles *Handles, clients *Clients, conn *Conn, peer int, m,
+	refusal *wire.Message) *replica.Event {
 	isRequest := m.Kind == wire.Get || m.Kind == wire.Write || m.Kind == wire.Count || m.Kind == wire.List
 	if isRequest {
 		select { // a client with too many requests under way is read no further
 		case conn.Slots <- struct{}{}:
-		case <-conn.Gone:
+		case <-conn.Ended:
 			return nil
 		}
 	}
@@ -213,17 +214,17 @@ func dispatch(room *Room, conn *Conn, peer int, m, refusal *wire.Message) *repli
 	e := &replica.Event{Shard: int(m.Shard), Relayed: peer >= 0, Caller: conn, Epoch: m.Epoch, LSN: m.LSN}
 	switch m.Kind {
 	case wire.Ping:
-		deliver(conn, answers{Message: &wire.Message{Kind: wire.Pong, ID: m.ID, Clock: clock(), Text: lacks(room)}})
+		deliver(conn, answers{Message: &wire.Message{Kind: wire.Pong, ID: m.ID, Clock: clock(), Text: lacks(node)}})
 		return nil
 	case wire.LeasePing, wire.Raft: // were passed on
 		return nil
 	case wire.Count:
 		asked := *m
-		go countShards(room, conn, &asked)
+		go countShards(handles, conn, &asked)
 		return nil
 	case wire.List:
 		asked := *m
-		go listPage(room, conn, &asked)
+		go listPage(node, handles, clients, conn, &asked)
 		return nil
 	case wire.Get:
 		e.Kind, e.Caller = replica.GetAsked, &caller{conn, m.ID}
@@ -250,7 +251,7 @@ func dispatch(room *Room, conn *Conn, peer int, m, refusal *wire.Message) *repli
 // refuse checks what the core need not, of a frame from node peer (-1: a gateway): that the request is one, that the
 // shard is held here and that values are allowed. It returns an error frame that names what was wrong and what is
 // expected, or nil.
-func refuse(room *Room, peer int, m *wire.Message) *wire.Message {
+func refuse(node *Node, handles *Handles, peers *Peers, peer int, m *wire.Message) *wire.Message {
 	code, text := wire.BadRequest, ""
 	ofStream := m.Kind >= wire.Ask && m.Kind <= wire.SnapEnd && m.Kind != wire.Position && m.Kind != wire.Stored &&
 		m.Kind != wire.Trouble
@@ -262,24 +263,25 @@ func refuse(room *Room, peer int, m *wire.Message) *wire.Message {
 		one[0] = m.Shard
 		asked = one[:]
 	}
-	absent := slices.IndexFunc(asked, func(s uint64) bool { return s >= uint64(len(room.Desks)) || room.Desks[s] == nil })
+	isAbsent := func(s uint64) bool { return s >= uint64(len(handles.ByShard)) || handles.ByShard[s] == nil }
+	absent := slices.IndexFunc(asked, isAbsent)
 	var badID, badText error
 	if m.Kind == wire.Get || m.Kind == wire.Write {
 		badID, badText = shard.CheckID(m.Record.ID), shard.CheckText(m.Record.Name, m.Record.Email)
 	}
 	switch {
-	case !room.Ready && m.Kind != wire.Ping:
+	case !node.Ready && m.Kind != wire.Ping:
 		code, text = wire.Unavailable,
-			room.Config.Name+" has not opened its data yet, or waits for the other nodes of a new cluster"
+			node.Config.Name+" has not opened its data yet, or waits for the other nodes of a new cluster"
 	case absent >= 0:
-		code, text = wire.NotHere, fmt.Sprintf("%s holds no replica of shard %d", room.Config.Name, asked[absent])
+		code, text = wire.NotHere, fmt.Sprintf("%s holds no replica of shard %d", node.Config.Name, asked[absent])
 	case !hasShard && m.Kind != wire.Count && m.Kind != wire.Ping && !ofPact && !ofRaft:
 		text = fmt.Sprintf("kind %d is no request that a node answers", m.Kind)
 	case badID != nil:
 		text = badID.Error()
-	case ofStream && peer != peerOf(room.Layout, int(m.Shard), room.Self):
+	case ofStream && peer != peerOf(node.Layout, int(m.Shard), node.Self):
 		text = fmt.Sprintf("the sender holds no replica of shard %d", m.Shard)
-	case ofRaft && (peer < 0 || peer == room.Self), ofPact && (peer < 0 || room.Pacts[peer] == nil):
+	case ofRaft && (peer < 0 || peer == node.Self), ofPact && (peer < 0 || peers.Pacts[peer] == nil):
 		text = fmt.Sprintf("kind %d is for nodes among themselves", m.Kind)
 	case ofStream && m.Kind == wire.SnapEnd && (m.LSN > 0) != (len(m.History) > 0):
 		text = "expected a history with the end of a snapshot that is not empty, and only there"
@@ -289,8 +291,8 @@ func refuse(room *Room, peer int, m *wire.Message) *wire.Message {
 		text = badText.Error()
 	case m.Kind == wire.List && (m.Limit < 1 || m.Limit > 1000):
 		text = fmt.Sprintf("expected a limit of 1 to 1000, found %d", m.Limit)
-	case m.Kind == wire.Count && len(m.Set) > room.Layout.Shards:
-		text = fmt.Sprintf("expected at most %d shards, found %d", room.Layout.Shards, len(m.Set))
+	case m.Kind == wire.Count && len(m.Set) > node.Layout.Shards:
+		text = fmt.Sprintf("expected at most %d shards, found %d", node.Layout.Shards, len(m.Set))
 	default:
 		return nil
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"tandem/node/store"
 	"tandem/shard"
 	"tandem/shard/views"
 )
@@ -13,21 +14,21 @@ const (
 	mailQueue   = 1 << 10 // messages of councils that wait, in and out
 )
 
-// CouncilDesk is where the loop of the council is reached. Whoever gives it something never waits: what does not fit is
-// dropped, and comes again, since councils repeat their messages, and askers their proposals and greetings.
-type CouncilDesk struct {
+// councilHandle is where the loop of the council is reached. Whoever gives it something never waits: what does not fit
+// is dropped, and comes again, since councils repeat their messages, and askers their proposals and greetings.
+type councilHandle struct {
 	In    chan []byte           // messages of other nodes' councils
 	Asks  chan []shard.Proposal // repeated every 20 ms, and when Elected says so, until the book shows the outcome
 	Joins chan greeter          // of members and of stores that are none
 	// connections to other nodes that stand or broke: whoever tells waits, as nothing is sent before it is known
-	Greets  chan greeted
-	Sick    chan string // one place, the newest wins: why the disk refuses writes, "" when it is well
-	Inspect chan chan<- CouncilState
+	Greets    chan greeted
+	Unhealthy chan string // one slot, the newest wins: why the disk is slow or full, "" while it is healthy
+	Inspect   chan chan<- CouncilState
 
 	Out     []chan []byte      // by node, for its council; the link there empties it
-	Books   []chan views.State // one place each, the newest wins: one for each loop that follows the views
-	Elected []chan struct{}    // one place each: there is a new Raft leader
-	saved   chan struct{}      // from the disk, one place
+	Books   []chan views.State // one slot each, the newest wins: one for each loop that follows the views
+	Elected []chan struct{}    // one slot each: there is a new Raft leader
+	saved   chan struct{}      // from the disk, one slot
 	state   views.Service      // what the loop starts with
 }
 
@@ -46,18 +47,18 @@ type greeted struct {
 
 // CouncilState is what the council says about itself.
 type CouncilState struct {
-	Book   views.State
-	Member uint64 // this node's store
-	Lead   uint64 // member id of the Raft leader, 0 while none is known
-	Term   uint64
-	Sick   string        // why the node takes no part; "" while it does
-	Known  []views.Start // by node: the newest start of its member that is known here
+	Book      views.State
+	Member    uint64 // this node's store
+	Lead      uint64 // member id of the Raft leader, 0 while none is known
+	Term      uint64
+	Unhealthy string        // why the node takes no part; "" while it does
+	Known     []views.Start // by node: the newest start of its member that is known here
 }
 
-// newCouncilDesk makes the channels for a council, with followers loops that are told of books and elections.
-func newCouncilDesk(c views.Service, followers int) *CouncilDesk {
-	d := &CouncilDesk{In: make(chan []byte, mailQueue), Asks: make(chan []shard.Proposal, 64),
-		Joins: make(chan greeter, 16), Greets: make(chan greeted), Sick: make(chan string, 1),
+// newCouncilHandle makes the channels for a council, with followers loops that are told of books and elections.
+func newCouncilHandle(c views.Service, followers int) *councilHandle {
+	d := &councilHandle{In: make(chan []byte, mailQueue), Asks: make(chan []shard.Proposal, 64),
+		Joins: make(chan greeter, 16), Greets: make(chan greeted), Unhealthy: make(chan string, 1),
 		Inspect: make(chan chan<- CouncilState), saved: make(chan struct{}, 1), state: c}
 	for range c.Layout.Nodes {
 		d.Out = append(d.Out, make(chan []byte, mailQueue))
@@ -69,17 +70,17 @@ func newCouncilDesk(c views.Service, followers int) *CouncilDesk {
 }
 
 // nodeName returns the name of a node by its number, "" if there is none of that number.
-func nodeName(room *Room, node int) string {
-	if node < 0 || node >= len(room.Members) {
+func nodeName(node *Node, n int) string {
+	if n < 0 || n >= len(node.Members) {
 		return ""
 	}
-	return room.Members[node].Name
+	return node.Members[n].Name
 }
 
 // runCouncil is the loop that owns this node's part in the agreement on the views. It hands what is to be stored to the
-// disk's loop, whose queue has room for it, and never waits for anybody else. While the disk is sick the node takes no
-// part (rule R12).
-func runCouncil(room *Room, d *CouncilDesk) {
+// disk's loop, whose queue has room for it, and never waits for anybody else. While the disk is unhealthy the node
+// takes no part (rule R12).
+func runCouncil(node *Node, storage *Storage, d *councilHandle) {
 	c := d.state
 	var out []views.Effect
 	var trouble string // why the node takes no part
@@ -101,10 +102,10 @@ func runCouncil(room *Room, d *CouncilDesk) {
 			}
 		case <-d.saved:
 			e.Kind = views.Saved
-		case trouble = <-d.Sick:
+		case trouble = <-d.Unhealthy:
 			e.Kind, e.Sick = views.DiskChanged, trouble != ""
 		case reply := <-d.Inspect:
-			s := CouncilState{Book: c.State, Member: c.Self, Lead: c.Lead, Term: c.Term, Sick: trouble}
+			s := CouncilState{Book: c.State, Member: c.Self, Lead: c.Lead, Term: c.Term, Unhealthy: trouble}
 			for _, member := range c.State.Members {
 				s.Known = append(s.Known, views.KnownStart(c, member))
 			}
@@ -115,17 +116,17 @@ func runCouncil(room *Room, d *CouncilDesk) {
 		c, out = views.Step(c, &e, out[:0])
 		for i := range out {
 			if out[i].Kind == views.Save {
-				room.Disk <- []Part{buildFacts(room.Store.raftID, out[i].Entries, d.saved)}
+				storage.Disk <- []store.Part{store.SavedPart(store.RaftFamilyID(storage.DB), out[i].Entries, d.saved)}
 			}
 		}
-		carry(room, d, out)
+		carry(node, d, out)
 		clear(out)
 	}
 }
 
 // carry does what else the council wants. Nobody is waited for: mail that does not fit is dropped, and of books only
 // the newest counts.
-func carry(room *Room, d *CouncilDesk, effects []views.Effect) {
+func carry(node *Node, d *councilHandle, effects []views.Effect) {
 	for i := range effects {
 		switch e := &effects[i]; e.Kind {
 		case views.SendMessage:
@@ -145,7 +146,7 @@ func carry(room *Room, d *CouncilDesk, effects []views.Effect) {
 				follower <- e.State
 			}
 		case views.Elected:
-			room.Log.Info("a Raft leader was elected", "leader", nodeName(room, shard.NodeOf(e.Member)))
+			node.Log.Info("a Raft leader was elected", "leader", nodeName(node, shard.NodeOf(e.Member)))
 			for _, follower := range d.Elected {
 				select {
 				case follower <- struct{}{}:
@@ -153,12 +154,12 @@ func carry(room *Room, d *CouncilDesk, effects []views.Effect) {
 				}
 			}
 		case views.Note:
-			room.Log.Warn(e.Text)
+			node.Log.Warn(e.Text)
 		case views.Halt:
 			// the last effect that a council has
-			room.Ends <- ending{Halt: fmt.Errorf("%w: %s", views.ErrVersion, e.Text)}
+			node.Ends <- ending{Halt: fmt.Errorf("%w: %s", views.ErrVersion, e.Text)}
 		case views.Outdated:
-			room.Ends <- ending{Old: fmt.Errorf("%w: %s", ErrOldCopy, e.Text)}
+			node.Ends <- ending{Old: fmt.Errorf("%w: %s", store.ErrOldCopy, e.Text)}
 		}
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"runtime"
 	"time"
 
-	"tandem/shard"
+	"tandem/node/store"
 	"tandem/wire/proc"
 )
 
@@ -20,72 +20,72 @@ const busyParts = 4
 // runDisk is the loop that owns all writes of shards and of the council: what is waiting goes out in one synced RocksDB
 // write, one fsync for many requests (group commit). While the disk is full the group waits, since its entries are
 // promised to the peer. w is what this start has written before.
-func runDisk(room *Room, w written) {
-	var group []Part
+func runDisk(node *Node, handles *Handles, storage *Storage, w store.Written) {
+	var group []store.Part
 	var batch []byte
-	store := room.Store
+	db := storage.DB
 	last, gap := time.Now(), time.Hour // the last commit, and the average time between two parts
-	for parts := range room.Disk {
-		if wait := room.Config.Pace - time.Since(last); wait > 0 && gap < room.Config.Pace/busyParts {
+	for parts := range storage.Disk {
+		if wait := node.Config.Pace - time.Since(last); wait > 0 && gap < node.Config.Pace/busyParts {
 			time.Sleep(wait)
 		}
 		runtime.Gosched() // what else is about to be stored shares the fsync
-		group = gather(parts, room.Disk, append(group[:0], Part{}))
+		group = gather(parts, storage.Disk, append(group[:0], store.Part{}))
 		gap = (3*gap + time.Since(last)/time.Duration(len(group))) / 4
 		last = time.Now()
-		w, group[0] = headPart(w, group[1:])
-		batch = joinParts(batch, group)
+		w, group[0] = store.HeadPart(w, group[1:])
+		batch = store.JoinParts(batch, group)
 		group = group[1:]
-		room.Pulse <- beat{Since: clock()}
-		awaitSpace(room)
-		err := writeBatch(store, batch)
+		storage.Pulse <- beat{Since: clock()}
+		awaitSpace(node, handles, storage)
+		err := store.WriteBatch(db, batch)
 		for i := range group {
 			if group[i].Renewed && err == nil {
-				store, err = renew(room, store, group[i].Shard)
+				db, err = renew(node, storage, db, group[i].Shard)
 			}
 		}
 		if err != nil {
-			go reopen(room, store, err)
+			go reopen(node, handles, storage, db, err)
 			return
 		}
-		room.Pulse <- beat{}
-		for _, desk := range room.Loops {
-			tellStored(room, desk, group, &store)
+		storage.Pulse <- beat{}
+		for _, handle := range handles.Loops {
+			tellStored(handles, handle, group, &db)
 		}
-		room.Index <- indexNote{latest(store), allMarks(group)}
+		storage.Index <- indexNote{store.LastSequence(db), positionsOf(group)}
 		for i := range group {
 			select {
 			case group[i].Done <- struct{}{}:
 			default: // a shard's share: its channel is nil
 			}
 		}
-		tellSynced(room, w)
+		tellSynced(storage, w)
 		clear(group)
 	}
 }
 
 // tellSynced says which batch was synced last; the newest word counts.
-func tellSynced(room *Room, w written) {
+func tellSynced(storage *Storage, w store.Written) {
 	select {
-	case <-room.Synced:
+	case <-storage.Synced:
 	default:
 	}
-	room.Synced <- shard.BatchHead{Start: w.start, Number: w.number}
+	storage.Synced <- store.LastHead(w)
 }
 
-// allMarks returns how far the shards in a group have come.
-func allMarks(group []Part) []mark {
-	marks := make([]mark, 0, len(group))
+// positionsOf returns how far the shards in a group have come.
+func positionsOf(group []store.Part) []storedPosition {
+	positions := make([]storedPosition, 0, len(group))
 	for i := range group {
 		if p := &group[i]; !p.Raft && (p.Last > 0 || p.Wiped) {
-			marks = append(marks, mark{Shard: p.Shard, LSN: p.Last, Wiped: p.Wiped})
+			positions = append(positions, storedPosition{Shard: p.Shard, LSN: p.Last, Wiped: p.Wiped})
 		}
 	}
-	return marks
+	return positions
 }
 
 // gather takes first and what else is waiting, up to groupBytes.
-func gather(first []Part, more <-chan []Part, group []Part) []Part {
+func gather(first []store.Part, more <-chan []store.Part, group []store.Part) []store.Part {
 	group = append(group, first...)
 	size := 0
 	for i := 0; size < groupBytes; {
@@ -103,76 +103,76 @@ func gather(first []Part, more <-chan []Part, group []Part) []Part {
 }
 
 // awaitSpace returns when the disk has room; until then every replica is told why it has not.
-func awaitSpace(room *Room) {
-	err := spare(room.Config.Data, reserve)
+func awaitSpace(node *Node, handles *Handles, storage *Storage) {
+	err := store.CheckSpace(node.Config.Data, store.Reserve)
 	if err == nil {
 		return
 	}
-	room.Log.Error("writes wait for space on the disk", "error", err)
-	for ; err != nil; err = spare(room.Config.Data, reserve) {
-		spread(room, err.Error())
+	node.Log.Error("writes wait for space on the disk", "error", err)
+	for ; err != nil; err = store.CheckSpace(node.Config.Data, store.Reserve) {
+		spread(handles, storage, err.Error())
 		time.Sleep(retryDisk)
 	}
-	room.Log.Info("the disk has space again")
-	spread(room, "")
+	node.Log.Info("the disk has space again")
+	spread(handles, storage, "")
 }
 
 // reopen ends the writing of a database whose write failed: its write log may not be touched again, what it took of the
 // failed write is not known, and nothing of it was acknowledged. Reads go on. Once the disk takes writes again the
 // process starts anew in place, which replays the log.
-func reopen(room *Room, store Store, cause error) {
-	room.Log.Error("a write failed; this node serves reads until the disk takes writes again, then starts anew",
+func reopen(node *Node, handles *Handles, storage *Storage, db store.DB, cause error) {
+	node.Log.Error("a write failed; this node serves reads until the disk takes writes again, then starts anew",
 		"error", cause)
-	for s, mark := range suspects(store, room.Member, cause) {
-		room.Log.Error("the data of a shard is damaged; the node starts anew, and it is filled again from a whole copy",
+	for s, mark := range store.Suspects(db, node.Member, cause) {
+		node.Log.Error("the data of a shard is damaged; the node starts anew, and it is filled again from a whole copy",
 			"shard", s)
 		noted := make(chan int, 1)
-		room.Damage <- damageNote{shard: s, mark: mark, done: noted}
+		storage.Damage <- damageNote{shard: s, mark: mark, done: noted}
 		<-noted
 	}
 	for err := cause; err != nil; {
-		spread(room, fmt.Sprintf("%v: %v", ErrFull, cause))
+		spread(handles, storage, fmt.Sprintf("%v: %v", store.ErrFull, cause))
 		time.Sleep(retryDisk)
-		if err = spare(room.Config.Data, reserve); err == nil {
-			err = tryDisk(room.Config.Data)
+		if err = store.CheckSpace(node.Config.Data, store.Reserve); err == nil {
+			err = store.TryDisk(node.Config.Data)
 		}
 	}
-	room.Log.Info("the disk takes writes again; starting anew")
-	proc.StopIf(room.Output, proc.StartAnew(room.Output))
+	node.Log.Info("the disk takes writes again; starting anew")
+	proc.StopIf(node.Output, proc.StartAnew(node.Output))
 }
 
-// spread tells every replica how the disk is: why it refuses writes, or "" when it is well. The node falls silent
+// spread tells every replica whether the disk refuses writes: why, or "" when it takes them. The node falls silent
 // meanwhile.
-func spread(room *Room, reason string) {
-	room.Pulse <- beat{Told: true, Full: reason}
-	for _, d := range room.Loops {
+func spread(handles *Handles, storage *Storage, reason string) {
+	storage.Pulse <- beat{Told: true, Full: reason}
+	for _, d := range handles.Loops {
 		select {
-		case <-d.Sick:
+		case <-d.Refusing:
 		default:
 		}
-		d.Sick <- reason
+		d.Refusing <- reason
 	}
 }
 
-// tellStored tells a loop how far the logs of its replicas are stored. The loop needs the newest marks only, so they
-// take the place of those that it has not taken yet, and the disk never waits for it.
-func tellStored(room *Room, desk *Desk, group []Part, store *Store) {
-	var marks []mark
+// tellStored tells a loop how far the logs of its replicas are stored. The loop needs the newest positions only, so
+// they take the place of those that it has not taken yet, and the disk never waits for it.
+func tellStored(handles *Handles, handle *replicaHandle, group []store.Part, db *store.DB) {
+	var positions []storedPosition
 	select {
-	case marks = <-desk.Stored:
+	case positions = <-handle.Stored:
 	default:
 	}
 	for i := range group {
-		if p := &group[i]; !p.Raft && room.Desks[p.Shard] == desk {
-			m := mark{Shard: p.Shard, LSN: p.Last, Wiped: p.Wiped}
+		if p := &group[i]; !p.Raft && handles.ByShard[p.Shard] == handle {
+			m := storedPosition{Shard: p.Shard, LSN: p.Last, Wiped: p.Wiped}
 			if p.Renewed {
-				now := *store
-				m.Store = &now
+				now := *db
+				m.DB = &now
 			}
-			marks = append(marks, m)
+			positions = append(positions, m)
 		}
 	}
-	if len(marks) > 0 {
-		desk.Stored <- marks
+	if len(positions) > 0 {
+		handle.Stored <- positions
 	}
 }

@@ -1,15 +1,17 @@
-// Command node is a database node: it keeps replicas of shards in RocksDB and speaks the wire protocol.
+// Command node is a database node: it keeps replicas of shards in RocksDB (package store) and speaks the wire protocol.
 //
 // # Loops
 //
 // All state is in the local variables of a few loops; they talk by channels.
 //
 //	replicas (a few)       owns the states of some replicas; asks shard.Step and carries its effects out
-//	pact (one a neighbour) owns what the two promise each other, and proposes views; asks lease.Step
+//	pact (one a neighbour) owns what the two promise each other, and proposes views; asks shard.StepPact
 //	council                owns this node's part in Raft, which holds the views; asks shard.StepCouncil
 //	disk                   owns all writes: what is waiting becomes one batch and one fsync (group commit)
 //	pulse                  looks how long writes take; with a slow or full disk the node asks and promises nothing
 //	index                  knows where in the write log each shard's entries stand
+//	sync notes             notes in the data folder how far the write log is synced
+//	damage                 owns the marks of damaged copies, and the file of them
 //	archive                removes files of the write log that nobody can need
 //	progress               writes to the log how repairs go on
 //	views                  tells the gateways the views
@@ -18,9 +20,52 @@
 //	feeds (one a node)     feeds the backups at another node from the write log, which a reader beside it reads once
 //	relay (one a node)     passes requests on to the leader that a peer is, and its answers back
 //	connection (one each)  a reader that hands requests to replicas, a sender that sends all waiting answers at once
-//	list (one each)        reads a list's pages from a view, each when the one before has left
-//	census                 knows the open connections
+//	list (one each)        reads a list's pages from a scan, each when the one before has left
+//	connection registry    knows the open connections
 //	refusals               knows who was refused, and by whom, and writes it to the log
+//	health                 looks whether the node takes its part, and says so in the log and to whoever pings
+//
+// The main channels, by the names of their fields. A request comes in at the left, and its answer leaves there:
+//
+//	         frames  +------------+    In     +----------+    Disk     +------+  synced
+//	client <=======> | connection | --------> |          | ----------> |      | ========> RocksDB
+//	                 |            | <-------- | replicas | <---------- | disk |  batches
+//	                 +------------+    Out    |          |   Stored,   |      |
+//	                    |      |              +----------+   Refusing  +------+
+//	                    |      |                ^      |                ^    |
+//	                    |      |             In |      | Wants     Disk |    | Pulse
+//	                    |      |       In       |      v                |    v
+//	                    |      |              +----------+              |  +-------+
+//	                    |      +------------> |   pact   | <------------|--|       |
+//	                    |                     +----------+   Unhealthy  |  |       |
+//	                    |              Books,   ^      |                |  | pulse |
+//	                    |             Elected   |      | Asks           |  |       |
+//	                    |       In              |      v                |  |       |
+//	                    |                     +----------+              |  |       |
+//	                    +-------------------> | council  | -------------+  |       |
+//	                                          |          | <---------------|       |
+//	                                          +----------+   Unhealthy     +-------+
+//
+// A link carries what goes to another node, and brings what that answers:
+//
+//	replicas ----------- Out ----------------> +------+
+//	replicas -- Feeds --> feeds --- Out -----> |      |  frames   connection
+//	replicas -- Relays -> relay --- Out -----> | link | <=======> at the other node
+//	pact --------------- Urgent -------------> |      |
+//	council ------------ Out ----------------> +------+
+//	                                              |
+//	replicas, pact <---- In ----------------------+
+//	relay <------------- RelayEvents -------------+
+//	council <----------- Greets ------------------+
+//
+// And who is told or asked beside that:
+//
+//	disk -- Index ----> index <-- Lookups -- reader of the write log <-- feeds, WAL (a line of text)
+//	disk -- Synced ---> sync notes
+//	disk, replicas -- Damage --> damage
+//	council -- Books -> views -- Out --> connections of gateways; archive
+//	relay -- Out -----> connection; -- In --> replicas (what this node leads itself by now)
+//	lines of text, lists, health, progress, a stop -- Inspect, Opens --> replicas
 //
 // Views travel one way: council → pacts → replicas. So a pact knows what it has promised when its replicas act on a
 // view.
@@ -31,7 +76,7 @@
 // costs nothing.
 //
 // Nothing waits in a circle. A replicas' loop waits only for the disk's queue, which has room for all that can be
-// pending; a pact waits only for replicas; the disk and the council hand results over through channels of one place,
+// pending; a pact waits only for replicas; the disk and the council hand results over through channels of one slot,
 // the newest wins; what can be asked again (proposals, pings, Raft's messages) is dropped when it does not fit; whoever
 // answers a connection never waits for it: one whose queue is full does not read and is closed. Back-pressure is at the
 // edge: a connection with 1,024 requests under way is read no further; a request is under way until its answer has
@@ -40,12 +85,12 @@
 // # Who reads
 //
 // Once the node has started, only the loop that owns a replica uses the column family of its shard: it looks users up
-// for gets and writes, and it opens a view (openScan, some microseconds) for whoever wants to read more: lists,
-// snapshots for a backup, and the lines GET, LIST and DIGEST. Who asked reads the view and closes it. So a view is of
-// one moment in the loop's own order of events, and a column family can be replaced by its loop alone. With a view the
-// loop hands over its counts of the buckets. Those run ahead of the view, as writes are counted when they are handed to
+// for gets and writes, and it opens a scan (OpenScan, some microseconds) for whoever wants to read more: lists,
+// snapshots for a backup, and the lines GET, LIST and DIGEST. Who asked reads the scan and closes it. So a scan is of
+// one moment in the loop's own order of events, and a column family can be replaced by its loop alone. With a scan the
+// loop hands over its counts of the buckets. Those run ahead of the scan, as writes are counted when they are handed to
 // the disk; the buckets that have writes which the disk has not reported (shard.BucketsAhead) are therefore counted by
-// the view: a read of some microseconds each, where all 256 would take 1 to 3 ms, many times what 100 users take.
+// the scan: a read of some microseconds each, where all 256 would take 1 to 3 ms, many times what 100 users take.
 //
 // # What clients can make a node hold
 //
@@ -56,7 +101,7 @@
 //	answers                what the system does not take at once counts as unread: 64 KiB of each connection are free,
 //	                       beyond that up to --unread-each-mb of each and half of --unread-mb in all; who leaves more
 //	                       unread is closed, or takes nothing for 2 s
-//	pages of lists         made only when there is a place for one: --unread-each-mb of them a connection, the other
+//	pages of lists         made only when there is a slot for one: --unread-each-mb of them a connection, the other
 //	                       half of --unread-mb in all; who waits for 200 ms is told that the node is busy
 //	lines of text          4 at a time whose answers may be long, until they are written; LIST at most 1 MiB of users
 //	requests passed on     512 to each peer
@@ -68,8 +113,8 @@
 //  1. conn.go reads the frame and checks it; the write goes to the loop of its shard.
 //  2. replica.go reads the user from RocksDB and asks shard.Step, which sequences it and says: append to the backup.
 //  3. outbox.go encodes the append, and link.go sends it, with those of other shards, in one system call.
-//  4. At the backup, conn.go hands the entries to the replica's loop, which makes its part of a batch (batch.go) for
-//     disk.go.
+//  4. At the backup, conn.go hands the entries to the replica's loop, which makes its part of a batch
+//     (store.EntriesPart) for disk.go.
 //  5. disk.go writes the parts of all shards in one synced batch; the replica's loop hears of it, and "stored" goes
 //     back.
 //  6. At the leader the same happens to its own batch, and only then the answer goes out through the connection's
@@ -81,17 +126,14 @@
 //	config.go    settings and their checks
 //	start.go     data folder → birth → loops
 //	birth.go     what a node does whose store belongs to no cluster yet
-//	room.go      how the loops are wired: the channels
+//	wiring.go    how the loops are wired: the channels
 //	boot.go      what a replica starts from: its meta and the request ids in the log
-//	facts.go     whose data folder this is
-//	recover.go   opening a folder in the ways that shard.NextOpen names; setting a store aside
-//	walfiles.go  the files of the write-ahead log, judged before they are opened; the note how far it was synced
-//	walscan.go   RocksDB's log format, read without it
-//	damage.go    copies of shards that are damaged: marked, dropped in place
 //	accept.go    the command node accept-loss
 //	acceptshard.go  what it does with one shard
-//	salvage.go      the files that can be read, where one cannot be opened
-//	aside.go     a store that is an old copy of itself: marked, then set aside by the next start
+//	recover.go   opening a folder in the ways that shard.NextOpen names
+//	syncnote.go  the loop that notes how far the log is synced, and the stages of the start that read and drop the notes
+//	grace.go     waiting until what the process before has promised is over
+//	damage.go    the loop that notes which copies of shards are damaged
 //	leave.go     handing leaderships over before a stop
 //	replica.go   the loop of some replicas
 //	serialize.go effects → parts of a batch
@@ -100,17 +142,10 @@
 //	council.go   the loop of the council
 //	views.go     the loop that tells gateways the views
 //	disk.go      the loop that owns all writes
-//	space.go     how much room the disk has, and which errors are its troubles
 //	pulse.go     the loop that looks how long writes take
 //	index.go     the loop that knows where in the write log entries stand
 //	progress.go  the loop that says how repairs go on
 //	archive.go   the loop that removes old files of the write log
-//	batch.go     entries ↔ bytes of a RocksDB batch
-//	fill.go      a snapshot → bytes of RocksDB batches
-//	value.go     a user ↔ bytes of a value
-//	rocks.go     the database; with rockslog.go and scan.go the only files that know grocksdb
-//	scan.go      views of its shards
-//	rockslog.go  its write-ahead log, read back
 //	link.go      the connection to another node
 //	relay.go     requests for shards that the peer leads, passed on to it
 //	append.go    entries ↔ append frames
@@ -128,15 +163,4 @@
 //	answers.go   what each line answers
 //	health.go    whether the node takes its part: READY, and the health check
 //	clock.go     the boot-time clock
-//
-// # Keys
-//
-// In a shard's column family: 'u' + bucket + tag + id → epoch, LSN, name, email, group (msgpack array); "mc" + bucket →
-// number of users and LSN of the last write in it (varints; the highest of these LSNs is the shard's position), "mh" +
-// epoch → LSN of its first write (big-endian), "mw" → the request ids that a snapshot brought. Each batch begins with a
-// head (walscan.go: start, number, and how many parts of each shard) and carries, a shard, a LogData header with its
-// version (3), shard, epoch, first LSN, stamp and the request id, outcome and wall time of each entry, then the puts
-// and deletes, then the meta; users of a snapshot come without a header. A header or a folder of another version is
-// refused by name; nothing is converted when a folder is opened. In the column family raft: the council's log, hard
-// state and snapshot. In the default column family: "facts", "start" (number of the last start).
 package main

@@ -25,8 +25,8 @@ type feed struct {
 // runFeeds is the loop that feeds the backups at a node from the write log, each shard in turn, and rests for as long
 // as it worked and as the setting wants, so that it gives way to requests (rule R17). What a leader that has flipped
 // holds back its new writes for (rule R7) waits for no turn.
-func runFeeds(room *Room, peer int) {
-	link, rest := room.Links[peer], time.NewTimer(feedIdle)
+func runFeeds(node *Node, handles *Handles, storage *Storage, peers *Peers, peer int) {
+	link, rest := peers.Links[peer], time.NewTimer(feedIdle)
 	var waiting []feed
 	var asks chan logAsk // to the reader; nil while the log is closed
 	rested, always := true, make(chan struct{})
@@ -46,19 +46,19 @@ func runFeeds(room *Room, peer int) {
 		case f := <-link.Feeds:
 			if asks == nil {
 				asks = make(chan logAsk, feedQueue)
-				go runReader(room, asks)
+				go runReader(node, storage, asks)
 			}
 			asks <- logAsk{shard: f.shard, first: f.fx.LSN}
 			waiting = slices.DeleteFunc(waiting, func(old feed) bool { return old.shard == f.shard }) // of a former stream
 			waiting = append(waiting, f)
 		case <-atOnce:
-			feedShard(room, link, asks, waiting[first])
+			feedShard(node, handles, link, asks, waiting[first])
 			waiting = slices.Delete(waiting, first, first+1)
 		case turn <- struct{}{}:
 			began := clock()
-			size := feedShard(room, link, asks, waiting[0])
+			size := feedShard(node, handles, link, asks, waiting[0])
 			<-link.Turn
-			rest.Reset(max(time.Duration(clock()-began), paceOf(room.Config, size)))
+			rest.Reset(max(time.Duration(clock()-began), paceOf(node.Config, size)))
 			waiting, rested = waiting[1:], false
 		case <-rest.C:
 			if rested && asks != nil && len(waiting) == 0 {
@@ -73,13 +73,13 @@ func runFeeds(room *Room, peer int) {
 
 // feedShard sends a backup the next of what it lacks of the log, from fx.LSN up to at most fx.Applied, and reports how
 // far it came. It returns how many bytes that were.
-func feedShard(room *Room, link *Link, asks chan<- logAsk, f feed) (size int) {
+func feedShard(node *Node, handles *Handles, link *Link, asks chan<- logAsk, f feed) (size int) {
 	report, found := &replica.Event{Kind: replica.FeedFailed, Shard: f.shard, Stream: f.fx.Stream, Epoch: f.fx.Epoch},
 		make(chan logAnswer, 1)
 	asks <- logAsk{f.shard, f.fx.History, f.fx.LSN, f.fx.Applied, feedBatch, found}
 	answer := <-found
 	if answer.err != nil {
-		room.Log.Info("the backup lacks writes that the log no longer has; it is sent the whole shard", "shard",
+		node.Log.Info("the backup lacks writes that the log no longer has; it is sent the whole shard", "shard",
 			f.shard, "reason", answer.err)
 	} else {
 		for _, m := range cutAppend(f.shard, f.fx.Epoch, 0, answer.entries) {
@@ -90,7 +90,7 @@ func feedShard(room *Room, link *Link, asks chan<- logAsk, f feed) (size int) {
 		}
 		report.Kind, report.LSN = replica.FeedDone, f.fx.LSN+uint64(len(answer.entries))-1
 	}
-	room.Desks[f.shard].In <- []*replica.Event{report}
+	handles.ByShard[f.shard].In <- []*replica.Event{report}
 	return size
 }
 
@@ -98,7 +98,7 @@ func feedShard(room *Room, link *Link, asks chan<- logAsk, f feed) (size int) {
 // broken or about to be, and the next stream begins with a comparison.
 func post(link *Link, stream uint64, m *wire.Message) (size int) {
 	select {
-	case link.Out <- []letter{{Stream: stream, Message: m}}:
+	case link.Out <- []outbound{{Stream: stream, Message: m}}:
 	case <-time.After(feedWait):
 		return 0
 	}

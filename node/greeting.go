@@ -17,7 +17,7 @@ type origin struct {
 	Known       chan struct{}
 }
 
-// originIn looks at a room's origin in its cell: a channel of one element, which who reads it takes out and puts back.
+// originIn looks at a node's origin in its cell: a channel of one element, which who reads it takes out and puts back.
 func originIn(cell chan origin) origin {
 	at := <-cell
 	cell <- at
@@ -36,22 +36,22 @@ func noteOrigin(cell chan origin, b views.State) {
 	cell <- at
 }
 
-// endWhen ends a connection at over, unless it is gone before: who has greeted without saying what is known by then is
-// to greet again.
-func endWhen(over, gone <-chan struct{}, raw net.Conn) {
+// endWhen ends a connection at over, unless it has ended before: who has greeted without saying what is known by then
+// is to greet again.
+func endWhen(over, ended <-chan struct{}, raw net.Conn) {
 	select {
 	case <-over:
 		raw.Close() // which ends its reader
-	case <-gone:
+	case <-ended:
 	}
 }
 
 // greeting is what this node says of itself.
-func greeting(room *Room) shard.Greeting {
-	at := <-room.Origin
-	room.Origin <- at
-	g := room.Mine
-	g.Incarnation, g.Founders, g.Member, g.Start = at.Incarnation, at.Born, room.Member, room.Start.Number
+func greeting(node *Node) shard.Greeting {
+	at := <-node.Origin
+	node.Origin <- at
+	g := node.Mine
+	g.Incarnation, g.Founders, g.Member, g.Start = at.Incarnation, at.Born, node.Member, node.Start.Number
 	return g
 }
 

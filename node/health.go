@@ -43,10 +43,10 @@ func checkResults(checks []shard.Check) []checkResult {
 
 // partOf gathers what the node knows of the part that it takes: how its replicas are, how its council is, and who is
 // refused.
-func partOf(room *Room, held []Held, c CouncilState) shard.NodePart {
+func partOf(node *Node, peers *Peers, held []Held, c CouncilState) shard.NodePart {
 	refused := make(chan map[string]string, 1)
-	room.Refusals <- refused
-	p := shard.NodePart{Leader: c.Lead != 0, Joins: !slices.Contains(c.Book.Members, room.Member), Silent: c.Sick,
+	peers.Refusals <- refused
+	p := shard.NodePart{Leader: c.Lead != 0, Joins: !slices.Contains(c.Book.Members, node.Member), Silent: c.Unhealthy,
 		Refused: <-refused}
 	for _, why := range p.Refused {
 		if text, replaced := strings.CutPrefix(why, string(shard.OtherStore)+": "); replaced {
@@ -57,7 +57,7 @@ func partOf(room *Room, held []Held, c CouncilState) shard.NodePart {
 		p.Learnt = p.Learnt || h.state.Known
 		p.NotServing = append(p.NotServing, replica.NotServing(&h.state, h.now))
 		if r := &h.state; r.Damage.Reason != "" && r.Known {
-			leads := r.View.Leader == room.Self
+			leads := r.View.Leader == node.Self
 			p.Damaged = append(p.Damaged, shard.DamagedCopy{Shard: h.Shard, Peer: r.Peer, PeerUp: r.Stream.Number != 0,
 				Leads: leads, InSync: r.View.InSync, For: h.now - r.Damage.At})
 		}
@@ -70,12 +70,12 @@ const healthEvery = 500 * time.Millisecond
 
 // runHealth is the loop that looks whether the node takes its part, says so in the log when that changes, and keeps the
 // newest word in a cell for whoever answers pings.
-func runHealth(room *Room) {
+func runHealth(node *Node, handles *Handles, peers *Peers) {
 	said, known := "", ""
 	ticks := time.NewTicker(healthEvery)
 	for range ticks.C {
-		held, c := holdings(room), councilState(room)
-		checks := shard.NodeChecks(partOf(room, held, c))
+		held, c := holdings(node, handles), councilState(peers)
+		checks := shard.NodeChecks(partOf(node, peers, held, c))
 		reasons := []string{}
 		for _, check := range checks {
 			if check.Reason != "" {
@@ -83,19 +83,19 @@ func runHealth(room *Room) {
 			}
 		}
 		lacks := strings.Join(reasons, "; ")
-		<-room.Lacks
-		room.Lacks <- lacks
+		<-node.Lacks
+		node.Lacks <- lacks
 		switch settled := lacks == known; {
 		case settled && lacks != said && lacks != "":
 			level := slog.LevelWarn
 			if shard.AwaitsOperator(checks) {
 				level = slog.LevelError
 			}
-			room.Log.Log(context.Background(), level, "the node does not take its whole part", "ready",
+			node.Log.Log(context.Background(), level, "the node does not take its whole part", "ready",
 				shard.Ready(checks), "reason", lacks)
 			said = lacks
 		case settled && lacks != said:
-			room.Log.Info("the node takes its whole part")
+			node.Log.Info("the node takes its whole part")
 			said = lacks
 		}
 		known = lacks
@@ -103,21 +103,21 @@ func runHealth(room *Room) {
 }
 
 // lacks returns what the node lacks to take its whole part, as the last look has found it; "" if nothing.
-func lacks(room *Room) string {
-	text := <-room.Lacks
-	room.Lacks <- text
+func lacks(node *Node) string {
+	text := <-node.Lacks
+	node.Lacks <- text
 	return text
 }
 
 // lineReady answers READY.
-func lineReady(room *Room, _ []string) any {
+func lineReady(wiring *Wiring, _ []string) any {
 	p := shard.NodePart{Waiting: "it waits for its own data, or for the other nodes of a new cluster"}
-	if room.Ready {
-		held, c := holdings(room), councilState(room)
-		p = partOf(room, held, c)
+	if wiring.Ready {
+		held, c := holdings(&wiring.Node, &wiring.Handles), councilState(&wiring.Peers)
+		p = partOf(&wiring.Node, &wiring.Peers, held, c)
 	}
 	checks := shard.NodeChecks(p)
-	return readiness{room.Config.Name, shard.Ready(checks), checkResults(checks)}
+	return readiness{wiring.Config.Name, shard.Ready(checks), checkResults(checks)}
 }
 
 // tellReady writes what is not as it should be in the answer to READY, and returns an exit code, 0 where the node takes

@@ -2,16 +2,16 @@ package main
 
 import "sort"
 
-// indexStep is how many LSNs of a shard lie at least between two marks of the index.
+// indexStep is how many LSNs of a shard lie at least between two points of the index.
 const indexStep = 256
 
-// indexMost is how many marks of a shard are kept.
+// indexMost is how many points of a shard are kept.
 const indexMost = 1 << 14
 
 // indexNote is how far some shards' logs had come when the WAL had reached a sequence.
 type indexNote struct {
-	Sequence uint64
-	Marks    []mark
+	Sequence  uint64
+	Positions []storedPosition
 }
 
 // indexAsk asks from which WAL sequence on the log of a shard must be read to find an LSN; 0 is its beginning.
@@ -21,19 +21,19 @@ type indexAsk struct {
 	reply chan<- uint64
 }
 
-// place is a mark of the index: all entries of the shard with a greater LSN stand behind the sequence.
-type place struct{ lsn, sequence uint64 }
+// indexPoint is a point of the sparse index: all entries of the shard with a greater LSN stand behind the sequence.
+type indexPoint struct{ lsn, sequence uint64 }
 
 // runIndex is the loop that knows where in the WAL the entries of each shard stand, roughly: searching the log from its
-// beginning for every repair would cost more than the repair. places are by shard, in order, as they were found at the
+// beginning for every repair would cost more than the repair. points are by shard, in order, as they were found at the
 // start.
-func runIndex(room *Room, places [][]place) {
+func runIndex(storage *Storage, points [][]indexPoint) {
 	for {
 		select {
-		case note := <-room.Index:
-			places = addPlaces(places, note)
-		case ask := <-room.Lookups:
-			list := places[ask.shard]
+		case note := <-storage.Index:
+			points = addPoints(points, note)
+		case ask := <-storage.Lookups:
+			list := points[ask.shard]
 			at := sort.Search(len(list), func(i int) bool { return list[i].lsn >= ask.lsn })
 			if at == 0 {
 				ask.reply <- 0
@@ -44,23 +44,23 @@ func runIndex(room *Room, places [][]place) {
 	}
 }
 
-// addPlaces notes where some shards are. A shard that begins anew at a lower LSN forgets its places.
-func addPlaces(places [][]place, note indexNote) [][]place {
-	for _, m := range note.Marks {
-		list := places[m.Shard]
-		last := place{}
+// addPoints notes where some shards are. A shard that begins anew at a lower LSN forgets its points.
+func addPoints(points [][]indexPoint, note indexNote) [][]indexPoint {
+	for _, m := range note.Positions {
+		list := points[m.Shard]
+		last := indexPoint{}
 		if len(list) > 0 {
 			last = list[len(list)-1]
 		}
 		switch {
 		case m.Wiped || m.LSN < last.lsn:
-			places[m.Shard] = nil
+			points[m.Shard] = nil
 		case m.LSN >= last.lsn+indexStep:
 			if len(list) >= indexMost { // the WAL does not reach back for ever
-				list = append([]place(nil), list[len(list)/2:]...)
+				list = append([]indexPoint(nil), list[len(list)/2:]...)
 			}
-			places[m.Shard] = append(list, place{m.LSN, note.Sequence})
+			points[m.Shard] = append(list, indexPoint{m.LSN, note.Sequence})
 		}
 	}
-	return places
+	return points
 }

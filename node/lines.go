@@ -19,7 +19,7 @@ type command struct {
 	usage, help string
 	args        int
 	long        bool // its answer may be long: few of these are made at a time, and kept until they are read
-	run         func(room *Room, args []string) any
+	run         func(wiring *Wiring, args []string) any
 }
 
 // commands are all lines that a node answers; they only read. The table never changes.
@@ -46,24 +46,24 @@ type fault struct {
 }
 
 // serveLines is the loop that answers a connection's lines of text, one JSON line each, until the client has sent all.
-func serveLines(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struct{}) {
+func serveLines(wiring *Wiring, raw net.Conn, in *bufio.Reader, closed chan<- struct{}) {
 	defer close(closed)
-	room.Doors <- door{Raw: raw, Info: ConnInfo{raw.RemoteAddr().String(), "lines", ""}}
+	wiring.ConnEvents <- connEvent{Raw: raw, Info: ConnInfo{raw.RemoteAddr().String(), "lines", ""}}
 	for {
 		_ = raw.SetReadDeadline(time.Now().Add(idleFor))
 		line, err := in.ReadSlice('\n')
 		text := strings.TrimSpace(string(line))
 		var answer any
-		held := false // a place among those whose answers may be long
+		held := false // a slot among those whose answers may be long
 		switch {
 		case err == bufio.ErrBufferFull || len(text) > maxLine:
 			answer = fault{fmt.Sprintf("a line of more than %d bytes", maxLine), "one command a line; HELP lists them"}
 			err = io.EOF
 		case isHTTP(text):
-			_, _ = io.WriteString(raw, httpAnswer(room.Config.Name))
+			_, _ = io.WriteString(raw, httpAnswer(wiring.Config.Name))
 			return
 		case text != "":
-			answer, held = obey(room, text)
+			answer, held = obey(wiring, text)
 		}
 		var badWrite error
 		if answer != nil {
@@ -71,7 +71,7 @@ func serveLines(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struct
 			badWrite = json.NewEncoder(raw).Encode(answer)
 		}
 		if held {
-			<-room.Texts
+			<-wiring.Texts
 		}
 		if err != nil || badWrite != nil {
 			return
@@ -79,9 +79,9 @@ func serveLines(room *Room, raw net.Conn, in *bufio.Reader, closed chan<- struct
 	}
 }
 
-// obey runs one line. held tells that its answer has one of the places for long ones, to be given back when it is
+// obey runs one line. held tells that its answer has one of the slots for long ones, to be given back when it is
 // written.
-func obey(room *Room, text string) (answer any, held bool) {
+func obey(wiring *Wiring, text string) (answer any, held bool) {
 	words := strings.Fields(text)
 	name, args := strings.ToUpper(words[0]), words[1:]
 	if name == "HELP" {
@@ -99,15 +99,15 @@ func obey(room *Room, text string) (answer any, held bool) {
 	case len(args) != c.args:
 		return fault{fmt.Sprintf("%s takes %d arguments, found %d", name, c.args, len(args)), c.usage}, false
 	case !c.long:
-		return c.run(room, args), false
+		return c.run(wiring, args), false
 	}
 	late := time.NewTimer(stallFor)
 	defer late.Stop()
 	select {
-	case room.Texts <- struct{}{}:
-		return c.run(room, args), true
+	case wiring.Texts <- struct{}{}:
+		return c.run(wiring, args), true
 	case <-late.C:
-		return fault{fmt.Sprintf("%d other answers are being made or wait to be read", cap(room.Texts)),
+		return fault{fmt.Sprintf("%d other answers are being made or wait to be read", cap(wiring.Texts)),
 			"the same line again, later"}, false
 	}
 }

@@ -41,33 +41,33 @@ func silence(c Config) time.Duration { return c.Silent * 5 / 4 }
 
 // runLink keeps a connection to another node, and tells the replicas that are shared with it, and the pact, of each
 // stream that begins or ends.
-func runLink(room *Room, peer int, shards []int) {
+func runLink(node *Node, handles *Handles, peers *Peers, peer int, shards []int) {
 	pause, said := redialLeast, time.Time{}
 	for stream := uint64(1); ; stream++ {
 		dialled := make(chan call, 1)
-		go dial(room, peer, dialled)
+		go dial(node, peers, peer, dialled)
 		c := <-dialled
 		if c.err != nil {
 			if time.Since(said) > sayEvery {
 				said = time.Now()
-				room.Log.Warn("a node cannot be reached; dialling on", "peer", room.Members[peer].Name, "error", c.err)
+				node.Log.Warn("a node cannot be reached; dialling on", "peer", node.Members[peer].Name, "error", c.err)
 			}
 			time.Sleep(pause)
 			pause = min(2*pause, redialMost)
 			continue
 		}
-		room.Log.Info("connected to a node", "peer", room.Members[peer].Name, "stream", stream)
+		node.Log.Info("connected to a node", "peer", node.Members[peer].Name, "stream", stream)
 		began, over := time.Now(), make(chan struct{})
 		if c.late != nil {
 			go endWhen(c.late, over, c.raw)
 		}
-		greetCouncil(room, peer, c.known)
-		room.Links[peer].Echoes <- echo{Kind: streamBegins, Stream: stream, Offset: c.offset}
-		notify(room, shards, replica.Event{Kind: replica.StreamUp, Stream: stream, Version: c.codec.Version()})
-		gone := make(chan error, 1)
-		go readLink(room, peer, c, stream, gone)
+		greetCouncil(peers, peer, c.known)
+		peers.Links[peer].RelayEvents <- relayEvent{Kind: streamBegins, Stream: stream, Offset: c.offset}
+		notify(handles, shards, replica.Event{Kind: replica.StreamUp, Stream: stream, Version: c.codec.Version()})
+		failed := make(chan error, 1)
+		go readLink(node, handles, peers, peer, c, stream, failed)
 		ended := make(chan error, 1)
-		go writeLink(room, peer, c, stream, gone, ended)
+		go writeLink(node, peers, peer, c, stream, failed, ended)
 		err := <-ended
 		c.raw.Close()
 		close(over)
@@ -75,14 +75,14 @@ func runLink(room *Room, peer int, shards []int) {
 		if errors.Is(err, errNotYet) {
 			level = slog.LevelInfo
 		}
-		room.Log.Log(context.Background(), level, "the connection to a node broke", "peer", room.Members[peer].Name,
+		node.Log.Log(context.Background(), level, "the connection to a node broke", "peer", node.Members[peer].Name,
 			"stream", stream, "error", err)
-		room.Links[peer].Echoes <- echo{Kind: streamOver}
-		room.Council.Greets <- greeted{Node: peer}
-		if pact := room.Pacts[peer]; pact != nil {
+		peers.Links[peer].RelayEvents <- relayEvent{Kind: streamOver}
+		peers.Council.Greets <- greeted{Node: peer}
+		if pact := peers.Pacts[peer]; pact != nil {
 			pact.In <- pactNote{Event: lease.Event{Kind: lease.LinkBroken}}
 		}
-		notify(room, shards, replica.Event{Kind: replica.StreamDown, Stream: stream})
+		notify(handles, shards, replica.Event{Kind: replica.StreamDown, Stream: stream})
 		if time.Since(began) > wholeAfter {
 			pause, said = redialLeast, time.Time{}
 			continue
@@ -94,19 +94,19 @@ func runLink(room *Room, peer int, shards []int) {
 
 // greetCouncil tells the council that a connection to a peer stands, which knows that start of this store. What waits
 // from before was made without that, and is dropped.
-func greetCouncil(room *Room, peer int, known views.Start) {
-	for mail := room.Council.Out[peer]; len(mail) > 0; {
+func greetCouncil(peers *Peers, peer int, known views.Start) {
+	for mail := peers.Council.Out[peer]; len(mail) > 0; {
 		<-mail
 	}
-	room.Council.Greets <- greeted{peer, known, true}
+	peers.Council.Greets <- greeted{peer, known, true}
 }
 
 // notify gives a copy of the event to the replicas of the shards.
-func notify(room *Room, shards []int, e replica.Event) {
+func notify(handles *Handles, shards []int, e replica.Event) {
 	for _, s := range shards {
 		event := e
 		event.Shard = s
-		room.Desks[s].In <- []*replica.Event{&event}
+		handles.ByShard[s].In <- []*replica.Event{&event}
 	}
 }
 
@@ -123,9 +123,9 @@ type call struct {
 }
 
 // dial opens a connection to a peer, greets it and hands the outcome over.
-func dial(room *Room, peer int, out chan<- call) {
-	patience := silence(room.Config)
-	names := room.Names[peer]
+func dial(node *Node, peers *Peers, peer int, out chan<- call) {
+	patience := silence(node.Config)
+	names := peers.Names[peer]
 	address, err := names.Next(patience)
 	var raw net.Conn
 	if err == nil {
@@ -137,7 +137,7 @@ func dial(room *Room, peer int, out chan<- call) {
 		return
 	}
 	in := bufio.NewReaderSize(raw, 64<<10)
-	codec, mine, at := wire.NewCodec(), greeting(room), originIn(room.Origin)
+	codec, mine, at := wire.NewCodec(), greeting(node), originIn(node.Origin)
 	hello := codec.AppendFrame(nil, &wire.Message{Kind: wire.Hello, ID: 1, Greeting: sayGreeting(mine)})
 	_ = raw.SetDeadline(time.Now().Add(patience))
 	_, err = raw.Write(hello)
@@ -153,15 +153,15 @@ func dial(room *Room, peer int, out chan<- call) {
 	switch {
 	case err != nil:
 	case m.Kind != wire.Welcome:
-		misfit, text = refusals[m.Code], room.Members[peer].Name+" refuses this node: "+m.Text
+		misfit, text = refusals[m.Code], node.Members[peer].Name+" refuses this node: "+m.Text
 		err = fmt.Errorf("%w: %s", ErrPeer, text)
 	default:
-		if misfit, text = shard.Fits(mine, hearGreeting(m), room.Members[peer].Name); misfit != "" {
-			err = fmt.Errorf("%w at %s: %s", ErrPeer, room.Members[peer].Address, text)
+		if misfit, text = shard.Fits(mine, hearGreeting(m), node.Members[peer].Name); misfit != "" {
+			err = fmt.Errorf("%w at %s: %s", ErrPeer, node.Members[peer].Address, text)
 		}
 	}
 	if err == nil || misfit != "" {
-		noteRefusal(room, "to node "+room.Members[peer].Name, misfit, text)
+		noteRefusal(peers, "to node "+node.Members[peer].Name, misfit, text)
 	}
 	names.Tell(address, err)
 	if err != nil {
@@ -178,10 +178,10 @@ func dial(room *Room, peer int, out chan<- call) {
 	out <- c
 }
 
-// writeLink sends the letters of a stream, all that are waiting in one system call, until the stream ends; then it says
-// why. Pings and Raft's messages go first.
-func writeLink(room *Room, peer int, c call, stream uint64, gone <-chan error, ended chan<- error) {
-	link, mail := room.Links[peer], room.Council.Out[peer]
+// writeLink sends what goes out by a stream, all that is waiting in one system call, until the stream ends; then it
+// says why. Pings and Raft's messages go first.
+func writeLink(node *Node, peers *Peers, peer int, c call, stream uint64, failed <-chan error, ended chan<- error) {
+	link, mail := peers.Links[peer], peers.Council.Out[peer]
 	ping := time.NewTicker(pingEvery)
 	defer ping.Stop()
 	var frames []byte
@@ -189,7 +189,7 @@ func writeLink(room *Room, peer int, c call, stream uint64, gone <-chan error, e
 	for {
 		frames = frames[:0]
 		select {
-		case err := <-gone:
+		case err := <-failed:
 			ended <- err
 			return
 		case n := <-link.Break:
@@ -203,14 +203,14 @@ func writeLink(room *Room, peer int, c call, stream uint64, gone <-chan error, e
 			frames = c.codec.AppendFrame(frames, m)
 		case data := <-mail:
 			frames = c.codec.AppendFrame(frames, &wire.Message{Kind: wire.Raft, Data: data})
-		case letters := <-link.Out:
+		case batch := <-link.Out:
 			runtime.Gosched() // what else is about to be sent shares the system call
 			frames = addUrgent(c.codec, frames, link.Urgent, mail)
-			frames = addLetters(c.codec, frames, letters, link.Out, stream)
+			frames = addOutbound(c.codec, frames, batch, link.Out, stream)
 		}
 		if now := time.Now(); now.Sub(armed) > pingEvery {
 			armed = now
-			_ = c.raw.SetWriteDeadline(now.Add(silence(room.Config)))
+			_ = c.raw.SetWriteDeadline(now.Add(silence(node.Config)))
 		}
 		if _, err := c.raw.Write(frames); err != nil {
 			ended <- err
@@ -233,11 +233,11 @@ func addUrgent(codec wire.Codec, frames []byte, urgent <-chan *wire.Message, mai
 	}
 }
 
-// addLetters appends the frames of first and of what else is waiting for the stream, up to about one frame's greatest
+// addOutbound appends the frames of first and of what else is waiting for the stream, up to about one frame's greatest
 // size.
-func addLetters(codec wire.Codec, frames []byte, first []letter, more <-chan []letter, stream uint64) []byte {
-	for letters := first; ; {
-		for _, l := range letters {
+func addOutbound(codec wire.Codec, frames []byte, first []outbound, more <-chan []outbound, stream uint64) []byte {
+	for batch := first; ; {
+		for _, l := range batch {
 			if l.Stream == stream {
 				if l.Message != nil {
 					frames = codec.AppendFrame(frames, l.Message)
@@ -249,7 +249,7 @@ func addLetters(codec wire.Codec, frames []byte, first []letter, more <-chan []l
 			return frames
 		}
 		select {
-		case letters = <-more:
+		case batch = <-more:
 		default:
 			return frames
 		}
@@ -290,7 +290,7 @@ func awaitFrame(c call, armed time.Time, silent time.Duration) (time.Time, error
 }
 
 // readLink passes what the peer says to the replicas, and its promises to the pact.
-func readLink(room *Room, peer int, c call, stream uint64, gone chan<- error) {
+func readLink(node *Node, handles *Handles, peers *Peers, peer int, c call, stream uint64, failed chan<- error) {
 	kinds := map[wire.Kind]replica.EventKind{wire.Stored: replica.PeerStored, wire.Position: replica.PeerPosition,
 		wire.Trouble: replica.PeerTrouble}
 	var scratch []byte
@@ -298,43 +298,43 @@ func readLink(room *Room, peer int, c call, stream uint64, gone chan<- error) {
 	var events []*replica.Event                               // handed over when all that has arrived is read
 	for {
 		if len(events) > 0 && (len(events) == eventsAtOnce || !waits(c.in)) {
-			events = hand(room, events)
+			events = hand(handles, events)
 		}
-		if armed, err = awaitFrame(c, armed, room.Config.Silent); err == nil {
+		if armed, err = awaitFrame(c, armed, node.Config.Silent); err == nil {
 			scratch, err = wire.ReadFrame(c.in, scratch)
 		}
 		if err == nil {
 			err = c.codec.Decode(m, scratch)
 		}
 		if err != nil {
-			gone <- err
+			failed <- err
 			return
 		}
 		kind, known := kinds[m.Kind]
 		switch {
 		case m.Kind == wire.Pong:
-			room.Links[peer].Echoes <- echo{Kind: clockRead, Stream: stream, Offset: m.Clock - clock()}
+			peers.Links[peer].RelayEvents <- relayEvent{Kind: clockRead, Stream: stream, Offset: m.Clock - clock()}
 			continue
 		case m.ID != 0 && (m.Kind == wire.Outcome || m.Kind == wire.Error):
 			answer := *m
-			room.Links[peer].Echoes <- echo{Kind: answerCame, Answer: &answer}
+			peers.Links[peer].RelayEvents <- relayEvent{Kind: answerCame, Answer: &answer}
 			continue
-		case m.Kind == wire.LeasePong && room.Pacts[peer] != nil:
+		case m.Kind == wire.LeasePong && peers.Pacts[peer] != nil:
 			pong := lease.Event{Kind: lease.PongReceived, Store: c.theirs.Member, At: m.At, Claims: takeClaims(m.Claims)}
 			select {
-			case room.Pacts[peer].In <- pactNote{Event: pong}:
+			case peers.Pacts[peer].In <- pactNote{Event: pong}:
 			default:
 			}
 			continue
 		case m.Kind == wire.Error && m.Code == wire.Unavailable:
-			gone <- fmt.Errorf("%w: %s", errNotYet, m.Text)
+			failed <- fmt.Errorf("%w: %s", errNotYet, m.Text)
 			return
 		case m.Kind == wire.Error:
-			gone <- fmt.Errorf("%w: it says: %s", ErrPeer, m.Text)
+			failed <- fmt.Errorf("%w: it says: %s", ErrPeer, m.Text)
 			return
-		case !known || m.Shard >= uint64(len(room.Desks)) || room.Desks[m.Shard] == nil ||
-			peerOf(room.Layout, int(m.Shard), room.Self) != peer:
-			gone <- fmt.Errorf("%w: a frame of kind %d for shard %d: %s", ErrPeer, m.Kind, m.Shard, m.Text)
+		case !known || m.Shard >= uint64(len(handles.ByShard)) || handles.ByShard[m.Shard] == nil ||
+			peerOf(node.Layout, int(m.Shard), node.Self) != peer:
+			failed <- fmt.Errorf("%w: a frame of kind %d for shard %d: %s", ErrPeer, m.Kind, m.Shard, m.Text)
 			return
 		}
 		events = append(events, &replica.Event{Kind: kind, Shard: int(m.Shard), Stream: stream, Epoch: m.Epoch,

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"tandem/node/store"
 	"tandem/shard"
 	"tandem/shard/replica"
 	"tandem/wire"
@@ -16,37 +17,37 @@ const (
 )
 
 // listPage answers a list from one moment of its shard, in as many pages as it takes. The next page is read when the
-// one before has left, and none is sent before the replica has said that what the view shows is committed and may be
+// one before has left, and none is sent before the replica has said that what the scan shows is committed and may be
 // given out (rules R1, R2).
-func listPage(room *Room, conn *Conn, m *wire.Message) {
-	if refusal := admit(room, conn, m.ID); refusal != nil {
+func listPage(node *Node, handles *Handles, clients *Clients, conn *Conn, m *wire.Message) {
+	if refusal := admit(clients, conn, m.ID); refusal != nil {
 		deliver(conn, answers{Message: refusal})
 		return
 	}
-	defer func() { <-room.Pages; <-conn.Pages }()
-	opened, confirmed := make(chan Moment, 1), make(chan shard.Reply, 1)
-	room.Desks[m.Shard].Opens <- scanAsk{int(m.Shard), opened, confirmed}
-	moment := <-opened
-	room.Scans <- struct{}{}
-	users, at, err := startOf(room.Layout, moment, m)
-	<-room.Scans
+	defer func() { <-clients.Pages; <-conn.Pages }()
+	opened, confirmed := make(chan ShardScan, 1), make(chan shard.Reply, 1)
+	handles.ByShard[m.Shard].Opens <- scanAsk{int(m.Shard), opened, confirmed}
+	scanned := <-opened
+	clients.Scans <- struct{}{}
+	users, at, err := startOf(node.Layout, scanned, m)
+	<-clients.Scans
 	var left chan struct{} // closed when the last page that was sent has left
 	var last *wire.Message // what ends the list
 	for last == nil {
 		page := &wire.Message{Kind: wire.Page, ID: m.ID, Shard: m.Shard, Users: users}
 		if err == nil {
-			room.Scans <- struct{}{}
-			page.Records, at, err = readRows(moment.Scan, at, wire.PageBytes)
-			<-room.Scans
+			clients.Scans <- struct{}{}
+			page.Records, at, err = readRows(scanned.Scan, at, wire.PageBytes)
+			<-clients.Scans
 		}
 		page.More = at.most > 0
 		switch {
 		case err != nil:
-			last = unreadPage(room, m, err)
+			last = unreadPage(node, handles, m, err)
 		case left == nil:
 			last = confirmation(m.ID, confirmed)
 		default:
-			last = awaitLeft(m.ID, left, conn.Gone)
+			last = awaitLeft(m.ID, left, conn.Ended)
 		}
 		if last == nil && page.More {
 			left = make(chan struct{})
@@ -55,13 +56,13 @@ func listPage(room *Room, conn *Conn, m *wire.Message) {
 			last = page
 		}
 	}
-	closeScan(moment.Scan)
+	store.CloseScan(scanned.Scan)
 	left = make(chan struct{})
 	deliver(conn, answers{Frames: appendPage(conn.Codec, last), Count: 1, Left: left})
 	last.Records = nil // only the frame is kept
 	select {           // until then it is in memory
 	case <-left:
-	case <-conn.Gone:
+	case <-conn.Ended:
 	}
 }
 
@@ -76,7 +77,7 @@ func appendPage(codec wire.Codec, page *wire.Message) []byte {
 
 // admit waits for a list's turn to make pages, among those of its connection and of all, so that what clients do not
 // read is bounded. It returns the error for the list if the turn does not come.
-func admit(room *Room, conn *Conn, id uint64) *wire.Message {
+func admit(clients *Clients, conn *Conn, id uint64) *wire.Message {
 	late := time.NewTimer(answerWithin)
 	defer late.Stop()
 	text := "as many pages as are allowed wait for clients to read them"
@@ -87,7 +88,7 @@ func admit(room *Room, conn *Conn, id uint64) *wire.Message {
 		return refusal
 	}
 	select {
-	case room.Pages <- struct{}{}:
+	case clients.Pages <- struct{}{}:
 		return nil
 	case <-late.C:
 		<-conn.Pages
@@ -96,13 +97,13 @@ func admit(room *Room, conn *Conn, id uint64) *wire.Message {
 }
 
 // awaitLeft waits until a page has left; else it is the error that ends the list.
-func awaitLeft(id uint64, left, gone <-chan struct{}) *wire.Message {
+func awaitLeft(id uint64, left, ended <-chan struct{}) *wire.Message {
 	late := time.NewTimer(takeWithin)
 	defer late.Stop()
 	select {
 	case <-left:
 		return nil
-	case <-gone:
+	case <-ended:
 		return &wire.Message{Kind: wire.Error, ID: id, Code: wire.Busy, Text: "the connection is gone"}
 	case <-late.C:
 		text := fmt.Sprintf("a page was not read for %v", takeWithin)
@@ -110,7 +111,7 @@ func awaitLeft(id uint64, left, gone <-chan struct{}) *wire.Message {
 	}
 }
 
-// confirmation waits until the replica says that what a view shows may be given out; else it is the error for the
+// confirmation waits until the replica says that what a scan shows may be given out; else it is the error for the
 // request.
 func confirmation(id uint64, confirmed <-chan shard.Reply) *wire.Message {
 	late := time.NewTimer(answerWithin)
@@ -127,16 +128,16 @@ func confirmation(id uint64, confirmed <-chan shard.Reply) *wire.Message {
 }
 
 // unreadPage is the error for a list whose shard cannot be read.
-func unreadPage(room *Room, m *wire.Message, err error) *wire.Message {
-	tellUnread(room, int(m.Shard), err, isDamage(err))
+func unreadPage(node *Node, handles *Handles, m *wire.Message, err error) *wire.Message {
+	tellUnread(node, handles, int(m.Shard), err, store.IsDamage(err))
 	return &wire.Message{Kind: wire.Error, ID: m.ID, Code: wire.Disk, Text: err.Error()}
 }
 
 // tellUnread says that a shard cannot be read. Its replica hears of damage.
-func tellUnread(room *Room, s int, err error, damage bool) {
-	room.Log.Error("a shard cannot be read", "shard", s, "error", err)
+func tellUnread(node *Node, handles *Handles, s int, err error, damage bool) {
+	node.Log.Error("a shard cannot be read", "shard", s, "error", err)
 	if damage {
-		room.Desks[s].In <- []*replica.Event{{Kind: replica.DataDamaged, Shard: s, Reason: err.Error()}}
+		handles.ByShard[s].In <- []*replica.Event{{Kind: replica.DataDamaged, Shard: s, Reason: err.Error()}}
 	}
 }
 
@@ -148,15 +149,15 @@ type rest struct {
 }
 
 // startOf returns where a list begins, behind the id m.After or at m.Offset, in the order (bucket, id), and the number
-// of the shard's users. Whole buckets before the offset are skipped by their counts; those that are in doubt the view
+// of the shard's users. Whole buckets before the offset are skipped by their counts; those that are in doubt the scan
 // itself has.
-func startOf(l shard.Layout, moment Moment, m *wire.Message) (users uint64, at rest, err error) {
-	counts := moment.Counts
-	for _, bucket := range moment.Doubtful {
-		value, err := getOf(moment.Scan, append([]byte(metaBucket), bucket))
-		n, _, ok := readBucket(value)
+func startOf(l shard.Layout, scanned ShardScan, m *wire.Message) (users uint64, at rest, err error) {
+	counts := scanned.Counts
+	for _, bucket := range scanned.Doubtful {
+		value, err := store.GetFrom(scanned.Scan, append([]byte(store.MetaBucket), bucket))
+		n, _, ok := store.ReadBucket(value)
 		if err == nil && value != nil && !ok {
-			err = fmt.Errorf("%w: bucket %d of shard %d has %d bytes", ErrStore, bucket, m.Shard, len(value))
+			err = fmt.Errorf("%w: bucket %d of shard %d has %d bytes", store.ErrStore, bucket, m.Shard, len(value))
 		}
 		if err != nil {
 			return 0, at, err
@@ -175,8 +176,8 @@ func startOf(l shard.Layout, moment Moment, m *wire.Message) (users uint64, at r
 	return users, rest{[]byte{shard.UserPrefix, byte(bucket)}, skip, m.Limit}, nil
 }
 
-// readRows reads the next users of a list from its view, up to about so many bytes, and returns what is left of it.
-func readRows(scan Scan, at rest, bytes int) (records []wire.Record, left rest, err error) {
+// readRows reads the next users of a list from its scan, up to about so many bytes, and returns what is left of it.
+func readRows(scan store.Scan, at rest, bytes int) (records []wire.Record, left rest, err error) {
 	if at.most == 0 {
 		return nil, at, nil
 	}
@@ -184,7 +185,7 @@ func readRows(scan Scan, at rest, bytes int) (records []wire.Record, left rest, 
 	size := 0
 	see := func(key, value []byte) bool {
 		id, _ := shard.KeyID(key)
-		r, bad := decodeValue(value)
+		r, bad := store.DecodeValue(value)
 		if damaged = bad; bad != nil {
 			return false
 		}
@@ -196,7 +197,7 @@ func readRows(scan Scan, at rest, bytes int) (records []wire.Record, left rest, 
 		records = append(records, wire.Record(r))
 		return uint64(len(records)) < at.most
 	}
-	if err = walkScan(scan, at.start, at.skip, see); err == nil {
+	if err = store.WalkScan(scan, at.start, at.skip, see); err == nil {
 		err = damaged
 	}
 	return records, left, err

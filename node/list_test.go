@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"tandem/node/store"
 	"tandem/shard"
 	"tandem/shard/replica"
 	"tandem/wire"
@@ -39,51 +40,51 @@ func inOrder(ids []string) []string {
 // What is handed to the disk and not stored yet, and what is stored while a page is read, is in no part of the page:
 // not in where it begins, not in its users, not in their number.
 func TestAPageIsOfOneMoment(t *testing.T) {
-	room := councilRoom(t, t.TempDir(), testLayout, 0)
+	wiring := councilWiring(t, t.TempDir(), testLayout, 0)
 	var err error
-	if room.Store, err = addFamilies(room.Store, []int{2}); err != nil {
+	if wiring.DB, err = store.AddFamilies(wiring.DB, []int{2}); err != nil {
 		t.Fatal(err)
 	}
-	r := &owned{state: replica.State{Shard: 2, View: shard.View{Leader: 0}}, store: room.Store}
+	r := &owned{state: replica.State{Shard: 2, View: shard.View{Leader: 0}}, db: wiring.DB}
 	all := inOrder(idsOf(2, 40))
 	was, lsn := all[:30], uint64(0)
-	write := func(result shard.Result, ids ...string) []Part {
+	write := func(result shard.Result, ids ...string) []store.Part {
 		entries := []shard.Entry{}
 		for _, id := range ids {
 			lsn++
 			entries = append(entries, shard.Entry{Result: result, ID: id, Name: "n", Epoch: 1, LSN: lsn})
 		}
-		return storeEntries(room, r, &replica.Effect{Entries: entries}, 1)
+		return storeEntries(wiring.Layout, r, &replica.Effect{Entries: entries}, 1)
 	}
-	store := func(parts []Part) {
-		if err := writeBatch(room.Store, joinParts(nil, parts)); err != nil {
+	keep := func(parts []store.Part) {
+		if err := store.WriteBatch(wiring.DB, store.JoinParts(nil, parts)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	store(write(shard.Created, was...))
+	keep(write(shard.Created, was...))
 	r.state.Log.Applied = lsn
 	handed := write(shard.Deleted, was[:4]...) // they stand before every page below
 	handed = append(handed, write(shard.Created, all[30:35]...)...)
 	for _, stored := range []bool{false, true} {
-		opened := make(chan Moment, 1)
+		opened := make(chan ShardScan, 1)
 		ask := scanAsk{shard: 2, opened: opened, confirmed: make(chan shard.Reply, 1)}
-		if events := showMoment(r, ask, nil); len(events) != 1 || events[0].Kind != replica.PageAsked {
+		if events := giveScan(r, ask, nil); len(events) != 1 || events[0].Kind != replica.PageAsked {
 			t.Fatalf("the replica is asked %v", events)
 		}
-		moment := <-opened
+		scanned := <-opened
 		if !stored {
-			store(handed) // after the view was opened
+			keep(handed) // after the scan was opened
 		}
 		want := was
-		if stored { // and not reported yet: the view has it all the same
+		if stored { // and not reported yet: the scan has it all the same
 			want = all[4:35]
 		}
 		for offset := 0; offset <= len(want)+1; offset += 7 {
-			users, at, err := startOf(testLayout, moment, &wire.Message{Shard: 2, Offset: uint64(offset), Limit: 10})
+			users, at, err := startOf(testLayout, scanned, &wire.Message{Shard: 2, Offset: uint64(offset), Limit: 10})
 			got, pages := []string{}, 0
 			for more := true; more && err == nil; pages++ {
 				var records []wire.Record
-				records, at, err = readRows(moment.Scan, at, 300) // some users
+				records, at, err = readRows(scanned.Scan, at, 300) // some users
 				for _, u := range records {
 					got = append(got, u.ID)
 				}
@@ -96,15 +97,15 @@ func TestAPageIsOfOneMoment(t *testing.T) {
 					got, pages, len(want), want[from:min(from+10, len(want))], err)
 			}
 		}
-		closeScan(moment.Scan)
+		store.CloseScan(scanned.Scan)
 	}
 }
 
 // A list that is longer than a page comes in several, all of them of one moment, while the shard is written to.
 func TestAListInSeveralPages(t *testing.T) {
-	rooms := startCluster(t)
+	wirings := startCluster(t)
 	s := 2
-	lead := rooms[shard.InitialView(testLayout, s).Leader]
+	lead := wirings[shard.InitialView(testLayout, s).Leader]
 	c := connect(t, lead)
 	ids := inOrder(idsOf(s, 81))
 	big := func(n int, op wire.Op) *wire.Message {
@@ -118,7 +119,7 @@ func TestAListInSeveralPages(t *testing.T) {
 		}
 	}
 	other := connect(t, lead)
-	// an empty place counts as none
+	// an empty id counts as none
 	page := c.ask(&wire.Message{Kind: wire.List, ID: 7, Shard: uint64(s), After: []byte{}, Limit: 1000})
 	for _, n := range []int{79, 0} {
 		if a := other.ask(big(n, wire.Delete)); a.Result != wire.Deleted {
@@ -148,24 +149,24 @@ func TestAListInSeveralPages(t *testing.T) {
 
 // A client that asks for lists and reads none holds its share of pages and no more, is closed, and leaves nothing
 // behind; others are served meanwhile.
-func TestADeafClientIsBounded(t *testing.T) {
-	rooms := startCluster(t)
+func TestAClientThatDoesNotReadIsBounded(t *testing.T) {
+	wirings := startCluster(t)
 	s := 2
-	lead := rooms[shard.InitialView(testLayout, s).Leader]
-	good, deaf := connect(t, lead), connect(t, lead)
+	lead := wirings[shard.InitialView(testLayout, s).Leader]
+	good, silent := connect(t, lead), connect(t, lead)
 	ids := idsOf(s, 40)
 	for i, id := range ids {
 		m := write(id, wire.Create, byte(i))
 		m.Record.Name = strings.Repeat("n", 15000)
 		good.ask(m)
 	}
-	_ = deaf.raw.(*net.TCPConn).SetReadBuffer(4096)
+	_ = silent.raw.(*net.TCPConn).SetReadBuffer(4096)
 	frames := []byte(nil)
 	for i := range maxInFlight {
 		frames = wire.NewCodec().AppendFrame(frames, &wire.Message{Kind: wire.List, ID: uint64(i + 2), Shard: uint64(s),
 			Limit: 1000})
 	}
-	if _, err := deaf.raw.Write(frames); err != nil {
+	if _, err := silent.raw.Write(frames); err != nil {
 		t.Fatal(err)
 	}
 	share, most, served := int(lead.Config.UnreadEachMB<<20/pageMost), 0, 0
@@ -175,13 +176,14 @@ func TestADeafClientIsBounded(t *testing.T) {
 		case a.Result == wire.Found:
 			served++
 		case a.Code != wire.Unavailable:
-			// where the whole machine stands still a lease runs out, which says nothing of the deaf client
+			// where the whole machine stands still a lease runs out, which says nothing of the client that does not
+			// read
 			t.Fatalf("another client: %+v", a)
 		}
 		most = max(most, len(lead.Pages))
-		counted := make(chan census, 1)
-		lead.Census <- counted
-		closed = (<-counted).deaf
+		counted := make(chan connStats, 1)
+		lead.ConnStats <- counted
+		closed = (<-counted).unread
 	}
 	if most != share || served == 0 {
 		t.Errorf("it held %d pages, expected %d; another client was served %d times", most, share, served)
@@ -210,49 +212,52 @@ func TestUnreadAnswersAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	room := &Room{Config: Config{UnreadEachMB: 1}, Unread: make(chan struct{}, 1000), Doors: make(chan door, 1)}
-	conn := newConn(room, raw, wire.NewCodec())
-	go sendAnswers(room, conn, make(chan struct{}))
+	wiring := &Wiring{Node: Node{Config: Config{UnreadEachMB: 1}},
+		Clients: Clients{Unread: make(chan struct{}, 1000), ConnEvents: make(chan connEvent, 1)}}
+	conn := newConn(&wiring.Node, raw, wire.NewCodec())
+	go sendAnswers(&wiring.Node, &wiring.Clients, conn, make(chan struct{}))
 	frames, sent, open := make([]byte, 100<<10), 0, true
 	for ; open && sent < 1<<30; sent += len(frames) {
 		deliver(conn, answers{Frames: frames, Count: 1})
 		for open && len(conn.Out) > 0 {
 			select {
-			case <-conn.Gone:
+			case <-conn.Ended:
 				open = false
 			default:
 				runtime.Gosched()
 			}
 		}
 	}
-	if d := <-room.Doors; !strings.Contains(d.Deaf, "--unread-each-mb") || len(room.Unread) != 0 {
-		t.Errorf("closed after %d bytes as %q, %d units are still taken", sent, d.Deaf, len(room.Unread))
+	if d := <-wiring.ConnEvents; !strings.Contains(d.Unread, "--unread-each-mb") || len(wiring.Unread) != 0 {
+		t.Errorf("closed after %d bytes as %q, %d units are still taken", sent, d.Unread, len(wiring.Unread))
 	}
 }
 
 // What all connections leave unread is bounded, too, but each has a little of its own.
 func TestAllThatIsUnreadIsBounded(t *testing.T) {
-	room := &Room{Config: Config{UnreadEachMB: 8}, Unread: make(chan struct{}, 3)}
-	first, err := takeUnread(room, 0, unreadOwn+2*unreadUnit)
-	second, none := takeUnread(room, 0, unreadOwn)
+	wiring := &Wiring{Node: Node{Config: Config{UnreadEachMB: 8}}, Clients: Clients{Unread: make(chan struct{}, 3)}}
+	first, err := takeUnread(&wiring.Node, &wiring.Clients, 0, unreadOwn+2*unreadUnit)
+	second, none := takeUnread(&wiring.Node, &wiring.Clients, 0, unreadOwn)
 	if first != 2 || err != nil || second != 0 || none != nil {
 		t.Fatal(first, err, second, none)
 	}
-	second, err = takeUnread(room, second, unreadOwn+unreadUnit+1)
+	second, err = takeUnread(&wiring.Node, &wiring.Clients, second, unreadOwn+unreadUnit+1)
 	if second != 1 || err == nil || !strings.Contains(err.Error(), "--unread-mb") {
 		t.Errorf("%d units, %v", second, err)
 	}
-	if first, err = takeUnread(room, first, 0); first != 0 || err != nil || len(room.Unread) != second {
+	if first, err = takeUnread(&wiring.Node, &wiring.Clients, first, 0); first != 0 || err != nil ||
+		len(wiring.Unread) != second {
 		t.Errorf("%d units, %v", first, err)
 	}
 }
 
 // Only the loop of replicas reads by the column families of shards once the node has started: what else reads has a
-// view that the loop opened.
+// scan that the loop opened.
 func TestWhoReadsByAColumnFamily(t *testing.T) {
-	allowed := map[string][]string{"openScan(": {"scan.go", "boot.go", "replica.go", "outbox.go", "acceptshard.go"},
-		"getUser(":  {"rocks.go", "replica.go"},
-		".families": {"rocks.go", "scan.go", "accept.go", "acceptshard.go"}}
+	allowed := map[string][]string{"store.OpenScan": {"boot.go", "replica.go", "outbox.go"},
+		"store.OpenPastWipes": {"replica.go"},
+		"store.GetUser":       {"replica.go"},
+		"store.ReadLeft":      {"acceptshard.go"}}
 	for name, text := range sources(t) {
 		for what, files := range allowed {
 			if strings.Contains(text, what) && !slices.Contains(files, name) {

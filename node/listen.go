@@ -20,31 +20,31 @@ const (
 	readBuffer = 32 << 10
 )
 
-// accept takes connections until the listener is closed; at most as many as seats has places are open at once. rooms
-// has one place, with the room that a connection is served in.
-func accept(rooms chan *Room, listener net.Listener, seats chan struct{}) {
+// accept takes connections until the listener is closed; at most as many as seats has slots are open at once. wirings
+// has one slot, with the wiring that a connection is served in.
+func accept(wirings chan *Wiring, listener net.Listener, seats chan struct{}) {
 	for {
 		seats <- struct{}{}
 		raw, err := listener.Accept()
-		room := <-rooms
-		rooms <- room
+		wiring := <-wirings
+		wirings <- wiring
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
 		if err != nil { // out of file handles, say: those that are open go on
-			room.Log.Warn("a connection could not be accepted", "error", err)
+			wiring.Log.Warn("a connection could not be accepted", "error", err)
 			time.Sleep(50 * time.Millisecond)
 			<-seats
 			continue
 		}
-		go greet(room, raw, seats)
+		go greet(wiring, raw, seats)
 	}
 }
 
 // greet tells by the first byte what a connection speaks: a letter begins a line of text, 0xce a frame. Until then it
 // costs one small goroutine and no buffer.
-func greet(room *Room, raw net.Conn, seats <-chan struct{}) {
-	room.Doors <- door{Raw: raw, Info: ConnInfo{Remote: raw.RemoteAddr().String(), Speaks: "nothing yet"}}
+func greet(wiring *Wiring, raw net.Conn, seats <-chan struct{}) {
+	wiring.ConnEvents <- connEvent{Raw: raw, Info: ConnInfo{Remote: raw.RemoteAddr().String(), Speaks: "nothing yet"}}
 	first := make([]byte, 1)
 	_ = raw.SetReadDeadline(time.Now().Add(idleFor))
 	_, err := io.ReadFull(raw, first)
@@ -55,37 +55,37 @@ func greet(room *Room, raw net.Conn, seats <-chan struct{}) {
 	case err != nil:
 		close(closed)
 	case letter:
-		go serveLines(room, raw, in, closed)
+		go serveLines(wiring, raw, in, closed)
 	default:
-		go serveFrames(room, raw, in, closed)
+		go serveFrames(wiring, raw, in, closed)
 	}
 	<-closed
 	raw.Close()
-	room.Doors <- door{Raw: raw, Shut: true}
+	wiring.ConnEvents <- connEvent{Raw: raw, Closed: true}
 	<-seats
 }
 
-// runCensus is the loop that knows the open connections. Of those that are closed because their answers are not read it
-// logs one a second at most.
-func runCensus(doors <-chan door, asks <-chan chan<- census, log *slog.Logger) {
-	open, deaf, said := map[net.Conn]ConnInfo{}, 0, time.Time{}
+// runConnRegistry is the loop that knows the open connections. Of those that are closed because their answers are not
+// read it logs one a second at most.
+func runConnRegistry(events <-chan connEvent, asks <-chan chan<- connStats, log *slog.Logger) {
+	open, unread, said := map[net.Conn]ConnInfo{}, 0, time.Time{}
 	for {
 		select {
-		case d := <-doors:
+		case d := <-events:
 			switch info := open[d.Raw]; {
-			case d.Shut:
+			case d.Closed:
 				delete(open, d.Raw)
-			case d.Deaf == "":
+			case d.Unread == "":
 				open[d.Raw] = d.Info
 			default:
-				if deaf++; time.Since(said) > time.Second {
+				if unread++; time.Since(said) > time.Second {
 					said = time.Now()
 					log.Warn("a connection is closed that does not read its answers", "remote", info.Remote, "caller",
-						info.Caller, "reason", d.Deaf, "so far", deaf)
+						info.Caller, "reason", d.Unread, "so far", unread)
 				}
 			}
 		case ask := <-asks:
-			now := census{make([]ConnInfo, 0, len(open)), deaf}
+			now := connStats{make([]ConnInfo, 0, len(open)), unread}
 			for _, info := range open {
 				now.open = append(now.open, info)
 			}
@@ -96,7 +96,7 @@ func runCensus(doors <-chan door, asks <-chan chan<- census, log *slog.Logger) {
 
 // judge checks the first frame of a connection, which was read with err. It returns an error frame that names what was
 // expected, or nil if there is nothing to say.
-func judge(room *Room, m *wire.Message, err error) *wire.Message {
+func judge(node *Node, peers *Peers, m *wire.Message, err error) *wire.Message {
 	if errors.Is(err, wire.ErrFrame) || errors.Is(err, wire.ErrChecksum) {
 		return &wire.Message{Kind: wire.Error, Code: wire.BadFrame, Text: err.Error()}
 	}
@@ -107,12 +107,12 @@ func judge(room *Room, m *wire.Message, err error) *wire.Message {
 		return &wire.Message{Kind: wire.Error, ID: m.ID, Code: wire.BadRequest,
 			Text: fmt.Sprintf("expected hello (kind %d) first, found kind %d", wire.Hello, m.Kind)}
 	}
-	mine, theirs := greeting(room), hearGreeting(m)
-	if room.Ready && theirs.Role == shard.RoleNode {
-		mine.Replaced = councilState(room).Book.Replaced
+	mine, theirs := greeting(node), hearGreeting(m)
+	if node.Ready && theirs.Role == shard.RoleNode {
+		mine.Replaced = councilState(peers).Book.Replaced
 	}
 	misfit, text := shard.Fits(mine, theirs, "")
-	noteRefusal(room, theirs.Role+" "+theirs.Name, misfit, text)
+	noteRefusal(peers, theirs.Role+" "+theirs.Name, misfit, text)
 	if misfit == "" {
 		return nil
 	}

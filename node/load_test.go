@@ -10,13 +10,13 @@ import (
 
 // load lets 64 clients ask three nodes for b.N answers, each client one at a time, made by request from its number.
 func load(b *testing.B, request func(n uint64) *wire.Message, want wire.Result) {
-	rooms := startCluster(b)
+	wirings := startCluster(b)
 	const clients = 64
 	done := make(chan string, clients)
 	conns := make([][]client, clients)
 	for c := range conns {
-		for _, room := range rooms {
-			conns[c] = append(conns[c], connect(b, room))
+		for _, wiring := range wirings {
+			conns[c] = append(conns[c], connect(b, wiring))
 		}
 	}
 	b.ReportAllocs()

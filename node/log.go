@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"tandem/node/store"
 	"tandem/shard"
 	"tandem/shard/replica"
 )
@@ -18,43 +19,34 @@ const (
 	aheadReach = uint64(1 << 16) // sequences before what is asked for from where on others are read, too
 )
 
-// Logged is one shard's share of a batch, read back from the WAL.
-type Logged struct {
-	Shard    int
-	Sequence uint64 // of the batch
-	Stamp    int64  // ns on the boot-time clock of when it was stored
-	Entries  []shard.Entry
-	Err      error // the log could not be read on
-}
-
 // streamLog reads the whole WAL, from the oldest record that is left, and gives the shards' shares away, with an error
 // where something could not be read, behind which it goes on. It ends with the log, or when quit is closed.
-func streamLog(st Store, out chan<- Logged, quit <-chan struct{}) {
+func streamLog(db store.DB, out chan<- store.Logged, quit <-chan struct{}) {
 	defer close(out)
-	log, err := openLog(st, 0)
-	defer func() { closeLog(log) }()
+	log, err := store.OpenLog(db, 0)
+	defer func() { store.CloseLog(log) }()
 	end, failed := uint64(0), uint64(0) // sequences: behind the last batch, and there when the last error was met
 	for batch := []byte(nil); ; {
-		var parts []Logged
+		var parts []store.Logged
 		if err == nil {
-			batch, err = nextBatch(log, batch)
+			batch, err = store.NextBatch(log, batch)
 		}
 		switch {
 		case err == nil && batch == nil:
 			return
 		case err == nil:
-			end = behindBatch(batch)
-			parts, err = readBatch(batch, nil)
+			end = store.SequenceBehind(batch)
+			parts, err = store.ReadBatch(batch, nil)
 		}
 		if err != nil {
-			parts = append(parts, Logged{Err: err})
+			parts = append(parts, store.Logged{Err: err})
 			if end <= failed { // nothing was read since
-				out <- Logged{Err: err}
+				out <- store.Logged{Err: err}
 				return
 			}
 			failed = end
-			closeLog(log)
-			log, err = openLog(st, end)
+			store.CloseLog(log)
+			log, err = store.OpenLog(db, end)
 		}
 		for i := range parts {
 			select {
@@ -67,7 +59,7 @@ func streamLog(st Store, out chan<- Logged, quit <-chan struct{}) {
 }
 
 // logAsk asks a reader for up to most entries of a shard, from LSN first on and none after last, in order. Without a
-// place for the reply it only announces that the shard will be asked for, from there on.
+// slot for the reply it only announces that the shard will be asked for, from there on.
 type logAsk struct {
 	shard       int
 	history     []shard.Position
@@ -93,14 +85,14 @@ type readahead struct {
 
 // runReader is the loop that reads the WAL for some shards. It goes through the log once for all of them, and keeps
 // what it meets of each until that is asked for: most of a log is of other shards. It ends when no more asks come.
-func runReader(room *Room, asks <-chan logAsk) {
-	var log LogScan
+func runReader(node *Node, storage *Storage, asks <-chan logAsk) {
+	var log store.LogReader
 	var batch []byte
-	aheads := make([]readahead, room.Layout.Shards)
-	wanted := make([]bool, room.Layout.Shards)
-	defer func() { closeLog(log) }()
+	aheads := make([]readahead, node.Layout.Shards)
+	wanted := make([]bool, node.Layout.Shards)
+	defer func() { store.CloseLog(log) }()
 	for ask := range asks {
-		p, answer, fresh := &aheads[ask.shard], logAnswer{}, false // fresh: the log was opened for this ask
+		p, answer, reopened := &aheads[ask.shard], logAnswer{}, false // reopened: the log was opened for this ask
 		p.asked = clock()
 		if ask.reply == nil {
 			p.next = ask.first
@@ -116,25 +108,25 @@ func runReader(room *Room, asks <-chan logAsk) {
 			}
 			var err error
 			if more {
-				batch, err = nextBatch(log, batch)
+				batch, err = store.NextBatch(log, batch)
 				more = batch != nil
 			}
-			var parts []Logged
+			var parts []store.Logged
 			if more && err == nil {
-				parts, err = readBatch(batch, wanted)
+				parts, err = store.ReadBatch(batch, wanted)
 			}
-			if isTrouble(err) { // the next try may do
-				room.Log.Warn("the disk does not let the write log be read", "error", err)
+			if store.IsDiskError(err) { // the next try may do
+				node.Log.Warn("the disk does not let the write log be read", "error", err)
 			}
 			switch {
 			case more && err == nil:
 				keepAhead(aheads, wanted, parts, ask.shard)
 				continue
 			case len(answer.entries) > 0: // the rest when it is asked for
-			case !fresh: // a log that was open before may lack what came since
-				p.next, fresh = ask.first, true
-				closeLog(log)
-				log, answer.err = beginReading(room, aheads, wanted, ask.shard)
+			case !reopened: // a log that was open before may lack what came since
+				p.next, reopened = ask.first, true
+				store.CloseLog(log)
+				log, answer.err = beginReading(storage, aheads, wanted, ask.shard)
 				if answer.err == nil {
 					continue
 				}
@@ -184,24 +176,24 @@ func pickEntries(entries []shard.Entry, p readahead, ask logAsk) (taken []shard.
 
 // beginReading opens the WAL where a shard needs it, or where others need it that were asked for lately and lie little
 // before. What was read of them before begins anew.
-func beginReading(room *Room, aheads []readahead, wanted []bool, asked int) (LogScan, error) {
-	places, now := make([]uint64, len(aheads)), clock()
+func beginReading(storage *Storage, aheads []readahead, wanted []bool, asked int) (store.LogReader, error) {
+	sequences, now := make([]uint64, len(aheads)), clock()
 	for s := range aheads {
 		wanted[s] = now-aheads[s].asked < aheadFor && aheads[s].next > 0 || s == asked
 		if wanted[s] {
 			reply := make(chan uint64, 1)
-			room.Lookups <- indexAsk{s, aheads[s].next, reply}
-			places[s] = <-reply
+			storage.Lookups <- indexAsk{s, aheads[s].next, reply}
+			sequences[s] = <-reply
 		}
 	}
-	from := places[asked]
+	from := sequences[asked]
 	for s := range aheads {
-		wanted[s] = wanted[s] && places[s]+aheadReach >= places[asked]
+		wanted[s] = wanted[s] && sequences[s]+aheadReach >= sequences[asked]
 		if wanted[s] {
-			from = min(from, places[s])
+			from = min(from, sequences[s])
 		}
 	}
-	log, err := openLog(room.Store, from)
+	log, err := store.OpenLog(storage.DB, from)
 	for s := range aheads { // of a log that cannot be opened nothing is read
 		aheads[s] = readahead{next: aheads[s].next, asked: aheads[s].asked, whole: wanted[s] && err == nil}
 	}
@@ -210,7 +202,7 @@ func beginReading(room *Room, aheads []readahead, wanted []bool, asked int) (Log
 
 // keepAhead adds to what was read ahead. Of a shard other than the one that is asked for and that does not keep up
 // something is passed over, so that the reading begins anew when its turn comes.
-func keepAhead(aheads []readahead, wanted []bool, parts []Logged, asked int) {
+func keepAhead(aheads []readahead, wanted []bool, parts []store.Logged, asked int) {
 	for i := range parts {
 		s := parts[i].Shard
 		p := &aheads[s]

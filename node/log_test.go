@@ -2,55 +2,49 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"strings"
 	"testing"
 
-	"github.com/linxGnu/grocksdb"
-
+	"tandem/node/store"
 	"tandem/shard"
 )
 
-// logRoom is a node whose write log has the entries of two shards, a few of each in turn, and knows where they stand.
-func logRoom(t *testing.T, most uint64) *Room {
+// logWiring is a node whose write log has the entries of two shards, a few of each in turn, and knows where they stand.
+func logWiring(t *testing.T, most uint64) *Wiring {
 	t.Helper()
-	room := councilRoom(t, t.TempDir(), testLayout, 0)
+	wiring := councilWiring(t, t.TempDir(), testLayout, 0)
 	var err error
-	if room.Store, err = addFamilies(room.Store, []int{2, 5}); err != nil {
+	if wiring.DB, err = store.AddFamilies(wiring.DB, []int{2, 5}); err != nil {
 		t.Fatal(err)
 	}
-	places := make([][]place, room.Layout.Shards)
+	points := make([][]indexPoint, wiring.Layout.Shards)
 	for first := uint64(1); first <= most; first += 30 {
-		parts, last := []Part{}, min(first+29, most)
+		parts, last := []store.Part{}, min(first+29, most)
 		for _, s := range []int{2, 5} {
 			entries := []shard.Entry{}
 			for lsn := first; lsn <= last; lsn++ {
 				entries = append(entries, loggedEntry(s, lsn, 1))
 			}
-			part := buildPart(testLayout, s, room.Store.ids[s], entries, first == 1, &buckets{}, 1)
+			part := store.EntriesPart(testLayout, s, store.FamilyID(wiring.DB, s), entries, first == 1,
+				&store.Buckets{}, 1)
 			parts = append(parts, part)
 		}
-		if err := writeBatch(room.Store, joinParts(nil, parts)); err != nil {
+		if err := store.WriteBatch(wiring.DB, store.JoinParts(nil, parts)); err != nil {
 			t.Fatal(err)
 		}
-		places = addPlaces(places, indexNote{latest(room.Store), []mark{{Shard: 2, LSN: last}, {Shard: 5, LSN: last}}})
+		stored := []storedPosition{{Shard: 2, LSN: last}, {Shard: 5, LSN: last}}
+		points = addPoints(points, indexNote{store.LastSequence(wiring.DB), stored})
 	}
-	room.Lookups = make(chan indexAsk)
-	go runIndex(room, places)
-	return room
+	wiring.Lookups = make(chan indexAsk)
+	go runIndex(&wiring.Storage, points)
+	return wiring
 }
 
 // startReader starts a reader of such a log, for as long as the test runs.
-func startReader(t *testing.T, most uint64) (*Room, chan<- logAsk) {
-	room, asks := logRoom(t, most), make(chan logAsk, 4)
+func startReader(t *testing.T, most uint64) (*Wiring, chan<- logAsk) {
+	wiring, asks := logWiring(t, most), make(chan logAsk, 4)
 	t.Cleanup(func() { close(asks) })
-	go runReader(room, asks)
-	return room, asks
-}
-
-func loggedEntry(s int, lsn, epoch uint64) shard.Entry {
-	return shard.Entry{Request: [16]byte{byte(s), byte(lsn)}, Result: shard.Created, ID: fmt.Sprintf("%d-%d", s, lsn),
-		Name: strings.Repeat("n", 1000), Email: "e", Epoch: epoch, LSN: lsn}
+	go runReader(&wiring.Node, &wiring.Storage, asks)
+	return wiring, asks
 }
 
 // askLog asks a reader and checks that it gives the entries from first to last.
@@ -96,13 +90,13 @@ func TestReaderForgetsWhoDoesNotKeepUp(t *testing.T) {
 
 // A batch may hold more of a shard than is kept of one that does not keep up.
 func TestReaderTakesAGreatBatch(t *testing.T) {
-	room, asks := startReader(t, 1)
+	wiring, asks := startReader(t, 1)
 	entries := []shard.Entry{}
 	for lsn := uint64(2); lsn <= 4096; lsn++ {
 		entries = append(entries, loggedEntry(2, lsn, 1))
 	}
-	part := buildPart(testLayout, 2, room.Store.ids[2], entries, false, &buckets{}, 1)
-	if err := writeBatch(room.Store, joinParts(nil, []Part{part})); err != nil {
+	part := store.EntriesPart(testLayout, 2, store.FamilyID(wiring.DB, 2), entries, false, &store.Buckets{}, 1)
+	if err := store.WriteBatch(wiring.DB, store.JoinParts(nil, []store.Part{part})); err != nil {
 		t.Fatal(err)
 	}
 	for first := uint64(1); first < 4096; first += 512 {
@@ -138,19 +132,20 @@ func TestReaderFindsNoOtherHistory(t *testing.T) {
 // A reader that has been open while the log moved on to another file goes on there, and takes the end of its own files
 // for no end.
 func TestReaderGoesOnInNewFiles(t *testing.T) {
-	room, asks := startReader(t, 100)
+	wiring, asks := startReader(t, 100)
 	askLog(t, asks, 2, 1, 50, 50)
 	lsn := uint64(101)
 	for range 3 {
 		for range 30 {
-			part := buildPart(testLayout, 2, room.Store.ids[2], []shard.Entry{loggedEntry(2, lsn, 1)}, false, &buckets{}, 1)
-			if err := writeBatch(room.Store, joinParts(nil, []Part{part})); err != nil {
+			part := store.EntriesPart(testLayout, 2, store.FamilyID(wiring.DB, 2),
+				[]shard.Entry{loggedEntry(2, lsn, 1)}, false, &store.Buckets{}, 1)
+			if err := store.WriteBatch(wiring.DB, store.JoinParts(nil, []store.Part{part})); err != nil {
 				t.Fatal(err)
 			}
 			lsn++
 		}
 		// the log begins another file
-		if err := room.Store.db.FlushCF(room.Store.families[2], grocksdb.NewDefaultFlushOptions()); err != nil {
+		if err := store.FlushShard(wiring.DB, 2); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -167,13 +162,14 @@ func TestReaderGoesOnInNewFiles(t *testing.T) {
 
 // A log that cannot be opened leaves nothing to be read of any shard: each that is asked for next is told so.
 func TestReaderOfALogThatCannotBeOpened(t *testing.T) {
-	room := *logRoom(t, 60)
-	behind := indexNote{latest(room.Store) + 100, []mark{{Shard: 2, LSN: 800}, {Shard: 5, LSN: 800}}}
-	room.Lookups = make(chan indexAsk) // an index that names batches that the log does not have
-	go runIndex(&room, addPlaces(make([][]place, room.Layout.Shards), behind))
+	wiring := *logWiring(t, 60)
+	behind := indexNote{store.LastSequence(wiring.DB) + 100, []storedPosition{{Shard: 2, LSN: 800},
+		{Shard: 5, LSN: 800}}}
+	wiring.Lookups = make(chan indexAsk) // an index that names batches that the log does not have
+	go runIndex(&wiring.Storage, addPoints(make([][]indexPoint, wiring.Layout.Shards), behind))
 	asks := make(chan logAsk, 4)
 	t.Cleanup(func() { close(asks) })
-	go runReader(&room, asks)
+	go runReader(&wiring.Node, &wiring.Storage, asks)
 	asks <- logAsk{shard: 5, first: 900}
 	for _, s := range []int{2, 5, 2} {
 		found := make(chan logAnswer, 1)
@@ -181,5 +177,36 @@ func TestReaderOfALogThatCannotBeOpened(t *testing.T) {
 		if answer := <-found; answer.err == nil {
 			t.Errorf("shard %d: %d entries", s, len(answer.entries))
 		}
+	}
+}
+
+// What a node writes under store-local keys, and what it drops, stands in the same write log as its shards.
+func TestLocalKeysAndWipesAreReadOver(t *testing.T) {
+	wiring := councilWiring(t, t.TempDir(), testLayout, 0)
+	var err error
+	if wiring.DB, err = store.AddFamilies(wiring.DB, []int{5}); err != nil {
+		t.Fatal(err)
+	}
+	part := store.EntriesPart(testLayout, 5, store.FamilyID(wiring.DB, 5), someEntries(), true, &store.Buckets{}, 1)
+	for _, err := range []error{store.PutLocal(wiring.DB, "x", []byte("y")),
+		store.WriteBatch(wiring.DB, store.JoinParts(nil, []store.Part{part})),
+		store.WriteBatch(wiring.DB, store.JoinParts(nil, []store.Part{store.WipePart(5, store.FamilyID(wiring.DB, 5)),
+			part}))} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	parts, found := make(chan store.Logged, logAhead), 0
+	go streamLog(wiring.DB, parts, make(chan struct{}))
+	for p := range parts {
+		if p.Err != nil {
+			t.Fatal(p.Err)
+		}
+		if found++; len(p.Entries) != len(someEntries()) || p.Entries[0] != someEntries()[0] {
+			t.Errorf("%+v", p)
+		}
+	}
+	if found != 2 {
+		t.Errorf("%d shares of shards found, expected 2", found)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"tandem/node/store"
 	"tandem/shard"
 	"tandem/shard/views"
 	"tandem/wire/proc"
@@ -41,12 +42,12 @@ func main() {
 	listener, err := net.Listen("tcp", config.Listen)
 	proc.StopIf(output, wrap(err, "cannot listen on "+config.Listen+" (is another process there?)"))
 	steps := make(chan opened, 1)
-	go prepare(newRoom(config, shard.Layout{Nodes: len(members), Shards: config.Shards}, members, self, output, log),
+	go prepare(newWiring(config, shard.Layout{Nodes: len(members), Shards: config.Shards}, members, self, output, log),
 		steps)
 	unready := <-steps
 	stop, waited := make(chan os.Signal, 1), make(chan error, 1)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
-	go awaitDisk(unready.room, stop, unready.err, waited)
+	go awaitDisk(unready.wiring, stop, unready.err, waited)
 	err = <-waited
 	proc.StopAs(output, err, exitCode(err))
 	go serve(unready, listener, steps)
@@ -54,24 +55,24 @@ func main() {
 	case why := <-stop: // nothing was promised yet
 		log.Info("stopping before the cluster was born", "signal", why.String())
 	case all := <-steps:
-		go awaitDisk(unready.room, stop, all.err, waited)
+		go awaitDisk(unready.wiring, stop, all.err, waited)
 		err = <-waited
 		proc.StopAs(output, err, exitCode(err))
-		room, again := all.room, ""
-		log.Info("serving", "listen", listener.Addr(), "data", config.Data, "store", room.Facts.Store, "member",
-			room.Member)
+		wiring, again := all.wiring, ""
+		log.Info("serving", "listen", listener.Addr(), "data", config.Data, "store", wiring.Identity.Store, "member",
+			wiring.Member)
 		select {
 		case why := <-stop:
 			log.Info("stopping", "signal", why.String())
-		case again = <-room.Again:
+		case again = <-wiring.Again:
 			log.Warn("starting anew", "reason", again)
-		case end := <-room.Ends:
+		case end := <-wiring.Ends:
 			proc.StopAs(output, end.Halt, exitVersion)
-			proc.StopIf(output, markVoid(config.Data, end.Old))
+			proc.StopIf(output, store.MarkVoid(config.Data, end.Old))
 			proc.StopIf(output, proc.StartAnew(output))
 		}
 		left := make(chan struct{})
-		go leave(room, left)
+		go leave(&wiring.Node, &wiring.Handles, &wiring.Peers, left)
 		<-left
 		if again != "" && len(stop) == 0 { // it may have been told to stop since
 			proc.StopIf(output, proc.StartAnew(output)) // which closes what was open
@@ -79,7 +80,7 @@ func main() {
 	}
 	listener.Close()
 	// Every acknowledged write is synced: nothing is lost by leaving at once, with RocksDB open under its loops.
-	proc.StopIf(output, flush(unready.room.Store))
+	proc.StopIf(output, store.SyncLog(unready.wiring.DB))
 	log.Info("stopped")
 	proc.Exit(output, 0)
 }

@@ -16,8 +16,8 @@ import (
 // welcomeAll is a node that welcomes whoever greets it, and no more.
 func welcomeAll(listener net.Listener) {
 	members := []Member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}}
-	greeting := sayGreeting(newRoom(Config{Name: "db-0", Lease: 100, Grace: 120}, testLayout, members, 0, proc.Output{},
-		nil).Mine)
+	greeting := sayGreeting(newWiring(Config{Name: "db-0", Lease: 100, Grace: 120}, testLayout, members, 0,
+		proc.Output{}, nil).Mine)
 	for {
 		conn, err := listener.Accept()
 		if err != nil {
@@ -52,13 +52,13 @@ func TestAPeerIsFoundByItsName(t *testing.T) {
 	go welcomeAll(listener)
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
 	members := []Member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}}
-	room := newRoom(Config{Silent: 20 * time.Millisecond, Name: "db-1", Lease: 100, Grace: 120}, testLayout, members, 1,
-		proc.Output{}, nil)
-	room.Names = []proc.Names{proc.NewNames("db-0.test:"+port, lookup)}
-	go proc.RunNames(room.Names[0])
+	wiring := newWiring(Config{Silent: 20 * time.Millisecond, Name: "db-1", Lease: 100, Grace: 120}, testLayout,
+		members, 1, proc.Output{}, nil)
+	wiring.Names = []proc.Names{proc.NewNames("db-0.test:"+port, lookup)}
+	go proc.RunNames(wiring.Names[0])
 	try := func() error {
 		out := make(chan call, 1)
-		go dial(room, 0, out)
+		go dial(&wiring.Node, &wiring.Peers, 0, out)
 		c := <-out
 		if c.err == nil {
 			c.raw.Close()

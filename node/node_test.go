@@ -2,9 +2,7 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -12,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"tandem/node/store"
 	"tandem/shard"
 	"tandem/wire"
 )
@@ -23,17 +22,17 @@ type client struct {
 	in  *bufio.Reader
 }
 
-func connect(t testing.TB, room *Room) client {
-	raw, err := net.Dial("tcp", room.Config.Listen)
+func connect(t testing.TB, wiring *Wiring) client {
+	raw, err := net.Dial("tcp", wiring.Config.Listen)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { raw.Close() })
 	c := client{t, raw, bufio.NewReader(raw)}
-	g := greeting(room)
+	g := greeting(&wiring.Node)
 	g.Role, g.Name = "gateway", "test"
 	if m := c.ask(&wire.Message{Kind: wire.Hello, ID: 1, Greeting: sayGreeting(g)}); m.Kind != wire.Welcome ||
-		m.Greeting.Name != room.Config.Name || m.Clock == 0 {
+		m.Greeting.Name != wiring.Config.Name || m.Clock == 0 {
 		t.Fatalf("no welcome: %+v", m)
 	}
 	return c
@@ -80,8 +79,8 @@ func leaderOf(id string) int {
 }
 
 func TestWritesReadsCountsAndPages(t *testing.T) {
-	rooms := startCluster(t)
-	clients := []client{connect(t, rooms[0]), connect(t, rooms[1]), connect(t, rooms[2])}
+	wirings := startCluster(t)
+	clients := []client{connect(t, wirings[0]), connect(t, wirings[1]), connect(t, wirings[2])}
 	const users = 300
 	for i := range users {
 		id := fmt.Sprint("user-", i)
@@ -160,7 +159,7 @@ func TestWritesReadsCountsAndPages(t *testing.T) {
 			Limit: 3}); past.Kind != wire.Page || len(past.Records) != 0 {
 			t.Fatalf("shard %d past its end: %+v", s, past)
 		}
-		if a, b := digest(t, rooms[v.Leader], s), digest(t, rooms[v.Backup], s); a != b {
+		if a, b := digest(t, wirings[v.Leader], s), digest(t, wirings[v.Backup], s); a != b {
 			t.Errorf("shard %d: digests %s and %s", s, a, b)
 		}
 	}
@@ -170,8 +169,8 @@ func TestWritesReadsCountsAndPages(t *testing.T) {
 }
 
 // line asks a node a line of text and returns the answer's line.
-func line(t *testing.T, room *Room, text string) string {
-	raw, err := net.Dial("tcp", room.Config.Listen)
+func line(t *testing.T, wiring *Wiring, text string) string {
+	raw, err := net.Dial("tcp", wiring.Config.Listen)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,19 +185,19 @@ func line(t *testing.T, room *Room, text string) string {
 	return answer
 }
 
-func digest(t *testing.T, room *Room, s int) string {
+func digest(t *testing.T, wiring *Wiring, s int) string {
 	fields := map[string]any{}
-	if err := json.Unmarshal([]byte(line(t, room, fmt.Sprint("DIGEST ", s))), &fields); err != nil {
+	if err := json.Unmarshal([]byte(line(t, wiring, fmt.Sprint("DIGEST ", s))), &fields); err != nil {
 		t.Fatal(err)
 	}
 	return fmt.Sprint(fields["digest"], fields["users"], fields["lsn"])
 }
 
 func TestLinesOfText(t *testing.T) {
-	rooms := startCluster(t)
+	wirings := startCluster(t)
 	id := "13AE742"
-	connect(t, rooms[leaderOf(id)]).ask(write(id, wire.Create, 1))
-	lead := rooms[leaderOf(id)]
+	connect(t, wirings[leaderOf(id)]).ask(write(id, wire.Create, 1))
+	lead := wirings[leaderOf(id)]
 	s, _ := shard.ShardOf(testLayout, id)
 	for text, want := range map[string]string{
 		"PING":                                   "PONG",
@@ -230,9 +229,9 @@ func TestLinesOfText(t *testing.T) {
 }
 
 func TestBrokenFramesGetAnErrorAndNothingElseSuffers(t *testing.T) {
-	rooms := startCluster(t)
-	good := connect(t, rooms[0])
-	right := greeting(rooms[0])
+	wirings := startCluster(t)
+	good := connect(t, wirings[0])
+	right := greeting(&wirings[0].Node)
 	right.Role, right.Name = shard.RoleGateway, "test"
 	hello := slices.Clip(wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Hello, ID: 1,
 		Greeting: sayGreeting(right)}))
@@ -257,7 +256,7 @@ func TestBrokenFramesGetAnErrorAndNothingElseSuffers(t *testing.T) {
 		"an answer": {append(hello, wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Page})...),
 			"is no request"},
 	} {
-		raw, err := net.Dial("tcp", rooms[0].Config.Listen)
+		raw, err := net.Dial("tcp", wirings[0].Config.Listen)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -285,63 +284,20 @@ func TestBrokenFramesGetAnErrorAndNothingElseSuffers(t *testing.T) {
 	}
 }
 
-func TestFolderOfAnotherNodeIsRefused(t *testing.T) {
-	c := Config{Name: "db-0", Listen: "127.0.0.1:0", Data: t.TempDir(),
-		Nodes: "db-0=127.0.0.1:1,db-1=127.0.0.1:2,db-2=127.0.0.1:3", Cluster: "test", Shards: 24, CacheMB: 8}
-	st, err := openForTest(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	mine := Facts{Format: storeFormat, Cluster: "test", Node: "db-0", Ring: "db-0,db-1,db-2", Shards: 24}
-	first, err := claim(st, mine)
-	if err != nil || first.Store == "" {
-		t.Fatal(first, err)
-	}
-	if again, err := claim(st, mine); err != nil || again != first {
-		t.Errorf("claimed again: %+v, %v", again, err)
-	}
-	// it stays as it is
-	for format, says := range map[int]string{storeFormat - 1: "no longer reads", storeFormat + 1: "too old to read"} {
-		other := first
-		other.Format = format
-		value, err := json.Marshal(other)
-		if err = errors.Join(err, putFact(st, factsKey, value)); err != nil {
-			t.Fatal(err)
-		}
-		if _, err = claim(st, mine); !errors.Is(err, ErrFolder) || !strings.Contains(err.Error(), says) {
-			t.Errorf("a folder of format %d: %v", format, err)
-		}
-		if kept, err := getFact(st, factsKey); err != nil || !bytes.Equal(kept, value) {
-			t.Errorf("a folder of format %d was changed: %s, %v", format, kept, err)
-		}
-	}
-	value, err := json.Marshal(first)
-	if err = errors.Join(err, putFact(st, factsKey, value)); err != nil {
-		t.Fatal(err)
-	}
-	for _, other := range []Facts{{storeFormat, "else", "db-0", "db-0,db-1,db-2", 24, "", 0, 0},
-		{storeFormat, "test", "db-1", "db-0,db-1,db-2", 24, "", 0, 0},
-		{storeFormat, "test", "db-0", "db-0,db-1,db-2,db-3", 24, "", 0, 0},
-		{storeFormat, "test", "db-0", "db-1,db-0,db-2", 24, "", 0, 0},
-		{storeFormat, "test", "db-0", "db-0,db-1,db-2", 48, "", 0, 0}} {
-		if _, err := claim(st, other); err == nil || !strings.Contains(err.Error(),
-			"was made as node db-0 of the nodes db-0,db-1,db-2 in this order") {
-			t.Errorf("%+v: %v", other, err)
-		}
-	}
-}
-
 // A value that does not decode is an error for who asks for it, with every other user served as before, on each try
 // anew.
 func TestDamagedUserIsRefusedAndTheNodeGoesOn(t *testing.T) {
-	rooms := startCluster(t)
-	lead := rooms[leaderOf("13AE742")]
+	wirings := startCluster(t)
+	lead := wirings[leaderOf("13AE742")]
 	s, bucket := shard.ShardOf(testLayout, "13AE742")
 	c := connect(t, lead)
 	c.ask(write("13AE742", wire.Create, 1))
-	put := appendBytes([]byte{tagFamilyPut, byte(lead.Store.ids[s])}, shard.AppendKey(nil, bucket, "13AE742"))
-	damage := Part{Records: 1, Bytes: appendBytes(put, []byte("no msgpack"))}
-	if err := writeBatch(lead.Store, joinParts(nil, []Part{damage})); err != nil {
+	key, value := shard.AppendKey(nil, bucket, "13AE742"), "no msgpack"
+	// of RocksDB's batch format: a put to a column family
+	put := []byte{5, byte(store.FamilyID(lead.DB, s)), byte(len(key))}
+	put = append(append(append(put, key...), byte(len(value))), value...)
+	damage := store.Part{Records: 1, Bytes: put}
+	if err := store.WriteBatch(lead.DB, store.JoinParts(nil, []store.Part{damage})); err != nil {
 		t.Fatal(err)
 	}
 	get := &wire.Message{Kind: wire.Get, ID: 5, Shard: uint64(s), Record: wire.Record{ID: "13AE742"}}

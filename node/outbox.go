@@ -3,6 +3,7 @@ package main
 import (
 	"slices"
 
+	"tandem/node/store"
 	"tandem/shard"
 	"tandem/shard/lease"
 	"tandem/shard/replica"
@@ -19,7 +20,7 @@ func fill(box outbox, r *owned, fx *replica.Effect) outbox {
 	switch fx.Kind {
 	case replica.Answer:
 		if !toGateway {
-			fx.Caller.(chan shard.Reply) <- fx.Reply // made with a place for each reply
+			fx.Caller.(chan shard.Reply) <- fx.Reply // made with a slot for each reply
 			return box
 		}
 		conn, m.ID = to.conn, to.id
@@ -51,11 +52,11 @@ func fill(box outbox, r *owned, fx *replica.Effect) outbox {
 		}
 		return box
 	}
-	letters := &box.letters[r.peer]
-	if n := len(*letters); n == 0 || (*letters)[n-1].Stream != fx.Stream {
-		*letters = append(*letters, letter{Stream: fx.Stream})
+	queued := &box.outbound[r.peer]
+	if n := len(*queued); n == 0 || (*queued)[n-1].Stream != fx.Stream {
+		*queued = append(*queued, outbound{Stream: fx.Stream})
 	}
-	last := &(*letters)[len(*letters)-1]
+	last := &(*queued)[len(*queued)-1]
 	if fx.Kind != replica.SendAppend {
 		last.Frames = r.codec.AppendFrame(last.Frames, m)
 		return box
@@ -67,32 +68,32 @@ func fill(box outbox, r *owned, fx *replica.Effect) outbox {
 }
 
 // prompt carries out an effect that sends no frame by itself, or says that it is none.
-func prompt(room *Room, box outbox, r *owned, fx *replica.Effect) (outbox, bool) {
+func prompt(node *Node, handles *Handles, peers *Peers, box outbox, r *owned, fx *replica.Effect) (outbox, bool) {
 	s := r.state.Shard
 	switch fx.Kind {
 	case replica.SetAlarm:
 		r.rings = true
 	case replica.Feed:
 		select {
-		case room.Links[r.peer].Feeds <- feed{s, *fx}:
+		case peers.Links[r.peer].Feeds <- feed{s, *fx}:
 		default: // wishes of former streams lie there
-			breakLink(room.Links[r.peer], fx.Stream)
+			breakLink(peers.Links[r.peer], fx.Stream)
 		}
 	case replica.FeedSnapshot:
-		scan := openScan(r.store, s)
+		scan := store.OpenScan(r.db, s)
 		window := windowOf(&r.state)
-		go feedSnapshot(room, s, *fx, scan, window)
+		go feedSnapshot(node, handles, peers, s, *fx, scan, window)
 	case replica.Relay:
 		select {
-		case room.Links[r.peer].Relays <- relay{fx.Stream, fx.Asked}:
+		case peers.Links[r.peer].Relays <- relay{fx.Stream, fx.Asked}:
 		default:
 			*fx = *crowded(fx.Asked)
 			return box, false
 		}
 	case replica.TakeBackRelayed:
-		room.Links[r.peer].Echoes <- echo{Kind: leadsHere, Shard: s}
+		peers.Links[r.peer].RelayEvents <- relayEvent{Kind: leadsHere, Shard: s}
 	case replica.BreakStream:
-		breakLink(room.Links[r.peer], fx.Stream)
+		breakLink(peers.Links[r.peer], fx.Stream)
 	case replica.Notify:
 		box.wants[r.peer] = append(box.wants[r.peer], lease.Event{Kind: lease.NoticeGiven, Shard: s,
 			Epoch: fx.Epoch, Notice: fx.Notice})
@@ -110,28 +111,28 @@ func peerOf(l shard.Layout, s, self int) int {
 
 // empty sends what the outbox holds. A link whose queue is full has a peer that does not read, and is broken. What a
 // busy pact does not take is kept for the next time.
-func empty(room *Room, box outbox) outbox {
+func empty(storage *Storage, peers *Peers, box outbox) outbox {
 	if len(box.parts) > 0 {
-		room.Disk <- box.parts
+		storage.Disk <- box.parts
 	}
-	for node, letters := range box.letters {
-		if len(letters) == 0 {
+	for peer, batch := range box.outbound {
+		if len(batch) == 0 {
 			continue
 		}
 		select {
-		case room.Links[node].Out <- letters:
+		case peers.Links[peer].Out <- batch:
 		default:
-			breakLink(room.Links[node], letters[0].Stream)
+			breakLink(peers.Links[peer], batch[0].Stream)
 		}
-		box.letters[node] = nil
+		box.outbound[peer] = nil
 	}
-	for node, wants := range box.wants {
+	for peer, wants := range box.wants {
 		if len(wants) == 0 {
 			continue
 		}
 		select {
-		case room.Pacts[node].Wants <- wants:
-			box.wants[node] = nil
+		case peers.Pacts[peer].Wants <- wants:
+			box.wants[peer] = nil
 		default:
 		}
 	}

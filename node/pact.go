@@ -15,28 +15,29 @@ const (
 	pactQueue = 256
 )
 
-// PactDesk is where the loop is reached that keeps the lease session with a neighbour.
-type PactDesk struct {
-	In      chan pactNote        // pings and answers of the neighbour, which are dropped when they do not fit, and broken links
-	Wants   chan []lease.Event   // of replicas
-	Sick    chan bool            // one place, the newest wins: how the disk is
-	Orders  chan lease.EventKind // LeaveAsked, GoodbyeAsked
-	Asks    chan chan<- bool     // whether the peer is leaving, too
-	Books   <-chan views.State   // from the council
-	Elected <-chan struct{}      // from the council
+// pactHandle is where the loop is reached that keeps the pact with a neighbour.
+type pactHandle struct {
+	// pings and answers of the neighbour, which are dropped when they do not fit, and broken links
+	In        chan pactNote
+	Wants     chan []lease.Event   // of replicas
+	Unhealthy chan bool            // one slot, the newest wins: whether the disk is slow or full
+	Orders    chan lease.EventKind // LeaveAsked, GoodbyeAsked
+	Asks      chan chan<- bool     // whether the peer is leaving, too
+	Books     <-chan views.State   // from the council
+	Elected   <-chan struct{}      // from the council
 }
 
-// pactNote is an event for a lease session; Conn is the connection by which a ping came.
+// pactNote is an event for a pact; Conn is the connection by which a ping came.
 type pactNote struct {
 	Event lease.Event
 	Conn  *Conn
 }
 
-// runPact is the loop that owns the lease session with a neighbour: what the two promise each other, and what this node
+// runPact is the loop that owns the pact with a neighbour: what the two promise each other, and what this node
 // proposes. The replicas learn views and leases from it alone, so that what it has promised is known before they act
 // (rules R3, R5).
-func runPact(room *Room, peer int, p lease.Session) {
-	desk := room.Pacts[peer]
+func runPact(node *Node, handles *Handles, peers *Peers, peer int, p lease.Session) {
+	handle := peers.Pacts[peer]
 	ticks := time.NewTicker(pactTick)
 	var out []lease.Effect
 	for {
@@ -44,33 +45,33 @@ func runPact(room *Room, peer int, p lease.Session) {
 		var conn *Conn
 		select {
 		case <-ticks.C:
-		case note := <-desk.In:
+		case note := <-handle.In:
 			list[0], conn = note.Event, note.Conn
-		case list = <-desk.Wants:
-		case sick := <-desk.Sick:
-			list[0] = lease.Event{Kind: lease.DiskChanged, Sick: sick}
-		case reply := <-desk.Asks:
+		case list = <-handle.Wants:
+		case unhealthy := <-handle.Unhealthy:
+			list[0] = lease.Event{Kind: lease.DiskChanged, Sick: unhealthy}
+		case reply := <-handle.Asks:
 			reply <- p.PeerLeaves
 			continue
-		case kind := <-desk.Orders:
+		case kind := <-handle.Orders:
 			list[0].Kind = kind
-		case book := <-desk.Books:
+		case book := <-handle.Books:
 			list[0] = lease.Event{Kind: lease.ViewsLearnt, Views: book.Views, Store: book.Members[peer]}
-		case <-desk.Elected:
+		case <-handle.Elected:
 			list[0].Kind = lease.RaftElected
 		}
 		for i := range list {
 			list[i].Now = clock()
 			p, out = lease.Step(p, &list[i], out[:0])
-			fulfil(room, peer, conn, out)
+			fulfil(node, handles, peers, peer, conn, out)
 			clear(out)
 		}
 	}
 }
 
-// fulfil does what a lease session wants. It waits only for loops of replicas, which never wait for it; pings and proposals that
+// fulfil does what a pact wants. It waits only for loops of replicas, which never wait for it; pings and proposals that
 // do not fit are dropped, and come again.
-func fulfil(room *Room, peer int, conn *Conn, effects []lease.Effect) {
+func fulfil(node *Node, handles *Handles, peers *Peers, peer int, conn *Conn, effects []lease.Effect) {
 	var events []*replica.Event
 	for i := range effects {
 		fx := &effects[i]
@@ -78,7 +79,7 @@ func fulfil(room *Room, peer int, conn *Conn, effects []lease.Effect) {
 		switch fx.Kind {
 		case lease.SendPing:
 			select {
-			case room.Links[peer].Urgent <- &wire.Message{Kind: wire.LeasePing, Start: fx.Start, At: fx.At,
+			case peers.Links[peer].Urgent <- &wire.Message{Kind: wire.LeasePing, Start: fx.Start, At: fx.At,
 				Lease: fx.Lease, State: wireState(fx), Claims: wireClaims(fx.Claims), LastEntries: wireLastEntries(fx.LastEntries)}:
 			default:
 			}
@@ -87,26 +88,26 @@ func fulfil(room *Room, peer int, conn *Conn, effects []lease.Effect) {
 			deliver(conn, answers{Message: &wire.Message{Kind: wire.LeasePong, At: fx.At, Claims: wireClaims(fx.Claims)}})
 			continue
 		case lease.Propose:
-			room.Log.Debug("proposed", "peer", room.Members[peer].Name, "changes", fx.Proposals)
+			node.Log.Debug("proposed", "peer", node.Members[peer].Name, "changes", fx.Proposals)
 			select {
-			case room.Council.Asks <- fx.Proposals:
+			case peers.Council.Asks <- fx.Proposals:
 			default:
 			}
 			continue
 		case lease.TooLong:
-			room.Log.Warn("a node takes promises for longer than this one keeps them (--lease there, --grace here), "+
+			node.Log.Warn("a node takes promises for longer than this one keeps them (--lease there, --grace here), "+
 				"so it is promised nothing",
-				"peer", room.Members[peer].Name, "lease", time.Duration(fx.Lease), "grace", room.Config.Grace)
+				"peer", node.Members[peer].Name, "lease", time.Duration(fx.Lease), "grace", node.Config.Grace)
 			continue
 		case lease.LogBehind:
-			room.Log.Error("this backup lacks writes that its leader has, so it does not take over: its data is "+
-				"older than what it acknowledged", "shard", fx.Shard, "leader", room.Members[peer].Name,
+			node.Log.Error("this backup lacks writes that its leader has, so it does not take over: its data is "+
+				"older than what it acknowledged", "shard", fx.Shard, "leader", node.Members[peer].Name,
 				"epoch", fx.LastEntry.At.Epoch, "lsn", fx.LastEntry.At.LSN)
 			continue
 		case lease.TellView:
 			e.Kind, e.View, e.FreeFrom, e.Restarted = replica.ViewLearnt, fx.View, fx.FreeFrom, fx.Restarted
-			room.Log.Info("view", "shard", fx.Shard, "epoch", fx.View.Epoch, "leader",
-				room.Members[fx.View.Leader].Name, "in sync", fx.View.InSync)
+			node.Log.Info("view", "shard", fx.Shard, "epoch", fx.View.Epoch, "leader",
+				node.Members[fx.View.Leader].Name, "in sync", fx.View.InSync)
 		case lease.TellLease:
 			e.Kind = replica.LeaseCame
 		case lease.TellDrain:
@@ -117,7 +118,7 @@ func fulfil(room *Room, peer int, conn *Conn, effects []lease.Effect) {
 		}
 		events = append(events, e)
 	}
-	hand(room, events)
+	hand(handles, events)
 }
 
 // wireState returns how this node is, as its pings say.

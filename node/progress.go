@@ -23,21 +23,21 @@ type repairing struct {
 
 // runProgress is the loop that writes to the log how the repairs go on which this node feeds, and when a backup has
 // been brought in sync again.
-func runProgress(room *Room) {
+func runProgress(node *Node, handles *Handles) {
 	under := map[string]repairing{} // by backup
 	ticks := time.NewTicker(progressEvery)
 	for range ticks.C {
-		held := holdings(room)
-		now := sumUp(under, repairs(room, held), clock())
+		held := holdings(node, handles)
+		now := sumUp(under, repairs(node, held), clock())
 		for backup, r := range now {
 			if r.Looks%progressSaid == 1 {
-				room.Log.Info("repairing a backup", "backup", backup, "shards", r.Shards, "to go", r.ToGo, "per second",
+				node.Log.Info("repairing a backup", "backup", backup, "shards", r.Shards, "to go", r.ToGo, "per second",
 					int(r.Rate), "seconds left", int(r.Left+1))
 			}
 		}
 		for backup, r := range under {
 			if _, goesOn := now[backup]; !goesOn {
-				room.Log.Info("a backup is repaired, or lost again", "backup", backup, "writes", r.Most,
+				node.Log.Info("a backup is repaired, or lost again", "backup", backup, "writes", r.Most,
 					slog.Duration("took", time.Duration(clock()-r.Since)))
 			}
 		}

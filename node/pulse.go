@@ -16,14 +16,14 @@ type beat struct {
 
 // runPulse is the loop that looks how long writes take. A node whose disk is slow or full asks for no lease, promises
 // none and takes no part in Raft until the disk has been quick for a while, and says so in its pings; two neighbours
-// that are sick together go on (rule R12).
-func runPulse(room *Room) {
+// that are unhealthy together go on (rule R12).
+func runPulse(node *Node, storage *Storage, peers *Peers) {
 	ticks := time.NewTicker(shard.DiskLookEvery)
-	pulse := shard.DiskHealth{SlowAfter: int64(room.Config.SlowDisk), LookedAt: clock()}
-	since, full, sick := int64(0), "", false
+	pulse := shard.DiskHealth{SlowAfter: int64(node.Config.SlowDisk), LookedAt: clock()}
+	since, full, unhealthy := int64(0), "", false
 	for {
 		select {
-		case b := <-room.Pulse:
+		case b := <-storage.Pulse:
 			if b.Told {
 				full = b.Full
 			} else {
@@ -33,41 +33,41 @@ func runPulse(room *Room) {
 		case <-ticks.C:
 		}
 		pulse = shard.JudgeDisk(pulse, since, clock())
-		if (pulse.Sick || full != "") == sick {
+		if (pulse.Sick || full != "") == unhealthy {
 			continue
 		}
-		sick = !sick
+		unhealthy = !unhealthy
 		reason := full
 		if pulse.Sick && full == "" {
-			reason = fmt.Sprintf("a write takes the disk more than %v", room.Config.SlowDisk)
+			reason = fmt.Sprintf("a write takes the disk more than %v", node.Config.SlowDisk)
 		}
-		if sick {
-			room.Log.Warn("the disk is slow or full: this node promises and asks nothing", "reason", reason)
+		if unhealthy {
+			node.Log.Warn("the disk is slow or full: this node promises and asks nothing", "reason", reason)
 		} else {
-			room.Log.Info("the disk is well again: this node takes part again")
+			node.Log.Info("the disk is healthy again: this node takes part again")
 		}
-		tellSick(room, sick, reason)
+		tellDiskHealth(peers, unhealthy, reason)
 	}
 }
 
-// tellSick tells the pacts and the council how the disk is; the newest word counts.
-func tellSick(room *Room, sick bool, reason string) {
-	for _, desk := range room.Pacts {
-		if desk == nil {
+// tellDiskHealth tells the pacts and the council how the disk is; the newest word counts.
+func tellDiskHealth(peers *Peers, unhealthy bool, reason string) {
+	for _, handle := range peers.Pacts {
+		if handle == nil {
 			continue
 		}
 		select {
-		case <-desk.Sick:
+		case <-handle.Unhealthy:
 		default:
 		}
-		desk.Sick <- sick
+		handle.Unhealthy <- unhealthy
 	}
-	if !sick {
+	if !unhealthy {
 		reason = ""
 	}
 	select {
-	case <-room.Council.Sick:
+	case <-peers.Council.Unhealthy:
 	default:
 	}
-	room.Council.Sick <- reason
+	peers.Council.Unhealthy <- reason
 }

@@ -14,11 +14,11 @@ import (
 const answerWithin = 200 * time.Millisecond
 
 // countShards asks the replicas of the shards in m.Set and answers with their counts.
-func countShards(room *Room, conn *Conn, m *wire.Message) {
+func countShards(handles *Handles, conn *Conn, m *wire.Message) {
 	replies := make([]chan shard.Reply, len(m.Set))
 	for i, s := range m.Set {
 		replies[i] = make(chan shard.Reply, 1)
-		room.Desks[s].In <- []*replica.Event{{Kind: replica.CountAsked, Shard: int(s), Caller: replies[i]}}
+		handles.ByShard[s].In <- []*replica.Event{{Kind: replica.CountAsked, Shard: int(s), Caller: replies[i]}}
 	}
 	late := time.NewTimer(answerWithin)
 	defer late.Stop()

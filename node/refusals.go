@@ -48,18 +48,18 @@ type refusal struct {
 
 // runRefusals is the loop that knows who was refused, and by whom this node was: it says so in the log, about each side
 // every ten seconds at most, and tells STATUS.
-func runRefusals(room *Room) {
+func runRefusals(node *Node, peers *Peers) {
 	known := map[string]refusal{}
 	for {
 		select {
-		case r := <-room.Refused:
+		case r := <-peers.Refused:
 			now := time.Now()
 			isOver := func(_ string, old refusal) bool { return now.Sub(old.at) > max(refusedFor, sayEvery) }
 			maps.DeleteFunc(known, isOver)
 			old, again := known[r.Peer]
 			if r.Misfit == "" {
 				if delete(known, r.Peer); again {
-					room.Log.Info("a connection that was refused fits now", "peer", r.Peer)
+					node.Log.Info("a connection that was refused fits now", "peer", r.Peer)
 				}
 				continue
 			}
@@ -68,12 +68,12 @@ func runRefusals(room *Room) {
 			}
 			r.at, r.said, r.further = now, old.said, old.further+1
 			if r.Misfit != old.Misfit || now.Sub(old.said) > sayEvery {
-				room.Log.Warn("a connection is refused", "peer", r.Peer, "reason", r.Misfit, "detail", r.Text, "times",
+				node.Log.Warn("a connection is refused", "peer", r.Peer, "reason", r.Misfit, "detail", r.Text, "times",
 					r.further)
 				r.said, r.further = now, 0
 			}
 			known[r.Peer] = r
-		case ask := <-room.Refusals:
+		case ask := <-peers.Refusals:
 			list, now := map[string]string{}, time.Now()
 			for _, peer := range slices.Sorted(maps.Keys(known)) {
 				if r := known[peer]; now.Sub(r.at) < refusedFor {
@@ -86,9 +86,9 @@ func runRefusals(room *Room) {
 }
 
 // noteRefusal hands a refusal to the loop that knows them; what does not fit its queue comes again.
-func noteRefusal(room *Room, peer string, misfit shard.Misfit, text string) {
+func noteRefusal(peers *Peers, peer string, misfit shard.Misfit, text string) {
 	select {
-	case room.Refused <- refusal{Peer: peer, Misfit: misfit, Text: text}:
+	case peers.Refused <- refusal{Peer: peer, Misfit: misfit, Text: text}:
 	default:
 	}
 }

@@ -23,21 +23,21 @@ func (c countedLines) Write(b []byte) (int, error) { c.n.Add(1); return len(b), 
 func TestRefusalsAreToldAndBounded(t *testing.T) {
 	lines := countedLines{&atomic.Int64{}}
 	members := []Member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}}
-	room := newRoom(Config{Name: "db-0"}, testLayout, members, 0, proc.Output{},
+	wiring := newWiring(Config{Name: "db-0"}, testLayout, members, 0, proc.Output{},
 		slog.New(slog.NewTextHandler(lines, nil)))
-	go runRefusals(room)
+	go runRefusals(&wiring.Node, &wiring.Peers)
 	ask := func() map[string]string {
-		for len(room.Refused) > 0 {
+		for len(wiring.Refused) > 0 {
 			time.Sleep(time.Millisecond)
 		}
 		reply := make(chan map[string]string, 1)
-		room.Refusals <- reply
+		wiring.Refusals <- reply
 		return <-reply
 	}
 	for range 50 {
-		room.Refused <- refusal{Peer: "node db-1", Misfit: shard.OtherRing, Text: "another order"}
+		wiring.Refused <- refusal{Peer: "node db-1", Misfit: shard.OtherRing, Text: "another order"}
 	}
-	room.Refused <- refusal{Peer: "gateway x", Misfit: shard.OtherIncarnation, Text: "foreign"}
+	wiring.Refused <- refusal{Peer: "gateway x", Misfit: shard.OtherIncarnation, Text: "foreign"}
 	if got := ask(); len(got) != 2 || got["node db-1"] != "ring: another order" ||
 		got["gateway x"] != "incarnation: foreign" {
 		t.Errorf("%v", got)
@@ -45,13 +45,13 @@ func TestRefusalsAreToldAndBounded(t *testing.T) {
 	if n := lines.n.Load(); n != 2 {
 		t.Errorf("%d lines", n)
 	}
-	room.Refused <- refusal{Peer: "node db-1", Misfit: shard.OtherLease, Text: "too long"}
-	room.Refused <- refusal{Peer: "gateway x"}
+	wiring.Refused <- refusal{Peer: "node db-1", Misfit: shard.OtherLease, Text: "too long"}
+	wiring.Refused <- refusal{Peer: "gateway x"}
 	if got := ask(); len(got) != 1 || !strings.HasPrefix(got["node db-1"], "lease: ") {
 		t.Errorf("%v", got)
 	}
 	for i := range 1000 {
-		room.Refused <- refusal{Peer: fmt.Sprint("gateway ", i), Misfit: shard.OtherName, Text: "?"}
+		wiring.Refused <- refusal{Peer: fmt.Sprint("gateway ", i), Misfit: shard.OtherName, Text: "?"}
 	}
 	if got := ask(); len(got) != refusedMost || got["node db-1"] == "" {
 		t.Errorf("%d are kept", len(got))
@@ -62,21 +62,21 @@ func TestRefusalsAreToldAndBounded(t *testing.T) {
 // greeting says so from then on.
 func TestAStoreThatJoinsGreetsAgain(t *testing.T) {
 	members := []Member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}}
-	room := newRoom(Config{Name: "db-0"}, testLayout, members, 0, proc.Output{}, nil)
-	before, early := greeting(room), originIn(room.Origin)
+	wiring := newWiring(Config{Name: "db-0"}, testLayout, members, 0, proc.Output{}, nil)
+	before, early := greeting(&wiring.Node), originIn(wiring.Origin)
 	stores := []uint64{1<<16 | 1, 1<<16 | 2, 1<<16 | 3}
-	noteOrigin(room.Origin, views.State{})
+	noteOrigin(wiring.Origin, views.State{})
 	select {
 	case <-early.Known:
 		t.Error("an empty book tells no cluster")
 	default:
 	}
 	book := views.State{Members: stores, Incarnation: shard.Incarnation(stores)}
-	noteOrigin(room.Origin, book)
+	noteOrigin(wiring.Origin, book)
 	<-early.Known
 	// never another one
-	noteOrigin(room.Origin, views.State{Members: []uint64{9<<16 | 1, 9<<16 | 2, 9<<16 | 3}, Incarnation: [16]byte{9}})
-	after := greeting(room)
+	noteOrigin(wiring.Origin, views.State{Members: []uint64{9<<16 | 1, 9<<16 | 2, 9<<16 | 3}, Incarnation: [16]byte{9}})
+	after := greeting(&wiring.Node)
 	if before.Incarnation != [16]byte{} || after.Incarnation != book.Incarnation || len(after.Founders) != 3 {
 		t.Errorf("before %v, after %v", before.Incarnation, after.Incarnation)
 	}

@@ -18,21 +18,21 @@ type relay struct {
 	Asked  *replica.Event
 }
 
-// echoKind is what a relay hears of.
-type echoKind uint8
+// relayEventKind is what a relay hears of.
+type relayEventKind uint8
 
 const (
-	streamBegins echoKind = iota + 1 // Stream, with Offset
+	streamBegins relayEventKind = iota + 1 // Stream, with Offset
 	streamOver
 	clockRead  // by Stream: Offset
 	answerCame // Answer, from the peer
 	leadsHere  // this node has become the leader of Shard
 )
 
-// echo is what becomes of requests that are passed on. Offset is how many ns the peer's clock is at least ahead of
-// ours.
-type echo struct {
-	Kind   echoKind
+// relayEvent is what becomes of requests that are passed on. Offset is how many ns the peer's clock is at least ahead
+// of ours.
+type relayEvent struct {
+	Kind   relayEventKind
 	Stream uint64
 	Offset int64
 	Answer *wire.Message
@@ -41,8 +41,8 @@ type echo struct {
 
 // runRelay passes requests on to the leader that a peer is, and its answers back (rule R21). It owns the list of those
 // that wait.
-func runRelay(room *Room, peer int) {
-	link, name := room.Links[peer], room.Members[peer].Name
+func runRelay(node *Node, handles *Handles, peers *Peers, peer int) {
+	link, name := peers.Links[peer], node.Members[peer].Name
 	waiting, stream, offset, last := map[uint64]relay{}, uint64(0), int64(0), uint64(0)
 	for {
 		select {
@@ -55,7 +55,7 @@ func runRelay(room *Room, peer int) {
 			if code != 0 {
 				give(r, &wire.Message{Kind: wire.Error, Code: code, Text: name + " leads the shard and cannot be asked now"})
 			}
-		case e := <-link.Echoes:
+		case e := <-link.RelayEvents:
 			over := int64(0) // until when deadlines have passed; 0 if that is not the question
 			switch {
 			case e.Kind == streamBegins:
@@ -72,9 +72,9 @@ func runRelay(room *Room, peer int) {
 				}
 			case e.Kind == leadsHere:
 				mine := takeBack(waiting, e.Shard)
-				go hand(room, mine)
+				go hand(handles, mine)
 			}
-			for _, r := range takeLost(waiting, over) {
+			for _, r := range takeUnanswered(waiting, over) {
 				give(r, &wire.Message{Kind: wire.Error, Code: wire.AnswerLost, Text: "the leader " + name +
 					" was asked, and its answer has not come"})
 			}
@@ -88,7 +88,7 @@ func passRequest(link *Link, waiting map[uint64]relay, r relay, id uint64, offse
 		return wire.Busy
 	}
 	select {
-	case link.Out <- []letter{{Stream: r.Stream, Message: relayed(r.Asked, id, offset)}}:
+	case link.Out <- []outbound{{Stream: r.Stream, Message: relayed(r.Asked, id, offset)}}:
 		waiting[id] = r
 		return 0
 	default:
@@ -122,20 +122,20 @@ func relayed(e *replica.Event, id uint64, offset int64) *wire.Message {
 	return m
 }
 
-// takeLost takes the writes whose deadline was before over off the list, and everything when the connection is over: a
-// write may have left, and the leader may have done it or yet do it. A leader that hangs would keep them for ever
-// otherwise.
-func takeLost(waiting map[uint64]relay, over int64) (lost []relay) {
+// takeUnanswered takes the writes whose deadline was before over off the list, and everything when the connection is
+// over: a write may have left, and the leader may have done it or yet do it. A leader that hangs would keep them for
+// ever otherwise.
+func takeUnanswered(waiting map[uint64]relay, over int64) (unanswered []relay) {
 	if over == 0 {
 		return nil
 	}
 	for id, r := range waiting {
 		if over == math.MaxInt64 || r.Asked.Kind == replica.WriteAsked && r.Asked.Deadline < over {
 			delete(waiting, id)
-			lost = append(lost, r)
+			unanswered = append(unanswered, r)
 		}
 	}
-	return lost
+	return unanswered
 }
 
 // takeBack takes the requests for a shard that is led here now off the list. What the former leader has sequenced is

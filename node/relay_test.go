@@ -14,11 +14,12 @@ import (
 )
 
 // relayRig is a relay loop without a link: what it sends is in the link's queue.
-func relayRig(t *testing.T) (*Room, *Conn) {
-	room := &Room{Members: []Member{{Name: "db-0"}, {Name: "db-1"}},
-		Links: []*Link{nil, {Out: make(chan []letter, 4), Relays: make(chan relay), Echoes: make(chan echo)}}}
-	go runRelay(room, 1)
-	return room, &Conn{Out: make(chan answers, 8)}
+func relayRig(t *testing.T) (*Wiring, *Conn) {
+	link := &Link{Out: make(chan []outbound, 4), Relays: make(chan relay), RelayEvents: make(chan relayEvent)}
+	wiring := &Wiring{Node: Node{Members: []Member{{Name: "db-0"}, {Name: "db-1"}}},
+		Peers: Peers{Links: []*Link{nil, link}}}
+	go runRelay(&wiring.Node, &wiring.Handles, &wiring.Peers, 1)
+	return wiring, &Conn{Out: make(chan answers, 8)}
 }
 
 // told returns the next frame for a connection.
@@ -36,8 +37,8 @@ func told(t *testing.T, conn *Conn) *wire.Message {
 // TestWhatIsPassedOn: the leader gets the request under an id of the link and with a deadline on its own clock, the
 // asker its answer under its own id.
 func TestWhatIsPassedOn(t *testing.T) {
-	room, conn := relayRig(t)
-	link := room.Links[1]
+	wiring, conn := relayRig(t)
+	link := wiring.Links[1]
 	asked := &replica.Event{Kind: replica.WriteAsked, Shard: 3, Caller: &caller{conn, 77}, Deadline: 1000,
 		Change: shard.Change{Op: shard.Update, Request: [16]byte{9}, ID: "a", Name: "n", Email: "e",
 			Group: 4, Fields: shard.HasName, Match: shard.Condition{Kind: shard.OneOf,
@@ -46,7 +47,7 @@ func TestWhatIsPassedOn(t *testing.T) {
 	if m := told(t, conn); m.Kind != wire.Error || m.Code != wire.NotLeader || m.ID != 77 || len(link.Out) != 0 {
 		t.Fatalf("without a stream: %+v", m)
 	}
-	link.Echoes <- echo{Kind: streamBegins, Stream: 1, Offset: 5000}
+	link.RelayEvents <- relayEvent{Kind: streamBegins, Stream: 1, Offset: 5000}
 	link.Relays <- relay{1, asked}
 	sent := (<-link.Out)[0]
 	m := sent.Message
@@ -54,8 +55,10 @@ func TestWhatIsPassedOn(t *testing.T) {
 		m.Request != asked.Change.Request || !reflect.DeepEqual(takeChange(m), asked.Change) {
 		t.Fatalf("sent: %+v", sent)
 	}
-	link.Echoes <- echo{Kind: answerCame, Answer: &wire.Message{Kind: wire.Outcome, ID: m.ID + 1}} // nobody's
-	link.Echoes <- echo{Kind: answerCame, Answer: &wire.Message{Kind: wire.Outcome, ID: m.ID, Result: wire.Found,
+	// nobody's
+	link.RelayEvents <- relayEvent{Kind: answerCame, Answer: &wire.Message{Kind: wire.Outcome, ID: m.ID + 1}}
+	link.RelayEvents <- relayEvent{Kind: answerCame, Answer: &wire.Message{Kind: wire.Outcome, ID: m.ID,
+		Result:  wire.Found,
 		Touched: 1}}
 	if a := told(t, conn); a.ID != 77 || a.Result != wire.Found || a.Touched != 2 {
 		t.Errorf("answer: %+v", a)
@@ -65,12 +68,12 @@ func TestWhatIsPassedOn(t *testing.T) {
 // TestWhatIsLostOnTheWay: when the connection breaks, a write may have left. The asker is told so, not that it was
 // refused.
 func TestWhatIsLostOnTheWay(t *testing.T) {
-	room, conn := relayRig(t)
-	link := room.Links[1]
-	link.Echoes <- echo{Kind: streamBegins, Stream: 4}
+	wiring, conn := relayRig(t)
+	link := wiring.Links[1]
+	link.RelayEvents <- relayEvent{Kind: streamBegins, Stream: 4}
 	link.Relays <- relay{4, &replica.Event{Kind: replica.WriteAsked, Caller: &caller{conn, 5}}}
 	<-link.Out
-	link.Echoes <- echo{Kind: streamOver}
+	link.RelayEvents <- relayEvent{Kind: streamOver}
 	if m := told(t, conn); m.Kind != wire.Error || m.Code != wire.AnswerLost || m.ID != 5 {
 		t.Errorf("%+v", m)
 	}
@@ -82,9 +85,9 @@ func TestWhatIsLostOnTheWay(t *testing.T) {
 
 // TestNotTooMuchIsPassedOn: the list of those that wait is bounded, and so is the link's queue.
 func TestNotTooMuchIsPassedOn(t *testing.T) {
-	room, conn := relayRig(t)
-	link := room.Links[1]
-	link.Echoes <- echo{Kind: streamBegins, Stream: 1}
+	wiring, conn := relayRig(t)
+	link := wiring.Links[1]
+	link.RelayEvents <- relayEvent{Kind: streamBegins, Stream: 1}
 	for range cap(link.Out) {
 		link.Relays <- relay{1, &replica.Event{Kind: replica.GetAsked, Caller: &caller{conn, 1}}}
 	}
@@ -106,24 +109,24 @@ func TestNotTooMuchIsPassedOn(t *testing.T) {
 // TestWhatALeaderThatHangsKeeps: a write's answer is given up when its deadline is over, on the next word of the peer's
 // clock; a late clock of a stream that is over begins nothing.
 func TestWhatALeaderThatHangsKeeps(t *testing.T) {
-	room, conn := relayRig(t)
-	link := room.Links[1]
-	link.Echoes <- echo{Kind: streamBegins, Stream: 1}
+	wiring, conn := relayRig(t)
+	link := wiring.Links[1]
+	link.RelayEvents <- relayEvent{Kind: streamBegins, Stream: 1}
 	link.Relays <- relay{1, &replica.Event{Kind: replica.WriteAsked, Caller: &caller{conn, 5},
 		Deadline: clock() + int64(time.Hour)}}
 	link.Relays <- relay{1, &replica.Event{Kind: replica.WriteAsked, Caller: &caller{conn, 6}, Deadline: clock() - 1}}
 	link.Relays <- relay{1, &replica.Event{Kind: replica.GetAsked, Caller: &caller{conn, 7}}}
-	link.Echoes <- echo{Kind: clockRead, Stream: 1, Offset: 1}
+	link.RelayEvents <- relayEvent{Kind: clockRead, Stream: 1, Offset: 1}
 	if m := told(t, conn); m.Code != wire.AnswerLost || m.ID != 6 {
 		t.Errorf("%+v", m)
 	}
-	link.Echoes <- echo{Kind: streamOver}
+	link.RelayEvents <- relayEvent{Kind: streamOver}
 	for range 2 {
 		if m := told(t, conn); m.Code != wire.AnswerLost || m.ID == 6 {
 			t.Errorf("%+v", m)
 		}
 	}
-	link.Echoes <- echo{Kind: clockRead, Stream: 1, Offset: 1}
+	link.RelayEvents <- relayEvent{Kind: clockRead, Stream: 1, Offset: 1}
 	link.Relays <- relay{1, &replica.Event{Kind: replica.GetAsked, Caller: &caller{conn, 8}}}
 	if m := told(t, conn); m.Code != wire.NotLeader || m.ID != 8 {
 		t.Errorf("%+v", m)
@@ -132,18 +135,18 @@ func TestWhatALeaderThatHangsKeeps(t *testing.T) {
 
 // TestWhatANewLeaderTakesBack: requests for its shard go to its own replica again.
 func TestWhatANewLeaderTakesBack(t *testing.T) {
-	room, conn := relayRig(t)
-	link, desk := room.Links[1], &Desk{In: make(chan []*replica.Event, 1)}
-	room.Loops, room.Desks = []*Desk{desk}, []*Desk{desk, desk}
+	wiring, conn := relayRig(t)
+	link, handle := wiring.Links[1], &replicaHandle{In: make(chan []*replica.Event, 1)}
+	wiring.Loops, wiring.ByShard = []*replicaHandle{handle}, []*replicaHandle{handle, handle}
 	mine := &replica.Event{Kind: replica.WriteAsked, Shard: 1, Caller: &caller{conn, 5}}
-	link.Echoes <- echo{Kind: streamBegins, Stream: 1}
+	link.RelayEvents <- relayEvent{Kind: streamBegins, Stream: 1}
 	link.Relays <- relay{1, mine}
 	link.Relays <- relay{1, &replica.Event{Kind: replica.GetAsked, Shard: 0, Caller: &caller{conn, 6}}}
-	link.Echoes <- echo{Kind: leadsHere, Shard: 1}
-	if events := <-desk.In; len(events) != 1 || events[0] != mine {
+	link.RelayEvents <- relayEvent{Kind: leadsHere, Shard: 1}
+	if events := <-handle.In; len(events) != 1 || events[0] != mine {
 		t.Errorf("%+v", events)
 	}
-	link.Echoes <- echo{Kind: streamOver}
+	link.RelayEvents <- relayEvent{Kind: streamOver}
 	if m := told(t, conn); m.Code != wire.AnswerLost || m.ID != 6 || len(conn.Out) != 0 {
 		t.Errorf("%+v", m)
 	}
@@ -152,7 +155,7 @@ func TestWhatANewLeaderTakesBack(t *testing.T) {
 // TestWelcomesThatAreNone: whatever answers at a peer's address, the process goes on, and says what is wrong.
 func TestWelcomesThatAreNone(t *testing.T) {
 	members := []Member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}}
-	theirs := newRoom(Config{Name: "db-9", Lease: 100, Grace: 120}, testLayout, members, 1, proc.Output{}, nil).Mine
+	theirs := newWiring(Config{Name: "db-9", Lease: 100, Grace: 120}, testLayout, members, 1, proc.Output{}, nil).Mine
 	welcome := wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Welcome, ID: 1, Greeting: sayGreeting(theirs)})
 	for name, answer := range map[string][]byte{
 		"no array": {0xce, 0, 0, 0, 1, 0xc0}, "nothing": nil, "half a frame": welcome[:len(welcome)/2],
@@ -171,10 +174,10 @@ func TestWelcomesThatAreNone(t *testing.T) {
 				conn.Close()
 			}
 		}()
-		room, out := newRoom(Config{Silent: 10 * time.Second, Name: "db-1", Lease: 100, Grace: 120}, testLayout,
+		wiring, out := newWiring(Config{Silent: 10 * time.Second, Name: "db-1", Lease: 100, Grace: 120}, testLayout,
 			members, 1, proc.Output{}, nil), make(chan call, 1)
-		room.Names = []proc.Names{proc.NewNames(listener.Addr().String(), nil)}
-		go dial(room, 0, out)
+		wiring.Names = []proc.Names{proc.NewNames(listener.Addr().String(), nil)}
+		go dial(&wiring.Node, &wiring.Peers, 0, out)
 		if c := <-out; c.err == nil {
 			t.Errorf("%s: no error", name)
 		}

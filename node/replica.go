@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"tandem/node/store"
 	"tandem/shard"
 	"tandem/shard/lease"
 	"tandem/shard/replica"
@@ -20,10 +21,10 @@ var codes = [...]wire.Code{
 // owned is one replica of a loop.
 type owned struct {
 	state  replica.State
-	store  Store // with the column family that holds the shard now
-	counts buckets
-	last   buckets // LSN of the last write in each bucket that was handed to the disk
-	users  uint64  // the sum of the counts
+	db     store.DB // with the column family that holds the shard now
+	counts store.Buckets
+	last   store.Buckets // LSN of the last write in each bucket that was handed to the disk
+	users  uint64        // the sum of the counts
 	served Served
 	rings  bool       // an alarm is set
 	peer   int        // the node that holds the other replica
@@ -33,11 +34,11 @@ type owned struct {
 
 // outbox is what a loop sends once it has done a batch of events: everything for one receiver at once.
 type outbox struct {
-	parts   []Part
-	letters [][]letter // by node
-	piles   []pile
-	wants   [][]lease.Event // by node
-	scratch *wire.Message   // overwritten for each frame
+	parts    []store.Part
+	outbound [][]outbound // by node
+	piles    []pile
+	wants    [][]lease.Event // by node
+	scratch  *wire.Message   // overwritten for each frame
 }
 
 // pile is what goes to a connection.
@@ -51,54 +52,53 @@ const eventsAtOnce = 256
 
 // runReplicas is the loop of some replicas. It owns their states: it takes the events that wait, reads from RocksDB
 // what each needs, asks the core, and carries the effects out, one hand-over for all that goes to the same receiver.
-// Nobody else reads by the column families of its shards: who wants to read more than a user is given a view that the
+// Nobody else reads by the column families of its shards: who wants to read more than a user is given a scan that the
 // loop opens.
-func runReplicas(room *Room, desk *Desk, replicas []owned) {
-	at := make([]int, len(room.Desks)) // by shard, the replica's place
-	for i := range replicas {
+func runReplicas(node *Node, handles *Handles, storage *Storage, peers *Peers, handle *replicaHandle,
+	replicas []owned) {
+	at, alarm, ringing := make([]int, len(handles.ByShard)), time.NewTimer(time.Hour), false
+	for i := range replicas { // at: by shard, where its replica stands
 		at[replicas[i].state.Shard] = i
 	}
-	alarm, ringing := time.NewTimer(time.Hour), false
-	box := outbox{letters: make([][]letter, len(room.Links)), wants: make([][]lease.Event, len(room.Links)),
+	box := outbox{outbound: make([][]outbound, len(peers.Links)), wants: make([][]lease.Event, len(peers.Links)),
 		scratch: &wire.Message{}}
-	effects, events, own := []replica.Effect(nil), []*replica.Event(nil),
-		[]replica.Event(nil) // own: the events that are made here
+	effects, events, own := []replica.Effect(nil), []*replica.Event(nil), []replica.Event(nil) // own: made here
 	for {
 		select {
-		case batch := <-desk.In:
+		case batch := <-handle.In:
 			runtime.Gosched() // what else is about to come in shares the hand-overs
-			events = takeEvents(append(events[:0], batch...), desk.In)
-		case marks := <-desk.Stored:
-			replicas, own, events = storedEvents(replicas, at, own, events[:0], marks)
-		case reason := <-desk.Sick:
-			events = sickEvents(events[:0], replicas, reason)
+			events = takeEvents(append(events[:0], batch...), handle.In)
+		case positions := <-handle.Stored:
+			replicas, own, events = storedEvents(replicas, at, own, events[:0], positions)
+		case reason := <-handle.Refusing:
+			events = refusingEvents(events[:0], replicas, reason)
 		case <-alarm.C:
 			events, ringing = ringEvents(events[:0], replicas), false
-		case ask := <-desk.Inspect:
+		case ask := <-handle.Inspect:
 			ask <- inspect(replicas)
 			continue
-		case ask := <-desk.Opens:
-			events = showMoment(&replicas[at[ask.shard]], ask, events[:0])
+		case ask := <-handle.Opens:
+			events = giveScan(&replicas[at[ask.shard]], ask, events[:0])
 		}
 		now, wall, err := clock(), time.Now().UnixMilli(), error(nil)
 		for _, event := range events {
 			r := &replicas[at[event.Shard]]
 			r.served, r.codec = note(r, event)
-			if now, err = lookUp(room, r, event, now); err != nil {
-				box = fill(box, r, unreadable(room, event, err))
-				if !isDamage(err) {
+			if now, err = lookUp(node, r, event, now); err != nil {
+				box = fill(box, r, unreadable(node, event, err))
+				if !store.IsDamage(err) {
 					continue
 				}
 				event = &replica.Event{Kind: replica.DataDamaged, Shard: event.Shard, Reason: err.Error()}
 			}
-			noteLoss(room, r, event)
+			noteLoss(node, storage, r, event)
 			event.Now, event.Wall, event.Users = now, wall, r.users
 			r.state, effects = replica.Step(r.state, event, effects[:0])
 			for i := range effects {
 				fx := &effects[i]
 				if serialize, stores := serializers[fx.Kind]; stores {
-					box.parts = append(box.parts, serialize(room, r, fx, event.Now)...)
-				} else if more, done := prompt(room, box, r, fx); done {
+					box.parts = append(box.parts, serialize(node.Layout, r, fx, event.Now)...)
+				} else if more, done := prompt(node, handles, peers, box, r, fx); done {
 					box = more
 				} else {
 					box = fill(box, r, fx)
@@ -111,21 +111,22 @@ func runReplicas(room *Room, desk *Desk, replicas []owned) {
 		}
 		clear(effects)
 		clear(events)
-		box = empty(room, box)
+		box = empty(storage, peers, box)
 	}
 }
 
 // noteLoss has it noted in the folder when a replica's data turns out to be damaged.
-func noteLoss(room *Room, r *owned, e *replica.Event) {
+func noteLoss(node *Node, storage *Storage, r *owned, e *replica.Event) {
 	if e.Kind == replica.DataDamaged && r.state.Damage.Reason == "" {
-		room.Damage <- damageNote{shard: e.Shard, mark: shard.Mark{Store: room.Member, Copy: r.store.ids[e.Shard],
+		storage.Damage <- damageNote{shard: e.Shard, mark: shard.Mark{Store: node.Member,
+			Copy:   store.FamilyID(r.db, e.Shard),
 			Reason: e.Reason}}
 	}
 }
 
 // unreadable answers a request whose user the disk does not give back; everything else goes on.
-func unreadable(room *Room, e *replica.Event, err error) *replica.Effect {
-	room.Log.Error("a user cannot be read", "shard", e.Shard, "id", e.Change.ID, "error", err)
+func unreadable(node *Node, e *replica.Event, err error) *replica.Effect {
+	node.Log.Error("a user cannot be read", "shard", e.Shard, "id", e.Change.ID, "error", err)
 	refusal := shard.Reply{Refusal: shard.DiskTrouble, Reason: "the user cannot be read: " + err.Error()}
 	return &replica.Effect{Kind: replica.Answer, Caller: e.Caller, Reply: refusal}
 }
@@ -145,24 +146,24 @@ func takeEvents(events []*replica.Event, in <-chan []*replica.Event) []*replica.
 
 // storedEvents makes events of how far logs are stored, in own, which is overwritten. A replica whose copy was dropped
 // with its files gets the column family that holds the new one.
-func storedEvents(replicas []owned, at []int, own []replica.Event, events []*replica.Event, marks []mark) (
+func storedEvents(replicas []owned, at []int, own []replica.Event, events []*replica.Event, positions []storedPosition) (
 	[]owned, []replica.Event, []*replica.Event) {
-	own = slices.Grow(own[:0], len(marks))[:len(marks)]
-	for i, m := range marks {
+	own = slices.Grow(own[:0], len(positions))[:len(positions)]
+	for i, m := range positions {
 		own[i] = replica.Event{Kind: replica.DiskStored, Shard: m.Shard, LSN: m.LSN}
 		if m.Wiped {
 			own[i].Kind = replica.DiskWiped
 		}
-		if m.Store != nil {
+		if m.DB != nil {
 			r := &replicas[at[m.Shard]]
-			r.store = takeFamily(r.store, *m.Store, m.Shard)
+			r.db = store.TakeFamily(r.db, *m.DB, m.Shard)
 		}
 		events = append(events, &own[i])
 	}
 	return replicas, own, events
 }
 
-func sickEvents(events []*replica.Event, replicas []owned, reason string) []*replica.Event {
+func refusingEvents(events []*replica.Event, replicas []owned, reason string) []*replica.Event {
 	for i := range replicas {
 		events = append(events, &replica.Event{Kind: replica.DiskSick, Shard: replicas[i].state.Shard, Reason: reason})
 	}
@@ -177,15 +178,6 @@ func ringEvents(events []*replica.Event, replicas []owned) []*replica.Event {
 		}
 	}
 	return events
-}
-
-// total adds up the buckets of a shard.
-func total(counts buckets) uint64 {
-	sum := uint64(0)
-	for _, n := range counts {
-		sum += n
-	}
-	return sum
 }
 
 // inspect copies what may leave the loop: no slice or map of a state.
@@ -221,32 +213,32 @@ func note(r *owned, e *replica.Event) (served Served, codec wire.Codec) {
 
 // lookUp reads the user that a get or a write is about, where this node leads, and returns the time after it (rule R1);
 // else before.
-func lookUp(room *Room, r *owned, e *replica.Event, before int64) (now int64, err error) {
+func lookUp(node *Node, r *owned, e *replica.Event, before int64) (now int64, err error) {
 	asks := e.Kind == replica.WriteAsked || e.Kind == replica.GetAsked
-	if !asks || r.state.View.Leader != room.Self {
+	if !asks || r.state.View.Leader != node.Self {
 		return before, nil
 	}
 	id := e.Change.ID
-	_, bucket := shard.ShardOf(room.Layout, id)
+	_, bucket := shard.ShardOf(node.Layout, id)
 	var space [160]byte
 	key := shard.AppendKey(space[:0], bucket, id)
-	value, err := getUser(r.store, r.state.Shard, key)
+	value, err := store.GetUser(r.db, r.state.Shard, key)
 	now = clock()
 	if err != nil || value == nil {
 		return now, err
 	}
-	e.Current, err = decodeValue(value)
+	e.Current, err = store.DecodeValue(value)
 	e.Current.ID, e.Exists = id, err == nil
 	return now, err
 }
 
-// showMoment opens a view of a shard, and asks the core whether what it shows may be given out, if that is asked.
-func showMoment(r *owned, ask scanAsk, events []*replica.Event) []*replica.Event {
-	open := openScan
-	if r.state.Damage.Reason != "" { // nothing of it is given out, and a file of it may not be one to read (badFiles)
-		open = openPastWipes
+// giveScan opens a scan of a shard, and asks the core whether what it shows may be given out, if that is asked.
+func giveScan(r *owned, ask scanAsk, events []*replica.Event) []*replica.Event {
+	open := store.OpenScan
+	if r.state.Damage.Reason != "" { // nothing of it is given out, and a file of it may not be one to read (BadFiles)
+		open = store.OpenPastWipes
 	}
-	ask.opened <- Moment{open(r.store, ask.shard), r.counts, replica.BucketsAhead(&r.state, (*[256]uint64)(&r.last)),
+	ask.opened <- ShardScan{open(r.db, ask.shard), r.counts, replica.BucketsAhead(&r.state, (*[256]uint64)(&r.last)),
 		r.state.View.Leader == r.state.Self}
 	if ask.confirmed == nil {
 		return events

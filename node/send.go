@@ -30,10 +30,10 @@ type batch struct {
 }
 
 // newConn makes a connection that speaks frames. The requests that it may have under way, and the pages, are bounded.
-func newConn(room *Room, raw net.Conn, codec wire.Codec) *Conn {
+func newConn(node *Node, raw net.Conn, codec wire.Codec) *Conn {
 	return &Conn{Raw: raw, Codec: codec, Out: make(chan answers, maxInFlight+maxInFlight/4),
 		Slots: make(chan struct{}, maxInFlight),
-		Pages: make(chan struct{}, max(1, room.Config.UnreadEachMB<<20/pageMost)), Gone: make(chan struct{})}
+		Pages: make(chan struct{}, max(1, node.Config.UnreadEachMB<<20/pageMost)), Ended: make(chan struct{})}
 }
 
 // sendAnswers is the loop that owns what a connection has to send: all that waits goes out in one system call. What the
@@ -41,8 +41,8 @@ func newConn(room *Room, raw net.Conn, codec wire.Codec) *Conn {
 // that it always knows how much is unread; beyond the connection's share, or when all connections have no more, the
 // connection is closed. A request's slot is free when its answer has left, so that a client that does not read is read
 // no further. After the reader has finished the loop sends what is left and ends.
-func sendAnswers(room *Room, conn *Conn, finished <-chan struct{}) {
-	defer close(conn.Gone)
+func sendAnswers(node *Node, clients *Clients, conn *Conn, finished <-chan struct{}) {
+	defer close(conn.Ended)
 	send, waiting := sender(conn.Raw), []answers(nil)
 	var moving batch // what the goroutine pushes; it does while there are frames
 	unread, taken, added, pushed, last, broken := 0, 0, 0, make(chan error, 1), false, error(nil)
@@ -69,14 +69,14 @@ func sendAnswers(room *Room, conn *Conn, finished <-chan struct{}) {
 			}
 		}
 		if broken == nil {
-			taken, broken = takeUnread(room, taken, unread)
+			taken, broken = takeUnread(node, clients, taken, unread)
 		}
 	}
 	for range taken {
-		<-room.Unread
+		<-clients.Unread
 	}
 	if errors.Is(broken, errUnread) {
-		room.Doors <- door{Raw: conn.Raw, Deaf: broken.Error()}
+		clients.ConnEvents <- connEvent{Raw: conn.Raw, Unread: broken.Error()}
 	}
 	if broken != nil {
 		conn.Raw.Close() // which ends the reader, and whoever pushes
@@ -88,17 +88,17 @@ var errUnread = errors.New("its client does not read")
 
 // takeUnread takes units of what all connections may leave unread, or gives them back, so that they cover one that
 // leaves so many bytes. Error: errUnread, if that is more than its share, or all are taken.
-func takeUnread(room *Room, taken, bytes int) (int, error) {
-	if most := max(unreadOwn, int(room.Config.UnreadEachMB<<20)); bytes > most {
+func takeUnread(node *Node, clients *Clients, taken, bytes int) (int, error) {
+	if most := max(unreadOwn, int(node.Config.UnreadEachMB<<20)); bytes > most {
 		return taken, fmt.Errorf("%w: %d bytes are unread, %d are allowed (--unread-each-mb)", errUnread, bytes, most)
 	}
 	want := max(0, bytes-unreadOwn+unreadUnit-1) / unreadUnit
 	for ; taken > want; taken-- {
-		<-room.Unread
+		<-clients.Unread
 	}
 	for ; taken < want; taken++ {
 		select {
-		case room.Unread <- struct{}{}:
+		case clients.Unread <- struct{}{}:
 		default:
 			return taken, fmt.Errorf("%w: %d bytes are unread, and others leave unread all that is allowed (--unread-mb)",
 				errUnread, bytes)

@@ -1,12 +1,13 @@
 package main
 
 import (
+	"tandem/node/store"
 	"tandem/shard"
 	"tandem/shard/replica"
 )
 
 // serializer makes parts of a batch of what a replica wants stored, and keeps its counts.
-type serializer func(room *Room, r *owned, fx *replica.Effect, now int64) []Part
+type serializer func(l shard.Layout, r *owned, fx *replica.Effect, now int64) []store.Part
 
 // serializers are the effects that go to the disk. The table never changes.
 var serializers = map[replica.EffectKind]serializer{
@@ -15,16 +16,16 @@ var serializers = map[replica.EffectKind]serializer{
 }
 
 // storeEntries makes a part for each epoch of the entries.
-func storeEntries(room *Room, r *owned, fx *replica.Effect, now int64) (parts []Part) {
-	s, family := r.state.Shard, r.store.ids[r.state.Shard]
+func storeEntries(l shard.Layout, r *owned, fx *replica.Effect, now int64) (parts []store.Part) {
+	s, family := r.state.Shard, store.FamilyID(r.db, r.state.Shard)
 	for rest := fx.Entries; len(rest) > 0; {
 		n := 1
 		for n < len(rest) && rest[n].Epoch == rest[0].Epoch {
 			n++
 		}
-		part := buildPart(room.Layout, s, family, rest[:n], rest[0].Epoch != r.epoch, &r.counts, now)
+		part := store.EntriesPart(l, s, family, rest[:n], rest[0].Epoch != r.epoch, &r.counts, now)
 		for i := range rest[:n] {
-			_, bucket := shard.ShardOf(room.Layout, rest[i].ID)
+			_, bucket := shard.ShardOf(l, rest[i].ID)
 			r.last[bucket] = rest[i].LSN
 			switch rest[i].Result {
 			case shard.Created:
@@ -39,35 +40,35 @@ func storeEntries(room *Room, r *owned, fx *replica.Effect, now int64) (parts []
 }
 
 // storeNothing drops all that is stored of the shard.
-func storeNothing(_ *Room, r *owned, _ *replica.Effect, _ int64) []Part {
+func storeNothing(_ shard.Layout, r *owned, _ *replica.Effect, _ int64) []store.Part {
 	// until the disk reports it, every bucket is in doubt
-	r.counts, r.last, r.users, r.epoch = buckets{}, buckets{}, 0, 0
-	return []Part{wipePart(r.state.Shard, r.store.ids[r.state.Shard])}
+	r.counts, r.last, r.users, r.epoch = store.Buckets{}, store.Buckets{}, 0, 0
+	return []store.Part{store.WipePart(r.state.Shard, store.FamilyID(r.db, r.state.Shard))}
 }
 
 // dropCopy drops all that is stored of the shard, and its files.
-func dropCopy(_ *Room, r *owned, _ *replica.Effect, _ int64) []Part {
+func dropCopy(_ shard.Layout, r *owned, _ *replica.Effect, _ int64) []store.Part {
 	// until the disk reports it, every bucket is in doubt
-	r.counts, r.last, r.users, r.epoch = buckets{}, buckets{}, 0, 0
-	return []Part{{Shard: r.state.Shard, Wiped: true, Renewed: true}}
+	r.counts, r.last, r.users, r.epoch = store.Buckets{}, store.Buckets{}, 0, 0
+	return []store.Part{{Shard: r.state.Shard, Wiped: true, Renewed: true}}
 }
 
 // storeRecords makes a part of some users of a snapshot.
-func storeRecords(room *Room, r *owned, fx *replica.Effect, _ int64) []Part {
+func storeRecords(l shard.Layout, r *owned, fx *replica.Effect, _ int64) []store.Part {
 	r.last = allOf(shard.Unsettled)
-	part := recordsPart(room.Layout, r.state.Shard, r.store.ids[r.state.Shard], fx.Records, &r.counts)
+	part := store.RecordsPart(l, r.state.Shard, store.FamilyID(r.db, r.state.Shard), fx.Records, &r.counts)
 	r.users += uint64(len(fx.Records))
-	return []Part{part}
+	return []store.Part{part}
 }
 
 // storeWhole makes the part that says that a snapshot is whole.
-func storeWhole(_ *Room, r *owned, fx *replica.Effect, _ int64) []Part {
+func storeWhole(_ shard.Layout, r *owned, fx *replica.Effect, _ int64) []store.Part {
 	r.epoch, r.last = fx.LastEpoch, allOf(fx.LSN)
-	return []Part{wholePart(r.state.Shard, r.store.ids[r.state.Shard], fx, r.counts)}
+	return []store.Part{store.WholePart(r.state.Shard, store.FamilyID(r.db, r.state.Shard), fx, r.counts)}
 }
 
 // allOf gives every bucket the same value.
-func allOf(value uint64) (all buckets) {
+func allOf(value uint64) (all store.Buckets) {
 	for i := range all {
 		all[i] = value
 	}

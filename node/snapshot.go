@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"tandem/node/store"
 	"tandem/shard"
 	"tandem/shard/replica"
 	"tandem/wire"
@@ -25,9 +26,10 @@ type snapshot struct {
 
 // feedSnapshot sends a backup the whole shard as the scan has it, with the request ids up to there, and reports its
 // LSN. The scan was opened by the replica's loop, so that it is no older than what the core knows to be applied.
-func feedSnapshot(room *Room, s int, fx replica.Effect, scan Scan, window []shard.Entry) {
-	defer closeScan(scan)
-	link := room.Links[peerOf(room.Layout, s, room.Self)]
+func feedSnapshot(node *Node, handles *Handles, peers *Peers, s int, fx replica.Effect, scan store.Scan,
+	window []shard.Entry) {
+	defer store.CloseScan(scan)
+	link := peers.Links[peerOf(node.Layout, s, node.Self)]
 	link.Turn <- struct{}{}
 	defer func() { <-link.Turn }()
 	meta, damage := snapshot{}, error(nil)
@@ -36,16 +38,16 @@ func feedSnapshot(room *Room, s int, fx replica.Effect, scan Scan, window []shar
 	}
 	readMeta := func(key, value []byte) bool {
 		meta = noteMeta(meta, key, value)
-		return key[0] == metaPrefix
+		return key[0] == store.MetaPrefix
 	}
-	err := walkScan(scan, []byte{metaPrefix}, 0, readMeta)
+	err := store.WalkScan(scan, []byte{store.MetaPrefix}, 0, readMeta)
 	begin := frame(wire.SnapBegin)
 	begin.LSN = meta.last
-	sendPaced(room, link, fx.Stream, []*wire.Message{begin})
+	sendPaced(node, link, fx.Stream, []*wire.Message{begin})
 	data, size := frame(wire.SnapData), 0
 	readUser := func(key, value []byte) bool {
 		id, isUser := shard.KeyID(key)
-		r, bad := decodeValue(value)
+		r, bad := store.DecodeValue(value)
 		if !isUser || bad != nil {
 			damage = bad
 			return isUser && bad == nil
@@ -53,49 +55,49 @@ func feedSnapshot(room *Room, s int, fx replica.Effect, scan Scan, window []shar
 		r.ID = id
 		data.Records = append(data.Records, wire.Record(r))
 		if size += len(key) + len(value); size > snapBytes || len(data.Records) == 1000 {
-			sendPaced(room, link, fx.Stream, []*wire.Message{data})
+			sendPaced(node, link, fx.Stream, []*wire.Message{data})
 			data, size = frame(wire.SnapData), 0
 		}
 		return true
 	}
 	if err == nil {
-		err = walkScan(scan, []byte{shard.UserPrefix}, 0, readUser)
+		err = store.WalkScan(scan, []byte{shard.UserPrefix}, 0, readUser)
 	}
 	if err != nil || damage != nil {
-		room.Log.Error("the shard cannot be read for its backup", "shard", s, "error", err, "damage", damage)
-		if isDamage(err) {
-			room.Desks[s].In <- []*replica.Event{{Kind: replica.DataDamaged, Shard: s, Reason: err.Error()}}
+		node.Log.Error("the shard cannot be read for its backup", "shard", s, "error", err, "damage", damage)
+		if store.IsDamage(err) {
+			handles.ByShard[s].In <- []*replica.Event{{Kind: replica.DataDamaged, Shard: s, Reason: err.Error()}}
 		}
 		breakLink(link, fx.Stream)
 		return
 	}
 	if len(data.Records) > 0 {
-		sendPaced(room, link, fx.Stream, []*wire.Message{data})
+		sendPaced(node, link, fx.Stream, []*wire.Message{data})
 	}
-	sendPaced(room, link, fx.Stream, endFrames(s, fx.Epoch, meta.last, meta.history, window))
-	room.Log.Info("the backup was sent the whole shard", "shard", s, "lsn", meta.last)
-	room.Desks[s].In <- []*replica.Event{{Kind: replica.FeedDone, Shard: s, Stream: fx.Stream, Epoch: fx.Epoch,
+	sendPaced(node, link, fx.Stream, endFrames(s, fx.Epoch, meta.last, meta.history, window))
+	node.Log.Info("the backup was sent the whole shard", "shard", s, "lsn", meta.last)
+	handles.ByShard[s].In <- []*replica.Event{{Kind: replica.FeedDone, Shard: s, Stream: fx.Stream, Epoch: fx.Epoch,
 		LSN: meta.last}}
 }
 
 // sendPaced sends frames of a snapshot no faster than the setting allows, so that it gives way to requests (rule R17).
-func sendPaced(room *Room, link *Link, stream uint64, frames []*wire.Message) {
+func sendPaced(node *Node, link *Link, stream uint64, frames []*wire.Message) {
 	for _, m := range frames {
 		size := post(link, stream, m)
 		if size == 0 {
 			return
 		}
-		time.Sleep(paceOf(room.Config, size))
+		time.Sleep(paceOf(node.Config, size))
 	}
 }
 
 // noteMeta returns the snapshot with what a key of the meta says.
 func noteMeta(s snapshot, key, value []byte) snapshot {
 	switch name := string(key[:min(len(key), 2)]); {
-	case name == metaBucket:
-		_, lsn, _ := readBucket(value)
+	case name == store.MetaBucket:
+		_, lsn, _ := store.ReadBucket(value)
 		s.last = max(s.last, lsn)
-	case name == metaEpoch && len(key) == 10 && len(value) == 8:
+	case name == store.MetaEpoch && len(key) == 10 && len(value) == 8:
 		s.history = append(s.history, shard.Position{Epoch: binary.BigEndian.Uint64(key[2:]),
 			LSN: binary.BigEndian.Uint64(value)})
 	}

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"tandem/node/store"
 	"tandem/shard"
 	"tandem/shard/replica"
 	"tandem/wire"
@@ -43,46 +44,47 @@ func TestEndFramesFit(t *testing.T) {
 // What a snapshot stores is read back at the next start: counts, history and the request-id window; one that was broken
 // off is dropped.
 func TestSnapshotsAreStored(t *testing.T) {
-	room := councilRoom(t, t.TempDir(), testLayout, 0)
+	wiring := councilWiring(t, t.TempDir(), testLayout, 0)
 	held := heldBy(testLayout, 0)
 	var err error
-	if room.Store, err = addFamilies(room.Store, held); err != nil {
+	if wiring.DB, err = store.AddFamilies(wiring.DB, held); err != nil {
 		t.Fatal(err)
 	}
 	records := []shard.Record{{ID: "a", Name: "Ada", Epoch: 3, LSN: 7}, {ID: "b", Name: "Bob", Epoch: 4, LSN: 9}}
 	window := []shard.Entry{{Request: shard.RequestID{1}, Result: shard.Updated, ID: "b", Name: "Bob", Epoch: 4, LSN: 9}}
 	for s, whole := range map[int]bool{held[0]: true, held[1]: false} {
-		r := &owned{state: replica.State{Shard: s}, store: room.Store}
-		parts := storeEntries(room, r, &replica.Effect{Entries: []shard.Entry{{ID: "old", Result: shard.Created, Epoch: 1,
-			LSN: 1}}}, 1)
-		parts = append(parts, storeNothing(room, r, nil, 1)...)
-		parts = append(parts, storeRecords(room, r, &replica.Effect{Records: records}, 1)...)
+		r := &owned{state: replica.State{Shard: s}, db: wiring.DB}
+		parts := storeEntries(wiring.Layout, r, &replica.Effect{Entries: []shard.Entry{{ID: "old", Result: shard.Created,
+			Epoch: 1,
+			LSN:   1}}}, 1)
+		parts = append(parts, storeNothing(wiring.Layout, r, nil, 1)...)
+		parts = append(parts, storeRecords(wiring.Layout, r, &replica.Effect{Records: records}, 1)...)
 		if whole {
-			parts = append(parts, storeWhole(room, r, &replica.Effect{LSN: 9, LastEpoch: 4,
+			parts = append(parts, storeWhole(wiring.Layout, r, &replica.Effect{LSN: 9, LastEpoch: 4,
 				History: []shard.Position{{Epoch: 3, LSN: 1}, {Epoch: 4, LSN: 8}}, Entries: window}, 1)...)
 		}
-		if err = writeBatch(room.Store, joinParts(nil, parts)); err != nil {
+		if err = store.WriteBatch(wiring.DB, store.JoinParts(nil, parts)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	steps := make(chan opened, 1)
-	loadReplicas(room, unwritten(nil), steps)
+	loadReplicas(wiring, store.FirstWritten(1, nil), steps)
 	all := <-steps
 	if all.err != nil {
 		t.Fatal(all.err)
 	}
 	if at := all.loaded[held[0]]; at.Last != 9 || len(at.History) != 2 ||
-		at.History[1] != (shard.Position{Epoch: 4, LSN: 8}) || total(at.Counts) != 2 || len(at.Log) != 1 ||
+		at.History[1] != (shard.Position{Epoch: 4, LSN: 8}) || store.Total(at.Counts) != 2 || len(at.Log) != 1 ||
 		at.Log[0] != window[0] {
 		t.Errorf("the whole one: %+v", at)
 	}
-	if at := all.loaded[held[1]]; at.Last != 0 || total(at.Counts) != 0 {
+	if at := all.loaded[held[1]]; at.Last != 0 || store.Total(at.Counts) != 0 {
 		t.Errorf("the broken one: %+v", at)
 	}
 	for _, s := range held[:2] {
 		users := 0
 		see := func(_, _ []byte) bool { users++; return true }
-		err = walkScan(openScan(room.Store, s), []byte{shard.UserPrefix}, 0, see)
+		err = store.WalkScan(store.OpenScan(wiring.DB, s), []byte{shard.UserPrefix}, 0, see)
 		if err != nil || users != map[bool]int{true: 2}[s == held[0]] {
 			t.Errorf("shard %d holds %d users, %v", s, users, err)
 		}

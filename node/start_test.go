@@ -45,41 +45,41 @@ func configsOf(t testing.TB) ([]Config, []net.Listener) {
 }
 
 // startCluster runs three nodes in this process, on free ports.
-func startCluster(t testing.TB) []*Room {
+func startCluster(t testing.TB) []*Wiring {
 	configs, listeners := configsOf(t)
-	rooms, started := make([]*Room, 3), make(chan *Room)
+	wirings, started := make([]*Wiring, 3), make(chan *Wiring)
 	for i, l := range listeners {
 		go func() { started <- startNode(t, configs[i], l) }()
 	}
-	for range rooms {
-		room := <-started
-		if room == nil {
+	for range wirings {
+		wiring := <-started
+		if wiring == nil {
 			t.FailNow()
 		}
-		rooms[room.Self] = room
+		wirings[wiring.Self] = wiring
 	}
-	for _, room := range rooms {
+	for _, wiring := range wirings {
 		for ready := false; !ready; time.Sleep(time.Millisecond) {
 			ready = true
 			// birth: the leaders pass a view in which they are alone, and go back to where placement wants them
-			for _, h := range holdings(room) {
+			for _, h := range holdings(&wiring.Node, &wiring.Handles) {
 				ready = ready && h.Trouble == "" && h.InSync && (h.Role == "leader") == (shard.InitialView(testLayout,
-					h.Shard).Leader == room.Self)
+					h.Shard).Leader == wiring.Self)
 			}
 		}
 	}
-	return rooms
+	return wirings
 }
 
 // startNode runs a node in this process as main does; nil if it cannot.
-func startNode(t testing.TB, c Config, l net.Listener) *Room {
+func startNode(t testing.TB, c Config, l net.Listener) *Wiring {
 	members, self, err := check(c)
 	if err != nil {
 		t.Error(err)
 		return nil
 	}
 	steps := make(chan opened, 1)
-	go prepare(newRoom(c, shard.Layout{Nodes: len(members), Shards: c.Shards}, members, self, proc.Output{},
+	go prepare(newWiring(c, shard.Layout{Nodes: len(members), Shards: c.Shards}, members, self, proc.Output{},
 		slog.New(slog.DiscardHandler)), steps)
 	unready := <-steps
 	if unready.err != nil {
@@ -91,18 +91,18 @@ func startNode(t testing.TB, c Config, l net.Listener) *Room {
 	if all.err != nil {
 		t.Error(all.err)
 	}
-	return all.room
+	return all.wiring
 }
 
 func TestWhoGreetsTooEarlyComesAgainWhenTheNodeOpens(t *testing.T) {
 	configs, listeners := configsOf(t)
-	started := make(chan *Room)
+	started := make(chan *Wiring)
 	go func() { started <- startNode(t, configs[0], listeners[0]) }()
 	members, self, err := check(configs[0])
 	if err != nil {
 		t.Fatal(err)
 	}
-	early := connect(t, newRoom(configs[0], testLayout, members, self, proc.Output{}, nil))
+	early := connect(t, newWiring(configs[0], testLayout, members, self, proc.Output{}, nil))
 	if m := early.ask(&wire.Message{Kind: wire.Get, ID: 2, Record: wire.Record{ID: "13AE742"}}); m.Kind != wire.Error ||
 		m.Code != wire.Unavailable {
 		t.Fatalf("expected that a node that waits for the others serves nothing, found %+v", m)

@@ -12,12 +12,12 @@ type watcher struct {
 }
 
 // runViews is the loop that tells the gateways the views: when they have greeted, and at every change.
-func runViews(room *Room, books <-chan views.State) {
+func runViews(node *Node, clients *Clients, books <-chan views.State) {
 	watchers := map[*Conn]bool{}
 	var frame *wire.Message
 	for {
 		select {
-		case w := <-room.Watch:
+		case w := <-clients.Watch:
 			if w.Shut {
 				delete(watchers, w.Conn)
 				continue
@@ -27,7 +27,7 @@ func runViews(room *Room, books <-chan views.State) {
 				deliver(w.Conn, answers{Message: frame})
 			}
 		case book := <-books:
-			noteOrigin(room.Origin, book) // a store that joined learns it from its first book
+			noteOrigin(node.Origin, book) // a store that joined learns it from its first book
 			frame = &wire.Message{Kind: wire.Views}
 			for _, v := range book.Views {
 				frame.Views = append(frame.Views, wire.View{Epoch: v.Epoch, Leader: uint64(v.Leader),

@@ -102,6 +102,8 @@ func TestTheHouseRulesAreFound(t *testing.T) {
 			"import of ours: bench/cluster must not import tandem/other"},
 		{"node knows no gateway", "node", `import _ "tandem/other"`,
 			"import of ours: node must not import tandem/other"},
+		{"RocksDB outside of node/store", "node", `import _ "github.com/linxGnu/grocksdb"`,
+			"import: node must not import github.com/linxGnu/grocksdb"},
 		{"long file", "node", strings.Repeat("\n", 400), "file size: 401 lines, at most 400 are allowed"},
 		{"long function", "node", lines("func a()", 61), "function size: a has 61 lines, at most 60 are allowed"},
 		{"full function", "node", lines("func a()", 60), ""},

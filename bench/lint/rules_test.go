@@ -20,24 +20,32 @@ const (
 // bannedImports are the packages that a package of ours must not import, by path or by the path's beginning before a
 // slash.
 var bannedImports = map[string][]string{
-	"wire":          {"sync"},
-	"wire/proc":     {"sync"},
-	"shard":         {"sync", "time", "net", "os", "math/rand"},
-	"shard/replica": {"sync", "time", "net", "os", "math/rand", "go.etcd.io/raft"},
-	"shard/lease":   {"sync", "time", "net", "os", "math/rand", "go.etcd.io/raft"},
-	"shard/views":   {"sync", "time", "net", "os", "math/rand"},
-	"node":          {"sync"},
-	"gateway":       {"sync", "go.etcd.io/raft"},
-	"bench/cluster": {"sync"},
-	"bench":         {"sync"},
+	"wire":          {"sync", rocksDB},
+	"wire/proc":     {"sync", rocksDB},
+	"shard":         {"sync", rocksDB, "time", "net", "os", "math/rand", raftCore},
+	"shard/replica": {"sync", rocksDB, "time", "net", "os", "math/rand", raftCore},
+	"shard/lease":   {"sync", rocksDB, "time", "net", "os", "math/rand", raftCore},
+	"shard/views":   {"sync", rocksDB, "time", "net", "os", "math/rand"},
+	"node/store":    {"sync", "net"},
+	"node":          {"sync", rocksDB},
+	"gateway":       {"sync", rocksDB, raftCore},
+	"bench/cluster": {"sync", rocksDB},
+	"bench":         {"sync", rocksDB},
 }
+
+// The libraries that one package knows only.
+const (
+	rocksDB  = "github.com/linxGnu/grocksdb"
+	raftCore = "go.etcd.io/raft"
+)
 
 // allowedImports are the packages of ours that a package of ours may import.
 var allowedImports = map[string][]string{
 	"shard/replica": {"shard"},
 	"shard/lease":   {"shard"},
 	"shard/views":   {"shard"},
-	"node":          {"wire", "wire/proc", "shard", "shard/replica", "shard/lease", "shard/views"},
+	"node/store":    {"shard", "shard/replica", "shard/views"},
+	"node":          {"wire", "wire/proc", "shard", "shard/replica", "shard/lease", "shard/views", "node/store"},
 	"gateway":       {"wire", "wire/proc", "shard"},
 	"bench/cluster": {"shard"},
 	"bench":         {"wire", "wire/proc", "shard", "bench/cluster"},

@@ -1,7 +1,6 @@
-package main
+package store
 
 import (
-	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -15,19 +14,19 @@ import (
 )
 
 // someUsers are users of shard 2 that take room: a part for its column family, with their counts.
-func someUsers(st Store, first, last uint64, mark bool) Part {
+func someUsers(db DB, first, last uint64, mark bool) Part {
 	entries := []shard.Entry{}
 	for lsn := first; lsn <= last; lsn++ {
 		n := loggedEntry(2, lsn, 1)
 		n.Name = strings.Map(func(rune) rune { return 'a' + rand.Int32N(26) }, n.Name) // or they take hardly any
 		entries = append(entries, n)
 	}
-	return buildPart(testLayout, 2, st.ids[2], entries, mark, &buckets{}, 1)
+	return EntriesPart(testLayout, 2, FamilyID(db, 2), entries, mark, &Buckets{}, 1)
 }
 
 // filesOfShard lists the files of shard 2 on level 0, or on those below.
-func filesOfShard(st Store, below bool) (names []string) {
-	for _, f := range st.db.GetLiveFilesMetaData() {
+func filesOfShard(db DB, below bool) (names []string) {
+	for _, f := range db.rocks.GetLiveFilesMetaData() {
 		if f.ColumnFamilyName == familyName(2) && (f.Level > 0) == below {
 			names = append(names, strings.TrimPrefix(f.Name, "/"))
 		}
@@ -41,35 +40,35 @@ func filesOfShard(st Store, below bool) (names []string) {
 func TestFilesThatCannotBeOpened(t *testing.T) {
 	for _, below := range []bool{false, true} {
 		t.Run(fmt.Sprint("below level 0: ", below), func(t *testing.T) {
-			c := Config{Data: t.TempDir(), Shards: 6, CacheMB: 1}
-			st, err := openForTest(c)
+			c := Options{Data: t.TempDir(), Shards: 6, CacheMB: 1}
+			db, err := openForTest(c)
 			if err == nil {
-				st, err = addFamilies(st, []int{2})
+				db, err = AddFamilies(db, []int{2})
 			}
 			if err == nil {
-				err = st.db.SetOptionsCF(st.families[2], []string{"target_file_size_base"}, []string{"262144"})
+				err = db.rocks.SetOptionsCF(db.families[2], []string{"target_file_size_base"}, []string{"262144"})
 			}
 			write := func(parts ...Part) {
 				t.Helper()
 				if err == nil {
-					err = writeBatch(st, joinParts(nil, parts))
+					err = WriteBatch(db, JoinParts(nil, parts))
 				}
 				if err == nil {
-					err = moveLog(st, 2)
+					err = FlushShard(db, 2)
 				}
 				if err != nil {
 					t.Fatal(err)
 				}
 			}
-			write(someUsers(st, 1, 1500, true)) // and these are wiped
-			st.db.CompactRangeCF(st.families[2], grocksdb.Range{})
-			write(wipePart(2, st.ids[2]))
-			write(someUsers(st, 2001, 3500, true))
+			write(someUsers(db, 1, 1500, true)) // and these are wiped
+			db.rocks.CompactRangeCF(db.families[2], grocksdb.Range{})
+			write(WipePart(2, FamilyID(db, 2)))
+			write(someUsers(db, 2001, 3500, true))
 			if below {
-				st.db.CompactRangeCF(st.families[2], grocksdb.Range{})
+				db.rocks.CompactRangeCF(db.families[2], grocksdb.Range{})
 			}
-			write(someUsers(st, 4001, 4010, false))
-			files := filesOfShard(st, below)
+			write(someUsers(db, 4001, 4010, false))
+			files := filesOfShard(db, below)
 			from := c.Data
 			if c.Data = filepath.Join(t.TempDir(), "copy"); os.CopyFS(c.Data, os.DirFS(from)) != nil {
 				t.Fatal("the folder cannot be copied")
@@ -86,30 +85,36 @@ func TestFilesThatCannotBeOpened(t *testing.T) {
 			if err = os.WriteFile(path, text, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			st, err = openStore(c, shard.OpenTry{Log: shard.DamagedEnd, Lenient: true}, false, false, openToWrite)
+			db, err = Open(c, shard.OpenTry{Log: shard.DamagedEnd, Lenient: true}, false, false)
 			if err != nil {
 				t.Fatal(err)
 			}
-			bad, err := badFiles(st)
+			bad, err := BadFiles(db)
 			if err != nil || !strings.Contains(bad[2], "Corruption") {
 				t.Fatalf("%v, %v", bad, err)
 			}
-			a := salvageFiles(accepting{told: AcceptLoss{Data: c.Data}, out: &bytes.Buffer{}, store: st, shard: 2,
-				shards: []int{2}, bad: bad, marks: map[int]shard.Mark{2: {Reason: "r"}}})
-			if a.err == nil {
-				a = readShard(a)
+			without := t.TempDir()
+			if err = Salvage(c.Data, without); err != nil {
+				t.Fatal(err)
 			}
-			if a.err != nil {
-				t.Fatal(a.err)
+			c.Data = without
+			c.ReadOnly = true
+			salvaged, err := Open(c, shard.OpenTry{Log: shard.DamagedEnd}, false, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			left, _, err := ReadLeft(salvaged, 2)
+			if err != nil {
+				t.Fatal(err)
 			}
 			least, most := 1500, 1500
 			if below {
 				least, most = 500, 1500
 			}
-			if n := len(a.left.Users); n < least || n > most || a.left.Unread == 0 && below {
-				t.Errorf("%d users are left, %d buckets cannot be read", n, a.left.Unread)
+			if n := len(left.Users); n < least || n > most || left.Unread == 0 && below {
+				t.Errorf("%d users are left, %d buckets cannot be read", n, left.Unread)
 			}
-			for _, u := range a.left.Users {
+			for _, u := range left.Users {
 				if u.LSN <= 1500 {
 					t.Fatalf("%s, which was wiped, is back", u.ID)
 				}

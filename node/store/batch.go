@@ -1,4 +1,4 @@
-package main
+package store
 
 import (
 	"encoding/binary"
@@ -33,18 +33,18 @@ const (
 	partEntry   = 16 + 1 + 8
 )
 
-// metaPrefix is the first byte of all keys of a shard's meta.
-const metaPrefix = 'm'
+// MetaPrefix is the first byte of all keys of a shard's meta.
+const MetaPrefix = 'm'
 
 // The keys of a shard's meta.
 const (
-	metaBucket = "mc" // and the bucket: number of its users and LSN of its last write, varints
-	metaEpoch  = "mh" // and the epoch, 8 bytes: LSN of its first write, 8 bytes
-	metaWindow = "mw" // what a snapshot brought of the request-id window
+	MetaBucket = "mc" // and the bucket: number of its users and LSN of its last write, varints
+	MetaEpoch  = "mh" // and the epoch, 8 bytes: LSN of its first write, 8 bytes
+	MetaWindow = "mw" // what a snapshot brought of the request-id window
 )
 
-// buckets holds the number of users in each of a shard's buckets.
-type buckets [256]uint64
+// Buckets holds a number for each of a shard's buckets: of its users, or the LSN of its last write.
+type Buckets [256]uint64
 
 // Part is one shard's share of a batch, or the council's: its records serialized, and how many they are.
 type Part struct {
@@ -55,17 +55,26 @@ type Part struct {
 	Wiped   bool            // it drops all data of the shard
 	Renewed bool            // and its files, which no batch can do
 	Raft    bool            // it is of Raft's saved state, and of no shard
-	Done    chan<- struct{} // of the council's share, one place: told when it is stored; nil for a shard's
+	Done    chan<- struct{} // of the council's share, one slot: told when it is stored; nil for a shard's
+}
+
+// Logged is one shard's share of a batch, read back from the WAL.
+type Logged struct {
+	Shard    int
+	Sequence uint64 // of the batch
+	Stamp    int64  // ns on the boot-time clock of when it was stored
+	Entries  []shard.Entry
+	Err      error // the log could not be read on
 }
 
 func appendBytes(b, value []byte) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(value))), value...)
 }
 
-// buildPart serializes entries of one shard and one epoch: the LogData header, the puts and deletes of the users, then
-// the meta: count and last LSN of the buckets that changed, of which the highest LSN is the shard's position, and the
-// beginning of the epoch if these are its first entries (rule R11). It brings the counts up to date.
-func buildPart(l shard.Layout, s int, family uint32, entries []shard.Entry, begins bool, counts *buckets,
+// EntriesPart serializes entries of one shard and one epoch: the LogData header, the puts and deletes of the users,
+// then the meta: count and last LSN of the buckets that changed, of which the highest LSN is the shard's position, and
+// the beginning of the epoch if these are its first entries (rule R11). It brings the counts up to date.
+func EntriesPart(l shard.Layout, s int, family uint32, entries []shard.Entry, begins bool, counts *Buckets,
 	now int64) Part {
 	last := &entries[len(entries)-1]
 	head := append(make([]byte, 0, partHead+partEntry*len(entries)), headVersion)
@@ -102,14 +111,14 @@ func buildPart(l shard.Layout, s int, family uint32, entries []shard.Entry, begi
 	}
 	for bucket, lsn := range changed {
 		if lsn > 0 {
-			key = append(append(key[:0], metaBucket...), byte(bucket))
+			key = append(append(key[:0], MetaBucket...), byte(bucket))
 			value = appendBucket(value[:0], counts[bucket], lsn)
 			b = appendBytes(appendBytes(append(b, put...), key), value)
 			p.Records++
 		}
 	}
 	if begins {
-		key = binary.BigEndian.AppendUint64(append(key[:0], metaEpoch...), last.Epoch)
+		key = binary.BigEndian.AppendUint64(append(key[:0], MetaEpoch...), last.Epoch)
 		value = binary.BigEndian.AppendUint64(value[:0], entries[0].LSN)
 		b = appendBytes(appendBytes(append(b, put...), key), value)
 		p.Records++
@@ -123,8 +132,8 @@ func appendBucket(b []byte, users, lsn uint64) []byte {
 	return binary.AppendUvarint(binary.AppendUvarint(b, users), lsn)
 }
 
-// readBucket is the inverse of appendBucket; ok is false when the value is none.
-func readBucket(value []byte) (users, lsn uint64, ok bool) {
+// ReadBucket is the inverse of appendBucket; ok is false when the value is none.
+func ReadBucket(value []byte) (users, lsn uint64, ok bool) {
 	users, n := binary.Uvarint(value)
 	if n <= 0 {
 		return 0, 0, false
@@ -133,11 +142,11 @@ func readBucket(value []byte) (users, lsn uint64, ok bool) {
 	return users, lsn, m > 0 && n+m == len(value)
 }
 
-// buildFacts serializes changes of the council's saved state, in their order.
-func buildFacts(family uint32, facts []views.SavedEntry, done chan<- struct{}) Part {
-	p := Part{Records: uint32(len(facts)), Raft: true, Done: done}
-	for i := range facts {
-		f := &facts[i]
+// SavedPart serializes changes of the saved entries of the council, in their order. done is told when they are stored.
+func SavedPart(family uint32, saved []views.SavedEntry, done chan<- struct{}) Part {
+	p := Part{Records: uint32(len(saved)), Raft: true, Done: done}
+	for i := range saved {
+		f := &saved[i]
 		tag := byte(tagFamilyPut)
 		if f.Delete {
 			tag = tagFamilyDelete
@@ -151,16 +160,24 @@ func buildFacts(family uint32, facts []views.SavedEntry, done chan<- struct{}) P
 	return p
 }
 
-// written is what a start of the store has written to the log so far.
-type written struct {
+// Written is what a start of the store has written to the log so far.
+type Written struct {
 	start  uint64
 	number uint64   // of the last batch
 	held   []int    // the shards that are counted
 	totals []uint64 // parts, by shard up to shard.RaftPart
 }
 
-// headPart returns the head of the batch that parts will make, and what is written when it is.
-func headPart(w written, parts []Part) (written, Part) {
+// FirstWritten is what a start of the store that holds some shards has written when it begins.
+func FirstWritten(start uint64, held []int) Written {
+	return Written{start: start, held: held, totals: make([]uint64, shard.RaftPart+1)}
+}
+
+// LastHead names the last batch that was written; without its counts.
+func LastHead(w Written) shard.BatchHead { return shard.BatchHead{Start: w.start, Number: w.number} }
+
+// HeadPart returns the head of the batch that parts will make, and what is written when it is.
+func HeadPart(w Written, parts []Part) (Written, Part) {
 	shards := make([]int, len(parts))
 	for i := range parts {
 		if shards[i] = parts[i].Shard; parts[i].Raft {
@@ -172,8 +189,8 @@ func headPart(w written, parts []Part) (written, Part) {
 	return w, Part{Bytes: appendBatchHead(nil, head)}
 }
 
-// joinParts makes one batch of parts, in b.
-func joinParts(b []byte, parts []Part) []byte {
+// JoinParts makes one batch of parts, in b.
+func JoinParts(b []byte, parts []Part) []byte {
 	b = append(b[:0], make([]byte, batchHead)...)
 	records := uint32(0)
 	for i := range parts {
@@ -193,10 +210,10 @@ func cutBytes(b []byte) (value, rest []byte, err error) {
 	return b[n : n+int(size)], b[n+int(size):], nil
 }
 
-// readBatch reads the shares of the shards that are wanted (by shard; nil: all) back from a batch of the WAL. RocksDB
+// ReadBatch reads the shares of the shards that are wanted (by shard; nil: all) back from a batch of the WAL. RocksDB
 // may have merged batches, so a record belongs to the LogData header before it. Records of other column families are
 // passed over wherever they stand: no key of theirs is a user's. Error: ErrBatch.
-func readBatch(b []byte, wanted []bool) ([]Logged, error) {
+func ReadBatch(b []byte, wanted []bool) ([]Logged, error) {
 	if len(b) < batchHead {
 		return nil, fmt.Errorf("%w: %d bytes", ErrBatch, len(b))
 	}
@@ -248,7 +265,7 @@ func readBatch(b []byte, wanted []bool) ([]Logged, error) {
 		if tag == tagFamilyDelete {
 			continue
 		}
-		r, err := decodeValue(value)
+		r, err := DecodeValue(value)
 		if err != nil {
 			return nil, err
 		}
@@ -257,8 +274,8 @@ func readBatch(b []byte, wanted []bool) ([]Logged, error) {
 	return parts, nil
 }
 
-// behindBatch returns the sequence behind the last record of a batch.
-func behindBatch(b []byte) uint64 {
+// SequenceBehind returns the sequence behind the last record of a batch.
+func SequenceBehind(b []byte) uint64 {
 	return binary.LittleEndian.Uint64(b) + uint64(binary.LittleEndian.Uint32(b[8:]))
 }
 
@@ -293,4 +310,13 @@ func readHead(head []byte, sequence uint64) Logged {
 			LSN: first + uint64(i), Wall: int64(binary.BigEndian.Uint64(at[17:]))}
 	}
 	return part
+}
+
+// Total adds up the buckets of a shard.
+func Total(counts Buckets) uint64 {
+	sum := uint64(0)
+	for _, n := range counts {
+		sum += n
+	}
+	return sum
 }

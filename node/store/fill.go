@@ -1,4 +1,4 @@
-package main
+package store
 
 import (
 	"bytes"
@@ -11,16 +11,16 @@ import (
 	"tandem/shard/replica"
 )
 
-// wipePart serializes the dropping of all data of one shard. Its first key begins as none that is put does: RocksDB 7.8
+// WipePart serializes the dropping of all data of one shard. Its first key begins as none that is put does: RocksDB 7.8
 // keeps one list of hints (hintBytes) for keys and for ranges, which lie in different memtables.
-func wipePart(s int, family uint32) Part {
+func WipePart(s int, family uint32) Part {
 	b := binary.AppendUvarint([]byte{tagFamilyRange}, uint64(family))
 	return Part{Shard: s, Records: 1, Bytes: appendBytes(appendBytes(b, []byte{0}), []byte{0xff}), Wiped: true}
 }
 
-// recordsPart serializes users of a snapshot, and adds them to the counts. It bears no LogData header: they are not
+// RecordsPart serializes users of a snapshot, and adds them to the counts. It bears no LogData header: they are not
 // entries of the log.
-func recordsPart(l shard.Layout, s int, family uint32, records []shard.Record, counts *buckets) Part {
+func RecordsPart(l shard.Layout, s int, family uint32, records []shard.Record, counts *Buckets) Part {
 	p := Part{Shard: s, Records: uint32(len(records))}
 	put := binary.AppendUvarint([]byte{tagFamilyPut}, uint64(family))
 	var key, value []byte
@@ -35,9 +35,9 @@ func recordsPart(l shard.Layout, s int, family uint32, records []shard.Record, c
 	return p
 }
 
-// wholePart serializes the meta of a shard whose snapshot is whole: history, the request-id window, and the counts with
+// WholePart serializes the meta of a shard whose snapshot is whole: history, the request-id window, and the counts with
 // the position, which says that it is whole.
-func wholePart(s int, family uint32, fx *replica.Effect, counts buckets) Part {
+func WholePart(s int, family uint32, fx *replica.Effect, counts Buckets) Part {
 	p := Part{Shard: s, Last: fx.LSN}
 	put := binary.AppendUvarint([]byte{tagFamilyPut}, uint64(family))
 	add := func(key, value []byte) {
@@ -45,10 +45,10 @@ func wholePart(s int, family uint32, fx *replica.Effect, counts buckets) Part {
 		p.Records++
 	}
 	for bucket, users := range counts {
-		add(append([]byte(metaBucket), byte(bucket)), appendBucket(nil, users, fx.LSN))
+		add(append([]byte(MetaBucket), byte(bucket)), appendBucket(nil, users, fx.LSN))
 	}
 	for _, h := range fx.History {
-		add(binary.BigEndian.AppendUint64([]byte(metaEpoch), h.Epoch), binary.BigEndian.AppendUint64(nil, h.LSN))
+		add(binary.BigEndian.AppendUint64([]byte(MetaEpoch), h.Epoch), binary.BigEndian.AppendUint64(nil, h.LSN))
 	}
 	var window bytes.Buffer
 	enc := msgpack.NewEncoder(&window)
@@ -56,12 +56,12 @@ func wholePart(s int, family uint32, fx *replica.Effect, counts buckets) Part {
 	if err := enc.Encode(fx.Entries); err != nil {
 		panic("node: a buffer refused bytes: " + err.Error())
 	}
-	add([]byte(metaWindow), window.Bytes())
+	add([]byte(MetaWindow), window.Bytes())
 	return p
 }
 
-// readWindow is the inverse of the window in wholePart. Error: ErrStore.
-func readWindow(value []byte) ([]shard.Entry, error) {
+// ReadWindow is the inverse of the window in WholePart. Error: ErrStore.
+func ReadWindow(value []byte) ([]shard.Entry, error) {
 	entries := []shard.Entry{}
 	if err := msgpack.Unmarshal(value, &entries); err != nil {
 		return nil, fmt.Errorf("%w: the request-id window: %w", ErrStore, err)

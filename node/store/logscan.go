@@ -1,4 +1,4 @@
-package main
+package store
 
 import (
 	"encoding/binary"
@@ -29,8 +29,8 @@ const batchHeadMark = 0x83
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// logRecord is a record of a log file, or a place at which there is none that can be read.
-type logRecord struct {
+// LogRecord is a record of a log file, or a place at which there is none that can be read.
+type LogRecord struct {
 	batch  []byte
 	bad    bool // nothing can be read here
 	cut    bool // the file ends here
@@ -40,15 +40,15 @@ type logRecord struct {
 
 // logScan is what the reading of a log file has come to: its records, and the one that is being put together.
 type logScan struct {
-	records []logRecord
+	records []LogRecord
 	batch   []byte
 	open    bool // a record has begun
 	passed  bool // the store will pass over a fragment of it
 }
 
-// scanLog returns the records of a log file's bytes, in order. It sees what RocksDB applies at a start, and also what
+// ScanLog returns the records of a log file's bytes, in order. It sees what RocksDB applies at a start, and also what
 // that passes over: behind a bad place it drops the rest of the block.
-func scanLog(file []byte) []logRecord {
+func ScanLog(file []byte) []LogRecord {
 	scan := logScan{}
 	for start := 0; start < len(file); start += logBlock {
 		block := file[start:min(start+logBlock, len(file))]
@@ -95,7 +95,7 @@ func takeFragment(scan logScan, fragment []byte, passed bool) logScan {
 	kind := fragment[6]
 	if kind == fragmentFull || kind == fragmentFirst {
 		if scan.open { // its end is missing
-			scan.records = append(scan.records, logRecord{begun: true}, logRecord{bad: true})
+			scan.records = append(scan.records, LogRecord{begun: true}, LogRecord{bad: true})
 		}
 		scan.batch, scan.open, scan.passed = nil, true, false
 	}
@@ -104,7 +104,7 @@ func takeFragment(scan logScan, fragment []byte, passed bool) logScan {
 	}
 	scan.batch, scan.passed = append(scan.batch, fragment[fragmentHead:]...), scan.passed || passed
 	if kind == fragmentFull || kind == fragmentLast {
-		scan.records = append(scan.records, logRecord{batch: scan.batch, passed: scan.passed})
+		scan.records = append(scan.records, LogRecord{batch: scan.batch, passed: scan.passed})
 		scan.open = false
 	}
 	return scan
@@ -120,16 +120,16 @@ func isCut(b []byte) bool {
 // if there is one.
 func noteBad(scan logScan, cut bool) logScan {
 	if scan.open {
-		scan.records = append(scan.records, logRecord{begun: true})
+		scan.records = append(scan.records, LogRecord{begun: true})
 	}
 	scan.open = false
-	scan.records = append(scan.records, logRecord{bad: !cut, cut: cut})
+	scan.records = append(scan.records, LogRecord{bad: !cut, cut: cut})
 	return scan
 }
 
-// piecesOf tells the core what the records of a log are. A record without a head is none of a shard's or Raft's, and
+// PiecesOf tells the core what the records of a log are. A record without a head is none of a shard's or Raft's, and
 // says nothing.
-func piecesOf(records []logRecord) []shard.LogPiece {
+func PiecesOf(records []LogRecord) []shard.LogPiece {
 	pieces := []shard.LogPiece{}
 	for i := range records {
 		r := &records[i]

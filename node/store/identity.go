@@ -1,20 +1,19 @@
-package main
+package store
 
 import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 
-	"tandem/shard/lease"
+	"tandem/shard"
 	"tandem/shard/views"
 )
 
-// Facts is what a data folder says about itself; it is written when the folder is first used and never changes.
-type Facts struct {
+// Identity is what a data folder says about itself; it is written when the folder is first used and never changes.
+type Identity struct {
 	Format  int    `json:"format"`
 	Cluster string `json:"cluster"`
 	Node    string `json:"node"`
@@ -28,29 +27,30 @@ type Facts struct {
 	Before uint8 `json:"before,omitempty"`
 }
 
-// storeFormat is the version of keys and values in RocksDB. A folder of another format is refused as it is: nothing is
+// Format is the version of keys and values in RocksDB. A folder of another format is refused as it is: nothing is
 // converted when it is opened, so that the program that it belongs to can open it again.
-const storeFormat = 3
+const Format = 3
 
-const factsKey = "facts"
+const identityKey = "facts"
 
 // ErrFolder is the class of a data folder that belongs to another node, cluster or layout. It is refused, never wiped.
 var ErrFolder = errors.New("wrong data folder")
 
-// claim checks that the folder belongs to this node, or makes it this node's if it is new.
-func claim(st Store, want Facts) (Facts, error) {
-	value, err := getFact(st, factsKey)
+// Claim checks that the folder belongs to this node, or makes it this node's if it is new. Errors: ErrFolder,
+// ErrStore.
+func Claim(db DB, want Identity) (Identity, error) {
+	value, err := GetLocal(db, identityKey)
 	if err != nil {
-		return Facts{}, err
+		return Identity{}, err
 	}
 	if value == nil {
 		want.Store = uuid.NewString()
 		value, err = json.Marshal(want)
-		return want, errors.Join(err, putFact(st, factsKey, value))
+		return want, errors.Join(err, PutLocal(db, identityKey, value))
 	}
-	have := Facts{}
+	have := Identity{}
 	if err = json.Unmarshal(value, &have); err != nil {
-		return have, fmt.Errorf("%w: its facts do not decode: %w", ErrFolder, err)
+		return have, fmt.Errorf("%w: its identity does not decode: %w", ErrFolder, err)
 	}
 	want.Store, want.Generation, want.Before = have.Store, have.Generation, have.Before
 	switch {
@@ -69,21 +69,30 @@ func claim(st Store, want Facts) (Facts, error) {
 	return have, nil
 }
 
-// keepFacts writes what the folder says about itself.
-func keepFacts(st Store, facts Facts) error {
-	value, err := json.Marshal(facts)
-	return errors.Join(err, putFact(st, factsKey, value))
+// ReadIdentity reads what the folder says about itself. Errors: ErrStore, or of what is there.
+func ReadIdentity(db DB) (identity Identity, err error) {
+	value, err := GetLocal(db, identityKey)
+	if err == nil {
+		err = json.Unmarshal(value, &identity)
+	}
+	return identity, err
+}
+
+// KeepIdentity writes what the folder says about itself. Error: ErrStore.
+func KeepIdentity(db DB, identity Identity) error {
+	value, err := json.Marshal(identity)
+	return errors.Join(err, PutLocal(db, identityKey, value))
 }
 
 // startKey is the key of the last starts: the number of the last one, and the nonces of it and of those before, the
 // newest first, 8 bytes each.
 const startKey = "start"
 
-// countStart returns this start of the store, with a number one more than that of the last and the process's own nonce,
+// CountStart returns this start of the store, with a number one more than that of the last and the process's own nonce,
 // and the nonces of those before that are remembered, the newest first. It is stored before anything is said: so it
 // tells the process from others that ran, or run, on copies of the folder (rule R23).
-func countStart(st Store, nonce uint64) (start views.Start, former []uint64, err error) {
-	value, err := getFact(st, startKey)
+func CountStart(db DB, nonce uint64) (start views.Start, former []uint64, err error) {
+	value, err := GetLocal(db, startKey)
 	if err != nil {
 		return start, nil, err
 	}
@@ -104,33 +113,23 @@ func countStart(st Store, nonce uint64) (start views.Start, former []uint64, err
 	for _, before := range former {
 		value = binary.BigEndian.AppendUint64(value, before)
 	}
-	if err = putFact(st, startKey, value); err == nil {
-		err = settleFacts(st) // a log that is damaged must not make this store look like an old copy
+	if err = PutLocal(db, startKey, value); err == nil {
+		err = flushLocal(db) // a log that is damaged must not make this store look like an old copy
 	}
 	return start, former, err
 }
 
-// graceKey is the key of how many ns the last process kept its promises for, 8 bytes.
-const graceKey = "grace"
+// GraceKey is the key of how many ns the last process kept its promises for, 8 bytes.
+const GraceKey = "grace"
 
-// outwait waits until what this store's former process has promised is over, if it kept its promises for longer than
-// this one does, and notes for how long this one does.
-func outwait(room *Room) error {
-	value, err := getFact(room.Store, graceKey)
+// ErrMember is the class of a store id that is no UUID.
+var ErrMember = errors.New("bad store id")
+
+// MemberID returns the member id of a node's store. Error: ErrMember.
+func MemberID(self int, identity Identity) (uint64, error) {
+	store, err := uuid.Parse(identity.Store)
 	if err != nil {
-		return err
+		return 0, errors.Join(ErrMember, err)
 	}
-	former, grace := int64(0), int64(room.Config.Grace)
-	if len(value) == 8 {
-		former = int64(binary.BigEndian.Uint64(value))
-	}
-	if wait := time.Duration(lease.WaitOut(former, grace)); wait > 0 {
-		room.Log.Warn("waiting until what was promised under a longer --grace is over",
-			"wait", wait, "grace", room.Config.Grace)
-		time.Sleep(wait)
-	}
-	if former == grace {
-		return nil
-	}
-	return putFact(room.Store, graceKey, binary.BigEndian.AppendUint64(nil, uint64(grace)))
+	return shard.MemberOf(shard.MemberID(self, store), identity.Generation), nil
 }

@@ -1,4 +1,4 @@
-package main
+package store
 
 import (
 	"errors"
@@ -6,7 +6,6 @@ import (
 	"os"
 	"syscall"
 	"testing"
-	"time"
 )
 
 func TestWhatTheDiskDoesNotDoIsTrouble(t *testing.T) {
@@ -28,25 +27,8 @@ func TestWhatTheDiskDoesNotDoIsTrouble(t *testing.T) {
 		{errors.New("Corruption: block checksum mismatch: stored = 1, computed = 2 in db-1/000007.sst"), false},
 		{fmt.Errorf("%w: it was made as another node", ErrFolder), false},
 	} {
-		if got := isTrouble(c.err); got != c.want {
+		if got := IsDiskError(c.err); got != c.want {
 			t.Errorf("%v: %v", c.err, got)
-		}
-	}
-}
-
-// A wrong setting ends a start with its reason; what the disk does not do lets it wait, and it can be stopped
-// meanwhile.
-func TestAStartThatIsNotTheDisksEndsAtOnce(t *testing.T) {
-	waited, stop := make(chan error, 1), make(chan os.Signal)
-	for _, cause := range []error{nil, ErrFolder, fmt.Errorf("%w: opening: Corruption: no CURRENT", ErrUnreadable)} {
-		go awaitDisk(&Room{Config: Config{Data: t.TempDir()}}, stop, cause, waited)
-		select {
-		case err := <-waited:
-			if !errors.Is(err, cause) {
-				t.Errorf("%v, not %v", err, cause)
-			}
-		case <-time.After(time.Minute):
-			t.Fatalf("%v: it waits", cause)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package store
 
 import (
 	"bytes"
@@ -28,8 +28,8 @@ func appendValue(b []byte, r *shard.Entry) []byte {
 	return out.Bytes()
 }
 
-// decodeValue reads what appendValue wrote; the id is not part of it. Error: ErrValue.
-func decodeValue(value []byte) (shard.Record, error) {
+// DecodeValue reads what appendValue wrote; the id is not part of it. Error: ErrValue.
+func DecodeValue(value []byte) (shard.Record, error) {
 	r := shard.Record{}
 	dec := msgpack.GetDecoder()
 	defer msgpack.PutDecoder(dec)

@@ -1,4 +1,4 @@
-package main
+package store
 
 import (
 	"errors"
@@ -18,58 +18,61 @@ import (
 // folder, the log's bytes and what each batch, from 1 on, holds.
 func loggedBatches(t *testing.T, batches int) (dir string, file []byte, parts map[uint64][]int) {
 	t.Helper()
-	room := councilRoom(t, t.TempDir(), testLayout, 0)
+	dir = t.TempDir()
+	db, err := openForTest(Options{Data: dir, Shards: testLayout.Shards, CacheMB: 1, WalKeepMB: 64})
 	held := heldBy(testLayout, 0)
-	var err error
-	if room.Store, err = addFamilies(room.Store, held); err != nil {
+	if err == nil {
+		db, err = AddFamilies(db, held)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	rng := rand.New(rand.NewPCG(1, 2))
-	w, lsns, counts := unwritten(held), map[int]uint64{}, map[int]*buckets{}
+	w, lsns, counts := FirstWritten(1, held), map[int]uint64{}, map[int]*Buckets{}
 	parts = map[uint64][]int{}
 	for range batches {
 		group := []Part{{}}
 		for range 1 + rng.IntN(3) {
 			s := held[rng.IntN(len(held))]
 			if rng.IntN(8) == 0 {
-				group = append(group, buildFacts(room.Store.raftID, []views.SavedEntry{{Key: "h", Value: []byte("hard")}},
+				group = append(group, SavedPart(RaftFamilyID(db), []views.SavedEntry{{Key: "h", Value: []byte("hard")}},
 					nil))
 				parts[w.number+1] = append(parts[w.number+1], shard.RaftPart)
 				continue
 			}
 			if counts[s] == nil {
-				counts[s] = &buckets{}
+				counts[s] = &Buckets{}
 			}
 			lsns[s]++
 			entry := loggedEntry(s, lsns[s], 1)
 			// some are longer than a block
 			entry.Name = strings.Repeat("n", 1+rng.IntN(2000)*rng.IntN(20)*(rng.IntN(5)/4))
-			group = append(group, buildPart(testLayout, s, room.Store.ids[s], []shard.Entry{entry}, lsns[s] == 1,
+			group = append(group, EntriesPart(testLayout, s, FamilyID(db, s), []shard.Entry{entry}, lsns[s] == 1,
 				counts[s], 1))
 			parts[w.number+1] = append(parts[w.number+1], s)
 		}
-		w, group[0] = headPart(w, group[1:])
-		if err = writeBatch(room.Store, joinParts(nil, group)); err != nil {
+		w, group[0] = HeadPart(w, group[1:])
+		if err = WriteBatch(db, JoinParts(nil, group)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	numbers, err := logFiles(room.Config.Data)
+	numbers, err := LogFiles(dir)
 	if err == nil && len(numbers) != 1 {
 		err = fmt.Errorf("expected one log file, found %v", numbers)
 	}
 	if err == nil {
-		file, err = os.ReadFile(filepath.Join(room.Config.Data, logName(numbers[0])))
+		file, err = os.ReadFile(filepath.Join(dir, LogName(numbers[0])))
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return room.Config.Data, file, parts
+	return dir, file, parts
 }
 
 // applied returns the numbers of the batches that a store applies of a log.
 func applied(file []byte) []uint64 {
 	numbers := []uint64{}
-	for _, p := range piecesOf(scanLog(file)) {
+	for _, p := range PiecesOf(ScanLog(file)) {
 		if p.Kind == shard.WholeBatch {
 			numbers = append(numbers, p.Head.Number)
 		}
@@ -84,7 +87,7 @@ func TestACutLogIsNoDamage(t *testing.T) {
 		t.Fatalf("%d batches of %d are found", len(whole), len(parts))
 	}
 	for size := 0; size <= len(file); size += 1 + size%53 + len(file)/800 {
-		pieces := piecesOf(scanLog(file[:size]))
+		pieces := PiecesOf(ScanLog(file[:size]))
 		v := shard.JudgeLog(pieces, heldBy(testLayout, 0), shard.LogKnown{SameBoot: true})
 		if v.End == shard.DamagedEnd {
 			t.Fatalf("cut at %d of %d: %+v", size, len(file), v)
@@ -110,7 +113,7 @@ func TestAFlippedBitInTheLogIsDamage(t *testing.T) {
 		bad := slices.Clone(file)
 		bad[at] ^= 1 << (at % 8)
 		left := applied(bad)
-		v := shard.JudgeLog(piecesOf(scanLog(bad)), held, shard.LogKnown{})
+		v := shard.JudgeLog(PiecesOf(ScanLog(bad)), held, shard.LogKnown{})
 		hurt := []int{}
 		for number, shards := range parts {
 			if !slices.Contains(left, number) {
@@ -119,7 +122,7 @@ func TestAFlippedBitInTheLogIsDamage(t *testing.T) {
 		}
 		flips++
 		if len(left) == len(parts)-1 && !slices.Contains(left, last) {
-			same := shard.JudgeLog(piecesOf(scanLog(bad)), held, shard.LogKnown{SameBoot: true})
+			same := shard.JudgeLog(PiecesOf(ScanLog(bad)), held, shard.LogKnown{SameBoot: true})
 			if v.End == shard.CleanEnd || same.End == shard.CleanEnd {
 				t.Fatalf("bit %d of byte %d, in the last batch: %+v, %+v", at%8, at, v, same)
 			}
@@ -152,26 +155,26 @@ func TestRocksDBAppliesWhatTheJudgeSays(t *testing.T) {
 	}
 	rng := rand.New(rand.NewPCG(3, 4))
 	for range 12 {
-		c, bad := Config{Data: t.TempDir(), Shards: testLayout.Shards, CacheMB: 1, WalKeepMB: 64}, slices.Clone(file)
+		c, bad := Options{Data: t.TempDir(), Shards: testLayout.Shards, CacheMB: 1, WalKeepMB: 64}, slices.Clone(file)
 		if err := os.CopyFS(c.Data, os.DirFS(dir)); err != nil {
 			t.Fatal(err)
 		}
 		at := rng.IntN(len(bad))
 		bad[at] ^= 1
-		numbers, err := logFiles(c.Data)
-		if err = errors.Join(err, os.WriteFile(filepath.Join(c.Data, logName(numbers[0])), bad, 0o644)); err != nil {
+		numbers, err := LogFiles(c.Data)
+		if err = errors.Join(err, os.WriteFile(filepath.Join(c.Data, LogName(numbers[0])), bad, 0o644)); err != nil {
 			t.Fatal(err)
 		}
-		v := shard.JudgeLog(piecesOf(scanLog(bad)), held, shard.LogKnown{})
-		st, err := openStore(c, shard.OpenTry{Log: v.End}, false, false, openToWrite)
+		v := shard.JudgeLog(PiecesOf(ScanLog(bad)), held, shard.LogKnown{})
+		db, err := Open(c, shard.OpenTry{Log: v.End}, false, false)
 		if err != nil {
 			t.Fatalf("byte %d: %+v: %v", at, v, err)
 		}
 		for _, s := range held {
 			users := 0
-			scan := openScan(st, s)
-			err = walkScan(scan, []byte{shard.UserPrefix}, 0, func(_, _ []byte) bool { users++; return true })
-			closeScan(scan)
+			scan := OpenScan(db, s)
+			err = WalkScan(scan, []byte{shard.UserPrefix}, 0, func(_, _ []byte) bool { users++; return true })
+			CloseScan(scan)
 			if err != nil || !slices.Contains(v.Missing, s) && v.End == shard.DamagedEnd && users != wants[s] {
 				t.Errorf("byte %d: shard %d has %d users of %d, and the verdict is %+v (%v)", at, s, users, wants[s], v,
 					err)

@@ -1,0 +1,326 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/linxGnu/grocksdb"
+
+	"tandem/shard"
+	"tandem/shard/views"
+)
+
+// ErrStore is the class of everything that RocksDB refuses.
+var ErrStore = errors.New("store")
+
+// DB is an open database: handles only, nothing in it changes.
+type DB struct {
+	rocks    *grocksdb.DB
+	families []*grocksdb.ColumnFamilyHandle // by shard; nil where no replica is held
+	ids      []uint32                       // of the column families, by shard
+	raft     *grocksdb.ColumnFamilyHandle   // the council's saved state
+	raftID   uint32
+	options  *grocksdb.Options
+	read     *grocksdb.ReadOptions
+	scan     *grocksdb.ReadOptions
+	look     *grocksdb.ReadOptions // for iterators that may meet a file that cannot be opened
+	sync     *grocksdb.WriteOptions
+}
+
+// walFileMB is the size at which the memtables of a full WAL file are flushed.
+const walFileMB = 16
+
+// The shards of a node share a WAL file, so a memtable seldom becomes larger than this before its file is full. RocksDB
+// reserves disk for the WAL in steps of about this size.
+const (
+	memtableMB = 4
+	memtables  = 16 // of a shard that may wait to be flushed
+)
+
+// memtableFilter is the share of a memtable that its Bloom filter takes.
+const memtableFilter = 0.02
+
+// hintBytes is how many bytes a key has before what follows the bucket. No range may be deleted that begins with those
+// of a key (WipePart).
+const hintBytes = 3
+
+// databaseOptions returns the options of the database, and those of each column family, which are the same.
+func databaseOptions(c Options) *grocksdb.Options {
+	table := grocksdb.NewDefaultBlockBasedTableOptions()
+	table.SetBlockCache(grocksdb.NewLRUCache(c.CacheMB << 20))
+	table.SetFilterPolicy(grocksdb.NewBloomFilterFull(10))
+	table.SetBlockSize(16 << 10)
+	table.SetFormatVersion(5)
+	o := grocksdb.NewDefaultOptions()
+	o.SetBlockBasedTableFactory(table)
+	o.SetCreateIfMissing(true)
+	o.SetCompression(grocksdb.LZ4Compression)
+	o.SetBottommostCompression(grocksdb.ZSTDCompression)
+	o.SetWriteBufferSize(memtableMB << 20)
+	o.SetMaxWriteBufferNumber(memtables)
+	o.SetDbWriteBufferSize(64 << 20)
+	o.SetManifestPreallocationSize(64 << 10) // the default reserves 4 MiB
+	o.SetMaxTotalWalSize(walFileMB << 20)
+	// The archive is limited as a number of files of the largest size, so a limit below some files would keep none; the
+	// TTL stays at 0 because a clock that is set back would wipe it.
+	o.SetWalSizeLimitMb(max(c.WalKeepMB, 64*walFileMB))
+	o.SetRecycleLogFileNum(0)
+	o.SetAllowConcurrentMemtableWrites(false) // there is one writer
+	o.SetMaxBackgroundJobs(2)
+	// Most users that a create looks for are not there; the filter says so without a search of the memtable.
+	o.SetMemTablePrefixBloomSizeRatio(memtableFilter)
+	o.SetMemtableWholeKeyFiltering(true)
+	// Its log lies in the data folder, and a line that a full disk cuts off trips an assertion.
+	o.SetInfoLogLevel(grocksdb.FatalInfoLogLevel)
+	o.SetKeepLogFileNum(4)
+	o.SetMaxLogFileSize(16 << 20)
+	return o
+}
+
+// logModes is how RocksDB reads its log, by how that ends. Its default cuts the log at the first bad place without a
+// word.
+var logModes = map[shard.LogEnd]grocksdb.WALRecoveryMode{
+	shard.CleanEnd: grocksdb.AbsoluteConsistencyRecovery, shard.TornEnd: grocksdb.PointInTimeRecovery,
+	shard.DamagedEnd: grocksdb.SkipAnyCorruptedRecordsRecovery,
+}
+
+// openOptions adds to o how the store is to be opened. Compactions are off while something is damaged: to compact a
+// damaged file ends all writing.
+func openOptions(o *grocksdb.Options, try shard.OpenTry, compactions bool) *grocksdb.Options {
+	o.SetWALRecoveryMode(logModes[try.Log])
+	o.SetParanoidChecks(!try.Lenient)
+	o.SetDisableAutoCompactions(!compactions)
+	// A key's place in a memtable is looked for from where the last key with the same beginning went, and not in all of
+	// it: a bucket's record stands where it stood before, a user among those of the bucket. And the manifest notes
+	// which log files there are and how long those are that are no longer written to. The binding has no function for
+	// either.
+	full, err := grocksdb.GetOptionsFromString(o,
+		fmt.Sprintf("memtable_insert_with_hint_prefix_extractor=capped:%d;track_and_verify_wals_in_manifest=%t",
+			hintBytes, !try.Lenient))
+	if err != nil {
+		panic("RocksDB refuses a setting that it has: " + err.Error())
+	}
+	return full
+}
+
+// Options is what is told of a database: its folder, the number of the cluster's shards, and sizes in MiB.
+type Options struct {
+	Data      string
+	Shards    int
+	CacheMB   uint64 // of the block cache
+	WalKeepMB uint64 // of log files that are no longer written to
+	ReadOnly  bool   // nothing in the folder is changed
+}
+
+// Open opens the database in folder c.Data, or, with create, makes one where there is none. try says how its log may
+// end, and whether files that cannot be read are passed over; without compactions its files stay as they are. Error:
+// ErrStore.
+func Open(c Options, try shard.OpenTry, compactions, create bool) (DB, error) {
+	base := databaseOptions(c)
+	base.SetCreateIfMissing(create)
+	o := openOptions(base, try, compactions)
+	names, err := []string{"default"}, error(nil)
+	if !create {
+		names, err = grocksdb.ListColumnFamilies(o, c.Data)
+	}
+	if err != nil {
+		return DB{}, fmt.Errorf("%w: opening %s: %w", ErrStore, c.Data, err)
+	}
+	var db *grocksdb.DB
+	var handles []*grocksdb.ColumnFamilyHandle
+	families := slices.Repeat([]*grocksdb.Options{o}, len(names))
+	if c.ReadOnly {
+		db, handles, err = grocksdb.OpenDbForReadOnlyColumnFamilies(o, c.Data, names, families, false)
+	} else {
+		db, handles, err = grocksdb.OpenDbColumnFamilies(o, c.Data, names, families)
+	}
+	if err != nil {
+		return DB{}, fmt.Errorf("%w: opening %s: %w", ErrStore, c.Data, err)
+	}
+	return dbOf(c, o, db, names, handles), nil
+}
+
+// dbOf makes a store of a database's handles, which are those of the column families with these names.
+func dbOf(c Options, o *grocksdb.Options, db *grocksdb.DB, names []string,
+	handles []*grocksdb.ColumnFamilyHandle) DB {
+	st := DB{rocks: db, families: make([]*grocksdb.ColumnFamilyHandle, c.Shards), ids: make([]uint32, c.Shards),
+		options: o,
+		read:    grocksdb.NewDefaultReadOptions(), scan: grocksdb.NewDefaultReadOptions(),
+		look: grocksdb.NewDefaultReadOptions(), sync: grocksdb.NewDefaultWriteOptions()}
+	st.sync.SetSync(true)
+	st.scan.SetReadaheadSize(256 << 10)
+	st.look.SetIgnoreRangeDeletions(true)
+	for at, name := range names {
+		s := 0
+		if n, _ := fmt.Sscanf(name, familyFormat, &s); n == 1 && s < c.Shards {
+			st.families[s], st.ids[s] = handles[at], handles[at].ID()
+		}
+		if name == raftFamily {
+			st.raft, st.raftID = handles[at], handles[at].ID()
+		}
+	}
+	return st
+}
+
+// BadFiles looks into each file of the shards, and returns by shard why one of its files cannot be read. Only the
+// beginning of a file and its index are read.
+//
+// It looks past deletions of ranges, as a snapshot's wipe makes them: an iterator of RocksDB 7.8 that heeds them loses
+// the error of a file that cannot be opened and goes on in silence, or frees what it never made when it is closed. So
+// whatever may meet such a file reads like this; the shards that BadFiles names are read by nothing else. Error: of a
+// disk that does not let it look.
+func BadFiles(db DB) (map[int]string, error) {
+	bad, trouble := map[int]string{}, error(nil)
+	files := db.rocks.GetLiveFilesMetaData()
+	for s, family := range db.families {
+		if family == nil {
+			continue
+		}
+		it := db.rocks.NewIteratorCF(db.look, family)
+		for _, f := range files {
+			if f.ColumnFamilyName == familyName(s) {
+				it.Seek(f.SmallestKey) // opens this file, whatever newer ones hold of the key
+			}
+			if err := it.Err(); IsDiskError(err) {
+				trouble = fmt.Errorf("%w: looking into the files of a shard: %w", ErrStore, err)
+			} else if err != nil {
+				bad[s] = err.Error()
+				break
+			}
+		}
+		it.Close()
+	}
+	return bad, trouble
+}
+
+// Suspects returns marks, by shard, of the copies whose files a failed write, compaction or start names.
+func Suspects(db DB, member uint64, cause error) map[int]shard.Mark {
+	marks := map[int]shard.Mark{}
+	if !IsDamage(cause) || db.rocks == nil {
+		return marks
+	}
+	for _, f := range db.rocks.GetLiveFilesMetaData() {
+		s := 0
+		n, _ := fmt.Sscanf(f.ColumnFamilyName, familyFormat, &s)
+		if n == 1 && s < len(db.ids) && strings.Contains(cause.Error(), f.Name) {
+			marks[s] = shard.Mark{Store: member, Copy: db.ids[s], Reason: cause.Error()}
+		}
+	}
+	return marks
+}
+
+// StartCompactions lets RocksDB compact files from now on. Error: RocksDB's.
+func StartCompactions(db DB) error {
+	errs := []error{}
+	for _, family := range append(slices.Clone(db.families), db.raft) {
+		if family != nil {
+			errs = append(errs, db.rocks.SetOptionsCF(family, []string{"disable_auto_compactions"}, []string{"false"}))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// FlushShard moves what the log holds of a shard into a file. Error: ErrStore.
+func FlushShard(db DB, s int) error {
+	if err := db.rocks.FlushCF(db.families[s], grocksdb.NewDefaultFlushOptions()); err != nil {
+		return fmt.Errorf("%w: flushing a shard: %w", ErrStore, err)
+	}
+	return nil
+}
+
+// SyncLog syncs the WAL; RocksDB's own close would not. Error: RocksDB's.
+func SyncLog(db DB) error { return db.rocks.FlushWAL(true) }
+
+// WriteBatch stores one serialized batch, as JoinParts makes it, synced. Error: ErrStore.
+func WriteBatch(db DB, data []byte) error {
+	batch := grocksdb.WriteBatchFrom(data)
+	defer batch.Destroy()
+	if err := db.rocks.Write(db.sync, batch); err != nil {
+		return fmt.Errorf("%w: %w", ErrStore, err)
+	}
+	return nil
+}
+
+// flushLocal moves what store-local keys have in memory out of the write log, so that damage of the log does
+// not touch it.
+func flushLocal(db DB) error {
+	if err := db.rocks.Flush(grocksdb.NewDefaultFlushOptions()); err != nil {
+		return fmt.Errorf("%w: %w", ErrStore, err)
+	}
+	return nil
+}
+
+// GetLocal reads a store-local key, which is one of the default column family; nil where there is none. Error:
+// ErrStore.
+func GetLocal(db DB, key string) ([]byte, error) {
+	value, err := db.rocks.GetBytes(db.read, []byte(key))
+	if err != nil {
+		return nil, fmt.Errorf("%w: reading %s: %w", ErrStore, key, err)
+	}
+	return value, nil
+}
+
+// PutLocal writes a store-local key, synced. Error: ErrStore.
+func PutLocal(db DB, key string, value []byte) error {
+	if err := db.rocks.Put(db.sync, []byte(key), value); err != nil {
+		return fmt.Errorf("%w: writing %s: %w", ErrStore, key, err)
+	}
+	return nil
+}
+
+// dropLocal deletes a store-local key for good: damage of the write log does not bring it back.
+func dropLocal(db DB, key string) error {
+	value, err := db.rocks.GetBytes(db.read, []byte(key))
+	if err != nil {
+		return fmt.Errorf("%w: reading %s: %w", ErrStore, key, err)
+	}
+	if value == nil {
+		return nil
+	}
+	if err = db.rocks.Delete(db.sync, []byte(key)); err != nil {
+		return fmt.Errorf("%w: deleting %s: %w", ErrStore, key, err)
+	}
+	if err = db.rocks.Flush(grocksdb.NewDefaultFlushOptions()); err != nil {
+		return fmt.Errorf("%w: deleting %s: %w", ErrStore, key, err)
+	}
+	return nil
+}
+
+// GetUser returns a copy of one user's value in shard s, nil where there is none; key is as shard.AppendKey makes it.
+// Error: ErrStore.
+func GetUser(db DB, s int, key []byte) ([]byte, error) {
+	value, err := db.rocks.GetCF(db.read, db.families[s], key)
+	if err != nil {
+		return nil, fmt.Errorf("%w: reading a user of shard %d: %w", ErrStore, s, err)
+	}
+	defer value.Free()
+	if !value.Exists() {
+		return nil, nil
+	}
+	return bytes.Clone(value.Data()), nil
+}
+
+// IsDamage tells whether an error means that data on the disk fails its checksum, or that a file of it is missing.
+func IsDamage(err error) bool {
+	return err != nil && (strings.Contains(err.Error(), "Corruption: ") ||
+		strings.Contains(err.Error(), "No such file or directory"))
+}
+
+// ReadSaved returns the saved entries of the council in the order of their keys; none if the node was never in a
+// cluster. Error: ErrStore.
+func ReadSaved(db DB) ([]views.SavedEntry, error) {
+	it := db.rocks.NewIteratorCF(db.look, db.raft)
+	defer it.Close()
+	saved := []views.SavedEntry{}
+	for it.SeekToFirst(); it.Valid(); it.Next() {
+		key, value := it.Key(), it.Value()
+		saved = append(saved, views.SavedEntry{Key: string(key.Data()), Value: bytes.Clone(value.Data())})
+	}
+	if err := it.Err(); err != nil {
+		return nil, fmt.Errorf("%w: reading the council's state: %w", ErrStore, err)
+	}
+	return saved, nil
+}
