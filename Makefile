@@ -12,7 +12,7 @@ unexport GOOS GOARCH
 
 ROCKSDB := 7.8
 PACKAGES := g++ librocksdb-dev
-RACE := ./wire ./wire/proc ./shard ./node/store ./node ./gateway
+RACE := ./wire/... ./shard/... ./node/... ./gateway
 FUZZTIME := 10s
 DATA := data
 ARGS :=

@@ -62,7 +62,7 @@ func runReplicas(node *Node, handles *Handles, storage *Storage, peers *Peers, h
 	}
 	box := outbox{outbound: make([][]outbound, len(peers.Links)), wants: make([][]lease.Event, len(peers.Links)),
 		scratch: &wire.Message{}}
-	effects, events, own := []replica.Effect{}, []*replica.Event{}, []replica.Event{} // own: made here
+	effects, events, own := []replica.Effect(nil), []*replica.Event(nil), []replica.Event(nil) // own: made here
 	for {
 		select {
 		case batch := <-handle.In:

@@ -22,19 +22,22 @@ const (
 var bannedImports = map[string][]string{
 	"wire":          {"sync", rocksDB},
 	"wire/proc":     {"sync", rocksDB},
-	"shard":         {"sync", rocksDB, "time", "net", "os", "math/rand"},
-	"shard/replica": {"sync", rocksDB, "time", "net", "os", "math/rand", "go.etcd.io/raft"},
-	"shard/lease":   {"sync", rocksDB, "time", "net", "os", "math/rand", "go.etcd.io/raft"},
+	"shard":         {"sync", rocksDB, "time", "net", "os", "math/rand", raftCore},
+	"shard/replica": {"sync", rocksDB, "time", "net", "os", "math/rand", raftCore},
+	"shard/lease":   {"sync", rocksDB, "time", "net", "os", "math/rand", raftCore},
 	"shard/views":   {"sync", rocksDB, "time", "net", "os", "math/rand"},
-	"node/store":    {"sync", "net", "go.etcd.io/raft"},
+	"node/store":    {"sync", "net"},
 	"node":          {"sync", rocksDB},
-	"gateway":       {"sync", rocksDB, "go.etcd.io/raft"},
+	"gateway":       {"sync", rocksDB, raftCore},
 	"bench/cluster": {"sync", rocksDB},
 	"bench":         {"sync", rocksDB},
 }
 
-// rocksDB is the binding that only node/store knows.
-const rocksDB = "github.com/linxGnu/grocksdb"
+// The libraries that one package knows only.
+const (
+	rocksDB  = "github.com/linxGnu/grocksdb"
+	raftCore = "go.etcd.io/raft"
+)
 
 // allowedImports are the packages of ours that a package of ours may import.
 var allowedImports = map[string][]string{

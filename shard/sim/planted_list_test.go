@@ -23,11 +23,11 @@ var plantedBugs = []planted{
 		{"node_test.go", "		w.answer(n, fx.Caller, fx.Reply)\n", "		reply := fx.Reply\n		try, direct := fx.Caller.(*simTry)\n		if !direct || try.op.kind != opGet || reply.Refusal != 0 {\n			w.answer(n, fx.Caller, reply)\n			break\n		}\n		w.on(n, w.delay(40*ms), func() {\n			reply.Result = shard.Missing\n			if current, exists := n.disk.shards[s].lookUp(try.op.change.ID); exists {\n				reply.Result, reply.Record = shard.Found, current\n			}\n			w.reply(n, try, reply)\n		})\n"}}},
 	{rule: "R1", name: "a get is checked by a clock that was sampled long before", seed: 3044, slow: true, edits: []edit{
 		{"node_test.go", "	var out []replica.Effect\n	*r, out = replica.Step(*r, e, nil)\n", "	if e.Kind == replica.GetAsked {\n		e.Now -= 50 * ms\n	}\n	var out []replica.Effect\n	*r, out = replica.Step(*r, e, nil)\n"}}},
-	{rule: "R1", name: "what was read before the replica was whole is given out", seed: 528, slow: true, edits: []edit{
+	{rule: "R1", name: "what was read before the replica had all acknowledged writes is given out", seed: 528, slow: true, edits: []edit{
 		{"../replica/read.go", "e.Began > 0 && e.Began < r.CompleteSince", "e.Began > 0 && r.CompleteSince < 0"}}},
-	{rule: "R1", name: "a page begins by counts that run ahead of its view", seed: 86, edits: []edit{
+	{rule: "R1", name: "a page begins by counts that run ahead of its scan", seed: 86, edits: []edit{
 		{"../replica/read.go", "if lsn > r.Log.Applied || r.Log.Wiping > 0 {", "if lsn == shard.Unsettled {"}}},
-	{rule: "R1", name: "a list is read on from a later view", seed: 1068, slow: true, edits: []edit{
+	{rule: "R1", name: "a list is read on from a later scan", seed: 1068, slow: true, edits: []edit{
 		{"list_test.go", "	rows, op := c.view, c.try.op\n", "	rows, op := inOrder(n.disk.shards[c.try.op.shard].records), c.try.op\n"}}},
 	{rule: "R2", name: "a count at a backup does not wait for its leader", seed: 36, edits: []edit{
 		{"../replica/step.go", "	horizon := r.Backing.LeaderApplied\n", "	horizon := r.Log.Applied\n"}}},
@@ -76,13 +76,13 @@ var plantedBugs = []planted{
 	{rule: "R6", name: "an open proposal is not repeated", seed: 1, single: true, edits: []edit{
 		{"../lease/steps.go", "(s.AskedAt == 0 || now-s.AskedAt >= p.Timing.AskEvery)", "s.AskedAt == 0"},
 		{"../lease/steps.go", "		p.Shares[i].AskedAt = 0\n", "		_ = i\n"}}},
-	{rule: "R7", name: "a leader that has flipped needs no lease", seed: 286, edits: []edit{
+	{rule: "R7", name: "a leader that has set the re-admission barrier needs no lease", seed: 286, edits: []edit{
 		{"../replica/step.go", "	case r.View.InSync || r.Repair.AckRequired: // rule R4", "	case r.View.InSync:"}}},
-	{rule: "R7", name: "a leader that has flipped does not wait for stored", seed: 22, edits: []edit{
+	{rule: "R7", name: "a leader that has set the re-admission barrier does not wait for stored", seed: 22, edits: []edit{
 		{"../replica/leader.go", "until = min(max(stored, r.Repair.Barrier), r.Leading.Next)", "until = r.Leading.Next"}}},
 	{rule: "R7", name: "in sync is asked before the backup has caught up", unreached: "not met in some thousand seeds: the leader must die, with what it had sent, in the few ms between the wish and the last stored; TestWishWaitsForTheBarrier holds it", edits: []edit{
 		{"../replica/repair.go", "m.AckRequired && r.Stream.PeerStored >= m.Barrier &&", "m.AckRequired &&"}}},
-	{rule: "R7", name: "a broken stream undoes the flip", seed: 36, edits: []edit{
+	{rule: "R7", name: "a broken stream undoes the re-admission barrier", seed: 36, edits: []edit{
 		{"../replica/leader.go", "r.Repair = Repair{AckRequired: r.Repair.AckRequired, Barrier: r.Repair.Barrier}", "r.Repair = Repair{}"}}},
 	{rule: "R8", name: "a restarted leader goes on", seed: 570, edits: []edit{
 		{"../lease/steps.go", "s.Restarted = v.Leader == p.Self && (!s.Known || s.Restarted && v.InSync)", "s.Restarted = false"}}},

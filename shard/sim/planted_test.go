@@ -134,50 +134,67 @@ func TestPlantedSeeds(t *testing.T) {
 	}
 }
 
-// plantedTables returns the rows of the two tables of planted bugs in a page: of those that the simulator shows, and of
-// those that it does not. Heads and rules of the tables are no rows.
-func plantedTables(page string) (shown, unreached []string) {
-	_, section, _ := strings.Cut(page, "\n## Planted bugs\n")
-	section, _, _ = strings.Cut(section, "\n## ")
-	into := &shown
-	for line := range strings.Lines(section) {
-		switch line = strings.TrimSpace(line); {
-		case line == "| rule | bug | why it cannot show |":
-			into = &unreached
-		case strings.HasPrefix(line, "|") && line != "| rule | bug |" && !strings.HasPrefix(line, "| ---"):
-			*into = append(*into, line)
+// plantedOnPage returns the bugs that a page lists under its rules' headings, as lines "rule | name | why it is not
+// shown", the latter "" if it is; and the headings of rules, each as often as the page has it. A list of bugs begins
+// after the line plantedMark and ends with the first line that neither begins a bug nor goes on with one.
+func plantedOnPage(page string) (bugs []string, headings map[string]int) {
+	const plantedMark = "*Planted bugs:*"
+	rule, listed, headings := "", false, map[string]int{}
+	for line := range strings.Lines(page) {
+		line = strings.TrimRight(line, "\n")
+		head, begins := strings.CutPrefix(line, "### ")
+		name, item := strings.CutPrefix(line, "- ")
+		more, goesOn := strings.CutPrefix(line, "  ")
+		switch {
+		case begins:
+			rule, _, _ = strings.Cut(head, ":")
+			listed = false
+			headings[rule]++
+		case line == plantedMark:
+			listed = true
+		case listed && item:
+			bugs = append(bugs, rule+" | "+name)
+		case listed && goesOn && len(bugs) > 0:
+			bugs[len(bugs)-1] += " " + more
+		case line != "":
+			listed = false
 		}
 	}
-	return shown, unreached
+	for i, bug := range bugs {
+		name, why, _ := strings.Cut(bug, ". *Not shown:* ")
+		bugs[i] = name + " | " + why
+	}
+	return bugs, headings
 }
 
-// The page on the protocol has every bug in the right table, once, and no other.
+// The page on the protocol lists every bug under the heading of its rule, once, and no other; with each that the
+// simulator cannot show it says why.
 func TestPlantedPage(t *testing.T) {
 	page, err := os.ReadFile("../../docs/protocol.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	due := map[string]int{} // by table and row: how often it is still to be met
+	listed, headings := plantedOnPage(string(page))
+	expected, found := map[string]int{}, map[string]int{} // by bug: how often
 	for _, bug := range plantedBugs {
-		row := fmt.Sprintf("first | %s | %s |", bug.rule, bug.name)
-		if bug.unreached != "" {
-			row = fmt.Sprintf("second | %s | %s | %s |", bug.rule, bug.name, bug.unreached)
-		}
-		due[row]++
+		expected[fmt.Sprintf("%s | %s | %s", bug.rule, bug.name, bug.unreached)]++
+		headings[bug.rule] += 0
 	}
-	shown, unreached := plantedTables(string(page))
-	for _, row := range shown {
-		due["first "+row]--
+	for _, bug := range listed {
+		found[bug]++
+		expected[bug] += 0
 	}
-	for _, row := range unreached {
-		due["second "+row]--
-	}
-	for row, n := range due {
-		if n != 0 {
-			t.Errorf("docs/protocol.md has a row %d times too few: %s", n, row)
+	for bug, n := range expected {
+		if n != 1 || found[bug] != 1 {
+			t.Errorf("docs/protocol.md lists a bug %d times, and the simulator has it %d times: %s", found[bug], n, bug)
 		}
 	}
-	if len(shown)+len(unreached) != len(plantedBugs) || len(shown) == 0 || len(unreached) == 0 {
-		t.Errorf("%d and %d rows for %d bugs", len(shown), len(unreached), len(plantedBugs))
+	for rule, n := range headings {
+		if n != 1 {
+			t.Errorf("docs/protocol.md has %d headings %s, expected one", n, rule)
+		}
+	}
+	if len(listed) == 0 || len(listed) != len(plantedBugs) {
+		t.Errorf("docs/protocol.md lists %d bugs, expected %d", len(listed), len(plantedBugs))
 	}
 }
