@@ -21,7 +21,7 @@ const (
 const exitHelp = "Exit codes: 0 pass; 1 usage, or it could not be run; 2 the budget was missed; 3 wrong answers, or some that could not be judged; " +
 	"4 the generator could not keep its schedule, or its machine lacked what it needs."
 
-// verdict is what a run comes to. As an error it is the exit code.
+// verdict is the result of a run. As an error it carries the exit code.
 type verdict struct {
 	Code    int      `json:"code"`
 	Word    string   `json:"word"`
@@ -60,8 +60,8 @@ type keeping struct {
 	Failed   int           `json:"failed"`
 }
 
-// explained says that a late request would have kept the budget but for own, the time in which the generator itself did
-// not run.
+// explained says that a late request would have kept the budget without own, the time in which the generator itself
+// did not run.
 func explained(s sample, own, budget time.Duration) bool {
 	return (!s.Failed || s.Timeout) && s.Done-s.Intended-own <= budget
 }
@@ -126,7 +126,7 @@ func judgeBudget(o outcome) (keeping, pace) {
 const mostExcused = 100
 
 // conclude makes the verdict: wrong answers count first, then a generator that lagged or lacked something, then the
-// budget. What could not be judged for such a lack is none of the target's either.
+// budget. What could not be judged because the machine lacked something does not count against the target.
 func conclude(k keeping, p pace, wrong, unproven []string, mostStall time.Duration) verdict {
 	v := verdict{Reasons: slices.Concat(wrong, unproven)}
 	lagged := slices.Clone(p.Short)

@@ -12,7 +12,7 @@ import (
 	"tandem/shard"
 )
 
-// The limits of settings. What lies beyond is a slip of the keyboard.
+// The limits of settings. A value beyond them is a typing error.
 const (
 	mostUsers    = 1_000_000_000
 	mostNameSize = 15_000 // bytes: what a user has beside its name leaves so much of a body of 16 KiB

@@ -31,8 +31,8 @@ type found struct {
 	Wrong  []string      `json:"wrong,omitempty"`
 }
 
-// telling are the words with which a node tells of what has happened to its disk, by the beginning of the kind of
-// trial. The table never changes.
+// telling are the words by which a node's log names what has happened to its disk, by the prefix of the kind of trial.
+// The table never changes.
 var telling = []struct {
 	Kind  string
 	Words *regexp.Regexp
@@ -83,7 +83,7 @@ func falseIn(log []byte, kind string) string {
 }
 
 // refusing are the kinds in which the disk refuses writes or syncs. Debian builds RocksDB with its assertions, one of
-// which fails where a write of the OPTIONS file is refused: no program can bear that, and a supervisor starts it anew.
+// which fails where a write of the OPTIONS file is refused: no program can prevent that; a supervisor starts it again.
 var refusing = []string{trialWriteError, trialSyncError, trialShort, trialFull}
 
 // abortIn returns the assertion of RocksDB with which a node's log ends a process, "" if there is none.
@@ -136,12 +136,12 @@ func logSince(p cluster.Plan, node string, from int64) []byte {
 	return append(text[min(from, int64(len(text))):], status...)
 }
 
-// loneSettle is how long a cluster may take until it is in sync after a lone leader's data was hurt; whether it can be
-// is open.
+// loneSettle is how long a cluster may take until it is in sync after a lone leader's data was damaged. It need not
+// succeed.
 const loneSettle = 10 * time.Second
 
 // tryDiskFault makes a trial of a disk. Nothing else is wrong with the cluster when it begins, so that it hits one
-// copy only. When quit is closed all disks are made well, all nodes run, and nothing is judged.
+// copy only. When quit is closed the rules of all disks end, all nodes are started, and nothing is judged.
 func tryDiskFault(t trial, at cluster.Site, begin time.Time, events chan<- event, quit <-chan struct{},
 	done chan<- error) {
 	f, flip, from, failed := found{Must: t.Kind == trialOldCopy || t.Kind == trialLoneCopy}, cluster.Flipped{},
@@ -185,9 +185,12 @@ func tryDiskFault(t trial, at cluster.Site, begin time.Time, events chan<- event
 		done <- nil
 		return
 	}
-	judged, last := make(chan found, 1), event{Kind: t.Kind, Text: "in sync", Heal: true, At: time.Since(begin)}
-	go endDiskFault(t, at, f, flip, from, failed, judged)
-	f = <-judged
+	last := event{Kind: t.Kind, Text: "in sync", Heal: true, At: time.Since(begin)}
+	end := diskEnd{t, at, f, flip, from, failed}
+	for _, stage := range diskEnds {
+		end = stage(end)
+	}
+	f = end.found
 	last.Took, last.Disk = f.Whole, &f
 	if events <- last; len(f.Wrong) > 0 {
 		done <- fmt.Errorf("%w: %s of %s: %s (%s)", errDisk, t.Kind, t.Node, strings.Join(f.Wrong, "; "),
@@ -207,39 +210,63 @@ func awaitStage(s stage, at cluster.Site, ready chan<- error) {
 	go cluster.AwaitSync(at.Plan.Addrs, at.Limit, ready)
 }
 
-// endDiskFault waits until the cluster is in sync again and sends what is found then. A bit that the node did not meet
-// is put right, so that the next trial, of another node, does not meet it.
-func endDiskFault(t trial, at cluster.Site, f found, flip cluster.Flipped, from int64, failed error, out chan<- found) {
-	synced, limit, began := make(chan error, 1), at.Limit, time.Now()
-	if isLone(t.Kind) && t.Kind != trialLoneTorn {
+// diskEnd is the end of a trial of a disk.
+type diskEnd struct {
+	trial  trial
+	at     cluster.Site
+	found  found
+	flip   cluster.Flipped
+	from   int64 // where the node's log begins that the trial is judged by
+	failed error // a step that could not be done
+}
+
+// diskEnds end and judge a trial of a disk, one after the other. The list never changes.
+var diskEnds = []func(diskEnd) diskEnd{awaitWhole, unflip, judgeTrial}
+
+// awaitWhole ends the rule of the disk and waits until the cluster is in sync again.
+func awaitWhole(e diskEnd) diskEnd {
+	synced, limit, began := make(chan error, 1), e.at.Limit, time.Now()
+	if isLone(e.trial.Kind) && e.trial.Kind != trialLoneTorn {
 		limit = min(limit, loneSettle)
 	}
-	if failed != nil { // it cannot be
+	if e.failed != nil { // it cannot be
 		limit = 0
 	}
 	// the control file is there, as the cluster has started with it
-	_ = cluster.SetRule(cluster.ControlFile(at.Plan, t.Node), cluster.Rule{})
-	go cluster.AwaitSync(at.Plan.Addrs, limit, synced)
-	if err := <-synced; err != nil && failed == nil {
-		f.Unsync = err.Error()
+	_ = cluster.SetRule(cluster.ControlFile(e.at.Plan, e.trial.Node), cluster.Rule{})
+	go cluster.AwaitSync(e.at.Plan.Addrs, limit, synced)
+	if err := <-synced; err != nil && e.failed == nil {
+		e.found.Unsync = err.Error()
 	}
-	f.Whole = time.Since(began)
-	if path := cluster.FlippedFile(filepath.Join(at.Plan.Dir, t.Node), flip); path != "" && flip.Path != "" {
-		f.Notes = append(f.Notes, "the bit was still there in the end")
-		_ = cluster.PutByte(path, flip.At, flip.Was) // the file may be gone by now
-	}
-	said := logSince(at.Plan, t.Node, from)
-	f.Named, f.False, f.Abort = namedIn(said, t.Kind), falseIn(said, t.Kind), abortIn(said)
-	if f.Wrong = judgeDisk(t.Kind, f); failed != nil {
-		f.Wrong = append(f.Wrong, failed.Error())
-	}
-	if len(f.Wrong) == 0 { // a node keeps few stores that it has set aside, and ends when there are more
-		f.Notes = append(f.Notes, cluster.DropAside(filepath.Join(at.Plan.Dir, t.Node))...)
-	}
-	out <- f
+	e.found.Whole = time.Since(began)
+	return e
 }
 
-// noteDown adds what an act has come to. A node whose calls have failed must tell of it.
+// unflip flips a bit back that the node did not read, so that the next trial, of another node, does not find it.
+func unflip(e diskEnd) diskEnd {
+	path := cluster.FlippedFile(filepath.Join(e.at.Plan.Dir, e.trial.Node), e.flip)
+	if path != "" && e.flip.Path != "" {
+		e.found.Notes = append(e.found.Notes, "the bit was still there in the end")
+		_ = cluster.PutByte(path, e.flip.At, e.flip.Was) // the file may be gone by now
+	}
+	return e
+}
+
+// judgeTrial reads the node's log and judges what was found.
+func judgeTrial(e diskEnd) diskEnd {
+	kind, f, said := e.trial.Kind, e.found, logSince(e.at.Plan, e.trial.Node, e.from)
+	f.Named, f.False, f.Abort = namedIn(said, kind), falseIn(said, kind), abortIn(said)
+	if f.Wrong = judgeDisk(kind, f); e.failed != nil {
+		f.Wrong = append(f.Wrong, e.failed.Error())
+	}
+	if len(f.Wrong) == 0 { // a node keeps few stores that it has set aside, and ends when there are more
+		f.Notes = append(f.Notes, cluster.DropAside(filepath.Join(e.at.Plan.Dir, e.trial.Node))...)
+	}
+	e.found = f
+	return e
+}
+
+// noteDown adds the result of a step. A node whose calls have failed must name that in its log.
 func noteDown(f found, kind string, n cluster.Note) found {
 	if n.Text != "" {
 		f.Notes = append(f.Notes, n.Text)

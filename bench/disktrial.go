@@ -26,8 +26,8 @@ const (
 	trialTorn         = "disk-torn"
 )
 
-// The kinds in which the disk of a node fails that has led alone, while the other copy is away and older. What is lost
-// must be told, not served.
+// The kinds in which the disk of a node fails that has led alone, while the other copy is away and older. A loss must be
+// reported; old data must not be served.
 const (
 	trialLoneLog      = "disk-lone-wal"
 	trialLoneTable    = "disk-lone-sst"
@@ -108,7 +108,7 @@ var diskStages = map[string]func(t trial, names []string) []stage{
 	trialSlowRead: ruleStages, trialSlowSync: ruleStages, trialHangRead: ruleStages, trialHangSync: ruleStages,
 }
 
-// way returns one of n ways in which a trial can go, by its draw; each purpose has a place of its own.
+// way returns one of n ways in which a trial can go, by its random draw; each purpose uses bits of its own.
 func way(t trial, place, n int) int { return int(t.Draw >> (8 * place) % uint64(n)) }
 
 // stops are the ways in which a process is ended before its data is touched. The list never changes.
@@ -166,7 +166,7 @@ func everyNode(t trial, wait time.Duration, kind string, names []string) stage {
 	return all
 }
 
-// withdrawal makes all disks well and lets all nodes run, wherever the trial of a disk was.
+// withdrawal ends the rules of all disks and starts all nodes, at whatever stage the trial of a disk was.
 func withdrawal(names []string) []stage {
 	cure, revive := stage{}, stage{}
 	for _, name := range names {

@@ -222,7 +222,7 @@ func TestDisksAreReported(t *testing.T) {
 	}
 }
 
-func TestGist(t *testing.T) {
+func TestLastLine(t *testing.T) {
 	for text, want := range map[string]string{
 		"process db-1 (exit status 1; the end of x/db-1.log:\n  level=INFO msg=a\n" +
 			"  node: store: Corruption\n) ended before it served": "node: store: Corruption",

@@ -1,5 +1,5 @@
 // Command bench runs and measures Tandem from the outside: it starts clusters of real processes, loads them through
-// REST on a schedule that waits for nobody, lets their nodes fail, and judges time and truth of what was answered.
+// REST with an open loop, lets their nodes fail, and judges whether the answers were in time and linearizable.
 //
 //	bench run       loads a cluster and judges it: budget, faults, wrong answers
 //	bench chaos     the same for a cluster of its own, whose nodes and disks are made to fail again and again
@@ -11,19 +11,19 @@
 //	bench fill      creates users through REST
 //	bench pages     measures LIST at offset 0 and near the end
 //
-// How a run goes: drive starts operations at their time and shoot does each in a goroutine of its own; collect counts
-// what comes back; watch notes when this process itself stood still, and probe when the disk of the nodes did; a script
-// lets faults happen. Then everything is read back, the histories are judged, and a report is made. docs/bench.md says
-// what the figures mean and what they do not.
+// How a run goes: drive starts operations at their scheduled times, and shoot does each in a goroutine of its own.
+// collect counts the answers. watch records when this process itself stalled, probe when the disk of the nodes did. A
+// script makes the faults. Then everything is read back, the histories are judged, and a report is made. docs/bench.md
+// says what the figures mean and what they do not.
 //
 // The files, commands and what is shared by them first:
 //
 //	main.go      the commands and the exit codes
 //	ending.go    signals, and outputs that nobody reads any more: how a command ends before its time
-//	check.go     settings that cannot be (pure)
+//	check.go     invalid settings (pure)
 //	limits.go    open files, memory, folders, suspensions: what this machine has for a run
 //	run.go       bench run: settings, cluster, job, report
-//	chaos.go     bench chaos: rounds of faults, and the end of all
+//	chaos.go     bench chaos: rounds of faults, and the final checks
 //	verify.go    bench verify
 //	space.go     bench space
 //	micro.go     bench micro
@@ -50,8 +50,8 @@
 //	reasons.go   failed requests by their reason (pure)
 //	sample.go    what became of one request
 //	readback.go  every user read again in the end, their count and their list
-//	watch.go     when the generator itself did not run
-//	probe.go     when the disk of the nodes stood still
+//	watch.go     when the generator itself stalled
+//	probe.go     when the disk of the nodes stalled
 //	collect.go   the loop that counts
 //	tally.go     what is counted
 //	knee.go      the highest rate that keeps the budget
@@ -61,7 +61,7 @@
 //
 // Judgement and reports:
 //
-//	budget.go    late requests, whose fault they are, the verdict
+//	budget.go    late requests, who is to blame for them, the verdict
 //	model.go     what the answers about one user must agree with
 //	history.go   the histories of all users, judged with porcupine
 //	witness.go   an order of a crowded history, by its versions, that proves it right

@@ -52,7 +52,7 @@ func drive(c client, b beat, p phase, samples chan<- sample, stop <-chan struct{
 	done <- made
 }
 
-// shoot does one operation and gives back its place.
+// shoot does one operation and frees its connection.
 func shoot(c client, op operation, p phase, due time.Time, held bool, samples chan<- sample, places <-chan struct{}) {
 	first, modify := op, op.Kind == opModify
 	if modify {

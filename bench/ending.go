@@ -11,9 +11,9 @@ import (
 	"tandem/bench/cluster"
 )
 
-// ending is how a command hears that it is to end before its time: Early is closed then, and the command ends in order,
-// with its report and without processes left. A command that runs a cluster puts its folder into Clusters, of which
-// there is one at most, for the case that there is no time for order.
+// ending tells a command to end before its time: Early is closed then, and the command stops its processes and makes
+// its report. A command that runs a cluster puts the folder into Clusters, which holds one at most: if bench must end
+// at once that cluster is killed.
 type ending struct {
 	Early    <-chan struct{}
 	Clusters chan string

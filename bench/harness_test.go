@@ -185,7 +185,7 @@ func against(t *testing.T, f *fakeStore, change func(*job)) report {
 func checkReports(t *testing.T, r report, dir string) {
 	t.Helper()
 	var v verdict
-	if err := publish(r, dir, "", nil); r.Verdict.Code != exitPass {
+	if err := publish(r, dir, textOf(r), nil); r.Verdict.Code != exitPass {
 		v, _ = err.(verdict)
 	}
 	if v.Code != r.Verdict.Code {

@@ -79,7 +79,6 @@ func TestARunOnAClusterOfItsOwn(t *testing.T) {
 }
 
 func TestChaosInShort(t *testing.T) {
-	t.Parallel()
 	code, out := runBench(t, "chaos", "--bin", binaries, "--out", t.TempDir(), "--each", "1", "--records", "200",
 		"--rate", "150", "--quiet")
 	if code != exitPass || !strings.Contains(out, "PASS") || !strings.Contains(out, "both replicas of each are equal") {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -37,15 +38,19 @@ func (c MicroCommand) Run(e ending) error {
 	defer os.RemoveAll(dir)
 	fmt.Println("nodes  operation  requests by nodes needed (a retry may need more)")
 	for _, nodes := range c.Nodes {
-		counted := make(chan outcome, 1)
-		go countNodes(c, nodes, dir, e, counted)
-		o := <-counted
-		if o.Err != nil {
-			return o.Err
+		m := microRun{c: c, nodes: nodes, folder: filepath.Join(dir, fmt.Sprint(nodes)), e: e}
+		for _, stage := range microStages {
+			if m.ran.Err == nil {
+				m = stage(m)
+			}
 		}
-		for _, kind := range slices.Sorted(maps.Keys(o.Tally.Touched)) {
+		m.own.End() // before the folder is removed
+		if m.ran.Err != nil {
+			return m.ran.Err
+		}
+		for _, kind := range slices.Sorted(maps.Keys(m.ran.Tally.Touched)) {
 			fmt.Printf("%5d  %-9s", nodes, kind)
-			by := o.Tally.Touched[kind]
+			by := m.ran.Tally.Touched[kind]
 			for _, n := range slices.Sorted(maps.Keys(by)) {
 				fmt.Printf("  %d: %d", n, by[n])
 			}
@@ -55,32 +60,48 @@ func (c MicroCommand) Run(e ending) error {
 	return nil
 }
 
-// countNodes runs some operations in a cluster of a size.
-func countNodes(c MicroCommand, nodes int, dir string, e ending, out chan<- outcome) {
-	ran := make(chan outcome, 1)
-	folder := filepath.Join(dir, fmt.Sprint(nodes))
-	l := cluster.OpenOwn(cluster.OwnSettings{Nodes: nodes, Shards: cells.Shards, Bin: c.Bin, Dir: folder,
-		Early: e.Early, Running: e.Clusters})
-	if synced := make(chan error, 1); l.Err == nil {
-		go cluster.AwaitSync(l.Plan.Addrs, cluster.StartLimit, synced) // until then a write needs its leader only
-		select {
-		case l.Err = <-synced:
-		case <-e.Early:
-			l.Err = cluster.ErrInterrupted
-		}
+// microRun is a measurement in a cluster of a size.
+type microRun struct {
+	c      MicroCommand
+	nodes  int
+	folder string
+	e      ending
+	own    cluster.Own
+	ran    outcome
+}
+
+// microStages measure in a cluster of a size, one after the other, until one fails. The list never changes.
+var microStages = []func(microRun) microRun{openMicro, syncMicro, loadMicro}
+
+// openMicro starts the cluster.
+func openMicro(m microRun) microRun {
+	m.own = cluster.OpenOwn(cluster.OwnSettings{Nodes: m.nodes, Shards: cells.Shards, Bin: m.c.Bin, Dir: m.folder,
+		Early: m.e.Early, Running: m.e.Clusters})
+	m.ran.Err = m.own.Err
+	return m
+}
+
+// syncMicro waits until all backups are in sync: until then a write needs its leader only.
+func syncMicro(m microRun) microRun {
+	synced := make(chan error, 1)
+	go cluster.AwaitSync(m.own.Plan.Addrs, cluster.StartLimit, synced)
+	select {
+	case m.ran.Err = <-synced:
+	case <-m.e.Early:
+		m.ran.Err = cluster.ErrInterrupted
 	}
-	if l.Err != nil {
-		l.End()
-		out <- outcome{Err: l.Err}
-		return
-	}
+	return m
+}
+
+// loadMicro runs some operations.
+func loadMicro(m microRun) microRun {
 	w := workload{Seed: 1, Users: 1, Records: 100, Mix: recipes["crud"], Keys: "uniform"}
-	length := time.Duration(c.Operations) * time.Second / microRate
-	j := job{Target: "http://" + l.Plan.HTTP, Workload: w, Rate: microRate, Duration: length, Timeout: time.Second,
+	length := time.Duration(m.c.Operations) * time.Second / microRate
+	j := job{Target: "http://" + m.own.Plan.HTTP, Workload: w, Rate: microRate, Duration: length, Timeout: time.Second,
 		Budget: time.Second, Width: time.Second, Settle: pageTimeout, Connections: loaders, KeepAlive: true,
-		Load: true, Mixed: true, Beat: realBeat, Show: showTo(true, nil), Early: e.Early}
+		Load: true, Mixed: true, Beat: realBeat, Show: showPlain(io.Discard), Early: m.e.Early}
+	ran := make(chan outcome, 1)
 	go runJob(j, ran)
-	o := <-ran
-	l.End() // before the folder is removed
-	out <- o
+	m.ran = <-ran
+	return m
 }

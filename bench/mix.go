@@ -17,7 +17,8 @@ const (
 	opList   = "list"
 )
 
-// operation is one thing that a user does. Number is unique in a run, and what the operation writes bears it as a mark.
+// operation is one thing that a user does. Number is unique in a run, and what the operation writes contains it as a
+// mark.
 type operation struct {
 	Number uint64
 	Kind   string

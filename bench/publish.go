@@ -13,11 +13,10 @@ import (
 	"tandem/bench/cluster"
 )
 
-// publish writes a report as JSON, as a page and as percentile curves, prints it with its comparison, and returns its
-// verdict. The files come first: whoever is to read what is printed may be gone. What fails, or has failed before, is
-// an error, but wrong answers remain wrong answers.
-func publish(r report, dir, compared string, failed error) error {
-	text := textOf(r) + compared
+// publish writes a report as JSON, as a page and as percentile curves, prints its text, and returns its verdict. The
+// files come first: whoever is to read what is printed may be gone. What fails, or has failed before, is an error, but
+// wrong answers remain wrong answers.
+func publish(r report, dir, text string, failed error) error {
 	for name, write := range map[string]func(report) (string, error){"report.html": pageOf, "latency.hgrm": curveText} {
 		content, err := write(r)
 		if err == nil {

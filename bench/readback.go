@@ -186,7 +186,7 @@ func checkPages(c client, users map[string]user, all uint64) string {
 func walkUsers(c client, users map[string]user, others uint64) string {
 	met, strangers, differ := map[string]bool{}, uint64(0), 0
 	for url, tries := c.target+"/api/user?after=&limit=1000", 0; url != ""; {
-		page, next, err := fetchPage(c, url)
+		page, answer, err := fetchPage(c, url)
 		if err != nil {
 			if tries++; tries > walkTries || errors.Is(err, cluster.ErrInterrupted) {
 				return fmt.Sprintf("the walk over all users could not be ended: %v", err)
@@ -194,7 +194,7 @@ func walkUsers(c client, users map[string]user, others uint64) string {
 			time.Sleep(retryPause)
 			continue
 		}
-		tries, url = 0, next
+		tries, url = 0, nextPage(answer)
 		for _, u := range page {
 			want, ours := users[u.ID]
 			if met[u.ID] {
@@ -220,20 +220,20 @@ func walkUsers(c client, users map[string]user, others uint64) string {
 	return ""
 }
 
-// fetchPage gets a page of users and the URL of the one behind it.
-func fetchPage(c client, url string) ([]user, string, error) {
+// fetchPage gets a page of users, and the answer that it came in, whose header names the page behind it.
+func fetchPage(c client, url string) ([]user, *http.Response, error) {
 	if isClosed(c.Early) {
-		return nil, "", cluster.ErrInterrupted
+		return nil, nil, cluster.ErrInterrupted
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), pageTimeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
 	answer, err := c.http.Do(r)
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
 	defer answer.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
@@ -244,5 +244,5 @@ func fetchPage(c client, url string) ([]user, string, error) {
 	if err == nil {
 		err = json.Unmarshal(body, &page)
 	}
-	return page, nextPage(answer), err
+	return page, answer, err
 }

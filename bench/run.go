@@ -263,11 +263,12 @@ func judgeRun(r targetRun) targetRun {
 func publishRun(r targetRun) targetRun {
 	r.report.Title = titleOf(r.c.Mix, r.plan.Rate, r.plan.Steps)
 	r.report.Settings = settingsOf(r.c, r.plan.Target, r.job.Workload)
-	compared, failed := "", error(nil)
+	text, failed := textOf(r.report), error(nil)
 	if r.c.Compare != "" {
-		compared, failed = compareWith(r.report, r.c.Compare)
+		compared, err := compareWith(r.report, r.c.Compare)
+		text, failed = text+compared, err
 	}
-	r.err = publish(r.report, r.c.Out, compared, failed)
+	r.err = publish(r.report, r.c.Out, text, failed)
 	return r
 }
 

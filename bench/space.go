@@ -57,9 +57,10 @@ func (c SpaceCommand) Run(e ending) error {
 		return fmt.Errorf("%w: there is no data of nodes in --dir %s: %w",
 			errSettings, dir, cmp.Or(err, os.ErrNotExist))
 	}
-	walked := make(chan bulk, 1)
-	go weighUsers(target, e.Early, walked)
-	b := <-walked
+	reader := newClient(target, 1, true, pageTimeout, time.Now())
+	defer reader.Close()
+	reader.Early = e.Early
+	b := weighUsers(reader)
 	if b.Err != nil {
 		return b.Err
 	}
@@ -84,19 +85,19 @@ type bulk struct {
 }
 
 // weighUsers walks over all users and adds up their JSON as a create sends it.
-func weighUsers(target string, early <-chan struct{}, out chan<- bulk) {
-	c, b := newClient(target, 1, true, pageTimeout, time.Now()), bulk{}
-	defer c.Close()
-	c.Early = early
+func weighUsers(c client) bulk {
+	b := bulk{}
 	for url := c.target + "/api/user?after=&limit=1000"; url != "" && b.Err == nil; {
-		var page []user
-		page, url, b.Err = fetchPage(c, url)
+		page, answer, err := fetchPage(c, url)
+		if b.Err = err; err == nil {
+			url = nextPage(answer)
+		}
 		for _, u := range page {
 			text, _ := json.Marshal(u) // a user is always fit for JSON
 			b.Users, b.Bytes = b.Users+1, b.Bytes+uint64(len(text))
 		}
 	}
-	out <- b
+	return b
 }
 
 // diskUse adds up what the files of all nodes take of the disk, as the file system has set it aside.

@@ -19,10 +19,8 @@ func (c *testCluster) served() []map[string]uint64 {
 // TestNodesTouched holds what is the point of the placement: a request needs few nodes whatever N is. The answer's
 // header says so, and the nodes' own counters bear it out.
 func TestNodesTouched(t *testing.T) {
-	t.Parallel()
 	for _, nodes := range []int{3, 5, 9} {
 		t.Run(fmt.Sprintf("N=%d", nodes), func(t *testing.T) {
-			t.Parallel()
 			c := startPatient(t, nodes)
 			half := nodes/2 + 1
 			for i := range uint64(40) {
@@ -44,7 +42,6 @@ func TestNodesTouched(t *testing.T) {
 
 // The command measures the same: a read needs one node, a write two, or only its leader if it is refused.
 func TestMicroCountsNodes(t *testing.T) {
-	t.Parallel()
 	code, out := runBench(t, "micro", "--bin", binaries, "--nodes", "3", "--operations", "200")
 	if code != exitPass {
 		t.Fatalf("code %d: %s", code, out)

@@ -24,7 +24,7 @@ var (
 	domains = strings.Fields("example.org example.com example.net mail.example.org post.example.com")
 )
 
-// mix is the finaliser of splitmix64: every bit of the answer hangs on every bit of x.
+// mix is the finaliser of splitmix64: every bit of the answer depends on every bit of x.
 func mix(x uint64) uint64 {
 	x ^= x >> 30
 	x *= 0xbf58476d1ce4e5b9

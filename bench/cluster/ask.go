@@ -26,8 +26,8 @@ func AskLine(addr, line string) (string, error) {
 	return strings.TrimSuffix(answer, "\n"), err
 }
 
-// digest is a node's answer to DIGEST.
-type digest struct {
+// Digest is a node's answer to DIGEST.
+type Digest struct {
 	Shard  int
 	Role   string
 	Users  uint64
@@ -37,8 +37,8 @@ type digest struct {
 }
 
 // AskDigest asks a node for the digest of a shard.
-func AskDigest(addr string, shard int) digest {
-	var d digest
+func AskDigest(addr string, shard int) Digest {
+	var d Digest
 	line, err := AskLine(addr, fmt.Sprintf("DIGEST %d", shard))
 	if err == nil {
 		err = json.Unmarshal([]byte(line), &d)

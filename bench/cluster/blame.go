@@ -7,10 +7,10 @@ import (
 	"syscall"
 )
 
-// ErrOwn is the class of what this machine lacks to make a run: it says nothing about the target.
+// ErrOwn is the class of errors by which this machine itself cannot make a run. They say nothing about the target.
 var ErrOwn = errors.New("this machine's own shortage")
 
-// Party is whose fault a request without an answer is.
+// Party is who is to blame for a request without an answer.
 type Party int
 
 const (
@@ -27,12 +27,12 @@ var ownErrors = []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.EADDRNOT
 	syscall.ENOBUFS, syscall.ENOMEM, syscall.EAGAIN, syscall.EACCES, syscall.EPERM, syscall.EAFNOSUPPORT,
 	syscall.EPROTONOSUPPORT}
 
-// wayErrors are errors of the system that say that there is no way from this machine. EHOSTUNREACH is not among them:
+// wayErrors are errors of the system that say that there is no route from this machine. EHOSTUNREACH is not among them:
 // it is what a connection meets when the target's host is down, or its container. The table never changes.
 var wayErrors = []syscall.Errno{syscall.ENETUNREACH, syscall.ENETDOWN}
 
-// Blame returns whose fault an error of a request is. What nothing else explains is the target's: silence, resets,
-// refusals, broken answers.
+// Blame returns who is to blame for an error of a request. Timeouts, resets, refusals and broken answers count against
+// the target.
 func Blame(err error) Party {
 	is := func(code syscall.Errno) bool { return errors.Is(err, code) }
 	var name *net.DNSError

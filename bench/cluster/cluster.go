@@ -73,8 +73,7 @@ func Start(p Plan) ([]Process, error) {
 	}
 }
 
-// Hold stays until it is to end and tells of every process that dies by itself. It is an error when none is
-// left.
+// Hold waits until early is closed, and reports every process that ends before. It is an error when none is left.
 func Hold(started []Process, early <-chan struct{}) error {
 	dead := make(chan Process, len(started))
 	for _, p := range started {

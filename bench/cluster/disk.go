@@ -30,7 +30,7 @@ type Flipped struct {
 	Must  bool // a node that reads all it needs meets it
 }
 
-// Note is what an act on a node's data has come to.
+// Note is the result of a step that was done to a node's disk or data.
 type Note struct {
 	Text string
 	Flip Flipped
@@ -38,12 +38,12 @@ type Note struct {
 	Err  error
 }
 
-// AsideMark begins the name of a folder, within a node's, with a store that the node uses no more.
+// AsideMark is the prefix of the folders, within a node's, of stores that the node no longer uses.
 const AsideMark = "set-aside-"
 
 // FilesIn returns the files of a folder by their names within it, without those of stores that the node has set aside.
-func FilesIn(folder string) []stored {
-	files := []stored{}
+func FilesIn(folder string) []StoredFile {
+	files := []StoredFile{}
 	// files that vanish meanwhile are none
 	_ = filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && d.IsDir() && strings.HasPrefix(d.Name(), AsideMark) {
@@ -51,7 +51,7 @@ func FilesIn(folder string) []stored {
 		}
 		if err == nil && d.Type().IsRegular() {
 			if info, gone := d.Info(); gone == nil {
-				files = append(files, stored{strings.TrimPrefix(path, folder+"/"), info.Size()})
+				files = append(files, StoredFile{strings.TrimPrefix(path, folder+"/"), info.Size()})
 			}
 		}
 		return nil
@@ -92,9 +92,9 @@ func flipBit(folder string, s Step, out chan<- Note) {
 	}
 }
 
-// mustBeMet tells whether a node that starts and has all its users read must meet a flipped bit. At the end of a log it
-// is like a write that power loss has torn; what follows in another block of the log shows that it is none. OPTIONS is
-// not read, a filter that cannot be read is left out, and a log in the archive is read only for a peer that was away.
+// mustBeMet tells whether a node that starts and reads all its users must find a flipped bit. At the end of a log it
+// looks like a torn write, unless another block of the log follows. OPTIONS is not read, an unreadable filter is left
+// out, and a log in the archive is read only for a peer that was away.
 func mustBeMet(s Step, name string, at, size int64) bool {
 	switch s.File {
 	case FileLog:
@@ -105,11 +105,10 @@ func mustBeMet(s Step, name string, at, size int64) bool {
 	return s.Part != partFilter
 }
 
-// archiveFolder is where RocksDB keeps the logs of what lies in tables.
+// archiveFolder is where RocksDB keeps logs whose contents are in tables by now.
 const archiveFolder = "archive/"
 
-// RocksDB's log has blocks of so many bytes, and so much of the next one holds a whole record under a load such as
-// chaos has.
+// The size of a block of RocksDB's log, and how much of the next block holds a whole record under the load of chaos.
 const (
 	logBlock  = 32 << 10
 	logMargin = 4 << 10
@@ -144,7 +143,7 @@ func FlippedFile(folder string, f Flipped) string {
 }
 
 // loseUnsynced cuts each of RocksDB's files back to somewhere between what was synced and what was written. What is
-// left has survived, and is not lost the next time: the control file begins anew, without a rule.
+// left counts as synced from then on: the control file is made anew, without a rule.
 func loseUnsynced(folder, control string, chance uint64, out chan<- Note) {
 	state, err := ReadShim(control)
 	cut := []string{}
@@ -189,7 +188,7 @@ func copyFolder(folder string) error {
 	return err
 }
 
-// putBack puts the copy in the place of a data folder, with a control that knows nothing of these files.
+// putBack replaces a data folder by its copy, with a new control file, which has nothing on these files.
 func putBack(folder, control string) error {
 	err := os.RemoveAll(folder)
 	if err == nil {
@@ -201,7 +200,7 @@ func putBack(folder, control string) error {
 	return err
 }
 
-// scrub has a node read all users of all its shards. Whether that goes well the node is to say.
+// scrub has a node read all users of all its shards. What it finds is in the node's own log.
 func scrub(p Plan, node string, out chan<- Note) {
 	addr := p.Addrs[slices.Index(p.Names, node)]
 	var held []struct{ Shard int }
@@ -217,13 +216,13 @@ func scrub(p Plan, node string, out chan<- Note) {
 	out <- Note{Text: fmt.Sprintf("%d shards read, errors: %.200s", len(held), strings.Join(errs, "; "))}
 }
 
-// tryAgain is the time between two tries of what did not go well.
+// tryAgain is the time between two tries.
 const tryAgain = 100 * time.Millisecond
 
-// startTries is how often a start is tried of a process that ends by itself, as a supervisor does.
+// startTries is how often a process that exits while it starts is started, as a supervisor would do.
 const startTries = 3
 
-// startAgain starts a process that has ended, again if it ends before it serves.
+// startAgain starts a process that has ended, and starts it again if it exits before it serves.
 func startAgain(at Site, s Step, out chan<- Note) {
 	ends, err := []string{}, at.Do(s)
 	for try := 1; errors.Is(err, errEnded) && try < startTries; try++ {

@@ -16,10 +16,10 @@ import (
 // freed is what a guard reads when it has nothing to do any more.
 const freed = "freed"
 
-// Guard is what a guard does: it waits for the end of its input, which is that of the bench that has started it,
-// however that ends. Then it kills what logs into the folder, unless it was freed. The kernel's way (prctl(2),
-// PR_SET_PDEATHSIG) would not do: it goes by the thread that has started a child, and is lost when a child starts
-// itself anew in another thread than its first, as nodes may.
+// Guard is what the guard process does. It waits for the end of its input, which comes when the bench that has started
+// it ends, for whatever reason. Then it kills every process whose log is in the folder, unless it was freed. The
+// kernel's way (prctl(2), PR_SET_PDEATHSIG) would not do: it goes by the thread that has started a child, and is lost
+// when a child starts itself anew in another thread than its first, as nodes may.
 func Guard(dir string) {
 	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM) // its input tells when to end
 	if word, err := io.ReadAll(os.Stdin); err == nil && string(word) == freed {

@@ -10,15 +10,15 @@ import (
 // Perform does one step to a cluster and says when it is done.
 type Perform func(s Step) error
 
-// order is a step that a cluster's operator is to do.
-type order struct {
+// Order is a step that the goroutine of operate is to do.
+type Order struct {
 	Step Step
 	Done chan error
 }
 
-// operate owns the processes of a cluster that bench has started, and does to them what is ordered; when the orders end
-// it lets all go on, opens all links and gives the processes back.
-func operate(p Plan, processes []Process, links []link, orders <-chan order, back chan<- []Process) {
+// operate owns the processes of a cluster that bench has started, and carries out orders. When the orders end it resumes
+// all processes, opens all links and gives the processes back.
+func operate(p Plan, processes []Process, links []link, orders <-chan Order, back chan<- []Process) {
 	names := append(slices.Clone(p.Names), "gateway")
 	addrs := append(slices.Clone(p.Addrs), p.HTTP)
 	argvs, cuts, ended := Commands(p), []Step{}, make([]bool, len(names)) // ended: by an order
@@ -68,7 +68,7 @@ func operate(p Plan, processes []Process, links []link, orders <-chan order, bac
 	back <- processes
 }
 
-// bringUp starts a process that has ended. One that runs is an error, unless it is only to be revived.
+// bringUp starts a process that has ended. If it still runs, that is an error, but not for a revival.
 func bringUp(dir string, old Process, argv []string, s Step) (Process, error) {
 	select {
 	case <-old.Gone:
@@ -85,7 +85,7 @@ func bringUp(dir string, old Process, argv []string, s Step) (Process, error) {
 	return old, fmt.Errorf("%w: %s runs already", ErrFault, s.Node)
 }
 
-// strangeEnd tells of a process that has ended although nobody has ended it.
+// strangeEnd returns an error if a process has ended without an order.
 func strangeEnd(processes []Process, ended []bool) error {
 	for at, p := range processes {
 		select {
@@ -103,7 +103,7 @@ func strangeEnd(processes []Process, ended []bool) error {
 var signs = map[string]syscall.Signal{FaultKill: syscall.SIGKILL, FaultTerm: syscall.SIGTERM,
 	FaultPause: syscall.SIGSTOP, FaultResume: syscall.SIGCONT}
 
-// signalProcess sends a process a signal, and waits for its end if that is what it is to bring.
+// signalProcess sends a process a signal, and waits for its end if the signal is to end it.
 func signalProcess(p Process, kind string, done chan<- error) {
 	err := p.Cmd.Process.Signal(signs[kind])
 	if err != nil {
@@ -121,10 +121,10 @@ func signalProcess(p Process, kind string, done chan<- error) {
 	done <- err
 }
 
-// PerformBy makes steps orders to an operator.
-func PerformBy(orders chan<- order) Perform {
+// PerformBy does steps by orders to the operator of a cluster.
+func PerformBy(orders chan<- Order) Perform {
 	return func(s Step) error {
-		o := order{s, make(chan error, 1)}
+		o := Order{s, make(chan error, 1)}
 		orders <- o
 		return <-o.Done
 	}

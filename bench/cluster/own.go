@@ -11,8 +11,8 @@ import (
 	"strconv"
 )
 
-// OwnSettings are those of an own cluster. Early ends its start before its time. Running takes its folder while its
-// processes may be there.
+// OwnSettings are those of an own cluster. When Early is closed its start is given up. Running has its folder while its
+// processes may exist.
 type OwnSettings struct {
 	Nodes, Shards int
 	Bin, Dir      string
@@ -25,7 +25,7 @@ type OwnSettings struct {
 // until the next run in the same folder.
 type Own struct {
 	Plan   Plan
-	Orders chan order
+	Orders chan Order
 	Short  chan error // what its proxies lacked on this machine
 	End    func()
 	Err    error
@@ -42,10 +42,10 @@ type opening struct {
 // openStages open an own cluster, one after the other, until one fails. The list never changes.
 var openStages = []func(opening) opening{emptyFolder, planOwn, shimOwn, proxyOwn, guardOwn, startOwn}
 
-// OpenOwn starts a cluster in an empty folder, every connection through a link. Whether it is there says its Err.
+// OpenOwn starts a cluster in an empty folder, every connection through a link. If it could not, Err says why.
 func OpenOwn(set OwnSettings) Own {
 	o := opening{set: set, free: func() {}}
-	o.own = Own{Orders: make(chan order), Short: make(chan error, 16), End: func() {}}
+	o.own = Own{Orders: make(chan Order), Short: make(chan error, 16), End: func() {}}
 	for _, stage := range openStages {
 		if o.own.Err == nil {
 			o = stage(o)
@@ -54,7 +54,7 @@ func OpenOwn(set OwnSettings) Own {
 	return o.own
 }
 
-// emptyFolder makes room for what the cluster stores.
+// emptyFolder empties the folder of the cluster.
 func emptyFolder(o opening) opening {
 	o.own.Err = emptyOwn(o.set.Dir)
 	return o
@@ -82,7 +82,7 @@ func shimOwn(o opening) opening {
 	return o
 }
 
-// proxyOwn puts a proxy into the way of every connection.
+// proxyOwn puts a link into every connection.
 func proxyOwn(o opening) opening {
 	o.own.Plan, o.links, o.own.Err = throughProxies(o.own.Plan, o.own.Short)
 	return o
@@ -94,7 +94,7 @@ func guardOwn(o opening) opening {
 	return o
 }
 
-// startOwn starts the processes and who takes the orders, and says how all of it ends.
+// startOwn starts the processes and the operator, and sets End, which stops all of it.
 func startOwn(o opening) opening {
 	for _, l := range o.links {
 		go runLink(l)

@@ -46,8 +46,8 @@ func FileKind(name string) string {
 	return ""
 }
 
-// stored is a file of a data folder: its name within it and its size.
-type stored struct {
+// StoredFile is a file of a data folder: its name within it and its size.
+type StoredFile struct {
 	Name string
 	Size int64
 }
@@ -55,15 +55,15 @@ type stored struct {
 // pickFile returns the file of a kind that a random number chooses. Of logs it is the newest three times in four,
 // which is the one that is written, else any, those in the archive included. Of MANIFESTs and OPTIONS it is the
 // newest, since the others are not in use.
-func pickFile(files []stored, kind string, chance uint64) (stored, bool) {
-	fit := slices.DeleteFunc(slices.Clone(files), func(f stored) bool {
+func pickFile(files []StoredFile, kind string, chance uint64) (StoredFile, bool) {
+	fit := slices.DeleteFunc(slices.Clone(files), func(f StoredFile) bool {
 		return FileKind(f.Name) != kind ||
 			f.Size == 0
 	})
 	if len(fit) == 0 {
-		return stored{}, false
+		return StoredFile{}, false
 	}
-	slices.SortFunc(fit, func(a, b stored) int { // names have numbers of six digits
+	slices.SortFunc(fit, func(a, b StoredFile) int { // names have numbers of six digits
 		return cmp.Or(cmp.Compare(path.Base(a.Name), path.Base(b.Name)), cmp.Compare(a.Name, b.Name))
 	})
 	if kind == FileTable || kind == FileLog && chance%4 == 0 {
@@ -152,7 +152,7 @@ func pickBit(s span, chance uint64) (at int64, bit uint) {
 
 // cutTo returns how long a file is after a power loss: between what was synced and what was written, by a random
 // number.
-func cutTo(size int64, s synced, chance uint64) int64 {
+func cutTo(size int64, s Synced, chance uint64) int64 {
 	if !s.Known || s.Bytes >= size {
 		return size
 	}

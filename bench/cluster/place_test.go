@@ -20,7 +20,7 @@ func TestFileKinds(t *testing.T) {
 }
 
 func TestPickFile(t *testing.T) {
-	files := []stored{{"MANIFEST-000005", 10}, {"000012.log", 100}, {"archive/000007.log", 70}, {"000010.log", 0},
+	files := []StoredFile{{"MANIFEST-000005", 10}, {"000012.log", 100}, {"archive/000007.log", 70}, {"000010.log", 0},
 		{"000003.sst", 5}, {"000009.sst", 5}, {"CURRENT", 16},
 		{"MANIFEST-000011", 20}, {"LOCK", 0}}
 	seen := map[string]int{}

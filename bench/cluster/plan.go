@@ -18,8 +18,8 @@ import (
 var ErrPlan = errors.New("cannot start the cluster")
 
 // Plan is what a local cluster is to be. Settle fills in the names and addresses of its nodes. Lists, if it is not
-// empty, has the list of nodes that each process is given, the nodes in order and then the gateway: who reaches whom
-// where.
+// empty, has the --nodes of each process, the nodes in order and then the gateway: the addresses at which it reaches
+// the others.
 type Plan struct {
 	Dir, Bin, HTTP string
 	Nodes, Port    int

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// ErrProcess is the class of a child process that cannot be started, does not come to serve, or died.
+// ErrProcess is the class of a child process that cannot be started, does not begin to serve, or died.
 var ErrProcess = errors.New("process")
 
 // errEnded is the class of a node that has ended without being asked to, before it served.
@@ -90,7 +90,7 @@ func AwaitNode(p Process, addr string, ready chan<- error) {
 	ready <- fmt.Errorf("%w %s does not serve after %v: %s", ErrProcess, p.Name, StartLimit, last)
 }
 
-// AwaitGateway waits until a gateway's health check is well, and sends nil, or why it is not.
+// AwaitGateway waits until a gateway's health check succeeds, and sends nil, or why it does not.
 func AwaitGateway(p Process, addr string, ready chan<- error) {
 	last, noProxy := "no answer yet", &http.Transport{DisableKeepAlives: true} // nor one of the environment
 	direct := &http.Client{Transport: noProxy, Timeout: time.Second}

@@ -18,14 +18,14 @@ type link struct {
 	Short    chan<- error // what this machine lacks for its connections; what nobody has taken yet is enough
 }
 
-// gates are what a link lets through. Bytes that meet a closed gate are held, as a network that is cut holds them, and
-// go on when it opens.
+// gates are the directions that a link lets through. Bytes before a closed gate are held, as in a network that loses
+// packets, and pass when it opens.
 type gates struct {
 	There, Back bool // from the one who opened the connection, and to it
 	Refuse      bool // connections are closed, and new ones too
 }
 
-// setting is an order to a link to set its gates; Done is closed when they are set.
+// setting tells a link to set its gates; Done is closed when they are set.
 type setting struct {
 	Gates gates
 	Done  chan struct{}
@@ -114,7 +114,7 @@ func runLink(l link) {
 	}
 }
 
-// swap puts a value in the place of one that was not taken yet. Only one goroutine puts values there.
+// swap replaces the value in a channel that was not taken yet. Only one goroutine puts values there.
 func swap(newest chan bool, value bool) {
 	select {
 	case <-newest:
@@ -131,7 +131,7 @@ func sever(conn net.Conn) {
 	_ = conn.Close()
 }
 
-// lacked tells of an error of a proxy if it is this machine's own.
+// lacked reports an error of a proxy if this machine itself is to blame for it.
 func lacked(err error, short chan<- error) {
 	if Blame(err) != OfGenerator {
 		return

@@ -142,8 +142,8 @@ func SetRule(control string, r Rule) error {
 	return err
 }
 
-// synced is how much of a file a power loss leaves, at least.
-type synced struct {
+// Synced is how much of a file a power loss leaves, at least.
+type Synced struct {
 	Known bool // the shim has seen the file made
 	Bytes int64
 }
@@ -151,7 +151,7 @@ type synced struct {
 // ShimState is what a shim has counted, and its table.
 type ShimState struct {
 	Hits, Loads uint64
-	Synced      map[uint64]synced // by inode
+	Synced      map[uint64]Synced // by inode
 }
 
 // ReadShim reads what a shim has counted.
@@ -164,10 +164,10 @@ func ReadShim(control string) (ShimState, error) {
 		return ShimState{}, fmt.Errorf("%w: %s: %w", errShim, control, err)
 	}
 	word := func(at int) uint64 { return binary.NativeEndian.Uint64(b[at*wordBytes:]) }
-	s := ShimState{word(wordHits), word(wordLoads), map[uint64]synced{}}
+	s := ShimState{word(wordHits), word(wordLoads), map[uint64]Synced{}}
 	for at := wordTable; at < wordTable+tableEntries*entryWords; at += entryWords {
 		if inode := word(at); inode != 0 {
-			s.Synced[inode] = synced{true, int64(word(at + 1))}
+			s.Synced[inode] = Synced{true, int64(word(at + 1))}
 		}
 	}
 	return s, nil

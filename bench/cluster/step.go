@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// ErrFault is the class of a fault that is not understood or cannot be done.
+// ErrFault is the class of a fault that cannot be parsed or cannot be done.
 var ErrFault = errors.New("fault")
 
 // The kinds of step.
@@ -48,7 +48,7 @@ type Step struct {
 	Rule   Rule   // how a disk fails
 }
 
-// Text is a step as it is written.
+// Text is a step in the words of a timeline.
 func (s Step) Text() string {
 	words := []string{s.Kind}
 	if s.Node != "" {

@@ -10,8 +10,8 @@ import (
 // errNotInSync is the class of a cluster that does not come back in sync in time.
 var errNotInSync = errors.New("the cluster does not come back in sync")
 
-// viewed is a shard as a node's line VIEW has it.
-type viewed struct {
+// View is a shard as a node's line VIEW has it.
+type View struct {
 	Shard  int
 	Epoch  uint64
 	Leader string
@@ -21,7 +21,7 @@ type viewed struct {
 
 // AskSync asks a node for its view of all shards and for trouble with its replicas; why says what is not yet as it
 // should be.
-func AskSync(addr string) (views []viewed, why string) {
+func AskSync(addr string) (views []View, why string) {
 	line, err := AskLine(addr, "VIEW")
 	if err == nil {
 		err = json.Unmarshal([]byte(line), &views)
@@ -57,7 +57,7 @@ func AskSync(addr string) (views []viewed, why string) {
 func AwaitSync(addrs []string, limit time.Duration, out chan<- error) {
 	why := ""
 	for end := time.Now().Add(limit); ; time.Sleep(20 * time.Millisecond) {
-		var first []viewed
+		var first []View
 		why = ""
 		for i, addr := range addrs {
 			views, not := AskSync(addr)
