@@ -161,7 +161,7 @@ func (c *testCluster) deleteUsers(t *testing.T) {
 	}
 	back := c.must(201, "POST", "/api/user/", ada)
 	if back.header.Get("ETag") == tag {
-		t.Error("a user that was made again bears the ETag of its former life")
+		t.Error("a user that was made again bears the ETag that it had before")
 	}
 }
 

@@ -42,7 +42,7 @@
 //
 // # Views, and what becomes of a request when a node dies
 //
-// The gateway begins with the views that a cluster is born with. Each node tells it the views after its welcome and
+// The gateway begins with the views that a cluster is bootstrapped with. Each node tells it the views after its welcome and
 // whenever one has changed; of each shard the one with the highest epoch counts (view.go). The view set is in a cell, a
 // channel of one element, which readers take out and put back. Nothing rests on its being new: a replica that does not
 // lead a shard passes the request on to the one that does, or says that it cannot, and then the shard's other replica

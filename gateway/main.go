@@ -103,7 +103,7 @@ func open(config Config, members []Member, layout shard.Layout, log *slog.Logger
 	wiring.Metrics.UnreadMost.WithLabelValues("long").Set(float64(long))
 	go runBudgets(reservations, unreadBudget{limit: small, gauge: wiring.Metrics.Unread.WithLabelValues("small")},
 		unreadBudget{limit: long, gauge: wiring.Metrics.Unread.WithLabelValues("long")})
-	views := make([]shard.View, layout.Shards) // those that the cluster is born with, until a node tells others
+	views := make([]shard.View, layout.Shards) // those that the cluster is bootstrapped with, until a node tells others
 	for s := range views {
 		views[s] = shard.InitialView(layout, s)
 	}

@@ -68,23 +68,23 @@ func (r *rig) awaitUnreachable(node int) {
 
 // TestPersistentFailuresAreCounted: only one after the other, at both replicas, in the same view.
 func TestPersistentFailuresAreCounted(t *testing.T) {
-	birth, taken := shard.View{Epoch: 1, Leader: 1, Backup: 2, InSync: true}, shard.View{Epoch: 2, Leader: 2, Backup: 1}
+	initial, taken := shard.View{Epoch: 1, Leader: 1, Backup: 2, InSync: true}, shard.View{Epoch: 2, Leader: 2, Backup: 1}
 	for name, c := range map[string]struct {
 		whats []failure
 		last  shard.View
 		want  int
 	}{
-		"both":                         {[]failure{stuck, unreachable}, birth, 2},
-		"both, the other way around":   {[]failure{unreachable, stuck}, birth, 2},
-		"one":                          {[]failure{stuck}, birth, 1},
-		"one, and one that may pass":   {[]failure{stuck, unsent}, birth, 0},
-		"one that may pass between":    {[]failure{stuck, notLeader, unreachable}, birth, 1},
+		"both":                         {[]failure{stuck, unreachable}, initial, 2},
+		"both, the other way around":   {[]failure{unreachable, stuck}, initial, 2},
+		"one":                          {[]failure{stuck}, initial, 1},
+		"one, and one that may pass":   {[]failure{stuck, unsent}, initial, 0},
+		"one that may pass between":    {[]failure{stuck, notLeader, unreachable}, initial, 1},
 		"the second in a newer view":   {[]failure{stuck, unreachable}, taken, 0},
-		"waiting in between is no end": {[]failure{stuck, none, unreachable}, birth, 2},
+		"waiting in between is no end": {[]failure{stuck, none, unreachable}, initial, 2},
 	} {
-		at := retryState{view: birth, node: 1}
+		at := retryState{view: initial, node: 1}
 		for i, what := range c.whats {
-			view := birth
+			view := initial
 			if i == len(c.whats)-1 {
 				view = c.last
 			}

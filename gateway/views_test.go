@@ -13,7 +13,7 @@ import (
 	"tandem/wire"
 )
 
-// replicas returns the leader and the backup of an id's shard, as the cluster was born.
+// replicas returns the leader and the backup of an id's shard, as the cluster was bootstrapped.
 func (r *rig) replicas(id string) (leader, backup *fakeNode) {
 	s, _ := shard.ShardOf(r.wiring.Layout, id)
 	v := shard.InitialView(r.wiring.Layout, s)
@@ -212,7 +212,7 @@ func TestAnEarlierTrysOutcomeCounts(t *testing.T) {
 // TestOlderAndWrongViewsAreLeftOut: nodes learn at different times, and may be of another cluster.
 func TestOlderAndWrongViewsAreLeftOut(t *testing.T) {
 	r := newRig(t, ample, ample/2)
-	birth := r.store.current()
+	initial := r.store.current()
 	r.setViews(swapped)
 	r.nodes[0].sendViews(r.store.current())
 	r.awaitViews()
@@ -221,7 +221,7 @@ func TestOlderAndWrongViewsAreLeftOut(t *testing.T) {
 		foreign[s].Epoch += 5
 	}
 	foreign[23].Leader = 1 << 40
-	for _, views := range [][]wire.View{birth, foreign, few, nil} {
+	for _, views := range [][]wire.View{initial, foreign, few, nil} {
 		r.nodes[1].sendViews(views)
 	}
 	r.setViews(without(0)) // when this is known, what was told before on the same connection has been seen
@@ -304,10 +304,10 @@ func TestAFloodOfViewsBlocksNobody(t *testing.T) {
 
 func TestNextTry(t *testing.T) {
 	const ms = int64(time.Millisecond)
-	birth := shard.View{Epoch: 1, Leader: 1, Backup: 2, InSync: true}
+	initial := shard.View{Epoch: 1, Leader: 1, Backup: 2, InSync: true}
 	taken, alone := shard.View{Epoch: 2, Leader: 2, Backup: 1}, shard.View{Epoch: 2, Leader: 1, Backup: 2}
-	waits := retryState{view: birth, node: 1, waiting: true, due: 50 * ms}
-	pauses := retryState{view: birth, node: 1, due: 50 * ms, last: notLeader, immediate: 2}
+	waits := retryState{view: initial, node: 1, waiting: true, due: 50 * ms}
+	pauses := retryState{view: initial, node: 1, due: 50 * ms, last: notLeader, immediate: 2}
 	for name, c := range map[string]struct {
 		from  retryState
 		view  shard.View
@@ -315,28 +315,28 @@ func TestNextTry(t *testing.T) {
 		node  int
 		after int64 // ms until the next try; -1: the state stays as it was
 	}{
-		"nothing yet":    {waits, birth, none, 1, -1},
-		"in a pause":     {pauses, birth, none, 1, -1},
-		"silence":        {waits, birth, silence, 2, 0},
-		"not the leader": {waits, birth, notLeader, 2, 0},
-		"not the leader again": {retryState{view: birth, node: 2, waiting: true, last: notLeader, immediate: 1},
-			birth, notLeader, 1, 5},
+		"nothing yet":    {waits, initial, none, 1, -1},
+		"in a pause":     {pauses, initial, none, 1, -1},
+		"silence":        {waits, initial, silence, 2, 0},
+		"not the leader": {waits, initial, notLeader, 2, 0},
+		"not the leader again": {retryState{view: initial, node: 2, waiting: true, last: notLeader, immediate: 1},
+			initial, notLeader, 1, 5},
 		"not the leader for the third time": {
-			retryState{view: birth, node: 2, waiting: true, last: notLeader, immediate: 2}, birth, notLeader, 1, 10},
+			retryState{view: initial, node: 2, waiting: true, last: notLeader, immediate: 2}, initial, notLeader, 1, 10},
 		"not the leader for the tenth time": {
-			retryState{view: birth, node: 2, waiting: true, last: notLeader, immediate: 9}, birth, notLeader, 1, 15},
-		"cannot serve now": {waits, birth, unavailable, 2, 10},
-		"cannot serve now, long since": {retryState{view: birth, node: 1, waiting: true, last: unavailable, immediate: 9},
-			birth, unavailable, 2, 15},
-		"a disk error": {waits, birth, diskError, 2, 10},
-		"not here":     {waits, birth, notHere, 2, 10},
-		"too busy":     {waits, birth, busy, 1, 10},
-		"overdue":      {waits, birth, overdue, 1, 10},
-		"broken":       {waits, birth, broken, 2, 0},
-		"no connection": {retryState{view: birth, node: 1, waiting: true, last: notLeader, immediate: 9},
-			birth, unsent, 2, 0},
-		"no connection to either": {retryState{view: birth, node: 2, waiting: true, last: unsent, immediate: 1},
-			birth, unsent, 1, 5},
+			retryState{view: initial, node: 2, waiting: true, last: notLeader, immediate: 9}, initial, notLeader, 1, 15},
+		"cannot serve now": {waits, initial, unavailable, 2, 10},
+		"cannot serve now, long since": {retryState{view: initial, node: 1, waiting: true, last: unavailable, immediate: 9},
+			initial, unavailable, 2, 15},
+		"a disk error": {waits, initial, diskError, 2, 10},
+		"not here":     {waits, initial, notHere, 2, 10},
+		"too busy":     {waits, initial, busy, 1, 10},
+		"overdue":      {waits, initial, overdue, 1, 10},
+		"broken":       {waits, initial, broken, 2, 0},
+		"no connection": {retryState{view: initial, node: 1, waiting: true, last: notLeader, immediate: 9},
+			initial, unsent, 2, 0},
+		"no connection to either": {retryState{view: initial, node: 2, waiting: true, last: unsent, immediate: 1},
+			initial, unsent, 1, 5},
 		"another leads while it waits":        {waits, taken, none, 2, 0},
 		"another leads, in a pause":           {pauses, taken, none, 2, 0},
 		"the same leads alone, in a pause":    {pauses, alone, none, 1, 0},
@@ -344,17 +344,17 @@ func TestNextTry(t *testing.T) {
 		"not the leader, and the other is":    {waits, taken, notLeader, 2, 0},
 		"cannot serve, and the other does":    {waits, taken, unavailable, 2, 0},
 		"silent, and the other leads":         {waits, taken, silence, 2, 0},
-		"stuck":                               {waits, birth, stuck, 2, 0},
-		"unreachable":                         {waits, birth, unreachable, 2, 0},
-		"no connection, and the other stuck": {retryState{view: birth, node: 1, waiting: true, last: stuck, immediate: 1},
-			birth, unsent, 2, 5},
+		"stuck":                               {waits, initial, stuck, 2, 0},
+		"unreachable":                         {waits, initial, unreachable, 2, 0},
+		"no connection, and the other stuck": {retryState{view: initial, node: 1, waiting: true, last: stuck, immediate: 1},
+			initial, unsent, 2, 5},
 		"no connection, and the other unreachable": {
-			retryState{view: birth, node: 1, waiting: true, last: unreachable, immediate: 9}, birth, unsent, 2, 15},
+			retryState{view: initial, node: 1, waiting: true, last: unreachable, immediate: 9}, initial, unsent, 2, 15},
 
-		"a backup that is too busy": {retryState{view: birth, node: 2, waiting: true}, birth, busy, 1, 10},
-		"about to lead": {retryState{view: birth, node: 2, waiting: true, last: silence, immediate: 1},
+		"a backup that is too busy": {retryState{view: initial, node: 2, waiting: true}, initial, busy, 1, 10},
+		"about to lead": {retryState{view: initial, node: 2, waiting: true, last: silence, immediate: 1},
 			taken, notLeader, 2, 5},
-		"an older view": {retryState{view: taken, node: 2, waiting: true}, birth, notLeader, 1, 0},
+		"an older view": {retryState{view: taken, node: 2, waiting: true}, initial, notLeader, 1, 0},
 	} {
 		got := nextTry(c.from, c.view, c.what, 20*ms)
 		want := retryState{view: got.view, node: c.node, due: (20 + c.after) * ms, last: got.last, immediate: got.immediate,

@@ -15,7 +15,7 @@ import (
 // A file of marks that is gone although the store notes that there is one marks all that is there. Once nothing is
 // marked the store notes none.
 func TestMarksThatAreGone(t *testing.T) {
-	wiring := councilWiring(t, t.TempDir(), testLayout, 0)
+	wiring := serviceWiring(t, t.TempDir(), testLayout, 0)
 	var err error
 	if wiring.DB, err = store.AddFamilies(wiring.DB, []int{2, 5}); err != nil {
 		t.Fatal(err)

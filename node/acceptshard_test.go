@@ -38,7 +38,7 @@ func TestWhatAnEarlierRunHasKept(t *testing.T) {
 		{"a bit of the file is another one", strings.Replace(string(text), `Ada`, `Adb`, 1), true, true, -1, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			wiring := councilWiring(t, t.TempDir(), testLayout, 0)
+			wiring := serviceWiring(t, t.TempDir(), testLayout, 0)
 			db, err := store.AddFamilies(wiring.DB, []int{2})
 			if err != nil {
 				t.Fatal(err)

@@ -112,20 +112,20 @@ func lineStatus(wiring *Wiring, _ []string) any {
 		"bytes": len(wiring.Unread) * unreadUnit, "most": cap(wiring.Unread) * unreadUnit,
 		"pages": len(wiring.Pages), "pagesMost": cap(wiring.Pages)}
 	if wiring.Ready {
-		c := councilState(&wiring.Peers)
+		c := viewsStatus(&wiring.Peers)
 		checks := shard.NodeChecks(partOf(&wiring.Node, &wiring.Peers, held, c))
 		status["takesPart"], status["checks"] = shard.Ready(checks), checkResults(checks)
 		status["raft"] = map[string]any{"leader": nodeName(&wiring.Node, shard.NodeOf(c.Lead)), "term": c.Term,
-			"index": c.Book.Index, "silent": c.Unhealthy}
+			"index": c.State.Index, "silent": c.Unhealthy}
 		status["repairs"] = len(repairs(&wiring.Node, held))
 	}
 	return status
 }
 
-// councilState asks the council how it is.
-func councilState(peers *Peers) CouncilState {
-	reply := make(chan CouncilState, 1)
-	peers.Council.Inspect <- reply
+// viewsStatus asks the view service how it is.
+func viewsStatus(peers *Peers) ViewsStatus {
+	reply := make(chan ViewsStatus, 1)
+	peers.Views.Inspect <- reply
 	return <-reply
 }
 
@@ -148,7 +148,8 @@ func repairs(node *Node, held []Held) []Repair {
 			continue
 		}
 		done, took := float64(r.Stream.PeerStored+1)-float64(r.Repair.First), float64(h.now-r.Repair.Since)/1e9
-		one := Repair{Shard: h.Shard, Backup: r.Peer, Snapshot: r.Repair.Snapshot, ToGo: r.Leading.Next - min(r.Leading.Next, r.Stream.PeerStored)}
+		one := Repair{Shard: h.Shard, Backup: r.Peer, Snapshot: r.Repair.Snapshot,
+			ToGo: r.Leading.Next - min(r.Leading.Next, r.Stream.PeerStored)}
 		if done > 0 && took > 0 {
 			one.Rate = done / took
 			one.Left = float64(one.ToGo) / one.Rate
@@ -175,7 +176,7 @@ func lineView(wiring *Wiring, _ []string) any {
 	if !wiring.Ready {
 		return fault{Error: "this node has not opened its data yet, or waits for the other nodes of a new cluster"}
 	}
-	for s, v := range councilState(&wiring.Peers).Book.Views {
+	for s, v := range viewsStatus(&wiring.Peers).State.Views {
 		list = append(list, viewed{s, v.Epoch, wiring.Members[v.Leader].Name, wiring.Members[v.Backup].Name, v.InSync})
 	}
 	return list
@@ -298,8 +299,8 @@ func lineConns(wiring *Wiring, _ []string) any {
 	return map[string]any{"open": len(list), "connections": list[:most]}
 }
 
-// scanOf has the loop of a shard's replica open a scan of it, whether what it shows is committed or not. The scan
-// must be closed.
+// scanOf has the loop of a shard's replica open a scan of it, whether what it shows is committed or not. The scan must
+// be closed.
 func scanOf(handles *Handles, s int) ShardScan {
 	opened := make(chan ShardScan, 1)
 	handles.ByShard[s].Opens <- scanAsk{shard: s, opened: opened}

@@ -18,16 +18,16 @@ const (
 // runArchive is the loop that removes files of the write log that nobody can need: those that are no longer written to,
 // while every backup of a shard held here is in sync. While one is not, they are kept up to --wal-keep-mb, for its
 // repair (rule R17). Who reads one at that moment has it open.
-func runArchive(node *Node, books <-chan views.State) {
+func runArchive(node *Node, states <-chan views.State) {
 	held := heldBy(node.Layout, node.Self)
 	level := false // every backup is in sync
 	ticks := time.NewTicker(pruneEvery)
 	for {
 		select {
-		case book := <-books:
+		case state := <-states:
 			level = true
 			for _, s := range held {
-				level = level && book.Views[s].InSync
+				level = level && state.Views[s].InSync
 			}
 		case <-ticks.C:
 			if !level {

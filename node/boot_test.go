@@ -9,7 +9,7 @@ import (
 // What a shard holds is known again after a restart.
 func TestCountsAndPositionAreReadBack(t *testing.T) {
 	held := heldBy(testLayout, 0)
-	wiring := councilWiring(t, t.TempDir(), testLayout, 0)
+	wiring := serviceWiring(t, t.TempDir(), testLayout, 0)
 	var err error
 	if wiring.DB, err = store.AddFamilies(wiring.DB, held); err != nil {
 		t.Fatal(err)

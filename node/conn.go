@@ -148,11 +148,11 @@ func welcome(node *Node, peers *Peers, clients *Clients, conn *Conn, peer int, h
 	mine, at := greeting(node), originIn(node.Origin)
 	known := wire.StoreStart{}
 	if node.Ready && peer >= 0 { // what is known without this hello, which then counts (rule R23)
-		council := councilState(peers)
-		if peer < len(council.Known) && council.Book.Members[peer] == hello.Greeting.Store {
-			known = wire.StoreStart(council.Known[peer])
+		status := viewsStatus(peers)
+		if peer < len(status.Known) && status.State.Members[peer] == hello.Greeting.Store {
+			known = wire.StoreStart(status.Known[peer])
 		}
-		peers.Council.Joins <- greeter{hello.Greeting.Store, views.Start(hello.Greeting.Start)}
+		peers.Views.Joins <- greeter{hello.Greeting.Store, views.Start(hello.Greeting.Start)}
 	}
 	deliver(conn, answers{Message: &wire.Message{Kind: wire.Welcome, ID: hello.ID, Greeting: sayGreeting(mine),
 		Clock: clock(), Founders: mine.Founders, Known: known}})
@@ -170,13 +170,13 @@ func welcome(node *Node, peers *Peers, clients *Clients, conn *Conn, peer int, h
 	return func() { clients.Watch <- watcher{conn, true} }
 }
 
-// passOn gives the pact and the council what a node says that dialled: peer, with its store. What does not fit is
-// dropped, and comes again.
+// passOn gives the lease session and the view service what a node says that dialled: peer, with its store. What does
+// not fit is dropped, and comes again.
 func passOn(node *Node, peers *Peers, conn *Conn, peer int, store uint64, m *wire.Message) {
 	switch {
-	case m.Kind == wire.Ping && node.Ready: // the council looks whether it is a new store
+	case m.Kind == wire.Ping && node.Ready: // the view service looks whether it is a new store
 		select {
-		case peers.Council.Joins <- greeter{Member: store}:
+		case peers.Views.Joins <- greeter{Member: store}:
 		default:
 		}
 	case m.Kind == wire.LeasePing:
@@ -184,12 +184,12 @@ func passOn(node *Node, peers *Peers, conn *Conn, peer int, store uint64, m *wir
 			Sick: m.State&wire.IsSick != 0, Leaving: m.State&wire.IsLeaving != 0, Claims: takeClaims(m.Claims),
 			LastEntries: takeLastEntries(m.LastEntries)}
 		select {
-		case peers.Pacts[peer].In <- pactNote{ping, conn}:
+		case peers.Leases[peer].In <- leaseNote{ping, conn}:
 		default:
 		}
 	case m.Kind == wire.Raft:
 		select {
-		case peers.Council.In <- m.Data:
+		case peers.Views.In <- m.Data:
 		default:
 		}
 	}
@@ -255,7 +255,7 @@ func refuse(node *Node, handles *Handles, peers *Peers, peer int, m *wire.Messag
 	code, text := wire.BadRequest, ""
 	ofStream := m.Kind >= wire.Ask && m.Kind <= wire.SnapEnd && m.Kind != wire.Position && m.Kind != wire.Stored &&
 		m.Kind != wire.Trouble
-	ofPact, ofRaft := m.Kind == wire.LeasePing, m.Kind == wire.Raft
+	ofLease, ofRaft := m.Kind == wire.LeasePing, m.Kind == wire.Raft
 	hasShard := ofStream || m.Kind == wire.Get || m.Kind == wire.Write || m.Kind == wire.List
 	var one [1]uint64
 	asked := m.Set
@@ -275,13 +275,13 @@ func refuse(node *Node, handles *Handles, peers *Peers, peer int, m *wire.Messag
 			node.Config.Name+" has not opened its data yet, or waits for the other nodes of a new cluster"
 	case absent >= 0:
 		code, text = wire.NotHere, fmt.Sprintf("%s holds no replica of shard %d", node.Config.Name, asked[absent])
-	case !hasShard && m.Kind != wire.Count && m.Kind != wire.Ping && !ofPact && !ofRaft:
+	case !hasShard && m.Kind != wire.Count && m.Kind != wire.Ping && !ofLease && !ofRaft:
 		text = fmt.Sprintf("kind %d is no request that a node answers", m.Kind)
 	case badID != nil:
 		text = badID.Error()
 	case ofStream && peer != peerOf(node.Layout, int(m.Shard), node.Self):
 		text = fmt.Sprintf("the sender holds no replica of shard %d", m.Shard)
-	case ofRaft && (peer < 0 || peer == node.Self), ofPact && (peer < 0 || peers.Pacts[peer] == nil):
+	case ofRaft && (peer < 0 || peer == node.Self), ofLease && (peer < 0 || peers.Leases[peer] == nil):
 		text = fmt.Sprintf("kind %d is for nodes among themselves", m.Kind)
 	case ofStream && m.Kind == wire.SnapEnd && (m.LSN > 0) != (len(m.History) > 0):
 		text = "expected a history with the end of a snapshot that is not empty, and only there"

@@ -17,9 +17,9 @@ const (
 // busyParts is how many parts must be expected within the pace for a commit to wait for them.
 const busyParts = 4
 
-// runDisk is the loop that owns all writes of shards and of the council: what is waiting goes out in one synced RocksDB
-// write, one fsync for many requests (group commit). While the disk is full the group waits, since its entries are
-// promised to the peer. w is what this start has written before.
+// runDisk is the loop that owns all writes of shards and of the view service: what is waiting goes out in one synced
+// RocksDB write, one fsync for many requests (group commit). While the disk is full the group waits, since its entries
+// are promised to the peer. w is what this start has written before.
 func runDisk(node *Node, handles *Handles, storage *Storage, w store.Written) {
 	var group []store.Part
 	var batch []byte
@@ -36,7 +36,7 @@ func runDisk(node *Node, handles *Handles, storage *Storage, w store.Written) {
 		w, group[0] = store.HeadPart(w, group[1:])
 		batch = store.JoinParts(batch, group)
 		group = group[1:]
-		storage.Pulse <- beat{Since: clock()}
+		storage.Health <- diskReport{Since: clock()}
 		awaitSpace(node, handles, storage)
 		err := store.WriteBatch(db, batch)
 		for i := range group {
@@ -48,7 +48,7 @@ func runDisk(node *Node, handles *Handles, storage *Storage, w store.Written) {
 			go reopen(node, handles, storage, db, err)
 			return
 		}
-		storage.Pulse <- beat{}
+		storage.Health <- diskReport{}
 		for _, handle := range handles.Loops {
 			tellStored(handles, handle, group, &db)
 		}
@@ -144,7 +144,7 @@ func reopen(node *Node, handles *Handles, storage *Storage, db store.DB, cause e
 // spread tells every replica whether the disk refuses writes: why, or "" when it takes them. The node falls silent
 // meanwhile.
 func spread(handles *Handles, storage *Storage, reason string) {
-	storage.Pulse <- beat{Told: true, Full: reason}
+	storage.Health <- diskReport{Told: true, Full: reason}
 	for _, d := range handles.Loops {
 		select {
 		case <-d.Refusing:

@@ -5,10 +5,10 @@
 // All state is in the local variables of a few loops; they talk by channels.
 //
 //	replicas (a few)       owns the states of some replicas; asks replica.Step and carries its effects out
-//	pact (one a neighbour) owns what the two promise each other, and proposes views; asks lease.Step
-//	council                owns this node's part in Raft, which holds the views; asks views.Step
+//	lease (one a neighb.)  owns what the two promise each other, and proposes views; asks lease.Step
+//	view service           owns this node's part in Raft, which holds the views; asks views.Step
 //	disk                   owns all writes: what is waiting becomes one batch and one fsync (group commit)
-//	pulse                  looks how long writes take; with a slow or full disk the node asks and promises nothing
+//	disk health            looks how long writes take; with a slow or full disk the node asks and promises nothing
 //	index                  knows where in the write log each shard's entries stand
 //	sync notes             notes in the data folder how far the write log is synced
 //	damage                 owns the marks of damaged copies, and the file of them
@@ -33,16 +33,16 @@
 //	                 +------------+    Out    |          |   Stored,   |      |
 //	                    |      |              +----------+   Refusing  +------+
 //	                    |      |                ^      |                ^    |
-//	                    |      |             In |      | Wants     Disk |    | Pulse
+//	                    |      |             In |      | Wants     Disk |    | Health
 //	                    |      |       In       |      v                |    v
 //	                    |      |              +----------+              |  +-------+
-//	                    |      +------------> |   pact   | <------------|--|       |
+//	                    |      +------------> |  lease   | <------------|--|       |
 //	                    |                     +----------+   Unhealthy  |  |       |
-//	                    |              Books,   ^      |                |  | pulse |
-//	                    |             Elected   |      | Asks           |  |       |
+//	                    |             States,   ^      |                |  | disk  |
+//	                    |             Elected   |      | Asks           |  |health |
 //	                    |       In              |      v                |  |       |
 //	                    |                     +----------+              |  |       |
-//	                    +-------------------> | council  | -------------+  |       |
+//	                    +-------------------> |view serv.| -------------+  |       |
 //	                                          |          | <---------------|       |
 //	                                          +----------+   Unhealthy     +-------+
 //
@@ -51,23 +51,23 @@
 //	replicas ----------- Out ----------------> +------+
 //	replicas -- Feeds --> feeds --- Out -----> |      |  frames   connection
 //	replicas -- Relays -> relay --- Out -----> | link | <=======> at the other node
-//	pact --------------- Urgent -------------> |      |
-//	council ------------ Out ----------------> +------+
+//	lease -------------- Urgent -------------> |      |
+//	view service ------- Out ----------------> +------+
 //	                                              |
-//	replicas, pact <---- In ----------------------+
+//	replicas, lease <--- In ----------------------+
 //	relay <------------- RelayEvents -------------+
-//	council <----------- Greets ------------------+
+//	view service <------ Greets ------------------+
 //
 // And who is told or asked beside that:
 //
 //	disk -- Index ----> index <-- Lookups -- reader of the write log <-- feeds, WAL (a line of text)
 //	disk -- Synced ---> sync notes
 //	disk, replicas -- Damage --> damage
-//	council -- Books -> views -- Out --> connections of gateways; archive
+//	view service -- States -> views -- Out --> connections of gateways; archive
 //	relay -- Out -----> connection; -- In --> replicas (what this node leads itself by now)
 //	lines of text, lists, health, progress, a stop -- Inspect, Opens --> replicas
 //
-// Views travel one way: council → pacts → replicas. So a pact knows what it has promised when its replicas act on a
+// Views travel one way: view service → leases → replicas. So a lease session knows what it has promised when its replicas act on a
 // view.
 //
 // Work is handed over in batches: a reader hands over all requests that have arrived, a loop does all that waits and
@@ -76,7 +76,7 @@
 // costs nothing.
 //
 // Nothing waits in a circle. A replicas' loop waits only for the disk's queue, which has room for all that can be
-// pending; a pact waits only for replicas; the disk and the council hand results over through channels of one slot,
+// pending; a lease session waits only for replicas; the disk and the view service hand results over through channels of one slot,
 // the newest wins; what can be asked again (proposals, pings, Raft's messages) is dropped when it does not fit; whoever
 // answers a connection never waits for it: one whose queue is full does not read and is closed. Back-pressure is at the
 // edge: a connection with 1,024 requests under way is read no further; a request is under way until its answer has
@@ -106,7 +106,7 @@
 //	lines of text          4 at a time whose answers may be long, until they are written; LIST at most 1 MiB of users
 //	requests passed on     512 to each peer
 //
-// STATUS shows how much of that is taken. Neither a loop of replicas nor a pact waits for any of it.
+// STATUS shows how much of that is taken. Neither a loop of replicas nor one of leases waits for any of it.
 //
 // # How a write travels
 //
@@ -124,8 +124,8 @@
 //
 //	main.go      settings → start → stop
 //	config.go    settings and their checks
-//	start.go     data folder → birth → loops
-//	birth.go     what a node does whose store belongs to no cluster yet
+//	start.go     data folder → bootstrap → loops
+//	bootstrap.go what a node does whose store belongs to no cluster yet
 //	wiring.go    how the loops are wired: the channels
 //	boot.go      what a replica starts from: its meta and the request ids in the log
 //	accept.go    the command node accept-loss
@@ -138,11 +138,11 @@
 //	replica.go   the loop of some replicas
 //	serialize.go effects → parts of a batch
 //	outbox.go    what a loop sends after a batch of events
-//	pact.go      the loop that keeps the pact with a neighbour
-//	council.go   the loop of the council
+//	lease.go     the loop that keeps the lease session with a neighbour
+//	viewservice.go  the loop of the view service
 //	views.go     the loop that tells gateways the views
 //	disk.go      the loop that owns all writes
-//	pulse.go     the loop that looks how long writes take
+//	diskhealth.go   the loop that looks how long writes take
 //	index.go     the loop that knows where in the write log entries stand
 //	progress.go  the loop that says how repairs go on
 //	archive.go   the loop that removes old files of the write log

@@ -9,10 +9,10 @@ import (
 	"tandem/wire"
 )
 
-// origin is the cluster that this node's store belongs to: the member ids by node that it was born with, and its
-// incarnation; both are empty until they are known, when Known is closed. They never change after that.
+// origin is the cluster that this node's store belongs to: the member ids by node that it was bootstrapped with, and
+// its incarnation; both are empty until they are known, when Known is closed. They never change after that.
 type origin struct {
-	Born        []uint64
+	Founders    []uint64
 	Incarnation [16]byte
 	Known       chan struct{}
 }
@@ -24,12 +24,12 @@ func originIn(cell chan origin) origin {
 	return at
 }
 
-// noteOrigin puts the origin that a book tells into its cell, if none is known yet.
+// noteOrigin puts the origin that a cluster state tells into its cell, if none is known yet.
 func noteOrigin(cell chan origin, b views.State) {
 	at := <-cell
-	if len(at.Born) == 0 {
-		at.Born, at.Incarnation = views.Founders(b), b.Incarnation
-		if len(at.Born) > 0 {
+	if len(at.Founders) == 0 {
+		at.Founders, at.Incarnation = views.Founders(b), b.Incarnation
+		if len(at.Founders) > 0 {
 			close(at.Known)
 		}
 	}
@@ -51,7 +51,7 @@ func greeting(node *Node) shard.Greeting {
 	at := <-node.Origin
 	node.Origin <- at
 	g := node.Mine
-	g.Incarnation, g.Founders, g.Member, g.Start = at.Incarnation, at.Born, node.Member, node.Start.Number
+	g.Incarnation, g.Founders, g.Member, g.Start = at.Incarnation, at.Founders, node.Member, node.Start.Number
 	return g
 }
 

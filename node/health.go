@@ -41,12 +41,12 @@ func checkResults(checks []shard.Check) []checkResult {
 	return all
 }
 
-// partOf gathers what the node knows of the part that it takes: how its replicas are, how its council is, and who is
-// refused.
-func partOf(node *Node, peers *Peers, held []Held, c CouncilState) shard.NodePart {
+// partOf gathers what the node knows of the part that it takes: how its replicas are, how its view service is, and who
+// is refused.
+func partOf(node *Node, peers *Peers, held []Held, c ViewsStatus) shard.NodePart {
 	refused := make(chan map[string]string, 1)
 	peers.Refusals <- refused
-	p := shard.NodePart{Leader: c.Lead != 0, Joins: !slices.Contains(c.Book.Members, node.Member), Silent: c.Unhealthy,
+	p := shard.NodePart{Leader: c.Lead != 0, Joins: !slices.Contains(c.State.Members, node.Member), Silent: c.Unhealthy,
 		Refused: <-refused}
 	for _, why := range p.Refused {
 		if text, replaced := strings.CutPrefix(why, string(shard.OtherStore)+": "); replaced {
@@ -74,7 +74,7 @@ func runHealth(node *Node, handles *Handles, peers *Peers) {
 	said, known := "", ""
 	ticks := time.NewTicker(healthEvery)
 	for range ticks.C {
-		held, c := holdings(node, handles), councilState(peers)
+		held, c := holdings(node, handles), viewsStatus(peers)
 		checks := shard.NodeChecks(partOf(node, peers, held, c))
 		reasons := []string{}
 		for _, check := range checks {
@@ -113,7 +113,7 @@ func lacks(node *Node) string {
 func lineReady(wiring *Wiring, _ []string) any {
 	p := shard.NodePart{Waiting: "it waits for its own data, or for the other nodes of a new cluster"}
 	if wiring.Ready {
-		held, c := holdings(&wiring.Node, &wiring.Handles), councilState(&wiring.Peers)
+		held, c := holdings(&wiring.Node, &wiring.Handles), viewsStatus(&wiring.Peers)
 		p = partOf(&wiring.Node, &wiring.Peers, held, c)
 	}
 	checks := shard.NodeChecks(p)

@@ -55,9 +55,9 @@ func ledShards(list []Inspection, self int) []int {
 	return led
 }
 
-// order tells all pacts what to do.
+// order tells all lease sessions what to do.
 func order(peers *Peers, kind lease.EventKind) {
-	for _, handle := range peers.Pacts {
+	for _, handle := range peers.Leases {
 		if handle != nil {
 			handle.Orders <- kind
 		}
@@ -66,8 +66,8 @@ func order(peers *Peers, kind lease.EventKind) {
 
 // peersLeaving returns, by node, whether it is leaving, too: nothing can be handed to it.
 func peersLeaving(peers *Peers) []bool {
-	leaving := make([]bool, len(peers.Pacts))
-	for peer, handle := range peers.Pacts {
+	leaving := make([]bool, len(peers.Leases))
+	for peer, handle := range peers.Leases {
 		if handle != nil {
 			reply := make(chan bool, 1)
 			handle.Asks <- reply

@@ -39,8 +39,8 @@ const (
 // would send again only after a time that eats the budget (rule R19). Who reads waits for it in two parts (awaitFrame).
 func silence(c Config) time.Duration { return c.Silent * 5 / 4 }
 
-// runLink keeps a connection to another node, and tells the replicas that are shared with it, and the pact, of each
-// stream that begins or ends.
+// runLink keeps a connection to another node, and tells the replicas that are shared with it, and the lease session, of
+// each stream that begins or ends.
 func runLink(node *Node, handles *Handles, peers *Peers, peer int, shards []int) {
 	pause, said := redialLeast, time.Time{}
 	for stream := uint64(1); ; stream++ {
@@ -61,7 +61,7 @@ func runLink(node *Node, handles *Handles, peers *Peers, peer int, shards []int)
 		if c.late != nil {
 			go endWhen(c.late, over, c.raw)
 		}
-		greetCouncil(peers, peer, c.known)
+		greetViewService(peers, peer, c.known)
 		peers.Links[peer].RelayEvents <- relayEvent{Kind: streamBegins, Stream: stream, Offset: c.offset}
 		notify(handles, shards, replica.Event{Kind: replica.StreamUp, Stream: stream, Version: c.codec.Version()})
 		failed := make(chan error, 1)
@@ -78,9 +78,9 @@ func runLink(node *Node, handles *Handles, peers *Peers, peer int, shards []int)
 		node.Log.Log(context.Background(), level, "the connection to a node broke", "peer", node.Members[peer].Name,
 			"stream", stream, "error", err)
 		peers.Links[peer].RelayEvents <- relayEvent{Kind: streamOver}
-		peers.Council.Greets <- greeted{Node: peer}
-		if pact := peers.Pacts[peer]; pact != nil {
-			pact.In <- pactNote{Event: lease.Event{Kind: lease.LinkBroken}}
+		peers.Views.Greets <- greeted{Node: peer}
+		if handle := peers.Leases[peer]; handle != nil {
+			handle.In <- leaseNote{Event: lease.Event{Kind: lease.LinkBroken}}
 		}
 		notify(handles, shards, replica.Event{Kind: replica.StreamDown, Stream: stream})
 		if time.Since(began) > wholeAfter {
@@ -92,13 +92,13 @@ func runLink(node *Node, handles *Handles, peers *Peers, peer int, shards []int)
 	}
 }
 
-// greetCouncil tells the council that a connection to a peer stands, which knows that start of this store. What waits
-// from before was made without that, and is dropped.
-func greetCouncil(peers *Peers, peer int, known views.Start) {
-	for mail := peers.Council.Out[peer]; len(mail) > 0; {
+// greetViewService tells the view service that a connection to a peer stands, which knows that start of this store.
+// What waits from before was made without that, and is dropped.
+func greetViewService(peers *Peers, peer int, known views.Start) {
+	for mail := peers.Views.Out[peer]; len(mail) > 0; {
 		<-mail
 	}
-	peers.Council.Greets <- greeted{peer, known, true}
+	peers.Views.Greets <- greeted{peer, known, true}
 }
 
 // notify gives a copy of the event to the replicas of the shards.
@@ -181,7 +181,7 @@ func dial(node *Node, peers *Peers, peer int, out chan<- call) {
 // writeLink sends what goes out by a stream, all that is waiting in one system call, until the stream ends; then it
 // says why. Pings and Raft's messages go first.
 func writeLink(node *Node, peers *Peers, peer int, c call, stream uint64, failed <-chan error, ended chan<- error) {
-	link, mail := peers.Links[peer], peers.Council.Out[peer]
+	link, mail := peers.Links[peer], peers.Views.Out[peer]
 	ping := time.NewTicker(pingEvery)
 	defer ping.Stop()
 	var frames []byte
@@ -289,7 +289,7 @@ func awaitFrame(c call, armed time.Time, silent time.Duration) (time.Time, error
 	return armed, err
 }
 
-// readLink passes what the peer says to the replicas, and its promises to the pact.
+// readLink passes what the peer says to the replicas, and its promises to the lease session.
 func readLink(node *Node, handles *Handles, peers *Peers, peer int, c call, stream uint64, failed chan<- error) {
 	kinds := map[wire.Kind]replica.EventKind{wire.Stored: replica.PeerStored, wire.Position: replica.PeerPosition,
 		wire.Trouble: replica.PeerTrouble}
@@ -319,10 +319,10 @@ func readLink(node *Node, handles *Handles, peers *Peers, peer int, c call, stre
 			answer := *m
 			peers.Links[peer].RelayEvents <- relayEvent{Kind: answerCame, Answer: &answer}
 			continue
-		case m.Kind == wire.LeasePong && peers.Pacts[peer] != nil:
+		case m.Kind == wire.LeasePong && peers.Leases[peer] != nil:
 			pong := lease.Event{Kind: lease.PongReceived, Store: c.theirs.Member, At: m.At, Claims: takeClaims(m.Claims)}
 			select {
-			case peers.Pacts[peer].In <- pactNote{Event: pong}:
+			case peers.Leases[peer].In <- leaseNote{Event: pong}:
 			default:
 			}
 			continue

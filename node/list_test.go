@@ -40,7 +40,7 @@ func inOrder(ids []string) []string {
 // What is handed to the disk and not stored yet, and what is stored while a page is read, is in no part of the page:
 // not in where it begins, not in its users, not in their number.
 func TestAPageIsOfOneMoment(t *testing.T) {
-	wiring := councilWiring(t, t.TempDir(), testLayout, 0)
+	wiring := serviceWiring(t, t.TempDir(), testLayout, 0)
 	var err error
 	if wiring.DB, err = store.AddFamilies(wiring.DB, []int{2}); err != nil {
 		t.Fatal(err)
@@ -176,8 +176,7 @@ func TestAClientThatDoesNotReadIsBounded(t *testing.T) {
 		case a.Result == wire.Found:
 			served++
 		case a.Code != wire.Unavailable:
-			// where the whole machine stands still a lease runs out, which says nothing of the client that does not
-			// read
+			// where the whole machine stands still a lease runs out, which says nothing of the client that does not read
 			t.Fatalf("another client: %+v", a)
 		}
 		most = max(most, len(lead.Pages))

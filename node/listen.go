@@ -109,7 +109,7 @@ func judge(node *Node, peers *Peers, m *wire.Message, err error) *wire.Message {
 	}
 	mine, theirs := greeting(node), hearGreeting(m)
 	if node.Ready && theirs.Role == shard.RoleNode {
-		mine.Replaced = councilState(peers).Book.Replaced
+		mine.Replaced = viewsStatus(peers).State.Replaced
 	}
 	misfit, text := shard.Fits(mine, theirs, "")
 	noteRefusal(peers, theirs.Role+" "+theirs.Name, misfit, text)

@@ -11,7 +11,7 @@ import (
 // logWiring is a node whose write log has the entries of two shards, a few of each in turn, and knows where they stand.
 func logWiring(t *testing.T, most uint64) *Wiring {
 	t.Helper()
-	wiring := councilWiring(t, t.TempDir(), testLayout, 0)
+	wiring := serviceWiring(t, t.TempDir(), testLayout, 0)
 	var err error
 	if wiring.DB, err = store.AddFamilies(wiring.DB, []int{2, 5}); err != nil {
 		t.Fatal(err)
@@ -182,7 +182,7 @@ func TestReaderOfALogThatCannotBeOpened(t *testing.T) {
 
 // What a node writes under store-local keys, and what it drops, stands in the same write log as its shards.
 func TestLocalKeysAndWipesAreReadOver(t *testing.T) {
-	wiring := councilWiring(t, t.TempDir(), testLayout, 0)
+	wiring := serviceWiring(t, t.TempDir(), testLayout, 0)
 	var err error
 	if wiring.DB, err = store.AddFamilies(wiring.DB, []int{5}); err != nil {
 		t.Fatal(err)

@@ -53,7 +53,7 @@ func main() {
 	go serve(unready, listener, steps)
 	select {
 	case why := <-stop: // nothing was promised yet
-		log.Info("stopping before the cluster was born", "signal", why.String())
+		log.Info("stopping before the cluster was bootstrapped", "signal", why.String())
 	case all := <-steps:
 		go awaitDisk(unready.wiring, stop, all.err, waited)
 		err = <-waited

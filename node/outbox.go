@@ -110,7 +110,7 @@ func peerOf(l shard.Layout, s, self int) int {
 }
 
 // empty sends what the outbox holds. A link whose queue is full has a peer that does not read, and is broken. What a
-// busy pact does not take is kept for the next time.
+// busy lease session does not take is kept for the next time.
 func empty(storage *Storage, peers *Peers, box outbox) outbox {
 	if len(box.parts) > 0 {
 		storage.Disk <- box.parts
@@ -131,7 +131,7 @@ func empty(storage *Storage, peers *Peers, box outbox) outbox {
 			continue
 		}
 		select {
-		case peers.Pacts[peer].Wants <- wants:
+		case peers.Leases[peer].Wants <- wants:
 			box.wants[peer] = nil
 		default:
 		}

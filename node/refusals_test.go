@@ -68,16 +68,16 @@ func TestAStoreThatJoinsGreetsAgain(t *testing.T) {
 	noteOrigin(wiring.Origin, views.State{})
 	select {
 	case <-early.Known:
-		t.Error("an empty book tells no cluster")
+		t.Error("an empty state tells no cluster")
 	default:
 	}
-	book := views.State{Members: stores, Incarnation: shard.Incarnation(stores)}
-	noteOrigin(wiring.Origin, book)
+	state := views.State{Members: stores, Incarnation: shard.Incarnation(stores)}
+	noteOrigin(wiring.Origin, state)
 	<-early.Known
 	// never another one
 	noteOrigin(wiring.Origin, views.State{Members: []uint64{9<<16 | 1, 9<<16 | 2, 9<<16 | 3}, Incarnation: [16]byte{9}})
 	after := greeting(&wiring.Node)
-	if before.Incarnation != [16]byte{} || after.Incarnation != book.Incarnation || len(after.Founders) != 3 {
+	if before.Incarnation != [16]byte{} || after.Incarnation != state.Incarnation || len(after.Founders) != 3 {
 		t.Errorf("before %v, after %v", before.Incarnation, after.Incarnation)
 	}
 	// all but the name, which is its own, fits who knows none

@@ -146,7 +146,8 @@ func takeEvents(events []*replica.Event, in <-chan []*replica.Event) []*replica.
 
 // storedEvents makes events of how far logs are stored, in own, which is overwritten. A replica whose copy was dropped
 // with its files gets the column family that holds the new one.
-func storedEvents(replicas []owned, at []int, own []replica.Event, events []*replica.Event, positions []storedPosition) (
+func storedEvents(replicas []owned, at []int, own []replica.Event, events []*replica.Event,
+	positions []storedPosition) (
 	[]owned, []replica.Event, []*replica.Event) {
 	own = slices.Grow(own[:0], len(positions))[:len(positions)]
 	for i, m := range positions {

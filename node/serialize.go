@@ -11,7 +11,8 @@ type serializer func(l shard.Layout, r *owned, fx *replica.Effect, now int64) []
 
 // serializers are the effects that go to the disk. The table never changes.
 var serializers = map[replica.EffectKind]serializer{
-	replica.Persist: storeEntries, replica.Wipe: storeNothing, replica.Drop: dropCopy, replica.PersistRecords: storeRecords,
+	replica.Persist: storeEntries, replica.Wipe: storeNothing, replica.Drop: dropCopy,
+	replica.PersistRecords: storeRecords,
 	replica.PersistHistory: storeWhole,
 }
 

@@ -44,7 +44,7 @@ func TestEndFramesFit(t *testing.T) {
 // What a snapshot stores is read back at the next start: counts, history and the request-id window; one that was broken
 // off is dropped.
 func TestSnapshotsAreStored(t *testing.T) {
-	wiring := councilWiring(t, t.TempDir(), testLayout, 0)
+	wiring := serviceWiring(t, t.TempDir(), testLayout, 0)
 	held := heldBy(testLayout, 0)
 	var err error
 	if wiring.DB, err = store.AddFamilies(wiring.DB, held); err != nil {

@@ -23,7 +23,7 @@ import (
 // opened is what one step of the start hands to the next, or why it cannot.
 type opened struct {
 	wiring  *Wiring
-	saved   []views.SavedEntry // the saved entries of the council
+	saved   []views.SavedEntry // the saved entries of the view service
 	loaded  []Loaded           // by shard
 	points  [][]indexPoint     // by shard
 	written store.Written      // to the log by this start
@@ -38,7 +38,7 @@ type starting struct {
 	verdict shard.LogVerdict   // on the write-ahead log
 	marks   map[int]shard.Mark // by shard
 	lenient bool               // the store was opened past files that cannot be read
-	saved   []views.SavedEntry // the saved entries of the council; none of a store that has yet to join
+	saved   []views.SavedEntry // the saved entries of the view service; none of a store that has yet to join
 	err     error
 }
 
@@ -203,8 +203,8 @@ func awaitDisk(wiring *Wiring, stop <-chan os.Signal, cause error, out chan<- er
 	}
 }
 
-// serve lets a node answer: first, while the cluster is not born as far as this store knows, with greetings only, then
-// with everything. It hands the wiring over once all loops run.
+// serve lets a node answer: first, while the cluster is not bootstrapped as far as this store knows, with greetings
+// only, then with everything. It hands the wiring over once all loops run.
 func serve(begun opened, listener net.Listener, out chan<- opened) {
 	unready, wirings, steps := begun.wiring, make(chan *Wiring, 1), make(chan opened, 1)
 	wirings <- unready
@@ -217,10 +217,10 @@ func serve(begun opened, listener net.Listener, out chan<- opened) {
 				go callAround(&unready.Node, &unready.Peers, peer, heard, over)
 			}
 		}
-		go awaitBirth(&unready.Node, &unready.Storage, w, heard, steps)
-		born := <-steps
+		go awaitBootstrap(&unready.Node, &unready.Storage, w, heard, steps)
+		bootstrapped := <-steps
 		close(over)
-		saved, w, err = born.saved, born.written, born.err
+		saved, w, err = bootstrapped.saved, bootstrapped.written, bootstrapped.err
 	}
 	if err != nil {
 		out <- opened{err: err}
@@ -238,19 +238,19 @@ func serve(begun opened, listener net.Listener, out chan<- opened) {
 	out <- all
 }
 
-// open makes the wiring that all loops share, with everything loaded that they start from; saved is the council's
+// open makes the wiring that all loops share, with everything loaded that they start from; saved is the view service's
 // state, which is none of a store that is to join. The loops that are told of the views are one for each node, one for
 // the gateways and one for the write log.
 func open(unready *Wiring, saved []views.SavedEntry, w store.Written, out chan<- opened) {
 	wiring, steps := *unready, make(chan opened, 1)
-	council, err := views.Load(processOf(&wiring.Node), wiring.Layout, views.DefaultTiming, saved, clock())
+	service, err := views.Load(processOf(&wiring.Node), wiring.Layout, views.DefaultTiming, saved, clock())
 	if err != nil {
 		out <- opened{err: err}
 		return
 	}
 	wiring.Ready = true
-	noteOrigin(wiring.Origin, council.State)
-	wiring.Council = newCouncilHandle(council, wiring.Layout.Nodes+2)
+	noteOrigin(wiring.Origin, service.State)
+	wiring.Views = newViewsHandle(service, wiring.Layout.Nodes+2)
 	go loadReplicas(&wiring, w, steps)
 	all := <-steps
 	if all.err == nil {
@@ -289,7 +289,7 @@ func start(all opened, done chan<- opened) {
 			wiring.Links[peer] = newLink()
 		}
 		if shared[peer] != nil {
-			wiring.Pacts[peer] = newPactHandle(wiring.Council, peer)
+			wiring.Leases[peer] = newLeaseHandle(wiring.Views, peer)
 		}
 	}
 	node, handles, storage, peers, clients := &wiring.Node, &wiring.Handles, &wiring.Storage, &wiring.Peers,
@@ -298,17 +298,17 @@ func start(all opened, done chan<- opened) {
 	go runSyncNotes(node, storage)
 	go runDamage(node, storage)
 	go runHealth(node, handles, peers)
-	go runPulse(node, storage, peers)
+	go runDiskHealth(node, storage, peers)
 	go runIndex(storage, all.points)
-	go runViews(node, clients, wiring.Council.Books[wiring.Layout.Nodes])
+	go runViews(node, clients, wiring.Views.States[wiring.Layout.Nodes])
 	go runProgress(node, handles)
-	go runArchive(node, wiring.Council.Books[wiring.Layout.Nodes+1])
+	go runArchive(node, wiring.Views.States[wiring.Layout.Nodes+1])
 	for i, handle := range wiring.Loops {
 		go runReplicas(node, handles, storage, peers, handle, shares[i])
 	}
 	for peer := range wiring.Members {
-		if wiring.Pacts[peer] != nil {
-			go runPact(node, handles, peers, peer, lease.New(wiring.Layout, wiring.Self, peer, shared[peer], ends,
+		if wiring.Leases[peer] != nil {
+			go runLease(node, handles, peers, peer, lease.New(wiring.Layout, wiring.Self, peer, shared[peer], ends,
 				2*int64(wiring.Start.Number), clock(), timingOf(wiring.Config)))
 		}
 		if peer != wiring.Self {
@@ -317,7 +317,7 @@ func start(all opened, done chan<- opened) {
 			go runLink(node, handles, peers, peer, shared[peer])
 		}
 	}
-	go runCouncil(node, storage, wiring.Council)
+	go runViewService(node, storage, wiring.Views)
 	done <- all
 }
 
@@ -334,14 +334,14 @@ func newLink() *Link {
 		Relays: make(chan relay, relayMost), RelayEvents: make(chan relayEvent, relayMost)}
 }
 
-// newPactHandle makes what the loop of the promises between this node and a peer shares with others.
-func newPactHandle(council *councilHandle, peer int) *pactHandle {
-	return &pactHandle{In: make(chan pactNote, pactQueue), Wants: make(chan []lease.Event, pactQueue),
+// newLeaseHandle makes what the loop of the promises between this node and a peer shares with others.
+func newLeaseHandle(service *viewsHandle, peer int) *leaseHandle {
+	return &leaseHandle{In: make(chan leaseNote, leaseQueue), Wants: make(chan []lease.Event, leaseQueue),
 		Unhealthy: make(chan bool, 1), Orders: make(chan lease.EventKind, 4), Asks: make(chan chan<- bool),
-		Books: council.Books[peer], Elected: council.Elected[peer]}
+		States: service.States[peer], Elected: service.Elected[peer]}
 }
 
-// processOf is this process as the council has it.
+// processOf is this process as the view service has it.
 func processOf(node *Node) views.Process {
 	return views.Process{Member: node.Member, Start: node.Start, Former: node.Former, Least: wire.Least,
 		Most: wire.Most, Rules: views.EntryRules}
@@ -355,7 +355,7 @@ func newestEpoch(history []shard.Position) uint64 {
 	return history[len(history)-1].Epoch
 }
 
-// timingOf returns the pacts' times as the settings want them.
+// timingOf returns the lease sessions' times as the settings want them.
 func timingOf(c Config) lease.Timing {
 	t := lease.DefaultTiming()
 	t.Lease, t.Grace, t.Silent = int64(c.Lease), int64(c.Grace), int64(c.Silent)

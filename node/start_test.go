@@ -61,7 +61,7 @@ func startCluster(t testing.TB) []*Wiring {
 	for _, wiring := range wirings {
 		for ready := false; !ready; time.Sleep(time.Millisecond) {
 			ready = true
-			// birth: the leaders pass a view in which they are alone, and go back to where placement wants them
+			// bootstrap: the leaders pass a view in which they are alone, and go back to where placement wants them
 			for _, h := range holdings(&wiring.Node, &wiring.Handles) {
 				ready = ready && h.Trouble == "" && h.InSync && (h.Role == "leader") == (shard.InitialView(testLayout,
 					h.Shard).Leader == wiring.Self)

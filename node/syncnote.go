@@ -53,9 +53,8 @@ func runSyncNotes(node *Node, storage *Storage) {
 	noted, turn, boot := shard.BatchHead{}, int64(0), store.ThisBoot()
 	before, _ := store.LogFiles(node.Config.Data) // else the first tick notes nothing
 	for range ticks.C {
-		// What was synced since the tick before lies in what was the newest file then, or in a later one. The newest
-		// now may be empty: RocksDB begins one by itself when there was no space for the one before, and has brought
-		// that to tables.
+		// What was synced since the tick before lies in what was the newest file then, or in a later one. The newest now may
+		// be empty: RocksDB begins one by itself when there was no space for the one before, and has brought that to tables.
 		now, err := store.LogFiles(node.Config.Data)
 		numbers := before
 		before = now

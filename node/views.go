@@ -12,7 +12,7 @@ type watcher struct {
 }
 
 // runViews is the loop that tells the gateways the views: when they have greeted, and at every change.
-func runViews(node *Node, clients *Clients, books <-chan views.State) {
+func runViews(node *Node, clients *Clients, states <-chan views.State) {
 	watchers := map[*Conn]bool{}
 	var frame *wire.Message
 	for {
@@ -26,10 +26,10 @@ func runViews(node *Node, clients *Clients, books <-chan views.State) {
 			if frame != nil {
 				deliver(w.Conn, answers{Message: frame})
 			}
-		case book := <-books:
-			noteOrigin(node.Origin, book) // a store that joined learns it from its first book
+		case state := <-states:
+			noteOrigin(node.Origin, state) // a store that joined learns it from its first cluster state
 			frame = &wire.Message{Kind: wire.Views}
-			for _, v := range book.Views {
+			for _, v := range state.Views {
 				frame.Views = append(frame.Views, wire.View{Epoch: v.Epoch, Leader: uint64(v.Leader),
 					Backup: uint64(v.Backup), InSync: v.InSync})
 			}

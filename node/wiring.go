@@ -58,16 +58,16 @@ type Storage struct {
 	Damage  chan damageNote
 	Disk    chan []store.Part
 	Synced  chan shard.BatchHead // one slot, the newest wins: the last batch that was synced
-	Pulse   chan beat
+	Health  chan diskReport
 	Index   chan indexNote
 	Lookups chan indexAsk
 }
 
 // Peers is where the loops are reached that have to do with other nodes, all by the node's number.
 type Peers struct {
-	Links    []*Link       // nil for this node
-	Pacts    []*pactHandle // nil where no shard is shared with the node
-	Council  *councilHandle
+	Links    []*Link        // nil for this node
+	Leases   []*leaseHandle // nil where no shard is shared with the node
+	Views    *viewsHandle
 	Names    []proc.Names // where the node is dialled
 	Refused  chan refusal
 	Refusals chan chan<- map[string]string // asks who is refused, and why
@@ -104,9 +104,9 @@ func newWiring(c Config, l shard.Layout, members []Member, self int, output proc
 			Lacks: lacking, Again: make(chan string, 1), Ends: make(chan ending, 1), Log: log, Output: output},
 		Handles{ByShard: make([]*replicaHandle, l.Shards)},
 		Storage{Damage: make(chan damageNote, 64), Disk: make(chan []store.Part, 2*replica.MaxPending*l.Shards),
-			Synced: make(chan shard.BatchHead, 1), Pulse: make(chan beat, 64), Index: make(chan indexNote, 1<<10),
+			Synced: make(chan shard.BatchHead, 1), Health: make(chan diskReport, 64), Index: make(chan indexNote, 1<<10),
 			Lookups: make(chan indexAsk)},
-		Peers{Links: make([]*Link, l.Nodes), Pacts: make([]*pactHandle, l.Nodes), Refused: make(chan refusal, 64),
+		Peers{Links: make([]*Link, l.Nodes), Leases: make([]*leaseHandle, l.Nodes), Refused: make(chan refusal, 64),
 			Refusals: make(chan chan<- map[string]string)},
 		Clients{Watch: make(chan watcher, 64), ConnEvents: make(chan connEvent, 64),
 			ConnStats: make(chan chan<- connStats), Scans: make(chan struct{}, scansAtOnce),
@@ -123,7 +123,7 @@ type ending struct {
 
 // replicaHandle is where a loop of replicas is reached.
 type replicaHandle struct {
-	// from connections, links and pacts; the loop waits for nobody but the disk, so it is always drained
+	// from connections, links and lease sessions; the loop waits for nobody but the disk, so it is always drained
 	In       chan []*replica.Event
 	Stored   chan []storedPosition // from the disk, one slot: the newest stored LSN of each replica
 	Refusing chan string           // from the disk, one slot: why it refuses writes, "" when it takes them again
@@ -131,8 +131,8 @@ type replicaHandle struct {
 	Opens    chan scanAsk
 }
 
-// scanAsk asks a loop for a scan of a shard. opened has one slot, and who asks closes the scan. confirmed has one
-// slot for whether, and that, what the scan shows may be given out; it is nil if that is not asked.
+// scanAsk asks a loop for a scan of a shard. opened has one slot, and who asks closes the scan. confirmed has one slot
+// for whether, and that, what the scan shows may be given out; it is nil if that is not asked.
 type scanAsk struct {
 	shard     int
 	opened    chan<- ShardScan

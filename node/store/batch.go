@@ -46,7 +46,7 @@ const (
 // Buckets holds a number for each of a shard's buckets: of its users, or the LSN of its last write.
 type Buckets [256]uint64
 
-// Part is one shard's share of a batch, or the council's: its records serialized, and how many they are.
+// Part is one shard's share of a batch, or the view service's: its records serialized, and how many they are.
 type Part struct {
 	Shard   int
 	Last    uint64 // LSN of its last entry
@@ -55,7 +55,7 @@ type Part struct {
 	Wiped   bool            // it drops all data of the shard
 	Renewed bool            // and its files, which no batch can do
 	Raft    bool            // it is of Raft's saved state, and of no shard
-	Done    chan<- struct{} // of the council's share, one slot: told when it is stored; nil for a shard's
+	Done    chan<- struct{} // of the view service's share, one slot: told when it is stored; nil for a shard's
 }
 
 // Logged is one shard's share of a batch, read back from the WAL.
@@ -142,7 +142,8 @@ func ReadBucket(value []byte) (users, lsn uint64, ok bool) {
 	return users, lsn, m > 0 && n+m == len(value)
 }
 
-// SavedPart serializes changes of the saved entries of the council, in their order. done is told when they are stored.
+// SavedPart serializes changes of the saved entries of the view service, in their order. done is told when they are
+// stored.
 func SavedPart(family uint32, saved []views.SavedEntry, done chan<- struct{}) Part {
 	p := Part{Records: uint32(len(saved)), Raft: true, Done: done}
 	for i := range saved {

@@ -21,7 +21,7 @@ type DB struct {
 	rocks    *grocksdb.DB
 	families []*grocksdb.ColumnFamilyHandle // by shard; nil where no replica is held
 	ids      []uint32                       // of the column families, by shard
-	raft     *grocksdb.ColumnFamilyHandle   // the council's saved state
+	raft     *grocksdb.ColumnFamilyHandle   // the view service's saved state
 	raftID   uint32
 	options  *grocksdb.Options
 	read     *grocksdb.ReadOptions
@@ -94,9 +94,8 @@ func openOptions(o *grocksdb.Options, try shard.OpenTry, compactions bool) *groc
 	o.SetParanoidChecks(!try.Lenient)
 	o.SetDisableAutoCompactions(!compactions)
 	// A key's place in a memtable is looked for from where the last key with the same beginning went, and not in all of
-	// it: a bucket's record stands where it stood before, a user among those of the bucket. And the manifest notes
-	// which log files there are and how long those are that are no longer written to. The binding has no function for
-	// either.
+	// it: a bucket's record stands where it stood before, a user among those of the bucket. And the manifest notes which
+	// log files there are and how long those are that are no longer written to. The binding has no function for either.
 	full, err := grocksdb.GetOptionsFromString(o,
 		fmt.Sprintf("memtable_insert_with_hint_prefix_extractor=capped:%d;track_and_verify_wals_in_manifest=%t",
 			hintBytes, !try.Lenient))
@@ -244,8 +243,8 @@ func WriteBatch(db DB, data []byte) error {
 	return nil
 }
 
-// flushLocal moves what store-local keys have in memory out of the write log, so that damage of the log does
-// not touch it.
+// flushLocal moves what store-local keys have in memory out of the write log, so that damage of the log does not touch
+// it.
 func flushLocal(db DB) error {
 	if err := db.rocks.Flush(grocksdb.NewDefaultFlushOptions()); err != nil {
 		return fmt.Errorf("%w: %w", ErrStore, err)
@@ -309,7 +308,7 @@ func IsDamage(err error) bool {
 		strings.Contains(err.Error(), "No such file or directory"))
 }
 
-// ReadSaved returns the saved entries of the council in the order of their keys; none if the node was never in a
+// ReadSaved returns the saved entries of the view service in the order of their keys; none if the node was never in a
 // cluster. Error: ErrStore.
 func ReadSaved(db DB) ([]views.SavedEntry, error) {
 	it := db.rocks.NewIteratorCF(db.look, db.raft)
@@ -320,7 +319,7 @@ func ReadSaved(db DB) ([]views.SavedEntry, error) {
 		saved = append(saved, views.SavedEntry{Key: string(key.Data()), Value: bytes.Clone(value.Data())})
 	}
 	if err := it.Err(); err != nil {
-		return nil, fmt.Errorf("%w: reading the council's state: %w", ErrStore, err)
+		return nil, fmt.Errorf("%w: reading the view service's saved state: %w", ErrStore, err)
 	}
 	return saved, nil
 }

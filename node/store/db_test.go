@@ -92,7 +92,8 @@ func TestSavedEntriesAreReadBackInOrder(t *testing.T) {
 	write(views.SavedEntry{Key: "e3", Value: []byte("3")}, views.SavedEntry{Key: "e3", Delete: true},
 		views.SavedEntry{Key: "e2", Delete: true}, views.SavedEntry{Key: "e2", Value: []byte("4")})
 	got, err := ReadSaved(db)
-	want := []views.SavedEntry{{Key: "e1", Value: []byte{}}, {Key: "e2", Value: []byte("4")}, {Key: "s", Value: []byte("1")}}
+	want := []views.SavedEntry{{Key: "e1", Value: []byte{}}, {Key: "e2", Value: []byte("4")}, {Key: "s",
+		Value: []byte("1")}}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%v\n got %+v\nwant %+v", err, got, want)
 	}

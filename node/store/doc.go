@@ -30,7 +30,7 @@
 // In a shard's column family: 'u' + bucket + tag + id → epoch, LSN, name, email, group (msgpack array); "mc" + bucket →
 // number of users and LSN of the last write in it (varints; the highest of these LSNs is the shard's position), "mh" +
 // epoch → LSN of its first write (big-endian), "mw" → the request ids that a snapshot brought. In the column family
-// raft: the council's log, hard state and snapshot. In the default column family, the store-local keys: "facts"
+// raft: the view service's log, hard state and snapshot. In the default column family, the store-local keys: "facts"
 // (Identity), "start" (the last starts), "grace" and "marks".
 //
 // # Batches

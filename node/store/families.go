@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// raftFamily is the column family of the council's saved state.
+// raftFamily is the column family of the view service's saved state.
 const raftFamily = "raft"
 
 // familyFormat makes of a shard's number the name of its column family.
@@ -29,8 +29,8 @@ func HoldsShard(db DB, s int) bool { return s < len(db.families) && db.families[
 // HoldsRaft tells whether there is the column family of Raft's saved state.
 func HoldsRaft(db DB) bool { return db.raft != nil }
 
-// AddFamilies returns the store with a column family for the council and for each shard in held, making those that are
-// missing. Error: ErrStore.
+// AddFamilies returns the store with a column family for the view service and for each shard in held, making those that
+// are missing. Error: ErrStore.
 func AddFamilies(db DB, held []int) (DB, error) {
 	db.families, db.ids = slices.Clone(db.families), slices.Clone(db.ids)
 	if db.raft == nil {

@@ -13,8 +13,7 @@ func LastSequence(db DB) uint64 { return db.rocks.GetLatestSequenceNumber() }
 // LogReader is an open read of the WAL. It must be closed.
 type LogReader struct{ it *grocksdb.WalIterator }
 
-// OpenLog opens the WAL at the batch that holds a sequence, or at the oldest one that is left. Error:
-// ErrStore.
+// OpenLog opens the WAL at the batch that holds a sequence, or at the oldest one that is left. Error: ErrStore.
 func OpenLog(db DB, from uint64) (LogReader, error) {
 	it, err := db.rocks.GetUpdatesSince(max(from, 1))
 	if err != nil {

@@ -11,34 +11,34 @@ import (
 )
 
 const (
-	pactTick  = 5 * time.Millisecond
-	pactQueue = 256
+	leaseTick  = 5 * time.Millisecond
+	leaseQueue = 256
 )
 
-// pactHandle is where the loop is reached that keeps the lease session with a neighbour.
-type pactHandle struct {
+// leaseHandle is where the loop is reached that keeps the lease session with a neighbour.
+type leaseHandle struct {
 	// pings and answers of the neighbour, which are dropped when they do not fit, and broken links
-	In        chan pactNote
+	In        chan leaseNote
 	Wants     chan []lease.Event   // of replicas
 	Unhealthy chan bool            // one slot, the newest wins: whether the disk is slow or full
 	Orders    chan lease.EventKind // LeaveAsked, GoodbyeAsked
 	Asks      chan chan<- bool     // whether the peer is leaving, too
-	Books     <-chan views.State   // from the council
-	Elected   <-chan struct{}      // from the council
+	States    <-chan views.State   // from the view service
+	Elected   <-chan struct{}      // from the view service
 }
 
-// pactNote is an event for a lease session; Conn is the connection by which a ping came.
-type pactNote struct {
+// leaseNote is an event for a lease session; Conn is the connection by which a ping came.
+type leaseNote struct {
 	Event lease.Event
 	Conn  *Conn
 }
 
-// runPact is the loop that owns the lease session with a neighbour: what the two promise each other, and what this node
-// proposes. The replicas learn views and leases from it alone, so that what it has promised is known before they act
-// (rules R3, R5).
-func runPact(node *Node, handles *Handles, peers *Peers, peer int, p lease.Session) {
-	handle := peers.Pacts[peer]
-	ticks := time.NewTicker(pactTick)
+// runLease is the loop that owns the lease session with a neighbour: what the two promise each other, and what this
+// node proposes. The replicas learn views and leases from it alone, so that what it has promised is known before they
+// act (rules R3, R5).
+func runLease(node *Node, handles *Handles, peers *Peers, peer int, p lease.Session) {
+	handle := peers.Leases[peer]
+	ticks := time.NewTicker(leaseTick)
 	var out []lease.Effect
 	for {
 		list := []lease.Event{{Kind: lease.Ticked}}
@@ -55,8 +55,8 @@ func runPact(node *Node, handles *Handles, peers *Peers, peer int, p lease.Sessi
 			continue
 		case kind := <-handle.Orders:
 			list[0].Kind = kind
-		case book := <-handle.Books:
-			list[0] = lease.Event{Kind: lease.ViewsLearnt, Views: book.Views, Store: book.Members[peer]}
+		case state := <-handle.States:
+			list[0] = lease.Event{Kind: lease.ViewsLearnt, Views: state.Views, Store: state.Members[peer]}
 		case <-handle.Elected:
 			list[0].Kind = lease.RaftElected
 		}
@@ -90,7 +90,7 @@ func fulfil(node *Node, handles *Handles, peers *Peers, peer int, conn *Conn, ef
 		case lease.Propose:
 			node.Log.Debug("proposed", "peer", node.Members[peer].Name, "changes", fx.Proposals)
 			select {
-			case peers.Council.Asks <- fx.Proposals:
+			case peers.Views.Asks <- fx.Proposals:
 			default:
 			}
 			continue

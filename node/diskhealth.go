@@ -7,23 +7,24 @@ import (
 	"tandem/shard"
 )
 
-// beat is what the disk's loop says: since when a write has been under way (0: none is), or why it refuses writes.
-type beat struct {
+// diskReport is what the disk's loop says: since when a write has been under way (0: none is), or why it refuses
+// writes.
+type diskReport struct {
 	Since int64 // ns on the node's clock
 	Told  bool  // Full counts
 	Full  string
 }
 
-// runPulse is the loop that looks how long writes take. A node whose disk is slow or full asks for no lease, promises
-// none and takes no part in Raft until the disk has been quick for a while, and says so in its pings; two neighbours
-// that are unhealthy together go on (rule R12).
-func runPulse(node *Node, storage *Storage, peers *Peers) {
+// runDiskHealth is the loop that looks how long writes take. A node whose disk is slow or full asks for no lease,
+// promises none and takes no part in Raft until the disk has been quick for a while, and says so in its pings; two
+// neighbours that are unhealthy together go on (rule R12).
+func runDiskHealth(node *Node, storage *Storage, peers *Peers) {
 	ticks := time.NewTicker(shard.DiskLookEvery)
-	pulse := shard.DiskHealth{SlowAfter: int64(node.Config.SlowDisk), LookedAt: clock()}
+	health := shard.DiskHealth{SlowAfter: int64(node.Config.SlowDisk), LookedAt: clock()}
 	since, full, unhealthy := int64(0), "", false
 	for {
 		select {
-		case b := <-storage.Pulse:
+		case b := <-storage.Health:
 			if b.Told {
 				full = b.Full
 			} else {
@@ -32,13 +33,13 @@ func runPulse(node *Node, storage *Storage, peers *Peers) {
 			continue
 		case <-ticks.C:
 		}
-		pulse = shard.JudgeDisk(pulse, since, clock())
-		if (pulse.Sick || full != "") == unhealthy {
+		health = shard.JudgeDisk(health, since, clock())
+		if (health.Sick || full != "") == unhealthy {
 			continue
 		}
 		unhealthy = !unhealthy
 		reason := full
-		if pulse.Sick && full == "" {
+		if health.Sick && full == "" {
 			reason = fmt.Sprintf("a write takes the disk more than %v", node.Config.SlowDisk)
 		}
 		if unhealthy {
@@ -50,9 +51,9 @@ func runPulse(node *Node, storage *Storage, peers *Peers) {
 	}
 }
 
-// tellDiskHealth tells the pacts and the council how the disk is; the newest word counts.
+// tellDiskHealth tells the lease sessions and the view service how the disk is; the newest word counts.
 func tellDiskHealth(peers *Peers, unhealthy bool, reason string) {
-	for _, handle := range peers.Pacts {
+	for _, handle := range peers.Leases {
 		if handle == nil {
 			continue
 		}
@@ -66,8 +67,8 @@ func tellDiskHealth(peers *Peers, unhealthy bool, reason string) {
 		reason = ""
 	}
 	select {
-	case <-peers.Council.Unhealthy:
+	case <-peers.Views.Unhealthy:
 	default:
 	}
-	peers.Council.Unhealthy <- reason
+	peers.Views.Unhealthy <- reason
 }

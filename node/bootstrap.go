@@ -17,28 +17,28 @@ type heardGreeting struct {
 	Greeting shard.Greeting
 }
 
-// awaitBirth is what a node does whose folder has no council's state: it waits until the greetings of the others say
-// that a cluster is born with it or was born without it (rules R13, R14), and hands over the saved entries to start
-// from, stored, which is none for a store that has yet to join. A node that was stopped in between begins anew here.
-// Greetings come again and again, the newest of a node counts; once this has handed saved entries over, this node's own
-// greeting is to say so.
-func awaitBirth(node *Node, storage *Storage, w store.Written, heard <-chan heardGreeting, out chan<- opened) {
+// awaitBootstrap is what a node does whose folder has no view service's state: it waits until the greetings of the
+// others say that a cluster is bootstrapped with it or was bootstrapped without it (rules R13, R14), and hands over the
+// saved entries to start from, stored, which is none for a store that has yet to join. A node that was stopped in
+// between begins anew here. Greetings come again and again, the newest of a node counts; once this has handed saved
+// entries over, this node's own greeting is to say so.
+func awaitBootstrap(node *Node, storage *Storage, w store.Written, heard <-chan heardGreeting, out chan<- opened) {
 	l, log := node.Layout, node.Log
 	greetings := make([]shard.Greeting, l.Nodes)
 	said := time.NewTicker(sayWhy)
 	defer said.Stop()
 	for {
-		birth := views.DecideBootstrap(l, node.Member, greetings)
+		bootstrap := views.DecideBootstrap(l, node.Member, greetings)
 		switch {
-		case birth.Join:
-			log.Info("the cluster was born without this store: it joins")
+		case bootstrap.Join:
+			log.Info("the cluster was bootstrapped without this store: it joins")
 			out <- opened{written: w}
 			return
-		case birth.Members != nil:
-			saved := views.InitialEntries(l, birth.Members)
+		case bootstrap.Members != nil:
+			saved := views.InitialEntries(l, bootstrap.Members)
 			parts := []store.Part{{}, store.SavedPart(store.RaftFamilyID(storage.DB), saved, nil)}
 			w, parts[0] = store.HeadPart(w, parts[1:])
-			log.Info("the cluster is born", "nodes", l.Nodes, "shards", l.Shards)
+			log.Info("the cluster is bootstrapped", "nodes", l.Nodes, "shards", l.Shards)
 			err := store.WriteBatch(storage.DB, store.JoinParts(nil, parts))
 			out <- opened{saved: saved, written: w, err: err}
 			return
@@ -49,12 +49,12 @@ func awaitBirth(node *Node, storage *Storage, w store.Written, heard <-chan hear
 				greetings[h.Node] = h.Greeting
 			}
 		case <-said.C:
-			log.Info("waiting", "reason", birth.Reason)
+			log.Info("waiting", "reason", bootstrap.Reason)
 		}
 	}
 }
 
-// callEvery is how often a node that waits for the birth asks the others.
+// callEvery is how often a node that waits for the bootstrap asks the others.
 const callEvery = 100 * time.Millisecond
 
 // callAround greets a peer again and again, and hands over what its store says of itself.

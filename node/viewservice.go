@@ -10,23 +10,23 @@ import (
 )
 
 const (
-	councilTick = 10 * time.Millisecond
-	mailQueue   = 1 << 10 // messages of councils that wait, in and out
+	viewsTick = 10 * time.Millisecond
+	mailQueue = 1 << 10 // messages of view services that wait, in and out
 )
 
-// councilHandle is where the loop of the council is reached. Whoever gives it something never waits: what does not fit
-// is dropped, and comes again, since councils repeat their messages, and askers their proposals and greetings.
-type councilHandle struct {
-	In    chan []byte           // messages of other nodes' councils
-	Asks  chan []shard.Proposal // repeated every 20 ms, and when Elected says so, until the book shows the outcome
+// viewsHandle is where the loop of the view service is reached. Whoever gives it something never waits: what does not
+// fit is dropped, and comes again, since view services repeat their messages, and askers their proposals and greetings.
+type viewsHandle struct {
+	In    chan []byte           // messages of other nodes' view services
+	Asks  chan []shard.Proposal // repeated every 20 ms, and when Elected says so, until the cluster state shows the outcome
 	Joins chan greeter          // of members and of stores that are none
 	// connections to other nodes that stand or broke: whoever tells waits, as nothing is sent before it is known
 	Greets    chan greeted
 	Unhealthy chan string // one slot, the newest wins: why the disk is slow or full, "" while it is healthy
-	Inspect   chan chan<- CouncilState
+	Inspect   chan chan<- ViewsStatus
 
-	Out     []chan []byte      // by node, for its council; the link there empties it
-	Books   []chan views.State // one slot each, the newest wins: one for each loop that follows the views
+	Out     []chan []byte      // by node, for its view service; the link there empties it
+	States  []chan views.State // one slot each, the newest wins: one for each loop that follows the views
 	Elected []chan struct{}    // one slot each: there is a new Raft leader
 	saved   chan struct{}      // from the disk, one slot
 	state   views.Service      // what the loop starts with
@@ -45,9 +45,9 @@ type greeted struct {
 	Up    bool
 }
 
-// CouncilState is what the council says about itself.
-type CouncilState struct {
-	Book      views.State
+// ViewsStatus is what the view service says about itself.
+type ViewsStatus struct {
+	State     views.State
 	Member    uint64 // this node's store
 	Lead      uint64 // member id of the Raft leader, 0 while none is known
 	Term      uint64
@@ -55,16 +55,17 @@ type CouncilState struct {
 	Known     []views.Start // by node: the newest start of its member that is known here
 }
 
-// newCouncilHandle makes the channels for a council, with followers loops that are told of books and elections.
-func newCouncilHandle(c views.Service, followers int) *councilHandle {
-	d := &councilHandle{In: make(chan []byte, mailQueue), Asks: make(chan []shard.Proposal, 64),
+// newViewsHandle makes the channels for a view service, with followers loops that are told of cluster states and
+// elections.
+func newViewsHandle(c views.Service, followers int) *viewsHandle {
+	d := &viewsHandle{In: make(chan []byte, mailQueue), Asks: make(chan []shard.Proposal, 64),
 		Joins: make(chan greeter, 16), Greets: make(chan greeted), Unhealthy: make(chan string, 1),
-		Inspect: make(chan chan<- CouncilState), saved: make(chan struct{}, 1), state: c}
+		Inspect: make(chan chan<- ViewsStatus), saved: make(chan struct{}, 1), state: c}
 	for range c.Layout.Nodes {
 		d.Out = append(d.Out, make(chan []byte, mailQueue))
 	}
 	for range followers {
-		d.Books, d.Elected = append(d.Books, make(chan views.State, 1)), append(d.Elected, make(chan struct{}, 1))
+		d.States, d.Elected = append(d.States, make(chan views.State, 1)), append(d.Elected, make(chan struct{}, 1))
 	}
 	return d
 }
@@ -77,14 +78,14 @@ func nodeName(node *Node, n int) string {
 	return node.Members[n].Name
 }
 
-// runCouncil is the loop that owns this node's part in the agreement on the views. It hands what is to be stored to the
-// disk's loop, whose queue has room for it, and never waits for anybody else. While the disk is unhealthy the node
+// runViewService is the loop that owns this node's part in the agreement on the views. It hands what is to be stored to
+// the disk's loop, whose queue has room for it, and never waits for anybody else. While the disk is unhealthy the node
 // takes no part (rule R12).
-func runCouncil(node *Node, storage *Storage, d *councilHandle) {
+func runViewService(node *Node, storage *Storage, d *viewsHandle) {
 	c := d.state
 	var out []views.Effect
 	var trouble string // why the node takes no part
-	ticks := time.NewTicker(councilTick)
+	ticks := time.NewTicker(viewsTick)
 	for {
 		e := views.Event{Kind: views.Ticked}
 		select {
@@ -105,7 +106,7 @@ func runCouncil(node *Node, storage *Storage, d *councilHandle) {
 		case trouble = <-d.Unhealthy:
 			e.Kind, e.Sick = views.DiskChanged, trouble != ""
 		case reply := <-d.Inspect:
-			s := CouncilState{Book: c.State, Member: c.Self, Lead: c.Lead, Term: c.Term, Unhealthy: trouble}
+			s := ViewsStatus{State: c.State, Member: c.Self, Lead: c.Lead, Term: c.Term, Unhealthy: trouble}
 			for _, member := range c.State.Members {
 				s.Known = append(s.Known, views.KnownStart(c, member))
 			}
@@ -124,9 +125,9 @@ func runCouncil(node *Node, storage *Storage, d *councilHandle) {
 	}
 }
 
-// carry does what else the council wants. Nobody is waited for: mail that does not fit is dropped, and of books only
-// the newest counts.
-func carry(node *Node, d *councilHandle, effects []views.Effect) {
+// carry does what else the view service wants. Nobody is waited for: mail that does not fit is dropped, and of cluster
+// states only the newest counts.
+func carry(node *Node, d *viewsHandle, effects []views.Effect) {
 	for i := range effects {
 		switch e := &effects[i]; e.Kind {
 		case views.SendMessage:
@@ -138,7 +139,7 @@ func carry(node *Node, d *councilHandle, effects []views.Effect) {
 			default:
 			}
 		case views.StateChanged:
-			for _, follower := range d.Books {
+			for _, follower := range d.States {
 				select {
 				case <-follower:
 				default:
@@ -156,7 +157,7 @@ func carry(node *Node, d *councilHandle, effects []views.Effect) {
 		case views.Note:
 			node.Log.Warn(e.Text)
 		case views.Halt:
-			// the last effect that a council has
+			// the last effect that a view service has
 			node.Ends <- ending{Halt: fmt.Errorf("%w: %s", views.ErrVersion, e.Text)}
 		case views.Outdated:
 			node.Ends <- ending{Old: fmt.Errorf("%w: %s", store.ErrOldCopy, e.Text)}

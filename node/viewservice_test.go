@@ -15,8 +15,8 @@ import (
 	"tandem/wire/proc"
 )
 
-// councilWiring opens a store in dir with the loops that a council needs.
-func councilWiring(t *testing.T, dir string, l shard.Layout, self int) *Wiring {
+// serviceWiring opens a store in dir with the loops that the view service needs.
+func serviceWiring(t *testing.T, dir string, l shard.Layout, self int) *Wiring {
 	t.Helper()
 	c := Config{Data: dir, Shards: l.Shards, CacheMB: 1, WalKeepMB: 64}
 	wiring := newWiring(c, l, make([]Member, l.Nodes), self, proc.Output{}, slog.New(slog.DiscardHandler))
@@ -28,17 +28,17 @@ func councilWiring(t *testing.T, dir string, l shard.Layout, self int) *Wiring {
 		t.Fatal(err)
 	}
 	wiring.DB = db
-	wiring.Pulse, wiring.Index = make(chan beat, 1<<16), make(chan indexNote, 1<<16) // whose loops do not run
+	wiring.Health, wiring.Index = make(chan diskReport, 1<<16), make(chan indexNote, 1<<16) // whose loops do not run
 	return wiring
 }
 
-// TestCouncilLoopsAgree runs three councils on real disks: they are born, elect, decide, go on without a leader whose
-// disk is unhealthy, and what they stored is enough to start from.
-func TestCouncilLoopsAgree(t *testing.T) {
+// TestViewServicesAgree runs three view services on real disks: they are bootstrapped, elect, decide, go on without a
+// leader whose disk is unhealthy, and what they stored is enough to start from.
+func TestViewServicesAgree(t *testing.T) {
 	l := shard.Layout{Nodes: 3, Shards: 6}
-	wirings, handles, members := make([]*Wiring, 3), make([]*councilHandle, 3), make([]uint64, 3)
+	wirings, handles, members := make([]*Wiring, 3), make([]*viewsHandle, 3), make([]uint64, 3)
 	for i := range wirings {
-		wirings[i] = councilWiring(t, t.TempDir(), l, i)
+		wirings[i] = serviceWiring(t, t.TempDir(), l, i)
 		var err error
 		if members[i], err = store.MemberID(i, store.Identity{Store: uuid.NewString()}); err != nil ||
 			shard.NodeOf(members[i]) != i {
@@ -46,28 +46,28 @@ func TestCouncilLoopsAgree(t *testing.T) {
 		}
 		wirings[i].Member = members[i]
 	}
-	born := make(chan []views.SavedEntry, 3)
+	founded := make(chan []views.SavedEntry, 3)
 	heard := make([]chan heardGreeting, 3)
 	for i, wiring := range wirings {
 		heard[i] = make(chan heardGreeting, 16)
 		go func() {
 			steps := make(chan opened, 1)
-			awaitBirth(&wiring.Node, &wiring.Storage, store.FirstWritten(1, nil), heard[i], steps)
+			awaitBootstrap(&wiring.Node, &wiring.Storage, store.FirstWritten(1, nil), heard[i], steps)
 			all := <-steps
 			if all.err != nil {
 				t.Error(all.err)
 			}
-			born <- all.saved
+			founded <- all.saved
 		}()
 	}
 	for i := range wirings {
 		heard[0] <- heardGreeting{i, shard.Greeting{Member: members[i]}}
 	}
-	saved := <-born
+	saved := <-founded
 	for i := 1; i < 3; i++ {
 		heard[i] <- heardGreeting{0, shard.Greeting{Member: members[0], Founders: members}}
-		if again := <-born; !reflect.DeepEqual(again, saved) {
-			t.Fatal("two births differ")
+		if again := <-founded; !reflect.DeepEqual(again, saved) {
+			t.Fatal("two bootstraps differ")
 		}
 	}
 	start := func(i int, member uint64) {
@@ -81,14 +81,14 @@ func TestCouncilLoopsAgree(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		handles[i] = newCouncilHandle(c, 1)
+		handles[i] = newViewsHandle(c, 1)
 		go runDisk(&wirings[i].Node, &wirings[i].Handles, &wirings[i].Storage, store.FirstWritten(1, nil))
-		go runCouncil(&wirings[i].Node, &wirings[i].Storage, handles[i])
+		go runViewService(&wirings[i].Node, &wirings[i].Storage, handles[i])
 	}
 	for i := range wirings {
 		start(i, members[i])
 	}
-	link := func(from, to *councilHandle, node int) {
+	link := func(from, to *viewsHandle, node int) {
 		for data := range from.Out[node] {
 			to.In <- data
 		}
@@ -108,7 +108,7 @@ func TestCouncilLoopsAgree(t *testing.T) {
 		for done := false; !done; {
 			select {
 			case d.Asks <- []shard.Proposal{{Shard: i, Epoch: 1, View: v}}:
-			case b := <-d.Books[0]:
+			case b := <-d.States[0]:
 				done = b.Views[i] == v
 			case <-until:
 				t.Fatalf("node %d: no agreement", i)
@@ -116,14 +116,14 @@ func TestCouncilLoopsAgree(t *testing.T) {
 			time.Sleep(10 * time.Millisecond)
 		}
 	}
-	ask := func(d *councilHandle) CouncilState {
-		reply := make(chan CouncilState, 1)
+	ask := func(d *viewsHandle) ViewsStatus {
+		reply := make(chan ViewsStatus, 1)
 		d.Inspect <- reply
 		return <-reply
 	}
 	for i, d := range handles {
 		if s := ask(d); s.Member != members[i] || s.Lead == 0 || s.Term < 2 || s.Unhealthy != "" ||
-			!slices.Equal(s.Book.Members, members) {
+			!slices.Equal(s.State.Members, members) {
 			t.Errorf("node %d says %+v", i, s)
 		}
 	}
@@ -160,8 +160,8 @@ func TestCouncilLoopsAgree(t *testing.T) {
 			t.Fatal(err)
 		}
 		c, _ = views.Step(c, &views.Event{Kind: views.Ticked, Now: clock()}, nil)
-		if book := ask(d).Book; c.State.Index < 2 || c.State.Index > book.Index {
-			t.Errorf("node %d would start with book %d of %d", i, c.State.Index, book.Index)
+		if state := ask(d).State; c.State.Index < 2 || c.State.Index > state.Index {
+			t.Errorf("node %d would start with state %d of %d", i, c.State.Index, state.Index)
 		}
 	}
 }
