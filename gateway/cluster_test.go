@@ -140,9 +140,9 @@ func TestNoClusterIsGuessed(t *testing.T) {
 	pinned.refusedAs(2, shard.OtherIncarnation)
 }
 
-// TestAClusterThatIsBeingBornGetsNoRequest: nodes that belong to no cluster yet are kept, and served as soon as
+// TestAClusterThatIsBootstrappedGetsNoRequest: nodes that belong to no cluster yet are kept, and served as soon as
 // they do.
-func TestAClusterThatIsBeingBornGetsNoRequest(t *testing.T) {
+func TestAClusterThatIsBootstrappedGetsNoRequest(t *testing.T) {
 	r := newRig(t, ample, 50*time.Millisecond)
 	for _, n := range r.nodes {
 		n.belong([16]byte{})

@@ -6,7 +6,7 @@
 //  1. routes.go gives the call its request id and its handler.
 //  2. handlers.go reads the body, and only then does the deadline begin; user.go checks it against the schema,
 //     condition.go reads the preconditions.
-//  3. shard.Place says which shard the user belongs to, the views who leads it.
+//  3. shard.ShardOf says which shard the user belongs to, the views who leads it.
 //  4. call.go sends the write to one of the leader's links and waits. After a broken connection, a try without an
 //     answer, or a refusal that may pass, it sends the same request id again, until the deadline: at the replica that
 //     try.go says. An outcome of any of the tries counts, but for a refusal while an earlier try may yet be done (rule

@@ -29,7 +29,7 @@ type NodePart struct {
 	Replaced   string            // what a member says that knows this store for one that another took the place of, or for an old copy
 }
 
-// AskOperator says what is left to do where no node can mend something.
+// AskOperator says what is left to do where no node can heal something.
 const AskOperator = "an operator must decide (node accept-loss)"
 
 // DamagedCopy is a copy of a shard that is damaged here.
@@ -43,7 +43,7 @@ type DamagedCopy struct {
 
 // damagedCopies says which shards nobody can fill again. A copy that is not in sync is filled by the leader's, unless
 // it is the leader's own. A node whose copy is whole takes over, or goes on alone, long before StuckFor; what that has
-// not ended, the other copy cannot mend.
+// not ended, the other copy cannot heal.
 func damagedCopies(copies []DamagedCopy) string {
 	only, down, both := []int{}, map[string][]int{}, map[string][]int{}
 	for _, c := range copies {

@@ -40,7 +40,7 @@ func CheckLayout(l Layout) error {
 	return nil
 }
 
-// Place returns the shard of a user id, 0 to l.Shards-1, and its bucket within the shard: the hash space is cut into
+// ShardOf returns the shard of a user id, 0 to l.Shards-1, and its bucket within the shard: the hash space is cut into
 // equal ranges, and each range into 256 again.
 func ShardOf(l Layout, id string) (shard int, bucket byte) {
 	high, low := bits.Mul64(xxhash.Sum64String(id), uint64(l.Shards))

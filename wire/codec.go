@@ -79,15 +79,15 @@ var carriesData = [kindEnd]bool{Write: true, Outcome: true, Page: true, Append: 
 
 // limits on lists, so that a small frame cannot make a large value.
 const (
-	maxMatch     = 16
-	maxSet       = 4096
-	maxRecords   = 1000
-	maxEntries   = 4096
-	maxFounders  = 64
-	maxHistory   = 4096
-	maxClaims    = 4096
-	maxViews     = 1024
-	maxShardEnds = 1024
+	maxMatch       = 16
+	maxSet         = 4096
+	maxRecords     = 1000
+	maxEntries     = 4096
+	maxFounders    = 64
+	maxHistory     = 4096
+	maxClaims      = 4096
+	maxViews       = 1024
+	maxLastEntries = 1024
 )
 
 var (

@@ -213,7 +213,7 @@ func putLastEntries(e *msgpack.Encoder, m *Message) error {
 }
 
 func getLastEntries(d *msgpack.Decoder, m *Message) error {
-	n, err := length(d, 0, 4*maxShardEnds)
+	n, err := length(d, 0, 4*maxLastEntries)
 	if err == nil && n%4 != 0 {
 		err = fmt.Errorf("expected fours of shard, epoch, lastepoch and lsn, found %d elements", n)
 	}

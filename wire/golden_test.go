@@ -56,7 +56,7 @@ func TestFrameTableInDocAgreesWithLayouts(t *testing.T) {
 	}
 }
 
-// TestLimitsInDoc holds the numbers that the essay names to those in the code.
+// TestLimitsInDoc holds the numbers that doc.go names to those in the code.
 func TestLimitsInDoc(t *testing.T) {
 	for _, want := range []string{
 		fmt.Sprintf("MiB (%d)", MaxFrame), fmt.Sprintf("MaxDepth (%d)", MaxDepth),
@@ -64,7 +64,7 @@ func TestLimitsInDoc(t *testing.T) {
 		fmt.Sprintf("[shard users shard users …], at most %d pairs\n", maxSet),
 		fmt.Sprintf("[shard epoch shard epoch …], at most %d pairs\n", maxClaims),
 		fmt.Sprintf("at most %d pairs: from which LSN", maxHistory), fmt.Sprintf("at most %d fours; insync", maxViews),
-		fmt.Sprintf("at most %d fours: of each shard", maxShardEnds),
+		fmt.Sprintf("at most %d fours: of each shard", maxLastEntries),
 		fmt.Sprintf("at most %d: what the cluster was", maxFounders),
 		fmt.Sprintf("at most %d\n", maxRecords), fmt.Sprintf("at most %d fours; wall", maxEntries),
 	} {

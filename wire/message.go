@@ -106,7 +106,7 @@ const (
 // RequestID names a write through all its tries.
 type RequestID = [16]byte
 
-// Place is a position in a shard's log.
+// LogPosition is a position in a shard's log.
 type LogPosition struct{ Epoch, LSN uint64 }
 
 // Condition is a precondition of a write: which users, by their version, it names.

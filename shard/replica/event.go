@@ -26,7 +26,7 @@ const (
 	PeerStored                         // leader: the backup has stored up to LSN
 	PeerTrouble                        // leader: the backup cannot store, Reason says why
 	FeedDone                           // leader: the shell has fed up to LSN
-	FeedFailed                         // leader: the log does not reach back to what the backup lacks
+	FeedFailed                         // leader: the log does not reach back to what the backup lacks, or cannot be read
 	PositionAsked                      // backup: a stream of the leader's begins, in Epoch
 	EntriesCame                        // backup: entries of the leader's log
 	LeaderTold                         // backup: the leader has applied up to LSN
@@ -100,7 +100,6 @@ type Effect struct {
 	AtOnce    bool // of Feed: the leader holds back its new writes until this is done
 	Caller    shard.Caller
 	Notice    shard.Notice
-	Version   uint64 // of StreamUp: of the protocol, as the shell has agreed it with the peer; the core does not look at it
 	Stream    uint64
 	Epoch     uint64
 	LSN       uint64

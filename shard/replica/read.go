@@ -34,9 +34,9 @@ func aged(r *State, e *Event, reason string) string {
 	return reason
 }
 
-// BucketsAhead lists the buckets of a shard whose count in memory may be ahead of what a view shows that is opened now:
+// BucketsAhead lists the buckets of a shard whose count in memory may be ahead of what a scan shows that is opened now:
 // last has the LSN of the last write that was handed to the disk in each bucket, and the disk has not reported those
-// beyond r.Applied. The count of every other bucket is that of the view.
+// beyond r.Log.Applied. The count of every other bucket is that of the scan.
 func BucketsAhead(r *State, last *[256]uint64) []byte {
 	list := []byte(nil)
 	for bucket, lsn := range last {

@@ -98,7 +98,7 @@ func advanceRepair(r State, now int64, out []Effect) (State, []Effect) {
 }
 
 // Follows tells whether an entry read from a WAL is the one that is wanted next: it has that LSN, and the epoch that
-// the history gives it. Other entries of the WAL are of a former incarnation of the shard, or were written again after
+// the history gives it. Other entries of the WAL are of a former copy of the shard, or were written again after
 // a torn tail (rule R16).
 func Follows(history []shard.Position, want uint64, n *shard.Entry) bool {
 	epoch := uint64(0)

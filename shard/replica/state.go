@@ -143,9 +143,9 @@ const (
 	StallFor     = 500 * 1000 * 1000 // ns without progress of a repair, after which its stream begins anew
 	BackoffFor   = 400 * 1000 * 1000 // ns, the least Backoff; the greatest is BackoffTimes as long
 	BackoffTimes = 8
-	CalmFor      = 5000 * 1000 * 1000      // ns in sync, after which the waiting begins anew with the least
-	NearEnd      = 64                      // writes that a backup may lack when its leader sets the barrier
-	WaitFor      = 1000 * 1000 * 1000      // ns that an answer is held back at most: its caller has given up by then
+	CalmFor      = 5000 * 1000 * 1000 // ns in sync, after which the waiting begins anew with the least
+	NearEnd      = 64                 // writes that a backup may lack when its leader sets the barrier
+	WaitFor      = 1000 * 1000 * 1000 // ns that an answer is held back at most: its caller has given up by then
 )
 
 // New returns the replica of a shard, by its number, whose log ends at last, with the history of its epochs. log has

@@ -95,7 +95,7 @@ func NotServing(r *State, now int64) string {
 		}
 		return "no lease from " + r.Peer
 	case now < r.FreeFrom: // rule R5
-		return "the shard was just taken from " + r.Peer + ", which may still hold a lease"
+		return "this node has just begun to lead alone, and " + r.Peer + " may still hold a lease"
 	}
 	return ""
 }

@@ -66,8 +66,8 @@ func (d *simDisk) bear(l shard.Layout, members []uint64) {
 	}
 }
 
-// savedFacts are the view service's saved entries in the order of their keys.
-func (d *simDisk) savedFacts() []views.SavedEntry {
+// savedEntries are the view service's saved entries in the order of their keys.
+func (d *simDisk) savedEntries() []views.SavedEntry {
 	list := []views.SavedEntry{}
 	for _, key := range sortedKeys(d.entries) {
 		list = append(list, views.SavedEntry{Key: key, Value: d.entries[key]})

@@ -19,5 +19,5 @@
 //	porcupine_test.go  histories, judged for linearizability
 //	trace_test.go      a run as text
 //	golden_*_test.go   three runs as texts for readers: testdata/traces
-//	planted_*_test.go  bugs that are planted into the sources and must be found
+//	planted*_test.go   bugs that are planted into the sources and must be found
 package sim

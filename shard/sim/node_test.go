@@ -175,10 +175,10 @@ func (w *simWorld) stepService(n *simNode, e *views.Event) {
 		w.raised = true
 		w.seen["versions: the next one is in force"]++
 	}
-	w.actCouncil(n, out)
+	w.actService(n, out)
 }
 
-func (w *simWorld) actCouncil(n *simNode, out []views.Effect) {
+func (w *simWorld) actService(n *simNode, out []views.Effect) {
 	for k := range out {
 		fx := out[k]
 		switch fx.Kind {

@@ -187,7 +187,7 @@ func (w *simWorld) load(n *simNode) {
 			p.Rules = maps.Clone(views.EntryRules)
 			p.Rules[entryRenew] = views.EntryRule{Since: views.InitialVersion + 1, Apply: applyRenew}
 		}
-		service, err := views.Load(p, w.plan.layout, timing, n.disk.savedFacts(), w.clock(n))
+		service, err := views.Load(p, w.plan.layout, timing, n.disk.savedEntries(), w.clock(n))
 		n.service = service
 		if errors.Is(err, views.ErrVersion) && w.raised && n.most == views.InitialVersion {
 			w.seen["versions: too old a binary at the start"]++

@@ -342,7 +342,7 @@ func (n *serviceNet) same() {
 	}
 }
 
-func sameFacts(a, b []SavedEntry) bool {
+func sameEntries(a, b []SavedEntry) bool {
 	return slices.EqualFunc(a, b, func(x, y SavedEntry) bool {
 		return x.Key == y.Key && x.Delete == y.Delete && bytes.Equal(x.Value, y.Value)
 	})

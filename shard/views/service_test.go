@@ -10,7 +10,7 @@ import (
 func TestServiceBootstrapsAlikeEverywhere(t *testing.T) {
 	l := shard.Layout{Nodes: 3, Shards: 24}
 	members := []uint64{shard.MemberID(0, [16]byte{3}), shard.MemberID(1, [16]byte{2}), shard.MemberID(2, [16]byte{1})}
-	if !sameFacts(InitialEntries(l, members), InitialEntries(l, slices.Clone(members))) {
+	if !sameEntries(InitialEntries(l, members), InitialEntries(l, slices.Clone(members))) {
 		t.Error("two bootstraps differ")
 	}
 	c, err := Load(Process{Member: members[1], Most: InitialVersion}, l, DefaultTiming, InitialEntries(l, members), 0)
