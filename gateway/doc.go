@@ -104,5 +104,4 @@
 //	outage.go    which nodes the log says there is no connection to
 //	health.go    /livez, /readyz, /healthz and the probe of containers
 //	metrics.go   /metrics
-//	clock.go     the boot-time clock
 package main

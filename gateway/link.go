@@ -12,6 +12,7 @@ import (
 
 	"tandem/shard"
 	"tandem/wire"
+	"tandem/wire/proc"
 )
 
 const (
@@ -197,7 +198,7 @@ func dial(wiring *Wiring, node int, asks bool, out chan<- session) {
 			s.err = misfitError{misfit, text}
 		}
 		s.codec, _ = codec.Agree(m.Greeting)
-		s.offset, s.incarnation, s.views = m.Clock-clock(), m.Greeting.Incarnation, wiring.Views
+		s.offset, s.incarnation, s.views = m.Clock-proc.Clock(), m.Greeting.Incarnation, wiring.Views
 	}
 	names.Tell(address, s.err)
 	if s.err != nil {
@@ -347,7 +348,7 @@ func readLink(link *Link, s session, out chan<- []*wire.Message, quit <-chan str
 				return
 			}
 			if m.Kind == wire.Pong {
-				m.Clock -= clock()
+				m.Clock -= proc.Clock()
 			}
 			if m.Kind == wire.Views {
 				select {

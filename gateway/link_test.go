@@ -81,7 +81,7 @@ func TestTheNewestPongSetsTheClock(t *testing.T) {
 		r := request{message: shared, reply: make(chan reply, 1)}
 		if ahead != aheadBy {
 			link.In <- r
-			pong := wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Pong, Clock: clock() + ahead})
+			pong := wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Pong, Clock: proc.Clock() + ahead})
 			outcome := &wire.Message{Kind: wire.Outcome, ID: readOne(t, in).ID, Result: wire.Deleted, Clock: 9 * aheadBy}
 			if _, err := theirs.Write(wire.NewCodec().AppendFrame(pong, outcome)); err != nil {
 				t.Fatal(err)

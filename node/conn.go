@@ -16,6 +16,7 @@ import (
 	"tandem/shard/replica"
 	"tandem/shard/views"
 	"tandem/wire"
+	"tandem/wire/proc"
 )
 
 const (
@@ -155,7 +156,7 @@ func welcome(node *Node, peers *Peers, clients *Clients, conn *Conn, peer int, h
 		peers.Views.Joins <- greeter{hello.Greeting.Store, views.Start(hello.Greeting.Start)}
 	}
 	deliver(conn, answers{Message: &wire.Message{Kind: wire.Welcome, ID: hello.ID, Greeting: sayGreeting(mine),
-		Clock: clock(), Founders: mine.Founders, Known: known}})
+		Clock: proc.Clock(), Founders: mine.Founders, Known: known}})
 	switch {
 	case !node.Ready:
 		go endWhen(node.Opened, conn.Ended, conn.Raw)
@@ -214,7 +215,7 @@ func dispatch(node *Node, handles *Handles, clients *Clients, conn *Conn, peer i
 	e := &replica.Event{Shard: int(m.Shard), Relayed: peer >= 0, Caller: conn, Epoch: m.Epoch, LSN: m.LSN}
 	switch m.Kind {
 	case wire.Ping:
-		deliver(conn, answers{Message: &wire.Message{Kind: wire.Pong, ID: m.ID, Clock: clock(), Text: lacks(node)}})
+		deliver(conn, answers{Message: &wire.Message{Kind: wire.Pong, ID: m.ID, Clock: proc.Clock(), Text: lacks(node)}})
 		return nil
 	case wire.LeasePing, wire.Raft: // were passed on
 		return nil

@@ -16,6 +16,7 @@ import (
 	"tandem/shard/replica"
 	"tandem/shard/views"
 	"tandem/wire"
+	"tandem/wire/proc"
 )
 
 // ErrPeer is the class of a peer that does not fit: another protocol version, cluster or layout.
@@ -170,7 +171,7 @@ func dial(node *Node, peers *Peers, peer int, out chan<- call) {
 		return
 	}
 	_ = raw.SetDeadline(time.Time{})
-	c := call{raw: raw, in: in, theirs: hearGreeting(m), known: views.Start(m.Known), offset: m.Clock - clock()}
+	c := call{raw: raw, in: in, theirs: hearGreeting(m), known: views.Start(m.Known), offset: m.Clock - proc.Clock()}
 	c.codec, _ = codec.Agree(m.Greeting)
 	if len(mine.Founders) == 0 {
 		c.late = at.Known
@@ -313,7 +314,7 @@ func readLink(node *Node, handles *Handles, peers *Peers, peer int, c call, stre
 		kind, known := kinds[m.Kind]
 		switch {
 		case m.Kind == wire.Pong:
-			peers.Links[peer].RelayEvents <- relayEvent{Kind: clockRead, Stream: stream, Offset: m.Clock - clock()}
+			peers.Links[peer].RelayEvents <- relayEvent{Kind: clockRead, Stream: stream, Offset: m.Clock - proc.Clock()}
 			continue
 		case m.ID != 0 && (m.Kind == wire.Outcome || m.Kind == wire.Error):
 			answer := *m

@@ -13,6 +13,7 @@ import (
 	"tandem/node/store"
 	"tandem/shard"
 	"tandem/wire"
+	"tandem/wire/proc"
 )
 
 // client is a connection that has greeted.
@@ -68,7 +69,7 @@ func (c client) hear() *wire.Message {
 
 func write(id string, op wire.Op, n byte) *wire.Message {
 	s, _ := shard.ShardOf(testLayout, id)
-	return &wire.Message{Kind: wire.Write, ID: uint64(n), Shard: uint64(s), Deadline: clock() + int64(10*time.Second),
+	return &wire.Message{Kind: wire.Write, ID: uint64(n), Shard: uint64(s), Deadline: proc.Clock() + int64(10*time.Second),
 		Request: wire.RequestID{n, 1},
 		Op:      op, Fields: wire.HasName, Record: wire.Record{ID: id, Name: fmt.Sprint("name ", n), Email: "e", Group: 4}}
 }
@@ -106,7 +107,7 @@ func TestWritesReadsCountsAndPages(t *testing.T) {
 		t.Errorf("delete of another version: %+v", a)
 	}
 	overdue := write("user-7", wire.Delete, 203)
-	overdue.Deadline = clock() - 1
+	overdue.Deadline = proc.Clock() - 1
 	if a := lead.ask(overdue); a.Code != wire.Overdue {
 		t.Errorf("an overdue write: %+v", a)
 	}

@@ -113,8 +113,8 @@ func TestWhatALeaderThatHangsKeeps(t *testing.T) {
 	link := wiring.Links[1]
 	link.RelayEvents <- relayEvent{Kind: streamBegins, Stream: 1}
 	link.Relays <- relay{1, &replica.Event{Kind: replica.WriteAsked, Caller: &caller{conn, 5},
-		Deadline: clock() + int64(time.Hour)}}
-	link.Relays <- relay{1, &replica.Event{Kind: replica.WriteAsked, Caller: &caller{conn, 6}, Deadline: clock() - 1}}
+		Deadline: proc.Clock() + int64(time.Hour)}}
+	link.Relays <- relay{1, &replica.Event{Kind: replica.WriteAsked, Caller: &caller{conn, 6}, Deadline: proc.Clock() - 1}}
 	link.Relays <- relay{1, &replica.Event{Kind: replica.GetAsked, Caller: &caller{conn, 7}}}
 	link.RelayEvents <- relayEvent{Kind: clockRead, Stream: 1, Offset: 1}
 	if m := told(t, conn); m.Code != wire.AnswerLost || m.ID != 6 {
