@@ -13,6 +13,7 @@ import (
 	"tandem/node/store"
 	"tandem/shard"
 	"tandem/wire"
+	"tandem/wire/peer"
 	"tandem/wire/proc"
 )
 
@@ -32,7 +33,7 @@ func connect(t testing.TB, wiring *Wiring) client {
 	c := client{t, raw, bufio.NewReader(raw)}
 	g := greeting(&wiring.Node)
 	g.Role, g.Name = "gateway", "test"
-	if m := c.ask(&wire.Message{Kind: wire.Hello, ID: 1, Greeting: sayGreeting(g)}); m.Kind != wire.Welcome ||
+	if m := c.ask(&wire.Message{Kind: wire.Hello, ID: 1, Greeting: peer.Say(g)}); m.Kind != wire.Welcome ||
 		m.Greeting.Name != wiring.Config.Name || m.Clock == 0 {
 		t.Fatalf("no welcome: %+v", m)
 	}
@@ -235,7 +236,7 @@ func TestBrokenFramesGetAnErrorAndNothingElseSuffers(t *testing.T) {
 	right := greeting(&wirings[0].Node)
 	right.Role, right.Name = shard.RoleGateway, "test"
 	hello := slices.Clip(wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Hello, ID: 1,
-		Greeting: sayGreeting(right)}))
+		Greeting: peer.Say(right)}))
 	wrong := right
 	wrong.Cluster = "other"
 	for name, c := range map[string]struct {
@@ -247,7 +248,7 @@ func TestBrokenFramesGetAnErrorAndNothingElseSuffers(t *testing.T) {
 		"claims 32 GiB": {[]byte{0xce, 0, 0, 0, 6, 0x91, 0xdd, 0x7f, 0xff, 0xff, 0xff}, "bytes left"},
 		"no greeting":   {wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Ping}), "expected hello"},
 		"another cluster": {wire.NewCodec().AppendFrame(nil,
-			&wire.Message{Kind: wire.Hello, Greeting: sayGreeting(wrong)}), `belongs to cluster "test", not "other"`},
+			&wire.Message{Kind: wire.Hello, Greeting: peer.Say(wrong)}), `belongs to cluster "test", not "other"`},
 		"append by a client": {append(hello, wire.NewCodec().AppendFrame(nil,
 			&wire.Message{Kind: wire.Append, Shard: 2})...), "holds no replica of shard 2"},
 		"unheld shard": {append(hello, wire.NewCodec().AppendFrame(nil,
