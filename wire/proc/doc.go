@@ -10,7 +10,8 @@
 //	route.go    which address is dialled next, and when a name is looked up, pure
 //	clock.go    the boot-time clock
 //	timers.go   timers that may ring a little late, so that the runtime wakes less often
-//	reach.go    where a process that listens is reached
+//	runtime.go  when the runtime collects garbage
+//	reach.go    listening, and where a process that listens is reached
 //	restart.go  starting anew in place, and ending
 //	build.go    which program this is
 //	settings.go settings that both have, checked
