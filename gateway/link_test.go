@@ -13,6 +13,7 @@ import (
 
 	"tandem/shard"
 	"tandem/wire"
+	"tandem/wire/peer"
 	"tandem/wire/proc"
 )
 
@@ -206,8 +207,8 @@ func TestASilentNodeIsDialledAgain(t *testing.T) {
 // loneWiring has one connection, to an address.
 func loneWiring(address string, log slog.Handler) (*Wiring, *Link) {
 	link := newLink()
-	mine := greeting(Config{Cluster: "tandem"}, shard.Layout{Nodes: 3, Shards: 24},
-		[]Member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}})
+	mine := peer.FirstGreeting(shard.RoleGateway, "tandem", "", []Member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}},
+		24)
 	mine.Ring = shard.RingHash(mine.Names)
 	names := proc.NewNames(address, proc.AskNameServer)
 	go proc.RunNames(names)

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"tandem/shard"
+	"tandem/wire/peer"
 	"tandem/wire/proc"
 )
 
@@ -74,7 +75,7 @@ func main() {
 
 // open wires the gateway and sets the connections' loops going.
 func open(config Config, members []Member, layout shard.Layout, log *slog.Logger) *Wiring {
-	mine := greeting(config, layout, members)
+	mine := peer.FirstGreeting(shard.RoleGateway, config.Cluster, config.Listen, members, layout.Shards)
 	mine.Ring, mine.Build = shard.RingHash(mine.Names), proc.Build()
 	wiring := &Wiring{Config: config, Layout: layout, Members: members, Mine: mine,
 		Views: make(chan viewSet, 1), ViewReports: make(chan viewReport, len(members)),

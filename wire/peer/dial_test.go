@@ -16,9 +16,9 @@ import (
 
 // greetingOf is what a node of a ring of three says, but for its store.
 func greetingOf(name string) shard.Greeting {
-	names := []string{"db-0", "db-1", "db-2"}
-	return shard.Greeting{Least: wire.Least, Most: wire.Most, Cluster: "test", Role: shard.RoleNode, Name: name,
-		Build: "b", Ring: shard.RingHash(names), Names: names, Shards: 24, Lease: 100, Grace: 120}
+	g := FirstGreeting(shard.RoleNode, "test", name, []proc.Member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}}, 24)
+	g.Build, g.Ring, g.Lease, g.Grace = "b", shard.RingHash(g.Names), 100, 120
+	return g
 }
 
 // dialOne dials a listener that reads one hello, answers with those bytes and closes, and returns the outcome with the

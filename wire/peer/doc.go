@@ -2,6 +2,6 @@
 // outcome means, for the log, for metrics or for who waits, each decides itself.
 //
 //	dial.go      a connection to a node, up to its welcome
-//	greeting.go  greetings as the wire has them ↔ as the core has them
+//	greeting.go  what a process says of itself; greetings as the wire has them ↔ as the core has them
 //	misfit.go    misfits ↔ codes of error frames, and the error of a dial that met one
 package peer

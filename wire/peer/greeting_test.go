@@ -6,6 +6,7 @@ import (
 
 	"tandem/shard"
 	"tandem/wire"
+	"tandem/wire/proc"
 )
 
 // TestAGreetingComesBack: all that is said is heard, of each element by itself.
@@ -23,6 +24,16 @@ func TestAGreetingComesBack(t *testing.T) {
 	said.Names, said.Replaced = nil, nil // are not said
 	if !reflect.DeepEqual(heard, said) {
 		t.Errorf("said %+v, heard %+v", said, heard)
+	}
+}
+
+// TestTheFirstGreeting has what the settings name, and nothing that is not known yet.
+func TestTheFirstGreeting(t *testing.T) {
+	got := FirstGreeting(shard.RoleGateway, "c", "n", []proc.Member{{Name: "b", Address: "x:1"}, {Name: "a"}}, 24)
+	want := shard.Greeting{Least: wire.Least, Most: wire.Most, Cluster: "c", Role: shard.RoleGateway, Name: "n",
+		Names: []string{"b", "a"}, Shards: 24}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v", got)
 	}
 }
 
