@@ -11,6 +11,8 @@ export CGO_ENABLED := 1
 unexport GOOS GOARCH
 
 ROCKSDB := 7.8
+PROC := tandem/wire/proc
+COMMIT := $(shell git describe --always --dirty 2>/dev/null)
 PACKAGES := g++ librocksdb-dev
 RACE := ./wire/... ./shard/... ./node/... ./gateway
 FUZZTIME := 10s
@@ -62,7 +64,8 @@ deps: ## installs what the build needs: g++ and librocksdb-dev, where they are m
 build: deps ## builds bin/node, bin/gateway and bin/bench
 	@echo "building bin/node, bin/gateway, bin/bench (the first time takes about a minute)"
 	@mkdir -p bin
-	@go build -o bin/ ./node ./gateway ./bench
+	@go build -ldflags "-X $(PROC).commit=$(COMMIT)" -o bin/ ./gateway ./bench
+	@go build -ldflags "-X $(PROC).commit=$(COMMIT) -X $(PROC).rocksDB=$$(dpkg-query -W -f '$${Version}' librocksdb-dev 2>/dev/null)" -o bin/ ./node
 
 run: build ## builds, then runs three nodes and a gateway here; DATA=folder, ARGS=further flags
 	@exec bin/bench cluster --dir $(DATA) $(ARGS)
@@ -108,9 +111,9 @@ planted: ## plants bugs in copies of the protocol, each of which the simulator m
 
 images: ## builds the container images tandem-gateway, tandem-db and tandem-load; BASE=command that makes the base images where no registry is reached
 	@[ -z "$(BASE)" ] || docker image inspect golang:1.26-bookworm debian:bookworm-slim >/dev/null 2>&1 || $(SUDO) $(BASE)
-	docker build -q -f Dockerfile.gateway -t tandem-gateway .
-	docker build -q -f Dockerfile.db -t tandem-db .
-	docker build -q -f Dockerfile.gateway --target load -t tandem-load .
+	docker build -q --build-arg COMMIT=$(COMMIT) -f Dockerfile.gateway -t tandem-gateway .
+	docker build -q --build-arg COMMIT=$(COMMIT) -f Dockerfile.db -t tandem-db .
+	docker build -q --build-arg COMMIT=$(COMMIT) -f Dockerfile.gateway --target load -t tandem-load .
 
 compose-test: build images ## runs the cluster in containers and checks it from outside
 	@COMPOSE="$(COMPOSE)" .ci/compose

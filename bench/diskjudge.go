@@ -28,6 +28,7 @@ type found struct {
 	Whole  time.Duration `json:"whole,omitempty"`  // from the last step until all was in sync
 	Unsync string        `json:"unsync,omitempty"` // why it was not in the end
 	Abort  string        `json:"abort,omitempty"`  // the assertion of RocksDB that has ended the node
+	Spared string        `json:"spared,omitempty"` // why its data was left as it was, so that this was no trial
 	Wrong  []string      `json:"wrong,omitempty"`
 }
 
@@ -274,7 +275,9 @@ func noteDown(f found, kind string, n cluster.Note) found {
 	if strings.HasPrefix(n.Text, cluster.EndedMark) {
 		f.Ended++
 	}
-	f.Hits += n.Hits
+	if f.Hits += n.Hits; n.Spared != "" {
+		f.Spared, f.Must = n.Spared, false
+	}
 	late := kind == trialTorn || kind == trialLoneTorn // their calls were late only
 	f.Must = f.Must || n.Hits > 0 && !late && strings.HasPrefix(kind, "disk-")
 	return f

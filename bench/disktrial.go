@@ -127,7 +127,8 @@ func whole(first stage, more ...stage) []stage {
 
 // flipStep makes the step that flips a bit.
 func flipStep(t trial) cluster.Step {
-	s := cluster.Step{Kind: cluster.FaultFlip, Node: t.Node, File: flips[t.Kind], Chance: t.Draw >> 16}
+	s := cluster.Step{Kind: cluster.FaultFlip, Node: t.Node, File: flips[t.Kind], Chance: t.Draw >> 16,
+		Spare: !isLone(t.Kind)}
 	if s.File == cluster.FileTable {
 		s.Part = cluster.TableParts[way(t, 1, len(cluster.TableParts))]
 	}
@@ -184,10 +185,11 @@ func copyStages(t trial, names []string) []stage {
 	before = append(before, whole(single(0, cluster.FaultLook, t.Node))...) // it has taken part from then on
 	if way(t, 0, 2) == 0 {
 		return append(before, whole(single(time.Second+t.Lasts, stops[way(t, 1, 2)], t.Node),
-			single(0, cluster.FaultPutBack, t.Node), single(t.Lasts/4, cluster.FaultStart, t.Node))...)
+			stage{Steps: []cluster.Step{{Kind: cluster.FaultPutBack, Node: t.Node, Spare: true}}},
+			single(t.Lasts/4, cluster.FaultStart, t.Node))...)
 	}
 	return append(before, whole(everyNode(t, time.Second+t.Lasts, cluster.FaultKill, names),
-		single(0, cluster.FaultPutBack, t.Node),
+		stage{Steps: []cluster.Step{{Kind: cluster.FaultPutBack, Node: t.Node, Spare: true}}},
 		everyNode(t, t.Lasts/4, cluster.FaultStart, names))...)
 }
 

@@ -222,6 +222,30 @@ func TestDisksAreReported(t *testing.T) {
 	}
 }
 
+// What would hit the only copy of a shard is not done, and is no trial, but for the kinds that are about that.
+func TestTheOnlyCopyIsSpared(t *testing.T) {
+	for _, kind := range diskKinds {
+		for draw := range uint64(256) {
+			one := trial{Kind: kind, Node: "db-1", Draw: draw * 0x0101010101010101, Order: []int{0, 1, 2}}
+			for _, now := range diskStages[kind](one, []string{"db-0", "db-1", "db-2"}) {
+				for _, s := range now.Steps {
+					if hurts := s.Kind == cluster.FaultFlip || s.Kind == cluster.FaultPutBack; hurts && s.Spare == isLone(kind) {
+						t.Fatalf("%s, draw %d: %+v", kind, draw, s)
+					}
+				}
+			}
+		}
+	}
+	f := noteDown(found{Must: true}, trialOldCopy, cluster.Note{Text: "why", Spared: "why"})
+	if f.Spared != "why" || f.Must || len(judgeDisk(trialOldCopy, f)) > 0 {
+		t.Errorf("%+v", f)
+	}
+	r := addDisks(chaosReport{Disks: map[string]diskFaultCost{}}, []faultReport{{event: event{Kind: trialOldCopy, Disk: &f}}})
+	if got := r.Disks[trialOldCopy]; got.Tried != 0 || got.Spared != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestLastLine(t *testing.T) {
 	for text, want := range map[string]string{
 		"process db-1 (exit status 1; the end of x/db-1.log:\n  level=INFO msg=a\n" +

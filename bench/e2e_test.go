@@ -118,6 +118,7 @@ type testCluster struct {
 	plan      cluster.Plan
 	processes []cluster.Process // the nodes in order, then the gateway
 	client    *http.Client
+	measured  int // requests whose nodes were counted
 }
 
 // planTest returns a settled plan in a folder of its own.
@@ -165,7 +166,7 @@ func startPatient(t *testing.T, nodes int) *testCluster {
 func adopt(t *testing.T, plan cluster.Plan, processes []cluster.Process, err error) *testCluster {
 	t.Helper()
 	c := &testCluster{t, plan, processes, &http.Client{Timeout: 10 * time.Second,
-		Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
+		Transport: &http.Transport{MaxIdleConnsPerHost: 64}}, 0}
 	t.Cleanup(func() {
 		c.client.CloseIdleConnections()
 		cluster.StopProcesses(c.processes, cluster.StopGrace)

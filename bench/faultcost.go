@@ -68,6 +68,9 @@ type diskFaultCost struct {
 	Ended int           `json:"ended"` // the node ended by itself
 	Bad   int           `json:"wrong"`
 	Whole time.Duration `json:"whole"` // the longest time until all was in sync
+	// how often the data was left as it was, since the node had come to have the only whole copy of a shard; such a
+	// trial is not among those that were tried
+	Spared int `json:"spared,omitempty"`
 }
 
 // diskTrial is one of them.
@@ -88,8 +91,9 @@ func addDisks(r chaosReport, faults []faultReport) chaosReport {
 			continue
 		}
 		t, count := r.Disks[f.Kind], map[bool]int{true: 1}
-		r.Disks[f.Kind] = diskFaultCost{t.Tried + 1, t.Met + count[f.Disk.Must], t.Named + count[f.Disk.Named != ""],
-			t.Ended + count[f.Disk.Ended > 0], t.Bad + count[len(f.Disk.Wrong) > 0], max(t.Whole, f.Disk.Whole)}
+		r.Disks[f.Kind] = diskFaultCost{t.Tried + count[f.Disk.Spared == ""], t.Met + count[f.Disk.Must],
+			t.Named + count[f.Disk.Named != ""], t.Ended + count[f.Disk.Ended > 0],
+			t.Bad + count[len(f.Disk.Wrong) > 0], max(t.Whole, f.Disk.Whole), t.Spared + count[f.Disk.Spared != ""]}
 		r.Trials = append(r.Trials, diskTrial{number, f.Kind, *f.Disk})
 	}
 	return r
@@ -103,11 +107,11 @@ func disksText(r chaosReport) string {
 	}
 	table := tabwriter.NewWriter(&b, 0, 8, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(table,
-		"\nfault of a disk\tnumber\tto be named\tnamed\texited by itself\tfailed\tlongest until in sync\t\n")
+		"\nfault of a disk\tnumber\tto be named\tnamed\texited by itself\tfailed\tlongest until in sync\tspared\t\n")
 	for _, kind := range slices.Sorted(maps.Keys(r.Disks)) {
 		t := r.Disks[kind]
-		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t%v\t\n",
-			kind, t.Tried, t.Met, t.Named, t.Ended, t.Bad, short(t.Whole))
+		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t%v\t%d\t\n",
+			kind, t.Tried, t.Met, t.Named, t.Ended, t.Bad, short(t.Whole), t.Spared)
 	}
 	_ = table.Flush() // a strings.Builder never fails
 	for _, t := range r.Trials {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -40,7 +41,7 @@ func TestProgramsSayWhichTheyAre(t *testing.T) {
 	}
 	for _, name := range []string{"node", "gateway", "bench"} {
 		out, err := exec.Command(filepath.Join(binaries, name), "--version").Output()
-		if err != nil || !strings.HasPrefix(string(out), name+" ") || len(out) <= len(name)+2 {
+		if err != nil || !strings.HasPrefix(string(out), name+" v") || !strings.Contains(string(out), runtime.Version()) {
 			t.Errorf("%s: %q, %v", name, out, err)
 		}
 	}

@@ -43,7 +43,7 @@ const (
 	maxDeadline = time.Duration(shard.RememberFor / 10 * 9) // a request id must be known for longer than it is in use
 )
 
-// longMost returns how many bytes of lists that are not small may wait for clients: three quarters of all.
+// maxLong returns how many bytes of lists that are not small may wait for clients: three quarters of all.
 func maxLong(c Config) int { return c.UnreadMB << 20 / 4 * 3 }
 
 // ErrConfig is the class of settings that cannot be.

@@ -229,7 +229,7 @@ func refuseCountDelete(_ *Wiring, _ *call) response {
 	return a
 }
 
-// unavailable is the answer of a count or a list that failed.
+// respondUnavailable is the answer of a count or a list that failed.
 func respondUnavailable(err error) response {
 	return problem(http.StatusServiceUnavailable, err.Error(), nil)
 }

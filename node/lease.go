@@ -101,8 +101,8 @@ func fulfil(node *Node, handles *Handles, peers *Peers, peer int, conn *Conn, ef
 				"peer", node.Members[peer].Name, "lease", time.Duration(fx.Lease), "grace", node.Config.Grace)
 			continue
 		case lease.LogBehind:
-			node.Log.Error("this backup lacks writes that its leader has, so it does not take over: its data is "+
-				"older than what it acknowledged", "shard", fx.Shard, "leader", node.Members[peer].Name,
+			node.Log.Error("this backup lacks writes that its leader has, so it does not take over: its data was "+
+				"damaged and dropped, or is of an older copy of its folder", "shard", fx.Shard, "leader", node.Members[peer].Name,
 				"epoch", fx.LastEntry.At.Epoch, "lsn", fx.LastEntry.At.LSN)
 			continue
 		case lease.TellView:

@@ -8,20 +8,34 @@ import (
 	"tandem/shard/replica"
 )
 
+// reachFor is for how long a peer whose connection broke counts as reachable: one that is only dialled anew is back
+// before.
+const reachFor = 4 * redialMost
+
+// waitsFor tells whether a node that leaves waits for the other node of a shard to take it over or to catch up: it can be
+// reached, or could be until lately, and is not leaving, too.
+func waitsFor(r *replica.State, self int, peerLeaves bool, unreached time.Duration) bool {
+	return r.Known && r.View.Leader == self && !peerLeaves && unreached < reachFor
+}
+
 // leave stops a node as an operator wants it stopped: it hands its leaderships over to backups that are in sync, waits
 // for those that can be reached and are not, unless their node is leaving, too, then answers nothing any more and frees
 // its neighbours from what they promised it, so that nobody has to wait for it.
 func leave(node *Node, handles *Handles, peers *Peers, left chan<- struct{}) {
 	defer close(left)
 	order(peers, lease.LeaveAsked)
-	until, busy := time.Now().Add(node.Config.LeaveFor), true
-	for busy && time.Now().Before(until) {
+	began, busy := time.Now(), true
+	reached := slices.Repeat([]time.Time{began}, node.Layout.Nodes) // when a connection to each node was last seen to stand
+	for busy && time.Since(began) < node.Config.LeaveFor {
 		time.Sleep(5 * time.Millisecond)
 		busy = false
 		leaving := peersLeaving(peers)
 		for _, i := range inspectAll(handles) {
-			leads := i.State.Known && i.State.View.Leader == node.Self
-			busy = busy || leads && i.State.Stream.Number != 0 && !leaving[peerOf(node.Layout, i.State.Shard, node.Self)]
+			peer := peerOf(node.Layout, i.State.Shard, node.Self)
+			if i.State.Stream.Number != 0 {
+				reached[peer] = time.Now()
+			}
+			busy = busy || waitsFor(&i.State, node.Self, leaving[peer], time.Since(reached[peer]))
 		}
 	}
 	for _, s := range heldBy(node.Layout, node.Self) {

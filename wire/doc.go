@@ -2,7 +2,7 @@
 // and bytes into a Message, and holds no connection, no state and no goroutine. Other languages need only this page to
 // speak it.
 //
-// # The rooms
+// # Files
 //
 //	message.go  a frame as Go has it, its kinds, codes and bits
 //	codec.go    which fields each kind has, in which order, and how numbers and texts are read

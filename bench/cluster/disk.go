@@ -35,7 +35,9 @@ type Note struct {
 	Text string
 	Flip Flipped
 	Hits uint64 // calls that a rule concerned
-	Err  error
+	// why the step was not done: it would have hit the only copy of a shard; "" if it was
+	Spared string
+	Err    error
 }
 
 // AsideMark is the prefix of the folders, within a node's, of stores that the node no longer uses.
@@ -200,6 +202,35 @@ func putBack(folder, control string) error {
 	return err
 }
 
+// ledAlone says which shards a node leads without a backup in sync, by the views that another node knows; "" if it
+// leads none so, or if no other node answers.
+func ledAlone(p Plan, node string) string {
+	shards := []int{}
+	for i, name := range p.Names {
+		var views []struct {
+			Shard  int
+			Leader string
+			InSync bool
+		}
+		if name == node {
+			continue
+		}
+		line, err := AskLine(p.Addrs[i], "VIEW")
+		if err != nil || json.Unmarshal([]byte(line), &views) != nil {
+			continue
+		}
+		for _, v := range views {
+			if v.Leader == node && !v.InSync && !slices.Contains(shards, v.Shard) {
+				shards = append(shards, v.Shard)
+			}
+		}
+	}
+	if len(shards) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("the data was spared, as %s has the only whole copy of the shards %v", node, shards)
+}
+
 // scrub has a node read all users of all its shards. What it finds is in the node's own log.
 func scrub(p Plan, node string, out chan<- Note) {
 	addr := p.Addrs[slices.Index(p.Names, node)]
@@ -243,6 +274,12 @@ const EndedMark = "it ended by itself "
 // DoDiskStep does one step of a disk's trial.
 func DoDiskStep(at Site, s Step, out chan<- Note) {
 	folder, control := filepath.Join(at.Plan.Dir, s.Node), ControlFile(at.Plan, s.Node)
+	if s.Spare {
+		if alone := ledAlone(at.Plan, s.Node); alone != "" {
+			out <- Note{Text: alone, Spared: alone}
+			return
+		}
+	}
 	switch s.Kind {
 	case FaultFlip:
 		go flipBit(folder, s, out)

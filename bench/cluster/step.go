@@ -46,6 +46,7 @@ type Step struct {
 	Part   string // of a flip: the part of a table file
 	Chance uint64 // which file and which bit, or how much is lost
 	Rule   Rule   // how a disk fails
+	Spare  bool   // of a flip or an old copy: not if the node leads a shard alone, whose only copy that would hit
 }
 
 // Text is a step in the words of a timeline.

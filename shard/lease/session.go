@@ -119,7 +119,7 @@ type Event struct {
 	At          int64
 	Lease       int64 // ns for which the peer takes what it is promised
 	Claims      []Claim
-	LastEntries []LastEntry // of PingCame: by a leader that has restarted
+	LastEntries []LastEntry // of PingReceived: by a leader that has restarted
 	Views       []shard.View
 	Shard       int
 	Epoch       uint64

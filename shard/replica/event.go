@@ -15,14 +15,14 @@ const (
 	DiskWiped                          // the disk has dropped all data of the shard, synced; reported in order with DiskStored
 	DiskSick                           // the disk refuses writes, Reason says why; "" when it is well again
 	DataDamaged                        // this node's data of the shard fails its checksum, Reason says where
-	ViewLearnt                         // View, with FreeFrom and Fresh
+	ViewLearnt                         // View, with FreeFrom and Restarted
 	LeaseCame                          // of Epoch, up to Until
 	DrainAsked                         // leader: hand the leadership of Epoch over
 	DrainOff                           // leader: do not
 	NodeStopping                       // the node is about to stop: nothing is served any more
 	StreamUp                           // a connection to the peer stands
 	StreamDown                         // it broke
-	PeerPosition                       // leader: the backup's log ends at LSN, in epoch Ends
+	PeerPosition                       // leader: the backup's log ends at LSN, in epoch LastEpoch
 	PeerStored                         // leader: the backup has stored up to LSN
 	PeerTrouble                        // leader: the backup cannot store, Reason says why
 	FeedDone                           // leader: the shell has fed up to LSN
@@ -83,7 +83,7 @@ const (
 	SendAppend                            // to the backup, on Stream: Entries, and Applied
 	SendApplied                           // to the backup, on Stream: applied up to LSN
 	SendStored                            // to the leader, by Caller: stored up to LSN
-	SendPosition                          // to the leader, by Caller: the log ends at LSN, in epoch Ends
+	SendPosition                          // to the leader, by Caller: the log ends at LSN, in epoch LastEpoch
 	SendTrouble                           // to the leader, by Caller: Reply.Refusal and Reply.Reason
 	Feed                                  // to the backup, on Stream: the log from LSN on up to at most Applied, of History, read from the WAL; report FeedDone or FeedFailed
 	FeedSnapshot                          // to the backup, on Stream: the whole shard as it is now; report FeedDone

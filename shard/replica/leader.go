@@ -118,8 +118,8 @@ func send(r State, out []Effect) (State, []Effect) {
 	return r, out
 }
 
-// hand gives the leader's disk what may be applied: while the backup is in sync what it has stored (backup first), from
-// the barrier on that and what was sequenced before the barrier (rule R7), and alone everything, once the former
+// submit gives the leader's disk what may be applied: while the backup is in sync what it has stored (backup first),
+// from the barrier on that and what was sequenced before the barrier (rule R7), and alone everything, once the former
 // promises have run out (rule R5).
 func submit(r State, now int64, out []Effect) (State, []Effect) {
 	stored := uint64(0)

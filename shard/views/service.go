@@ -169,7 +169,7 @@ type Effect struct {
 	Text    string
 }
 
-// views.Step brings a view service forward by an event; the effects are appended to out. Equal states and events give
+// Step brings a view service forward by an event; the effects are appended to out. Equal states and events give
 // equal effects.
 //
 // Raft hands out what it wants stored, sent and applied. Answers that promise something, and requests for votes, leave

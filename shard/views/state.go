@@ -28,7 +28,7 @@ type State struct {
 // ErrState is the class of bytes that are no state and no list of proposals.
 var ErrState = errors.New("unknown service record")
 
-// bookFormat is the version of a packed state.
+// stateFormat is the version of a packed state.
 const stateFormat = 2
 
 // Decide returns the views after some proposals, each of which succeeds or fails by itself: the epoch must be the one
@@ -92,8 +92,8 @@ func proposalsOf(numbers []uint64) ([]shard.Proposal, error) {
 	return proposals, nil
 }
 
-// bookNumbers is a state as numbers: format, index, version, the halves of the incarnation, how many members, views and
-// gone; then members, the starts' numbers and nonces in turn, what is spoken, gone, and the views.
+// stateNumbers is a state as numbers: format, index, version, the halves of the incarnation, how many members, views
+// and gone; then members, the starts' numbers and nonces in turn, what is spoken, gone, and the views.
 func stateNumbers(b State) []uint64 {
 	numbers := []uint64{stateFormat, b.Index, b.Version, binary.BigEndian.Uint64(b.Incarnation[:8]),
 		binary.BigEndian.Uint64(b.Incarnation[8:]),

@@ -2,7 +2,7 @@
 // who reads it can hold up, the addresses behind names, a clock, timers, and a start anew in place. A process waits here
 // for things outside of it, each in a goroutine of its own, so that no loop does.
 //
-// # The rooms
+// # Files
 //
 //	output.go   the way out for lines of the log, which never holds anybody up
 //	queue.go    which lines wait, and which are dropped and counted, pure
