@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tandem/wire"
+	"tandem/wire/proc"
 )
 
 // ErrLate is the class of a request that was not answered within its deadline.
@@ -36,14 +37,14 @@ var errUnasked = errors.New("no node was asked")
 func askLeader(wiring *Wiring, m *wire.Message, until int64) (answer *wire.Message, uncertainTries int, err error) {
 	set := currentViews(wiring.Views)
 	view, most := set.Views[m.Shard], min(wiring.Config.Links, triesAtNode)
-	retry, nodes := retryState{view: view, node: view.Leader, due: clock()}, [2]int{view.Leader, view.Backup}
+	retry, nodes := retryState{view: view, node: view.Leader, due: proc.Clock()}, [2]int{view.Leader, view.Backup}
 	var replies [2]chan reply // by node, as are the numbers of tries that wait for an answer, and of all tries
 	var pending, sent [2]int
 	// open: the tries of a write that a node may have begun, or may yet begin
 	open, reason, informative, uncertain, accepted := make([]try, 0, 4), errUnasked, false, false, false
 	late := time.NewTimer(time.Duration(until - retry.due))
 	defer func() { late.Stop(); wiring.Metrics.Tries.Observe(float64(sent[0] + sent[1])) }()
-	for now := retry.due; now < until; now = clock() {
+	for now := retry.due; now < until; now = proc.Clock() {
 		side := slices.Index(nodes[:], retry.node)
 		if !retry.waiting && retry.due <= now {
 			retry.waiting, retry.due = true, now+int64(wiring.Config.Try)
@@ -68,7 +69,7 @@ func askLeader(wiring *Wiring, m *wire.Message, until int64) (answer *wire.Messa
 		if open, accepted = acceptReply(open, got, m.Kind == wire.Write); accepted {
 			return got.message, 0, nil
 		}
-		now = clock()
+		now = proc.Clock()
 		what, why := none, error(nil)
 		switch {
 		case from >= 0:
@@ -91,7 +92,7 @@ func askLeader(wiring *Wiring, m *wire.Message, until int64) (answer *wire.Messa
 			break
 		}
 	}
-	return nil, countUncertain(m, uncertain, pending, sent), unanswered(clock() >= until, reason)
+	return nil, countUncertain(m, uncertain, pending, sent), unanswered(proc.Clock() >= until, reason)
 }
 
 // countUncertain returns how many tries there were, if one of them may have done a write: one that still waits for its

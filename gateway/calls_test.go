@@ -9,6 +9,7 @@ import (
 
 	"tandem/shard"
 	"tandem/wire"
+	"tandem/wire/proc"
 )
 
 // writesSeen returns the writes that the nodes were sent.
@@ -70,9 +71,9 @@ func TestAWriteIsRepeatedUnderItsRequestID(t *testing.T) {
 // up.
 func TestDeadlinesAreInTheNodesClock(t *testing.T) {
 	r := newRig(t, ample, ample/2)
-	before := clock()
+	before := proc.Clock()
 	r.must(201, "POST", "/api/user/", ada)
-	after := clock()
+	after := proc.Clock()
 	deadline := writesSeen(r)[0].Deadline - aheadBy
 	if deadline > after+int64(ample/2) || deadline < before+int64(ample/2)-int64(time.Second) {
 		t.Errorf("the deadline is %v behind the request's begin", time.Duration(deadline-before))

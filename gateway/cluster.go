@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"tandem/shard"
+	"tandem/wire/peer"
 )
 
 // chooseClusterAfter is how long a gateway that has just started waits for a majority of the nodes to report their
@@ -22,14 +23,6 @@ type clusterReport struct {
 	incarnation [16]byte
 	done        chan<- struct{}
 }
-
-// misfitError is the error of a connection whose two sides do not fit.
-type misfitError struct {
-	in   shard.Misfit
-	text string
-}
-
-func (r misfitError) Error() string { return r.text }
 
 // updateCluster puts another cluster into the cell if what the nodes have reported calls for it, and returns whether it
 // did. The views of a cluster that was served before say nothing about the new one.
@@ -89,11 +82,11 @@ func checkCluster(set viewSet, incarnation [16]byte) error {
 	case set.Cluster == [16]byte{} && !set.Late:
 		return errors.New("it is not known yet which cluster to serve")
 	case set.Cluster == [16]byte{}:
-		return misfitError{shard.OtherIncarnation,
-			"it is not known which cluster to serve; the nodes name as theirs: " + set.Reported}
+		return peer.MisfitError{In: shard.OtherIncarnation,
+			Text: "it is not known which cluster to serve; the nodes name as theirs: " + set.Reported}
 	case set.Cluster != incarnation:
-		return misfitError{shard.OtherIncarnation,
-			fmt.Sprintf("it belongs to another cluster of that name, with the incarnation %s instead of %s",
+		return peer.MisfitError{In: shard.OtherIncarnation,
+			Text: fmt.Sprintf("it belongs to another cluster of that name, with the incarnation %s instead of %s",
 				uuid.UUID(incarnation), uuid.UUID(set.Cluster))}
 	}
 	return nil

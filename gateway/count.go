@@ -8,6 +8,7 @@ import (
 
 	"tandem/shard"
 	"tandem/wire"
+	"tandem/wire/proc"
 )
 
 // nodeFrame is a frame for a node.
@@ -89,7 +90,7 @@ func noneExcluded(l shard.Layout) excludedNodes {
 // have changed, and the silent ones too when that does not help.
 func countAll(wiring *Wiring, excluded excludedNodes, turn int, until int64) (shardCounts, error) {
 	reason, known := errUnasked, currentViews(wiring.Views).Views
-	for try := 0; clock() < until; try++ {
+	for try := 0; proc.Clock() < until; try++ {
 		views := currentViews(wiring.Views).Views
 		if &views[0] != &known[0] { // what could not succeed may succeed now
 			known = views
@@ -118,7 +119,7 @@ func countAll(wiring *Wiring, excluded excludedNodes, turn int, until int64) (sh
 			if uncoverable != nil {
 				break
 			}
-			time.Sleep(min(unavailablePause, time.Duration(until-clock())))
+			time.Sleep(min(unavailablePause, time.Duration(until-proc.Clock())))
 			continue
 		}
 		frames, sets := []nodeFrame{}, make([][]uint64, wiring.Layout.Nodes)
@@ -130,7 +131,7 @@ func countAll(wiring *Wiring, excluded excludedNodes, turn int, until int64) (sh
 				frames = append(frames, nodeFrame{node, &wire.Message{Kind: wire.Count, Set: set}})
 			}
 		}
-		left := until - clock()
+		left := until - proc.Clock()
 		answers, failed, err := askAll(wiring, frames, readTimeout(wiring.Config.Try, left), time.Duration(left))
 		c := shardCounts{make([]uint64, wiring.Layout.Shards), cover, len(frames), 0}
 		if err == nil {
@@ -144,7 +145,7 @@ func countAll(wiring *Wiring, excluded excludedNodes, turn int, until int64) (sh
 		excluded.persistent[failed] = errors.Is(err, errPersistent)
 		excluded.unreachable[failed] = excluded.persistent[failed] && excluded.silent[failed]
 	}
-	return shardCounts{}, unanswered(clock() >= until, reason)
+	return shardCounts{}, unanswered(proc.Clock() >= until, reason)
 }
 
 // excludeOutOfSync adds to the nodes that are down those whose replica of some shard is not in sync: a cover without

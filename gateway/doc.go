@@ -99,10 +99,8 @@
 //	unread.go    budgets and reservations for lists that wait for their clients to take them
 //	view.go      the view set: what nodes report, merged
 //	cluster.go   which cluster is served
-//	greeting.go  what the gateway says of itself
 //	link.go      one connection's loop
 //	outage.go    which nodes the log says there is no connection to
 //	health.go    /livez, /readyz, /healthz and the probe of containers
 //	metrics.go   /metrics
-//	clock.go     the boot-time clock
 package main

@@ -9,6 +9,7 @@ import (
 
 	"tandem/shard"
 	"tandem/wire"
+	"tandem/wire/proc"
 )
 
 // fakeStore is the data of all fake nodes of a cluster.
@@ -41,9 +42,9 @@ func (s *fakeStore) answer(name string, m *wire.Message) *wire.Message {
 	}
 	switch m.Kind {
 	case wire.Hello:
-		return &wire.Message{Kind: wire.Welcome, Clock: clock() + aheadBy, Greeting: fakeGreeting(name)}
+		return &wire.Message{Kind: wire.Welcome, Clock: proc.Clock() + aheadBy, Greeting: fakeGreeting(name)}
 	case wire.Ping:
-		return &wire.Message{Kind: wire.Pong, Clock: clock() + aheadBy}
+		return &wire.Message{Kind: wire.Pong, Clock: proc.Clock() + aheadBy}
 	case wire.Get:
 		if !exists {
 			return &wire.Message{Kind: wire.Outcome, Result: wire.Missing, Touched: 1}

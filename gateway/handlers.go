@@ -16,6 +16,7 @@ import (
 
 	"tandem/shard"
 	"tandem/wire"
+	"tandem/wire/proc"
 )
 
 // The count's path, which the router cannot tell from that of a user, and its methods.
@@ -148,7 +149,7 @@ func createUser(wiring *Wiring, c *call) response {
 	if refused != nil {
 		return *refused
 	}
-	until := clock() + int64(wiring.Config.Deadline) // from here on: a slow upload is the client's own time
+	until := proc.Clock() + int64(wiring.Config.Deadline) // from here on: a slow upload is the client's own time
 	user, have, bad, err := decodeUser(body, wire.HasName|wire.HasEmail|wire.HasGroup)
 	if refused = refuseUser(c.http.Method, bad, err); refused != nil {
 		return *refused
@@ -176,7 +177,7 @@ func updateUser(wiring *Wiring, c *call) response {
 	if refused != nil {
 		return *refused
 	}
-	until := clock() + int64(wiring.Config.Deadline)
+	until := proc.Clock() + int64(wiring.Config.Deadline)
 	user, have, bad, err := decodeUser(body, hasID)
 	if refused = refuseUser(c.http.Method, bad, err); refused != nil {
 		return *refused
@@ -249,7 +250,7 @@ func listUsers(wiring *Wiring, c *call) response {
 	if refused := refuseParameters(append(c.bad, bad...)); refused != nil {
 		return *refused
 	}
-	late := time.NewTimer(time.Duration(c.until - clock()))
+	late := time.NewTimer(time.Duration(c.until - proc.Clock()))
 	defer late.Stop()
 	select {
 	case wiring.Lists <- struct{}{}:
@@ -262,7 +263,7 @@ func listUsers(wiring *Wiring, c *call) response {
 	if q.After != "" {
 		first, _ = shard.ShardOf(wiring.Layout, q.After)
 	}
-	for clock() < c.until {
+	for proc.Clock() < c.until {
 		counts, err := countAll(wiring, excluded, int(c.request[0]), c.until)
 		if err != nil {
 			return respondUnavailable(err)

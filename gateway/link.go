@@ -12,6 +12,8 @@ import (
 
 	"tandem/shard"
 	"tandem/wire"
+	"tandem/wire/peer"
+	"tandem/wire/proc"
 )
 
 const (
@@ -64,18 +66,18 @@ func runLink(wiring *Wiring, node int, link *Link) {
 	pause, reason, since := minRedialPause, notReachable(errors.New("it is being dialled")), time.Now()
 	// asks: whoever is refused for its cluster hears of the node's only if it does not say its own, which it does every
 	// other time
-	was, asks := misfitError{}, false
+	was, asks := peer.MisfitError{}, false
 	for {
 		s := connect(wiring, node, link, reason, asks)
-		now := misfitError{}
+		now := peer.MisfitError{}
 		errors.As(s.err, &now)
-		if now.in != was.in && was.in != "" {
-			misfits.WithLabelValues(string(was.in)).Dec()
+		if now.In != was.In && was.In != "" {
+			misfits.WithLabelValues(string(was.In)).Dec()
 		}
-		if now.in != was.in && now.in != "" {
-			misfits.WithLabelValues(string(now.in)).Inc()
+		if now.In != was.In && now.In != "" {
+			misfits.WithLabelValues(string(now.In)).Inc()
 		}
-		was, asks = now, now.in == shard.OtherIncarnation && !asks
+		was, asks = now, now.In == shard.OtherIncarnation && !asks
 		lifetime := time.Duration(0)
 		if s.err == nil {
 			began, ended := time.Now(), make(chan error, 1)
@@ -103,13 +105,29 @@ func runLink(wiring *Wiring, node int, link *Link) {
 // connect dials a node, tells the loop that chooses the cluster what it says of its own, and returns the connection
 // once it may carry requests, or why it may not. One to a node of which that is not known yet is kept for a while, for
 // the node closes it when it knows.
+//
+// Of a gateway that asks for the node's cluster the greeting does not name the one that it serves, which a node of
+// another one would refuse.
 func connect(wiring *Wiring, node int, link *Link, reason error, asks bool) session {
-	dialled, taken, gone := make(chan session, 1), make(chan struct{}, 1), make(chan error, 1)
-	go dial(wiring, node, asks, dialled)
-	s := rejectUntil(link, reason, dialled, nil)
-	if s.err != nil {
-		return s
+	dialled, taken, gone := make(chan peer.Conn, 1), make(chan struct{}, 1), make(chan error, 1)
+	mine := func() shard.Greeting {
+		g := wiring.Mine
+		if g.Incarnation = currentViews(wiring.Views).Cluster; asks {
+			g.Incarnation = [16]byte{}
+		}
+		return g
 	}
+	go peer.Dial(wiring.Names[node], dialTimeout, mine, wiring.Members[node].Name, dialled)
+	c := rejectUntil(link, reason, dialled, nil)
+	if misfit := (peer.MisfitError{}); errors.As(c.Err, &misfit) && misfit.Refused {
+		misfit.Text = "it refuses this gateway: " + misfit.Text
+		c.Err = misfit
+	}
+	if c.Err != nil {
+		return session{err: c.Err}
+	}
+	s := session{raw: c.Raw, in: c.In, codec: c.Codec, offset: c.Offset, incarnation: c.Theirs.Incarnation,
+		views: wiring.Views}
 	wiring.ClusterReports <- clusterReport{node, s.incarnation, taken}
 	rejectUntil(link, reason, taken, nil)
 	s.set = currentViews(wiring.Views)
@@ -144,9 +162,9 @@ func rejectUntil[T any](link *Link, reason error, over <-chan T, nudge <-chan st
 		case r := <-link.In:
 			r.reply <- reply{err: reason, try: r.try}
 		case ask := <-link.State:
-			state, misfit := LinkState{Reason: reason.Error()}, misfitError{}
+			state, misfit := LinkState{Reason: reason.Error()}, peer.MisfitError{}
 			if errors.As(reason, &misfit) { // which says all by itself
-				state = LinkState{Reason: misfit.text, Refused: misfit.in}
+				state = LinkState{Reason: misfit.Text, Refused: misfit.In}
 			}
 			ask <- state
 		case what = <-over:
@@ -155,56 +173,6 @@ func rejectUntil[T any](link *Link, reason error, over <-chan T, nudge <-chan st
 			return what
 		}
 	}
-}
-
-// dial opens a connection, greets, and hands the outcome over.
-//
-// Of a gateway that asks for the node's cluster the greeting does not name the one that it serves, which a node of
-// another one would refuse.
-func dial(wiring *Wiring, node int, asks bool, out chan<- session) {
-	names := wiring.Names[node]
-	address, err := names.Next(dialTimeout)
-	var raw net.Conn
-	if err == nil {
-		raw, err = net.DialTimeout("tcp", address, dialTimeout)
-	}
-	if err != nil {
-		names.Tell(address, err)
-		out <- session{err: err}
-		return
-	}
-	s := session{raw: raw, in: bufio.NewReaderSize(raw, 64<<10)}
-	codec, mine := wire.NewCodec(), wiring.Mine
-	if mine.Incarnation = currentViews(wiring.Views).Cluster; asks {
-		mine.Incarnation = [16]byte{}
-	}
-	hello := &wire.Message{Kind: wire.Hello, ID: 1, Greeting: wireGreeting(mine)}
-	_ = raw.SetDeadline(time.Now().Add(dialTimeout))
-	_, s.err = raw.Write(codec.AppendFrame(nil, hello))
-	body, m := []byte{}, &wire.Message{}
-	if s.err == nil {
-		body, s.err = wire.ReadFrame(s.in, nil)
-	}
-	if s.err == nil {
-		s.err = codec.Decode(m, body)
-	}
-	switch {
-	case s.err != nil:
-	case m.Kind != wire.Welcome:
-		s.err = misfitError{refusals[m.Code], "it refuses this gateway: " + m.Text}
-	default:
-		if misfit, text := shard.Fits(mine, nodeGreeting(m.Greeting), wiring.Members[node].Name); misfit != "" {
-			s.err = misfitError{misfit, text}
-		}
-		s.codec, _ = codec.Agree(m.Greeting)
-		s.offset, s.incarnation, s.views = m.Clock-clock(), m.Greeting.Incarnation, wiring.Views
-	}
-	names.Tell(address, s.err)
-	if s.err != nil {
-		raw.Close()
-	}
-	_ = raw.SetDeadline(time.Time{})
-	out <- s
 }
 
 // serveLink is a connection's loop: it owns the requests that wait for an answer, writes all that is waiting in one
@@ -347,7 +315,7 @@ func readLink(link *Link, s session, out chan<- []*wire.Message, quit <-chan str
 				return
 			}
 			if m.Kind == wire.Pong {
-				m.Clock -= clock()
+				m.Clock -= proc.Clock()
 			}
 			if m.Kind == wire.Views {
 				select {

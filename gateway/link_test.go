@@ -13,6 +13,7 @@ import (
 
 	"tandem/shard"
 	"tandem/wire"
+	"tandem/wire/peer"
 	"tandem/wire/proc"
 )
 
@@ -81,7 +82,7 @@ func TestTheNewestPongSetsTheClock(t *testing.T) {
 		r := request{message: shared, reply: make(chan reply, 1)}
 		if ahead != aheadBy {
 			link.In <- r
-			pong := wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Pong, Clock: clock() + ahead})
+			pong := wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Pong, Clock: proc.Clock() + ahead})
 			outcome := &wire.Message{Kind: wire.Outcome, ID: readOne(t, in).ID, Result: wire.Deleted, Clock: 9 * aheadBy}
 			if _, err := theirs.Write(wire.NewCodec().AppendFrame(pong, outcome)); err != nil {
 				t.Fatal(err)
@@ -206,8 +207,8 @@ func TestASilentNodeIsDialledAgain(t *testing.T) {
 // loneWiring has one connection, to an address.
 func loneWiring(address string, log slog.Handler) (*Wiring, *Link) {
 	link := newLink()
-	mine := greeting(Config{Cluster: "tandem"}, shard.Layout{Nodes: 3, Shards: 24},
-		[]Member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}})
+	mine := peer.FirstGreeting(shard.RoleGateway, "tandem", "", []Member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}},
+		24)
 	mine.Ring = shard.RingHash(mine.Names)
 	names := proc.NewNames(address, proc.AskNameServer)
 	go proc.RunNames(names)

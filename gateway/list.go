@@ -6,6 +6,7 @@ import (
 
 	"tandem/shard"
 	"tandem/wire"
+	"tandem/wire/proc"
 )
 
 // planPage cuts a page into frames for the nodes of the cover. Each asks for a whole page, so that what was inserted
@@ -44,7 +45,7 @@ func planPage(l shard.Layout, q Query, first int, c shardCounts) (frames []nodeF
 // failed is the node whose answer is missing or wrong, with err.
 func readPage(wiring *Wiring, frames []nodeFrame, c shardCounts, limit uint64, until int64) (
 	users []wire.Record, total uint64, failed int, err error) {
-	left := until - clock()
+	left := until - proc.Clock()
 	answers, failed, err := askAll(wiring, frames, readTimeout(wiring.Config.Try, left), time.Duration(left))
 	if err != nil {
 		return nil, 0, failed, err

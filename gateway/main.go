@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -17,6 +14,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"tandem/shard"
+	"tandem/wire/peer"
 	"tandem/wire/proc"
 )
 
@@ -33,10 +31,6 @@ const maxBodies = 128
 // maxHeaders bounds the header of a request in bytes; the library adds 4 KiB.
 const maxHeaders = 16 << 10
 
-// garbagePercent is how much garbage may gather, in percent of the live heap, which is small: collecting less often
-// costs a few MiB. GOGC in the environment overrides it.
-const garbagePercent = 400
-
 // maxHeap is the heap in bytes, beside what --unread-mb allows, from which on garbage is collected as it comes.
 // GOMEMLIMIT in the environment overrides it.
 const maxHeap = 192 << 20
@@ -49,21 +43,12 @@ func main() {
 		r, err := askHealth(config.Listen)
 		os.Exit(reportHealth(r, err, os.Stderr))
 	}
-	proc.CoarseTimers()
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(garbagePercent)
-	}
-	if os.Getenv("GOMEMLIMIT") == "" { // with much that is unread the heap is not small any more, nor the garbage
-		debug.SetMemoryLimit(int64(config.UnreadMB)<<20 + maxHeap)
-	}
+	proc.TuneRuntime(int64(config.UnreadMB)<<20 + maxHeap)
 	uuid.EnableRandPool()
 	log := slog.Default()
 	members, layout, err := check(config)
 	proc.StopIf(output, err)
-	listener, err := net.Listen("tcp", config.Listen)
-	if err != nil {
-		err = fmt.Errorf("cannot listen on %s (is another process there?): %w", config.Listen, err)
-	}
+	listener, err := proc.Listen(config.Listen)
 	proc.StopIf(output, err)
 	wiring := open(config, members, layout, log)
 	countDropped(wiring.Metrics, output)
@@ -90,7 +75,7 @@ func main() {
 
 // open wires the gateway and sets the connections' loops going.
 func open(config Config, members []Member, layout shard.Layout, log *slog.Logger) *Wiring {
-	mine := greeting(config, layout, members)
+	mine := peer.FirstGreeting(shard.RoleGateway, config.Cluster, config.Listen, members, layout.Shards)
 	mine.Ring, mine.Build = shard.RingHash(mine.Names), proc.Build()
 	wiring := &Wiring{Config: config, Layout: layout, Members: members, Mine: mine,
 		Views: make(chan viewSet, 1), ViewReports: make(chan viewReport, len(members)),

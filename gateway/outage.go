@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"tandem/wire/peer"
 	"tandem/wire/proc"
 )
 
@@ -31,10 +32,10 @@ type outage struct {
 
 // outageKind tells the kind of a session's outage.
 func outageKind(s session) string {
-	misfit := misfitError{}
+	misfit := peer.MisfitError{}
 	switch {
 	case errors.As(s.err, &misfit):
-		return string(misfit.in)
+		return string(misfit.In)
 	case s.clusterErr != nil:
 		return unknown
 	case errors.Is(s.err, proc.ErrName):

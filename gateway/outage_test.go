@@ -14,6 +14,7 @@ import (
 
 	"tandem/shard"
 	"tandem/wire"
+	"tandem/wire/peer"
 	"tandem/wire/proc"
 )
 
@@ -72,7 +73,7 @@ func TestOneLossIsOneLine(t *testing.T) {
 func TestTheKindOfAnOutage(t *testing.T) {
 	for kind, errs := range map[string][]error{
 		unnamed:                   {fmt.Errorf("%w: no such host", proc.ErrName)},
-		string(shard.OtherShards): {fmt.Errorf("%w", misfitError{shard.OtherShards, "24, not 12"})},
+		string(shard.OtherShards): {fmt.Errorf("%w", peer.MisfitError{In: shard.OtherShards, Text: "24, not 12"})},
 		lost: {errors.New("the connection broke"),
 			&net.OpError{Op: "dial", Addr: &net.TCPAddr{Port: 1}, Err: errors.New("refused")},
 			&net.OpError{Op: "dial", Addr: &net.TCPAddr{Port: 2}, Err: errors.New("timeout")}},

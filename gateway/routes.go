@@ -17,6 +17,7 @@ import (
 
 	"tandem/shard"
 	"tandem/wire"
+	"tandem/wire/proc"
 )
 
 // call is a request on its way through a handler.
@@ -96,7 +97,7 @@ func wrap(wiring *Wiring, operation string, h handler, parameters ...string) htt
 		counters[status] = wiring.Metrics.Requests.WithLabelValues(operation, strconv.Itoa(status))
 	}
 	return func(w http.ResponseWriter, r *http.Request, params httprouter.Params) {
-		began := clock()
+		began := proc.Clock()
 		request := uuid.New()
 		c := call{http: r, id: params.ByName("id"), request: request, until: began + int64(wiring.Config.Deadline)}
 		p, refused := preconditions{}, (*response)(nil)
@@ -128,7 +129,7 @@ func wrap(wiring *Wiring, operation string, h handler, parameters ...string) htt
 				wiring.Metrics.SlowClients.Inc()
 			}
 		}
-		durations.Observe(time.Duration(clock() - began).Seconds())
+		durations.Observe(time.Duration(proc.Clock() - began).Seconds())
 		touched.Observe(float64(a.touched))
 		counters[a.status].Inc()
 	}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"tandem/wire/proc"
 )
 
 const (
@@ -75,7 +77,7 @@ func reserve(wiring *Wiring, bytes int, until int64) (r *reservation, refused *r
 	r = &reservation{bytes: bytes, granted: make(chan struct{}, 1)}
 	wiring.Reservations <- *r
 	r.release = true
-	late := time.NewTimer(time.Duration(until - clock()))
+	late := time.NewTimer(time.Duration(until - proc.Clock()))
 	defer late.Stop()
 	select {
 	case <-r.granted:

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tandem/wire"
+	"tandem/wire/proc"
 )
 
 // The users that a node has more of than it counted push nobody out, and the total is of the moment that the page
@@ -106,7 +107,7 @@ func TestASlowReaderIsCutOff(t *testing.T) {
 func TestABudgetForLongLists(t *testing.T) {
 	r := newRig(t, 2*time.Second, time.Second)
 	r.fillLong(50, 10<<10)
-	others, refused := reserve(r.wiring, maxLong(r.wiring.Config), clock()+int64(ample))
+	others, refused := reserve(r.wiring, maxLong(r.wiring.Config), proc.Clock()+int64(ample))
 	if refused != nil {
 		t.Fatal(refused)
 	}
@@ -147,7 +148,7 @@ func TestUnreadBudget(t *testing.T) {
 // A page that is larger than the whole budget is refused for good.
 func TestAPageThatIsTooLong(t *testing.T) {
 	wiring := &Wiring{Config: Config{UnreadMB: 24}}
-	_, refused := reserve(wiring, 19<<20, clock()+int64(ample))
+	_, refused := reserve(wiring, 19<<20, proc.Clock()+int64(ample))
 	if refused == nil || refused.status != http.StatusBadRequest || !json.Valid(refused.body) ||
 		!strings.Contains(string(refused.body), "expected a smaller one") {
 		t.Errorf("%+v", refused)

@@ -6,6 +6,7 @@ import (
 	"tandem/node/store"
 	"tandem/shard"
 	"tandem/shard/views"
+	"tandem/wire/peer"
 )
 
 // sayWhy is how often a node that waits for the others says so.
@@ -58,14 +59,16 @@ func awaitBootstrap(node *Node, storage *Storage, w store.Written, heard <-chan 
 const callEvery = 100 * time.Millisecond
 
 // callAround greets a peer again and again, and hands over what its store says of itself.
-func callAround(node *Node, peers *Peers, peer int, heard chan<- heardGreeting, over <-chan struct{}) {
+func callAround(node *Node, peers *Peers, other int, heard chan<- heardGreeting, over <-chan struct{}) {
+	mine := func() shard.Greeting { return greeting(node) }
 	for {
-		dialled := make(chan call, 1)
-		go dial(node, peers, peer, dialled)
-		if c := <-dialled; c.err == nil {
-			c.raw.Close()
+		dialled := make(chan peer.Conn, 1)
+		go peer.Dial(peers.Names[other], silence(node.Config), mine, node.Members[other].Name, dialled)
+		c := <-dialled
+		if noteDial(node, peers, other, c.Err) == nil {
+			c.Raw.Close()
 			select {
-			case heard <- heardGreeting{peer, c.theirs}:
+			case heard <- heardGreeting{other, c.Theirs}:
 			case <-over:
 				return
 			}

@@ -16,6 +16,8 @@ import (
 	"tandem/shard/replica"
 	"tandem/shard/views"
 	"tandem/wire"
+	"tandem/wire/peer"
+	"tandem/wire/proc"
 )
 
 const (
@@ -139,23 +141,23 @@ func hand(handles *Handles, events []*replica.Event) []*replica.Event {
 	return events[:0]
 }
 
-// welcome answers a hello that fits, of node peer or, with -1, a gateway, which is told the views from then on; how
+// welcome answers a hello that fits, of node other or, with -1, a gateway, which is told the views from then on; how
 // that ends is returned. Who greets before the node has opened its data, or before it knows its cluster, is to come
 // again when it has, and learns that by the end of the connection.
-func welcome(node *Node, peers *Peers, clients *Clients, conn *Conn, peer int, hello *wire.Message) func() {
+func welcome(node *Node, peers *Peers, clients *Clients, conn *Conn, other int, hello *wire.Message) func() {
 	name := hello.Greeting.Role + " " + hello.Greeting.Name
 	clients.ConnEvents <- connEvent{Raw: conn.Raw, Info: ConnInfo{conn.Raw.RemoteAddr().String(), "frames", name}}
 	mine, at := greeting(node), originIn(node.Origin)
 	known := wire.StoreStart{}
-	if node.Ready && peer >= 0 { // what is known without this hello, which then counts (rule R23)
+	if node.Ready && other >= 0 { // what is known without this hello, which then counts (rule R23)
 		status := viewsStatus(peers)
-		if peer < len(status.Known) && status.State.Members[peer] == hello.Greeting.Store {
-			known = wire.StoreStart(status.Known[peer])
+		if other < len(status.Known) && status.State.Members[other] == hello.Greeting.Store {
+			known = wire.StoreStart(status.Known[other])
 		}
 		peers.Views.Joins <- greeter{hello.Greeting.Store, views.Start(hello.Greeting.Start)}
 	}
-	deliver(conn, answers{Message: &wire.Message{Kind: wire.Welcome, ID: hello.ID, Greeting: sayGreeting(mine),
-		Clock: clock(), Founders: mine.Founders, Known: known}})
+	deliver(conn, answers{Message: &wire.Message{Kind: wire.Welcome, ID: hello.ID, Greeting: peer.Say(mine),
+		Clock: proc.Clock(), Founders: mine.Founders, Known: known}})
 	switch {
 	case !node.Ready:
 		go endWhen(node.Opened, conn.Ended, conn.Raw)
@@ -163,7 +165,7 @@ func welcome(node *Node, peers *Peers, clients *Clients, conn *Conn, peer int, h
 	case len(mine.Founders) == 0:
 		go endWhen(at.Known, conn.Ended, conn.Raw)
 	}
-	if peer >= 0 {
+	if other >= 0 {
 		return nil
 	}
 	clients.Watch <- watcher{Conn: conn}
@@ -214,7 +216,7 @@ func dispatch(node *Node, handles *Handles, clients *Clients, conn *Conn, peer i
 	e := &replica.Event{Shard: int(m.Shard), Relayed: peer >= 0, Caller: conn, Epoch: m.Epoch, LSN: m.LSN}
 	switch m.Kind {
 	case wire.Ping:
-		deliver(conn, answers{Message: &wire.Message{Kind: wire.Pong, ID: m.ID, Clock: clock(), Text: lacks(node)}})
+		deliver(conn, answers{Message: &wire.Message{Kind: wire.Pong, ID: m.ID, Clock: proc.Clock(), Text: lacks(node)}})
 		return nil
 	case wire.LeasePing, wire.Raft: // were passed on
 		return nil

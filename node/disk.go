@@ -36,7 +36,7 @@ func runDisk(node *Node, handles *Handles, storage *Storage, w store.Written) {
 		w, group[0] = store.HeadPart(w, group[1:])
 		batch = store.JoinParts(batch, group)
 		group = group[1:]
-		storage.Health <- diskReport{Since: clock()}
+		storage.Health <- diskReport{Since: proc.Clock()}
 		awaitSpace(node, handles, storage)
 		err := store.WriteBatch(db, batch)
 		for i := range group {

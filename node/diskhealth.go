@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tandem/shard"
+	"tandem/wire/proc"
 )
 
 // diskReport is what the disk's loop says: since when a write has been under way (0: none is), or why it refuses
@@ -20,7 +21,7 @@ type diskReport struct {
 // neighbours that are unhealthy together go on (rule R12).
 func runDiskHealth(node *Node, storage *Storage, peers *Peers) {
 	ticks := time.NewTicker(shard.DiskLookEvery)
-	health := shard.DiskHealth{SlowAfter: int64(node.Config.SlowDisk), LookedAt: clock()}
+	health := shard.DiskHealth{SlowAfter: int64(node.Config.SlowDisk), LookedAt: proc.Clock()}
 	since, full, unhealthy := int64(0), "", false
 	for {
 		select {
@@ -33,7 +34,7 @@ func runDiskHealth(node *Node, storage *Storage, peers *Peers) {
 			continue
 		case <-ticks.C:
 		}
-		health = shard.JudgeDisk(health, since, clock())
+		health = shard.JudgeDisk(health, since, proc.Clock())
 		if (health.Sick || full != "") == unhealthy {
 			continue
 		}

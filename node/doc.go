@@ -162,5 +162,4 @@
 //	lines.go     a connection that speaks lines of text
 //	answers.go   what each line answers
 //	health.go    whether the node takes its part: READY, and the health check
-//	clock.go     the boot-time clock
 package main

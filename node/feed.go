@@ -7,6 +7,7 @@ import (
 	"tandem/shard"
 	"tandem/shard/replica"
 	"tandem/wire"
+	"tandem/wire/proc"
 )
 
 const (
@@ -55,10 +56,10 @@ func runFeeds(node *Node, handles *Handles, storage *Storage, peers *Peers, peer
 			feedShard(node, handles, link, asks, waiting[first])
 			waiting = slices.Delete(waiting, first, first+1)
 		case turn <- struct{}{}:
-			began := clock()
+			began := proc.Clock()
 			size := feedShard(node, handles, link, asks, waiting[0])
 			<-link.Turn
-			rest.Reset(max(time.Duration(clock()-began), paceOf(node.Config, size)))
+			rest.Reset(max(time.Duration(proc.Clock()-began), paceOf(node.Config, size)))
 			waiting, rested = waiting[1:], false
 		case <-rest.C:
 			if rested && asks != nil && len(waiting) == 0 {

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"math/rand/v2"
 	"net"
 
 	"tandem/shard"
 	"tandem/shard/views"
-	"tandem/wire"
 )
 
 // origin is the cluster that this node's store belongs to: the member ids by node that it was bootstrapped with, and
@@ -53,31 +51,4 @@ func greeting(node *Node) shard.Greeting {
 	g := node.Mine
 	g.Incarnation, g.Founders, g.Member, g.Start = at.Incarnation, at.Founders, node.Member, node.Start.Number
 	return g
-}
-
-// firstGreeting is what of it is known before the data folder is opened, but for Ring and Build.
-func firstGreeting(c Config, l shard.Layout, members []Member) shard.Greeting {
-	names := make([]string, len(members))
-	for i, m := range members {
-		names[i] = m.Name
-	}
-	return shard.Greeting{Least: wire.Least, Most: wire.Most, Cluster: c.Cluster, Role: shard.RoleNode, Name: c.Name,
-		Names: names, Shards: uint64(l.Shards), Lease: int64(c.Lease), Grace: int64(c.Grace), Nonce: rand.Uint64()}
-}
-
-// sayGreeting makes the wire's greeting of the core's.
-func sayGreeting(g shard.Greeting) wire.Greeting {
-	return wire.Greeting{Least: g.Least, Most: g.Most, Cluster: g.Cluster, Role: g.Role, Name: g.Name, Build: g.Build,
-		Incarnation: g.Incarnation, Ring: g.Ring,
-		Shards: g.Shards, Lease: g.Lease, Grace: g.Grace, Store: g.Member,
-		Start: wire.StoreStart{Number: g.Start, Nonce: g.Nonce}}
-}
-
-// hearGreeting makes the core's greeting of the one in a frame, which is hello or welcome.
-func hearGreeting(m *wire.Message) shard.Greeting {
-	g := &m.Greeting
-	return shard.Greeting{Least: g.Least, Most: g.Most, Cluster: g.Cluster, Role: g.Role, Name: g.Name, Build: g.Build,
-		Incarnation: g.Incarnation, Ring: g.Ring,
-		Shards: g.Shards, Lease: g.Lease, Grace: g.Grace, Member: g.Store, Start: g.Start.Number, Nonce: g.Start.Nonce,
-		Founders: m.Founders}
 }

@@ -8,6 +8,7 @@ import (
 	"tandem/shard/replica"
 	"tandem/shard/views"
 	"tandem/wire"
+	"tandem/wire/proc"
 )
 
 const (
@@ -61,7 +62,7 @@ func runLease(node *Node, handles *Handles, peers *Peers, peer int, p lease.Sess
 			list[0].Kind = lease.RaftElected
 		}
 		for i := range list {
-			list[i].Now = clock()
+			list[i].Now = proc.Clock()
 			p, out = lease.Step(p, &list[i], out[:0])
 			fulfil(node, handles, peers, peer, conn, out)
 			clear(out)

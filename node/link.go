@@ -16,6 +16,8 @@ import (
 	"tandem/shard/replica"
 	"tandem/shard/views"
 	"tandem/wire"
+	"tandem/wire/peer"
+	"tandem/wire/proc"
 )
 
 // ErrPeer is the class of a peer that does not fit: another protocol version, cluster or layout.
@@ -41,45 +43,46 @@ func silence(c Config) time.Duration { return c.Silent * 5 / 4 }
 
 // runLink keeps a connection to another node, and tells the replicas that are shared with it, and the lease session, of
 // each stream that begins or ends.
-func runLink(node *Node, handles *Handles, peers *Peers, peer int, shards []int) {
+func runLink(node *Node, handles *Handles, peers *Peers, other int, shards []int) {
 	pause, said := redialLeast, time.Time{}
+	mine := func() shard.Greeting { return greeting(node) }
 	for stream := uint64(1); ; stream++ {
-		dialled := make(chan call, 1)
-		go dial(node, peers, peer, dialled)
+		dialled := make(chan peer.Conn, 1)
+		go peer.Dial(peers.Names[other], silence(node.Config), mine, node.Members[other].Name, dialled)
 		c := <-dialled
-		if c.err != nil {
+		if err := noteDial(node, peers, other, c.Err); err != nil {
 			if time.Since(said) > sayEvery {
 				said = time.Now()
-				node.Log.Warn("a node cannot be reached; dialling on", "peer", node.Members[peer].Name, "error", c.err)
+				node.Log.Warn("a node cannot be reached; dialling on", "peer", node.Members[other].Name, "error", err)
 			}
 			time.Sleep(pause)
 			pause = min(2*pause, redialMost)
 			continue
 		}
-		node.Log.Info("connected to a node", "peer", node.Members[peer].Name, "stream", stream)
+		node.Log.Info("connected to a node", "peer", node.Members[other].Name, "stream", stream)
 		began, over := time.Now(), make(chan struct{})
-		if c.late != nil {
-			go endWhen(c.late, over, c.raw)
+		if len(c.Mine.Founders) == 0 {
+			go endWhen(originIn(node.Origin).Known, over, c.Raw)
 		}
-		greetViewService(peers, peer, c.known)
-		peers.Links[peer].RelayEvents <- relayEvent{Kind: streamBegins, Stream: stream, Offset: c.offset}
-		notify(handles, shards, replica.Event{Kind: replica.StreamUp, Stream: stream, Version: c.codec.Version()})
+		greetViewService(peers, other, views.Start(c.Known))
+		peers.Links[other].RelayEvents <- relayEvent{Kind: streamBegins, Stream: stream, Offset: c.Offset}
+		notify(handles, shards, replica.Event{Kind: replica.StreamUp, Stream: stream, Version: c.Codec.Version()})
 		failed := make(chan error, 1)
-		go readLink(node, handles, peers, peer, c, stream, failed)
+		go readLink(node, handles, peers, other, c, stream, failed)
 		ended := make(chan error, 1)
-		go writeLink(node, peers, peer, c, stream, failed, ended)
+		go writeLink(node, peers, other, c, stream, failed, ended)
 		err := <-ended
-		c.raw.Close()
+		c.Raw.Close()
 		close(over)
 		level := slog.LevelWarn
 		if errors.Is(err, errNotYet) {
 			level = slog.LevelInfo
 		}
-		node.Log.Log(context.Background(), level, "the connection to a node broke", "peer", node.Members[peer].Name,
+		node.Log.Log(context.Background(), level, "the connection to a node broke", "peer", node.Members[other].Name,
 			"stream", stream, "error", err)
-		peers.Links[peer].RelayEvents <- relayEvent{Kind: streamOver}
-		peers.Views.Greets <- greeted{Node: peer}
-		if handle := peers.Leases[peer]; handle != nil {
+		peers.Links[other].RelayEvents <- relayEvent{Kind: streamOver}
+		peers.Views.Greets <- greeted{Node: other}
+		if handle := peers.Leases[other]; handle != nil {
 			handle.In <- leaseNote{Event: lease.Event{Kind: lease.LinkBroken}}
 		}
 		notify(handles, shards, replica.Event{Kind: replica.StreamDown, Stream: stream})
@@ -94,11 +97,11 @@ func runLink(node *Node, handles *Handles, peers *Peers, peer int, shards []int)
 
 // greetViewService tells the view service that a connection to a peer stands, which knows that start of this store.
 // What waits from before was made without that, and is dropped.
-func greetViewService(peers *Peers, peer int, known views.Start) {
-	for mail := peers.Views.Out[peer]; len(mail) > 0; {
+func greetViewService(peers *Peers, other int, known views.Start) {
+	for mail := peers.Views.Out[other]; len(mail) > 0; {
 		<-mail
 	}
-	peers.Views.Greets <- greeted{peer, known, true}
+	peers.Views.Greets <- greeted{other, known, true}
 }
 
 // notify gives a copy of the event to the replicas of the shards.
@@ -110,78 +113,11 @@ func notify(handles *Handles, shards []int, e replica.Event) {
 	}
 }
 
-// call is a connection to a peer that has answered the greeting, or why there is none.
-type call struct {
-	raw    net.Conn
-	in     *bufio.Reader
-	codec  wire.Codec     // of the version that was agreed on
-	theirs shard.Greeting // what the peer said
-	known  views.Start    // the newest start of this store that the peer knows
-	offset int64          // at least so many ns is the peer's clock ahead of ours
-	err    error
-	late   <-chan struct{} // closed when this node knows what it could not say when it greeted; nil if it said all
-}
-
-// dial opens a connection to a peer, greets it and hands the outcome over.
-func dial(node *Node, peers *Peers, peer int, out chan<- call) {
-	patience := silence(node.Config)
-	names := peers.Names[peer]
-	address, err := names.Next(patience)
-	var raw net.Conn
-	if err == nil {
-		raw, err = net.DialTimeout("tcp", address, patience)
-	}
-	if err != nil {
-		names.Tell(address, err)
-		out <- call{err: err}
-		return
-	}
-	in := bufio.NewReaderSize(raw, 64<<10)
-	codec, mine, at := wire.NewCodec(), greeting(node), originIn(node.Origin)
-	hello := codec.AppendFrame(nil, &wire.Message{Kind: wire.Hello, ID: 1, Greeting: sayGreeting(mine)})
-	_ = raw.SetDeadline(time.Now().Add(patience))
-	_, err = raw.Write(hello)
-	body := []byte{}
-	if err == nil {
-		body, err = wire.ReadFrame(in, nil)
-	}
-	m := &wire.Message{}
-	if err == nil {
-		err = codec.Decode(m, body)
-	}
-	misfit, text := shard.Misfit(""), ""
-	switch {
-	case err != nil:
-	case m.Kind != wire.Welcome:
-		misfit, text = refusals[m.Code], node.Members[peer].Name+" refuses this node: "+m.Text
-		err = fmt.Errorf("%w: %s", ErrPeer, text)
-	default:
-		if misfit, text = shard.Fits(mine, hearGreeting(m), node.Members[peer].Name); misfit != "" {
-			err = fmt.Errorf("%w at %s: %s", ErrPeer, node.Members[peer].Address, text)
-		}
-	}
-	if err == nil || misfit != "" {
-		noteRefusal(peers, "to node "+node.Members[peer].Name, misfit, text)
-	}
-	names.Tell(address, err)
-	if err != nil {
-		raw.Close()
-		out <- call{err: err}
-		return
-	}
-	_ = raw.SetDeadline(time.Time{})
-	c := call{raw: raw, in: in, theirs: hearGreeting(m), known: views.Start(m.Known), offset: m.Clock - clock()}
-	c.codec, _ = codec.Agree(m.Greeting)
-	if len(mine.Founders) == 0 {
-		c.late = at.Known
-	}
-	out <- c
-}
-
 // writeLink sends what goes out by a stream, all that is waiting in one system call, until the stream ends; then it
 // says why. Pings and Raft's messages go first.
-func writeLink(node *Node, peers *Peers, peer int, c call, stream uint64, failed <-chan error, ended chan<- error) {
-	link, mail := peers.Links[peer], peers.Views.Out[peer]
+func writeLink(node *Node, peers *Peers, other int, c peer.Conn, stream uint64, failed <-chan error,
+	ended chan<- error) {
+	link, mail := peers.Links[other], peers.Views.Out[other]
 	ping := time.NewTicker(pingEvery)
 	defer ping.Stop()
 	var frames []byte
@@ -198,21 +134,21 @@ func writeLink(node *Node, peers *Peers, peer int, c call, stream uint64, failed
 				return
 			}
 		case <-ping.C:
-			frames = c.codec.AppendFrame(frames, &wire.Message{Kind: wire.Ping})
+			frames = c.Codec.AppendFrame(frames, &wire.Message{Kind: wire.Ping})
 		case m := <-link.Urgent:
-			frames = c.codec.AppendFrame(frames, m)
+			frames = c.Codec.AppendFrame(frames, m)
 		case data := <-mail:
-			frames = c.codec.AppendFrame(frames, &wire.Message{Kind: wire.Raft, Data: data})
+			frames = c.Codec.AppendFrame(frames, &wire.Message{Kind: wire.Raft, Data: data})
 		case batch := <-link.Out:
 			runtime.Gosched() // what else is about to be sent shares the system call
-			frames = addUrgent(c.codec, frames, link.Urgent, mail)
-			frames = addOutbound(c.codec, frames, batch, link.Out, stream)
+			frames = addUrgent(c.Codec, frames, link.Urgent, mail)
+			frames = addOutbound(c.Codec, frames, batch, link.Out, stream)
 		}
 		if now := time.Now(); now.Sub(armed) > pingEvery {
 			armed = now
-			_ = c.raw.SetWriteDeadline(now.Add(silence(node.Config)))
+			_ = c.Raw.SetWriteDeadline(now.Add(silence(node.Config)))
 		}
-		if _, err := c.raw.Write(frames); err != nil {
+		if _, err := c.Raw.Write(frames); err != nil {
 			ended <- err
 			return
 		}
@@ -267,44 +203,44 @@ func breakLink(link *Link, stream uint64) {
 // awaitFrame returns when a frame begins to come in, with when the deadline for it was set. The deadline may pass while
 // this process, or the whole machine, stands still: then what came meanwhile is waiting, and who was paused along needs
 // a moment. So there is a second, short one.
-func awaitFrame(c call, armed time.Time, silent time.Duration) (time.Time, error) {
+func awaitFrame(raw net.Conn, in *bufio.Reader, armed time.Time, silent time.Duration) (time.Time, error) {
 	now := time.Now()
 	if now.Sub(armed) > pingEvery {
 		armed = now
-		_ = c.raw.SetReadDeadline(now.Add(silent))
+		_ = raw.SetReadDeadline(now.Add(silent))
 	}
-	_, err := c.in.Peek(1)
-	if err == nil && !waits(c.in) { // the rest of the frame gets all of the time
+	_, err := in.Peek(1)
+	if err == nil && !waits(in) { // the rest of the frame gets all of the time
 		armed = time.Now()
-		_ = c.raw.SetReadDeadline(armed.Add(silent))
+		_ = raw.SetReadDeadline(armed.Add(silent))
 	}
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		return armed, err
 	}
-	_ = c.raw.SetReadDeadline(time.Now().Add(silent / 4))
-	if _, err = c.in.Peek(1); err == nil {
+	_ = raw.SetReadDeadline(time.Now().Add(silent / 4))
+	if _, err = in.Peek(1); err == nil {
 		armed = time.Now()
-		_ = c.raw.SetReadDeadline(armed.Add(silent))
+		_ = raw.SetReadDeadline(armed.Add(silent))
 	}
 	return armed, err
 }
 
 // readLink passes what the peer says to the replicas, and its promises to the lease session.
-func readLink(node *Node, handles *Handles, peers *Peers, peer int, c call, stream uint64, failed chan<- error) {
+func readLink(node *Node, handles *Handles, peers *Peers, other int, c peer.Conn, stream uint64, failed chan<- error) {
 	kinds := map[wire.Kind]replica.EventKind{wire.Stored: replica.PeerStored, wire.Position: replica.PeerPosition,
 		wire.Trouble: replica.PeerTrouble}
 	var scratch []byte
 	m, armed, err := &wire.Message{}, time.Time{}, error(nil) // each frame takes the place of the one before
 	var events []*replica.Event                               // handed over when all that has arrived is read
 	for {
-		if len(events) > 0 && (len(events) == eventsAtOnce || !waits(c.in)) {
+		if len(events) > 0 && (len(events) == eventsAtOnce || !waits(c.In)) {
 			events = hand(handles, events)
 		}
-		if armed, err = awaitFrame(c, armed, node.Config.Silent); err == nil {
-			scratch, err = wire.ReadFrame(c.in, scratch)
+		if armed, err = awaitFrame(c.Raw, c.In, armed, node.Config.Silent); err == nil {
+			scratch, err = wire.ReadFrame(c.In, scratch)
 		}
 		if err == nil {
-			err = c.codec.Decode(m, scratch)
+			err = c.Codec.Decode(m, scratch)
 		}
 		if err != nil {
 			failed <- err
@@ -313,16 +249,16 @@ func readLink(node *Node, handles *Handles, peers *Peers, peer int, c call, stre
 		kind, known := kinds[m.Kind]
 		switch {
 		case m.Kind == wire.Pong:
-			peers.Links[peer].RelayEvents <- relayEvent{Kind: clockRead, Stream: stream, Offset: m.Clock - clock()}
+			peers.Links[other].RelayEvents <- relayEvent{Kind: clockRead, Stream: stream, Offset: m.Clock - proc.Clock()}
 			continue
 		case m.ID != 0 && (m.Kind == wire.Outcome || m.Kind == wire.Error):
 			answer := *m
-			peers.Links[peer].RelayEvents <- relayEvent{Kind: answerCame, Answer: &answer}
+			peers.Links[other].RelayEvents <- relayEvent{Kind: answerCame, Answer: &answer}
 			continue
-		case m.Kind == wire.LeasePong && peers.Leases[peer] != nil:
-			pong := lease.Event{Kind: lease.PongReceived, Store: c.theirs.Member, At: m.At, Claims: takeClaims(m.Claims)}
+		case m.Kind == wire.LeasePong && peers.Leases[other] != nil:
+			pong := lease.Event{Kind: lease.PongReceived, Store: c.Theirs.Member, At: m.At, Claims: takeClaims(m.Claims)}
 			select {
-			case peers.Leases[peer].In <- leaseNote{Event: pong}:
+			case peers.Leases[other].In <- leaseNote{Event: pong}:
 			default:
 			}
 			continue
@@ -333,7 +269,7 @@ func readLink(node *Node, handles *Handles, peers *Peers, peer int, c call, stre
 			failed <- fmt.Errorf("%w: it says: %s", ErrPeer, m.Text)
 			return
 		case !known || m.Shard >= uint64(len(handles.ByShard)) || handles.ByShard[m.Shard] == nil ||
-			peerOf(node.Layout, int(m.Shard), node.Self) != peer:
+			peerOf(node.Layout, int(m.Shard), node.Self) != other:
 			failed <- fmt.Errorf("%w: a frame of kind %d for shard %d: %s", ErrPeer, m.Kind, m.Shard, m.Text)
 			return
 		}

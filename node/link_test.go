@@ -34,12 +34,12 @@ func TestPauseIsNoSilence(t *testing.T) {
 	for late, alive := range []bool{true, true, false} {
 		left := late
 		raw := lateConn{late: &left, data: frame}
-		c := call{raw: raw, in: bufio.NewReader(raw)}
-		_, err := awaitFrame(c, time.Time{}, time.Second)
+		in := bufio.NewReader(raw)
+		_, err := awaitFrame(raw, in, time.Time{}, time.Second)
 		if alive != (err == nil) || err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("%d deadlines passed: %v", late, err)
 		}
-		if body, bad := wire.ReadFrame(c.in, nil); alive &&
+		if body, bad := wire.ReadFrame(in, nil); alive &&
 			(bad != nil || wire.NewCodec().Decode(&wire.Message{}, body) != nil) {
 			t.Errorf("the frame after it: %v", bad)
 		}

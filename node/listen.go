@@ -12,6 +12,7 @@ import (
 
 	"tandem/shard"
 	"tandem/wire"
+	"tandem/wire/peer"
 )
 
 const (
@@ -107,7 +108,7 @@ func judge(node *Node, peers *Peers, m *wire.Message, err error) *wire.Message {
 		return &wire.Message{Kind: wire.Error, ID: m.ID, Code: wire.BadRequest,
 			Text: fmt.Sprintf("expected hello (kind %d) first, found kind %d", wire.Hello, m.Kind)}
 	}
-	mine, theirs := greeting(node), hearGreeting(m)
+	mine, theirs := greeting(node), peer.Hear(m)
 	if node.Ready && theirs.Role == shard.RoleNode {
 		mine.Replaced = viewsStatus(peers).State.Replaced
 	}
@@ -116,5 +117,5 @@ func judge(node *Node, peers *Peers, m *wire.Message, err error) *wire.Message {
 	if misfit == "" {
 		return nil
 	}
-	return &wire.Message{Kind: wire.Error, ID: m.ID, Code: codeOf(misfit), Text: text}
+	return &wire.Message{Kind: wire.Error, ID: m.ID, Code: peer.CodeOf(misfit), Text: text}
 }

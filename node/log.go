@@ -7,6 +7,7 @@ import (
 	"tandem/node/store"
 	"tandem/shard"
 	"tandem/shard/replica"
+	"tandem/wire/proc"
 )
 
 // ErrPurged is the class of a log that no longer reaches back to what is wanted.
@@ -93,7 +94,7 @@ func runReader(node *Node, storage *Storage, asks <-chan logAsk) {
 	defer func() { store.CloseLog(log) }()
 	for ask := range asks {
 		p, answer, reopened := &aheads[ask.shard], logAnswer{}, false // reopened: the log was opened for this ask
-		p.asked = clock()
+		p.asked = proc.Clock()
 		if ask.reply == nil {
 			p.next = ask.first
 			continue
@@ -177,7 +178,7 @@ func pickEntries(entries []shard.Entry, p readahead, ask logAsk) (taken []shard.
 // beginReading opens the WAL where a shard needs it, or where others need it that were asked for lately and lie little
 // before. What was read of them before begins anew.
 func beginReading(storage *Storage, aheads []readahead, wanted []bool, asked int) (store.LogReader, error) {
-	sequences, now := make([]uint64, len(aheads)), clock()
+	sequences, now := make([]uint64, len(aheads)), proc.Clock()
 	for s := range aheads {
 		wanted[s] = now-aheads[s].asked < aheadFor && aheads[s].next > 0 || s == asked
 		if wanted[s] {

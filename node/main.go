@@ -2,12 +2,9 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -35,12 +32,12 @@ func main() {
 		answer, err := askReady(config.Listen)
 		os.Exit(tellReady(answer, err, os.Stderr))
 	}
-	tuneRuntime(config)
+	proc.TuneRuntime(int64(config.UnreadMB)<<20 + heapMost)
 	log := slog.Default().With("node", config.Name)
 	members, self, err := check(config)
 	proc.StopIf(output, err)
-	listener, err := net.Listen("tcp", config.Listen)
-	proc.StopIf(output, wrap(err, "cannot listen on "+config.Listen+" (is another process there?)"))
+	listener, err := proc.Listen(config.Listen)
+	proc.StopIf(output, err)
 	steps := make(chan opened, 1)
 	go prepare(newWiring(config, shard.Layout{Nodes: len(members), Shards: config.Shards}, members, self, output, log),
 		steps)
@@ -85,21 +82,6 @@ func main() {
 	proc.Exit(output, 0)
 }
 
-// tuneRuntime makes the runtime's timers coarse, and sets when garbage is collected, unless the environment does.
-func tuneRuntime(config Config) {
-	proc.CoarseTimers()
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(garbagePercent)
-	}
-	if os.Getenv("GOMEMLIMIT") == "" { // with much that is unread the heap is not small any more, nor the garbage
-		debug.SetMemoryLimit(int64(config.UnreadMB)<<20 + heapMost)
-	}
-}
-
-// garbagePercent is how much garbage may gather, in percent of the live heap, which is small: collecting less often
-// costs a few MiB. GOGC in the environment overrides it.
-const garbagePercent = 400
-
 // heapMost is the heap in bytes, beside what --unread-mb allows, from which on garbage is collected as it comes.
 // GOMEMLIMIT in the environment overrides it.
 const heapMost = 256 << 20
@@ -123,12 +105,4 @@ func settings(output proc.Output, exit func(code int)) Config {
 		kong.Exit(exit), kong.Vars{"version": "node " + proc.Build()},
 		kong.Description(nodeHelp))
 	return config
-}
-
-// wrap says what could not be done, if err is one.
-func wrap(err error, what string) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", what, err)
 }

@@ -13,6 +13,8 @@ import (
 	"tandem/node/store"
 	"tandem/shard"
 	"tandem/wire"
+	"tandem/wire/peer"
+	"tandem/wire/proc"
 )
 
 // client is a connection that has greeted.
@@ -31,7 +33,7 @@ func connect(t testing.TB, wiring *Wiring) client {
 	c := client{t, raw, bufio.NewReader(raw)}
 	g := greeting(&wiring.Node)
 	g.Role, g.Name = "gateway", "test"
-	if m := c.ask(&wire.Message{Kind: wire.Hello, ID: 1, Greeting: sayGreeting(g)}); m.Kind != wire.Welcome ||
+	if m := c.ask(&wire.Message{Kind: wire.Hello, ID: 1, Greeting: peer.Say(g)}); m.Kind != wire.Welcome ||
 		m.Greeting.Name != wiring.Config.Name || m.Clock == 0 {
 		t.Fatalf("no welcome: %+v", m)
 	}
@@ -68,7 +70,7 @@ func (c client) hear() *wire.Message {
 
 func write(id string, op wire.Op, n byte) *wire.Message {
 	s, _ := shard.ShardOf(testLayout, id)
-	return &wire.Message{Kind: wire.Write, ID: uint64(n), Shard: uint64(s), Deadline: clock() + int64(10*time.Second),
+	return &wire.Message{Kind: wire.Write, ID: uint64(n), Shard: uint64(s), Deadline: proc.Clock() + int64(10*time.Second),
 		Request: wire.RequestID{n, 1},
 		Op:      op, Fields: wire.HasName, Record: wire.Record{ID: id, Name: fmt.Sprint("name ", n), Email: "e", Group: 4}}
 }
@@ -106,7 +108,7 @@ func TestWritesReadsCountsAndPages(t *testing.T) {
 		t.Errorf("delete of another version: %+v", a)
 	}
 	overdue := write("user-7", wire.Delete, 203)
-	overdue.Deadline = clock() - 1
+	overdue.Deadline = proc.Clock() - 1
 	if a := lead.ask(overdue); a.Code != wire.Overdue {
 		t.Errorf("an overdue write: %+v", a)
 	}
@@ -234,7 +236,7 @@ func TestBrokenFramesGetAnErrorAndNothingElseSuffers(t *testing.T) {
 	right := greeting(&wirings[0].Node)
 	right.Role, right.Name = shard.RoleGateway, "test"
 	hello := slices.Clip(wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Hello, ID: 1,
-		Greeting: sayGreeting(right)}))
+		Greeting: peer.Say(right)}))
 	wrong := right
 	wrong.Cluster = "other"
 	for name, c := range map[string]struct {
@@ -246,7 +248,7 @@ func TestBrokenFramesGetAnErrorAndNothingElseSuffers(t *testing.T) {
 		"claims 32 GiB": {[]byte{0xce, 0, 0, 0, 6, 0x91, 0xdd, 0x7f, 0xff, 0xff, 0xff}, "bytes left"},
 		"no greeting":   {wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Ping}), "expected hello"},
 		"another cluster": {wire.NewCodec().AppendFrame(nil,
-			&wire.Message{Kind: wire.Hello, Greeting: sayGreeting(wrong)}), `belongs to cluster "test", not "other"`},
+			&wire.Message{Kind: wire.Hello, Greeting: peer.Say(wrong)}), `belongs to cluster "test", not "other"`},
 		"append by a client": {append(hello, wire.NewCodec().AppendFrame(nil,
 			&wire.Message{Kind: wire.Append, Shard: 2})...), "holds no replica of shard 2"},
 		"unheld shard": {append(hello, wire.NewCodec().AppendFrame(nil,

@@ -3,6 +3,8 @@ package main
 import (
 	"log/slog"
 	"time"
+
+	"tandem/wire/proc"
 )
 
 const (
@@ -28,7 +30,7 @@ func runProgress(node *Node, handles *Handles) {
 	ticks := time.NewTicker(progressEvery)
 	for range ticks.C {
 		held := holdings(node, handles)
-		now := sumUp(under, repairs(node, held), clock())
+		now := sumUp(under, repairs(node, held), proc.Clock())
 		for backup, r := range now {
 			if r.Looks%progressSaid == 1 {
 				node.Log.Info("repairing a backup", "backup", backup, "shards", r.Shards, "to go", r.ToGo, "per second",
@@ -38,7 +40,7 @@ func runProgress(node *Node, handles *Handles) {
 		for backup, r := range under {
 			if _, goesOn := now[backup]; !goesOn {
 				node.Log.Info("a backup is repaired, or lost again", "backup", backup, "writes", r.Most,
-					slog.Duration("took", time.Duration(clock()-r.Since)))
+					slog.Duration("took", time.Duration(proc.Clock()-r.Since)))
 			}
 		}
 		under = now

@@ -1,35 +1,15 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
 
 	"tandem/shard"
-	"tandem/wire"
+	"tandem/wire/peer"
 )
-
-// refusals are the misfits that the codes of error frames stand for.
-var refusals = map[wire.Code]shard.Misfit{
-	wire.WrongVersion:     shard.OtherVersion,
-	wire.WrongCluster:     shard.OtherCluster,
-	wire.WrongIncarnation: shard.OtherIncarnation,
-	wire.WrongRing:        shard.OtherRing,
-	wire.WrongShards:      shard.OtherShards,
-	wire.WrongLease:       shard.OtherLease,
-	wire.WrongName:        shard.OtherName,
-	wire.WrongStore:       shard.OtherStore,
-}
-
-// codeOf returns the code of error frames for a misfit.
-func codeOf(misfit shard.Misfit) wire.Code {
-	for code, m := range refusals {
-		if m == misfit {
-			return code
-		}
-	}
-	return wire.BadRequest
-}
 
 const (
 	refusedFor  = 5 * time.Second // a refusal counts for so long: whoever is refused comes again and again
@@ -91,4 +71,27 @@ func noteRefusal(peers *Peers, peer string, misfit shard.Misfit, text string) {
 	case peers.Refused <- refusal{Peer: peer, Misfit: misfit, Text: text}:
 	default:
 	}
+}
+
+// noteDial tells the loop that knows refusals what came of a dial to node other, and returns the dial's error in this
+// node's words, as ErrPeer if the two do not work together. What nobody answered says nothing of a refusal.
+func noteDial(node *Node, peers *Peers, other int, err error) error {
+	member, misfit := node.Members[other], peer.MisfitError{}
+	if err != nil && !errors.As(err, &misfit) {
+		return err
+	}
+	text := misfit.Text
+	if misfit.Refused {
+		text = member.Name + " refuses this node: " + text
+	}
+	if err == nil || misfit.In != "" {
+		noteRefusal(peers, "to node "+member.Name, misfit.In, text)
+	}
+	switch {
+	case misfit.Refused:
+		return fmt.Errorf("%w: %s", ErrPeer, text)
+	case err != nil:
+		return fmt.Errorf("%w at %s: %s", ErrPeer, member.Address, text)
+	}
+	return nil
 }

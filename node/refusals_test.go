@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"tandem/shard"
 	"tandem/shard/views"
+	"tandem/wire/peer"
 	"tandem/wire/proc"
 )
 
@@ -83,5 +85,45 @@ func TestAStoreThatJoinsGreetsAgain(t *testing.T) {
 	// all but the name, which is its own, fits who knows none
 	if in, text := shard.Fits(before, after, ""); in != shard.OtherName {
 		t.Error(in, text)
+	}
+}
+
+// TestWhatADialIsSaidToBe: a misfit of either side is an error of this node and a refusal, an answer that is neither
+// welcome nor misfit an error only, and a node that nobody reaches neither.
+func TestWhatADialIsSaidToBe(t *testing.T) {
+	members := []Member{{Name: "db-0", Address: "a:1"}, {Name: "db-1"}, {Name: "db-2"}}
+	wiring := newWiring(Config{Name: "db-1"}, testLayout, members, 1, proc.Output{}, nil)
+	broken := errors.New("connection refused")
+	for _, c := range []struct {
+		came  error
+		text  string // of the error; "" for none
+		known bool
+		want  refusal
+	}{
+		{nil, "", true, refusal{Peer: "to node db-0"}},
+		{broken, "connection refused", false, refusal{}},
+		{peer.MisfitError{In: shard.OtherRing, Text: "another order", Refused: true},
+			"wrong peer: db-0 refuses this node: another order", true,
+			refusal{Peer: "to node db-0", Misfit: shard.OtherRing, Text: "db-0 refuses this node: another order"}},
+		{peer.MisfitError{In: shard.OtherRing, Text: "another order"}, "wrong peer at a:1: another order", true,
+			refusal{Peer: "to node db-0", Misfit: shard.OtherRing, Text: "another order"}},
+		{peer.MisfitError{Text: "too many", Refused: true}, "wrong peer: db-0 refuses this node: too many", false,
+			refusal{}},
+	} {
+		err := noteDial(&wiring.Node, &wiring.Peers, 0, c.came)
+		if text := fmt.Sprint(err); (err != nil || c.text != "") && text != c.text {
+			t.Errorf("%v: %v, expected %q", c.came, err, c.text)
+		}
+		if errors.Is(err, ErrPeer) != (err != nil && c.came != broken) {
+			t.Errorf("%v is of the wrong class: %v", c.came, err)
+		}
+		if n := len(wiring.Refused); c.known != (n == 1) || n > 1 {
+			t.Fatalf("%v: %d refusals", c.came, n)
+		}
+		if c.known {
+			if got := <-wiring.Refused; got != c.want {
+				t.Errorf("%v: %+v, expected %+v", c.came, got, c.want)
+			}
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"tandem/shard"
 	"tandem/shard/replica"
 	"tandem/wire"
+	"tandem/wire/proc"
 )
 
 // relayMost bounds the requests passed on to a peer that wait for its answer: fewer than it takes from one connection,
@@ -63,7 +64,7 @@ func runRelay(node *Node, handles *Handles, peers *Peers, peer int) {
 			case e.Kind == streamOver:
 				stream, over = 0, math.MaxInt64
 			case e.Kind == clockRead && e.Stream == stream:
-				offset, over = e.Offset, clock()
+				offset, over = e.Offset, proc.Clock()
 			case e.Kind == answerCame:
 				if r, waits := waiting[e.Answer.ID]; waits {
 					delete(waiting, e.Answer.ID)

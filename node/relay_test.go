@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"net"
 	"reflect"
 	"testing"
 	"time"
@@ -113,8 +111,8 @@ func TestWhatALeaderThatHangsKeeps(t *testing.T) {
 	link := wiring.Links[1]
 	link.RelayEvents <- relayEvent{Kind: streamBegins, Stream: 1}
 	link.Relays <- relay{1, &replica.Event{Kind: replica.WriteAsked, Caller: &caller{conn, 5},
-		Deadline: clock() + int64(time.Hour)}}
-	link.Relays <- relay{1, &replica.Event{Kind: replica.WriteAsked, Caller: &caller{conn, 6}, Deadline: clock() - 1}}
+		Deadline: proc.Clock() + int64(time.Hour)}}
+	link.Relays <- relay{1, &replica.Event{Kind: replica.WriteAsked, Caller: &caller{conn, 6}, Deadline: proc.Clock() - 1}}
 	link.Relays <- relay{1, &replica.Event{Kind: replica.GetAsked, Caller: &caller{conn, 7}}}
 	link.RelayEvents <- relayEvent{Kind: clockRead, Stream: 1, Offset: 1}
 	if m := told(t, conn); m.Code != wire.AnswerLost || m.ID != 6 {
@@ -149,38 +147,5 @@ func TestWhatANewLeaderTakesBack(t *testing.T) {
 	link.RelayEvents <- relayEvent{Kind: streamOver}
 	if m := told(t, conn); m.Code != wire.AnswerLost || m.ID != 6 || len(conn.Out) != 0 {
 		t.Errorf("%+v", m)
-	}
-}
-
-// TestWelcomesThatAreNone: whatever answers at a peer's address, the process goes on, and says what is wrong.
-func TestWelcomesThatAreNone(t *testing.T) {
-	members := []Member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}}
-	theirs := newWiring(Config{Name: "db-9", Lease: 100, Grace: 120}, testLayout, members, 1, proc.Output{}, nil).Mine
-	welcome := wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Welcome, ID: 1, Greeting: sayGreeting(theirs)})
-	for name, answer := range map[string][]byte{
-		"no array": {0xce, 0, 0, 0, 1, 0xc0}, "nothing": nil, "half a frame": welcome[:len(welcome)/2],
-		"another node": welcome,
-		"no welcome":   wire.NewCodec().AppendFrame(nil, &wire.Message{Kind: wire.Pong, ID: 1}),
-	} {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		go func() {
-			conn, err := listener.Accept()
-			if err == nil {
-				_, _ = wire.ReadFrame(bufio.NewReader(conn), nil)
-				_, _ = conn.Write(answer)
-				conn.Close()
-			}
-		}()
-		wiring, out := newWiring(Config{Silent: 10 * time.Second, Name: "db-1", Lease: 100, Grace: 120}, testLayout,
-			members, 1, proc.Output{}, nil), make(chan call, 1)
-		wiring.Names = []proc.Names{proc.NewNames(listener.Addr().String(), nil)}
-		go dial(&wiring.Node, &wiring.Peers, 0, out)
-		if c := <-out; c.err == nil {
-			t.Errorf("%s: no error", name)
-		}
-		listener.Close()
 	}
 }

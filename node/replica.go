@@ -10,6 +10,7 @@ import (
 	"tandem/shard/lease"
 	"tandem/shard/replica"
 	"tandem/wire"
+	"tandem/wire/proc"
 )
 
 // codes maps the core's refusals to the wire's codes.
@@ -80,7 +81,7 @@ func runReplicas(node *Node, handles *Handles, storage *Storage, peers *Peers, h
 		case ask := <-handle.Opens:
 			events = giveScan(&replicas[at[ask.shard]], ask, events[:0])
 		}
-		now, wall, err := clock(), time.Now().UnixMilli(), error(nil)
+		now, wall, err := proc.Clock(), time.Now().UnixMilli(), error(nil)
 		for _, event := range events {
 			r := &replicas[at[event.Shard]]
 			r.served, r.codec = note(r, event)
@@ -185,7 +186,7 @@ func ringEvents(events []*replica.Event, replicas []owned) []*replica.Event {
 func inspect(replicas []owned) []Inspection {
 	list := make([]Inspection, len(replicas))
 	for i := range replicas {
-		list[i] = Inspection{replicas[i].state, replicas[i].users, replicas[i].served, clock()}
+		list[i] = Inspection{replicas[i].state, replicas[i].users, replicas[i].served, proc.Clock()}
 		s := &list[i].State
 		s.Leading.Pending, s.Waiting, s.Log.Window, s.Log.Order, s.Backing.Filled = nil, nil, nil, nil, nil
 	}
@@ -224,7 +225,7 @@ func lookUp(node *Node, r *owned, e *replica.Event, before int64) (now int64, er
 	var space [160]byte
 	key := shard.AppendKey(space[:0], bucket, id)
 	value, err := store.GetUser(r.db, r.state.Shard, key)
-	now = clock()
+	now = proc.Clock()
 	if err != nil || value == nil {
 		return now, err
 	}

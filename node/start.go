@@ -136,7 +136,7 @@ func loadRaft(s starting) starting {
 	wiring, reason := s.wiring, s.wiring.Marks[shard.RaftPart].Reason
 	saved, err := store.ReadSaved(wiring.DB)
 	if err == nil && len(saved) > 0 {
-		_, err = views.Load(processOf(&wiring.Node), wiring.Layout, views.DefaultTiming, saved, clock())
+		_, err = views.Load(processOf(&wiring.Node), wiring.Layout, views.DefaultTiming, saved, proc.Clock())
 	}
 	if errors.Is(err, views.ErrVersion) { // nothing is damaged
 		s.err = err
@@ -243,7 +243,7 @@ func serve(begun opened, listener net.Listener, out chan<- opened) {
 // the gateways and one for the write log.
 func open(unready *Wiring, saved []views.SavedEntry, w store.Written, out chan<- opened) {
 	wiring, steps := *unready, make(chan opened, 1)
-	service, err := views.Load(processOf(&wiring.Node), wiring.Layout, views.DefaultTiming, saved, clock())
+	service, err := views.Load(processOf(&wiring.Node), wiring.Layout, views.DefaultTiming, saved, proc.Clock())
 	if err != nil {
 		out <- opened{err: err}
 		return
@@ -254,7 +254,7 @@ func open(unready *Wiring, saved []views.SavedEntry, w store.Written, out chan<-
 	go loadReplicas(&wiring, w, steps)
 	all := <-steps
 	if all.err == nil {
-		go loadWindows(all, clock(), steps)
+		go loadWindows(all, proc.Clock(), steps)
 		all = <-steps
 	}
 	out <- all
@@ -274,7 +274,7 @@ func start(all opened, done chan<- opened) {
 		wiring.ByShard[s] = wiring.Loops[i%loops]
 		shared[peer] = append(shared[peer], s)
 		at := &all.loaded[s]
-		state := replica.New(s, wiring.Self, wiring.Members[peer].Name, at.Last, at.History, at.Log, clock())
+		state := replica.New(s, wiring.Self, wiring.Members[peer].Name, at.Last, at.History, at.Log, proc.Clock())
 		state.Leading.StoredFor = int64(wiring.Config.Silent)
 		r := owned{state: state, db: wiring.DB, peer: peer, codec: wire.NewCodec(), counts: at.Counts,
 			users: store.Total(at.Counts), epoch: newestEpoch(at.History)}
@@ -309,7 +309,7 @@ func start(all opened, done chan<- opened) {
 	for peer := range wiring.Members {
 		if wiring.Leases[peer] != nil {
 			go runLease(node, handles, peers, peer, lease.New(wiring.Layout, wiring.Self, peer, shared[peer], ends,
-				2*int64(wiring.Start.Number), clock(), timingOf(wiring.Config)))
+				2*int64(wiring.Start.Number), proc.Clock(), timingOf(wiring.Config)))
 		}
 		if peer != wiring.Self {
 			go runRelay(node, handles, peers, peer)

@@ -7,6 +7,7 @@ import (
 	"tandem/node/store"
 	"tandem/shard"
 	"tandem/shard/views"
+	"tandem/wire/proc"
 )
 
 const (
@@ -113,7 +114,7 @@ func runViewService(node *Node, storage *Storage, d *viewsHandle) {
 			reply <- s
 			continue
 		}
-		e.Now = clock()
+		e.Now = proc.Clock()
 		c, out = views.Step(c, &e, out[:0])
 		for i := range out {
 			if out[i].Kind == views.Save {

@@ -77,7 +77,7 @@ func TestViewServicesAgree(t *testing.T) {
 		}
 		c, err := views.Load(views.Process{Member: member, Start: views.Start{Number: 1, Nonce: member},
 			Least: views.InitialVersion, Most: views.InitialVersion, Rules: views.EntryRules}, l, views.DefaultTiming,
-			saved, clock())
+			saved, proc.Clock())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -155,11 +155,11 @@ func TestViewServicesAgree(t *testing.T) {
 		}
 		c, err := views.Load(views.Process{Member: members[i], Start: views.Start{Number: 2},
 			Least: views.InitialVersion, Most: views.InitialVersion, Rules: views.EntryRules}, l, views.DefaultTiming,
-			stored, clock())
+			stored, proc.Clock())
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, _ = views.Step(c, &views.Event{Kind: views.Ticked, Now: clock()}, nil)
+		c, _ = views.Step(c, &views.Event{Kind: views.Ticked, Now: proc.Clock()}, nil)
 		if state := ask(d).State; c.State.Index < 2 || c.State.Index > state.Index {
 			t.Errorf("node %d would start with state %d of %d", i, c.State.Index, state.Index)
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"log/slog"
+	"math/rand/v2"
 	"net"
 
 	"tandem/node/store"
@@ -9,6 +10,7 @@ import (
 	"tandem/shard/replica"
 	"tandem/shard/views"
 	"tandem/wire"
+	"tandem/wire/peer"
 	"tandem/wire/proc"
 )
 
@@ -97,7 +99,8 @@ func newWiring(c Config, l shard.Layout, members []Member, self int, output proc
 	cell <- origin{Known: make(chan struct{})}
 	lacking := make(chan string, 1)
 	lacking <- "data: it has not opened its data yet, or waits for the other nodes of a new cluster"
-	mine := firstGreeting(c, l, members)
+	mine := peer.FirstGreeting(shard.RoleNode, c.Cluster, c.Name, members, l.Shards)
+	mine.Lease, mine.Grace, mine.Nonce = int64(c.Lease), int64(c.Grace), rand.Uint64()
 	mine.Ring, mine.Build = shard.RingHash(mine.Names), proc.Build()
 	return &Wiring{
 		Node{Config: c, Layout: l, Members: members, Self: self, Mine: mine, Origin: cell, Opened: make(chan struct{}),

@@ -97,6 +97,8 @@ func TestTheHouseRulesAreFound(t *testing.T) {
 			"import: wire/proc must not import sync"},
 		{"what processes share is alone", "wire/proc", `import _ "tandem/other"`,
 			"import of ours: wire/proc must not import tandem/other"},
+		{"who dials knows no program", "wire/peer", `import _ "tandem/other"`,
+			"import of ours: wire/peer must not import tandem/other"},
 		{"wire is alone", "wire", `import _ "tandem/other"`, "import of ours: wire must not import tandem/other"},
 		{"a cluster knows no load", "bench/cluster", `import _ "tandem/other"`,
 			"import of ours: bench/cluster must not import tandem/other"},

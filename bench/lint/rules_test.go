@@ -22,6 +22,7 @@ const (
 var bannedImports = map[string][]string{
 	"wire":          {"sync", rocksDB},
 	"wire/proc":     {"sync", rocksDB},
+	"wire/peer":     {"sync", rocksDB, raftCore},
 	"shard":         {"sync", rocksDB, "time", "net", "os", "math/rand", raftCore},
 	"shard/replica": {"sync", rocksDB, "time", "net", "os", "math/rand", raftCore},
 	"shard/lease":   {"sync", rocksDB, "time", "net", "os", "math/rand", raftCore},
@@ -45,8 +46,9 @@ var allowedImports = map[string][]string{
 	"shard/lease":   {"shard"},
 	"shard/views":   {"shard"},
 	"node/store":    {"shard", "shard/replica", "shard/views"},
-	"node":          {"wire", "wire/proc", "shard", "shard/replica", "shard/lease", "shard/views", "node/store"},
-	"gateway":       {"wire", "wire/proc", "shard"},
+	"wire/peer":     {"wire", "wire/proc", "shard"},
+	"node":          {"wire", "wire/proc", "wire/peer", "shard", "shard/replica", "shard/lease", "shard/views", "node/store"},
+	"gateway":       {"wire", "wire/proc", "wire/peer", "shard"},
 	"bench/cluster": {"shard"},
 	"bench":         {"wire", "wire/proc", "shard", "bench/cluster"},
 }

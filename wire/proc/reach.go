@@ -22,3 +22,12 @@ func Reach(listen string) (string, error) {
 	}
 	return net.JoinHostPort(host, port), nil
 }
+
+// Listen listens at an address, host:port. Its error says what to look for.
+func Listen(address string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on %s (is another process there?): %w", address, err)
+	}
+	return listener, nil
+}

@@ -1,4 +1,4 @@
-package main
+package peer
 
 import (
 	"bufio"
@@ -9,15 +9,14 @@ import (
 	"testing"
 	"time"
 
+	"tandem/shard"
 	"tandem/wire"
 	"tandem/wire/proc"
 )
 
 // welcomeAll is a node that welcomes whoever greets it, and no more.
 func welcomeAll(listener net.Listener) {
-	members := []Member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}}
-	greeting := sayGreeting(newWiring(Config{Name: "db-0", Lease: 100, Grace: 120}, testLayout, members, 0,
-		proc.Output{}, nil).Mine)
+	greeting := Say(greetingOf("db-0"))
 	for {
 		conn, err := listener.Accept()
 		if err != nil {
@@ -51,19 +50,16 @@ func TestAPeerIsFoundByItsName(t *testing.T) {
 	}
 	go welcomeAll(listener)
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	members := []Member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}}
-	wiring := newWiring(Config{Silent: 20 * time.Millisecond, Name: "db-1", Lease: 100, Grace: 120}, testLayout,
-		members, 1, proc.Output{}, nil)
-	wiring.Names = []proc.Names{proc.NewNames("db-0.test:"+port, lookup)}
-	go proc.RunNames(wiring.Names[0])
+	names := proc.NewNames("db-0.test:"+port, lookup)
+	go proc.RunNames(names)
 	try := func() error {
-		out := make(chan call, 1)
-		go dial(&wiring.Node, &wiring.Peers, 0, out)
+		out := make(chan Conn, 1)
+		go Dial(names, 25*time.Millisecond, func() shard.Greeting { return greetingOf("db-1") }, "db-0", out)
 		c := <-out
-		if c.err == nil {
-			c.raw.Close()
+		if c.Err == nil {
+			c.Raw.Close()
 		}
-		return c.err
+		return c.Err
 	}
 	reached := func() {
 		t.Helper()
