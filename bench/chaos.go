@@ -14,8 +14,8 @@ import (
 	"tandem/shard"
 )
 
-// ChaosCommand lets nodes and their disks fail at random moments under load.
-type ChaosCommand struct {
+// chaosCommand lets nodes and their disks fail at random moments under load.
+type chaosCommand struct {
 	LoadFlags
 	Rate   float64       `help:"Operations a second." default:"300"`
 	Each   int           `help:"How many faults of each kind." default:"200"`
@@ -29,7 +29,7 @@ type ChaosCommand struct {
 }
 
 // Run lets faults happen to a cluster of its own, one after the other, and prints what they cost.
-func (asked ChaosCommand) Run(e ending) error {
+func (asked chaosCommand) Run(e ending) error {
 	c := asked
 	nodes := min(max(c.Nodes, 1), shard.MaxShards)
 	files, unknown := openFiles()
@@ -65,7 +65,7 @@ func (asked ChaosCommand) Run(e ending) error {
 // makeTrials starts a cluster whose processes reach each other through proxies, makes trials with it in rounds, and
 // returns what they have shown. What is wrong with a cluster, or may lack what its only copy had, is left as it is: the
 // rest is made with another one, if it goes on.
-func makeTrials(c ChaosCommand, w workload, list []trial, e ending) chaosReport {
+func makeTrials(c chaosCommand, w workload, list []trial, e ending) chaosReport {
 	l, spent := cluster.Own{End: func() {}}, true
 	disks := slices.ContainsFunc(list, func(t trial) bool { return isDisk(t.Kind) })
 	total := chaosReport{Began: time.Now(), Seed: c.Seed, Budget: c.Budget,
@@ -152,7 +152,7 @@ func chaosVerdict(r chaosReport, strict bool, wanted int) verdict {
 
 // chaosRound is a round of a chaos run: the load of a cluster while some faults happen to it, and what came of it.
 type chaosRound struct {
-	c     ChaosCommand
+	c     chaosCommand
 	own   cluster.Own
 	w     workload
 	part  []trial

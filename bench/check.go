@@ -67,7 +67,7 @@ func checkLoad(f LoadFlags) error {
 }
 
 // checkChaos tells what is wrong with the settings of a chaos run.
-func checkChaos(c ChaosCommand) error {
+func checkChaos(c chaosCommand) error {
 	err := firstOf(
 		checkWithin("--each", float64(c.Each), 1, mostFaults),
 		checkWithin("--round", float64(c.Round), 1, mostFaults),
@@ -84,7 +84,7 @@ func checkChaos(c ChaosCommand) error {
 }
 
 // checkTogether tells which flags of a run do not go together.
-func checkTogether(c RunCommand) error {
+func checkTogether(c runCommand) error {
 	for _, pair := range []struct {
 		both bool
 		what string

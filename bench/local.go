@@ -8,8 +8,8 @@ import (
 	"tandem/bench/cluster"
 )
 
-// ClusterCommand starts a local cluster.
-type ClusterCommand struct {
+// clusterCommand starts a local cluster.
+type clusterCommand struct {
 	Dir    string `help:"Folder for data, logs and pid files." required:"" type:"path"`
 	Nodes  int    `help:"Number of nodes, at least 3." default:"3"`
 	HTTP   string `name:"http" help:"Where the gateway serves REST." default:"127.0.0.1:8080"`
@@ -20,7 +20,7 @@ type ClusterCommand struct {
 }
 
 // Run starts the cluster and, unless it is detached, stops it at Ctrl-C.
-func (c ClusterCommand) Run(e ending) error {
+func (c clusterCommand) Run(e ending) error {
 	err := checkAddress("--http", c.HTTP)
 	if err != nil {
 		return err
@@ -57,22 +57,22 @@ func (c ClusterCommand) Run(e ending) error {
 	return err
 }
 
-// StopCommand stops a cluster that goes on in the background.
-type StopCommand struct {
+// stopCommand stops a cluster that goes on in the background.
+type stopCommand struct {
 	Dir   string        `help:"Folder that the cluster was started with." required:"" type:"path"`
 	Grace time.Duration `help:"How long a process may take before it is killed." default:"15s"`
 }
 
 // Run stops the cluster.
-func (c StopCommand) Run() error {
+func (c stopCommand) Run() error {
 	if err := checkTime("--grace", c.Grace, 0, longestWait); err != nil {
 		return err
 	}
 	return cluster.Stop(c.Dir, c.Grace)
 }
 
-// FillCommand creates users.
-type FillCommand struct {
+// fillCommand creates users.
+type fillCommand struct {
 	Target      string `help:"URL of the gateway." default:"http://127.0.0.1:8080"`
 	Users       uint64 `help:"How many users to create." default:"1000000"`
 	Connections int    `help:"How many requests are under way at once." default:"64"`
@@ -81,7 +81,7 @@ type FillCommand struct {
 }
 
 // Run creates the users.
-func (c FillCommand) Run(e ending) error {
+func (c fillCommand) Run(e ending) error {
 	target, wrong := parseTarget(c.Target)
 	files, unknown := openFiles()
 	connections, _, tooMany := connectionsFor(max(c.Connections, -1), ownFiles, files)
@@ -96,13 +96,13 @@ func (c FillCommand) Run(e ending) error {
 	return fillUsers(way, c.Seed, c.First, c.Users, connections)
 }
 
-// GuardCommand ends the processes of a cluster when the bench that runs it is gone; it is started by bench itself.
-type GuardCommand struct {
+// guardCommand ends the processes of a cluster when the bench that runs it is gone; it is started by bench itself.
+type guardCommand struct {
 	Dir string `arg:"" help:"Folder of the cluster."`
 }
 
 // Run stays until bench is gone or the guard is freed.
-func (c GuardCommand) Run() error {
+func (c guardCommand) Run() error {
 	cluster.Guard(c.Dir)
 	return nil
 }

@@ -14,17 +14,17 @@ import (
 // settings are the command line. Each flag can also be given in the environment, as TANDEM_BENCH_, the command and its
 // name.
 type settings struct {
-	Run     RunCommand       `cmd:"" help:"Load a cluster on a schedule and judge it: budget, faults, wrong answers."`
-	Chaos   ChaosCommand     `cmd:"" help:"Load a cluster of its own while its nodes are killed, paused and cut off, and judge what it answered."`
-	Verify  VerifyCommand    `cmd:"" help:"Compare the digests of both replicas of every shard."`
-	Space   SpaceCommand     `cmd:"" help:"Bytes on disk over bytes of the users' JSON."`
-	Micro   MicroCommand     `cmd:"" help:"Nodes touched by each operation in clusters of several sizes."`
-	Cluster ClusterCommand   `cmd:"" help:"Start a cluster on this machine; Ctrl-C stops it."`
-	Stop    StopCommand      `cmd:"" help:"Stop a cluster that was started with --detach."`
-	Fill    FillCommand      `cmd:"" help:"Create users through REST."`
-	Pages   PagesCommand     `cmd:"" help:"Measure LIST at offset 0 and near the end."`
+	Run     runCommand       `cmd:"" help:"Load a cluster on a schedule and judge it: budget, faults, wrong answers."`
+	Chaos   chaosCommand     `cmd:"" help:"Load a cluster of its own while its nodes are killed, paused and cut off, and judge what it answered."`
+	Verify  verifyCommand    `cmd:"" help:"Compare the digests of both replicas of every shard."`
+	Space   spaceCommand     `cmd:"" help:"Bytes on disk over bytes of the users' JSON."`
+	Micro   microCommand     `cmd:"" help:"Nodes touched by each operation in clusters of several sizes."`
+	Cluster clusterCommand   `cmd:"" help:"Start a cluster on this machine; Ctrl-C stops it."`
+	Stop    stopCommand      `cmd:"" help:"Stop a cluster that was started with --detach."`
+	Fill    fillCommand      `cmd:"" help:"Create users through REST."`
+	Pages   pagesCommand     `cmd:"" help:"Measure LIST at offset 0 and near the end."`
 	Version kong.VersionFlag `help:"Say which program this is, and exit." env:"-"`
-	Guard   GuardCommand     `cmd:"" hidden:"" help:"Ends a cluster when the bench that runs it is gone."`
+	Guard   guardCommand     `cmd:"" hidden:"" help:"Ends a cluster when the bench that runs it is gone."`
 }
 
 func main() {

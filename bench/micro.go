@@ -12,8 +12,8 @@ import (
 	"tandem/bench/cluster"
 )
 
-// MicroCommand measures how many nodes each operation needs.
-type MicroCommand struct {
+// microCommand measures how many nodes each operation needs.
+type microCommand struct {
 	Nodes      []int  `help:"Sizes of the clusters." default:"3,5,9"`
 	Operations int    `help:"Operations in each cluster." default:"600"`
 	Bin        string `help:"Folder of the binaries node and gateway (default: that of bench)." type:"path"`
@@ -23,7 +23,7 @@ type MicroCommand struct {
 const microRate = 100
 
 // Run prints a table for each size of cluster, from the header in which an answer says how many nodes it needed.
-func (c MicroCommand) Run(e ending) error {
+func (c microCommand) Run(e ending) error {
 	err := checkWithin("--operations", float64(c.Operations), 1, mostSamples)
 	for _, nodes := range c.Nodes {
 		err = firstOf(err, checkCluster("--nodes", nodes, cells.Shards))
@@ -62,7 +62,7 @@ func (c MicroCommand) Run(e ending) error {
 
 // microRun is a measurement in a cluster of a size.
 type microRun struct {
-	c      MicroCommand
+	c      microCommand
 	nodes  int
 	folder string
 	e      ending

@@ -102,7 +102,7 @@ func TestShortagesMakeARunVoid(t *testing.T) {
 		}
 	}
 	o := outcome{Missing: 1, Tally: count(newTally(time.Second, time.Second), failed)}
-	if v := amend(verdict{Code: exitLagged}, RunCommand{}, o); v.Code != exitLagged {
+	if v := amend(verdict{Code: exitLagged}, runCommand{}, o); v.Code != exitLagged {
 		t.Errorf("a load that lacked files: %+v", v)
 	}
 }

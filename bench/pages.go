@@ -34,8 +34,8 @@ type page struct {
 // pageNames are the kinds of page that are measured; the number is the offset of the far one.
 const pageNames = "offset 0|offset %d|by cursor near the end"
 
-// PagesCommand measures LIST.
-type PagesCommand struct {
+// pagesCommand measures LIST.
+type pagesCommand struct {
 	Target  string `help:"URL of the gateway." default:"http://127.0.0.1:8080"`
 	Samples int    `help:"Pages of each kind." default:"200"`
 	Limit   int    `help:"Users a page." default:"100"`
@@ -43,7 +43,7 @@ type PagesCommand struct {
 
 // Run takes the latency of LIST at offset 0 and near the end, in turn so that both meet the same machine, and of a walk
 // by cursor over the last pages, and prints them.
-func (c PagesCommand) Run(e ending) error {
+func (c pagesCommand) Run(e ending) error {
 	samples, limit := c.Samples, c.Limit
 	target, wrong := parseTarget(c.Target)
 	err := firstOf(wrong, checkWithin("--samples", float64(samples), 1, mostSamples),

@@ -151,7 +151,7 @@ func (c *testCluster) behindAPrefix(t *testing.T) {
 	if why := walkUsers(there, users, c.count()-uint64(len(users))); why != "" {
 		t.Error("behind a prefix:", why)
 	}
-	if err := (PagesCommand{Target: target, Samples: 60, Limit: 10}).Run(ending{}); err != nil {
+	if err := (pagesCommand{Target: target, Samples: 60, Limit: 10}).Run(ending{}); err != nil {
 		t.Error(err)
 	}
 	for _, path := range []string{"/api/user", "/api/user/"} {

@@ -39,8 +39,8 @@ type LoadFlags struct {
 	Quiet        bool          `help:"No progress."`
 }
 
-// RunCommand loads a cluster and judges it.
-type RunCommand struct {
+// runCommand loads a cluster and judges it.
+type runCommand struct {
 	LoadFlags
 	Target       string            `help:"URL of the gateway (default: http://127.0.0.1:8080)."`
 	Rate         string            `help:"Operations a second, or max: search the highest that keeps the budget." default:"1000"`
@@ -59,7 +59,7 @@ type RunCommand struct {
 }
 
 // checkRun returns the rate, 0 for a search, or what is wrong with the settings.
-func checkRun(c RunCommand) (rate float64, err error) {
+func checkRun(c runCommand) (rate float64, err error) {
 	search := c.Rate == "max"
 	if !search {
 		rate, err = strconv.ParseFloat(c.Rate, 64)
@@ -97,7 +97,7 @@ type runPlan struct {
 }
 
 // checkCommands tells which step of a timeline nobody could do.
-func checkCommands(c RunCommand, steps []cluster.Step) error {
+func checkCommands(c runCommand, steps []cluster.Step) error {
 	for _, s := range steps {
 		if !c.Cluster && c.FaultCommand[s.Kind] == "" {
 			return fmt.Errorf("%w: %s needs --cluster or --fault-command %s='…{node}…'", errSettings, s.Text(), s.Kind)
@@ -136,7 +136,7 @@ func jobOf(f LoadFlags, w workload, target string, rate float64, length time.Dur
 
 // Run makes the run, prints what came of it, writes the reports, and returns its verdict. What is wrong with the
 // settings is told before anything is done.
-func (asked RunCommand) Run(e ending) error {
+func (asked runCommand) Run(e ending) error {
 	c, names, own := asked, asked.FaultNodes, 0
 	switch {
 	case c.Cluster:
@@ -193,7 +193,7 @@ func (asked RunCommand) Run(e ending) error {
 
 // targetRun is a run against a target that is there.
 type targetRun struct {
-	c      RunCommand
+	c      runCommand
 	plan   runPlan
 	early  <-chan struct{}
 	do     cluster.Perform // does the faults
@@ -273,7 +273,7 @@ func publishRun(r targetRun) targetRun {
 }
 
 // amend returns the verdict of a run with what spoilt it.
-func amend(v verdict, c RunCommand, o outcome) verdict {
+func amend(v verdict, c runCommand, o outcome) verdict {
 	early := errors.Is(o.Err, cluster.ErrInterrupted)
 	trouble, short := loadTrouble(c, o), len(o.Tally.Own)+len(o.Short) > 0 || o.Slept > 0
 	switch {
@@ -292,7 +292,7 @@ func amend(v verdict, c RunCommand, o outcome) verdict {
 }
 
 // loadTrouble says why the users of a load are not what the run was to begin with, "" if they are.
-func loadTrouble(c RunCommand, o outcome) string {
+func loadTrouble(c runCommand, o outcome) string {
 	load := o.Tally.Groups[groupKey{phaseLoad, opCreate}]
 	there := load.Outcomes["status 409"] // each create that failed may be one: it was done, and found at the next try
 	switch {
@@ -330,7 +330,7 @@ func titleOf(mixName string, rate float64, steps []cluster.Step) string {
 }
 
 // settingsOf are the settings that a run can be repeated with.
-func settingsOf(c RunCommand, target string, w workload) map[string]string {
+func settingsOf(c runCommand, target string, w workload) map[string]string {
 	all := map[string]string{"target": target, "rate": c.Rate, "duration": c.Duration.String(), "mix": c.Mix,
 		"records": strconv.FormatUint(w.Records, 10),
 		"keys":    w.Keys, "size": strconv.Itoa(w.Size), "seed": strconv.FormatUint(w.Seed, 10),

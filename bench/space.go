@@ -14,8 +14,8 @@ import (
 	"tandem/bench/cluster"
 )
 
-// SpaceCommand measures how much of the disk the users take.
-type SpaceCommand struct {
+// spaceCommand measures how much of the disk the users take.
+type spaceCommand struct {
 	Users  uint64 `help:"Users to create in a cluster of its own; 0 measures the one at --target." default:"0"`
 	Nodes  int    `help:"Nodes of the own cluster; 0: 3." default:"0"`
 	Bin    string `help:"Folder of the binaries node and gateway (default: that of bench)." type:"path"`
@@ -24,7 +24,7 @@ type SpaceCommand struct {
 }
 
 // Run prints bytes on disk, bytes of JSON, and their ratio.
-func (c SpaceCommand) Run(e ending) error {
+func (c spaceCommand) Run(e ending) error {
 	dir, nodes := c.Dir, cmp.Or(c.Nodes, cells.Nodes)
 	target, wrong := parseTarget(cmp.Or(c.Target, localTarget))
 	err := firstOf(wrong, checkWithin("--users", float64(c.Users), 0, mostUsers),

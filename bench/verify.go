@@ -18,14 +18,14 @@ var errNodes = errors.New("the nodes cannot be asked")
 // localNodes is where the nodes of a local cluster listen by default.
 const localNodes = "db-0=127.0.0.1:7400,db-1=127.0.0.1:7401,db-2=127.0.0.1:7402"
 
-// VerifyCommand compares the replicas of every shard.
-type VerifyCommand struct {
+// verifyCommand compares the replicas of every shard.
+type verifyCommand struct {
 	Nodes string        `help:"All nodes, name=host:port, separated by commas." default:"${localNodes}"`
 	Wait  time.Duration `help:"How long both replicas of a shard may take to come to the same position." default:"30s"`
 }
 
 // Run prints the digests' sum; different replicas are wrong answers.
-func (c VerifyCommand) Run(e ending) error {
+func (c verifyCommand) Run(e ending) error {
 	addrs := []string{}
 	for part := range strings.SplitSeq(c.Nodes, ",") {
 		_, addr, ok := strings.Cut(strings.TrimSpace(part), "=")

@@ -10,14 +10,14 @@ import (
 	"tandem/wire/proc"
 )
 
-// ErrLate is the class of a request that was not answered within its deadline.
-var ErrLate = errors.New("no answer within the deadline")
+// errLate is the class of a request that was not answered within its deadline.
+var errLate = errors.New("no answer within the deadline")
 
-// ErrUnavailable is the class of a request that was given up before its deadline, as nobody can answer it.
-var ErrUnavailable = errors.New("it cannot be answered now")
+// errUnavailable is the class of a request that was given up before its deadline, as nobody can answer it.
+var errUnavailable = errors.New("it cannot be answered now")
 
-// ErrNode is the class of a request that a node refused for good.
-var ErrNode = errors.New("a node refused the request")
+// errNode is the class of a request that a node refused for good.
+var errNode = errors.New("a node refused the request")
 
 // tryMargin is by how much earlier than the gateway gives a try up a node may no longer begin it.
 const tryMargin = 2 * time.Millisecond
@@ -32,9 +32,9 @@ var errUnasked = errors.New("no node was asked")
 // after a broken connection, a try without an answer and a refusal that may pass, at the replica that nextTry says.
 // Every try is listened to until the end, so an outcome counts that comes after its try was given up. until is in ns on
 // the boot-time clock. uncertainTries is how many tries there were, if one of them may have done a write although err
-// is not nil, else 0. The message belongs to the links from then on. Errors: ErrLate and ErrUnavailable with the last
-// reason that tells something, ErrNode.
-func askLeader(wiring *Wiring, m *wire.Message, until int64) (answer *wire.Message, uncertainTries int, err error) {
+// is not nil, else 0. The message belongs to the links from then on. Errors: errLate and errUnavailable with the last
+// reason that tells something, errNode.
+func askLeader(wiring *wiring, m *wire.Message, until int64) (answer *wire.Message, uncertainTries int, err error) {
 	set := currentViews(wiring.Views)
 	view, most := set.Views[m.Shard], min(wiring.Config.Links, triesAtNode)
 	retry, nodes := retryState{view: view, node: view.Leader, due: proc.Clock()}, [2]int{view.Leader, view.Backup}
@@ -76,7 +76,7 @@ func askLeader(wiring *Wiring, m *wire.Message, until int64) (answer *wire.Messa
 			what, why = classifyReply(got, wiring.Members[nodes[from]].Name)
 			pending[from], uncertain = pending[from]-1, uncertain || !notExecuted[what]
 			if what == none {
-				return nil, countUncertain(m, uncertain, pending, sent), fmt.Errorf("%w: %w", ErrNode, why)
+				return nil, countUncertain(m, uncertain, pending, sent), fmt.Errorf("%w: %w", errNode, why)
 			}
 		case retry.waiting && (now >= retry.due || now >= until && !informative): // cut short, a try tells little
 			what, why, from = silence, isSilent(wiring.Members[retry.node].Name), side
@@ -108,9 +108,9 @@ func countUncertain(m *wire.Message, uncertain bool, pending, sent [2]int) int {
 // if it has.
 func unanswered(late bool, reason error) error {
 	if late {
-		return fmt.Errorf("%w: %w", ErrLate, reason)
+		return fmt.Errorf("%w: %w", errLate, reason)
 	}
-	return fmt.Errorf("%w: %w", ErrUnavailable, reason)
+	return fmt.Errorf("%w: %w", errUnavailable, reason)
 }
 
 // acceptReply takes a reply's try off the list of those that a node may have begun, or may yet begin, and tells whether
@@ -149,7 +149,7 @@ func classifyReply(got reply, node string) (failure, error) {
 }
 
 // sendTry hands a request to a link, or fails it at once. It never waits.
-func sendTry(link *Link, m *wire.Message, replies chan reply, at try) {
+func sendTry(link *linkHandle, m *wire.Message, replies chan reply, at try) {
 	select {
 	case link.In <- request{message: m, reply: replies, try: at}:
 	default:

@@ -110,7 +110,7 @@ func TestWhatA503SaysOfAWrite(t *testing.T) {
 	r.nodes[0].set(func(*wire.Message) (verdict, *wire.Message) { return silent, nil })
 	got := r.must(503, "DELETE", "/api/user/"+id, "")
 	if !strings.Contains(got.body, "may have been done") || !strings.Contains(got.body, "db-0") ||
-		!strings.Contains(got.body, ErrLate.Error()) {
+		!strings.Contains(got.body, errLate.Error()) {
 		t.Errorf("a write that was sent: %s", got.body)
 	}
 	if got := r.must(503, "GET", "/api/user/"+id, ""); strings.Contains(got.body, "may have been done") {
@@ -206,7 +206,7 @@ func TestAnotherClusterIsNamed(t *testing.T) {
 	members[1].Address, members[2].Address = members[2].Address, members[1].Address // a wrong --nodes
 	wiring := open(r.wiring.Config, members, r.wiring.Layout, r.wiring.Log)
 	for end := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
-		state := make(chan LinkState, 1)
+		state := make(chan linkState, 1)
 		wiring.Links[1][0].State <- state
 		if s := <-state; strings.Contains(s.Reason, "found the node db-2") {
 			return
@@ -256,7 +256,7 @@ func TestARefusalIsBelievedOnlyWhenNoEarlierTryCanFollow(t *testing.T) {
 		"of the first, while a second may": {[]try{early, late}, answer(wire.Missing, early), true, false, 1},
 		"a success":                        {[]try{early, late}, answer(wire.Created, early), true, true, 1},
 		"a get":                            {[]try{early, late}, answer(wire.Missing, early), false, true, 1},
-		"a broken connection":              {[]try{early}, reply{err: ErrLink, try: early}, true, false, 1},
+		"a broken connection":              {[]try{early}, reply{err: errLink, try: early}, true, false, 1},
 		"a frame that did not leave":       {[]try{early}, reply{err: errNotSent, try: early}, true, false, 0},
 		"an answer that a node has lost": {[]try{early}, reply{message: &wire.Message{Kind: wire.Error,
 			Code: wire.AnswerLost}, try: early}, true, false, 1},

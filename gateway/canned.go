@@ -46,7 +46,7 @@ func libraryAnswer(b []byte) (status int, detail string, is bool) {
 // problem, with a request id.
 type problemConn struct {
 	net.Conn
-	metrics Metrics
+	metrics metrics
 }
 
 func (c problemConn) Write(b []byte) (int, error) {
@@ -73,7 +73,7 @@ func (c problemConn) Write(b []byte) (int, error) {
 // problemListener makes every connection a problemConn.
 type problemListener struct {
 	net.Listener
-	metrics Metrics
+	metrics metrics
 }
 
 func (l problemListener) Accept() (net.Conn, error) {
@@ -85,4 +85,4 @@ func (l problemListener) Accept() (net.Conn, error) {
 }
 
 // problemsOf has the connections of a listener say as problems what net/http answers by itself.
-func problemsOf(l net.Listener, m Metrics) net.Listener { return problemListener{l, m} }
+func problemsOf(l net.Listener, m metrics) net.Listener { return problemListener{l, m} }

@@ -26,7 +26,7 @@ type clusterReport struct {
 
 // updateCluster puts another cluster into the cell if what the nodes have reported calls for it, and returns whether it
 // did. The views of a cluster that was served before say nothing about the new one.
-func updateCluster(wiring *Wiring, by [][16]byte, waited bool) bool {
+func updateCluster(wiring *wiring, by [][16]byte, waited bool) bool {
 	old := <-wiring.Views
 	set := old
 	set.Reported, set.Late = listReports(wiring, by), waited
@@ -61,7 +61,7 @@ func updateCluster(wiring *Wiring, by [][16]byte, waited bool) bool {
 }
 
 // listReports says which incarnation each node has reported, by name.
-func listReports(wiring *Wiring, by [][16]byte) string {
+func listReports(wiring *wiring, by [][16]byte) string {
 	var parts []string
 	for node, id := range by {
 		text := "none"

@@ -24,12 +24,12 @@ func (n *fakeNode) belong(is [16]byte) {
 }
 
 // refusedAs polls until all connections to a node are refused for that.
-func (r *rig) refusedAs(node int, want shard.Misfit) LinkState {
+func (r *rig) refusedAs(node int, want shard.Misfit) linkState {
 	r.t.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
-		fit, s := true, LinkState{}
+		fit, s := true, linkState{}
 		for _, link := range r.wiring.Links[node] {
-			state := make(chan LinkState, 1)
+			state := make(chan linkState, 1)
 			link.State <- state
 			s = <-state
 			fit = fit && !s.Up && s.Refused == want
@@ -152,7 +152,7 @@ func TestAClusterThatIsBootstrappedGetsNoRequest(t *testing.T) {
 	for node := range r.nodes {
 		unborn.await(node, false)
 	}
-	state := make(chan LinkState, 1)
+	state := make(chan linkState, 1)
 	wiring.Links[0][0].State <- state
 	if s := <-state; s.Up || s.Refused != "" {
 		t.Errorf("%+v", s)

@@ -23,7 +23,7 @@ func readConditions(h http.Header, most int) (p preconditions, refused *response
 		}
 		c, err := parseTags(strings.Join(lines, ","), name == "If-None-Match")
 		if err == nil && len(c.Versions) > most {
-			err = fmt.Errorf("%w: expected at most %d versions for a write, found %d", ErrTag, most, len(c.Versions))
+			err = fmt.Errorf("%w: expected at most %d versions for a write, found %d", errTag, most, len(c.Versions))
 		}
 		if err != nil {
 			a := problem(http.StatusBadRequest, name+": "+err.Error(), nil)

@@ -13,8 +13,8 @@ import (
 	"tandem/wire/proc"
 )
 
-// Config is what a gateway is told by flags, or by TANDEM_… in its environment.
-type Config struct {
+// config is what a gateway is told by flags, or by TANDEM_… in its environment.
+type config struct {
 	Listen         string           `help:"Address for REST." default:"127.0.0.1:8080"`
 	Nodes          string           `help:"All nodes in ring order, name=host:port, separated by commas; as the nodes have it." placeholder:"db-0=host:port,…"`
 	Cluster        string           `help:"Name of the cluster." default:"tandem"`
@@ -44,23 +44,23 @@ const (
 )
 
 // maxLong returns how many bytes of lists that are not small may wait for clients: three quarters of all.
-func maxLong(c Config) int { return c.UnreadMB << 20 / 4 * 3 }
+func maxLong(c config) int { return c.UnreadMB << 20 / 4 * 3 }
 
-// ErrConfig is the class of settings that cannot be.
-var ErrConfig = proc.ErrSettings
+// errConfig is the class of settings that cannot be.
+var errConfig = proc.ErrSettings
 
-// Member is a node of the ring.
-type Member = proc.Member
+// member is a node of the ring.
+type member = proc.Member
 
-// check returns the ring and the layout that the settings name. Error: ErrConfig.
-func check(c Config) ([]Member, shard.Layout, error) {
+// check returns the ring and the layout that the settings name. Error: errConfig.
+func check(c config) ([]member, shard.Layout, error) {
 	members, err := proc.ParseNodes(c.Nodes)
 	if err != nil {
 		return nil, shard.Layout{}, err
 	}
 	layout := shard.Layout{Nodes: len(members), Shards: c.Shards}
 	if err = shard.CheckLayout(layout); err != nil {
-		return nil, layout, fmt.Errorf("%w: %w", ErrConfig, err)
+		return nil, layout, fmt.Errorf("%w: %w", errConfig, err)
 	}
 	err = cmp.Or(proc.CheckName("--cluster", c.Cluster),
 		proc.Within("--links", c.Links, 1, 64),
@@ -76,7 +76,7 @@ func check(c Config) ([]Member, shard.Layout, error) {
 	}
 	if _, err = uuid.Parse(c.Incarnation); err != nil && c.Incarnation != "" {
 		return nil, layout, fmt.Errorf("%w: --incarnation: expected a UUID, as STATUS of a node names it, found %q: %w",
-			ErrConfig, c.Incarnation, err)
+			errConfig, c.Incarnation, err)
 	}
 	return members, layout, nil
 }

@@ -19,7 +19,7 @@ type nodeFrame struct {
 
 // askAll sends reads to their nodes at once and waits for all answers, no longer than within when nothing comes, and no
 // longer than most in all. failed is the node whose answer is missing, with err; -1 if none is.
-func askAll(wiring *Wiring, frames []nodeFrame, within, most time.Duration) (
+func askAll(wiring *wiring, frames []nodeFrame, within, most time.Duration) (
 	answers []*wire.Message, failed int, err error) {
 	requests, progress := make([]request, len(frames)), make(chan struct{}, 1)
 	for i, f := range frames {
@@ -88,7 +88,7 @@ func noneExcluded(l shard.Layout) excludedNodes {
 // countAll asks a cover of nodes for the counts of all shards. excluded has the nodes that failed before, and grows.
 // When they leave a shard without a replica in sync, those that refused are asked again after a pause, for views may
 // have changed, and the silent ones too when that does not help.
-func countAll(wiring *Wiring, excluded excludedNodes, turn int, until int64) (shardCounts, error) {
+func countAll(wiring *wiring, excluded excludedNodes, turn int, until int64) (shardCounts, error) {
 	reason, known := errUnasked, currentViews(wiring.Views).Views
 	for try := 0; proc.Clock() < until; try++ {
 		views := currentViews(wiring.Views).Views
@@ -141,7 +141,7 @@ func countAll(wiring *Wiring, excluded excludedNodes, turn int, until int64) (sh
 			return c, nil
 		}
 		wiring.Metrics.Retries.WithLabelValues(string(uncovered)).Inc()
-		excluded.failed[failed], excluded.silent[failed], reason = true, errors.Is(err, ErrLink), err
+		excluded.failed[failed], excluded.silent[failed], reason = true, errors.Is(err, errLink), err
 		excluded.persistent[failed] = errors.Is(err, errPersistent)
 		excluded.unreachable[failed] = excluded.persistent[failed] && excluded.silent[failed]
 	}
@@ -174,7 +174,7 @@ func inSync(views []shard.View, cover []int, down []bool) ([]int, error) {
 }
 
 // addCounts adds the answers to frames. failed is a node that did not answer for each shard exactly once, with err.
-func addCounts(wiring *Wiring, frames []nodeFrame, answers []*wire.Message, c shardCounts) (
+func addCounts(wiring *wiring, frames []nodeFrame, answers []*wire.Message, c shardCounts) (
 	filled shardCounts, failed int, err error) {
 	seen := make([]bool, len(c.counts))
 	for i, a := range answers {

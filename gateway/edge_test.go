@@ -104,18 +104,18 @@ func TestBodiesByStatus(t *testing.T) {
 
 func TestPrevPastTheEnd(t *testing.T) {
 	for offset, want := range map[uint64]string{0: "", 30: "0", 100: "0", 130: "30", 250: "150", 300: "200", 900: "200"} {
-		text := link(Query{Offset: offset, Limit: 100}, 250, 0, "", false)
+		text := link(query{Offset: offset, Limit: 100}, 250, 0, "", false)
 		if got := strings.Contains(text, `<?offset=`+want+`&limit=100>; rel="prev"`); got != (want != "") ||
 			strings.Contains(text, `"prev"`) != got {
 			t.Errorf("offset %d: %s, expected prev at %q", offset, text, want)
 		}
 	}
-	text := link(Query{Offset: 7, Limit: 100}, 0, 0, "", false)
+	text := link(query{Offset: 7, Limit: 100}, 0, 0, "", false)
 	if !strings.Contains(text, `<?offset=0&limit=100>; rel="prev"`) {
 		t.Errorf("nobody is there: %s", text)
 	}
 	for more, want := range map[bool]bool{true: true, false: false} {
-		if text := link(Query{Walk: true, Limit: 100}, 250, 40, "a", more); strings.Contains(text, `rel="next"`) != want {
+		if text := link(query{Walk: true, Limit: 100}, 250, 40, "a", more); strings.Contains(text, `rel="next"`) != want {
 			t.Errorf("a walk's short page, more behind: %v: %s", more, text)
 		}
 	}

@@ -53,7 +53,7 @@ type fakeNode struct {
 type rig struct {
 	t      testing.TB
 	url    string
-	wiring *Wiring
+	wiring *wiring
 	store  *fakeStore
 	nodes  []*fakeNode
 }
@@ -75,14 +75,14 @@ func newSilenceRig(t testing.TB, deadline, try, silence time.Duration) *rig {
 		store.views = append(store.views, shard.InitialView(layout, s))
 	}
 	r := &rig{t: t, store: store}
-	members := []Member{}
+	members := []member{}
 	for i := range layout.Nodes {
 		n := &fakeNode{name: "db-" + strconv.Itoa(i), store: store, incarnation: [16]byte{1}}
 		n.listen(t, "127.0.0.1:0")
 		r.nodes = append(r.nodes, n)
-		members = append(members, Member{Name: n.name, Address: n.listener.Addr().String()})
+		members = append(members, member{Name: n.name, Address: n.listener.Addr().String()})
 	}
-	config := Config{Listen: "test", Cluster: "tandem", Shards: layout.Shards, Links: 2, Deadline: deadline, Try: try,
+	config := config{Listen: "test", Cluster: "tandem", Shards: layout.Shards, Links: 2, Deadline: deadline, Try: try,
 		Silence: silence, MaxConnections: 100, Lists: 32, UnreadMB: 64, SlowKB: 1024}
 	r.wiring = open(config, members, layout, slog.New(slog.DiscardHandler))
 	server := httptest.NewServer(routes(r.wiring))
@@ -105,7 +105,7 @@ func (r *rig) await(node int, up bool) {
 	for end := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
 		fit := true
 		for _, link := range r.wiring.Links[node] {
-			state := make(chan LinkState, 1)
+			state := make(chan linkState, 1)
 			link.State <- state
 			s := <-state
 			fit = fit && s.Up == up

@@ -29,7 +29,7 @@ func FuzzUser(f *testing.F) {
 		}
 		user, have, bad, err := decodeUser(body, required)
 		switch {
-		case err != nil && (!errors.Is(err, ErrJSON) || bad != nil):
+		case err != nil && (!errors.Is(err, errJSON) || bad != nil):
 			t.Fatalf("%v with %v", err, bad)
 		case err == nil && !json.Valid(body):
 			t.Fatalf("%q is no JSON: %v", body, bad)
@@ -99,7 +99,7 @@ func FuzzTags(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string, weak bool) {
 		c, err := parseTags(text, weak)
 		switch {
-		case err != nil && (!errors.Is(err, ErrTag) || c.Kind != 0 || c.Versions != nil):
+		case err != nil && (!errors.Is(err, errTag) || c.Kind != 0 || c.Versions != nil):
 			t.Fatalf("%v %v", c, err)
 		case err == nil && (c.Kind != shard.OneOf && c.Kind != shard.AnyVersion ||
 			c.Kind == shard.AnyVersion && c.Versions != nil):

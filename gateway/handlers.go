@@ -27,7 +27,7 @@ const (
 
 // readBody returns the body of a JSON request, or the problem with it. Few large ones are read at once, and none is
 // given more memory than has arrived.
-func readBody(wiring *Wiring, r *http.Request) ([]byte, *response) {
+func readBody(wiring *wiring, r *http.Request) ([]byte, *response) {
 	refused := func(status int, detail string) ([]byte, *response) {
 		a := problem(status, detail, nil)
 		a.hangUp = true
@@ -73,7 +73,7 @@ func readBody(wiring *Wiring, r *http.Request) ([]byte, *response) {
 }
 
 // refuseUser is the problem with the user in a body, nil if there is none.
-func refuseUser(method string, bad []FieldError, err error) *response {
+func refuseUser(method string, bad []fieldError, err error) *response {
 	var a response
 	switch {
 	case err != nil:
@@ -102,7 +102,7 @@ func uncertaintyText(uncertainTries int) string {
 func outcomeResponse(id string, p preconditions, m *wire.Message, uncertainTries int, err error, success int) response {
 	if err != nil {
 		status := http.StatusServiceUnavailable
-		if errors.Is(err, ErrNode) {
+		if errors.Is(err, errNode) {
 			status = http.StatusInternalServerError
 		}
 		return problem(status, err.Error()+uncertaintyText(uncertainTries), nil)
@@ -122,7 +122,7 @@ func outcomeResponse(id string, p preconditions, m *wire.Message, uncertainTries
 		}
 	case wire.Oversized:
 		a = problem(http.StatusUnprocessableEntity, "the user would be too large",
-			[]FieldError{{"name", tooLong}, {"email", tooLong}})
+			[]fieldError{{"name", tooLong}, {"email", tooLong}})
 	case wire.Deleted:
 		a.status = http.StatusNoContent
 	default:
@@ -144,7 +144,7 @@ func reference(r *http.Request, id string) string {
 	return "user/" + id
 }
 
-func createUser(wiring *Wiring, c *call) response {
+func createUser(wiring *wiring, c *call) response {
 	body, refused := readBody(wiring, c.http)
 	if refused != nil {
 		return *refused
@@ -172,7 +172,7 @@ func createUser(wiring *Wiring, c *call) response {
 	return a
 }
 
-func updateUser(wiring *Wiring, c *call) response {
+func updateUser(wiring *wiring, c *call) response {
 	body, refused := readBody(wiring, c.http)
 	if refused != nil {
 		return *refused
@@ -197,9 +197,9 @@ func updateUser(wiring *Wiring, c *call) response {
 	return a
 }
 
-func deleteUser(wiring *Wiring, c *call) response {
+func deleteUser(wiring *wiring, c *call) response {
 	if err := shard.CheckID(c.id); err != nil {
-		return problem(http.StatusUnprocessableEntity, "no user can have this id", []FieldError{{"id", err.Error()}})
+		return problem(http.StatusUnprocessableEntity, "no user can have this id", []fieldError{{"id", err.Error()}})
 	}
 	p, refused := readConditions(c.http.Header, maxTags)
 	if refused != nil {
@@ -212,9 +212,9 @@ func deleteUser(wiring *Wiring, c *call) response {
 	return outcomeResponse(c.id, p, answer, uncertainTries, err, http.StatusNoContent)
 }
 
-func getUser(wiring *Wiring, c *call) response {
+func getUser(wiring *wiring, c *call) response {
 	if err := shard.CheckID(c.id); err != nil {
-		return problem(http.StatusUnprocessableEntity, "no user can have this id", []FieldError{{"id", err.Error()}})
+		return problem(http.StatusUnprocessableEntity, "no user can have this id", []fieldError{{"id", err.Error()}})
 	}
 	s, _ := shard.ShardOf(wiring.Layout, c.id)
 	m := &wire.Message{Kind: wire.Get, Shard: uint64(s), Record: wire.Record{ID: c.id}}
@@ -223,7 +223,7 @@ func getUser(wiring *Wiring, c *call) response {
 }
 
 // refuseCountDelete answers a DELETE of the count.
-func refuseCountDelete(_ *Wiring, _ *call) response {
+func refuseCountDelete(_ *wiring, _ *call) response {
 	a := problem(http.StatusMethodNotAllowed, "the count cannot be deleted; the Allow header names what it has", nil)
 	a.allow = countMethods
 	return a
@@ -234,7 +234,7 @@ func respondUnavailable(err error) response {
 	return problem(http.StatusServiceUnavailable, err.Error(), nil)
 }
 
-func countUsers(wiring *Wiring, c *call) response {
+func countUsers(wiring *wiring, c *call) response {
 	counts, err := countAll(wiring, noneExcluded(wiring.Layout), int(c.request[0]), c.until)
 	if err != nil {
 		return respondUnavailable(err)
@@ -245,7 +245,7 @@ func countUsers(wiring *Wiring, c *call) response {
 
 // listUsers counts, plans the page, and reads it from the nodes that it counted on. A node that fails on the way is
 // left out and all of it is done again; a walk that found its shards emptied since the count goes on behind them.
-func listUsers(wiring *Wiring, c *call) response {
+func listUsers(wiring *wiring, c *call) response {
 	q, bad := parseQuery(c.query)
 	if refused := refuseParameters(append(c.bad, bad...)); refused != nil {
 		return *refused
@@ -256,7 +256,7 @@ func listUsers(wiring *Wiring, c *call) response {
 	case wiring.Lists <- struct{}{}:
 		defer func() { <-wiring.Lists }()
 	case <-late.C:
-		return respondUnavailable(fmt.Errorf("%w: %d other lists are under way", ErrLate, cap(wiring.Lists)))
+		return respondUnavailable(fmt.Errorf("%w: %d other lists are under way", errLate, cap(wiring.Lists)))
 	}
 	reason, first := errors.New("its shards were emptied again and again"), 0
 	excluded := noneExcluded(wiring.Layout)
@@ -273,7 +273,7 @@ func listUsers(wiring *Wiring, c *call) response {
 		more := behind < wiring.Layout.Shards
 		switch {
 		case err != nil:
-			excluded.failed[failed], excluded.silent[failed], reason = true, errors.Is(err, ErrLink), err
+			excluded.failed[failed], excluded.silent[failed], reason = true, errors.Is(err, errLink), err
 			continue
 		case q.Walk && len(users) == 0 && more:
 			first = behind

@@ -39,17 +39,17 @@ type readiness struct {
 }
 
 // live answers GET /livez: the process runs.
-func live(_ *Wiring, _ *call) response {
+func live(_ *wiring, _ *call) response {
 	return response{status: http.StatusOK, body: []byte("{\"live\":true}\n")}
 }
 
 // askLinks asks the connections to each node how they are: one that is up, else why none is.
-func askLinks(wiring *Wiring) []nodeHealth {
+func askLinks(wiring *wiring) []nodeHealth {
 	nodes := make([]nodeHealth, len(wiring.Members))
 	for i, links := range wiring.Links {
 		for _, link := range links {
-			reply := make(chan LinkState, 1)
-			state := LinkState{Reason: "its connection is busy"}
+			reply := make(chan linkState, 1)
+			state := linkState{Reason: "its connection is busy"}
 			select {
 			case link.State <- reply:
 				state = <-reply
@@ -66,7 +66,7 @@ func askLinks(wiring *Wiring) []nodeHealth {
 // health answers GET /readyz and /healthz: 200 while the gateway takes its part: it knows its cluster, and the leader
 // of every shard can be reached, as far as the views are known here. With verbose each check is listed, else those that
 // do not hold. A node that is refused, or that lacks something, is always named.
-func health(wiring *Wiring, c *call) response {
+func health(wiring *wiring, c *call) response {
 	part, names := shard.GatewayPart{}, []string{}
 	r := readiness{Nodes: map[string]nodeHealth{}}
 	set := currentViews(wiring.Views)

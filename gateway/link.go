@@ -56,10 +56,10 @@ type session struct {
 }
 
 // runLink keeps one connection to a node, and fails at once what is asked while there is none.
-func runLink(wiring *Wiring, node int, link *Link) {
+func runLink(wiring *wiring, node int, link *linkHandle) {
 	member := wiring.Members[node]
 	notReachable := func(err error) error {
-		return notReached(member, "cannot be reached", err, ErrLink, errNotSent)
+		return notReached(member, "cannot be reached", err, errLink, errNotSent)
 	}
 	up, misfits := wiring.Metrics.LinksUp.WithLabelValues(member.Name),
 		wiring.Metrics.Refused.MustCurryWith(prometheus.Labels{"node": member.Name})
@@ -94,7 +94,7 @@ func runLink(wiring *Wiring, node int, link *Link) {
 		}
 		reason = notReachable(s.err)
 		if time.Since(since) > unreachableAfter {
-			reason = notReached(member, unreachableText, s.err, ErrLink, errNotSent, errPersistent)
+			reason = notReached(member, unreachableText, s.err, errLink, errNotSent, errPersistent)
 		}
 		wiring.Outages <- outage{node, outageKind(s), s.err, lifetime, time.Now()}
 		rejectUntil(link, reason, time.After(pause), link.Nudge)
@@ -108,7 +108,7 @@ func runLink(wiring *Wiring, node int, link *Link) {
 //
 // Of a gateway that asks for the node's cluster the greeting does not name the one that it serves, which a node of
 // another one would refuse.
-func connect(wiring *Wiring, node int, link *Link, reason error, asks bool) session {
+func connect(wiring *wiring, node int, link *linkHandle, reason error, asks bool) session {
 	dialled, taken, gone := make(chan peer.Conn, 1), make(chan struct{}, 1), make(chan error, 1)
 	mine := func() shard.Greeting {
 		g := wiring.Mine
@@ -136,7 +136,7 @@ func connect(wiring *Wiring, node int, link *Link, reason error, asks bool) sess
 	}
 	if s.set.Cluster == [16]byte{} || s.incarnation == [16]byte{} {
 		go discardFrames(s, gone)
-		reason = classified{fmt.Errorf("%s: %w", link.Name, s.clusterErr), []error{ErrLink, errNotSent}}
+		reason = classified{fmt.Errorf("%s: %w", link.Name, s.clusterErr), []error{errLink, errNotSent}}
 		rejectUntil(link, reason, gone, link.Nudge)
 	}
 	s.raw.Close()
@@ -156,15 +156,15 @@ func discardFrames(s session, gone chan<- error) {
 
 // rejectUntil fails whatever is asked, and answers for the state, until there is something to receive, and returns
 // that; or until a nudge.
-func rejectUntil[T any](link *Link, reason error, over <-chan T, nudge <-chan struct{}) (what T) {
+func rejectUntil[T any](link *linkHandle, reason error, over <-chan T, nudge <-chan struct{}) (what T) {
 	for {
 		select {
 		case r := <-link.In:
 			r.reply <- reply{err: reason, try: r.try}
 		case ask := <-link.State:
-			state, misfit := LinkState{Reason: reason.Error()}, peer.MisfitError{}
+			state, misfit := linkState{Reason: reason.Error()}, peer.MisfitError{}
 			if errors.As(reason, &misfit) { // which says all by itself
-				state = LinkState{Reason: misfit.Text, Refused: misfit.In}
+				state = linkState{Reason: misfit.Text, Refused: misfit.In}
 			}
 			ask <- state
 		case what = <-over:
@@ -177,7 +177,7 @@ func rejectUntil[T any](link *Link, reason error, over <-chan T, nudge <-chan st
 
 // serveLink is a connection's loop: it owns the requests that wait for an answer, writes all that is waiting in one
 // system call, and says why the connection ended, when every request has been failed.
-func serveLink(link *Link, s session, ended chan<- error) {
+func serveLink(link *linkHandle, s session, ended chan<- error) {
 	var err error
 	pending, frames, last, scratch := map[uint64]request{}, []byte(nil), uint64(0), &wire.Message{}
 	// ticks since a frame was heard, since the last ping, and since one that nothing has followed
@@ -199,7 +199,7 @@ func serveLink(link *Link, s session, ended chan<- error) {
 			quiet, asked = 0, 0
 			s = deliverAnswers(pending, batch, s)
 		case ask := <-link.State:
-			ask <- LinkState{Up: true, Lacks: s.lacks}
+			ask <- linkState{Up: true, Lacks: s.lacks}
 		case <-s.set.Changed: // looked at below
 		case <-link.Nudge: // the connection has to show that it works
 			if asked == 0 {
@@ -227,7 +227,7 @@ func serveLink(link *Link, s session, ended chan<- error) {
 	}
 	close(quit)
 	for _, r := range pending {
-		r.reply <- reply{err: classified{fmt.Errorf("%s: %w", link.Name, err), []error{ErrLink}}, try: r.try}
+		r.reply <- reply{err: classified{fmt.Errorf("%s: %w", link.Name, err), []error{errLink}}, try: r.try}
 	}
 	ended <- err
 }
@@ -273,7 +273,7 @@ func mergePages(r *request, m *wire.Message) (answer *wire.Message, whole bool) 
 
 // appendRequests appends the frames of first and of what else is waiting, and notes who waits for the answers. scratch
 // is overwritten: the messages themselves are shared and stay as they are.
-func appendRequests(link *Link, s session, first request, frames []byte, pending map[uint64]request, last uint64,
+func appendRequests(link *linkHandle, s session, first request, frames []byte, pending map[uint64]request, last uint64,
 	scratch *wire.Message) ([]byte, uint64) {
 	for r := first; ; {
 		if len(pending) < linkPending {
@@ -299,7 +299,7 @@ func appendRequests(link *Link, s session, first request, frames []byte, pending
 // readLink reads answers and hands over all that have arrived at a time. The clock in a pong it turns at once into how
 // far the node's clock is ahead of ours: the way here makes that too small by itself, never too large, so no deadline
 // ends up later than it is (rule R18). Views go to the loop that merges them, which waits for nobody.
-func readLink(link *Link, s session, out chan<- []*wire.Message, quit <-chan struct{}) {
+func readLink(link *linkHandle, s session, out chan<- []*wire.Message, quit <-chan struct{}) {
 	defer close(out)
 	var scratch []byte
 	for {

@@ -18,14 +18,14 @@ import (
 )
 
 // newLink is a connection's channels, without a loop.
-func newLink() *Link {
-	return &Link{"db-0", 20 * time.Millisecond, make(chan request, linkQueue), make(chan chan<- LinkState),
+func newLink() *linkHandle {
+	return &linkHandle{"db-0", 20 * time.Millisecond, make(chan request, linkQueue), make(chan chan<- linkState),
 		make(chan struct{}, 1), make(chan viewReport, 1)}
 }
 
 // connectLink runs a connection's loop, and returns the node's end of it, which is closed when the loop has ended. The
 // system takes what is written, as of a node: through a pipe a test that is slow would be a node that reads nothing.
-func connectLink(t *testing.T, link *Link, offset int64) (theirs net.Conn, ended <-chan error) {
+func connectLink(t *testing.T, link *linkHandle, offset int64) (theirs net.Conn, ended <-chan error) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -142,7 +142,7 @@ func TestRequestsOfABrokenConnectionFail(t *testing.T) {
 	link.In <- r
 	readOne(t, bufio.NewReader(theirs))
 	theirs.Close()
-	if got := <-r.reply; !errors.Is(got.err, ErrLink) || errors.Is(got.err, errNotSent) {
+	if got := <-r.reply; !errors.Is(got.err, errLink) || errors.Is(got.err, errNotSent) {
 		t.Errorf("%+v", got)
 	}
 	<-ended
@@ -158,7 +158,7 @@ func TestASilentConnectionIsGivenUp(t *testing.T) {
 	}
 	go func() { _, _ = io.Copy(io.Discard, theirs) }()
 	for range cap(replies) {
-		if got := <-replies; !errors.Is(got.err, ErrLink) || errors.Is(got.err, errNotSent) ||
+		if got := <-replies; !errors.Is(got.err, errLink) || errors.Is(got.err, errNotSent) ||
 			!strings.Contains(got.err.Error(), "db-0") {
 			t.Errorf("%+v", got)
 		}
@@ -205,17 +205,17 @@ func TestASilentNodeIsDialledAgain(t *testing.T) {
 }
 
 // loneWiring has one connection, to an address.
-func loneWiring(address string, log slog.Handler) (*Wiring, *Link) {
+func loneWiring(address string, log slog.Handler) (*wiring, *linkHandle) {
 	link := newLink()
-	mine := peer.FirstGreeting(shard.RoleGateway, "tandem", "", []Member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}},
+	mine := peer.FirstGreeting(shard.RoleGateway, "tandem", "", []member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}},
 		24)
 	mine.Ring = shard.RingHash(mine.Names)
 	names := proc.NewNames(address, proc.AskNameServer)
 	go proc.RunNames(names)
-	wiring := &Wiring{Mine: mine, Names: []proc.Names{names},
-		Config: Config{Cluster: "tandem"}, Layout: shard.Layout{Nodes: 3, Shards: 24},
-		Members: []Member{{Name: "db-0", Address: address}},
-		Links:   [][]*Link{{link}}, Views: make(chan viewSet, 1), ClusterReports: make(chan clusterReport, 1),
+	wiring := &wiring{Mine: mine, Names: []proc.Names{names},
+		Config: config{Cluster: "tandem"}, Layout: shard.Layout{Nodes: 3, Shards: 24},
+		Members: []member{{Name: "db-0", Address: address}},
+		Links:   [][]*linkHandle{{link}}, Views: make(chan viewSet, 1), ClusterReports: make(chan clusterReport, 1),
 		ViewReports: make(chan viewReport, 1), Outages: make(chan outage, 1),
 		Metrics: newMetrics(), Log: slog.New(log)}
 	wiring.Views <- viewSet{Changed: make(chan struct{})}
@@ -240,7 +240,7 @@ func TestADialBlocksNoRequest(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		r, state := request{message: &wire.Message{Kind: wire.Get}, reply: make(chan reply, 1)}, make(chan LinkState, 1)
+		r, state := request{message: &wire.Message{Kind: wire.Get}, reply: make(chan reply, 1)}, make(chan linkState, 1)
 		link.In <- r
 		if got := <-r.reply; !errors.Is(got.err, errNotSent) || !strings.Contains(got.err.Error(), "db-0") {
 			t.Errorf("%+v", got)

@@ -12,7 +12,7 @@ import (
 // planPage cuts a page into frames for the nodes of the cover. Each asks for a whole page, so that what was inserted
 // since the count pushes nobody out; the last one of a page at an offset asks for what the others are to leave of it. A
 // walk reads from shard first on. behind is the first shard with users that the page does not reach.
-func planPage(l shard.Layout, q Query, first int, c shardCounts) (frames []nodeFrame, behind int) {
+func planPage(l shard.Layout, q query, first int, c shardCounts) (frames []nodeFrame, behind int) {
 	segments, after := shard.PlanOffset(c.counts, q.Offset, q.Limit), []byte(nil)
 	home, _ := shard.ShardOf(l, q.After)
 	switch {
@@ -43,7 +43,7 @@ func planPage(l shard.Layout, q Query, first int, c shardCounts) (frames []nodeF
 // readPage reads the users that frames ask for, in their order, up to limit. What a node gives of a shard is of one
 // moment, and so is the number of the shard's users, which takes the place of its count: total is the sum after that.
 // failed is the node whose answer is missing or wrong, with err.
-func readPage(wiring *Wiring, frames []nodeFrame, c shardCounts, limit uint64, until int64) (
+func readPage(wiring *wiring, frames []nodeFrame, c shardCounts, limit uint64, until int64) (
 	users []wire.Record, total uint64, failed int, err error) {
 	left := until - proc.Clock()
 	answers, failed, err := askAll(wiring, frames, readTimeout(wiring.Config.Try, left), time.Duration(left))

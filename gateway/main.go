@@ -36,7 +36,7 @@ const maxHeaders = 16 << 10
 const maxHeap = 192 << 20
 
 func main() {
-	config := Config{}
+	config := config{}
 	output := proc.Start("gateway")
 	kong.Parse(&config, flags(os.Stdout, output, func(code int) { proc.Exit(output, code) })...)
 	if config.Health {
@@ -74,13 +74,13 @@ func main() {
 }
 
 // open wires the gateway and sets the connections' loops going.
-func open(config Config, members []Member, layout shard.Layout, log *slog.Logger) *Wiring {
+func open(config config, members []member, layout shard.Layout, log *slog.Logger) *wiring {
 	mine := peer.FirstGreeting(shard.RoleGateway, config.Cluster, config.Listen, members, layout.Shards)
 	mine.Ring, mine.Build = shard.RingHash(mine.Names), proc.Build()
-	wiring := &Wiring{Config: config, Layout: layout, Members: members, Mine: mine,
+	wiring := &wiring{Config: config, Layout: layout, Members: members, Mine: mine,
 		Views: make(chan viewSet, 1), ViewReports: make(chan viewReport, len(members)),
 		ClusterReports: make(chan clusterReport, len(members)),
-		Outages:        make(chan outage, len(members)), Links: make([][]*Link, len(members)),
+		Outages:        make(chan outage, len(members)), Links: make([][]*linkHandle, len(members)),
 		Lists: make(chan struct{}, config.Lists), Bodies: make(chan struct{}, maxBodies), Metrics: newMetrics(), Log: log}
 	reservations, long, small := make(chan reservation, 64), maxLong(config), config.UnreadMB<<20-maxLong(config)
 	wiring.Reservations = reservations
@@ -98,8 +98,8 @@ func open(config Config, members []Member, layout shard.Layout, log *slog.Logger
 		wiring.Names = append(wiring.Names, names)
 		go proc.RunNames(names)
 		for range config.Links {
-			link := &Link{member.Name, max(config.Silence/silenceTicks, time.Millisecond), make(chan request, linkQueue),
-				make(chan chan<- LinkState), make(chan struct{}, 1), wiring.ViewReports}
+			link := &linkHandle{member.Name, max(config.Silence/silenceTicks, time.Millisecond), make(chan request, linkQueue),
+				make(chan chan<- linkState), make(chan struct{}, 1), wiring.ViewReports}
 			wiring.Links[node] = append(wiring.Links[node], link)
 		}
 	}

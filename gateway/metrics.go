@@ -10,8 +10,8 @@ import (
 	"tandem/wire/proc"
 )
 
-// Metrics are what GET /metrics shows.
-type Metrics struct {
+// metrics are what GET /metrics shows.
+type metrics struct {
 	Registry  *prometheus.Registry
 	Requests  *prometheus.CounterVec   // by operation and status
 	Durations *prometheus.HistogramVec // seconds, by operation
@@ -32,8 +32,8 @@ type Metrics struct {
 }
 
 // newMetrics registers all metrics.
-func newMetrics() Metrics {
-	m := Metrics{
+func newMetrics() metrics {
+	m := metrics{
 		Registry: prometheus.NewRegistry(),
 		Requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tandem_requests_total",
 			Help: "Requests answered, by operation and status."},
@@ -83,7 +83,7 @@ func newMetrics() Metrics {
 }
 
 // countDropped shows how many lines of the log were dropped.
-func countDropped(m Metrics, o proc.Output) {
+func countDropped(m metrics, o proc.Output) {
 	dropped := prometheus.CounterOpts{Name: "tandem_log_lines_dropped_total",
 		Help: "Lines of the log that were dropped, since they could not be written."}
 	m.Registry.MustRegister(prometheus.NewCounterFunc(dropped, func() float64 { return float64(o.Dropped()) }))
@@ -91,7 +91,7 @@ func countDropped(m Metrics, o proc.Output) {
 
 // showNode shows what a node says that it lacks to take its whole part, and how many shards it leads without a backup
 // in sync. Of one to which there is no connection that is not known, and nothing is shown.
-func (m Metrics) showNode(name string, n nodeHealth, underReplicated int) {
+func (m metrics) showNode(name string, n nodeHealth, underReplicated int) {
 	if !n.Up {
 		m.Lacks.DeletePartialMatch(prometheus.Labels{"node": name})
 		m.Under.DeleteLabelValues(name)

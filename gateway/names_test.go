@@ -43,7 +43,7 @@ func TestANodeIsFoundByItsName(t *testing.T) {
 		if time.Now().After(end) {
 			t.Fatal("it is not said that the name is being looked up")
 		}
-		state := make(chan LinkState, 1)
+		state := make(chan linkState, 1)
 		link.State <- state
 		if s := <-state; strings.Contains(s.Reason, "is being looked up") {
 			again++

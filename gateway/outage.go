@@ -60,7 +60,7 @@ func shouldLog(o, logged outage, started time.Time) bool {
 
 // logOutages is the loop that writes to the log which nodes the gateway has no connection to. It knows what was logged
 // of each.
-func logOutages(wiring *Wiring, started time.Time) {
+func logOutages(wiring *wiring, started time.Time) {
 	logged := make([]outage, len(wiring.Members))
 	for o := range wiring.Outages {
 		if shouldLog(o, logged[o.node], started) {

@@ -52,7 +52,7 @@ func TestOneLossIsOneLine(t *testing.T) {
 		{at(5*minute, 2, unknown, "of no cluster yet", 0), false},
 	}
 	want, log := []string{}, bytes.Buffer{}
-	wiring := &Wiring{Members: []Member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}},
+	wiring := &wiring{Members: []member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}},
 		Outages: make(chan outage, len(all)),
 		Log:     slog.New(slog.NewTextHandler(&log, nil))}
 	for _, c := range all {
@@ -98,7 +98,7 @@ func TestALossOfAllConnectionsIsOneLine(t *testing.T) {
 	node.listen(t, "127.0.0.1:0")
 	lone, link := loneWiring(node.listener.Addr().String(), slog.DiscardHandler)
 	other, wiring, outages := newLink(), *lone, make(chan outage, 10000)
-	wiring.Links, wiring.Outages = [][]*Link{{link, other}}, outages // not told to the log
+	wiring.Links, wiring.Outages = [][]*linkHandle{{link, other}}, outages // not told to the log
 	go runLink(&wiring, 0, link)
 	go runLink(&wiring, 0, other)
 	(&rig{t: t, wiring: &wiring}).await(0, true)

@@ -29,7 +29,7 @@ func TestMalformedJSON(t *testing.T) {
 		`"a`: "byte 2", "\xef\xbb\xbf{}": "byte 0",
 	} {
 		_, _, bad, err := decodeUser([]byte(body), needed)
-		if !errors.Is(err, ErrJSON) || !strings.Contains(err.Error(), at) {
+		if !errors.Is(err, errJSON) || !strings.Contains(err.Error(), at) {
 			t.Errorf("%q: %v, expected %q; fields %v", body, err, at, bad)
 		}
 	}
@@ -76,7 +76,7 @@ func TestFieldsOfAnUpdate(t *testing.T) {
 			t.Errorf("%s: %+v, fields %b, expected %b; %v %v", body, user, have, want, bad, err)
 		}
 	}
-	if _, _, bad, _ := decodeUser([]byte(`{"name":"n"}`), hasID); !slices.Equal(bad, []FieldError{{"id", "required"}}) {
+	if _, _, bad, _ := decodeUser([]byte(`{"name":"n"}`), hasID); !slices.Equal(bad, []fieldError{{"id", "required"}}) {
 		t.Errorf("%v", bad)
 	}
 }
@@ -162,17 +162,17 @@ func TestTags(t *testing.T) {
 	}
 	for _, text := range []string{",", "1-2", `"1-2`, `1-2"`, `w/"1-2"`, `"1-2" "1-2"`, `*, "1-2"`, `"1-2", *`, `"a"b"`,
 		"\"a\x01\"", "", `**`, `W/*`} {
-		if c, err := parseTags(text, false); !errors.Is(err, ErrTag) {
+		if c, err := parseTags(text, false); !errors.Is(err, errTag) {
 			t.Errorf("%s: %v %v, expected an error", text, c, err)
 		}
 	}
 }
 
 func TestSettings(t *testing.T) {
-	good := Config{Nodes: "a=h:1,b=h:2,c=h:3", Shards: 24, Cluster: "test", Links: 2, MaxConnections: 1, Lists: 1,
+	good := config{Nodes: "a=h:1,b=h:2,c=h:3", Shards: 24, Cluster: "test", Links: 2, MaxConnections: 1, Lists: 1,
 		Deadline: 2 * time.Millisecond, Try: time.Millisecond, Silence: time.Millisecond, UnreadMB: 24, SlowKB: 1}
 	if members, layout, err := check(good); err != nil || len(members) != 3 || layout.Nodes != 3 ||
-		members[2] != (Member{Name: "c", Address: "h:3"}) {
+		members[2] != (member{Name: "c", Address: "h:3"}) {
 		t.Errorf("%v %v %v", members, layout, err)
 	}
 	for nodes, says := range map[string]string{"": "name=host:port", "a=h:1,b=h:2": "at least 3",
@@ -182,28 +182,28 @@ func TestSettings(t *testing.T) {
 		"a b=h:1,b=h:2,c=h:3": "letters"} {
 		c := good
 		c.Nodes = nodes
-		if _, _, err := check(c); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), says) {
+		if _, _, err := check(c); !errors.Is(err, errConfig) || !strings.Contains(err.Error(), says) {
 			t.Errorf("%q: %v, expected %q", nodes, err, says)
 		}
 	}
-	for says, change := range map[string]func(*Config){
-		"shards":        func(c *Config) { c.Shards = 2 },
-		"--links":       func(c *Config) { c.Links = 65 },
-		"found 0s":      func(c *Config) { c.Try = 0 },
-		"--try":         func(c *Config) { c.Try = c.Deadline + 1 },
-		"--silence":     func(c *Config) { c.Silence = time.Hour },
-		"--cluster":     func(c *Config) { c.Cluster = "" },
-		"--incarnation": func(c *Config) { c.Incarnation = "db-0" },
+	for says, change := range map[string]func(*config){
+		"shards":        func(c *config) { c.Shards = 2 },
+		"--links":       func(c *config) { c.Links = 65 },
+		"found 0s":      func(c *config) { c.Try = 0 },
+		"--try":         func(c *config) { c.Try = c.Deadline + 1 },
+		"--silence":     func(c *config) { c.Silence = time.Hour },
+		"--cluster":     func(c *config) { c.Cluster = "" },
+		"--incarnation": func(c *config) { c.Incarnation = "db-0" },
 		// above it nodes may have forgotten the request id of a write that is tried again
-		"--deadline":              func(c *Config) { c.Deadline = 9*time.Second + 1 },
-		"--unread-mb":             func(c *Config) { c.UnreadMB = minUnreadMB - 1 },
-		"--deadline: ":            func(c *Config) { c.Deadline = 0 },
-		"--lists: expected 1 to ": func(c *Config) { c.Lists = 0 },
-		"--slow-kb: expected":     func(c *Config) { c.SlowKB = 0 },
+		"--deadline":              func(c *config) { c.Deadline = 9*time.Second + 1 },
+		"--unread-mb":             func(c *config) { c.UnreadMB = minUnreadMB - 1 },
+		"--deadline: ":            func(c *config) { c.Deadline = 0 },
+		"--lists: expected 1 to ": func(c *config) { c.Lists = 0 },
+		"--slow-kb: expected":     func(c *config) { c.SlowKB = 0 },
 	} {
 		c := good
 		change(&c)
-		if _, _, err := check(c); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), says) {
+		if _, _, err := check(c); !errors.Is(err, errConfig) || !strings.Contains(err.Error(), says) {
 			t.Errorf("%v, expected %q", err, says)
 		}
 	}
@@ -216,7 +216,7 @@ func TestSettings(t *testing.T) {
 // TestVersion: the program says which one it is, as its greeting does, and ends.
 func TestVersion(t *testing.T) {
 	out, wrong, codes := bytes.Buffer{}, bytes.Buffer{}, []int{}
-	parser, err := kong.New(&Config{}, flags(&out, &wrong, func(code int) { codes = append(codes, code) })...)
+	parser, err := kong.New(&config{}, flags(&out, &wrong, func(code int) { codes = append(codes, code) })...)
 	if err != nil {
 		t.Fatal(err)
 	}

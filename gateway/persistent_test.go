@@ -36,7 +36,7 @@ func TestHopelessRequestsAreGivenUpAtOnce(t *testing.T) {
 				if !strings.Contains(got.body, "no lease from db-9") && !strings.Contains(got.body, "db-2") {
 					t.Errorf("%v: no reason: %s", ask, got.body)
 				}
-				if strings.Contains(got.body, ErrLate.Error()) || !strings.Contains(got.body, ErrUnavailable.Error()) {
+				if strings.Contains(got.body, errLate.Error()) || !strings.Contains(got.body, errUnavailable.Error()) {
 					t.Errorf("%v: the deadline is far: %s", ask, got.body)
 				}
 				if n := len(leader.saw()) - asked; n > 2 {
@@ -53,7 +53,7 @@ func (r *rig) awaitUnreachable(node int) {
 	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		reasons := []string{}
 		for _, link := range r.wiring.Links[node] {
-			state := make(chan LinkState, 1)
+			state := make(chan linkState, 1)
 			link.State <- state
 			reasons = append(reasons, (<-state).Reason)
 		}
@@ -101,7 +101,7 @@ func TestPersistentFailuresAreCounted(t *testing.T) {
 func TestANewConnectionIsNotGivenUp(t *testing.T) {
 	wiring, link := loneWiring("127.0.0.1:1", slog.DiscardHandler)
 	go runLink(wiring, 0, link)
-	state := make(chan LinkState, 1)
+	state := make(chan linkState, 1)
 	link.State <- state
 	if s := <-state; s.Up || strings.Contains(s.Reason, unreachableText) {
 		t.Errorf("%+v", s)

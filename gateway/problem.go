@@ -28,7 +28,7 @@ type response struct {
 
 // problem makes an answer of application/problem+json (RFC 9457) with every field that is wrong. Its type is the
 // default, about:blank: the status says what kind of problem it is.
-func problem(status int, detail string, fields []FieldError) response {
+func problem(status int, detail string, fields []fieldError) response {
 	b := append([]byte(nil), `{"type":"about:blank","title":`...)
 	b, _ = jsontext.AppendQuote(b, http.StatusText(status))
 	b = strconv.AppendInt(append(b, `,"status":`...), int64(status), 10)

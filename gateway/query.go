@@ -11,8 +11,8 @@ import (
 	"tandem/shard"
 )
 
-// Query is what a list asks for: Limit users from Offset on, or, if Walk, behind the user After ("": from the start).
-type Query struct {
+// query is what a list asks for: Limit users from Offset on, or, if Walk, behind the user After ("": from the start).
+type query struct {
 	Offset, Limit uint64
 	Walk          bool
 	After         string
@@ -26,7 +26,7 @@ const (
 
 // checkQuery reads a query of which these parameters are known, each at most once but for lists, name[], and names
 // those that are not as they should be. A query that is malformed is refused.
-func checkQuery(raw string, known []string) (values url.Values, bad []FieldError, refused *response) {
+func checkQuery(raw string, known []string) (values url.Values, bad []fieldError, refused *response) {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
 		a := problem(http.StatusBadRequest, "the query is malformed: "+err.Error(), nil)
@@ -35,19 +35,19 @@ func checkQuery(raw string, known []string) (values url.Values, bad []FieldError
 	for name, given := range values {
 		switch {
 		case len(known) == 0:
-			bad = append(bad, FieldError{name, "unknown parameter; this resource takes none"})
+			bad = append(bad, fieldError{name, "unknown parameter; this resource takes none"})
 		case !slices.Contains(known, name):
-			bad = append(bad, FieldError{name, "unknown parameter; expected one of [" + strings.Join(known, " ") + "]"})
+			bad = append(bad, fieldError{name, "unknown parameter; expected one of [" + strings.Join(known, " ") + "]"})
 		case len(given) > 1 && !strings.HasSuffix(name, "[]"):
-			bad = append(bad, FieldError{name, "repeated parameter"})
+			bad = append(bad, fieldError{name, "repeated parameter"})
 		}
 	}
-	slices.SortFunc(bad, func(a, b FieldError) int { return strings.Compare(a.Field, b.Field) })
+	slices.SortFunc(bad, func(a, b fieldError) int { return strings.Compare(a.Field, b.Field) })
 	return values, bad, nil
 }
 
 // refuseParameters is the problem with parameters, nil if there is none.
-func refuseParameters(bad []FieldError) *response {
+func refuseParameters(bad []fieldError) *response {
 	if len(bad) == 0 {
 		return nil
 	}
@@ -56,19 +56,19 @@ func refuseParameters(bad []FieldError) *response {
 }
 
 // parseQuery reads the parameters of a list, and every one that is wrong.
-func parseQuery(values url.Values) (Query, []FieldError) {
-	q, bad := Query{Limit: defaultLimit}, []FieldError(nil)
+func parseQuery(values url.Values) (query, []fieldError) {
+	q, bad := query{Limit: defaultLimit}, []fieldError(nil)
 	if values.Has("offset") {
 		n, err := strconv.ParseUint(values.Get("offset"), 10, 63)
 		if err != nil {
-			bad = append(bad, FieldError{"offset", "expected an integer from 0 on"})
+			bad = append(bad, fieldError{"offset", "expected an integer from 0 on"})
 		}
 		q.Offset = n
 	}
 	if values.Has("limit") {
 		n, err := strconv.ParseUint(values.Get("limit"), 10, 63)
 		if err != nil || n < 1 || n > maxLimit {
-			bad = append(bad, FieldError{"limit", "expected an integer from 1 to 1000"})
+			bad = append(bad, fieldError{"limit", "expected an integer from 1 to 1000"})
 		}
 		q.Limit = n
 	}
@@ -76,7 +76,7 @@ func parseQuery(values url.Values) (Query, []FieldError) {
 		return q, bad
 	}
 	if values.Has("offset") {
-		bad = append(bad, FieldError{"after", "offset and after exclude each other"})
+		bad = append(bad, fieldError{"after", "offset and after exclude each other"})
 	}
 	q.Walk = true
 	text := values.Get("after")
@@ -88,7 +88,7 @@ func parseQuery(values url.Values) (Query, []FieldError) {
 		q.After = string(b[1:])
 	}
 	if shard.CheckID(q.After) != nil || cursor(q.After) != text { // the decoder passes over line breaks and odd bits
-		bad = append(bad, FieldError{"after", "expected a cursor from a Link header, or nothing to start a walk"})
+		bad = append(bad, fieldError{"after", "expected a cursor from a Link header, or nothing to start a walk"})
 	}
 	return q, bad
 }
@@ -102,7 +102,7 @@ func cursor(id string) string {
 // one. more tells that shards with users lie behind those that a walk has read, so that it goes on although the page is
 // not full. A reference that is a query only keeps the path that the client asked, whatever it was (RFC 3986, section
 // 5.2.2).
-func link(q Query, total, users uint64, last string, more bool) string {
+func link(q query, total, users uint64, last string, more bool) string {
 	limit := strconv.FormatUint(q.Limit, 10)
 	at := func(offset uint64, rel string) string {
 		return "<?offset=" + strconv.FormatUint(offset, 10) + "&limit=" + limit + `>; rel="` + rel + `"`

@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// ErrLink is the class of a request that got no answer because of its connection.
-var ErrLink = errors.New("no answer of a connection")
+// errLink is the class of a request that got no answer because of its connection.
+var errLink = errors.New("no answer of a connection")
 
 // The classes of a try whose frame certainly did not leave, and of one at a node that has been unreachable or stuck for
 // long.
@@ -34,7 +34,7 @@ func (m classified) Is(class error) bool { return slices.Contains(m.classes, cla
 func (m classified) Unwrap() error { return m.error }
 
 // notReached says what there is of a connection to a node, and why. The address is said once.
-func notReached(member Member, what string, why error, as ...error) error {
+func notReached(member member, what string, why error, as ...error) error {
 	dial := &net.OpError{}
 	if errors.As(why, &dial) && dial.Addr != nil && dial.Addr.String() == member.Address {
 		why = dial.Err
@@ -44,10 +44,10 @@ func notReached(member Member, what string, why error, as ...error) error {
 
 // queueFull says that a queue on the way to a node had no place for a request.
 func queueFull(node string) error {
-	return classified{errors.New("too many requests wait for " + node), []error{ErrLink, errNotSent}}
+	return classified{errors.New("too many requests wait for " + node), []error{errLink, errNotSent}}
 }
 
 // isSilent says that a node has not answered a try in its time.
 func isSilent(node string) error {
-	return classified{errors.New(node + " is silent"), []error{ErrLink}}
+	return classified{errors.New(node + " is silent"), []error{errLink}}
 }

@@ -11,11 +11,11 @@ import (
 // TestWhatA503Says, of the deadline, of the reason and of a write: nothing twice, and nothing that is true of one try
 // only.
 func TestWhatA503Says(t *testing.T) {
-	at := Member{Name: "db-2", Address: "127.0.0.1:7402"}
+	at := member{Name: "db-2", Address: "127.0.0.1:7402"}
 	why := &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 7402},
 		Err: errors.New("connection refused")}
-	away := notReached(at, "cannot be reached", why, ErrLink, errNotSent)
-	long := notReached(at, unreachableText, why, ErrLink, errNotSent, errPersistent)
+	away := notReached(at, "cannot be reached", why, errLink, errNotSent)
+	long := notReached(at, unreachableText, why, errLink, errNotSent, errPersistent)
 	const passed, ahead = true, false
 	const where = "db-2 (127.0.0.1:7402) "
 	for _, c := range []struct {
@@ -39,7 +39,7 @@ func TestWhatA503Says(t *testing.T) {
 		}
 	}
 	if !errors.Is(long, errPersistent) || errors.Is(away, errPersistent) || !errors.Is(away, errNotSent) ||
-		errors.Is(isSilent("db-1"), errNotSent) || !errors.Is(isSilent("db-1"), ErrLink) {
+		errors.Is(isSilent("db-1"), errNotSent) || !errors.Is(isSilent("db-1"), errLink) {
 		t.Error("the classes of an error do not go by its marks")
 	}
 }
@@ -48,7 +48,7 @@ func TestWhatA503Says(t *testing.T) {
 func TestTheAddressThatADialHadIsSaid(t *testing.T) {
 	why := &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 7400},
 		Err: errors.New("connection refused")}
-	got := notReached(Member{Name: "db-2", Address: "db-2:7400"}, "cannot be reached", why, ErrLink).Error()
+	got := notReached(member{Name: "db-2", Address: "db-2:7400"}, "cannot be reached", why, errLink).Error()
 	if got != "db-2 (db-2:7400) cannot be reached: dial tcp 10.0.0.1:7400: connection refused" {
 		t.Error(got)
 	}

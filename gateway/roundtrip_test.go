@@ -141,7 +141,7 @@ func TestLargeBodiesAreBounded(t *testing.T) {
 // TestAClaimedLengthTakesNoMemory: a body gets memory for what has arrived. The least of many counts, for others may
 // take memory at the same time.
 func TestAClaimedLengthTakesNoMemory(t *testing.T) {
-	wiring := &Wiring{Bodies: make(chan struct{}, 1)}
+	wiring := &wiring{Bodies: make(chan struct{}, 1)}
 	var before, behind runtime.MemStats
 	least := uint64(maxBody)
 	for range 100 {

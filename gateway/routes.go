@@ -24,18 +24,18 @@ import (
 type call struct {
 	http    *http.Request
 	query   url.Values     // of parameters that the resource has, each once, but for a list's
-	bad     []FieldError   // parameters of a list that it does not have, or more than once: it names what else is wrong
+	bad     []fieldError   // parameters of a list that it does not have, or more than once: it names what else is wrong
 	id      string         // of the user, from the path
 	request wire.RequestID // of the write
 	until   int64          // the deadline of a call without a body, in ns on the boot-time clock
 }
 
 // handler answers one kind of call.
-type handler func(wiring *Wiring, c *call) response
+type handler func(wiring *wiring, c *call) response
 
 // routes is the table of what is served. Both spellings of a path, with and without the trailing slash, are the same
 // resource.
-func routes(wiring *Wiring) http.Handler {
+func routes(wiring *wiring) http.Handler {
 	router := httprouter.New()
 	router.RedirectTrailingSlash, router.RedirectFixedPath = false, false
 	unrouted := func(operation string, h handler) http.Handler {
@@ -88,7 +88,7 @@ var statuses = [...]int{200, 201, 204, 304, 400, 404, 405, 408, 409, 412, 413, 4
 // wrap makes a route of a handler: it gives the call its deadline, its ids and its parameters, of which these are
 // known, weighs the preconditions of reads, writes the answer and counts it. Who handles no resource is not asked about
 // parameters.
-func wrap(wiring *Wiring, operation string, h handler, parameters ...string) httprouter.Handle {
+func wrap(wiring *wiring, operation string, h handler, parameters ...string) httprouter.Handle {
 	readsBody, anything := operation == "create" || operation == "update", operation == "none" || operation == "options"
 	durations := wiring.Metrics.Durations.WithLabelValues(operation)
 	touched := wiring.Metrics.Touched.WithLabelValues(operation)
@@ -136,7 +136,7 @@ func wrap(wiring *Wiring, operation string, h handler, parameters ...string) htt
 }
 
 // showMetrics makes the route of the metrics, which the library writes, but for what is refused.
-func showMetrics(wiring *Wiring) httprouter.Handle {
+func showMetrics(wiring *wiring) httprouter.Handle {
 	library := promhttp.HandlerFor(wiring.Metrics.Registry, promhttp.HandlerOpts{})
 	return func(w http.ResponseWriter, r *http.Request, _ httprouter.Params) {
 		views := currentViews(wiring.Views).Views
@@ -189,14 +189,14 @@ func requestID(r *http.Request, made uuid.UUID) string {
 	return made.String()
 }
 
-func notFound(_ *Wiring, c *call) response {
+func notFound(_ *wiring, c *call) response {
 	return problem(http.StatusNotFound, fmt.Sprintf("nothing is served at %s; users are at /api/user/",
 		c.http.URL.Path), nil)
 }
 
 // notAllowed answers a method that the resource does not have; the router has set Allow, but for the count takes it for
 // a user.
-func notAllowed(_ *Wiring, c *call) response {
+func notAllowed(_ *wiring, c *call) response {
 	a := problem(http.StatusMethodNotAllowed, fmt.Sprintf("%s is not allowed at %s; the Allow header names what is",
 		c.http.Method, c.http.URL.Path), nil)
 	if strings.TrimSuffix(c.http.URL.Path, "/") == countPath {
@@ -206,7 +206,7 @@ func notAllowed(_ *Wiring, c *call) response {
 }
 
 // options answers OPTIONS; Allow is set as it is for notAllowed.
-func options(_ *Wiring, c *call) response {
+func options(_ *wiring, c *call) response {
 	a := response{status: http.StatusNoContent}
 	if strings.TrimSuffix(c.http.URL.Path, "/") == countPath {
 		a.allow = countMethods

@@ -13,8 +13,8 @@ import (
 // maxTags is how many versions each precondition of a write may name: so many fit in its frame.
 const maxTags = 16
 
-// ErrTag is the class of a condition that is not a list of entity tags (RFC 9110, section 8.8.3).
-var ErrTag = errors.New("bad entity tag")
+// errTag is the class of a condition that is not a list of entity tags (RFC 9110, section 8.8.3).
+var errTag = errors.New("bad entity tag")
 
 // appendTag appends the entity tag of a version: "epoch-lsn", quoted.
 func appendTag(b []byte, epoch, lsn uint64) []byte {
@@ -25,7 +25,7 @@ func appendTag(b []byte, epoch, lsn uint64) []byte {
 
 // parseTags reads the value of If-Match, or of If-None-Match if weak is set: a user of any version for *, else of one
 // of the versions that it names. A tag that no version has names none, nor does a weak one where it does not count (RFC
-// 9110, section 8.8.3.2). Error: ErrTag.
+// 9110, section 8.8.3.2). Error: errTag.
 func parseTags(text string, weak bool) (shard.Condition, error) {
 	if strings.Trim(text, " \t") == "*" {
 		return shard.Condition{Kind: shard.AnyVersion}, nil
@@ -40,7 +40,7 @@ func parseTags(text string, weak bool) (shard.Condition, error) {
 		after := strings.TrimLeft(bare[min(end+1, len(bare)):], " \t")
 		if end < 1 || strings.ContainsFunc(bare[:end], func(c rune) bool { return c <= ' ' || c == 0x7f }) ||
 			after != "" && after[0] != ',' {
-			return shard.Condition{}, fmt.Errorf(`%w: expected * or a list of tags like "1-42", found %q`, ErrTag, text)
+			return shard.Condition{}, fmt.Errorf(`%w: expected * or a list of tags like "1-42", found %q`, errTag, text)
 		}
 		tag := bare[1:end]
 		left, right, _ := strings.Cut(tag, "-")
@@ -55,7 +55,7 @@ func parseTags(text string, weak bool) (shard.Condition, error) {
 		tags, rest = tags+1, after
 	}
 	if tags == 0 {
-		return shard.Condition{}, fmt.Errorf(`%w: expected * or a list of tags like "1-42", found none`, ErrTag)
+		return shard.Condition{}, fmt.Errorf(`%w: expected * or a list of tags like "1-42", found none`, errTag)
 	}
 	return c, nil
 }

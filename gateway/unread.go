@@ -68,10 +68,10 @@ func applyReservation(budget unreadBudget, r reservation) unreadBudget {
 
 // reserve reserves so many bytes for a list, and waits for them until a time on the boot-time clock. To send what it
 // returns releases them. If none are free, refused is what the list is answered with.
-func reserve(wiring *Wiring, bytes int, until int64) (r *reservation, refused *response) {
+func reserve(wiring *wiring, bytes int, until int64) (r *reservation, refused *response) {
 	if most := maxLong(wiring.Config); bytes > most {
 		detail := fmt.Sprintf("expected a smaller one: these users have %d bytes, at most %d are allowed", bytes, most)
-		a := problem(http.StatusBadRequest, "the page is too long", []FieldError{{"limit", detail}})
+		a := problem(http.StatusBadRequest, "the page is too long", []fieldError{{"limit", detail}})
 		return nil, &a
 	}
 	r = &reservation{bytes: bytes, granted: make(chan struct{}, 1)}

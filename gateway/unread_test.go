@@ -147,7 +147,7 @@ func TestUnreadBudget(t *testing.T) {
 
 // A page that is larger than the whole budget is refused for good.
 func TestAPageThatIsTooLong(t *testing.T) {
-	wiring := &Wiring{Config: Config{UnreadMB: 24}}
+	wiring := &wiring{Config: config{UnreadMB: 24}}
 	_, refused := reserve(wiring, 19<<20, proc.Clock()+int64(ample))
 	if refused == nil || refused.status != http.StatusBadRequest || !json.Valid(refused.body) ||
 		!strings.Contains(string(refused.body), "expected a smaller one") {

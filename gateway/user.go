@@ -21,11 +21,11 @@ const maxBody = 128 << 10
 // smallBody is how much of a body is read without a place among the large ones.
 const smallBody = 16 << 10
 
-// ErrJSON is the class of a body that is not one JSON value.
-var ErrJSON = errors.New("malformed JSON")
+// errJSON is the class of a body that is not one JSON value.
+var errJSON = errors.New("malformed JSON")
 
-// FieldError is one field that is wrong, and what was expected.
-type FieldError struct{ Field, Detail string }
+// fieldError is one field that is wrong, and what was expected.
+type fieldError struct{ Field, Detail string }
 
 // The bit of the id beside wire.HasName, HasEmail and HasGroup.
 const hasID = 1 << 3
@@ -37,9 +37,9 @@ var fieldBits = map[string]uint8{"id": hasID, "name": wire.HasName, "email": wir
 var fieldNames = [...]string{"id", "name", "email", "group"}
 
 // decodeUser reads a user from a JSON body: the fields that are there, as bits, and every field that is wrong; required
-// has the bits of those that must be there. Error: ErrJSON, with the byte.
-func decodeUser(body []byte, required uint8) (wire.Record, uint8, []FieldError, error) {
-	user, have, bad := wire.Record{}, uint8(0), []FieldError(nil)
+// has the bits of those that must be there. Error: errJSON, with the byte.
+func decodeUser(body []byte, required uint8) (wire.Record, uint8, []fieldError, error) {
+	user, have, bad := wire.Record{}, uint8(0), []fieldError(nil)
 	dec := jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true))
 	object, err := dec.PeekKind() == '{', error(nil)
 	if object {
@@ -79,7 +79,7 @@ func decodeUser(body []byte, required uint8) (wire.Record, uint8, []FieldError, 
 			}
 		}
 		if detail != "" {
-			bad = append(bad, FieldError{string(name), detail})
+			bad = append(bad, fieldError{string(name), detail})
 		}
 		have |= bit
 	}
@@ -90,10 +90,10 @@ func decodeUser(body []byte, required uint8) (wire.Record, uint8, []FieldError, 
 		return user, 0, nil, malformed(err, len(body))
 	}
 	if rest := bytes.TrimLeft(body[dec.InputOffset():], " \t\r\n"); len(rest) > 0 {
-		return user, 0, nil, fmt.Errorf("%w: byte %d: expected the end of the body", ErrJSON, len(body)-len(rest))
+		return user, 0, nil, fmt.Errorf("%w: byte %d: expected the end of the body", errJSON, len(body)-len(rest))
 	}
 	if !object {
-		return user, 0, []FieldError{{"", "expected an object with id, name, email and group"}}, nil
+		return user, 0, []fieldError{{"", "expected an object with id, name, email and group"}}, nil
 	}
 	return user, have, append(bad, fieldErrors(shard.CheckText(user.Name, user.Email), have, required)...), nil
 }
@@ -103,29 +103,29 @@ var tooLong = fmt.Sprintf("expected at most %d bytes of UTF-8 in name and email 
 
 // fieldErrors has an error for each of the fields that are required and missing, and for those of name and email that
 // are there and too long together.
-func fieldErrors(unfit error, have, required uint8) (bad []FieldError) {
+func fieldErrors(unfit error, have, required uint8) (bad []fieldError) {
 	for _, name := range fieldNames {
 		bit := fieldBits[name]
 		switch {
 		case required&^have&bit != 0:
-			bad = append(bad, FieldError{name, "required"})
+			bad = append(bad, fieldError{name, "required"})
 		case unfit != nil && have&bit&(wire.HasName|wire.HasEmail) != 0:
-			bad = append(bad, FieldError{name, tooLong})
+			bad = append(bad, fieldError{name, tooLong})
 		}
 	}
 	return bad
 }
 
-// malformed makes an error of class ErrJSON of what the decoder says about a body of some size.
+// malformed makes an error of class errJSON of what the decoder says about a body of some size.
 func malformed(err error, size int) error {
 	syntax := &jsontext.SyntacticError{}
 	if errors.As(err, &syntax) {
-		return fmt.Errorf("%w: byte %d: %w", ErrJSON, syntax.ByteOffset, syntax.Err)
+		return fmt.Errorf("%w: byte %d: %w", errJSON, syntax.ByteOffset, syntax.Err)
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		return fmt.Errorf("%w: byte %d: the body ends too early", ErrJSON, size)
+		return fmt.Errorf("%w: byte %d: the body ends too early", errJSON, size)
 	}
-	return fmt.Errorf("%w: %w", ErrJSON, err)
+	return fmt.Errorf("%w: %w", errJSON, err)
 }
 
 // setField sets the field of a bit from a JSON value, or says what was expected.

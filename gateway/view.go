@@ -10,8 +10,8 @@ import (
 	"tandem/wire"
 )
 
-// ErrViews is the class of a frame of views that cannot be those of this cluster.
-var ErrViews = errors.New("impossible views")
+// errViews is the class of a frame of views that cannot be those of this cluster.
+var errViews = errors.New("impossible views")
 
 // viewReport is what a node says the views are.
 type viewReport struct {
@@ -50,7 +50,7 @@ func refreshViews(cell chan viewSet, set viewSet) viewSet {
 
 // mergeReports is the loop that takes in what the nodes report, changes the cluster and the view set in the cell, and
 // nudges the connections to the nodes concerned (rule R19). Views of any other cluster are left out.
-func mergeReports(wiring *Wiring) {
+func mergeReports(wiring *wiring) {
 	logged, waited := time.Time{}, time.NewTimer(chooseClusterAfter)
 	by, late := make([][16]byte, len(wiring.Members)), false
 	for {
@@ -102,7 +102,7 @@ func mergeReports(wiring *Wiring) {
 }
 
 // nudge has connections look at once whether they work, or be dialled.
-func nudge(links []*Link) {
+func nudge(links []*linkHandle) {
 	for _, link := range links {
 		select {
 		case link.Nudge <- struct{}{}:
@@ -112,17 +112,17 @@ func nudge(links []*Link) {
 }
 
 // mergeViews returns the views with those that have a higher epoch in what a node says, and which shards they are of.
-// Nodes learn of changes at different times, so what is older is no fault. Error: ErrViews; then nothing has changed.
+// Nodes learn of changes at different times, so what is older is no fault. Error: errViews; then nothing has changed.
 func mergeViews(l shard.Layout, old []shard.View, news []wire.View) (views []shard.View, changed []int, err error) {
 	if len(news) != l.Shards {
-		return old, nil, fmt.Errorf("%w: expected those of %d shards, found %d", ErrViews, l.Shards, len(news))
+		return old, nil, fmt.Errorf("%w: expected those of %d shards, found %d", errViews, l.Shards, len(news))
 	}
 	views = old
 	for s, v := range news {
 		first, second := shard.Pair(l, s)
 		straight := v.Leader == uint64(first) && v.Backup == uint64(second)
 		if swapped := v.Leader == uint64(second) && v.Backup == uint64(first); !straight && !swapped {
-			return old, nil, fmt.Errorf("%w: shard %d: expected nodes %d and %d, found %d and %d", ErrViews, s, first,
+			return old, nil, fmt.Errorf("%w: shard %d: expected nodes %d and %d, found %d and %d", errViews, s, first,
 				second, v.Leader, v.Backup)
 		}
 		if v.Epoch <= old[s].Epoch {

@@ -269,7 +269,7 @@ func TestMergeViews(t *testing.T) {
 	} {
 		views, changed, err := mergeViews(l, old, spoil(slices.Clone(news)))
 		same(what, views, changed, err)
-		if !errors.Is(err, ErrViews) {
+		if !errors.Is(err, errViews) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}

@@ -9,37 +9,37 @@ import (
 	"tandem/wire/proc"
 )
 
-// Wiring connects the gateway's loops and handlers: settings and channels. None of them changes after the start.
-type Wiring struct {
-	Config         Config
+// wiring connects the gateway's loops and handlers: settings and channels. None of them changes after the start.
+type wiring struct {
+	Config         config
 	Layout         shard.Layout
-	Members        []Member
+	Members        []member
 	Mine           shard.Greeting     // what this gateway says of itself, but for its cluster's incarnation
 	Views          chan viewSet       // a cell; see currentViews
 	ViewReports    chan viewReport    // what nodes say the views are
 	ClusterReports chan clusterReport // and of which cluster they are
 	Outages        chan outage        // why there is no connection to them
-	Links          [][]*Link          // by node: its connections
+	Links          [][]*linkHandle    // by node: its connections
 	Lists          chan struct{}      // has an element for each list under way
 	Reservations   chan<- reservation
 	Bodies         chan struct{} // has an element for each large body that is being read
-	Metrics        Metrics
+	Metrics        metrics
 	Names          []proc.Names // by node: where it is dialled
 	Log            *slog.Logger
 }
 
-// Link is where one connection's loop is reached, and where it hands over what its node says the views are.
-type Link struct {
+// linkHandle is where one connection's loop is reached, and where it hands over what its node says the views are.
+type linkHandle struct {
 	Name        string        // of the node
 	Tick        time.Duration // a tick of the connection
 	In          chan request
-	State       chan chan<- LinkState
+	State       chan chan<- linkState
 	Nudge       chan struct{} // has an element when a view has changed in which the node is concerned
 	ViewReports chan<- viewReport
 }
 
-// LinkState is what a connection's loop says about itself.
-type LinkState struct {
+// linkState is what a connection's loop says about itself.
+type linkState struct {
 	Up      bool
 	Reason  string
 	Refused shard.Misfit // in what the two sides do not fit, if that is the reason
