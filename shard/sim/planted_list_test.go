@@ -69,7 +69,7 @@ var plantedBugs = []planted{
 		{"../lease/steps.go", "FreeFrom: s.Answered + p.Timing.Grace", "FreeFrom: s.Answered"}}},
 	{rule: "R6", name: "a proposal wins whatever the epoch is", seed: 462, edits: []edit{
 		{"../views/state.go", "old.Epoch == p.Epoch && p.View.Epoch == p.Epoch+1 &&", "old.Epoch >= p.Epoch &&"},
-		{"../views/state.go", "views[p.Shard] = p.View", "views[p.Shard] = View{old.Epoch + 1, p.View.Leader, p.View.Backup, p.View.InSync}"}}},
+		{"../views/state.go", "views[p.Shard] = p.View", "views[p.Shard] = shard.View{old.Epoch + 1, p.View.Leader, p.View.Backup, p.View.InSync}"}}},
 	{rule: "R6", name: "a replica out of sync becomes leader", seed: 0, edits: []edit{
 		{"../lease/steps.go", "		case s.View.InSync && !p.Leaving:", "		default:"},
 		{"../views/state.go", "p.View.Backup == old.Leader && old.InSync", "p.View.Backup == old.Leader"}}},
