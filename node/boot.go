@@ -19,13 +19,14 @@ type Loaded struct {
 	Damage  string        // why its data cannot be trusted; "" if it can
 }
 
-// loadReplicas reads the meta of the shards held, for the next step of the start. A shard without a position is new, or
+// loadReplicas reads the meta of the shards held. A shard without a position is new, or
 // its snapshot was broken off: what it holds is dropped.
-func loadReplicas(wiring *Wiring, w store.Written, out chan<- opened) {
-	db, loaded := wiring.DB, make([]Loaded, wiring.Layout.Shards)
-	for _, s := range heldBy(wiring.Layout, wiring.Self) {
+func loadReplicas(start starting) starting {
+	wiring, db := start.wiring, start.wiring.DB
+	start.loaded = make([]Loaded, wiring.Layout.Shards)
+	for _, s := range start.held {
 		var damaged error
-		at := &loaded[s]
+		at := &start.loaded[s]
 		found := false
 		see := func(key, value []byte) bool {
 			found = true
@@ -69,50 +70,49 @@ func loadReplicas(wiring *Wiring, w store.Written, out chan<- opened) {
 		if err == nil && found && at.Last == 0 {
 			*at = Loaded{}
 			parts := []store.Part{{}, store.WipePart(s, store.FamilyID(db, s))}
-			w, parts[0] = store.HeadPart(w, parts[1:])
+			start.written, parts[0] = store.HeadPart(start.written, parts[1:])
 			err = store.WriteBatch(db, store.JoinParts(nil, parts))
 		}
-		if err != nil {
-			out <- opened{err: err}
-			return
+		if start.err = err; err != nil {
+			break
 		}
 	}
-	out <- opened{wiring: wiring, loaded: loaded, written: w}
+	return start
 }
 
 // loadWindows reads the WAL for the request ids that a gateway may still send again (rule R18), and for where each
 // shard's entries stand in it. Stamps after now were made before the machine restarted, when every deadline of then was
 // over.
-func loadWindows(all opened, now int64, out chan<- opened) {
-	all.points = make([][]indexPoint, len(all.loaded))
-	if store.LastSequence(all.wiring.DB) == 0 {
-		out <- all
-		return
+func loadWindows(s starting) starting {
+	s.points = make([][]indexPoint, len(s.loaded))
+	if store.LastSequence(s.wiring.DB) == 0 {
+		return s
 	}
+	now := clock()
 	parts, quit := make(chan store.Logged, logAhead), make(chan struct{})
 	defer close(quit)
-	go streamLog(all.wiring.DB, parts, quit)
+	go streamLog(s.wiring.DB, parts, quit)
 	for p := range parts {
 		if store.IsDiskError(p.Err) { // it is all there: what was done before would be done once more without it
-			out <- opened{err: p.Err}
-			return
+			s.err = p.Err
+			break
 		}
 		if p.Err != nil { // what is damaged is known, and repairs find another way
-			all.wiring.Log.Warn("the write log cannot be read whole", "error", p.Err)
+			s.wiring.Log.Warn("the write log cannot be read whole", "error", p.Err)
 			continue
 		}
-		if p.Shard >= len(all.loaded) || len(p.Entries) == 0 {
+		if p.Shard >= len(s.loaded) || len(p.Entries) == 0 {
 			continue
 		}
-		at := &all.loaded[p.Shard]
+		at := &s.loaded[p.Shard]
 		recent := p.Stamp <= now && p.Stamp > now-shard.RememberFor
 		for i := range p.Entries {
 			if n := &p.Entries[i]; recent && n.LSN <= at.Last && replica.Follows(at.History, n.LSN, n) {
 				at.Log = append(at.Log, *n)
 			}
 		}
-		all.points = addPoints(all.points, indexNote{p.Sequence, []storedPosition{{Shard: p.Shard,
+		s.points = addPoints(s.points, indexNote{p.Sequence, []storedPosition{{Shard: p.Shard,
 			LSN: p.Entries[len(p.Entries)-1].LSN}}})
 	}
-	out <- all
+	return s
 }
