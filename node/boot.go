@@ -80,21 +80,74 @@ func loadReplicas(start starting) starting {
 	return start
 }
 
+// logWalk is a walk through the whole WAL at a start, from the oldest record that is left.
+type logWalk struct {
+	start  starting
+	now    int64
+	log    store.LogReader
+	batch  []byte
+	parts  []store.Logged // of the newest batch: the shards' shares, or why something could not be read
+	end    uint64         // the sequence behind the last batch
+	failed uint64         // and there when the last error was met
+	err    error          // met since; the walk goes on behind it
+	over   bool
+}
+
+// walkStages are a step of the walk: a batch is read, and kept of it what is needed.
+var walkStages = [...]func(logWalk) logWalk{readParts, keepParts}
+
 // loadWindows reads the WAL for the request ids that a gateway may still send again (rule R18), and for where each
-// shard's entries stand in it. Stamps after now were made before the machine restarted, when every deadline of then was
-// over.
+// shard's entries stand in it.
 func loadWindows(s starting) starting {
 	s.points = make([][]indexPoint, len(s.loaded))
 	if store.LastSequence(s.wiring.DB) == 0 {
 		return s
 	}
-	now := clock()
-	parts, quit := make(chan store.Logged, logAhead), make(chan struct{})
-	defer close(quit)
-	go streamLog(s.wiring.DB, parts, quit)
-	for p := range parts {
+	w := logWalk{start: s, now: clock()}
+	w.log, w.err = store.OpenLog(s.wiring.DB, 0)
+	for !w.over {
+		for _, stage := range walkStages {
+			w = stage(w)
+		}
+	}
+	store.CloseLog(w.log)
+	return w.start
+}
+
+// readParts reads the next batch of the WAL. Where something cannot be read it goes on behind it; where nothing was
+// read since the last such place, the walk is over, as it is at the log's end.
+func readParts(w logWalk) logWalk {
+	w.parts = nil
+	if w.err == nil {
+		w.batch, w.err = store.NextBatch(w.log, w.batch)
+	}
+	switch {
+	case w.err == nil && w.batch == nil:
+		w.over = true
+	case w.err == nil:
+		w.end = store.SequenceBehind(w.batch)
+		w.parts, w.err = store.ReadBatch(w.batch, nil)
+	}
+	if w.err == nil {
+		return w
+	}
+	w.parts = []store.Logged{{Err: w.err}}
+	if w.over = w.end <= w.failed; w.over {
+		return w
+	}
+	w.failed = w.end
+	store.CloseLog(w.log)
+	w.log, w.err = store.OpenLog(w.start.wiring.DB, w.end)
+	return w
+}
+
+// keepParts keeps the recent entries of what was read, and where in the log all of them stand. Stamps after now were
+// made before the machine restarted, when every deadline of then was over.
+func keepParts(w logWalk) logWalk {
+	s := &w.start
+	for _, p := range w.parts {
 		if store.IsDiskError(p.Err) { // it is all there: what was done before would be done once more without it
-			s.err = p.Err
+			s.err, w.over = p.Err, true
 			break
 		}
 		if p.Err != nil { // what is damaged is known, and repairs find another way
@@ -105,7 +158,7 @@ func loadWindows(s starting) starting {
 			continue
 		}
 		at := &s.loaded[p.Shard]
-		recent := p.Stamp <= now && p.Stamp > now-shard.RememberFor
+		recent := p.Stamp <= w.now && p.Stamp > w.now-shard.RememberFor
 		for i := range p.Entries {
 			if n := &p.Entries[i]; recent && n.LSN <= at.Last && replica.Follows(at.History, n.LSN, n) {
 				at.Log = append(at.Log, *n)
@@ -114,5 +167,5 @@ func loadWindows(s starting) starting {
 		s.points = addPoints(s.points, indexNote{p.Sequence, []storedPosition{{Shard: p.Shard,
 			LSN: p.Entries[len(p.Entries)-1].LSN}}})
 	}
-	return s
+	return w
 }
