@@ -55,51 +55,80 @@ type session struct {
 	clusterErr  error        // why no request may go out yet; nil if they may
 }
 
+// linkRound is what the stages of a link know: of a session, and of those before it.
+type linkRound struct {
+	wiring  *wiring
+	node    int
+	link    *linkHandle
+	up      prometheus.Gauge
+	misfits *prometheus.GaugeVec
+	session session
+	began   time.Time        // of the session; zero if there is none
+	since   time.Time        // when the last one ended
+	pause   time.Duration    // before the next dial
+	reason  error            // why what is asked meanwhile fails
+	was     peer.MisfitError // of the session before
+	// whoever is refused for its cluster hears of the node's only if it does not say its own, which it does every other
+	// time
+	asks bool
+}
+
+// linkStages are a round of a link. The list never changes.
+var linkStages = [...]func(linkRound) linkRound{openSession, serveLink, endSession}
+
 // runLink keeps one connection to a node, and fails at once what is asked while there is none.
 func runLink(wiring *wiring, node int, link *linkHandle) {
 	member := wiring.Members[node]
-	notReachable := func(err error) error {
-		return notReached(member, "cannot be reached", err, errLink, errNotSent)
-	}
-	up, misfits := wiring.Metrics.LinksUp.WithLabelValues(member.Name),
-		wiring.Metrics.Refused.MustCurryWith(prometheus.Labels{"node": member.Name})
-	pause, reason, since := minRedialPause, notReachable(errors.New("it is being dialled")), time.Now()
-	// asks: whoever is refused for its cluster hears of the node's only if it does not say its own, which it does every
-	// other time
-	was, asks := peer.MisfitError{}, false
+	k := linkRound{wiring: wiring, node: node, link: link, pause: minRedialPause, since: time.Now(),
+		up:      wiring.Metrics.LinksUp.WithLabelValues(member.Name),
+		misfits: wiring.Metrics.Refused.MustCurryWith(prometheus.Labels{"node": member.Name}),
+		reason:  notReached(member, "cannot be reached", errors.New("it is being dialled"), errLink, errNotSent)}
 	for {
-		s := connect(wiring, node, link, reason, asks)
-		now := peer.MisfitError{}
-		errors.As(s.err, &now)
-		if now.In != was.In && was.In != "" {
-			misfits.WithLabelValues(string(was.In)).Dec()
+		for _, stage := range linkStages {
+			k = stage(k)
 		}
-		if now.In != was.In && now.In != "" {
-			misfits.WithLabelValues(string(now.In)).Inc()
-		}
-		was, asks = now, now.In == shard.OtherIncarnation && !asks
-		lifetime := time.Duration(0)
-		if s.err == nil {
-			began, ended := time.Now(), make(chan error, 1)
-			up.Inc()
-			go serveLink(link, s, ended)
-			s.err = <-ended
-			up.Dec()
-			s.raw.Close()
-			since = time.Now()
-			// one that welcomes and closes at once is dialled as slowly as one that is down
-			if lifetime = since.Sub(began); lifetime > logInterval {
-				pause = minRedialPause
-			}
-		}
-		reason = notReachable(s.err)
-		if time.Since(since) > unreachableAfter {
-			reason = notReached(member, unreachableText, s.err, errLink, errNotSent, errPersistent)
-		}
-		wiring.Outages <- outage{node, outageKind(s), s.err, lifetime, time.Now()}
-		rejectUntil(link, reason, time.After(pause), link.Nudge)
-		pause = min(2*pause, maxRedialPause)
 	}
+}
+
+// openSession makes a session and counts it, or in what the two sides do not fit.
+func openSession(k linkRound) linkRound {
+	k.session = connect(k.wiring, k.node, k.link, k.reason, k.asks)
+	now := peer.MisfitError{}
+	errors.As(k.session.err, &now)
+	if now.In != k.was.In && k.was.In != "" {
+		k.misfits.WithLabelValues(string(k.was.In)).Dec()
+	}
+	if now.In != k.was.In && now.In != "" {
+		k.misfits.WithLabelValues(string(now.In)).Inc()
+	}
+	k.was, k.asks = now, now.In == shard.OtherIncarnation && !k.asks
+	if k.began = (time.Time{}); k.session.err == nil {
+		k.began = time.Now()
+		k.up.Inc()
+	}
+	return k
+}
+
+// endSession tells how a session ended, or why there was none, and fails what is asked until the next dial.
+func endSession(k linkRound) linkRound {
+	member, lifetime := k.wiring.Members[k.node], time.Duration(0)
+	if !k.began.IsZero() {
+		k.up.Dec()
+		k.session.raw.Close()
+		k.since = time.Now()
+		// one that welcomes and closes at once is dialled as slowly as one that is down
+		if lifetime = k.since.Sub(k.began); lifetime > logInterval {
+			k.pause = minRedialPause
+		}
+	}
+	k.reason = notReached(member, "cannot be reached", k.session.err, errLink, errNotSent)
+	if time.Since(k.since) > unreachableAfter {
+		k.reason = notReached(member, unreachableText, k.session.err, errLink, errNotSent, errPersistent)
+	}
+	k.wiring.Outages <- outage{k.node, outageKind(k.session), k.session.err, lifetime, time.Now()}
+	rejectUntil(k.link, k.reason, time.After(k.pause), k.link.Nudge)
+	k.pause = min(2*k.pause, maxRedialPause)
+	return k
 }
 
 // connect dials a node, tells the loop that chooses the cluster what it says of its own, and returns the connection
@@ -177,8 +206,11 @@ func rejectUntil[T any](link *linkHandle, reason error, over <-chan T, nudge <-c
 
 // serveLink is a connection's loop: it owns the requests that wait for an answer, writes all that is waiting in one
 // system call, and says why the connection ended, when every request has been failed.
-func serveLink(link *linkHandle, s session, ended chan<- error) {
-	var err error
+func serveLink(k linkRound) linkRound {
+	link, s, err := k.link, k.session, k.session.err
+	if err != nil {
+		return k
+	}
 	pending, frames, last, scratch := map[uint64]request{}, []byte(nil), uint64(0), &wire.Message{}
 	// ticks since a frame was heard, since the last ping, and since one that nothing has followed
 	quiet, pinged, asked := 0, 0, 0
@@ -229,7 +261,8 @@ func serveLink(link *linkHandle, s session, ended chan<- error) {
 	for _, r := range pending {
 		r.reply <- reply{err: classified{fmt.Errorf("%s: %w", link.Name, err), []error{errLink}}, try: r.try}
 	}
-	ended <- err
+	k.session.err = err
+	return k
 }
 
 // deliverAnswers gives answers to those who wait for them, and returns the session with what the newest pong says: how

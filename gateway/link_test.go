@@ -42,7 +42,8 @@ func connectLink(t *testing.T, link *linkHandle, offset int64) (theirs net.Conn,
 	}
 	t.Cleanup(func() { theirs.Close() })
 	over, told := make(chan error, 1), make(chan error, 1)
-	go serveLink(link, session{raw: ours, codec: wire.NewCodec(), in: bufio.NewReader(ours), offset: offset}, over)
+	s := session{raw: ours, codec: wire.NewCodec(), in: bufio.NewReader(ours), offset: offset}
+	go func() { over <- serveLink(linkRound{link: link, session: s}).session.err }()
 	go func() {
 		err := <-over
 		ours.Close()
@@ -110,7 +111,7 @@ func TestAPingAsksForTheClockAgainAndAgain(t *testing.T) {
 		link, ended := newLink(), make(chan error, 1)
 		ours, theirs := net.Pipe()
 		s := session{raw: ours, in: bufio.NewReader(ours), codec: wire.NewCodec()}
-		go serveLink(link, s, ended)
+		go func() { ended <- serveLink(linkRound{link: link, session: s}).session.err }()
 		in := bufio.NewReader(theirs)
 		for range 2 {
 			body, err := wire.ReadFrame(in, nil)

@@ -62,6 +62,9 @@ func TestViewsAreToldAfterWelcome(t *testing.T) {
 	r.nodes[0].sendViews(r.store.current())
 	r.wiring = open(r.wiring.Config, r.wiring.Members, r.wiring.Layout, r.wiring.Log)
 	r.awaitViews()
+	for node := range r.nodes { // of one that is not connected the metrics have nothing
+		r.await(node, true)
+	}
 	body := r.must(200, "GET", "/metrics", "").body
 	// of 24 shards each node held 16; those of node 2 are led by one of the others alone
 	for node, want := range []int{8, 8, 0} {

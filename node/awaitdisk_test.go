@@ -16,7 +16,10 @@ func TestAStartThatIsNotTheDisksEndsAtOnce(t *testing.T) {
 	waited, stop := make(chan error, 1), make(chan os.Signal)
 	for _, cause := range []error{nil, store.ErrFolder, fmt.Errorf("%w: opening: Corruption: no CURRENT",
 		store.ErrUnreadable)} {
-		go awaitDisk(&Wiring{Node: Node{Config: Config{Data: t.TempDir()}}}, stop, cause, waited)
+		wiring := &Wiring{Node: Node{Config: Config{Data: t.TempDir()}}}
+		go func() {
+			waited <- runFailureStages(starting{wiring: wiring, stop: stop, err: cause}, failureStages[:]).err
+		}()
 		select {
 		case err := <-waited:
 			if !errors.Is(err, cause) {

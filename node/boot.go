@@ -8,6 +8,7 @@ import (
 	"tandem/node/store"
 	"tandem/shard"
 	"tandem/shard/replica"
+	"tandem/wire/proc"
 )
 
 // Loaded is what a replica's loop starts from.
@@ -19,13 +20,14 @@ type Loaded struct {
 	Damage  string        // why its data cannot be trusted; "" if it can
 }
 
-// loadReplicas reads the meta of the shards held, for the next step of the start. A shard without a position is new, or
+// loadReplicas reads the meta of the shards held. A shard without a position is new, or
 // its snapshot was broken off: what it holds is dropped.
-func loadReplicas(wiring *Wiring, w store.Written, out chan<- opened) {
-	db, loaded := wiring.DB, make([]Loaded, wiring.Layout.Shards)
-	for _, s := range heldBy(wiring.Layout, wiring.Self) {
+func loadReplicas(start starting) starting {
+	wiring, db := start.wiring, start.wiring.DB
+	start.loaded = make([]Loaded, wiring.Layout.Shards)
+	for _, s := range start.held {
 		var damaged error
-		at := &loaded[s]
+		at := &start.loaded[s]
 		found := false
 		see := func(key, value []byte) bool {
 			found = true
@@ -69,50 +71,102 @@ func loadReplicas(wiring *Wiring, w store.Written, out chan<- opened) {
 		if err == nil && found && at.Last == 0 {
 			*at = Loaded{}
 			parts := []store.Part{{}, store.WipePart(s, store.FamilyID(db, s))}
-			w, parts[0] = store.HeadPart(w, parts[1:])
+			start.written, parts[0] = store.HeadPart(start.written, parts[1:])
 			err = store.WriteBatch(db, store.JoinParts(nil, parts))
 		}
-		if err != nil {
-			out <- opened{err: err}
-			return
+		if start.err = err; err != nil {
+			break
 		}
 	}
-	out <- opened{wiring: wiring, loaded: loaded, written: w}
+	return start
 }
 
+// logWalk is a walk through the whole WAL at a start, from the oldest record that is left.
+type logWalk struct {
+	start  starting
+	now    int64
+	log    store.LogReader
+	batch  []byte
+	parts  []store.Logged // of the newest batch: the shards' shares, or why something could not be read
+	end    uint64         // the sequence behind the last batch
+	failed uint64         // and there when the last error was met
+	err    error          // met since; the walk goes on behind it
+	over   bool
+}
+
+// walkStages are a step of the walk: a batch is read, and kept of it what is needed.
+var walkStages = [...]func(logWalk) logWalk{readParts, keepParts}
+
 // loadWindows reads the WAL for the request ids that a gateway may still send again (rule R18), and for where each
-// shard's entries stand in it. Stamps after now were made before the machine restarted, when every deadline of then was
-// over.
-func loadWindows(all opened, now int64, out chan<- opened) {
-	all.points = make([][]indexPoint, len(all.loaded))
-	if store.LastSequence(all.wiring.DB) == 0 {
-		out <- all
-		return
+// shard's entries stand in it.
+func loadWindows(s starting) starting {
+	s.points = make([][]indexPoint, len(s.loaded))
+	if store.LastSequence(s.wiring.DB) == 0 {
+		return s
 	}
-	parts, quit := make(chan store.Logged, logAhead), make(chan struct{})
-	defer close(quit)
-	go streamLog(all.wiring.DB, parts, quit)
-	for p := range parts {
+	w := logWalk{start: s, now: proc.Clock()}
+	w.log, w.err = store.OpenLog(s.wiring.DB, 0)
+	for !w.over {
+		for _, stage := range walkStages {
+			w = stage(w)
+		}
+	}
+	store.CloseLog(w.log)
+	return w.start
+}
+
+// readParts reads the next batch of the WAL. Where something cannot be read it goes on behind it; where nothing was
+// read since the last such place, the walk is over, as it is at the log's end.
+func readParts(w logWalk) logWalk {
+	w.parts = nil
+	if w.err == nil {
+		w.batch, w.err = store.NextBatch(w.log, w.batch)
+	}
+	switch {
+	case w.err == nil && w.batch == nil:
+		w.over = true
+	case w.err == nil:
+		w.end = store.SequenceBehind(w.batch)
+		w.parts, w.err = store.ReadBatch(w.batch, nil)
+	}
+	if w.err == nil {
+		return w
+	}
+	w.parts = []store.Logged{{Err: w.err}}
+	if w.over = w.end <= w.failed; w.over {
+		return w
+	}
+	w.failed = w.end
+	store.CloseLog(w.log)
+	w.log, w.err = store.OpenLog(w.start.wiring.DB, w.end)
+	return w
+}
+
+// keepParts keeps the recent entries of what was read, and where in the log all of them stand. Stamps after now were
+// made before the machine restarted, when every deadline of then was over.
+func keepParts(w logWalk) logWalk {
+	s := &w.start
+	for _, p := range w.parts {
 		if store.IsDiskError(p.Err) { // it is all there: what was done before would be done once more without it
-			out <- opened{err: p.Err}
-			return
+			s.err, w.over = p.Err, true
+			break
 		}
 		if p.Err != nil { // what is damaged is known, and repairs find another way
-			all.wiring.Log.Warn("the write log cannot be read whole", "error", p.Err)
+			s.wiring.Log.Warn("the write log cannot be read whole", "error", p.Err)
 			continue
 		}
-		if p.Shard >= len(all.loaded) || len(p.Entries) == 0 {
+		if p.Shard >= len(s.loaded) || len(p.Entries) == 0 {
 			continue
 		}
-		at := &all.loaded[p.Shard]
-		recent := p.Stamp <= now && p.Stamp > now-shard.RememberFor
+		at := &s.loaded[p.Shard]
+		recent := p.Stamp <= w.now && p.Stamp > w.now-shard.RememberFor
 		for i := range p.Entries {
 			if n := &p.Entries[i]; recent && n.LSN <= at.Last && replica.Follows(at.History, n.LSN, n) {
 				at.Log = append(at.Log, *n)
 			}
 		}
-		all.points = addPoints(all.points, indexNote{p.Sequence, []storedPosition{{Shard: p.Shard,
+		s.points = addPoints(s.points, indexNote{p.Sequence, []storedPosition{{Shard: p.Shard,
 			LSN: p.Entries[len(p.Entries)-1].LSN}}})
 	}
-	out <- all
+	return w
 }

@@ -20,9 +20,7 @@ func TestCountsAndPositionAreReadBack(t *testing.T) {
 	if err := store.WriteBatch(wiring.DB, store.JoinParts(nil, []store.Part{part})); err != nil {
 		t.Fatal(err)
 	}
-	out := make(chan opened, 1)
-	loadReplicas(wiring, store.FirstWritten(1, held), out)
-	all := <-out
+	all := loadReplicas(starting{wiring: wiring, held: held, written: store.FirstWritten(1, held)})
 	if all.err != nil {
 		t.Fatal(all.err)
 	}

@@ -18,34 +18,51 @@ type heardGreeting struct {
 	Greeting shard.Greeting
 }
 
+// callOthers greets the other nodes again and again, while this node's folder has no view service's state.
+func callOthers(s starting) starting {
+	if len(s.saved) > 0 {
+		return s
+	}
+	heard, over := make(chan heardGreeting), make(chan struct{})
+	for peer := range s.wiring.Members {
+		if peer != s.wiring.Self {
+			go callAround(&s.wiring.Node, &s.wiring.Peers, peer, heard, over)
+		}
+	}
+	s.heard, s.over = heard, over
+	return s
+}
+
 // awaitBootstrap is what a node does whose folder has no view service's state: it waits until the greetings of the
 // others say that a cluster is bootstrapped with it or was bootstrapped without it (rules R13, R14), and hands over the
 // saved entries to start from, stored, which is none for a store that has yet to join. A node that was stopped in
 // between begins anew here. Greetings come again and again, the newest of a node counts; once this has handed saved
 // entries over, this node's own greeting is to say so.
-func awaitBootstrap(node *Node, storage *Storage, w store.Written, heard <-chan heardGreeting, out chan<- opened) {
-	l, log := node.Layout, node.Log
+func awaitBootstrap(s starting) starting {
+	if len(s.saved) > 0 {
+		return s
+	}
+	defer close(s.over)
+	l, log := s.wiring.Layout, s.wiring.Log
 	greetings := make([]shard.Greeting, l.Nodes)
 	said := time.NewTicker(sayWhy)
 	defer said.Stop()
 	for {
-		bootstrap := views.DecideBootstrap(l, node.Member, greetings)
+		bootstrap := views.DecideBootstrap(l, s.wiring.Member, greetings)
 		switch {
 		case bootstrap.Join:
 			log.Info("the cluster was bootstrapped without this store: it joins")
-			out <- opened{written: w}
-			return
+			return s
 		case bootstrap.Members != nil:
-			saved := views.InitialEntries(l, bootstrap.Members)
-			parts := []store.Part{{}, store.SavedPart(store.RaftFamilyID(storage.DB), saved, nil)}
-			w, parts[0] = store.HeadPart(w, parts[1:])
+			s.saved = views.InitialEntries(l, bootstrap.Members)
+			parts := []store.Part{{}, store.SavedPart(store.RaftFamilyID(s.wiring.DB), s.saved, nil)}
+			s.written, parts[0] = store.HeadPart(s.written, parts[1:])
 			log.Info("the cluster is bootstrapped", "nodes", l.Nodes, "shards", l.Shards)
-			err := store.WriteBatch(storage.DB, store.JoinParts(nil, parts))
-			out <- opened{saved: saved, written: w, err: err}
-			return
+			s.err = store.WriteBatch(s.wiring.DB, store.JoinParts(nil, parts))
+			return s
 		}
 		select {
-		case h := <-heard:
+		case h := <-s.heard:
 			if h.Node >= 0 && h.Node < l.Nodes {
 				greetings[h.Node] = h.Greeting
 			}

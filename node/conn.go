@@ -2,12 +2,10 @@ package main
 
 import (
 	"bufio"
-	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"slices"
 	"time"
 
@@ -29,23 +27,28 @@ const (
 	quietFor    = 30 * time.Second // without a frame, after which a connection that has greeted is closed
 )
 
-// serveFrames is the loop that reads a connection's frames, from the greeting on.
-func serveFrames(wiring *Wiring, raw net.Conn, in *bufio.Reader, closed chan<- struct{}) {
-	defer close(closed)
-	_ = raw.SetReadDeadline(time.Now().Add(helloFor))
-	codec, m := wire.NewCodec(), &wire.Message{} // each frame takes the place of the one before
-	scratch, err := wire.ReadFrameUpTo(in, nil, greetMost)
+// awaitGreeting reads the greeting of a connection that speaks frames, and refuses it if it does not fit.
+func awaitGreeting(c accepted) accepted {
+	_ = c.raw.SetReadDeadline(time.Now().Add(helloFor))
+	c.codec, c.message = wire.NewCodec(), &wire.Message{}
+	body, err := wire.ReadFrameUpTo(c.in, nil, greetMost)
 	if err == nil {
-		err = codec.Decode(m, scratch)
+		err = c.codec.Decode(c.message, body)
 	}
-	if refusal := judge(&wiring.Node, &wiring.Peers, m, err); refusal != nil {
-		_, err = raw.Write(codec.AppendFrame(nil, refusal)) // the first thing that is sent: it needs no deadline
-		err = cmp.Or(err, ErrPeer)
+	refusal := judge(&c.wiring.Node, &c.wiring.Peers, c.message, err)
+	if refusal != nil {
+		_, _ = c.raw.Write(c.codec.AppendFrame(nil, refusal)) // the first thing that is sent: it needs no deadline
 	}
-	if err != nil {
-		return
+	if c.over = err != nil || refusal != nil; !c.over {
+		c.codec, _ = c.codec.Agree(c.message.Greeting)
+		c.scratch = body
 	}
-	codec, _ = codec.Agree(m.Greeting)
+	return c
+}
+
+// serveFrames is the loop that reads a connection's frames, from the greeting on.
+func serveFrames(c accepted) accepted {
+	wiring, raw, in, codec, m, scratch := c.wiring, c.raw, c.in, c.codec, c.message, c.scratch
 	conn := newConn(&wiring.Node, raw, codec)
 	finished := make(chan struct{})
 	go sendAnswers(&wiring.Node, &wiring.Clients, conn, finished)
@@ -76,7 +79,7 @@ func serveFrames(wiring *Wiring, raw net.Conn, in *bufio.Reader, closed chan<- s
 			awaitAnswers(conn)
 		}
 		if err != nil {
-			return
+			return c
 		}
 		refusal := refuse(&wiring.Node, &wiring.Handles, &wiring.Peers, peer, m)
 		if refusal == nil && peer >= 0 && store != 0 {

@@ -10,21 +10,25 @@ import (
 	"tandem/wire/proc"
 )
 
-// salvage lets a start that met damage begin anew, without compactions and knowing of it. It is done if that is not
+// salvage lets a start that met damage begin anew, without compactions and knowing of it. It returns if that is not
 // what went wrong.
-func salvage(wiring *Wiring, cause error, done chan<- struct{}) {
-	defer func() { done <- struct{}{} }()
-	found := store.Suspects(wiring.DB, wiring.Member, cause)
+func salvage(s starting) starting {
+	if !store.IsDamage(s.err) {
+		return s
+	}
+	wiring := s.wiring
+	found := store.Suspects(wiring.DB, wiring.Member, s.err)
 	marks, err := store.ReadMarks(wiring.Config.Data)
-	for s, m := range found {
-		marks = store.AddMark(marks, s, m)
+	for lost, m := range found {
+		marks = store.AddMark(marks, lost, m)
 	}
 	if len(found) == 0 || err != nil || store.WriteMarks(wiring.Config.Data, marks) != nil {
-		return
+		return s
 	}
 	wiring.Log.Error("the data of shards is damaged; the node starts anew, and they are filled again from whole copies",
-		"shards", slices.Sorted(maps.Keys(found)), "error", cause)
+		"shards", slices.Sorted(maps.Keys(found)), "error", s.err)
 	proc.StopIf(wiring.Output, proc.StartAnew(wiring.Output))
+	return s
 }
 
 // damageNote tells the loop of the marks that a copy of a shard is damaged, or that it is dropped with its files.

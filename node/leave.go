@@ -21,8 +21,7 @@ func waitsFor(r *replica.State, self int, peerLeaves bool, unreached time.Durati
 // leave stops a node as an operator wants it stopped: it hands its leaderships over to backups that are in sync, waits
 // for those that can be reached and are not, unless their node is leaving, too, then answers nothing any more and frees
 // its neighbours from what they promised it, so that nobody has to wait for it.
-func leave(node *Node, handles *Handles, peers *Peers, left chan<- struct{}) {
-	defer close(left)
+func leave(node *Node, handles *Handles, peers *Peers) {
 	order(peers, lease.LeaveAsked)
 	began, busy := time.Now(), true
 	reached := slices.Repeat([]time.Time{began}, node.Layout.Nodes) // when a connection to each node was last seen to stand

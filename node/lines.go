@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -46,8 +45,12 @@ type fault struct {
 }
 
 // serveLines is the loop that answers a connection's lines of text, one JSON line each, until the client has sent all.
-func serveLines(wiring *Wiring, raw net.Conn, in *bufio.Reader, closed chan<- struct{}) {
-	defer close(closed)
+func serveLines(c accepted) accepted {
+	if !c.letter {
+		return c
+	}
+	c.over = true
+	wiring, raw, in := c.wiring, c.raw, c.in
 	wiring.ConnEvents <- connEvent{Raw: raw, Info: ConnInfo{raw.RemoteAddr().String(), "lines", ""}}
 	for {
 		_ = raw.SetReadDeadline(time.Now().Add(idleFor))
@@ -61,7 +64,7 @@ func serveLines(wiring *Wiring, raw net.Conn, in *bufio.Reader, closed chan<- st
 			err = io.EOF
 		case isHTTP(text):
 			_, _ = io.WriteString(raw, httpAnswer(wiring.Config.Name))
-			return
+			return c
 		case text != "":
 			answer, held = obey(wiring, text)
 		}
@@ -74,7 +77,7 @@ func serveLines(wiring *Wiring, raw net.Conn, in *bufio.Reader, closed chan<- st
 			<-wiring.Texts
 		}
 		if err != nil || badWrite != nil {
-			return
+			return c
 		}
 	}
 }

@@ -38,32 +38,51 @@ func accept(wirings chan *Wiring, listener net.Listener, seats chan struct{}) {
 			<-seats
 			continue
 		}
-		go greet(wiring, raw, seats)
+		go serveConn(wiring, raw, seats)
 	}
 }
 
-// greet tells by the first byte what a connection speaks: a letter begins a line of text, 0xce a frame. Until then it
-// costs one small goroutine and no buffer.
-func greet(wiring *Wiring, raw net.Conn, seats <-chan struct{}) {
+// accepted is what the stages of an accepted connection know of it so far.
+type accepted struct {
+	wiring  *Wiring
+	raw     net.Conn
+	in      *bufio.Reader
+	letter  bool // its first byte is one, so it speaks lines of text
+	codec   wire.Codec
+	message *wire.Message // the greeting; each frame takes the place of the one before
+	scratch []byte        // where frames are read
+	over    bool
+}
+
+// connStages are an accepted connection's life.
+var connStages = [...]func(accepted) accepted{awaitFirstByte, serveLines, awaitGreeting, serveFrames}
+
+// serveConn is a connection's goroutine.
+func serveConn(wiring *Wiring, raw net.Conn, seats <-chan struct{}) {
 	wiring.ConnEvents <- connEvent{Raw: raw, Info: ConnInfo{Remote: raw.RemoteAddr().String(), Speaks: "nothing yet"}}
-	first := make([]byte, 1)
-	_ = raw.SetReadDeadline(time.Now().Add(idleFor))
-	_, err := io.ReadFull(raw, first)
-	closed := make(chan struct{})
-	in := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(first), raw), readBuffer)
-	letter := first[0]|0x20 >= 'a' && first[0]|0x20 <= 'z'
-	switch {
-	case err != nil:
-		close(closed)
-	case letter:
-		go serveLines(wiring, raw, in, closed)
-	default:
-		go serveFrames(wiring, raw, in, closed)
+	c := accepted{wiring: wiring, raw: raw}
+	for _, stage := range connStages {
+		if !c.over {
+			c = stage(c)
+		}
 	}
-	<-closed
 	raw.Close()
 	wiring.ConnEvents <- connEvent{Raw: raw, Closed: true}
 	<-seats
+}
+
+// awaitFirstByte tells by the first byte what a connection speaks: a letter begins a line of text, 0xce a frame. Until
+// then it costs one small goroutine and no buffer.
+func awaitFirstByte(c accepted) accepted {
+	first := make([]byte, 1)
+	_ = c.raw.SetReadDeadline(time.Now().Add(idleFor))
+	_, err := io.ReadFull(c.raw, first)
+	if c.over = err != nil; c.over {
+		return c
+	}
+	c.letter = first[0]|0x20 >= 'a' && first[0]|0x20 <= 'z'
+	c.in = bufio.NewReaderSize(io.MultiReader(bytes.NewReader(first), c.raw), readBuffer)
+	return c
 }
 
 // runConnRegistry is the loop that knows the open connections. Of those that are closed because their answers are not

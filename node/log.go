@@ -14,50 +14,10 @@ import (
 var ErrPurged = errors.New("purged from the write log")
 
 const (
-	logAhead   = 64              // parts that the log's reader at a start is ahead
 	aheadBytes = 2 << 20         // of a shard that are read ahead of their turn, at most a batch more
 	aheadFor   = 500e6           // ns for which a shard that was asked for is read ahead
 	aheadReach = uint64(1 << 16) // sequences before what is asked for from where on others are read, too
 )
-
-// streamLog reads the whole WAL, from the oldest record that is left, and gives the shards' shares away, with an error
-// where something could not be read, behind which it goes on. It ends with the log, or when quit is closed.
-func streamLog(db store.DB, out chan<- store.Logged, quit <-chan struct{}) {
-	defer close(out)
-	log, err := store.OpenLog(db, 0)
-	defer func() { store.CloseLog(log) }()
-	end, failed := uint64(0), uint64(0) // sequences: behind the last batch, and there when the last error was met
-	for batch := []byte(nil); ; {
-		var parts []store.Logged
-		if err == nil {
-			batch, err = store.NextBatch(log, batch)
-		}
-		switch {
-		case err == nil && batch == nil:
-			return
-		case err == nil:
-			end = store.SequenceBehind(batch)
-			parts, err = store.ReadBatch(batch, nil)
-		}
-		if err != nil {
-			parts = append(parts, store.Logged{Err: err})
-			if end <= failed { // nothing was read since
-				out <- store.Logged{Err: err}
-				return
-			}
-			failed = end
-			store.CloseLog(log)
-			log, err = store.OpenLog(db, end)
-		}
-		for i := range parts {
-			select {
-			case out <- parts[i]:
-			case <-quit:
-				return
-			}
-		}
-	}
-}
 
 // logAsk asks a reader for up to most entries of a shard, from LSN first on and none after last, in order. Without a
 // slot for the reply it only announces that the shard will be asked for, from there on.

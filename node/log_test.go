@@ -196,17 +196,44 @@ func TestLocalKeysAndWipesAreReadOver(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	parts, found := make(chan store.Logged, logAhead), 0
-	go streamLog(wiring.DB, parts, make(chan struct{}))
-	for p := range parts {
-		if p.Err != nil {
-			t.Fatal(p.Err)
+	w, found := logWalk{start: starting{wiring: wiring}}, 0
+	w.log, w.err = store.OpenLog(wiring.DB, 0)
+	for w.err == nil && !w.over {
+		w = readParts(w)
+		for _, p := range w.parts {
+			if p.Err != nil {
+				t.Fatal(p.Err)
+			}
+			if found++; len(p.Entries) != len(someEntries()) || p.Entries[0] != someEntries()[0] {
+				t.Errorf("%+v", p)
+			}
 		}
-		if found++; len(p.Entries) != len(someEntries()) || p.Entries[0] != someEntries()[0] {
-			t.Errorf("%+v", p)
-		}
+	}
+	store.CloseLog(w.log)
+	if w.err != nil {
+		t.Fatal(w.err)
 	}
 	if found != 2 {
 		t.Errorf("%d shares of shards found, expected 2", found)
+	}
+}
+
+// The walk through the write log at a start goes on behind what cannot be read, and ends where nothing was read since.
+func TestTheWalkGoesOnBehindWhatCannotBeRead(t *testing.T) {
+	wiring := serviceWiring(t, t.TempDir(), testLayout, 0)
+	if err := store.PutLocal(wiring.DB, "x", []byte("y")); err != nil {
+		t.Fatal(err)
+	}
+	bad := errors.New("bad")
+	w := readParts(logWalk{start: starting{wiring: wiring}, end: 1, err: bad})
+	if len(w.parts) != 1 || !errors.Is(w.parts[0].Err, bad) || w.over || w.err != nil {
+		t.Fatalf("expected that it goes on, found %+v", w)
+	}
+	if w = readParts(w); w.batch == nil || w.err != nil || w.over {
+		t.Errorf("expected the batch behind it, found %+v", w)
+	}
+	store.CloseLog(w.log)
+	if w = readParts(logWalk{start: starting{wiring: wiring}, end: 1, failed: 1, err: bad}); len(w.parts) != 1 || !w.over {
+		t.Errorf("expected its end, found %+v", w)
 	}
 }

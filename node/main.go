@@ -38,24 +38,21 @@ func main() {
 	proc.StopIf(output, err)
 	listener, err := proc.Listen(config.Listen)
 	proc.StopIf(output, err)
-	steps := make(chan opened, 1)
-	go prepare(newWiring(config, shard.Layout{Nodes: len(members), Shards: config.Shards}, members, self, output, log),
-		steps)
-	unready := <-steps
-	stop, waited := make(chan os.Signal, 1), make(chan error, 1)
+	stop, served := make(chan os.Signal, 1), make(chan starting, 1)
+	layout := shard.Layout{Nodes: len(members), Shards: config.Shards}
+	s := starting{wiring: newWiring(config, layout, members, self, output, log), held: heldBy(layout, self), stop: stop}
+	s = runFailureStages(runStages(s, openingStages[:]), unusableStages[:])
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
-	go awaitDisk(unready.wiring, stop, unready.err, waited)
-	err = <-waited
-	proc.StopAs(output, err, exitCode(err))
-	go serve(unready, listener, steps)
+	s = runFailureStages(s, failureStages[:])
+	proc.StopAs(output, s.err, exitCode(s.err))
+	go serve(s, listener, served)
 	select {
 	case why := <-stop: // nothing was promised yet
 		log.Info("stopping before the cluster was bootstrapped", "signal", why.String())
-	case all := <-steps:
-		go awaitDisk(unready.wiring, stop, all.err, waited)
-		err = <-waited
-		proc.StopAs(output, err, exitCode(err))
-		wiring, again := all.wiring, ""
+	case s := <-served:
+		s = runFailureStages(s, failureStages[:])
+		proc.StopAs(output, s.err, exitCode(s.err))
+		wiring, again := s.wiring, ""
 		log.Info("serving", "listen", listener.Addr(), "data", config.Data, "store", wiring.Identity.Store, "member",
 			wiring.Member)
 		select {
@@ -68,16 +65,14 @@ func main() {
 			proc.StopIf(output, store.MarkVoid(config.Data, end.Old))
 			proc.StopIf(output, proc.StartAnew(output))
 		}
-		left := make(chan struct{})
-		go leave(&wiring.Node, &wiring.Handles, &wiring.Peers, left)
-		<-left
+		leave(&wiring.Node, &wiring.Handles, &wiring.Peers)
 		if again != "" && len(stop) == 0 { // it may have been told to stop since
 			proc.StopIf(output, proc.StartAnew(output)) // which closes what was open
 		}
 	}
 	listener.Close()
 	// Every acknowledged write is synced: nothing is lost by leaving at once, with RocksDB open under its loops.
-	proc.StopIf(output, store.SyncLog(unready.wiring.DB))
+	proc.StopIf(output, store.SyncLog(s.wiring.DB))
 	log.Info("stopped")
 	proc.Exit(output, 0)
 }

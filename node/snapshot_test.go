@@ -67,9 +67,7 @@ func TestSnapshotsAreStored(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	steps := make(chan opened, 1)
-	loadReplicas(wiring, store.FirstWritten(1, nil), steps)
-	all := <-steps
+	all := loadReplicas(starting{wiring: wiring, held: held, written: store.FirstWritten(1, nil)})
 	if all.err != nil {
 		t.Fatal(all.err)
 	}

@@ -20,52 +20,91 @@ import (
 	"tandem/wire/proc"
 )
 
-// opened is what one step of the start hands to the next, or why it cannot.
-type opened struct {
-	wiring  *Wiring
-	saved   []views.SavedEntry // the saved entries of the view service
-	loaded  []Loaded           // by shard
-	points  [][]indexPoint     // by shard
-	written store.Written      // to the log by this start
-	err     error
-}
-
-// starting is what the stages of the start know of the data folder so far.
+// starting is what the stages of the start know so far.
 type starting struct {
 	wiring  *Wiring
 	held    []int              // the shards whose replicas belong here
-	names   []string           // in the folder
+	names   []string           // in the data folder
 	verdict shard.LogVerdict   // on the write-ahead log
 	marks   map[int]shard.Mark // by shard
 	lenient bool               // the store was opened past files that cannot be read
 	saved   []views.SavedEntry // the saved entries of the view service; none of a store that has yet to join
+	written store.Written      // to the log by this start
+	heard   <-chan heardGreeting
+	over    chan struct{} // closed when no more greetings are to be heard
+	loaded  []Loaded      // by shard
+	points  [][]indexPoint
+	aside   string           // the folder to which a store that cannot be used was moved
+	stop    <-chan os.Signal // tells this process to stop
 	err     error
 }
 
-// openingStages bring a node from its settings to a store that is its own, in which what is damaged is known.
+// openingStages bring a node from its settings to a store that is its own, in which what is damaged is known. The
+// wiring is not ready then: nothing but greetings is answered.
 var openingStages = [...]func(starting) starting{readFolder, refuseVoid, judgeLog, openFolder, dropSyncNotes,
-	claimFolder,
-	settleDamage, loadRaft}
+	claimFolder, settleDamage, loadRaft, runEarlyLoops}
 
-// prepare opens the data folder and checks that it is this node's. The wiring is not ready: nothing but greetings is
-// answered.
-func prepare(wiring *Wiring, out chan<- opened) {
-	s := starting{wiring: wiring, held: heldBy(wiring.Layout, wiring.Self)}
-	for _, stage := range openingStages {
-		if s = stage(s); s.err != nil {
-			break
+// servingStages bring a node from there to where it answers everything: the cluster is bootstrapped, all that the loops
+// start from is loaded, and they run.
+var servingStages = [...]func(starting) starting{callOthers, awaitBootstrap, loadViews, loadReplicas, loadWindows,
+	runLoops}
+
+// unusableStages are for a store that cannot be used: a new one takes its place.
+var unusableStages = [...]func(starting) starting{setStoreAside, beginNewStore}
+
+// failureStages are for any start that has failed. One that met damage begins anew, knowing of it, and one that met a
+// disk that does not do what it is asked waits, and begins anew.
+var failureStages = [...]func(starting) starting{salvage, awaitDisk}
+
+// runStages does one stage after another, and none after one that has failed.
+func runStages(s starting, stages []func(starting) starting) starting {
+	for _, stage := range stages {
+		if s.err == nil {
+			s = stage(s)
 		}
 	}
-	if errors.Is(s.err, store.ErrUnreadable) && !store.IsDiskError(s.err) {
-		aside, err := store.SetAside(wiring.Config.Data, time.Now())
-		if err == nil {
-			wiring.Log.Error("the store cannot be used; it is set aside, and a new one begins", "reason", s.err,
-				"aside",
-				aside)
-			err = proc.StartAnew(wiring.Output)
+	return s
+}
+
+// runFailureStages does what is to be done about a start that has failed, if it has; what it cannot mend stays its
+// error.
+func runFailureStages(s starting, stages []func(starting) starting) starting {
+	for _, stage := range stages {
+		if s.err != nil {
+			s = stage(s)
 		}
+	}
+	return s
+}
+
+// setStoreAside moves a store that cannot be used aside.
+func setStoreAside(s starting) starting {
+	if !errors.Is(s.err, store.ErrUnreadable) || store.IsDiskError(s.err) {
+		return s
+	}
+	aside, err := store.SetAside(s.wiring.Config.Data, time.Now())
+	if err != nil {
 		s.err = fmt.Errorf("%w; a new store cannot begin: %w", s.err, err)
+		return s
 	}
+	s.aside = aside
+	return s
+}
+
+// beginNewStore starts this program anew with a new store, if the one that was there is set aside.
+func beginNewStore(s starting) starting {
+	if s.aside == "" {
+		return s
+	}
+	s.wiring.Log.Error("the store cannot be used; it is set aside, and a new one begins", "reason", s.err, "aside",
+		s.aside)
+	s.err = fmt.Errorf("%w; a new store cannot begin: %w", s.err, proc.StartAnew(s.wiring.Output))
+	return s
+}
+
+// runEarlyLoops sets the loops going that a node needs before it serves.
+func runEarlyLoops(s starting) starting {
+	wiring := s.wiring
 	go runConnRegistry(wiring.ConnEvents, wiring.ConnStats, wiring.Log)
 	go runRefusals(&wiring.Node, &wiring.Peers)
 	for _, m := range wiring.Members {
@@ -73,8 +112,8 @@ func prepare(wiring *Wiring, out chan<- opened) {
 		wiring.Names = append(wiring.Names, names)
 		go proc.RunNames(names)
 	}
-	w := store.FirstWritten(wiring.Start.Number, s.held)
-	out <- opened{wiring: wiring, saved: s.saved, written: w, err: s.err}
+	s.written = store.FirstWritten(wiring.Start.Number, s.held)
+	return s
 }
 
 // claimFolder checks that the store is this node's, gives it the column families that it lacks, and counts this start.
@@ -180,100 +219,68 @@ func loadRaft(s starting) starting {
 // startAgainAfter is how long a start waits that its disk did not let go on.
 const startAgainAfter = time.Second
 
-// awaitDisk returns what went wrong at a start, nil if nothing did. A start that met damage begins anew, knowing of it.
-// What the disk did not do is no reason to end: the start begins anew in place, after a while, until the disk does it,
-// or until this process is told to stop. Whoever watches sees a node that is not ready.
-func awaitDisk(wiring *Wiring, stop <-chan os.Signal, cause error, out chan<- error) {
-	if store.IsDamage(cause) {
-		salvaged := make(chan struct{}, 1)
-		go salvage(wiring, cause, salvaged)
-		<-salvaged
+// awaitDisk is for a start that failed because the disk did not do what it was asked. That is no reason to end: the
+// start begins anew in place, after a while, until the disk does it, or until this process is told to stop. Whoever
+// watches sees a node that is not ready.
+func awaitDisk(s starting) starting {
+	if !store.IsDiskError(s.err) {
+		return s
 	}
-	if !store.IsDiskError(cause) {
-		out <- cause
-		return
-	}
-	wiring.Log.Error("the disk does not let this node start; trying again until it does", "error", cause)
+	s.wiring.Log.Error("the disk does not let this node start; trying again until it does", "error", s.err)
 	select {
-	case why := <-stop:
-		wiring.Log.Info("stopping before the disk let this node start", "signal", why.String())
-		proc.Exit(wiring.Output, 0)
+	case why := <-s.stop:
+		s.wiring.Log.Info("stopping before the disk let this node start", "signal", why.String())
+		proc.Exit(s.wiring.Output, 0)
 	case <-time.After(startAgainAfter):
-		out <- proc.StartAnew(wiring.Output)
+		s.err = proc.StartAnew(s.wiring.Output)
 	}
+	return s
 }
 
 // serve lets a node answer: first, while the cluster is not bootstrapped as far as this store knows, with greetings
-// only, then with everything. It hands the wiring over once all loops run.
-func serve(begun opened, listener net.Listener, out chan<- opened) {
-	unready, wirings, steps := begun.wiring, make(chan *Wiring, 1), make(chan opened, 1)
-	wirings <- unready
-	go accept(wirings, listener, make(chan struct{}, unready.Config.MaxConnections))
-	saved, w, err := begun.saved, begun.written, error(nil)
-	if len(saved) == 0 {
-		heard, over := make(chan heardGreeting), make(chan struct{})
-		for peer := range unready.Members {
-			if peer != unready.Self {
-				go callAround(&unready.Node, &unready.Peers, peer, heard, over)
-			}
-		}
-		go awaitBootstrap(&unready.Node, &unready.Storage, w, heard, steps)
-		bootstrapped := <-steps
-		close(over)
-		saved, w, err = bootstrapped.saved, bootstrapped.written, bootstrapped.err
-	}
-	if err != nil {
-		out <- opened{err: err}
-		return
-	}
-	go open(unready, saved, w, steps)
-	all := <-steps
-	if all.err == nil {
-		go start(all, steps)
-		<-steps
+// only, then with everything. It hands over what the stages know once all loops run, or one has failed.
+func serve(s starting, listener net.Listener, out chan<- starting) {
+	wirings := make(chan *Wiring, 1)
+	wirings <- s.wiring
+	go accept(wirings, listener, make(chan struct{}, s.wiring.Config.MaxConnections))
+	if s = runStages(s, servingStages[:]); s.err == nil {
 		<-wirings
-		wirings <- all.wiring
-		close(unready.Opened)
+		wirings <- s.wiring
+		close(s.wiring.Opened)
 	}
-	out <- all
+	out <- s
 }
 
-// open makes the wiring that all loops share, with everything loaded that they start from; saved is the view service's
-// state, which is none of a store that is to join. The loops that are told of the views are one for each node, one for
-// the gateways and one for the write log.
-func open(unready *Wiring, saved []views.SavedEntry, w store.Written, out chan<- opened) {
-	wiring, steps := *unready, make(chan opened, 1)
-	service, err := views.Load(processOf(&wiring.Node), wiring.Layout, views.DefaultTiming, saved, proc.Clock())
-	if err != nil {
-		out <- opened{err: err}
-		return
+// loadViews makes the wiring that all loops share, with the view service as its saved state has it, which is none of a
+// store that is to join. The loops that are told of the views are one for each node, one for the gateways and one for
+// the write log.
+func loadViews(s starting) starting {
+	wiring := *s.wiring
+	service, err := views.Load(processOf(&wiring.Node), wiring.Layout, views.DefaultTiming, s.saved, proc.Clock())
+	if s.err = err; err != nil {
+		return s
 	}
 	wiring.Ready = true
 	noteOrigin(wiring.Origin, service.State)
 	wiring.Views = newViewsHandle(service, wiring.Layout.Nodes+2)
-	go loadReplicas(&wiring, w, steps)
-	all := <-steps
-	if all.err == nil {
-		go loadWindows(all, proc.Clock(), steps)
-		all = <-steps
-	}
-	out <- all
+	s.wiring = &wiring
+	return s
 }
 
-// start sets all loops going but the one that accepts connections.
-func start(all opened, done chan<- opened) {
-	wiring := all.wiring
+// runLoops sets all loops going but the one that accepts connections.
+func runLoops(start starting) starting {
+	wiring := start.wiring
 	loops := cmp.Or(wiring.Config.Loops, max(1, runtime.NumCPU()/2))
 	for range loops {
 		wiring.Loops = append(wiring.Loops, newReplicaHandle())
 	}
 	shared, ends := make([][]int, wiring.Layout.Nodes), make([]shard.Position, wiring.Layout.Shards)
 	shares := make([][]owned, loops)
-	for i, s := range heldBy(wiring.Layout, wiring.Self) {
+	for i, s := range start.held {
 		peer := peerOf(wiring.Layout, s, wiring.Self)
 		wiring.ByShard[s] = wiring.Loops[i%loops]
 		shared[peer] = append(shared[peer], s)
-		at := &all.loaded[s]
+		at := &start.loaded[s]
 		state := replica.New(s, wiring.Self, wiring.Members[peer].Name, at.Last, at.History, at.Log, proc.Clock())
 		state.Leading.StoredFor = int64(wiring.Config.Silent)
 		r := owned{state: state, db: wiring.DB, peer: peer, codec: wire.NewCodec(), counts: at.Counts,
@@ -294,12 +301,12 @@ func start(all opened, done chan<- opened) {
 	}
 	node, handles, storage, peers, clients := &wiring.Node, &wiring.Handles, &wiring.Storage, &wiring.Peers,
 		&wiring.Clients
-	go runDisk(node, handles, storage, all.written)
+	go runDisk(node, handles, storage, start.written)
 	go runSyncNotes(node, storage)
 	go runDamage(node, storage)
 	go runHealth(node, handles, peers)
 	go runDiskHealth(node, storage, peers)
-	go runIndex(storage, all.points)
+	go runIndex(storage, start.points)
 	go runViews(node, clients, wiring.Views.States[wiring.Layout.Nodes])
 	go runProgress(node, handles)
 	go runArchive(node, wiring.Views.States[wiring.Layout.Nodes+1])
@@ -318,7 +325,7 @@ func start(all opened, done chan<- opened) {
 		}
 	}
 	go runViewService(node, storage, wiring.Views)
-	done <- all
+	return start
 }
 
 // newReplicaHandle makes what a loop of replicas shares with others.

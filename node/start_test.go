@@ -78,20 +78,19 @@ func startNode(t testing.TB, c Config, l net.Listener) *Wiring {
 		t.Error(err)
 		return nil
 	}
-	steps := make(chan opened, 1)
-	go prepare(newWiring(c, shard.Layout{Nodes: len(members), Shards: c.Shards}, members, self, proc.Output{},
-		slog.New(slog.DiscardHandler)), steps)
-	unready := <-steps
-	if unready.err != nil {
-		t.Error(unready.err)
+	layout := shard.Layout{Nodes: len(members), Shards: c.Shards}
+	s := starting{wiring: newWiring(c, layout, members, self, proc.Output{}, slog.New(slog.DiscardHandler)),
+		held: heldBy(layout, self)}
+	if s = runStages(s, openingStages[:]); s.err == nil {
+		served := make(chan starting, 1)
+		serve(s, l, served)
+		s = <-served
+	}
+	if s.err != nil {
+		t.Error(s.err)
 		return nil
 	}
-	go serve(unready, l, steps)
-	all := <-steps
-	if all.err != nil {
-		t.Error(all.err)
-	}
-	return all.wiring
+	return s.wiring
 }
 
 func TestWhoGreetsTooEarlyComesAgainWhenTheNodeOpens(t *testing.T) {

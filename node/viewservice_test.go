@@ -51,13 +51,12 @@ func TestViewServicesAgree(t *testing.T) {
 	for i, wiring := range wirings {
 		heard[i] = make(chan heardGreeting, 16)
 		go func() {
-			steps := make(chan opened, 1)
-			awaitBootstrap(&wiring.Node, &wiring.Storage, store.FirstWritten(1, nil), heard[i], steps)
-			all := <-steps
-			if all.err != nil {
-				t.Error(all.err)
+			s := awaitBootstrap(starting{wiring: wiring, written: store.FirstWritten(1, nil), heard: heard[i],
+				over: make(chan struct{})})
+			if s.err != nil {
+				t.Error(s.err)
 			}
-			founded <- all.saved
+			founded <- s.saved
 		}()
 	}
 	for i := range wirings {
