@@ -145,8 +145,8 @@ const loneSettle = 10 * time.Second
 // copy only. When quit is closed the rules of all disks end, all nodes are started, and nothing is judged.
 func tryDiskFault(t trial, at cluster.Site, begin time.Time, events chan<- event, quit <-chan struct{},
 	done chan<- error) {
-	f, flip, from, failed := found{Must: t.Kind == trialOldCopy || t.Kind == trialLoneCopy}, cluster.Flipped{},
-		logSize(at.Plan, t.Node), error(nil)
+	f, flip := found{Must: t.Kind == trialOldCopy || t.Kind == trialLoneCopy}, cluster.Flipped{}
+	from, failed := logSize(at.Plan, t.Node), error(nil)
 	folder, list, withdrawn := filepath.Join(at.Plan.Dir, t.Node), diskStages[t.Kind](t, at.Plan.Names), false
 	// what the older copy serves without the newer one counts, too
 	for i := 0; i < len(list) && (failed == nil || isLone(t.Kind)); i++ {

@@ -200,8 +200,8 @@ var lateSyncs = cluster.Rule{Ops: cluster.OpsSync, Files: cluster.FilesLog, Acti
 
 // powerLoss takes the power from some nodes at once, while their syncs are late.
 func powerLoss(t trial, quiet, lasts time.Duration, nodes []string) []stage {
-	ill, kill, lose, start := stage{Wait: quiet}, stage{Wait: 50*time.Millisecond + quiet/4}, stage{},
-		stage{Wait: lasts}
+	ill, kill := stage{Wait: quiet}, stage{Wait: 50*time.Millisecond + quiet/4}
+	lose, start := stage{}, stage{Wait: lasts}
 	for i, node := range nodes {
 		ill.Steps = append(ill.Steps, cluster.Step{Kind: cluster.FaultIll, Node: node, Rule: lateSyncs})
 		kill.Steps = append(kill.Steps, cluster.Step{Kind: cluster.FaultKill, Node: node})

@@ -59,7 +59,8 @@ func shoot(c client, op operation, p phase, due time.Time, held bool, samples ch
 		first.Kind = opGet
 	}
 	s := ask(c, first, "", p.Workload.Records)
-	s.Phase, s.Intended, s.Held, s.Cell = p.Name, due.Sub(c.begin), held, cellOf(op)
+	s.Phase, s.Intended = p.Name, due.Sub(c.begin)
+	s.Held, s.Cell = held, cellOf(op)
 	samples <- s
 	if modify && s.Status == 200 {
 		op.Kind = opUpdate

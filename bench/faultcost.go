@@ -144,7 +144,8 @@ func addRound(r chaosReport, one report, stalls []stall) chaosReport {
 			continue
 		}
 		until, t := time.Duration(never), r.Kinds[f.Kind]
-		outage, gap, beyond, lasted := f.Outage, f.Gap, f.Beyond, time.Duration(0)
+		outage, gap := f.Outage, f.Gap
+		beyond, lasted := f.Beyond, time.Duration(0)
 		for _, after := range one.Faults[i+1:] {
 			if !after.Heal {
 				until = after.At + one.From

@@ -81,7 +81,8 @@ func runJob(j job, out chan<- outcome) {
 	close(r.in.Samples)
 	awaitShown(r.shown)
 	o := <-r.counted
-	o.From, o.Seconds, o.Base, o.Missing, o.Back, o.Err = r.from.Sub(r.begin), r.seconds, r.base, r.missing, r.back, r.err
+	o.From, o.Seconds, o.Base = r.from.Sub(r.begin), r.seconds, r.base
+	o.Missing, o.Back, o.Err = r.missing, r.back, r.err
 	o.Fewer, o.Slept = j.Fewer, time.Duration(sleptFor()-r.slept).Round(time.Second)
 	out <- o
 }

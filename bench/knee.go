@@ -36,7 +36,8 @@ const (
 // searchKnee looks for the highest rate at which a target keeps the budget: it doubles the rate until a short run
 // fails, and halves the way between what holds and what fails until they are near.
 func searchKnee(r targetRun) targetRun {
-	j, tries, good, bad := r.job, []knee{}, 0.0, 0.0
+	j, tries := r.job, []knee{}
+	good, bad := 0.0, 0.0
 	j.Check = false
 	var failed error
 	for rate := kneeFirst; rate <= kneeMost && (bad == 0 || bad > kneeNarrow*good); {

@@ -16,7 +16,8 @@ func numbers(n uint64) []uint64 {
 func persist(c client, b beat, p phase, keys []uint64, until time.Time, samples chan<- sample, left chan<- []uint64) {
 	next := p.Next
 	for len(keys) > 0 {
-		round, again, own, done := keys, []uint64{}, make(chan sample, loaders), make(chan uint64, 1)
+		round, again := keys, []uint64{}
+		own, done := make(chan sample, loaders), make(chan uint64, 1)
 		p.Count = uint64(len(round))
 		p.Next = func(w workload, i, made uint64) (operation, uint64) { return next(w, round[i], made) }
 		go drive(c, b, p, own, c.Early, done)

@@ -216,7 +216,8 @@ var (
 func planJob(r targetRun) targetRun {
 	c, p := r.c, r.plan
 	j := jobOf(c.LoadFlags, workloadOf(c.LoadFlags, c.Mix), p.Target, p.Rate, c.Duration)
-	j.Load, j.Mixed, j.Check, j.Shared = c.Phases != phaseRun, c.Phases != phaseLoad, c.Check, c.Shared
+	j.Load, j.Mixed = c.Phases != phaseRun, c.Phases != phaseLoad
+	j.Check, j.Shared = c.Check, c.Shared
 	if j.Early, j.Fewer = r.early, p.Fewer; !j.Load {
 		j.Workload.Marks = rand.Uint64() >> 28
 	}

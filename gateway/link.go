@@ -211,7 +211,8 @@ func serveLink(k linkRound) linkRound {
 	if err != nil {
 		return k
 	}
-	pending, frames, last, scratch := map[uint64]request{}, []byte(nil), uint64(0), &wire.Message{}
+	pending, frames := map[uint64]request{}, []byte(nil)
+	last, scratch := uint64(0), &wire.Message{}
 	// ticks since a frame was heard, since the last ping, and since one that nothing has followed
 	quiet, pinged, asked := 0, 0, 0
 	answers, quit := make(chan []*wire.Message, 16), make(chan struct{})

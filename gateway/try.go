@@ -70,7 +70,8 @@ func nextTry(retry retryState, view shard.View, what failure, now int64) retrySt
 		retry.view, retry.persistent = view, 0
 	}
 	if what == none && (moved || newer && !retry.waiting) {
-		retry.node, retry.waiting, retry.due, retry.last = view.Leader, false, now, outdated
+		retry.node, retry.waiting = view.Leader, false
+		retry.due, retry.last = now, outdated
 		return retry
 	}
 	if what == none {

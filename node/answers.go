@@ -76,7 +76,8 @@ func linePing(wiring *Wiring, _ []string) any {
 }
 
 func lineStatus(wiring *Wiring, _ []string) any {
-	served, trouble, leads, views := Served{}, map[string]int{}, 0, []shard.View{}
+	served, trouble := Served{}, map[string]int{}
+	leads, views := 0, []shard.View{}
 	held := holdings(&wiring.Node, &wiring.Handles)
 	for _, h := range held {
 		served = Served{served.Get + h.served.Get, served.Write + h.served.Write, served.Count + h.served.Count,
@@ -100,8 +101,8 @@ func lineStatus(wiring *Wiring, _ []string) any {
 	if mine := greeting(&wiring.Node); mine.Incarnation != [16]byte{} {
 		status["incarnation"] = uuid.UUID(mine.Incarnation)
 	}
-	status["ring"], status["build"], status["lease"], status["grace"] = wiring.Mine.Names, wiring.Mine.Build,
-		wiring.Config.Lease.String(), wiring.Config.Grace.String()
+	status["ring"], status["build"] = wiring.Mine.Names, wiring.Mine.Build
+	status["lease"], status["grace"] = wiring.Config.Lease.String(), wiring.Config.Grace.String()
 	status["logDropped"] = wiring.Output.Dropped()
 	counted := make(chan connStats, 1)
 	wiring.ConnStats <- counted
@@ -314,7 +315,8 @@ func lineDigest(wiring *Wiring, args []string) any {
 	if err != nil || s < 0 || s >= len(wiring.ByShard) || wiring.ByShard[s] == nil {
 		return fault{"bad shard", "DIGEST shard: a shard held here (SHARDS lists them)"}
 	}
-	hash, users, meta, began := xxhash.New(), uint64(0), snapshot{}, time.Now()
+	hash, users := xxhash.New(), uint64(0)
+	meta, began := snapshot{}, time.Now()
 	scanned := scanOf(&wiring.Handles, s)
 	defer store.CloseScan(scanned.Scan)
 	note := func(key, value []byte) bool {

@@ -48,7 +48,8 @@ func awaitGreeting(c accepted) accepted {
 
 // serveFrames is the loop that reads a connection's frames, from the greeting on.
 func serveFrames(c accepted) accepted {
-	wiring, raw, in, codec, m, scratch := c.wiring, c.raw, c.in, c.codec, c.message, c.scratch
+	wiring, raw, in := c.wiring, c.raw, c.in
+	codec, m, scratch := c.codec, c.message, c.scratch
 	conn := newConn(&wiring.Node, raw, codec)
 	finished := make(chan struct{})
 	go sendAnswers(&wiring.Node, &wiring.Clients, conn, finished)

@@ -49,6 +49,7 @@ func greeting(node *Node) shard.Greeting {
 	at := <-node.Origin
 	node.Origin <- at
 	g := node.Mine
-	g.Incarnation, g.Founders, g.Member, g.Start = at.Incarnation, at.Founders, node.Member, node.Start.Number
+	g.Incarnation, g.Founders = at.Incarnation, at.Founders
+	g.Member, g.Start = node.Member, node.Start.Number
 	return g
 }

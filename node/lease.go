@@ -106,7 +106,8 @@ func fulfil(node *Node, handles *Handles, peers *Peers, peer int, conn *Conn, ef
 				"epoch", fx.LastEntry.At.Epoch, "lsn", fx.LastEntry.At.LSN)
 			continue
 		case lease.TellView:
-			e.Kind, e.View, e.FreeFrom, e.Restarted = replica.ViewLearnt, fx.View, fx.FreeFrom, fx.Restarted
+			e.Kind, e.View = replica.ViewLearnt, fx.View
+			e.FreeFrom, e.Restarted = fx.FreeFrom, fx.Restarted
 			node.Log.Info("view", "shard", fx.Shard, "epoch", fx.View.Epoch, "leader",
 				node.Members[fx.View.Leader].Name, "in sync", fx.View.InSync)
 		case lease.TellLease:

@@ -24,8 +24,8 @@ func fill(box outbox, r *owned, fx *replica.Effect) outbox {
 			return box
 		}
 		conn, m.ID = to.conn, to.id
-		m.Kind, m.Result, m.Touched, m.Record = wire.Outcome, fx.Reply.Result, uint64(fx.Reply.Touched),
-			wire.Record(fx.Reply.Record)
+		m.Kind, m.Result = wire.Outcome, fx.Reply.Result
+		m.Touched, m.Record = uint64(fx.Reply.Touched), wire.Record(fx.Reply.Record)
 		if fx.Reply.Refusal != 0 {
 			m.Kind, m.Code, m.Text = wire.Error, codes[fx.Reply.Refusal], fx.Reply.Reason
 		}

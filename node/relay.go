@@ -44,7 +44,8 @@ type relayEvent struct {
 // that wait.
 func runRelay(node *Node, handles *Handles, peers *Peers, peer int) {
 	link, name := peers.Links[peer], node.Members[peer].Name
-	waiting, stream, offset, last := map[uint64]relay{}, uint64(0), int64(0), uint64(0)
+	waiting, stream := map[uint64]relay{}, uint64(0)
+	offset, last := int64(0), uint64(0)
 	for {
 		select {
 		case r := <-link.Relays:
@@ -110,7 +111,8 @@ func relayed(e *replica.Event, id uint64, offset int64) *wire.Message {
 	m := &wire.Message{Kind: wire.Get, ID: id, Shard: uint64(e.Shard), Record: wire.Record{ID: e.Change.ID}}
 	if e.Kind == replica.WriteAsked {
 		c := &e.Change
-		m.Kind, m.Deadline, m.Request, m.Op, m.Fields = wire.Write, e.Deadline+offset, c.Request, c.Op, c.Fields
+		m.Kind, m.Deadline, m.Request = wire.Write, e.Deadline+offset, c.Request
+		m.Op, m.Fields = c.Op, c.Fields
 		m.Record = wire.Record{ID: c.ID, Name: c.Name, Email: c.Email, Group: c.Group}
 		m.Match.Kind, m.Unless.Kind = uint8(c.Match.Kind), uint8(c.Unless.Kind)
 		for _, p := range c.Match.Versions {

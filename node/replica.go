@@ -188,7 +188,8 @@ func inspect(replicas []owned) []Inspection {
 	for i := range replicas {
 		list[i] = Inspection{replicas[i].state, replicas[i].users, replicas[i].served, proc.Clock()}
 		s := &list[i].State
-		s.Leading.Pending, s.Waiting, s.Log.Window, s.Log.Order, s.Backing.Filled = nil, nil, nil, nil, nil
+		s.Leading.Pending, s.Waiting, s.Log.Window = nil, nil, nil
+		s.Log.Order, s.Backing.Filled = nil, nil
 	}
 	return list
 }

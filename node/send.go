@@ -45,7 +45,8 @@ func sendAnswers(node *Node, clients *Clients, conn *Conn, finished <-chan struc
 	defer close(conn.Ended)
 	send, waiting := sender(conn.Raw), []answers(nil)
 	var moving batch // what the goroutine pushes; it does while there are frames
-	unread, taken, added, pushed, last, broken := 0, 0, 0, make(chan error, 1), false, error(nil)
+	unread, taken, added := 0, 0, 0
+	pushed, last, broken := make(chan error, 1), false, error(nil)
 	for broken == nil && (!last || len(waiting)+len(moving.frames) > 0) {
 		select {
 		case a := <-conn.Out:

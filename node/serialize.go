@@ -43,14 +43,16 @@ func storeEntries(l shard.Layout, r *owned, fx *replica.Effect, now int64) (part
 // storeNothing drops all that is stored of the shard.
 func storeNothing(_ shard.Layout, r *owned, _ *replica.Effect, _ int64) []store.Part {
 	// until the disk reports it, every bucket is in doubt
-	r.counts, r.last, r.users, r.epoch = store.Buckets{}, store.Buckets{}, 0, 0
+	r.counts, r.last = store.Buckets{}, store.Buckets{}
+	r.users, r.epoch = 0, 0
 	return []store.Part{store.WipePart(r.state.Shard, store.FamilyID(r.db, r.state.Shard))}
 }
 
 // dropCopy drops all that is stored of the shard, and its files.
 func dropCopy(_ shard.Layout, r *owned, _ *replica.Effect, _ int64) []store.Part {
 	// until the disk reports it, every bucket is in doubt
-	r.counts, r.last, r.users, r.epoch = store.Buckets{}, store.Buckets{}, 0, 0
+	r.counts, r.last = store.Buckets{}, store.Buckets{}
+	r.users, r.epoch = 0, 0
 	return []store.Part{{Shard: r.state.Shard, Wiped: true, Renewed: true}}
 }
 

@@ -299,8 +299,8 @@ func runLoops(start starting) starting {
 			wiring.Leases[peer] = newLeaseHandle(wiring.Views, peer)
 		}
 	}
-	node, handles, storage, peers, clients := &wiring.Node, &wiring.Handles, &wiring.Storage, &wiring.Peers,
-		&wiring.Clients
+	node, handles, storage := &wiring.Node, &wiring.Handles, &wiring.Storage
+	peers, clients := &wiring.Peers, &wiring.Clients
 	go runDisk(node, handles, storage, start.written)
 	go runSyncNotes(node, storage)
 	go runDamage(node, storage)

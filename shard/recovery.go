@@ -75,8 +75,8 @@ type LogVerdict struct {
 // counts tell which shards a missing batch held; a shard that no later batch counts may be among them.
 func JudgeLog(pieces []LogPiece, held []int, known LogKnown) LogVerdict {
 	all := append(slices.Clone(held), RaftPart)
-	last, bad, begun, behind, garbled := BatchHead{}, false, false, false, false
-	whole := false // the start's log is here from its first batch on: what no batch has counted before has no parts
+	last, whole := BatchHead{}, false // whole: what no batch of the start has counted before has no parts
+	var bad, begun, behind, garbled bool
 	counts, lost, unsure := map[int]uint64{}, map[int]bool{}, map[int]bool{}
 	for i := range pieces {
 		p := &pieces[i]
@@ -113,7 +113,8 @@ func JudgeLog(pieces []LogPiece, held []int, known LogKnown) LogVerdict {
 			counts[c.Shard] = c.Total
 			delete(unsure, c.Shard)
 		}
-		last, bad, begun, behind, garbled = p.Head, false, false, false, false
+		last, bad, begun = p.Head, false, false
+		behind, garbled = false, false
 	}
 	synced := known.Synced
 	short := synced.Number > 0 && (last.Start < synced.Start || last.Start == synced.Start && last.Number < synced.Number)

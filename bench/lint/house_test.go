@@ -14,7 +14,7 @@ import (
 func judge(packages []housePackage) []breach {
 	found := checkChains(packages)
 	for _, p := range packages {
-		found = slices.Concat(found, checkImports(p), checkSizes(p), checkState(p), checkNesting(p))
+		found = slices.Concat(found, checkImports(p), checkSizes(p), checkTargets(p), checkState(p), checkNesting(p))
 	}
 	slices.SortFunc(found, func(a, b breach) int {
 		return cmp.Or(strings.Compare(a.pos.Filename, b.pos.Filename), cmp.Compare(a.pos.Line, b.pos.Line),
@@ -107,6 +107,9 @@ func TestTheHouseRulesAreFound(t *testing.T) {
 		{"RocksDB outside of node/store", "node", `import _ "github.com/linxGnu/grocksdb"`,
 			"import: node must not import github.com/linxGnu/grocksdb"},
 		{"long file", "node", strings.Repeat("\n", 400), "file size: 401 lines, at most 400 are allowed"},
+		{"four at once", "node", `func a() { x, y, z, u := 1, 2, 3, 4; println(x, y, z, u) }`,
+			"targets: 4 variables are assigned at once, at most 3 are allowed"},
+		{"three at once", "node", `func a() { x, y, z := 1, 2, 3; println(x, y, z) }`, ""},
 		{"long function", "node", lines("func a()", 61), "function size: a has 61 lines, at most 60 are allowed"},
 		{"full function", "node", lines("func a()", 60), ""},
 		{"four deep", "node", `func main() { a() }; func a() { b() }; func b() { c() }; func c() {}`,

@@ -15,6 +15,7 @@ const (
 	maxFileLines     = 400
 	maxFunctionLines = 60
 	maxNestedCalls   = 3
+	maxTargets       = 3
 )
 
 // bannedImports are the packages that a package of ours must not import, by path or by the path's beginning before a
@@ -94,6 +95,22 @@ func checkSizes(p housePackage) []breach {
 			if lines := p.fset.Position(n.End()).Line - p.fset.Position(n.Pos()).Line + 1; lines > maxFunctionLines {
 				found = append(found, breach{p.fset.Position(n.Pos()), "function size",
 					fmt.Sprintf("%s has %d lines, at most %d are allowed", name, lines, maxFunctionLines)})
+			}
+			return true
+		})
+	}
+	return found
+}
+
+// checkTargets holds how many variables one assignment of as many values may set: beyond that nobody sees which gets
+// which.
+func checkTargets(p housePackage) []breach {
+	found := []breach{}
+	for _, file := range p.files {
+		ast.Inspect(file, func(n ast.Node) bool {
+			if a, ok := n.(*ast.AssignStmt); ok && len(a.Lhs) == len(a.Rhs) && len(a.Lhs) > maxTargets {
+				found = append(found, breach{p.fset.Position(a.Pos()), "targets",
+					fmt.Sprintf("%d variables are assigned at once, at most %d are allowed", len(a.Lhs), maxTargets)})
 			}
 			return true
 		})

@@ -220,8 +220,7 @@ func ReadBatch(b []byte, wanted []bool) ([]Logged, error) {
 	}
 	var parts []Logged
 	sequence, skip := binary.LittleEndian.Uint64(b), true // skip tells that the records are of no part that is wanted
-	// of the last part: the entry that the next user record completes
-	next := 0
+	next := 0                                             // of the last part: the entry that the next user record completes
 	for b = b[batchHead:]; len(b) > 0; {
 		var key, value []byte
 		var err error
@@ -270,7 +269,8 @@ func ReadBatch(b []byte, wanted []bool) ([]Logged, error) {
 		if err != nil {
 			return nil, err
 		}
-		entry.Name, entry.Email, entry.Group, entry.Epoch = r.Name, r.Email, r.Group, r.Epoch
+		entry.Name, entry.Email = r.Name, r.Email
+		entry.Group, entry.Epoch = r.Group, r.Epoch
 	}
 	return parts, nil
 }
