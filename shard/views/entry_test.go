@@ -313,6 +313,29 @@ func TestServiceLostItsLog(t *testing.T) {
 	}
 }
 
+// A member that joined later and has lost all of Raft's state, as by a log that is gone before anything was flushed, is
+// told so by the leader: it would wait for ever to be let in under the id that is a member already.
+func TestServiceLostAllOfItsState(t *testing.T) {
+	n := newServiceNet(t, 3, 27)
+	n.same()
+	i := (n.mustLead() + 1) % 3
+	n.wipe(i)
+	n.start(i)
+	for tries := 0; !n.joined(i)() && tries < 60; tries++ {
+		n.hello(i)
+		n.run(80*msec, n.joined(i))
+	}
+	n.same()
+	n.kill(i)
+	n.nodes[i].disk = map[string][]byte{}
+	n.start(i)
+	n.hello(i)
+	if !n.run(2000*msec, func() bool { return n.nodes[i].service.Over }) || len(n.nodes[i].notes) == 0 ||
+		!strings.Contains(n.nodes[i].notes[len(n.nodes[i].notes)-1], "to have stored Raft's log up to") {
+		t.Errorf("over %v, says %q", n.nodes[i].service.Over, n.nodes[i].notes)
+	}
+}
+
 // The next version is put in force once all members have spoken it for long, and a binary that does not speak it stops.
 func TestVersionsAreRaised(t *testing.T) {
 	n := newServiceNet(t, 3, 25)

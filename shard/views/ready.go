@@ -75,8 +75,10 @@ func stepRaft(c Service, m *raftpb.Message, now int64) Service {
 	node := shard.NodeOf(m.GetFrom())
 	member := node < len(c.State.Members) && c.State.Members[node] == m.GetFrom()
 	if stored, _ := c.Log.LastIndex(); m.GetType() == raftpb.MsgHeartbeat && m.GetCommit() > stored {
-		// a leader names no commit of which it has not heard that it is stored here
-		if member && m.GetTerm() >= c.Raft.BasicStatus().GetTerm() {
+		// a leader names no commit of which it has not heard that it is stored here, not even to a store without any state
+		// that it takes for a member: that one has lost what it had
+		blank := len(c.State.Members) == 0
+		if (member || blank) && m.GetTerm() >= c.Raft.BasicStatus().GetTerm() {
 			c.older = fmt.Sprintf("node %d knows it to have stored Raft's log up to %d, and it ends at %d", node,
 				m.GetCommit(), stored)
 		}
