@@ -15,10 +15,10 @@ import (
 	"tandem/shard/views"
 )
 
-// AcceptLoss is what "node accept-loss" is told. It is for the only copy of something: a shard that its node led alone
+// acceptLossFlags is what "node accept-loss" is told. It is for the only copy of something: a shard that its node led alone
 // and whose data is damaged, or a new store that is to take the place of one that is lost with what it led alone.
 // Anything else heals by itself.
-type AcceptLoss struct {
+type acceptLossFlags struct {
 	Data   string `help:"Folder of the node's data; the node must be stopped." default:"data"`
 	Shards []int  `help:"Damaged shards whose loss is accepted; those that this node led alone if none is named." placeholder:"N,…"`
 	DryRun bool   `name:"dry-run" help:"Say what would be done and what is left of the data, and change nothing."`
@@ -39,7 +39,7 @@ const acceptedJump = 1 << 20
 
 // accepting is what the stages of the command know so far.
 type accepting struct {
-	told     AcceptLoss
+	told     acceptLossFlags
 	out      io.Writer
 	log      starting // what a start would learn of the log
 	db       store.DB
@@ -65,7 +65,7 @@ var acceptStages = [...]func(accepting) accepting{onLog(judgeLog), refuseDamaged
 // onLog makes a stage of a start, which looks at the log, one of the command.
 func onLog(stage func(starting) starting) func(accepting) accepting {
 	return func(a accepting) accepting {
-		a.log.wiring = &Wiring{Node: Node{Config: Config{Data: a.told.Data}}}
+		a.log.wiring = &wiring{Node: Node{Config: config{Data: a.told.Data}}}
 		for i := range shard.MaxShards {
 			a.log.held = append(a.log.held, i)
 		}
@@ -77,7 +77,7 @@ func onLog(stage func(starting) starting) func(accepting) accepting {
 
 // runAccept is what "node accept-loss" with these arguments runs.
 func runAccept(args []string) {
-	told := AcceptLoss{}
+	told := acceptLossFlags{}
 	parser := kong.Must(&told, kong.Name("node accept-loss"), kong.Description(acceptHelp))
 	_, err := parser.Parse(args)
 	parser.FatalIfErrorf(err)
@@ -87,9 +87,9 @@ func runAccept(args []string) {
 	}
 }
 
-// acceptLoss does the command, and writes to out what it does. Errors: ErrFolder, ErrConfig, ErrStore, or of the file
+// acceptLoss does the command, and writes to out what it does. Errors: ErrFolder, errConfig, ErrStore, or of the file
 // system.
-func acceptLoss(told AcceptLoss, out io.Writer) error {
+func acceptLoss(told acceptLossFlags, out io.Writer) error {
 	a := accepting{told: told, out: out}
 	defer func() {
 		if a.folder != "" {
@@ -186,7 +186,7 @@ func chooseShards(a accepting) accepting {
 	a.shards = a.told.Shards
 	for _, s := range a.shards {
 		if !slices.Contains(damaged, s) {
-			a.err = fmt.Errorf("%w: --shards: expected some of the damaged shards %v, found %d", ErrConfig, damaged, s)
+			a.err = fmt.Errorf("%w: --shards: expected some of the damaged shards %v, found %d", errConfig, damaged, s)
 		}
 	}
 	if len(a.shards) > 0 {

@@ -53,7 +53,7 @@ func TestWhatAnEarlierRunHasKept(t *testing.T) {
 			if c.text != "" && os.WriteFile(path, []byte(c.text), 0o600) != nil {
 				t.Fatal("cannot write")
 			}
-			a := accepting{told: AcceptLoss{Data: wiring.Config.Data}, out: &bytes.Buffer{}, db: db, shard: 2,
+			a := accepting{told: acceptLossFlags{Data: wiring.Config.Data}, out: &bytes.Buffer{}, db: db, shard: 2,
 				marks: map[int]shard.Mark{2: {Store: 1 << 16, Copy: 1, Reason: "r", Accepting: c.accepting}}}
 			a = readShard(a)
 			if (a.err != nil) != (c.users < 0) || a.err == nil && len(a.left.Users) != c.users {
@@ -89,7 +89,7 @@ func TestAFolderInUse(t *testing.T) {
 	if err := store.InUse(dir); err != nil {
 		t.Error(err)
 	}
-	a := openToAccept(accepting{told: AcceptLoss{Data: dir, DryRun: true}, out: &bytes.Buffer{}})
+	a := openToAccept(accepting{told: acceptLossFlags{Data: dir, DryRun: true}, out: &bytes.Buffer{}})
 	if !errors.Is(a.err, store.ErrFolder) || !strings.Contains(a.err.Error(), "data folder of a node") {
 		t.Error(a.err)
 	}

@@ -16,9 +16,9 @@ import (
 	"tandem/wire"
 )
 
-// User is a user in a line of text, with its position in the shard's log and what the node that answers is to the
+// userLine is a user in a line of text, with its position in the shard's log and what the node that answers is to the
 // shard.
-type User struct {
+type userLine struct {
 	ID    string `json:"id"`
 	Name  string `json:"name"`
 	Email string `json:"email"`
@@ -67,7 +67,7 @@ func holdings(node *Node, handles *Handles) []Held {
 	return list
 }
 
-func linePing(wiring *Wiring, _ []string) any {
+func linePing(wiring *wiring, _ []string) any {
 	if !wiring.Ready {
 		return map[string]string{"answer": "WAITING", "node": wiring.Config.Name,
 			"for": "its own data, or the other nodes of a new cluster"}
@@ -75,7 +75,7 @@ func linePing(wiring *Wiring, _ []string) any {
 	return map[string]string{"answer": "PONG", "node": wiring.Config.Name}
 }
 
-func lineStatus(wiring *Wiring, _ []string) any {
+func lineStatus(wiring *wiring, _ []string) any {
 	served, trouble := Served{}, map[string]int{}
 	leads, views := 0, []shard.View{}
 	held := holdings(&wiring.Node, &wiring.Handles)
@@ -124,14 +124,14 @@ func lineStatus(wiring *Wiring, _ []string) any {
 }
 
 // viewsStatus asks the view service how it is.
-func viewsStatus(peers *Peers) ViewsStatus {
-	reply := make(chan ViewsStatus, 1)
+func viewsStatus(peers *Peers) viewsReport {
+	reply := make(chan viewsReport, 1)
 	peers.Views.Inspect <- reply
 	return <-reply
 }
 
-// Repair is the repair of a backup in a line of text.
-type Repair struct {
+// repairLine is the repair of a backup in a line of text.
+type repairLine struct {
 	Shard    int     `json:"shard"`
 	Backup   string  `json:"backup"`
 	Snapshot bool    `json:"snapshot"` // the whole shard is sent, as the log does not reach back
@@ -141,15 +141,15 @@ type Repair struct {
 }
 
 // repairs lists what this node, as leader, is repairing.
-func repairs(node *Node, held []Held) []Repair {
-	list := []Repair{}
+func repairs(node *Node, held []Held) []repairLine {
+	list := []repairLine{}
 	for _, h := range held {
 		r := &h.state
 		if r.View.Leader != node.Self || r.View.InSync || !r.Repair.Compared {
 			continue
 		}
 		done, took := float64(r.Stream.PeerStored+1)-float64(r.Repair.First), float64(h.now-r.Repair.Since)/1e9
-		one := Repair{Shard: h.Shard, Backup: r.Peer, Snapshot: r.Repair.Snapshot,
+		one := repairLine{Shard: h.Shard, Backup: r.Peer, Snapshot: r.Repair.Snapshot,
 			ToGo: r.Leading.Next - min(r.Leading.Next, r.Stream.PeerStored)}
 		if done > 0 && took > 0 {
 			one.Rate = done / took
@@ -160,12 +160,12 @@ func repairs(node *Node, held []Held) []Repair {
 	return list
 }
 
-func lineRepair(wiring *Wiring, _ []string) any {
+func lineRepair(wiring *wiring, _ []string) any {
 	held := holdings(&wiring.Node, &wiring.Handles)
 	return repairs(&wiring.Node, held)
 }
 
-func lineView(wiring *Wiring, _ []string) any {
+func lineView(wiring *wiring, _ []string) any {
 	type viewed struct {
 		Shard  int    `json:"shard"`
 		Epoch  uint64 `json:"epoch"`
@@ -183,9 +183,9 @@ func lineView(wiring *Wiring, _ []string) any {
 	return list
 }
 
-func lineShards(wiring *Wiring, _ []string) any { return holdings(&wiring.Node, &wiring.Handles) }
+func lineShards(wiring *wiring, _ []string) any { return holdings(&wiring.Node, &wiring.Handles) }
 
-func lineGet(wiring *Wiring, args []string) any {
+func lineGet(wiring *wiring, args []string) any {
 	id := args[0]
 	if err := shard.CheckID(id); err != nil {
 		return fault{Error: err.Error()}
@@ -210,10 +210,10 @@ func lineGet(wiring *Wiring, args []string) any {
 	if err != nil {
 		return fault{Error: err.Error()}
 	}
-	return User{id, r.Name, r.Email, r.Group, s, role, r.Epoch, r.LSN}
+	return userLine{id, r.Name, r.Email, r.Group, s, role, r.Epoch, r.LSN}
 }
 
-func lineCount(wiring *Wiring, _ []string) any {
+func lineCount(wiring *wiring, _ []string) any {
 	sums := map[string]uint64{"leader": 0, "backup": 0}
 	for _, h := range holdings(&wiring.Node, &wiring.Handles) {
 		sums[h.Role] += h.Users
@@ -221,7 +221,7 @@ func lineCount(wiring *Wiring, _ []string) any {
 	return sums
 }
 
-func lineList(wiring *Wiring, args []string) any {
+func lineList(wiring *wiring, args []string) any {
 	offset, badOffset := strconv.ParseUint(args[0], 10, 64)
 	limit, badLimit := strconv.ParseUint(args[1], 10, 64)
 	if badOffset != nil || badLimit != nil || limit < 1 || limit > 1000 {
@@ -233,7 +233,7 @@ func lineList(wiring *Wiring, args []string) any {
 			counts[h.Shard] = h.Users
 		}
 	}
-	users := []User{}
+	users := []userLine{}
 	for _, part := range shard.PlanOffset(counts, offset, limit) {
 		scanned := scanOf(&wiring.Handles, part.Shard)
 		_, at, err := startOf(wiring.Layout, scanned, &wire.Message{Shard: uint64(part.Shard), Offset: part.Offset,
@@ -248,7 +248,7 @@ func lineList(wiring *Wiring, args []string) any {
 		}
 		for _, r := range records {
 			size += entrySize + len(r.ID) + len(r.Name) + len(r.Email)
-			users = append(users, User{r.ID, r.Name, r.Email, r.Group, part.Shard, "", r.Epoch, r.LSN})
+			users = append(users, userLine{r.ID, r.Name, r.Email, r.Group, part.Shard, "", r.Epoch, r.LSN})
 		}
 		if at.most > 0 || size > wire.MaxFrame {
 			return fault{fmt.Sprintf("more than %d bytes of users", wire.PageBytes), "a smaller limit"}
@@ -257,7 +257,7 @@ func lineList(wiring *Wiring, args []string) any {
 	return users
 }
 
-func lineLog(wiring *Wiring, args []string) any {
+func lineLog(wiring *wiring, args []string) any {
 	s, badShard := strconv.Atoi(args[0])
 	lsn, badLSN := strconv.ParseUint(args[1], 10, 64)
 	n, badCount := strconv.ParseUint(args[2], 10, 16)
@@ -292,7 +292,7 @@ func lineLog(wiring *Wiring, args []string) any {
 	return list
 }
 
-func lineConns(wiring *Wiring, _ []string) any {
+func lineConns(wiring *wiring, _ []string) any {
 	reply := make(chan connStats, 1)
 	wiring.ConnStats <- reply
 	list := (<-reply).open
@@ -302,15 +302,15 @@ func lineConns(wiring *Wiring, _ []string) any {
 
 // scanOf has the loop of a shard's replica open a scan of it, whether what it shows is committed or not. The scan must
 // be closed.
-func scanOf(handles *Handles, s int) ShardScan {
-	opened := make(chan ShardScan, 1)
+func scanOf(handles *Handles, s int) shardScan {
+	opened := make(chan shardScan, 1)
 	handles.ByShard[s].Opens <- scanAsk{shard: s, opened: opened}
 	return <-opened
 }
 
 // lineDigest hashes keys and values of all users of a shard in order. Both replicas store equal bytes at equal
 // positions.
-func lineDigest(wiring *Wiring, args []string) any {
+func lineDigest(wiring *wiring, args []string) any {
 	s, err := strconv.Atoi(args[0])
 	if err != nil || s < 0 || s >= len(wiring.ByShard) || wiring.ByShard[s] == nil {
 		return fault{"bad shard", "DIGEST shard: a shard held here (SHARDS lists them)"}

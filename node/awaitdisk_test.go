@@ -16,7 +16,7 @@ func TestAStartThatIsNotTheDisksEndsAtOnce(t *testing.T) {
 	waited, stop := make(chan error, 1), make(chan os.Signal)
 	for _, cause := range []error{nil, store.ErrFolder, fmt.Errorf("%w: opening: Corruption: no CURRENT",
 		store.ErrUnreadable)} {
-		wiring := &Wiring{Node: Node{Config: Config{Data: t.TempDir()}}}
+		wiring := &wiring{Node: Node{Config: config{Data: t.TempDir()}}}
 		go func() {
 			waited <- runFailureStages(starting{wiring: wiring, stop: stop, err: cause}, failureStages[:]).err
 		}()

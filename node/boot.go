@@ -11,8 +11,8 @@ import (
 	"tandem/wire/proc"
 )
 
-// Loaded is what a replica's loop starts from.
-type Loaded struct {
+// loaded is what a replica's loop starts from.
+type loaded struct {
 	Last    uint64 // LSN of the last stored write
 	History []shard.Position
 	Counts  store.Buckets
@@ -24,7 +24,7 @@ type Loaded struct {
 // its snapshot was broken off: what it holds is dropped.
 func loadReplicas(start starting) starting {
 	wiring, db := start.wiring, start.wiring.DB
-	start.loaded = make([]Loaded, wiring.Layout.Shards)
+	start.loaded = make([]loaded, wiring.Layout.Shards)
 	for _, s := range start.held {
 		var damaged error
 		at := &start.loaded[s]
@@ -64,12 +64,12 @@ func loadReplicas(start starting) starting {
 		}
 		if marked || store.IsDamage(err) { // whether it may be dropped the views will say: it may be the only copy
 			wiring.Log.Error("the data of a shard is damaged", "shard", s, "error", err)
-			*at = Loaded{Damage: err.Error()}
+			*at = loaded{Damage: err.Error()}
 			continue
 		}
 		err = errors.Join(err, damaged)
 		if err == nil && found && at.Last == 0 {
-			*at = Loaded{}
+			*at = loaded{}
 			parts := []store.Part{{}, store.WipePart(s, store.FamilyID(db, s))}
 			start.written, parts[0] = store.HeadPart(start.written, parts[1:])
 			err = store.WriteBatch(db, store.JoinParts(nil, parts))

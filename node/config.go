@@ -13,8 +13,8 @@ import (
 	"tandem/wire/proc"
 )
 
-// Config is what a node is told by flags, or by TANDEM_… in its environment.
-type Config struct {
+// config is what a node is told by flags, or by TANDEM_… in its environment.
+type config struct {
 	Name           string           `help:"Name of this node; one of those in --nodes." placeholder:"db-0"`
 	Listen         string           `help:"Address for the wire protocol and lines of text." default:"127.0.0.1:7400"`
 	Data           string           `help:"Folder of this node's data; made if it is missing." default:"data"`
@@ -42,23 +42,23 @@ type Config struct {
 // leader is lost waits for it, too.
 const maxGrace = 10 * time.Second
 
-// ErrConfig is the class of settings that cannot be.
-var ErrConfig = proc.ErrSettings
+// errConfig is the class of settings that cannot be.
+var errConfig = proc.ErrSettings
 
-// Member is a node of the ring.
-type Member = proc.Member
+// member is a node of the ring.
+type member = proc.Member
 
 // maxMB is the greatest size in MiB among the settings, 1 TiB.
 const maxMB = 1 << 20
 
 // check returns the ring and this node's number in it.
-func check(c Config) ([]Member, int, error) {
+func check(c config) ([]member, int, error) {
 	members, err := proc.ParseNodes(c.Nodes)
 	if err != nil {
 		return nil, 0, err
 	}
 	if err = shard.CheckLayout(shard.Layout{Nodes: len(members), Shards: c.Shards}); err != nil {
-		return nil, 0, fmt.Errorf("%w: %w", ErrConfig, err)
+		return nil, 0, fmt.Errorf("%w: %w", errConfig, err)
 	}
 	err = cmp.Or(proc.CheckName("--cluster", c.Cluster),
 		proc.Within("--cache-mb", c.CacheMB, 1, maxMB),
@@ -78,17 +78,17 @@ func check(c Config) ([]Member, int, error) {
 	if c.UnreadEachMB < 1 || c.UnreadMB < 2*c.UnreadEachMB || c.UnreadMB > maxMB {
 		return nil, 0, fmt.Errorf("%w: expected --unread-each-mb from 1 on and --unread-mb from twice that to %d; "+
 			"found %d and %d",
-			ErrConfig, maxMB, c.UnreadEachMB, c.UnreadMB)
+			errConfig, maxMB, c.UnreadEachMB, c.UnreadMB)
 	}
-	self := slices.IndexFunc(members, func(m Member) bool { return m.Name == c.Name })
+	self := slices.IndexFunc(members, func(m member) bool { return m.Name == c.Name })
 	if self < 0 {
-		return nil, 0, fmt.Errorf("%w: --name: expected one of the names in --nodes (%s), found %q", ErrConfig, c.Nodes,
+		return nil, 0, fmt.Errorf("%w: --name: expected one of the names in --nodes (%s), found %q", errConfig, c.Nodes,
 			c.Name)
 	}
 	return members, self, nil
 }
 
 // storeOptions returns what the database is told of the settings.
-func storeOptions(c Config) store.Options {
+func storeOptions(c config) store.Options {
 	return store.Options{Data: c.Data, Shards: c.Shards, CacheMB: c.CacheMB, WalKeepMB: c.WalKeepMB}
 }

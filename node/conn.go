@@ -56,7 +56,7 @@ func serveFrames(c accepted) accepted {
 	defer func() { close(finished); <-conn.Ended }()
 	peer, store := -1, m.Greeting.Store
 	if m.Greeting.Role == shard.RoleNode {
-		peer = slices.IndexFunc(wiring.Members, func(n Member) bool { return n.Name == m.Greeting.Name })
+		peer = slices.IndexFunc(wiring.Members, func(n member) bool { return n.Name == m.Greeting.Name })
 	}
 	if unfollow := welcome(&wiring.Node, &wiring.Peers, &wiring.Clients, conn, peer, m); unfollow != nil {
 		defer unfollow()
@@ -105,7 +105,7 @@ func frameMost(peer int) int {
 }
 
 // awaitAnswers waits until every request of a client that has finished sending is answered: then all slots are free.
-func awaitAnswers(conn *Conn) {
+func awaitAnswers(conn *conn) {
 	late := time.NewTimer(writeFor)
 	defer late.Stop()
 	for range cap(conn.Slots) {
@@ -148,9 +148,9 @@ func hand(handles *Handles, events []*replica.Event) []*replica.Event {
 // welcome answers a hello that fits, of node other or, with -1, a gateway, which is told the views from then on; how
 // that ends is returned. Who greets before the node has opened its data, or before it knows its cluster, is to come
 // again when it has, and learns that by the end of the connection.
-func welcome(node *Node, peers *Peers, clients *Clients, conn *Conn, other int, hello *wire.Message) func() {
+func welcome(node *Node, peers *Peers, clients *Clients, conn *conn, other int, hello *wire.Message) func() {
 	name := hello.Greeting.Role + " " + hello.Greeting.Name
-	clients.ConnEvents <- connEvent{Raw: conn.Raw, Info: ConnInfo{conn.Raw.RemoteAddr().String(), "frames", name}}
+	clients.ConnEvents <- connEvent{Raw: conn.Raw, Info: connInfo{conn.Raw.RemoteAddr().String(), "frames", name}}
 	mine, at := greeting(node), originIn(node.Origin)
 	known := wire.StoreStart{}
 	if node.Ready && other >= 0 { // what is known without this hello, which then counts (rule R23)
@@ -178,7 +178,7 @@ func welcome(node *Node, peers *Peers, clients *Clients, conn *Conn, other int, 
 
 // passOn gives the lease session and the view service what a node says that dialled: peer, with its store. What does
 // not fit is dropped, and comes again.
-func passOn(node *Node, peers *Peers, conn *Conn, peer int, store uint64, m *wire.Message) {
+func passOn(node *Node, peers *Peers, conn *conn, peer int, store uint64, m *wire.Message) {
 	switch {
 	case m.Kind == wire.Ping && node.Ready: // the view service looks whether it is a new store
 		select {
@@ -203,7 +203,7 @@ func passOn(node *Node, peers *Peers, conn *Conn, peer int, store uint64, m *wir
 
 // dispatch makes an event of a request for the loop that answers it, or answers it, or gives it its refusal. peer is
 // the node that sent it, -1 if none did.
-func dispatch(node *Node, handles *Handles, clients *Clients, conn *Conn, peer int, m,
+func dispatch(node *Node, handles *Handles, clients *Clients, conn *conn, peer int, m,
 	refusal *wire.Message) *replica.Event {
 	isRequest := m.Kind == wire.Get || m.Kind == wire.Write || m.Kind == wire.Count || m.Kind == wire.List
 	if isRequest {

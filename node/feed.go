@@ -74,7 +74,7 @@ func runFeeds(node *Node, handles *Handles, storage *Storage, peers *Peers, peer
 
 // feedShard sends a backup the next of what it lacks of the log, from fx.LSN up to at most fx.Applied, and reports how
 // far it came. It returns how many bytes that were.
-func feedShard(node *Node, handles *Handles, link *Link, asks chan<- logAsk, f feed) (size int) {
+func feedShard(node *Node, handles *Handles, link *linkHandle, asks chan<- logAsk, f feed) (size int) {
 	report, found := &replica.Event{Kind: replica.FeedFailed, Shard: f.shard, Stream: f.fx.Stream, Epoch: f.fx.Epoch},
 		make(chan logAnswer, 1)
 	asks <- logAsk{f.shard, f.fx.History, f.fx.LSN, f.fx.Applied, feedBatch, found}
@@ -97,7 +97,7 @@ func feedShard(node *Node, handles *Handles, link *Link, asks chan<- logAsk, f f
 
 // post sends a frame of a repair, and returns about how many bytes it has; 0 if the receiver does not read: the link is
 // broken or about to be, and the next stream begins with a comparison.
-func post(link *Link, stream uint64, m *wire.Message) (size int) {
+func post(link *linkHandle, stream uint64, m *wire.Message) (size int) {
 	select {
 	case link.Out <- []outbound{{Stream: stream, Message: m}}:
 	case <-time.After(feedWait):
@@ -114,6 +114,6 @@ func post(link *Link, stream uint64, m *wire.Message) (size int) {
 }
 
 // paceOf returns how long so many bytes of a repair take at least.
-func paceOf(c Config, size int) time.Duration {
+func paceOf(c config, size int) time.Duration {
 	return time.Duration(size) * time.Second / time.Duration(c.RepairMB<<20)
 }

@@ -43,7 +43,7 @@ func checkResults(checks []shard.Check) []checkResult {
 
 // partOf gathers what the node knows of the part that it takes: how its replicas are, how its view service is, and who
 // is refused.
-func partOf(node *Node, peers *Peers, held []Held, c ViewsStatus) shard.NodePart {
+func partOf(node *Node, peers *Peers, held []Held, c viewsReport) shard.NodePart {
 	refused := make(chan map[string]string, 1)
 	peers.Refusals <- refused
 	p := shard.NodePart{Leader: c.Lead != 0, Joins: !slices.Contains(c.State.Members, node.Member), Silent: c.Unhealthy,
@@ -110,7 +110,7 @@ func lacks(node *Node) string {
 }
 
 // lineReady answers READY.
-func lineReady(wiring *Wiring, _ []string) any {
+func lineReady(wiring *wiring, _ []string) any {
 	p := shard.NodePart{Waiting: "it waits for its own data, or for the other nodes of a new cluster"}
 	if wiring.Ready {
 		held, c := holdings(&wiring.Node, &wiring.Handles), viewsStatus(&wiring.Peers)

@@ -31,7 +31,7 @@ type leaseHandle struct {
 // leaseNote is an event for a lease session; Conn is the connection by which a ping came.
 type leaseNote struct {
 	Event lease.Event
-	Conn  *Conn
+	Conn  *conn
 }
 
 // runLease is the loop that owns the lease session with a neighbour: what the two promise each other, and what this
@@ -43,7 +43,7 @@ func runLease(node *Node, handles *Handles, peers *Peers, peer int, p lease.Sess
 	var out []lease.Effect
 	for {
 		list := []lease.Event{{Kind: lease.Ticked}}
-		var conn *Conn
+		var conn *conn
 		select {
 		case <-ticks.C:
 		case note := <-handle.In:
@@ -72,7 +72,7 @@ func runLease(node *Node, handles *Handles, peers *Peers, peer int, p lease.Sess
 
 // fulfil does what a lease session wants. It waits only for loops of replicas, which never wait for it; pings and
 // proposals that do not fit are dropped, and come again.
-func fulfil(node *Node, handles *Handles, peers *Peers, peer int, conn *Conn, effects []lease.Effect) {
+func fulfil(node *Node, handles *Handles, peers *Peers, peer int, conn *conn, effects []lease.Effect) {
 	var events []*replica.Event
 	for i := range effects {
 		fx := &effects[i]

@@ -57,7 +57,7 @@ func leave(node *Node, handles *Handles, peers *Peers) {
 }
 
 // ledShards lists the shards that a node leads by what its replicas know.
-func ledShards(list []Inspection, self int) []int {
+func ledShards(list []inspection, self int) []int {
 	led := []int{}
 	for _, i := range list {
 		if i.State.Known && i.State.View.Leader == self {
@@ -91,10 +91,10 @@ func peersLeaving(peers *Peers) []bool {
 }
 
 // inspectAll asks every loop how its replicas are.
-func inspectAll(handles *Handles) []Inspection {
-	list := []Inspection{}
+func inspectAll(handles *Handles) []inspection {
+	list := []inspection{}
 	for _, handle := range handles.Loops {
-		reply := make(chan []Inspection, 1)
+		reply := make(chan []inspection, 1)
 		handle.Inspect <- reply
 		list = append(list, <-reply...)
 	}

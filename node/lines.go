@@ -18,7 +18,7 @@ type command struct {
 	usage, help string
 	args        int
 	long        bool // its answer may be long: few of these are made at a time, and kept until they are read
-	run         func(wiring *Wiring, args []string) any
+	run         func(wiring *wiring, args []string) any
 }
 
 // commands are all lines that a node answers; they only read. The table never changes.
@@ -51,7 +51,7 @@ func serveLines(c accepted) accepted {
 	}
 	c.over = true
 	wiring, raw, in := c.wiring, c.raw, c.in
-	wiring.ConnEvents <- connEvent{Raw: raw, Info: ConnInfo{raw.RemoteAddr().String(), "lines", ""}}
+	wiring.ConnEvents <- connEvent{Raw: raw, Info: connInfo{raw.RemoteAddr().String(), "lines", ""}}
 	for {
 		_ = raw.SetReadDeadline(time.Now().Add(idleFor))
 		line, err := in.ReadSlice('\n')
@@ -84,7 +84,7 @@ func serveLines(c accepted) accepted {
 
 // obey runs one line. held tells that its answer has one of the slots for long ones, to be given back when it is
 // written.
-func obey(wiring *Wiring, text string) (answer any, held bool) {
+func obey(wiring *wiring, text string) (answer any, held bool) {
 	words := strings.Fields(text)
 	name, args := strings.ToUpper(words[0]), words[1:]
 	if name == "HELP" {

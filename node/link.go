@@ -20,8 +20,8 @@ import (
 	"tandem/wire/proc"
 )
 
-// ErrPeer is the class of a peer that does not fit: another protocol version, cluster or layout.
-var ErrPeer = errors.New("wrong peer")
+// errPeer is the class of a peer that does not fit: another protocol version, cluster or layout.
+var errPeer = errors.New("wrong peer")
 
 // errNotYet is the class of a peer that cannot answer yet, and says why: it is dialled again.
 var errNotYet = errors.New("the other node says")
@@ -39,7 +39,7 @@ const (
 
 // silence is how long a connection between nodes may be without a byte before it is given up and dialled anew: TCP
 // would send again only after a time that eats the budget (rule R19). Who reads waits for it in two parts (awaitFrame).
-func silence(c Config) time.Duration { return c.Silent * 5 / 4 }
+func silence(c config) time.Duration { return c.Silent * 5 / 4 }
 
 // runLink keeps a connection to another node, and tells the replicas that are shared with it, and the lease session, of
 // each stream that begins or ends.
@@ -130,7 +130,7 @@ func writeLink(node *Node, peers *Peers, other int, c peer.Conn, stream uint64, 
 			return
 		case n := <-link.Break:
 			if n == stream {
-				ended <- fmt.Errorf("%w: it does not keep up, or its log has a gap", ErrPeer)
+				ended <- fmt.Errorf("%w: it does not keep up, or its log has a gap", errPeer)
 				return
 			}
 		case <-ping.C:
@@ -193,7 +193,7 @@ func addOutbound(codec wire.Codec, frames []byte, first []outbound, more <-chan 
 }
 
 // breakLink asks the link to end a stream.
-func breakLink(link *Link, stream uint64) {
+func breakLink(link *linkHandle, stream uint64) {
 	select {
 	case link.Break <- stream:
 	default:
@@ -266,11 +266,11 @@ func readLink(node *Node, handles *Handles, peers *Peers, other int, c peer.Conn
 			failed <- fmt.Errorf("%w: %s", errNotYet, m.Text)
 			return
 		case m.Kind == wire.Error:
-			failed <- fmt.Errorf("%w: it says: %s", ErrPeer, m.Text)
+			failed <- fmt.Errorf("%w: it says: %s", errPeer, m.Text)
 			return
 		case !known || m.Shard >= uint64(len(handles.ByShard)) || handles.ByShard[m.Shard] == nil ||
 			peerOf(node.Layout, int(m.Shard), node.Self) != other:
-			failed <- fmt.Errorf("%w: a frame of kind %d for shard %d: %s", ErrPeer, m.Kind, m.Shard, m.Text)
+			failed <- fmt.Errorf("%w: a frame of kind %d for shard %d: %s", errPeer, m.Kind, m.Shard, m.Text)
 			return
 		}
 		events = append(events, &replica.Event{Kind: kind, Shard: int(m.Shard), Stream: stream, Epoch: m.Epoch,

@@ -19,13 +19,13 @@ const (
 // listPage answers a list from one moment of its shard, in as many pages as it takes. The next page is read when the
 // one before has left, and none is sent before the replica has said that what the scan shows is committed and may be
 // given out (rules R1, R2).
-func listPage(node *Node, handles *Handles, clients *Clients, conn *Conn, m *wire.Message) {
+func listPage(node *Node, handles *Handles, clients *Clients, conn *conn, m *wire.Message) {
 	if refusal := admit(clients, conn, m.ID); refusal != nil {
 		deliver(conn, answers{Message: refusal})
 		return
 	}
 	defer func() { <-clients.Pages; <-conn.Pages }()
-	opened, confirmed := make(chan ShardScan, 1), make(chan shard.Reply, 1)
+	opened, confirmed := make(chan shardScan, 1), make(chan shard.Reply, 1)
 	handles.ByShard[m.Shard].Opens <- scanAsk{int(m.Shard), opened, confirmed}
 	scanned := <-opened
 	clients.Scans <- struct{}{}
@@ -77,7 +77,7 @@ func appendPage(codec wire.Codec, page *wire.Message) []byte {
 
 // admit waits for a list's turn to make pages, among those of its connection and of all, so that what clients do not
 // read is bounded. It returns the error for the list if the turn does not come.
-func admit(clients *Clients, conn *Conn, id uint64) *wire.Message {
+func admit(clients *Clients, conn *conn, id uint64) *wire.Message {
 	late := time.NewTimer(answerWithin)
 	defer late.Stop()
 	text := "as many pages as are allowed wait for clients to read them"
@@ -151,7 +151,7 @@ type rest struct {
 // startOf returns where a list begins, behind the id m.After or at m.Offset, in the order (bucket, id), and the number
 // of the shard's users. Whole buckets before the offset are skipped by their counts; those that are in doubt the scan
 // itself has.
-func startOf(l shard.Layout, scanned ShardScan, m *wire.Message) (users uint64, at rest, err error) {
+func startOf(l shard.Layout, scanned shardScan, m *wire.Message) (users uint64, at rest, err error) {
 	counts := scanned.Counts
 	for _, bucket := range scanned.Doubtful {
 		value, err := store.GetFrom(scanned.Scan, append([]byte(store.MetaBucket), bucket))

@@ -66,7 +66,7 @@ func TestAPageIsOfOneMoment(t *testing.T) {
 	handed := write(shard.Deleted, was[:4]...) // they stand before every page below
 	handed = append(handed, write(shard.Created, all[30:35]...)...)
 	for _, stored := range []bool{false, true} {
-		opened := make(chan ShardScan, 1)
+		opened := make(chan shardScan, 1)
 		ask := scanAsk{shard: 2, opened: opened, confirmed: make(chan shard.Reply, 1)}
 		if events := giveScan(r, ask, nil); len(events) != 1 || events[0].Kind != replica.PageAsked {
 			t.Fatalf("the replica is asked %v", events)
@@ -211,7 +211,7 @@ func TestUnreadAnswersAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wiring := &Wiring{Node: Node{Config: Config{UnreadEachMB: 1}},
+	wiring := &wiring{Node: Node{Config: config{UnreadEachMB: 1}},
 		Clients: Clients{Unread: make(chan struct{}, 1000), ConnEvents: make(chan connEvent, 1)}}
 	conn := newConn(&wiring.Node, raw, wire.NewCodec())
 	go sendAnswers(&wiring.Node, &wiring.Clients, conn, make(chan struct{}))
@@ -234,7 +234,7 @@ func TestUnreadAnswersAreBounded(t *testing.T) {
 
 // What all connections leave unread is bounded, too, but each has a little of its own.
 func TestAllThatIsUnreadIsBounded(t *testing.T) {
-	wiring := &Wiring{Node: Node{Config: Config{UnreadEachMB: 8}}, Clients: Clients{Unread: make(chan struct{}, 3)}}
+	wiring := &wiring{Node: Node{Config: config{UnreadEachMB: 8}}, Clients: Clients{Unread: make(chan struct{}, 3)}}
 	first, err := takeUnread(&wiring.Node, &wiring.Clients, 0, unreadOwn+2*unreadUnit)
 	second, none := takeUnread(&wiring.Node, &wiring.Clients, 0, unreadOwn)
 	if first != 2 || err != nil || second != 0 || none != nil {

@@ -23,7 +23,7 @@ const (
 
 // accept takes connections until the listener is closed; at most as many as seats has slots are open at once. wirings
 // has one slot, with the wiring that a connection is served in.
-func accept(wirings chan *Wiring, listener net.Listener, seats chan struct{}) {
+func accept(wirings chan *wiring, listener net.Listener, seats chan struct{}) {
 	for {
 		seats <- struct{}{}
 		raw, err := listener.Accept()
@@ -44,7 +44,7 @@ func accept(wirings chan *Wiring, listener net.Listener, seats chan struct{}) {
 
 // accepted is what the stages of an accepted connection know of it so far.
 type accepted struct {
-	wiring  *Wiring
+	wiring  *wiring
 	raw     net.Conn
 	in      *bufio.Reader
 	letter  bool // its first byte is one, so it speaks lines of text
@@ -58,8 +58,8 @@ type accepted struct {
 var connStages = [...]func(accepted) accepted{awaitFirstByte, serveLines, awaitGreeting, serveFrames}
 
 // serveConn is a connection's goroutine.
-func serveConn(wiring *Wiring, raw net.Conn, seats <-chan struct{}) {
-	wiring.ConnEvents <- connEvent{Raw: raw, Info: ConnInfo{Remote: raw.RemoteAddr().String(), Speaks: "nothing yet"}}
+func serveConn(wiring *wiring, raw net.Conn, seats <-chan struct{}) {
+	wiring.ConnEvents <- connEvent{Raw: raw, Info: connInfo{Remote: raw.RemoteAddr().String(), Speaks: "nothing yet"}}
 	c := accepted{wiring: wiring, raw: raw}
 	for _, stage := range connStages {
 		if !c.over {
@@ -88,7 +88,7 @@ func awaitFirstByte(c accepted) accepted {
 // runConnRegistry is the loop that knows the open connections. Of those that are closed because their answers are not
 // read it logs one a second at most.
 func runConnRegistry(events <-chan connEvent, asks <-chan chan<- connStats, log *slog.Logger) {
-	open, unread, said := map[net.Conn]ConnInfo{}, 0, time.Time{}
+	open, unread, said := map[net.Conn]connInfo{}, 0, time.Time{}
 	for {
 		select {
 		case d := <-events:
@@ -105,7 +105,7 @@ func runConnRegistry(events <-chan connEvent, asks <-chan chan<- connStats, log 
 				}
 			}
 		case ask := <-asks:
-			now := connStats{make([]ConnInfo, 0, len(open)), unread}
+			now := connStats{make([]connInfo, 0, len(open)), unread}
 			for _, info := range open {
 				now.open = append(now.open, info)
 			}

@@ -10,8 +10,8 @@ import (
 	"tandem/wire/proc"
 )
 
-// ErrPurged is the class of a log that no longer reaches back to what is wanted.
-var ErrPurged = errors.New("purged from the write log")
+// errPurged is the class of a log that no longer reaches back to what is wanted.
+var errPurged = errors.New("purged from the write log")
 
 const (
 	aheadBytes = 2 << 20         // of a shard that are read ahead of their turn, at most a batch more
@@ -29,7 +29,7 @@ type logAsk struct {
 	reply       chan<- logAnswer
 }
 
-// logAnswer is what a reader found: ErrPurged if that is nothing, or the log's own error.
+// logAnswer is what a reader found: errPurged if that is nothing, or the log's own error.
 type logAnswer struct {
 	entries []shard.Entry
 	err     error
@@ -94,7 +94,7 @@ func runReader(node *Node, storage *Storage, asks <-chan logAsk) {
 			case err != nil:
 				answer.err = err
 			default:
-				answer.err = fmt.Errorf("%w: LSN %d of shard %d", ErrPurged, ask.first, ask.shard)
+				answer.err = fmt.Errorf("%w: LSN %d of shard %d", errPurged, ask.first, ask.shard)
 			}
 			p.whole = false
 			break

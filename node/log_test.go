@@ -9,7 +9,7 @@ import (
 )
 
 // logWiring is a node whose write log has the entries of two shards, a few of each in turn, and knows where they stand.
-func logWiring(t *testing.T, most uint64) *Wiring {
+func logWiring(t *testing.T, most uint64) *wiring {
 	t.Helper()
 	wiring := serviceWiring(t, t.TempDir(), testLayout, 0)
 	var err error
@@ -40,7 +40,7 @@ func logWiring(t *testing.T, most uint64) *Wiring {
 }
 
 // startReader starts a reader of such a log, for as long as the test runs.
-func startReader(t *testing.T, most uint64) (*Wiring, chan<- logAsk) {
+func startReader(t *testing.T, most uint64) (*wiring, chan<- logAsk) {
 	wiring, asks := logWiring(t, most), make(chan logAsk, 4)
 	t.Cleanup(func() { close(asks) })
 	go runReader(&wiring.Node, &wiring.Storage, asks)
@@ -118,7 +118,7 @@ func TestReaderFindsNoOtherHistory(t *testing.T) {
 	} {
 		found := make(chan logAnswer, 1)
 		asks <- logAsk{2, c.history, c.first, c.last, 100, found}
-		if answer := <-found; !errors.Is(answer.err, ErrPurged) {
+		if answer := <-found; !errors.Is(answer.err, errPurged) {
 			t.Errorf("%s: expected ErrPurged, found %d entries, %v", c.name, len(answer.entries), answer.err)
 		}
 	}

@@ -94,8 +94,8 @@ func exitCode(err error) int {
 }
 
 // settings reads the flags and the environment.
-func settings(output proc.Output, exit func(code int)) Config {
-	config := Config{}
+func settings(output proc.Output, exit func(code int)) config {
+	config := config{}
 	kong.Parse(&config, kong.Name("node"), kong.DefaultEnvars("TANDEM"), kong.Writers(os.Stdout, output),
 		kong.Exit(exit), kong.Vars{"version": "node " + proc.Build()},
 		kong.Description(nodeHelp))

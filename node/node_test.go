@@ -24,7 +24,7 @@ type client struct {
 	in  *bufio.Reader
 }
 
-func connect(t testing.TB, wiring *Wiring) client {
+func connect(t testing.TB, wiring *wiring) client {
 	raw, err := net.Dial("tcp", wiring.Config.Listen)
 	if err != nil {
 		t.Fatal(err)
@@ -171,7 +171,7 @@ func TestWritesReadsCountsAndPages(t *testing.T) {
 }
 
 // line asks a node a line of text and returns the answer's line.
-func line(t *testing.T, wiring *Wiring, text string) string {
+func line(t *testing.T, wiring *wiring, text string) string {
 	raw, err := net.Dial("tcp", wiring.Config.Listen)
 	if err != nil {
 		t.Fatal(err)
@@ -187,7 +187,7 @@ func line(t *testing.T, wiring *Wiring, text string) string {
 	return answer
 }
 
-func digest(t *testing.T, wiring *Wiring, s int) string {
+func digest(t *testing.T, wiring *wiring, s int) string {
 	fields := map[string]any{}
 	if err := json.Unmarshal([]byte(line(t, wiring, fmt.Sprint("DIGEST ", s))), &fields); err != nil {
 		t.Fatal(err)

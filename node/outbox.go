@@ -15,7 +15,7 @@ import (
 func fill(box outbox, r *owned, fx *replica.Effect) outbox {
 	m := box.scratch
 	*m = wire.Message{Shard: uint64(r.state.Shard), Epoch: fx.Epoch, LSN: fx.LSN}
-	conn, toLeader := fx.Caller.(*Conn)
+	conn, toLeader := fx.Caller.(*conn)
 	to, toGateway := fx.Caller.(*caller)
 	switch fx.Kind {
 	case replica.Answer:

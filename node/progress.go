@@ -48,7 +48,7 @@ func runProgress(node *Node, handles *Handles) {
 }
 
 // sumUp adds up the repairs of each backup's shards, with what is known from the look before.
-func sumUp(before map[string]repairing, list []Repair, now int64) map[string]repairing {
+func sumUp(before map[string]repairing, list []repairLine, now int64) map[string]repairing {
 	sums := map[string]repairing{}
 	for _, one := range list {
 		r, seen := sums[one.Backup]

@@ -14,7 +14,7 @@ import (
 const answerWithin = 200 * time.Millisecond
 
 // countShards asks the replicas of the shards in m.Set and answers with their counts.
-func countShards(handles *Handles, conn *Conn, m *wire.Message) {
+func countShards(handles *Handles, conn *conn, m *wire.Message) {
 	replies := make([]chan shard.Reply, len(m.Set))
 	for i, s := range m.Set {
 		replies[i] = make(chan shard.Reply, 1)

@@ -74,7 +74,7 @@ func noteRefusal(peers *Peers, peer string, misfit shard.Misfit, text string) {
 }
 
 // noteDial tells the loop that knows refusals what came of a dial to node other, and returns the dial's error in this
-// node's words, as ErrPeer if the two do not work together. What nobody answered says nothing of a refusal.
+// node's words, as errPeer if the two do not work together. What nobody answered says nothing of a refusal.
 func noteDial(node *Node, peers *Peers, other int, err error) error {
 	member, misfit := node.Members[other], peer.MisfitError{}
 	if err != nil && !errors.As(err, &misfit) {
@@ -89,9 +89,9 @@ func noteDial(node *Node, peers *Peers, other int, err error) error {
 	}
 	switch {
 	case misfit.Refused:
-		return fmt.Errorf("%w: %s", ErrPeer, text)
+		return fmt.Errorf("%w: %s", errPeer, text)
 	case err != nil:
-		return fmt.Errorf("%w at %s: %s", ErrPeer, member.Address, text)
+		return fmt.Errorf("%w at %s: %s", errPeer, member.Address, text)
 	}
 	return nil
 }

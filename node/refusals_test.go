@@ -24,8 +24,8 @@ func (c countedLines) Write(b []byte) (int, error) { c.n.Add(1); return len(b), 
 // once in ten seconds and for each new reason, and names without end take no memory without end.
 func TestRefusalsAreToldAndBounded(t *testing.T) {
 	lines := countedLines{&atomic.Int64{}}
-	members := []Member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}}
-	wiring := newWiring(Config{Name: "db-0"}, testLayout, members, 0, proc.Output{},
+	members := []member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}}
+	wiring := newWiring(config{Name: "db-0"}, testLayout, members, 0, proc.Output{},
 		slog.New(slog.NewTextHandler(lines, nil)))
 	go runRefusals(&wiring.Node, &wiring.Peers)
 	ask := func() map[string]string {
@@ -63,8 +63,8 @@ func TestRefusalsAreToldAndBounded(t *testing.T) {
 // TestAStoreThatJoinsGreetsAgain: what was greeted while this node did not know its cluster yet ends when it does; its
 // greeting says so from then on.
 func TestAStoreThatJoinsGreetsAgain(t *testing.T) {
-	members := []Member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}}
-	wiring := newWiring(Config{Name: "db-0"}, testLayout, members, 0, proc.Output{}, nil)
+	members := []member{{Name: "db-0"}, {Name: "db-1"}, {Name: "db-2"}}
+	wiring := newWiring(config{Name: "db-0"}, testLayout, members, 0, proc.Output{}, nil)
 	before, early := greeting(&wiring.Node), originIn(wiring.Origin)
 	stores := []uint64{1<<16 | 1, 1<<16 | 2, 1<<16 | 3}
 	noteOrigin(wiring.Origin, views.State{})
@@ -91,8 +91,8 @@ func TestAStoreThatJoinsGreetsAgain(t *testing.T) {
 // TestWhatADialIsSaidToBe: a misfit of either side is an error of this node and a refusal, an answer that is neither
 // welcome nor misfit an error only, and a node that nobody reaches neither.
 func TestWhatADialIsSaidToBe(t *testing.T) {
-	members := []Member{{Name: "db-0", Address: "a:1"}, {Name: "db-1"}, {Name: "db-2"}}
-	wiring := newWiring(Config{Name: "db-1"}, testLayout, members, 1, proc.Output{}, nil)
+	members := []member{{Name: "db-0", Address: "a:1"}, {Name: "db-1"}, {Name: "db-2"}}
+	wiring := newWiring(config{Name: "db-1"}, testLayout, members, 1, proc.Output{}, nil)
 	broken := errors.New("connection refused")
 	for _, c := range []struct {
 		came  error
@@ -114,7 +114,7 @@ func TestWhatADialIsSaidToBe(t *testing.T) {
 		if text := fmt.Sprint(err); (err != nil || c.text != "") && text != c.text {
 			t.Errorf("%v: %v, expected %q", c.came, err, c.text)
 		}
-		if errors.Is(err, ErrPeer) != (err != nil && c.came != broken) {
+		if errors.Is(err, errPeer) != (err != nil && c.came != broken) {
 			t.Errorf("%v is of the wrong class: %v", c.came, err)
 		}
 		if n := len(wiring.Refused); c.known != (n == 1) || n > 1 {

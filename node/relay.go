@@ -85,7 +85,7 @@ func runRelay(node *Node, handles *Handles, peers *Peers, peer int) {
 }
 
 // passRequest sends a request to the leader and notes that it waits, or says why it cannot; 0 if it can.
-func passRequest(link *Link, waiting map[uint64]relay, r relay, id uint64, offset int64) wire.Code {
+func passRequest(link *linkHandle, waiting map[uint64]relay, r relay, id uint64, offset int64) wire.Code {
 	if len(waiting) >= relayMost {
 		return wire.Busy
 	}

@@ -12,16 +12,16 @@ import (
 )
 
 // relayRig is a relay loop without a link: what it sends is in the link's queue.
-func relayRig(t *testing.T) (*Wiring, *Conn) {
-	link := &Link{Out: make(chan []outbound, 4), Relays: make(chan relay), RelayEvents: make(chan relayEvent)}
-	wiring := &Wiring{Node: Node{Members: []Member{{Name: "db-0"}, {Name: "db-1"}}},
-		Peers: Peers{Links: []*Link{nil, link}}}
+func relayRig(t *testing.T) (*wiring, *conn) {
+	link := &linkHandle{Out: make(chan []outbound, 4), Relays: make(chan relay), RelayEvents: make(chan relayEvent)}
+	wiring := &wiring{Node: Node{Members: []member{{Name: "db-0"}, {Name: "db-1"}}},
+		Peers: Peers{Links: []*linkHandle{nil, link}}}
 	go runRelay(&wiring.Node, &wiring.Handles, &wiring.Peers, 1)
-	return wiring, &Conn{Out: make(chan answers, 8)}
+	return wiring, &conn{Out: make(chan answers, 8)}
 }
 
 // told returns the next frame for a connection.
-func told(t *testing.T, conn *Conn) *wire.Message {
+func told(t *testing.T, conn *conn) *wire.Message {
 	t.Helper()
 	select {
 	case a := <-conn.Out:

@@ -44,7 +44,7 @@ type outbox struct {
 
 // pile is what goes to a connection.
 type pile struct {
-	conn    *Conn
+	conn    *conn
 	answers answers
 }
 
@@ -183,10 +183,10 @@ func ringEvents(events []*replica.Event, replicas []owned) []*replica.Event {
 }
 
 // inspect copies what may leave the loop: no slice or map of a state.
-func inspect(replicas []owned) []Inspection {
-	list := make([]Inspection, len(replicas))
+func inspect(replicas []owned) []inspection {
+	list := make([]inspection, len(replicas))
 	for i := range replicas {
-		list[i] = Inspection{replicas[i].state, replicas[i].users, replicas[i].served, proc.Clock()}
+		list[i] = inspection{replicas[i].state, replicas[i].users, replicas[i].served, proc.Clock()}
 		s := &list[i].State
 		s.Leading.Pending, s.Waiting, s.Log.Window = nil, nil, nil
 		s.Log.Order, s.Backing.Filled = nil, nil
@@ -241,7 +241,7 @@ func giveScan(r *owned, ask scanAsk, events []*replica.Event) []*replica.Event {
 	if r.state.Damage.Reason != "" { // nothing of it is given out, and a file of it may not be one to read (BadFiles)
 		open = store.OpenPastWipes
 	}
-	ask.opened <- ShardScan{open(r.db, ask.shard), r.counts, replica.BucketsAhead(&r.state, (*[256]uint64)(&r.last)),
+	ask.opened <- shardScan{open(r.db, ask.shard), r.counts, replica.BucketsAhead(&r.state, (*[256]uint64)(&r.last)),
 		r.state.View.Leader == r.state.Self}
 	if ask.confirmed == nil {
 		return events
@@ -251,7 +251,7 @@ func giveScan(r *owned, ask scanAsk, events []*replica.Event) []*replica.Event {
 
 // deliver queues what goes out by a connection. One that does not read, so that its queue is full, is closed: nobody
 // waits for it.
-func deliver(conn *Conn, a answers) {
+func deliver(conn *conn, a answers) {
 	select {
 	case conn.Out <- a:
 	default:

@@ -15,7 +15,7 @@ import (
 // accept-loss reads a shard of which a file cannot be opened from a copy without that file: the users of the other
 // files are left.
 func TestAShardIsReadPastAFileThatCannotBeOpened(t *testing.T) {
-	c := Config{Data: t.TempDir(), Shards: testLayout.Shards, CacheMB: 1}
+	c := config{Data: t.TempDir(), Shards: testLayout.Shards, CacheMB: 1}
 	db, err := openForTest(storeOptions(c))
 	if err == nil {
 		db, err = store.AddFamilies(db, []int{2})
@@ -57,7 +57,7 @@ func TestAShardIsReadPastAFileThatCannotBeOpened(t *testing.T) {
 	if err = os.WriteFile(newest, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	told := AcceptLoss{Data: c.Data}
+	told := acceptLossFlags{Data: c.Data}
 	a := openToAccept(accepting{told: told, out: &bytes.Buffer{}})
 	if a.err != nil || !strings.Contains(a.bad[2], "Corruption") {
 		t.Fatalf("%v, %v", a.bad, a.err)

@@ -30,8 +30,8 @@ type batch struct {
 }
 
 // newConn makes a connection that speaks frames. The requests that it may have under way, and the pages, are bounded.
-func newConn(node *Node, raw net.Conn, codec wire.Codec) *Conn {
-	return &Conn{Raw: raw, Codec: codec, Out: make(chan answers, maxInFlight+maxInFlight/4),
+func newConn(node *Node, raw net.Conn, codec wire.Codec) *conn {
+	return &conn{Raw: raw, Codec: codec, Out: make(chan answers, maxInFlight+maxInFlight/4),
 		Slots: make(chan struct{}, maxInFlight),
 		Pages: make(chan struct{}, max(1, node.Config.UnreadEachMB<<20/pageMost)), Ended: make(chan struct{})}
 }
@@ -41,7 +41,7 @@ func newConn(node *Node, raw net.Conn, codec wire.Codec) *Conn {
 // that it always knows how much is unread; beyond the connection's share, or when all connections have no more, the
 // connection is closed. A request's slot is free when its answer has left, so that a client that does not read is read
 // no further. After the reader has finished the loop sends what is left and ends.
-func sendAnswers(node *Node, clients *Clients, conn *Conn, finished <-chan struct{}) {
+func sendAnswers(node *Node, clients *Clients, conn *conn, finished <-chan struct{}) {
 	defer close(conn.Ended)
 	send, waiting := sender(conn.Raw), []answers(nil)
 	var moving batch // what the goroutine pushes; it does while there are frames
@@ -163,7 +163,7 @@ func fillBatch(b batch, waiting []answers) (batch, []answers) {
 
 // free empties a batch that has left: the requests that it answers are no longer under way. Its buffer is kept, but
 // not a large one.
-func free(conn *Conn, b batch) batch {
+func free(conn *conn, b batch) batch {
 	for range b.slots {
 		select {
 		case <-conn.Slots:

@@ -81,7 +81,7 @@ func feedSnapshot(node *Node, handles *Handles, peers *Peers, s int, fx replica.
 }
 
 // sendPaced sends frames of a snapshot no faster than the setting allows, so that it gives way to requests (rule R17).
-func sendPaced(node *Node, link *Link, stream uint64, frames []*wire.Message) {
+func sendPaced(node *Node, link *linkHandle, stream uint64, frames []*wire.Message) {
 	for _, m := range frames {
 		size := post(link, stream, m)
 		if size == 0 {

@@ -22,7 +22,7 @@ import (
 
 // starting is what the stages of the start know so far.
 type starting struct {
-	wiring  *Wiring
+	wiring  *wiring
 	held    []int              // the shards whose replicas belong here
 	names   []string           // in the data folder
 	verdict shard.LogVerdict   // on the write-ahead log
@@ -32,7 +32,7 @@ type starting struct {
 	written store.Written      // to the log by this start
 	heard   <-chan heardGreeting
 	over    chan struct{} // closed when no more greetings are to be heard
-	loaded  []Loaded      // by shard
+	loaded  []loaded      // by shard
 	points  [][]indexPoint
 	aside   string           // the folder to which a store that cannot be used was moved
 	stop    <-chan os.Signal // tells this process to stop
@@ -240,7 +240,7 @@ func awaitDisk(s starting) starting {
 // serve lets a node answer: first, while the cluster is not bootstrapped as far as this store knows, with greetings
 // only, then with everything. It hands over what the stages know once all loops run, or one has failed.
 func serve(s starting, listener net.Listener, out chan<- starting) {
-	wirings := make(chan *Wiring, 1)
+	wirings := make(chan *wiring, 1)
 	wirings <- s.wiring
 	go accept(wirings, listener, make(chan struct{}, s.wiring.Config.MaxConnections))
 	if s = runStages(s, servingStages[:]); s.err == nil {
@@ -331,12 +331,12 @@ func runLoops(start starting) starting {
 // newReplicaHandle makes what a loop of replicas shares with others.
 func newReplicaHandle() *replicaHandle {
 	return &replicaHandle{In: make(chan []*replica.Event, handleQueue), Stored: make(chan []storedPosition, 1),
-		Refusing: make(chan string, 1), Inspect: make(chan chan<- []Inspection), Opens: make(chan scanAsk)}
+		Refusing: make(chan string, 1), Inspect: make(chan chan<- []inspection), Opens: make(chan scanAsk)}
 }
 
 // newLink makes what the loops of a link share.
-func newLink() *Link {
-	return &Link{Out: make(chan []outbound, linkQueue), Urgent: make(chan *wire.Message, urgentQueue),
+func newLink() *linkHandle {
+	return &linkHandle{Out: make(chan []outbound, linkQueue), Urgent: make(chan *wire.Message, urgentQueue),
 		Break: make(chan uint64, 1), Feeds: make(chan feed, feedQueue), Turn: make(chan struct{}, 1),
 		Relays: make(chan relay, relayMost), RelayEvents: make(chan relayEvent, relayMost)}
 }
@@ -363,7 +363,7 @@ func newestEpoch(history []shard.Position) uint64 {
 }
 
 // timingOf returns the lease sessions' times as the settings want them.
-func timingOf(c Config) lease.Timing {
+func timingOf(c config) lease.Timing {
 	t := lease.DefaultTiming()
 	t.Lease, t.Grace, t.Silent = int64(c.Lease), int64(c.Grace), int64(c.Silent)
 	return t

@@ -19,8 +19,8 @@ import (
 
 // configsOf makes the settings of three nodes with free ports, and the listeners there. Its times are long: on a busy
 // machine the three, which share a process, would take each other for dead, and no test here is about that.
-func configsOf(t testing.TB) ([]Config, []net.Listener) {
-	configs, listeners, names := make([]Config, 3), make([]net.Listener, 3), make([]string, 3)
+func configsOf(t testing.TB) ([]config, []net.Listener) {
+	configs, listeners, names := make([]config, 3), make([]net.Listener, 3), make([]string, 3)
 	for i := range listeners {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -35,7 +35,7 @@ func configsOf(t testing.TB) ([]Config, []net.Listener) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { os.RemoveAll(dir) })
-		configs[i] = Config{Name: fmt.Sprintf("db-%d", i), Listen: l.Addr().String(), Data: filepath.Join(dir, "data"),
+		configs[i] = config{Name: fmt.Sprintf("db-%d", i), Listen: l.Addr().String(), Data: filepath.Join(dir, "data"),
 			Nodes: strings.Join(names, ","), Cluster: "test", Shards: 24, CacheMB: 8, UnreadMB: 64, UnreadEachMB: 8,
 			WalKeepMB: 64, RepairMB: 16, Lease: 2 * time.Second, Grace: 2200 * time.Millisecond,
 			Silent: 5 * time.Second, SlowDisk: 5 * time.Second,
@@ -45,9 +45,9 @@ func configsOf(t testing.TB) ([]Config, []net.Listener) {
 }
 
 // startCluster runs three nodes in this process, on free ports.
-func startCluster(t testing.TB) []*Wiring {
+func startCluster(t testing.TB) []*wiring {
 	configs, listeners := configsOf(t)
-	wirings, started := make([]*Wiring, 3), make(chan *Wiring)
+	wirings, started := make([]*wiring, 3), make(chan *wiring)
 	for i, l := range listeners {
 		go func() { started <- startNode(t, configs[i], l) }()
 	}
@@ -72,7 +72,7 @@ func startCluster(t testing.TB) []*Wiring {
 }
 
 // startNode runs a node in this process as main does; nil if it cannot.
-func startNode(t testing.TB, c Config, l net.Listener) *Wiring {
+func startNode(t testing.TB, c config, l net.Listener) *wiring {
 	members, self, err := check(c)
 	if err != nil {
 		t.Error(err)
@@ -95,7 +95,7 @@ func startNode(t testing.TB, c Config, l net.Listener) *Wiring {
 
 func TestWhoGreetsTooEarlyComesAgainWhenTheNodeOpens(t *testing.T) {
 	configs, listeners := configsOf(t)
-	started := make(chan *Wiring)
+	started := make(chan *wiring)
 	go func() { started <- startNode(t, configs[0], listeners[0]) }()
 	members, self, err := check(configs[0])
 	if err != nil {

@@ -7,13 +7,13 @@ import (
 
 // watcher is a gateway's connection that is to be told the views, or no longer.
 type watcher struct {
-	Conn *Conn
+	Conn *conn
 	Shut bool
 }
 
 // runViews is the loop that tells the gateways the views: when they have greeted, and at every change.
 func runViews(node *Node, clients *Clients, states <-chan views.State) {
-	watchers := map[*Conn]bool{}
+	watchers := map[*conn]bool{}
 	var frame *wire.Message
 	for {
 		select {

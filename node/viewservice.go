@@ -24,7 +24,7 @@ type viewsHandle struct {
 	// connections to other nodes that stand or broke: whoever tells waits, as nothing is sent before it is known
 	Greets    chan greeted
 	Unhealthy chan string // one slot, the newest wins: why the disk is slow or full, "" while it is healthy
-	Inspect   chan chan<- ViewsStatus
+	Inspect   chan chan<- viewsReport
 
 	Out     []chan []byte      // by node, for its view service; the link there empties it
 	States  []chan views.State // one slot each, the newest wins: one for each loop that follows the views
@@ -46,8 +46,8 @@ type greeted struct {
 	Up    bool
 }
 
-// ViewsStatus is what the view service says about itself.
-type ViewsStatus struct {
+// viewsReport is what the view service says about itself.
+type viewsReport struct {
 	State     views.State
 	Member    uint64 // this node's store
 	Lead      uint64 // member id of the Raft leader, 0 while none is known
@@ -61,7 +61,7 @@ type ViewsStatus struct {
 func newViewsHandle(c views.Service, followers int) *viewsHandle {
 	d := &viewsHandle{In: make(chan []byte, mailQueue), Asks: make(chan []shard.Proposal, 64),
 		Joins: make(chan greeter, 16), Greets: make(chan greeted), Unhealthy: make(chan string, 1),
-		Inspect: make(chan chan<- ViewsStatus), saved: make(chan struct{}, 1), state: c}
+		Inspect: make(chan chan<- viewsReport), saved: make(chan struct{}, 1), state: c}
 	for range c.Layout.Nodes {
 		d.Out = append(d.Out, make(chan []byte, mailQueue))
 	}
@@ -107,7 +107,7 @@ func runViewService(node *Node, storage *Storage, d *viewsHandle) {
 		case trouble = <-d.Unhealthy:
 			e.Kind, e.Sick = views.DiskChanged, trouble != ""
 		case reply := <-d.Inspect:
-			s := ViewsStatus{State: c.State, Member: c.Self, Lead: c.Lead, Term: c.Term, Unhealthy: trouble}
+			s := viewsReport{State: c.State, Member: c.Self, Lead: c.Lead, Term: c.Term, Unhealthy: trouble}
 			for _, member := range c.State.Members {
 				s.Known = append(s.Known, views.KnownStart(c, member))
 			}

@@ -16,10 +16,10 @@ import (
 )
 
 // serviceWiring opens a store in dir with the loops that the view service needs.
-func serviceWiring(t *testing.T, dir string, l shard.Layout, self int) *Wiring {
+func serviceWiring(t *testing.T, dir string, l shard.Layout, self int) *wiring {
 	t.Helper()
-	c := Config{Data: dir, Shards: l.Shards, CacheMB: 1, WalKeepMB: 64}
-	wiring := newWiring(c, l, make([]Member, l.Nodes), self, proc.Output{}, slog.New(slog.DiscardHandler))
+	c := config{Data: dir, Shards: l.Shards, CacheMB: 1, WalKeepMB: 64}
+	wiring := newWiring(c, l, make([]member, l.Nodes), self, proc.Output{}, slog.New(slog.DiscardHandler))
 	db, err := openForTest(storeOptions(c))
 	if err == nil {
 		db, err = store.AddFamilies(db, nil)
@@ -36,7 +36,7 @@ func serviceWiring(t *testing.T, dir string, l shard.Layout, self int) *Wiring {
 // leader whose disk is unhealthy, and what they stored is enough to start from.
 func TestViewServicesAgree(t *testing.T) {
 	l := shard.Layout{Nodes: 3, Shards: 6}
-	wirings, handles, members := make([]*Wiring, 3), make([]*viewsHandle, 3), make([]uint64, 3)
+	wirings, handles, members := make([]*wiring, 3), make([]*viewsHandle, 3), make([]uint64, 3)
 	for i := range wirings {
 		wirings[i] = serviceWiring(t, t.TempDir(), l, i)
 		var err error
@@ -115,8 +115,8 @@ func TestViewServicesAgree(t *testing.T) {
 			time.Sleep(10 * time.Millisecond)
 		}
 	}
-	ask := func(d *viewsHandle) ViewsStatus {
-		reply := make(chan ViewsStatus, 1)
+	ask := func(d *viewsHandle) viewsReport {
+		reply := make(chan viewsReport, 1)
 		d.Inspect <- reply
 		return <-reply
 	}

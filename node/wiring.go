@@ -14,9 +14,9 @@ import (
 	"tandem/wire/proc"
 )
 
-// Wiring is how this node's loops are wired. None of it changes after the start. A loop is given the parts that it
+// wiring is how this node's loops are wired. None of it changes after the start. A loop is given the parts that it
 // uses; whole it goes through the start, and with the connections, whose requests may be about anything.
-type Wiring struct {
+type wiring struct {
 	Node
 	Handles
 	Storage
@@ -26,9 +26,9 @@ type Wiring struct {
 
 // Node is this process: its settings, its place in the ring, its store's identity, its log, and how it ends.
 type Node struct {
-	Config   Config
+	Config   config
 	Layout   shard.Layout
-	Members  []Member
+	Members  []member
 	Self     int // the number of this node
 	Identity store.Identity
 	Member   uint64         // member id of this node's store
@@ -67,7 +67,7 @@ type Storage struct {
 
 // Peers is where the loops are reached that have to do with other nodes, all by the node's number.
 type Peers struct {
-	Links    []*Link        // nil for this node
+	Links    []*linkHandle  // nil for this node
 	Leases   []*leaseHandle // nil where no shard is shared with the node
 	Views    *viewsHandle
 	Names    []proc.Names // where the node is dialled
@@ -94,7 +94,7 @@ const (
 )
 
 // newWiring makes the channels; the loops are not running yet.
-func newWiring(c Config, l shard.Layout, members []Member, self int, output proc.Output, log *slog.Logger) *Wiring {
+func newWiring(c config, l shard.Layout, members []member, self int, output proc.Output, log *slog.Logger) *wiring {
 	cell := make(chan origin, 1)
 	cell <- origin{Known: make(chan struct{})}
 	lacking := make(chan string, 1)
@@ -102,14 +102,14 @@ func newWiring(c Config, l shard.Layout, members []Member, self int, output proc
 	mine := peer.FirstGreeting(shard.RoleNode, c.Cluster, c.Name, members, l.Shards)
 	mine.Lease, mine.Grace, mine.Nonce = int64(c.Lease), int64(c.Grace), rand.Uint64()
 	mine.Ring, mine.Build = shard.RingHash(mine.Names), proc.Build()
-	return &Wiring{
+	return &wiring{
 		Node{Config: c, Layout: l, Members: members, Self: self, Mine: mine, Origin: cell, Opened: make(chan struct{}),
 			Lacks: lacking, Again: make(chan string, 1), Ends: make(chan ending, 1), Log: log, Output: output},
 		Handles{ByShard: make([]*replicaHandle, l.Shards)},
 		Storage{Damage: make(chan damageNote, 64), Disk: make(chan []store.Part, 2*replica.MaxPending*l.Shards),
 			Synced: make(chan shard.BatchHead, 1), Health: make(chan diskReport, 64), Index: make(chan indexNote, 1<<10),
 			Lookups: make(chan indexAsk)},
-		Peers{Links: make([]*Link, l.Nodes), Leases: make([]*leaseHandle, l.Nodes), Refused: make(chan refusal, 64),
+		Peers{Links: make([]*linkHandle, l.Nodes), Leases: make([]*leaseHandle, l.Nodes), Refused: make(chan refusal, 64),
 			Refusals: make(chan chan<- map[string]string)},
 		Clients{Watch: make(chan watcher, 64), ConnEvents: make(chan connEvent, 64),
 			ConnStats: make(chan chan<- connStats), Scans: make(chan struct{}, scansAtOnce),
@@ -130,7 +130,7 @@ type replicaHandle struct {
 	In       chan []*replica.Event
 	Stored   chan []storedPosition // from the disk, one slot: the newest stored LSN of each replica
 	Refusing chan string           // from the disk, one slot: why it refuses writes, "" when it takes them again
-	Inspect  chan chan<- []Inspection
+	Inspect  chan chan<- []inspection
 	Opens    chan scanAsk
 }
 
@@ -138,12 +138,12 @@ type replicaHandle struct {
 // for whether, and that, what the scan shows may be given out; it is nil if that is not asked.
 type scanAsk struct {
 	shard     int
-	opened    chan<- ShardScan
+	opened    chan<- shardScan
 	confirmed chan shard.Reply
 }
 
-// ShardScan is a shard as it was when its scan was opened.
-type ShardScan struct {
+// shardScan is a shard as it was when its scan was opened.
+type shardScan struct {
 	Scan     store.Scan
 	Counts   store.Buckets // by bucket: the users, but for buckets in doubt
 	Doubtful []byte        // buckets of which the scan itself must be asked
@@ -158,8 +158,8 @@ type storedPosition struct {
 	DB    *store.DB // of a copy that was dropped with its files: the store with the new one; nil else
 }
 
-// Inspection is what a loop says about one of its replicas.
-type Inspection struct {
+// inspection is what a loop says about one of its replicas.
+type inspection struct {
 	State  replica.State // without its slices and its map
 	Users  uint64
 	Served Served
@@ -175,8 +175,8 @@ type Served struct {
 	Append uint64 `json:"append"`
 }
 
-// Link is where the connection that this node keeps to another is reached.
-type Link struct {
+// linkHandle is where the connection that this node keeps to another is reached.
+type linkHandle struct {
 	Out    chan []outbound
 	Urgent chan *wire.Message // pings: what does not fit is dropped
 	Break  chan uint64        // one slot: number of a stream that must end
@@ -194,9 +194,9 @@ type outbound struct {
 	Frames  []byte
 }
 
-// Conn is an accepted connection that speaks frames. Out has a slot for every answer that Slots admits, so whoever
+// conn is an accepted connection that speaks frames. Out has a slot for every answer that Slots admits, so whoever
 // answers never waits for a slow client.
-type Conn struct {
+type conn struct {
 	Raw   net.Conn
 	Codec wire.Codec // of the version that was agreed on
 	Out   chan answers
@@ -215,12 +215,12 @@ type answers struct {
 
 // caller is who waits for the answer to a get or a write.
 type caller struct {
-	conn *Conn
+	conn *conn
 	id   uint64
 }
 
-// ConnInfo is one line of CONNS.
-type ConnInfo struct {
+// connInfo is one line of CONNS.
+type connInfo struct {
 	Remote string `json:"remote"`
 	Speaks string `json:"speaks"`
 	Caller string `json:"caller,omitempty"`
@@ -229,7 +229,7 @@ type ConnInfo struct {
 // connEvent is a connection that was opened, became known, or was closed.
 type connEvent struct {
 	Raw    net.Conn
-	Info   ConnInfo
+	Info   connInfo
 	Closed bool
 	Unread string // why it is closed whose answers are not read; "" if that is not so
 }
@@ -237,6 +237,6 @@ type connEvent struct {
 // connStats is what the connection registry knows: the connections that are open, and how many were closed because
 // their answers were not read.
 type connStats struct {
-	open   []ConnInfo
+	open   []connInfo
 	unread int
 }
