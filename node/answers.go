@@ -54,7 +54,7 @@ func holdings(node *Node, handles *Handles) []Held {
 		r := &i.State
 		h := Held{Shard: r.Shard, Role: roles[r.View.Leader == node.Self], Peer: r.Peer, Epoch: r.View.Epoch,
 			InSync: r.View.InSync, LSN: r.Log.Applied, Users: i.Users,
-			Trouble: r.Log.SickReason, served: i.Served, state: *r, now: i.Now}
+			Trouble: r.Log.DiskError, served: i.Served, state: *r, now: i.Now}
 		if h.Trouble == "" {
 			h.Trouble = replica.NotServing(r, i.Now)
 		}

@@ -187,7 +187,7 @@ func passOn(node *Node, peers *Peers, conn *conn, peer int, store uint64, m *wir
 		}
 	case m.Kind == wire.LeasePing:
 		ping := lease.Event{Kind: lease.PingReceived, Store: store, Start: m.Start, At: m.At, Lease: m.Lease,
-			Sick: m.State&wire.IsSick != 0, Leaving: m.State&wire.IsLeaving != 0, Claims: takeClaims(m.Claims),
+			Unhealthy: m.State&wire.IsUnhealthy != 0, Leaving: m.State&wire.IsLeaving != 0, Claims: takeClaims(m.Claims),
 			LastEntries: takeLastEntries(m.LastEntries)}
 		select {
 		case peers.Leases[peer].In <- leaseNote{ping, conn}:

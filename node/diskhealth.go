@@ -35,12 +35,12 @@ func runDiskHealth(node *Node, storage *Storage, peers *Peers) {
 		case <-ticks.C:
 		}
 		health = shard.JudgeDisk(health, since, proc.Clock())
-		if (health.Sick || full != "") == unhealthy {
+		if (health.Unhealthy || full != "") == unhealthy {
 			continue
 		}
 		unhealthy = !unhealthy
 		reason := full
-		if health.Sick && full == "" {
+		if health.Unhealthy && full == "" {
 			reason = fmt.Sprintf("a write takes the disk more than %v", node.Config.SlowDisk)
 		}
 		if unhealthy {

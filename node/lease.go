@@ -50,7 +50,7 @@ func runLease(node *Node, handles *Handles, peers *Peers, peer int, p lease.Sess
 			list[0], conn = note.Event, note.Conn
 		case list = <-handle.Wants:
 		case unhealthy := <-handle.Unhealthy:
-			list[0] = lease.Event{Kind: lease.DiskChanged, Sick: unhealthy}
+			list[0] = lease.Event{Kind: lease.DiskChanged, Unhealthy: unhealthy}
 		case reply := <-handle.Asks:
 			reply <- p.PeerLeaves
 			continue
@@ -125,8 +125,8 @@ func fulfil(node *Node, handles *Handles, peers *Peers, peer int, conn *conn, ef
 
 // wireState returns how this node is, as its pings say.
 func wireState(fx *lease.Effect) (state uint8) {
-	if fx.Sick {
-		state |= wire.IsSick
+	if fx.Unhealthy {
+		state |= wire.IsUnhealthy
 	}
 	if fx.Leaving {
 		state |= wire.IsLeaving

@@ -167,7 +167,7 @@ func storedEvents(replicas []owned, at []int, own []replica.Event, events []*rep
 
 func refusingEvents(events []*replica.Event, replicas []owned, reason string) []*replica.Event {
 	for i := range replicas {
-		events = append(events, &replica.Event{Kind: replica.DiskSick, Shard: replicas[i].state.Shard, Reason: reason})
+		events = append(events, &replica.Event{Kind: replica.DiskRefuses, Shard: replicas[i].state.Shard, Reason: reason})
 	}
 	return events
 }

@@ -105,7 +105,7 @@ func runViewService(node *Node, storage *Storage, d *viewsHandle) {
 		case <-d.saved:
 			e.Kind = views.Saved
 		case trouble = <-d.Unhealthy:
-			e.Kind, e.Sick = views.DiskChanged, trouble != ""
+			e.Kind, e.Unhealthy = views.DiskChanged, trouble != ""
 		case reply := <-d.Inspect:
 			s := viewsReport{State: c.State, Member: c.Self, Lead: c.Lead, Term: c.Term, Unhealthy: trouble}
 			for _, member := range c.State.Members {

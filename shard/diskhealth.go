@@ -9,7 +9,7 @@ type DiskHealth struct {
 	Waited     int64 // for how long it has been seen to take: pauses of this process are not the disk's
 	SlowAt     int64 // when a write was last slow; 0 if none was
 	TrustAfter int64 // for how long the disk must have been quick until it is trusted again
-	Sick       bool  // it was slow, and has not been quick for that long
+	Unhealthy  bool  // it was slow, and has not been quick for that long
 }
 
 // The limits of judging a disk, in ns.
@@ -34,7 +34,7 @@ func JudgeDisk(p DiskHealth, write, now int64) DiskHealth {
 	}
 	if write > 0 && p.Waited > p.SlowAfter {
 		switch {
-		case p.Sick:
+		case p.Unhealthy:
 		case p.SlowAt == 0 || now-p.SlowAt > forgetSlowAfter:
 			p.TrustAfter = trustAfterLeast
 		default:
@@ -42,6 +42,6 @@ func JudgeDisk(p DiskHealth, write, now int64) DiskHealth {
 		}
 		p.SlowAt = now
 	}
-	p.Sick = p.SlowAt > 0 && now-p.SlowAt < p.TrustAfter
+	p.Unhealthy = p.SlowAt > 0 && now-p.SlowAt < p.TrustAfter
 	return p
 }

@@ -5,36 +5,36 @@ import "testing"
 const ms = int64(1000 * 1000)
 
 // feel looks at a disk every DiskLookEvery from from to to, while a write that began at write is under way (0: none),
-// and returns when it became sick and well: -1 if it did not.
-func feel(p DiskHealth, write, from, to int64) (after DiskHealth, sickAt, wellAt int64) {
-	sickAt, wellAt = -1, -1
+// and returns when it became unhealthy and well: -1 if it did not.
+func feel(p DiskHealth, write, from, to int64) (after DiskHealth, unhealthyAt, wellAt int64) {
+	unhealthyAt, wellAt = -1, -1
 	for now := from; now <= to; now += DiskLookEvery {
-		was := p.Sick
+		was := p.Unhealthy
 		p = JudgeDisk(p, write, now)
 		switch {
-		case p.Sick && !was:
-			sickAt = now
-		case !p.Sick && was:
+		case p.Unhealthy && !was:
+			unhealthyAt = now
+		case !p.Unhealthy && was:
 			wellAt = now
 		}
 	}
-	return p, sickAt, wellAt
+	return p, unhealthyAt, wellAt
 }
 
-// A write that takes too long makes the disk sick; then it has to be quick for a while, and for longer each time that
-// it is slow again.
+// A write that takes too long makes the disk unhealthy; then it has to be quick for a while, and for longer each time
+// that it is slow again.
 func TestSlowDiskIsTrustedEverLater(t *testing.T) {
 	p, now := DiskHealth{SlowAfter: 80 * ms, LookedAt: 1000 * ms}, int64(1000*ms)
 	trust := int64(trustAfterLeast)
 	for range 8 {
-		var sickAt, wellAt int64
-		p, sickAt, _ = feel(p, now, now, now+80*ms)
-		if sickAt >= 0 {
-			t.Fatalf("sick after %d ms", (sickAt-now)/ms)
+		var unhealthyAt, wellAt int64
+		p, unhealthyAt, _ = feel(p, now, now, now+80*ms)
+		if unhealthyAt >= 0 {
+			t.Fatalf("unhealthy after %d ms", (unhealthyAt-now)/ms)
 		}
-		p, sickAt, _ = feel(p, now, now+85*ms, now+150*ms)
-		if sickAt != now+85*ms {
-			t.Fatalf("not sick after 85 ms: %+v", p)
+		p, unhealthyAt, _ = feel(p, now, now+85*ms, now+150*ms)
+		if unhealthyAt != now+85*ms {
+			t.Fatalf("not unhealthy after 85 ms: %+v", p)
 		}
 		now += 150 * ms // the write is done
 		p, _, wellAt = feel(p, 0, now+DiskLookEvery, now+2*trustAfterMost)

@@ -31,7 +31,7 @@ func TestNodeChecks(t *testing.T) {
 			"another store", false},
 		{"serves nothing", func(p *NodePart) { p.NotServing[0] = "no lease from db-1" }, "shards", "none of its 2 shards",
 			false},
-		{"a sick disk", func(p *NodePart) { p.Silent = "no space left" }, "disk", "no space left", false},
+		{"an unhealthy disk", func(p *NodePart) { p.Silent = "no space left" }, "disk", "no space left", false},
 		{"no member yet", func(p *NodePart) { p.Learnt, p.Joins = false, true }, "views",
 			"no member of the cluster yet", false},
 		{"the only copy", func(p *NodePart) { p.Damaged = copiesOf(DamagedCopy{Leads: true}, 3, 9) }, "copies",

@@ -144,7 +144,7 @@
 //	users                   an unsigned integer: the users of the whole shard
 //	lastepoch               an unsigned integer: the epoch of the last write in the log, 0 if it is empty
 //	code op fields state result
-//	                        unsigned integers below 256; see Code, Op, HasName …, IsSick …, Result
+//	                        unsigned integers below 256; see Code, Op, HasName …, IsUnhealthy …, Result
 //	clock deadline          nanoseconds on a boot-time clock: the sender's, the receiver's
 //	start                   number of the process that pings: it grows with every start of its store
 //	lease                   nanoseconds for which the node that pings takes what it is promised

@@ -78,8 +78,8 @@ const (
 
 // Bits of Message.State: how the node is that asks for leases.
 const (
-	IsSick    = 1 << iota // its disk is in trouble
-	IsLeaving             // it is about to stop, and hands its leaderships over
+	IsUnhealthy = 1 << iota // its disk is in trouble
+	IsLeaving               // it is about to stop, and hands its leaderships over
 )
 
 // Result says what became of a get or a write.

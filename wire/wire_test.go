@@ -60,7 +60,7 @@ func samples() []*Message {
 		{Kind: SnapData, Shard: 1, Epoch: 2, Records: []Record{r, {ID: "b", Epoch: 1, LSN: 2}}},
 		{Kind: SnapEnd, Shard: 1, Epoch: 2, LSN: 3, History: []LogPosition{{1, 1}, {2, 3}},
 			Entries: []Entry{{RequestID{5}, Created, "a", "n", "e", 4, 2, 3, 1790000000123}}},
-		{Kind: LeasePing, Start: 5, At: 1 << 50, Lease: 100e6, State: IsSick | IsLeaving,
+		{Kind: LeasePing, Start: 5, At: 1 << 50, Lease: 100e6, State: IsUnhealthy | IsLeaving,
 			Claims: []Claim{{0, 1}, {23, 1 << 40}}, LastEntries: []LastEntry{{3, 7, 6, 1 << 33}}},
 		{Kind: LeasePong, At: 1 << 50, Claims: []Claim{{23, 1 << 40}}},
 		{Kind: Raft, Data: []byte{8, 1, 16, 2, 0xff}},

@@ -6,24 +6,24 @@ import "tandem/shard"
 // SOSP 1989), and who proposes a change of their views. One loop a neighbour owns it, so that answering a lease and
 // proposing are never done by two minds (rule R3).
 type Session struct {
-	Self, Peer int
-	Store      uint64 // member id of the peer's store; what comes from another store is dropped (rule R13)
-	Start      int64  // this process: grows with every start of its store
-	PeerStart  int64
-	LastPing   int64
-	LastTick   int64
-	ResumedAt  int64 // ns of the end of this process's last pause; of several without a ping in between, the first
-	Pinged     int64 // ns of the peer's last ping that was heeded
-	LastHeard  int64 // ns of the sending of the last ping that was answered
-	Sick       bool  // the disk is in trouble (rule R12)
-	Leaving    bool  // this node hands its leaderships over
-	PeerSick   bool  // as the peer's last ping says
-	PeerLeaves bool  // as the peer's last ping says
-	PeerAt     int64 // ns on the peer's clock of that ping
-	Uncovered  int64 // ns of the last lease of the peer's that this node's grace does not cover, 0 once it does
-	Stopped    bool  // this node has said good-bye and promises nothing any more
-	Timing     Timing
-	Shares     []Share
+	Self, Peer    int
+	Store         uint64 // member id of the peer's store; what comes from another store is dropped (rule R13)
+	Start         int64  // this process: grows with every start of its store
+	PeerStart     int64
+	LastPing      int64
+	LastTick      int64
+	ResumedAt     int64 // ns of the end of this process's last pause; of several without a ping in between, the first
+	Pinged        int64 // ns of the peer's last ping that was heeded
+	LastHeard     int64 // ns of the sending of the last ping that was answered
+	Unhealthy     bool  // the disk is in trouble (rule R12)
+	Leaving       bool  // this node hands its leaderships over
+	PeerUnhealthy bool  // as the peer's last ping says
+	PeerLeaves    bool  // as the peer's last ping says
+	PeerAt        int64 // ns on the peer's clock of that ping
+	Uncovered     int64 // ns of the last lease of the peer's that this node's grace does not cover, 0 once it does
+	Stopped       bool  // this node has said good-bye and promises nothing any more
+	Timing        Timing
+	Shares        []Share
 }
 
 // Share is a shard that both neighbours hold.
@@ -99,13 +99,13 @@ type EventKind uint8
 // The events of a lease session.
 const (
 	Ticked       EventKind = iota + 1
-	PingReceived           // from the peer's store Store and its process Start, sent at its time At, with its Lease and Claims, and whether it is Sick or Leaving
+	PingReceived           // from the peer's store Store and its process Start, sent at its time At, with its Lease and Claims, and whether it is Unhealthy or Leaving
 	PongReceived           // the answer of the peer's store Store to our ping of At, with the Claims that it promises
 	ViewsLearnt            // Views by shard, and the member id of the peer's store
 	LinkBroken             // the connection to the peer broke
 	NoticeGiven            // a replica here gives Notice, in Epoch
 	RaftElected            // there is a new leader of Raft: open proposals are repeated at once
-	DiskChanged            // Sick says how the disk is
+	DiskChanged            // Unhealthy says how the disk is
 	LeaveAsked             // hand the leaderships over
 	GoodbyeAsked           // nothing is served here any more: free the peer from what it promised
 )
@@ -124,7 +124,7 @@ type Event struct {
 	Shard       int
 	Epoch       uint64
 	Notice      shard.Notice
-	Sick        bool
+	Unhealthy   bool
 	Leaving     bool
 }
 
@@ -133,7 +133,7 @@ type EffectKind uint8
 
 // The effects of a lease session.
 const (
-	SendPing  EffectKind = iota + 1 // to the peer, with Claims, LastEntries, Start, At, Lease, Sick and Leaving
+	SendPing  EffectKind = iota + 1 // to the peer, with Claims, LastEntries, Start, At, Lease, Unhealthy and Leaving
 	SendPong                        // to the peer, with Claims and At
 	TellView                        // to the replica of Shard: ViewLearnt
 	TellLease                       // to the replica of Shard: LeaseCame
@@ -152,7 +152,7 @@ type Effect struct {
 	Until       int64
 	FreeFrom    int64
 	Restarted   bool
-	Sick        bool
+	Unhealthy   bool
 	Leaving     bool
 	Start, At   int64
 	Lease       int64 // ns
@@ -195,11 +195,12 @@ func Step(p Session, e *Event, out []Effect) (Session, []Effect) {
 	case RaftElected:
 		p = askAgain(p)
 	case DiskChanged:
-		if p.Sick && !e.Sick { // it has not listened for a while
+		if p.Unhealthy && !e.Unhealthy { // it has not listened for a while
 			p = hearAnew(p, e.Now)
 		}
-		// the peer is to know at once: two that are sick together go on as if they were well, since nobody could take over
-		p.Sick, p.LastPing = e.Sick, 0
+		// the peer is to know at once: two that are unhealthy together go on as if they were well, since nobody could take
+		// over
+		p.Unhealthy, p.LastPing = e.Unhealthy, 0
 	case LeaveAsked:
 		p.Leaving = true
 	case GoodbyeAsked: // for the peer that is the next start

@@ -241,30 +241,30 @@ func TestAnotherStoreIsNotHeard(t *testing.T) {
 	}
 }
 
-// A node whose disk is sick neither asks nor promises, but says how it is; two that are sick together, as when they
-// share a disk, go on as if they were well, since nobody could take over from them (rule R12).
-func TestSickNodesTogether(t *testing.T) {
+// A node whose disk is unhealthy neither asks nor promises, but says how it is; two that are unhealthy together, as
+// when they share a disk, go on as if they were well, since nobody could take over from them (rule R12).
+func TestUnhealthyNodesTogether(t *testing.T) {
 	ping := Event{Kind: PingReceived, Store: 7, Start: 1, At: 1000 * ms, Lease: 100 * ms, Claims: []Claim{{0, 1}},
 		Now: 1000 * ms}
-	p, out := stepAll(sessionAt(0, inSync, 1000*ms), Event{Kind: DiskChanged, Sick: true, Now: 1000 * ms}, ping)
-	if n, fx := countEffects(out, SendPing); n != 1 || !fx.Sick || len(fx.Claims) > 0 {
-		t.Fatalf("it turns sick: %+v", out)
+	p, out := stepAll(sessionAt(0, inSync, 1000*ms), Event{Kind: DiskChanged, Unhealthy: true, Now: 1000 * ms}, ping)
+	if n, fx := countEffects(out, SendPing); n != 1 || !fx.Unhealthy || len(fx.Claims) > 0 {
+		t.Fatalf("it turns unhealthy: %+v", out)
 	}
 	if n, _ := countEffects(out, SendPong); n != 0 {
 		t.Fatalf("alone it promises: %+v", out)
 	}
-	ping.Sick, ping.At, ping.Now = true, 1010*ms, 1010*ms
+	ping.Unhealthy, ping.At, ping.Now = true, 1010*ms, 1010*ms
 	p, out = stepAll(p, ping, Event{Kind: NoticeGiven, Notice: shard.BackupTimedOut, Epoch: 1, Now: 1010 * ms},
 		Event{Kind: Ticked, Now: 1020 * ms})
 	_, pong := countEffects(out, SendPong)
 	_, asks := countEffects(out, SendPing)
-	if len(pong.Claims) != 1 || len(asks.Claims) != 1 || !asks.Sick {
-		t.Errorf("both are sick: %+v", out)
+	if len(pong.Claims) != 1 || len(asks.Claims) != 1 || !asks.Unhealthy {
+		t.Errorf("both are unhealthy: %+v", out)
 	}
 	if n, _ := countEffects(out, Propose); n != 0 {
 		t.Errorf("it blames a backup that waits for the disk as it does: %+v", out)
 	}
-	ping.Sick, ping.At, ping.Now = false, 1015*ms, 1025*ms // a ping that is older than the newest would not count
+	ping.Unhealthy, ping.At, ping.Now = false, 1015*ms, 1025*ms // a ping that is older than the newest would not count
 	p, out = stepAll(p, ping)
 	if n, _ := countEffects(out, SendPong); n != 0 {
 		t.Errorf("the peer is well again: %+v", out)
@@ -273,7 +273,7 @@ func TestSickNodesTogether(t *testing.T) {
 	if n, _ := countEffects(out, Propose); n != 0 {
 		t.Errorf("well again, it takes its own silence for the peer's: %+v", out)
 	}
-	if n, fx := countEffects(out, SendPing); n == 0 || fx.Sick || len(fx.Claims) != 1 {
+	if n, fx := countEffects(out, SendPing); n == 0 || fx.Unhealthy || len(fx.Claims) != 1 {
 		t.Errorf("well again: %+v", out)
 	}
 }

@@ -6,15 +6,15 @@ import "tandem/shard"
 // from the peer. A leader promises only to a backup that it takes for in sync, a backup to its leader in any case (rule
 // R3). A ping of a later start of the peer frees this node from what it promised to the former one. Nothing is promised
 // to a peer that would take it for longer than this node keeps to it, less by what clocks may drift apart (rule R25). A
-// sick node does not answer, unless the peer is sick, too (rule R12).
+// unhealthy node does not answer, unless the peer is unhealthy, too (rule R12).
 func answerPing(p Session, e *Event, out []Effect) (Session, []Effect) {
 	if e.Store != p.Store || e.Start < p.PeerStart || p.Stopped {
 		return p, out
 	}
 	if e.Start > p.PeerStart || e.At >= p.PeerAt {
-		p.PeerSick, p.PeerLeaves, p.PeerAt = e.Sick, e.Leaving, e.At
+		p.PeerUnhealthy, p.PeerLeaves, p.PeerAt = e.Unhealthy, e.Leaving, e.At
 	}
-	if p.Sick && !p.PeerSick {
+	if p.Unhealthy && !p.PeerUnhealthy {
 		return p, out
 	}
 	covered := e.Lease > 0 && shard.Covers(p.Timing.Grace, e.Lease)
@@ -39,7 +39,8 @@ func answerPing(p Session, e *Event, out []Effect) (Session, []Effect) {
 		}
 		for _, v := range e.Claims {
 			leads := s.View.Leader == p.Self
-			agreed := s.Known && v.Shard == s.Shard && v.Epoch == s.View.Epoch && s.Proposed.Epoch == 0 && (p.Sick || !e.Sick)
+			agreed := s.Known && v.Shard == s.Shard && v.Epoch == s.View.Epoch && s.Proposed.Epoch == 0 && (p.Unhealthy ||
+				!e.Unhealthy)
 			if covered && agreed && !s.LeaderRestarted && !s.Damaged && (!leads || s.View.InSync) {
 				s.Answered = e.Now
 				granted = append(granted, v)
@@ -139,14 +140,14 @@ func noteWant(p Session, e *Event, out []Effect) (Session, []Effect) {
 		switch {
 		case e.Notice == shard.AckRequired:
 			s.AckRequired, s.Heard = true, max(s.Heard, e.Now-p.Timing.Silent/2)
-		case e.Notice == shard.BackupTimedOut && !p.Sick && (s.View.InSync || s.AckRequired) && (s.Proposed.Epoch == 0 ||
+		case e.Notice == shard.BackupTimedOut && !p.Unhealthy && (s.View.InSync || s.AckRequired) && (s.Proposed.Epoch == 0 ||
 			s.Proposed.InSync):
 			next.InSync = false
 			s.Proposed, s.AskedAt = next, 0
 		case e.Notice == shard.CaughtUp && s.AckRequired && s.Proposed.Epoch == 0:
 			out = append(out, Effect{Kind: Propose, Proposals: []shard.Proposal{{Shard: s.Shard, Epoch: s.View.Epoch,
 				View: next}}})
-		case e.Notice == shard.Drained && !p.Sick && s.Drain > 0 && s.Proposed.Epoch == 0:
+		case e.Notice == shard.Drained && !p.Unhealthy && s.Drain > 0 && s.Proposed.Epoch == 0:
 			next.Leader, next.Backup = p.Peer, p.Self
 			s.Proposed, s.AskedAt = next, 0
 		}
@@ -170,7 +171,7 @@ func hearAnew(p Session, now int64) Session {
 // backup that is not in sync proposes a new epoch, so that no wish of this one can be granted once it has begun with
 // nothing. And watch hands over what placement wants elsewhere.
 func watch(p Session, now int64, out []Effect) (Session, []Effect) {
-	if p.Sick || p.Stopped {
+	if p.Unhealthy || p.Stopped {
 		return p, out
 	}
 	for i := range p.Shares {
@@ -215,8 +216,8 @@ func watch(p Session, now int64, out []Effect) (Session, []Effect) {
 }
 
 // ping asks the peer for leases: of every shard that is led here, so that a leader has one when it sets the barrier,
-// and of those that are backed in sync. A sick node asks for none, unless the peer is sick, too, and says how it is. A
-// leader that has restarted says where its logs end.
+// and of those that are backed in sync. An unhealthy node asks for none, unless the peer is unhealthy, too, and says
+// how it is. A leader that has restarted says where its logs end.
 func ping(p Session, now int64, out []Effect) (Session, []Effect) {
 	if p.Stopped || now-p.LastPing < p.Timing.PingEvery {
 		return p, out
@@ -228,12 +229,12 @@ func ping(p Session, now int64, out []Effect) (Session, []Effect) {
 		if s.Known && s.Restarted && s.View.InSync && !s.Damaged {
 			last = append(last, LastEntry{s.Shard, s.View.Epoch, s.Last})
 		}
-		if (!p.Sick || p.PeerSick) && s.Known && s.Proposed.Epoch == 0 && !s.Restarted && !s.Damaged &&
+		if (!p.Unhealthy || p.PeerUnhealthy) && s.Known && s.Proposed.Epoch == 0 && !s.Restarted && !s.Damaged &&
 			(s.View.InSync || s.View.Leader == p.Self) {
 			claims = append(claims, Claim{s.Shard, s.View.Epoch})
 		}
 	}
-	return p, append(out, Effect{Kind: SendPing, Start: p.Start, At: now, Lease: p.Timing.Lease, Sick: p.Sick,
+	return p, append(out, Effect{Kind: SendPing, Start: p.Start, At: now, Lease: p.Timing.Lease, Unhealthy: p.Unhealthy,
 		Leaving: p.Leaving, Claims: claims, LastEntries: last})
 }
 
@@ -241,7 +242,7 @@ func ping(p Session, now int64, out []Effect) (Session, []Effect) {
 // since that its log is behind repeats its own no more. It still promises nothing to others, as the proposal may have
 // been granted.
 func propose(p Session, now int64, out []Effect) (Session, []Effect) {
-	if p.Sick || p.Stopped {
+	if p.Unhealthy || p.Stopped {
 		return p, out
 	}
 	var list []shard.Proposal

@@ -41,8 +41,8 @@ func takeEntries(r State, e *Event, out []Effect) (State, []Effect) {
 	case e.Kind == LeaderTold:
 		r.Backing.LeaderApplied = max(r.Backing.LeaderApplied, e.LSN)
 		return r, out
-	case r.Log.SickReason != "":
-		trouble = shard.Reply{Refusal: shard.DiskTrouble, Reason: r.Log.SickReason}
+	case r.Log.DiskError != "":
+		trouble = shard.Reply{Refusal: shard.DiskTrouble, Reason: r.Log.DiskError}
 	}
 	fresh := make([]shard.Entry, 0, len(e.Entries))
 	for i := range e.Entries {
@@ -86,7 +86,7 @@ func fill(r State, e *Event, out []Effect) (State, []Effect) {
 	}
 	switch e.Kind {
 	case SnapshotBegun:
-		r.Log = Log{SickReason: r.Log.SickReason, Wiping: r.Log.Wiping, Window: map[shard.RequestID]Done{}}
+		r.Log = Log{DiskError: r.Log.DiskError, Wiping: r.Log.Wiping, Window: map[shard.RequestID]Done{}}
 		r.Backing.LeaderApplied = 0
 		r.Backing.Filling, r.Backing.Filled, r.Log.Wiping = true, nil, r.Log.Wiping+1
 		return r, append(out, Effect{Kind: Wipe})

@@ -13,7 +13,7 @@ const (
 	PageAsked                          // a view of RocksDB was opened before Now, from which a page is read
 	DiskStored                         // the disk has stored up to LSN, synced
 	DiskWiped                          // the disk has dropped all data of the shard, synced; reported in order with DiskStored
-	DiskSick                           // the disk refuses writes, Reason says why; "" when it is well again
+	DiskRefuses                        // the disk refuses writes, Reason says why; "" when it is well again
 	DataDamaged                        // this node's data of the shard fails its checksum, Reason says where
 	ViewLearnt                         // View, with FreeFrom and Restarted
 	LeaseCame                          // of Epoch, up to Until

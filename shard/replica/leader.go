@@ -76,8 +76,8 @@ func sequence(r State, e *Event, away *Effect, result shard.Result, record shard
 		r.Waiting = append(r.Waiting, Waiting{at, e.Now + WaitFor, e.Caller,
 			shard.Reply{Result: result, Record: record, Touched: 1}})
 		return r, out
-	case r.Log.SickReason != "":
-		refused.Refusal, refused.Reason = shard.DiskTrouble, r.Log.SickReason
+	case r.Log.DiskError != "":
+		refused.Refusal, refused.Reason = shard.DiskTrouble, r.Log.DiskError
 	case r.Leading.BackupTrouble != "":
 		refused.Refusal, refused.Reason = shard.DiskTrouble, r.Leading.BackupTrouble
 	case len(r.Leading.Pending) >= MaxPending:

@@ -80,13 +80,13 @@ type Damage struct {
 
 // Log is this node's log of the shard, and what it knows of its disk.
 type Log struct {
-	Applied    uint64           // last LSN in this node's RocksDB, synced
-	Submitted  uint64           // last LSN handed to this node's disk
-	SickReason string           // why this node's disk refuses writes; "" while it is well
-	Wiping     int              // wipes that the disk has not reported yet
-	History    []shard.Position // of each epoch that has writes: the epoch and its first LSN
-	Window     map[shard.RequestID]Done
-	Order      []Expiry // the window's request ids, oldest first
+	Applied   uint64           // last LSN in this node's RocksDB, synced
+	Submitted uint64           // last LSN handed to this node's disk
+	DiskError string           // why this node's disk refuses writes; "" while it is well
+	Wiping    int              // wipes that the disk has not reported yet
+	History   []shard.Position // of each epoch that has writes: the epoch and its first LSN
+	Window    map[shard.RequestID]Done
+	Order     []Expiry // the window's request ids, oldest first
 }
 
 // Stream is what a leader has said and heard by the connection to its backup. What it begins with is kept when the

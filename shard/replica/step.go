@@ -28,8 +28,8 @@ func Step(r State, e *Event, out []Effect) (State, []Effect) {
 		r, out = holdCount(r, e, away, out)
 	case DiskStored, DiskWiped:
 		r, out = noteStored(r, e, out)
-	case DiskSick, DataDamaged:
-		r, out = noteSick(r, e, out)
+	case DiskRefuses, DataDamaged:
+		r, out = noteDisk(r, e, out)
 	case ViewLearnt:
 		r, out = learn(r, e, out)
 	case LeaseCame, DrainAsked, DrainOff, NodeStopping:
@@ -171,7 +171,7 @@ func finish(r State, now int64, out []Effect) (State, []Effect) {
 	// nothing rests on this replica: it begins with nothing
 	if r.Damage.Reason != "" && r.Known && !leads && !r.View.InSync && r.View.Epoch > r.Damage.Epoch {
 		r.Damage = Damage{At: r.Damage.At}
-		r.Log = Log{SickReason: r.Log.SickReason, Wiping: r.Log.Wiping + 1, Window: map[shard.RequestID]Done{}}
+		r.Log = Log{DiskError: r.Log.DiskError, Wiping: r.Log.Wiping + 1, Window: map[shard.RequestID]Done{}}
 		r.Backing.Upstream, r.Backing.Filling = nil, false
 		out = append(out, Effect{Kind: Drop}, Effect{Kind: Notify, Notice: shard.CopyRestored, Epoch: r.View.Epoch})
 	}
@@ -249,9 +249,9 @@ func noteStored(r State, e *Event, out []Effect) (State, []Effect) {
 	return r, out
 }
 
-// noteSick keeps the disk's trouble. A backup tells its leader, which would otherwise sequence writes that nobody can
+// noteDisk keeps the disk's trouble. A backup tells its leader, which would otherwise sequence writes that nobody can
 // store. A replica whose data is damaged serves nothing until it has been filled again.
-func noteSick(r State, e *Event, out []Effect) (State, []Effect) {
+func noteDisk(r State, e *Event, out []Effect) (State, []Effect) {
 	if e.Kind == DataDamaged {
 		if r.Damage.Reason == "" {
 			r.Damage.At = e.Now
@@ -260,14 +260,14 @@ func noteSick(r State, e *Event, out []Effect) (State, []Effect) {
 		r.Damage.Reason, r.Backing.Upstream = e.Reason, nil // nothing is added to what is damaged
 		return r, out
 	}
-	r.Log.SickReason = e.Reason
+	r.Log.DiskError = e.Reason
 	switch {
 	case r.View.Leader == r.Self || r.Backing.Upstream == nil || r.Backing.Filling:
-	case r.Log.SickReason == "":
+	case r.Log.DiskError == "":
 		out = append(out, Effect{Kind: SendStored, Caller: r.Backing.Upstream, Epoch: r.View.Epoch, LSN: r.Log.Applied})
 	default:
 		out = append(out, Effect{Kind: SendTrouble, Caller: r.Backing.Upstream, Epoch: r.View.Epoch,
-			Reply: shard.Reply{Refusal: shard.DiskTrouble, Reason: r.Log.SickReason}})
+			Reply: shard.Reply{Refusal: shard.DiskTrouble, Reason: r.Log.DiskError}})
 	}
 	return r, out
 }

@@ -75,7 +75,7 @@ func (w *simWorld) fill(n *simNode, lasts int64) {
 		n.disk.full = full
 		for s := range n.replicas {
 			if n.replicas[s] != nil {
-				w.step(n, &replica.Event{Kind: replica.DiskSick, Shard: s, Reason: reason})
+				w.step(n, &replica.Event{Kind: replica.DiskRefuses, Shard: s, Reason: reason})
 			}
 		}
 	}

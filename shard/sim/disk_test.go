@@ -23,7 +23,7 @@ type simDisk struct {
 	writing   bool
 	hungUntil int64 // nothing is synced before
 	full      bool  // nothing can be written now
-	sick      bool  // as the node's loops were told
+	unhealthy bool  // as the node's loops were told
 	began     int64 // when the sync under way began
 	health    shard.DiskHealth
 	slow      int64   // ns that a sync takes at most
@@ -197,13 +197,13 @@ func (w *simWorld) judgeDisk(n *simNode) {
 		write = n.disk.began
 	}
 	n.disk.health = shard.JudgeDisk(n.disk.health, write, w.now)
-	slow := n.disk.full || n.disk.health.Sick
-	if slow != n.disk.sick {
-		n.disk.sick = slow
+	slow := n.disk.full || n.disk.health.Unhealthy
+	if slow != n.disk.unhealthy {
+		n.disk.unhealthy = slow
 		w.note("node %d: the disk is slow: %v", n.number, slow)
-		w.stepService(n, &views.Event{Kind: views.DiskChanged, Sick: slow})
+		w.stepService(n, &views.Event{Kind: views.DiskChanged, Unhealthy: slow})
 		for peer := range n.sessions {
-			w.stepSession(n, peer, &lease.Event{Kind: lease.DiskChanged, Sick: slow})
+			w.stepSession(n, peer, &lease.Event{Kind: lease.DiskChanged, Unhealthy: slow})
 		}
 	}
 	w.on(n, 5*ms, func() { w.judgeDisk(n) })

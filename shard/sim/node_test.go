@@ -90,7 +90,7 @@ func (w *simWorld) boot(number int) {
 	n.disk.start++ // synced before anything is said
 	n.start, n.former = views.Start{Number: n.disk.start, Nonce: w.rng.Uint64()}, n.disk.nonces
 	n.disk.nonces = append([]uint64{n.start.Nonce}, n.former[:min(len(n.former), views.FormerStarts-1)]...)
-	n.disk.queue, n.disk.writing, n.disk.full, n.disk.sick, n.disk.health = nil, false, false, false,
+	n.disk.queue, n.disk.writing, n.disk.full, n.disk.unhealthy, n.disk.health = nil, false, false, false,
 		shard.DiskHealth{SlowAfter: 70 * ms, LookedAt: w.now}
 	w.recover(n)
 	n.replicas, n.users, n.counts, n.sessions = make([]*replica.State, w.plan.layout.Shards), make([]int,
@@ -255,7 +255,7 @@ func (w *simWorld) stepSessionOn(n *simNode, peer int, from *simStream, e *lease
 		switch fx.Kind {
 		case lease.SendPing:
 			ping := lease.Event{Kind: lease.PingReceived, Store: n.member, Start: fx.Start, At: fx.At, Lease: fx.Lease,
-				Sick: fx.Sick, Leaving: fx.Leaving, Claims: fx.Claims, LastEntries: fx.LastEntries}
+				Unhealthy: fx.Unhealthy, Leaving: fx.Leaving, Claims: fx.Claims, LastEntries: fx.LastEntries}
 			w.ping(n, peer, ping)
 		case lease.SendPong:
 			pong := lease.Event{Kind: lease.PongReceived, Store: n.member, At: fx.At, Claims: fx.Claims}

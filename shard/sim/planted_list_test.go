@@ -51,7 +51,7 @@ var plantedBugs = []planted{
 		{"../lease/session.go", "	if former > grace {\n		return former\n	}\n	return 0\n", "	return 0\n"}}},
 	{rule: "R25", name: "greetings with other lease times fit, and pings do not say theirs", seed: 386, edits: []edit{
 		{"../greeting.go", "grace >= lease && grace-lease >= lease/Drift", "lease < 1<<62"},
-		{"../lease/steps.go", "At: now, Lease: p.Timing.Lease, Sick", "At: now, Lease: 1, Sick"}}},
+		{"../lease/steps.go", "At: now, Lease: p.Timing.Lease, Unhealthy", "At: now, Lease: 1, Unhealthy"}}},
 	{rule: "R3", name: "pings are answered after proposing", seed: 7, single: true, slow: true, edits: []edit{
 		{"../lease/steps.go", "v.Epoch == s.View.Epoch && s.Proposed.Epoch == 0", "v.Epoch == s.View.Epoch"}}},
 	{rule: "R3", name: "a lease of any epoch counts", unreached: "promises are free of epochs and outlast every lease, so that a lease of an older epoch is still backed by one", edits: []edit{
@@ -95,7 +95,7 @@ var plantedBugs = []planted{
 		{"../lease/steps.go", "s.Proposed.Epoch == 0 && !s.Restarted &&", "s.Proposed.Epoch == 0 &&"}}},
 	{rule: "R9", name: "a restarted leader waits for its backup for ever", seed: 28, edits: []edit{
 		{"../lease/steps.go", "due = !s.View.InSync || now-s.Since > p.Timing.FreshFor", "due = !s.View.InSync"}}},
-	{rule: "R10", name: "a new leader serves before its disk has all", unreached: "a disk that takes as long as a grace is sick by then (R12), and a leadership is handed over only when all is stored", edits: []edit{
+	{rule: "R10", name: "a new leader serves before its disk has all", unreached: "a disk that takes as long as a grace is unhealthy by then (R12), and a leadership is handed over only when all is stored", edits: []edit{
 		{"../replica/learn.go", "r.Leading.Takeover, r.Leading.Next = r.Log.Submitted, r.Log.Submitted", "r.Leading.Takeover, r.Leading.Next = 0, r.Log.Submitted"}}},
 	{rule: "R10", name: "a new leader forgets the request ids of what it was sent", seed: 10, edits: []edit{
 		{"../replica/backup.go", "n.Wall}\n		r.Log.Order = append(r.Log.Order, Expiry{e.Now + shard.RememberFor, n.Request})\n	}\n	r.Backing.LeaderApplied", "n.Wall}\n		delete(r.Log.Window, n.Request)\n	}\n	r.Backing.LeaderApplied"}}},
@@ -103,8 +103,8 @@ var plantedBugs = []planted{
 		{"../replica/leader.go", "		entries = append(entries, *n)\n		if h", "		n.Epoch = r.View.Epoch\n		entries = append(entries, *n)\n		if h"}}},
 	{rule: "R11", name: "a leader's history misses an epoch", seed: 34, slow: true, edits: []edit{
 		{"../replica/leader.go", "			r.Log.History = append(r.Log.History, shard.Position{Epoch: n.Epoch, LSN: n.LSN})\n", ""}}},
-	{rule: "R12", name: "a node with a sick disk goes on promising", seed: 97, single: true, edits: []edit{
-		{"../lease/session.go", "p.Sick, p.LastPing = e.Sick, 0", "p.LastPing = 0"}}},
+	{rule: "R12", name: "a node with an unhealthy disk goes on promising", seed: 97, single: true, edits: []edit{
+		{"../lease/session.go", "p.Unhealthy, p.LastPing = e.Unhealthy, 0", "p.LastPing = 0"}}},
 	{rule: "R13", name: "a wiped store keeps its roles", unreached: "not met in some thousand seeds since a store is not heard before the greetings are compared: its peer has taken over by the time at which it takes its place; TestServiceWipedNodeJoins holds it", edits: []edit{
 		{"../views/membership.go", "			if v.Leader == node && (v.InSync || !same) {", "			if v.Leader == node && !v.InSync && !same {"},
 		{"../views/membership.go", "shard.View{Epoch: v.Epoch + 1, Leader: v.Leader, Backup: v.Backup}", "shard.View{Epoch: v.Epoch + 1, Leader: v.Leader, Backup: v.Backup, InSync: v.InSync}"}}},

@@ -8,7 +8,7 @@ import (
 
 // The names of events and effects, by kind, for traces.
 var (
-	eventNames = strings.Fields("- WriteAsked GetAsked CountAsked PageAsked DiskStored DiskWiped DiskSick DataDamaged ViewLearnt LeaseCame DrainAsked DrainOff NodeStopping StreamUp StreamDown " +
+	eventNames = strings.Fields("- WriteAsked GetAsked CountAsked PageAsked DiskStored DiskWiped DiskRefuses DataDamaged ViewLearnt LeaseCame DrainAsked DrainOff NodeStopping StreamUp StreamDown " +
 		"PeerPosition PeerStored PeerTrouble FeedDone FeedFailed PositionAsked EntriesCame LeaderTold SnapshotBegun SnapshotCame SnapshotEnded Ticked")
 	effectNames = strings.Fields("- Answer Persist Wipe Drop PersistRecords PersistHistory SendAsk SendAppend SendApplied SendStored SendPosition SendTrouble Feed FeedSnapshot BreakStream " +
 		"SetAlarm Notify Relay TakeBackRelayed")

@@ -178,7 +178,7 @@ func raise(c Service, now int64) (_ Service, due bool) {
 	next := c.State.Version + 1
 	leads := c.Raft.BasicStatus().RaftState == raft.StateLeader
 	switch {
-	case c.Sick || !leads || len(c.State.Speaks) == 0 || slices.Min(c.State.Speaks) < next:
+	case c.Unhealthy || !leads || len(c.State.Speaks) == 0 || slices.Min(c.State.Speaks) < next:
 		c.spoken = 0
 	case c.spoken == 0:
 		c.spoken = max(now, 1)

@@ -84,7 +84,7 @@ func openMessage(c Service, data []byte) *raftpb.Message {
 // is there, or was the only one that had all writes of a shard (rule R13). Whoever says hello repeats it.
 func takeJoin(c Service, e *Event, out []Effect) (Service, []Effect) {
 	node := shard.NodeOf(e.Member)
-	if e.Kind != JoinAsked || c.Sick || c.Raft.BasicStatus().RaftState != raft.StateLeader || node < 0 ||
+	if e.Kind != JoinAsked || c.Unhealthy || c.Raft.BasicStatus().RaftState != raft.StateLeader || node < 0 ||
 		node >= c.Layout.Nodes || node >= len(c.State.Members) || c.State.Members[node] == e.Member {
 		return c, out
 	}
@@ -127,7 +127,7 @@ func takeJoin(c Service, e *Event, out []Effect) (Service, []Effect) {
 // configuration alone, so any later leader takes up what one before began.
 func promote(c Service, now int64, out []Effect) (Service, []Effect) {
 	status := c.Raft.BasicStatus()
-	if c.Sick || status.RaftState != raft.StateLeader || now < c.change || len(c.Conf.VotersOutgoing) > 0 ||
+	if c.Unhealthy || status.RaftState != raft.StateLeader || now < c.change || len(c.Conf.VotersOutgoing) > 0 ||
 		len(c.Conf.Learners) == 0 {
 		return c, out
 	}

@@ -233,8 +233,8 @@ func (n *serviceNet) promised(i int, data []byte) {
 		}
 	}
 	kind := m.GetType()
-	if at.service.Sick {
-		n.t.Fatalf("node %d sends %v while its disk is sick", i, kind)
+	if at.service.Unhealthy {
+		n.t.Fatalf("node %d sends %v while its disk is unhealthy", i, kind)
 	}
 	if hard.GetTerm() > m.GetTerm() { // it was superseded before it was stored, and both were in one write
 		return

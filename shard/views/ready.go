@@ -17,10 +17,10 @@ import (
 func keepTime(c Service, now int64) Service {
 	paused := now-c.ticked > c.Timing.Gap
 	c.ticked = now
-	if c.Sick || paused {
+	if c.Unhealthy || paused {
 		c.heard = now
 	}
-	if c.Sick {
+	if c.Unhealthy {
 		return c
 	}
 	status := c.Raft.BasicStatus()
@@ -69,7 +69,7 @@ func turnOf(c Service) int64 {
 
 // stepRaft gives raft a message that was looked at; nil is none.
 func stepRaft(c Service, m *raftpb.Message, now int64) Service {
-	if m == nil || c.Sick {
+	if m == nil || c.Unhealthy {
 		return c
 	}
 	node := shard.NodeOf(m.GetFrom())
@@ -210,7 +210,7 @@ func noteSaved(c Service, out []Effect) (Service, *raftpb.Snapshot, []Effect) {
 			switch {
 			case m.GetTo() == c.Self:
 				_ = c.Raft.Step(m)
-			case !c.Sick && node >= 0 && node < len(c.greeted) && c.greeted[node]:
+			case !c.Unhealthy && node >= 0 && node < len(c.greeted) && c.greeted[node]:
 				data, _ := proto.Marshal(m)
 				out = append(out, Effect{Kind: SendMessage, To: node, Data: data})
 			}

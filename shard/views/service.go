@@ -81,7 +81,7 @@ type Service struct {
 	Log        *raft.MemoryStorage // what is stored
 	State      State
 	Conf       *raftpb.ConfState // who votes and who learns, as of State
-	Sick       bool              // the disk is: no part is taken (rule R12)
+	Unhealthy  bool              // the disk is: no part is taken (rule R12)
 	Lead       uint64            // member id of the Raft leader; 0 while none is known
 	Term       uint64            // its term
 	CatchingUp bool              // it is not known yet that State has all that was decided before this process began (rule R8)
@@ -124,7 +124,7 @@ const (
 	MessageReceived                      // Data came from another node's view service
 	ProposalAsked                        // Proposals, or Entry, are wanted; whoever asks repeats it until the state shows the outcome
 	Saved                                // what the last Save carried is on the disk, synced
-	DiskChanged                          // the disk is sick, or well again
+	DiskChanged                          // the disk is unhealthy, or well again
 	JoinAsked                            // the store Member says hello with its Start; told to every member, the leader acts
 	PeerGreeted                          // a connection to node To stands, whose view service knows Start to be the newest of this store
 	PeerParted                           // the connection to node To broke
@@ -137,7 +137,7 @@ type Event struct {
 	Data      []byte
 	Proposals []shard.Proposal
 	Entry     []byte // of ProposalAsked: an entry that is no list of proposals
-	Sick      bool
+	Unhealthy bool
 	Member    uint64
 	To        int
 	Start     Start
@@ -169,8 +169,8 @@ type Effect struct {
 	Text    string
 }
 
-// Step brings a view service forward by an event; the effects are appended to out. Equal states and events give
-// equal effects.
+// Step brings a view service forward by an event; the effects are appended to out. Equal states and events give equal
+// effects.
 //
 // Raft hands out what it wants stored, sent and applied. Answers that promise something, and requests for votes, leave
 // only after what they rest on is stored; heartbeats and appends do not wait for this node's own disk, whose other
@@ -199,7 +199,7 @@ func Step(c Service, e *Event, out []Effect) (Service, []Effect) {
 	case JoinAsked, PeerGreeted, PeerParted:
 		c, out = takeJoin(greet(c, e), e, out)
 	case DiskChanged:
-		c.Sick, c.heard, c.ticked = e.Sick, e.Now, e.Now
+		c.Unhealthy, c.heard, c.ticked = e.Unhealthy, e.Now, e.Now
 	case Saved:
 		c, snapshot, out = noteSaved(c, out)
 	}
@@ -207,7 +207,7 @@ func Step(c Service, e *Event, out []Effect) (Service, []Effect) {
 		c.State, _ = readState(snapshot.GetData(), c.Layout) // was looked at when it came
 	}
 	c, out = judge(c, why, out)
-	for !c.Sick && !c.Over {
+	for !c.Unhealthy && !c.Over {
 		for c.Raft.HasReady() && !c.Over {
 			var apply *raftpb.Message
 			c, apply, out = takeReady(c, out)
@@ -244,12 +244,12 @@ func announce(c Service, out []Effect) (Service, []Effect) {
 	switch {
 	case c.Over:
 		return c, out
-	case !c.CatchingUp || c.Sick || !member || c.ticked < c.asked:
+	case !c.CatchingUp || c.Unhealthy || !member || c.ticked < c.asked:
 	default:
 		c.asked = c.ticked + startEvery
 		_ = c.Raft.Propose(c.start) // refused while there is no leader
 	}
-	if member && !c.CatchingUp && c.State.Index > c.told && !c.Sick {
+	if member && !c.CatchingUp && c.State.Index > c.told && !c.Unhealthy {
 		c.told = c.State.Index
 		out = append(out, Effect{Kind: StateChanged, State: c.State})
 	}

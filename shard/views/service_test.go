@@ -172,12 +172,12 @@ func TestServiceLogIsCutShort(t *testing.T) {
 	n.same()
 }
 
-func TestServiceSickDiskLooksDead(t *testing.T) {
+func TestServiceUnhealthyDiskLooksDead(t *testing.T) {
 	n := newServiceNet(t, 3, 6)
 	lead := n.mustLead()
 	n.propose(lead, 0, flip)
 	n.run(2*msec, nil) // a write is under way
-	n.add(0, happening{node: lead, event: Event{Kind: DiskChanged, Sick: true}})
+	n.add(0, happening{node: lead, event: Event{Kind: DiskChanged, Unhealthy: true}})
 	if !n.run(200*msec, func() bool {
 		return n.leader() >= 0 && n.leader() != lead &&
 			n.nodes[n.leader()].state.Index > 0
