@@ -150,15 +150,17 @@ func startPlan(t *testing.T, plan cluster.Plan) *testCluster {
 	return adopt(t, plan, processes, err)
 }
 
+// patientSettings are settings with which nothing of a cluster goes by how busy the machine is. The list never changes.
+var patientSettings = []string{"TANDEM_DEADLINE=8s", "TANDEM_TRY=8s", "TANDEM_LEASE=1s", "TANDEM_GRACE=1200ms",
+	"TANDEM_SILENT=900ms", "TANDEM_SLOW_DISK=900ms"}
+
 // startPatient is startTest with a gateway that waits long and asks once: for tests of what is answered, which must not
 // hang on how busy the machine is, and where a second try would be counted.
 func startPatient(t *testing.T, nodes int) *testCluster {
 	t.Helper()
 	plan := planTest(t, nodes)
 	// Views must not change because many processes share few processors.
-	patient := []string{"env", "TANDEM_DEADLINE=8s", "TANDEM_TRY=8s", "TANDEM_LEASE=1s", "TANDEM_GRACE=1200ms",
-		"TANDEM_SILENT=900ms", "TANDEM_SLOW_DISK=900ms"}
-	plan.Wraps = slices.Repeat([][]string{patient}, nodes+1)
+	plan.Wraps = slices.Repeat([][]string{append([]string{"env"}, patientSettings...)}, nodes+1)
 	return startPlan(t, plan)
 }
 

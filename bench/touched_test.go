@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -47,6 +48,10 @@ func TestNodesTouched(t *testing.T) {
 
 // The command measures the same: a read needs one node, a write two, or only its leader if it is refused.
 func TestMicroCountsNodes(t *testing.T) {
+	for _, setting := range patientSettings {
+		name, value, _ := strings.Cut(setting, "=")
+		t.Setenv(name, value)
+	}
 	code, out := runBench(t, "micro", "--bin", binaries, "--nodes", "3", "--operations", "200")
 	if code != exitPass {
 		t.Fatalf("code %d: %s", code, out)

@@ -273,6 +273,7 @@ func listUsers(wiring *wiring, c *call) response {
 		more := behind < wiring.Layout.Shards
 		switch {
 		case err != nil:
+			wiring.Metrics.Retries.WithLabelValues(string(uncovered)).Inc()
 			excluded.failed[failed], excluded.silent[failed], reason = true, errors.Is(err, errLink), err
 			continue
 		case q.Walk && len(users) == 0 && more:
