@@ -164,10 +164,12 @@ var plantedBugs = []planted{
 		{"../views/entry.go", "if err = fmt.Errorf(\"it is of kind %d\", numbers[1]); known {", "if known {"}}},
 	{rule: "R23", name: "the start of an old copy is believed", seed: 2, slow: true, edits: []edit{
 		{"../views/entry.go", "return known.Number > 0 && !slices.Contains(own, known)", "return false"},
-		{"../views/ready.go", "if (member || blank) && m.GetTerm() >= c.Raft.BasicStatus().GetTerm() {", "if (member || blank) && m.GetTerm() == 0 {"}}},
+		{"../views/ready.go", "		m.Commit = proto.Uint64(stored)\n", "		m.Commit, c.older = proto.Uint64(stored), \"\"\n"}}},
 	{rule: "R23", name: "starts of an old copy become later ones by being many", seed: 290, slow: true, edits: []edit{
 		{"../views/entry.go", "return known.Number > 0 && !slices.Contains(own, known)", "return own[0].Number <= known.Number && own[0] != known"},
-		{"../views/ready.go", "if (member || blank) && m.GetTerm() >= c.Raft.BasicStatus().GetTerm() {", "if (member || blank) && m.GetTerm() == 0 {"}}},
+		{"../views/ready.go", "		m.Commit = proto.Uint64(stored)\n", "		m.Commit, c.older = proto.Uint64(stored), \"\"\n"}}},
+	{rule: "R23", name: "an old copy that does not know the leader as a member is not found by its log", seed: 1795907352161086, slow: true, edits: []edit{
+		{"../views/ready.go", "		m.Commit = proto.Uint64(stored)\n", "		m.Commit = proto.Uint64(stored)\n		if !member {\n			c.older = \"\"\n		}\n"}}},
 	{rule: "R23", name: "an old copy votes", seed: 2, slow: true, edits: []edit{
 		{"../views/entry.go", "case e.Kind == PeerGreeted && isOldCopy(c.own, e.Start):", "case e.Kind == PeerGreeted && e.To < 0 && isOldCopy(c.own, e.Start):"}}},
 	{rule: "R24", name: "a backup that lacks what its leader has takes over", seed: 12, slow: true, edits: []edit{

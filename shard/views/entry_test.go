@@ -313,6 +313,44 @@ func TestServiceLostItsLog(t *testing.T) {
 	}
 }
 
+// The same where the leader is a store that joined after the copy was made: the copy does not know it as a member.
+func TestServiceLostItsLogBeforeTheLeaderJoined(t *testing.T) {
+	n := newServiceNet(t, 3, 28)
+	n.same()
+	i := (n.mustLead() + 1) % 3
+	j := (i + 1) % 3
+	copied := map[string][]byte{}
+	for key, value := range n.nodes[i].disk {
+		copied[key] = value
+	}
+	n.wipe(j)
+	n.start(j)
+	for tries := 0; !n.joined(j)() && tries < 60; tries++ {
+		n.hello(j)
+		n.run(80*msec, n.joined(j))
+	}
+	n.same()
+	for tries := 0; n.mustLead() != j && tries < 60; tries++ {
+		lead := n.mustLead()
+		n.kill(lead)
+		n.run(2000*msec, func() bool { return n.nodes[j].service.Lead != n.nodes[lead].member })
+		n.start(lead)
+		n.same()
+	}
+	if n.mustLead() != j {
+		t.Fatalf("node %d leads, expected %d", n.mustLead(), j)
+	}
+	n.propose(j, 0, flip)
+	n.same()
+	n.kill(i)
+	n.nodes[i].disk = copied
+	n.start(i)
+	if !n.run(1000*msec, func() bool { return n.nodes[i].service.Over }) ||
+		!strings.Contains(n.nodes[i].notes[len(n.nodes[i].notes)-1], "to have stored Raft's log up to") {
+		t.Errorf("says %q", n.nodes[i].notes)
+	}
+}
+
 // A member that joined later and has lost all of Raft's state, as by a log that is gone before anything was flushed, is
 // told so by the leader: it would wait for ever to be let in under the id that is a member already.
 func TestServiceLostAllOfItsState(t *testing.T) {

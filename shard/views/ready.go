@@ -75,13 +75,10 @@ func stepRaft(c Service, m *raftpb.Message, now int64) Service {
 	node := shard.NodeOf(m.GetFrom())
 	member := node < len(c.State.Members) && c.State.Members[node] == m.GetFrom()
 	if stored, _ := c.Log.LastIndex(); m.GetType() == raftpb.MsgHeartbeat && m.GetCommit() > stored {
-		// a leader names no commit of which it has not heard that it is stored here, not even to a store without any state
-		// that it takes for a member: that one has lost what it had
-		blank := len(c.State.Members) == 0
-		if (member || blank) && m.GetTerm() >= c.Raft.BasicStatus().GetTerm() {
-			c.older = fmt.Sprintf("node %d knows it to have stored Raft's log up to %d, and it ends at %d", node,
-				m.GetCommit(), stored)
-		}
+		// a leader names no commit of which it has not heard that this very store has it; that this store does not know
+		// the leader as a member, or knows no members at all, only shows how much it has lost
+		c.older = fmt.Sprintf("node %d knows it to have stored Raft's log up to %d, and it ends at %d", node,
+			m.GetCommit(), stored)
 		m.Commit = proto.Uint64(stored)
 	}
 	_ = c.Raft.Step(m) // what raft has no use for is dropped
