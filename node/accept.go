@@ -49,6 +49,8 @@ type accepting struct {
 	shard    int   // of them, the one that is under way
 	left     store.Leftover
 	bad      map[int]string // by shard, why one of its files cannot be opened
+	data     string         // the folder with the store that is looked into
+	copied   string         // that of a dry run, which is a copy; "" if there is none
 	folder   string         // of the copy without such files, "" if there is none
 	salvaged store.DB       // and that copy, open
 	joined   bool           // the store has a part in Raft
@@ -92,8 +94,10 @@ func runAccept(args []string) {
 func acceptLoss(told acceptLossFlags, out io.Writer) error {
 	a := accepting{told: told, out: out}
 	defer func() {
-		if a.folder != "" {
-			_ = os.RemoveAll(a.folder)
+		for _, copied := range []string{a.folder, a.copied} {
+			if copied != "" {
+				_ = os.RemoveAll(copied)
+			}
 		}
 	}()
 	for _, stage := range acceptStages {
@@ -128,8 +132,17 @@ func openToAccept(a accepting) accepting {
 		a.marks, err = store.ReadMarks(a.told.Data)
 	}
 	if err == nil {
-		o := store.Options{Data: a.told.Data, Shards: shard.MaxShards, CacheMB: 64, ReadOnly: a.told.DryRun}
-		a.db, err = store.Open(o, shard.OpenTry{Log: shard.DamagedEnd, Lenient: true}, false, false)
+		a.data = a.told.Data
+		if a.told.DryRun { // what the log has beyond the tables goes into a copy of links to their files
+			a.copied, err = store.LinkedCopy(a.told.Data)
+			a.data = a.copied
+		}
+	}
+	if err == nil {
+		a.db, err = store.Open(store.Options{Data: a.data, Shards: shard.MaxShards, CacheMB: 64}, true, false, false)
+	}
+	if err == nil {
+		err = store.Replay(a.db, a.log.recovery)
 	}
 	noted := []byte(nil)
 	if err == nil {

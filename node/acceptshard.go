@@ -150,10 +150,10 @@ func salvageFiles(a accepting) accepting {
 	if a.folder, a.err = os.MkdirTemp(a.told.Data, "salvage-"); a.err != nil {
 		return a
 	}
-	if a.err = store.Salvage(a.told.Data, a.folder); a.err != nil {
+	if a.err = store.Salvage(a.data, a.folder); a.err != nil {
 		return a
 	}
-	o := store.Options{Data: a.folder, Shards: shard.MaxShards, CacheMB: 64, ReadOnly: true}
-	a.salvaged, a.err = store.Open(o, shard.OpenTry{Log: shard.DamagedEnd}, false, false)
+	o := store.Options{Data: a.folder, Shards: shard.MaxShards, CacheMB: 64}
+	a.salvaged, a.err = store.Open(o, false, false, false)
 	return a
 }

@@ -30,8 +30,9 @@ func loadReplicas(start starting) starting {
 		at := &start.loaded[s]
 		found := false
 		see := func(key, value []byte) bool {
-			found = true
-			switch name := string(key[:min(len(key), 2)]); {
+			name := string(key[:min(len(key), 2)])
+			found = found || name != store.MetaApplied
+			switch {
 			case key[0] != store.MetaPrefix:
 				return false
 			case name == store.MetaBucket && len(key) == 3:
@@ -47,6 +48,7 @@ func loadReplicas(start starting) starting {
 			case name == store.MetaWindow:
 				entries, err := store.ReadWindow(value)
 				at.Log, damaged = entries, errors.Join(damaged, err)
+			case name == store.MetaApplied:
 			default:
 				damaged = errors.Join(damaged, fmt.Errorf("%w: meta key %q of shard %d with %d bytes", store.ErrStore,
 					key, s, len(value)))
@@ -70,9 +72,8 @@ func loadReplicas(start starting) starting {
 		err = errors.Join(err, damaged)
 		if err == nil && found && at.Last == 0 {
 			*at = loaded{}
-			parts := []store.Part{{}, store.WipePart(s, store.FamilyID(db, s))}
-			start.written, parts[0] = store.HeadPart(start.written, parts[1:])
-			err = store.WriteBatch(db, store.JoinParts(nil, parts))
+			parts := []store.Part{store.WipePart(s, store.FamilyID(db, s))}
+			start.log, _, err = store.StoreParts(db, start.log, parts, nil)
 		}
 		if start.err = err; err != nil {
 			break
@@ -86,7 +87,7 @@ type logWalk struct {
 	start  starting
 	now    int64
 	log    store.LogReader
-	batch  []byte
+	batch  []byte         // the newest that was read
 	parts  []store.Logged // of the newest batch: the shards' shares, or why something could not be read
 	end    uint64         // the sequence behind the last batch
 	failed uint64         // and there when the last error was met
@@ -101,9 +102,6 @@ var walkStages = [...]func(logWalk) logWalk{readParts, keepParts}
 // shard's entries stand in it.
 func loadWindows(s starting) starting {
 	s.points = make([][]indexPoint, len(s.loaded))
-	if store.LastSequence(s.wiring.DB) == 0 {
-		return s
-	}
 	w := logWalk{start: s, now: proc.Clock()}
 	w.log, w.err = store.OpenLog(s.wiring.DB, 0)
 	for !w.over {
@@ -120,7 +118,7 @@ func loadWindows(s starting) starting {
 func readParts(w logWalk) logWalk {
 	w.parts = nil
 	if w.err == nil {
-		w.batch, w.err = store.NextBatch(w.log, w.batch)
+		w.log, w.batch, w.err = store.NextBatch(w.log)
 	}
 	switch {
 	case w.err == nil && w.batch == nil:

@@ -20,7 +20,7 @@ func TestCountsAndPositionAreReadBack(t *testing.T) {
 	if err := store.WriteBatch(wiring.DB, store.JoinParts(nil, []store.Part{part})); err != nil {
 		t.Fatal(err)
 	}
-	all := loadReplicas(starting{wiring: wiring, held: held, written: store.FirstWritten(1, held)})
+	all := loadReplicas(starting{wiring: wiring, held: held, log: logFor(t, wiring)})
 	if all.err != nil {
 		t.Fatal(all.err)
 	}

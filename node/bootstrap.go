@@ -55,10 +55,9 @@ func awaitBootstrap(s starting) starting {
 			return s
 		case bootstrap.Members != nil:
 			s.saved = views.InitialEntries(l, bootstrap.Members)
-			parts := []store.Part{{}, store.SavedPart(store.RaftFamilyID(s.wiring.DB), s.saved, nil)}
-			s.written, parts[0] = store.HeadPart(s.written, parts[1:])
+			parts := []store.Part{store.SavedPart(store.RaftFamilyID(s.wiring.DB), s.saved, nil)}
 			log.Info("the cluster is bootstrapped", "nodes", l.Nodes, "shards", l.Shards)
-			s.err = store.WriteBatch(s.wiring.DB, store.JoinParts(nil, parts))
+			s.log, _, s.err = store.StoreParts(s.wiring.DB, s.log, parts, nil)
 			return s
 		}
 		select {

@@ -22,7 +22,7 @@ type config struct {
 	Cluster        string           `help:"Name of the cluster; kept in the data folder and checked on every connection." default:"tandem"`
 	Shards         int              `help:"Number of shards; fixed when the cluster is first started." default:"24"`
 	CacheMB        uint64           `name:"cache-mb" help:"Block cache of RocksDB, MiB." default:"128"`
-	WalKeepMB      uint64           `name:"wal-keep-mb" help:"How much of its write log a node keeps for a peer that has been away, MiB. It can be raised only: the request ids of the last seconds lie in the newest 1024, which are kept in any case." default:"1024"`
+	WalKeepMB      uint64           `name:"wal-keep-mb" help:"How much of its write log a node keeps at most for a peer that is away, MiB; what was written in the last seconds is kept in any case." default:"1024"`
 	RepairMB       uint64           `name:"repair-mb" help:"How much a repair sends to one node, MiB a second at most; requests go first." default:"16"`
 	Lease          time.Duration    `help:"For how long a node may serve after it asked its neighbour; less than --grace by more than clocks drift apart in it." default:"100ms"`
 	Grace          time.Duration    `help:"For how long a node keeps to what it promised its neighbour; at most 10s." default:"120ms"`
@@ -90,5 +90,5 @@ func check(c config) ([]member, int, error) {
 
 // storeOptions returns what the database is told of the settings.
 func storeOptions(c config) store.Options {
-	return store.Options{Data: c.Data, Shards: c.Shards, CacheMB: c.CacheMB, WalKeepMB: c.WalKeepMB}
+	return store.Options{Data: c.Data, Shards: c.Shards, CacheMB: c.CacheMB}
 }

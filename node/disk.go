@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tandem/node/store"
+	"tandem/shard"
 	"tandem/wire/proc"
 )
 
@@ -17,60 +18,112 @@ const (
 // busyParts is how many parts must be expected within the pace for a commit to wait for them.
 const busyParts = 4
 
-// runDisk is the loop that owns all writes of shards and of the view service: what is waiting goes out in one synced
-// RocksDB write, one fsync for many requests (group commit). While the disk is full the group waits, since its entries
-// are promised to the peer. w is what this start has written before.
-func runDisk(node *Node, handles *Handles, storage *Storage, w store.Written) {
+// lookEvery is how often the disk's loop looks whether memory is to be flushed while nobody writes.
+const lookEvery = 500 * time.Millisecond
+
+// flush is how far the tables on the disk are behind the log.
+type flush struct {
+	Bytes int64  // of the log that no flush was begun for
+	Begun uint64 // sequence up to which a flush is under way; 0 if none is
+	Wrote int64  // when the last batch was written, in ns on the node's clock
+}
+
+// runDisk is the loop that owns all writes of shards and of the view service: what is waiting goes out in one write of
+// the log, which is synced, for many requests (group commit), and then into the tables. While the disk is full the
+// group waits, since its entries are promised to the peer. l is the log as the start has left it.
+func runDisk(node *Node, handles *Handles, storage *Storage, l store.Log) {
 	var group []store.Part
 	var batch []byte
-	db := storage.DB
+	db, state, boot, ticks := storage.DB, flush{}, store.ThisBoot(), time.NewTicker(lookEvery)
 	last, gap := time.Now(), time.Hour // the last commit, and the average time between two parts
-	for parts := range storage.Disk {
+	for {
+		var parts []store.Part
+		select {
+		case parts = <-storage.Disk:
+		case <-ticks.C:
+			var err error
+			if l, state, err = keepUp(storage, db, l, state); err != nil {
+				go reopen(node, handles, storage, db, store.LastSynced(l, boot), err)
+				return
+			}
+			continue
+		}
 		if wait := node.Config.Pace - time.Since(last); wait > 0 && gap < node.Config.Pace/busyParts {
 			time.Sleep(wait)
 		}
 		runtime.Gosched() // what else is about to be stored shares the fsync
-		group = gather(parts, storage.Disk, append(group[:0], store.Part{}))
+		group = gather(parts, storage.Disk, group[:0])
 		gap = (3*gap + time.Since(last)/time.Duration(len(group))) / 4
 		last = time.Now()
-		w, group[0] = store.HeadPart(w, group[1:])
-		batch = store.JoinParts(batch, group)
-		group = group[1:]
 		storage.Health <- diskReport{Since: proc.Clock()}
 		awaitSpace(node, handles, storage)
-		err := store.WriteBatch(db, batch)
+		before, synced := store.StateOf(l), store.LastSynced(l, boot)
+		var err error
+		l, batch, err = store.StoreParts(db, l, group, batch)
 		for i := range group {
 			if group[i].Renewed && err == nil {
 				db, err = renew(node, storage, db, group[i].Shard)
 			}
 		}
 		if err != nil {
-			go reopen(node, handles, storage, db, err)
+			go reopen(node, handles, storage, db, synced, err)
 			return
 		}
 		storage.Health <- diskReport{}
 		for _, handle := range handles.Loops {
 			tellStored(handles, handle, group, &db)
 		}
-		storage.Index <- indexNote{store.LastSequence(db), positionsOf(group)}
+		storage.Index <- indexNote{store.StateOf(l).Sequence, positionsOf(group)}
 		for i := range group {
 			select {
 			case group[i].Done <- struct{}{}:
 			default: // a shard's share: its channel is nil
 			}
 		}
-		tellSynced(storage, w)
+		tellSynced(storage, store.LastSynced(l, boot))
+		tellClosed(storage, before, store.StateOf(l))
+		state.Bytes, state.Wrote = state.Bytes+int64(len(batch)), proc.Clock()
+		if l, state, err = keepUp(storage, db, l, state); err != nil {
+			go reopen(node, handles, storage, db, store.LastSynced(l, boot), err)
+			return
+		}
 		clear(group)
 	}
 }
 
 // tellSynced says which batch was synced last; the newest word counts.
-func tellSynced(storage *Storage, w store.Written) {
+func tellSynced(storage *Storage, note store.SyncNote) {
 	select {
 	case <-storage.Synced:
 	default:
 	}
-	storage.Synced <- store.LastHead(w)
+	storage.Synced <- note
+}
+
+// tellClosed says that a segment of the log is no longer written to, if the log was in another one before.
+func tellClosed(storage *Storage, before, now store.LogState) {
+	if before.Segment != now.Segment {
+		storage.Closed <- segmentNote{Number: before.Segment, Last: before.Sequence, Bytes: before.Bytes,
+			Closed: proc.Clock(), Flushed: now.Flushed}
+	}
+}
+
+// keepUp begins a flush of memory if one is due, and notes in the log when it is done. Once nobody writes any more a
+// segment is begun, whose header says that all before it is flushed: that can be pruned then.
+func keepUp(storage *Storage, db store.DB, l store.Log, state flush) (store.Log, flush, error) {
+	idle, err := proc.Clock()-state.Wrote, error(nil)
+	if state.Begun > 0 && store.Flushed(db) {
+		l, state.Begun = store.NoteFlushed(l, state.Begun), 0
+		if before := store.StateOf(l); idle >= shard.FlushIdle && !before.Unused && state.Bytes == 0 {
+			l, err = store.NextSegment(l)
+			tellClosed(storage, before, store.StateOf(l))
+		}
+	}
+	if state.Begun == 0 && shard.FlushDue(state.Bytes, idle) && err == nil {
+		state.Begun, state.Bytes = store.StateOf(l).Sequence, 0
+		err = store.BeginFlush(db)
+	}
+	return l, state, err
 }
 
 // positionsOf returns how far the shards in a group have come.
@@ -119,8 +172,8 @@ func awaitSpace(node *Node, handles *Handles, storage *Storage) {
 
 // reopen ends the writing of a database whose write failed: its write log may not be touched again, what it took of the
 // failed write is not known, and nothing of it was acknowledged. Reads go on. Once the disk takes writes again the
-// process starts anew in place, which replays the log.
-func reopen(node *Node, handles *Handles, storage *Storage, db store.DB, cause error) {
+// process starts anew in place, which replays the log. synced is the last batch that was written.
+func reopen(node *Node, handles *Handles, storage *Storage, db store.DB, synced store.SyncNote, cause error) {
 	node.Log.Error("a write failed; this node serves reads until the disk takes writes again, then starts anew",
 		"error", cause)
 	for s, mark := range store.Suspects(db, node.Member, cause) {
@@ -135,6 +188,12 @@ func reopen(node *Node, handles *Handles, storage *Storage, db store.DB, cause e
 		time.Sleep(retryDisk)
 		if err = store.CheckSpace(node.Config.Data, store.Reserve); err == nil {
 			err = store.TryDisk(node.Config.Data)
+		}
+	}
+	synced.Boot = 0 // what lies behind it was written in part, and may be garbled
+	for turn := range int64(2) {
+		if err := store.WriteSyncNote(node.Config.Data, synced, turn); err != nil {
+			node.Log.Warn("it cannot be noted how far the write log is synced", "error", err)
 		}
 	}
 	node.Log.Info("the disk takes writes again; starting anew")

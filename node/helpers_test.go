@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
+	"testing"
 
 	"tandem/node/store"
 	"tandem/shard"
@@ -28,6 +30,27 @@ func loggedEntry(s int, lsn, epoch uint64) shard.Entry {
 		Name: strings.Repeat("n", 1000), Email: "e", Epoch: epoch, LSN: lsn}
 }
 
+// logFor begins the write log behind what is there.
+func logFor(t *testing.T, wiring *wiring) store.Log {
+	t.Helper()
+	found, err := store.RecoverLog(wiring.Config.Data)
+	l, bad := store.BeginLog(wiring.Config.Data, found, 1, nil)
+	if err = errors.Join(err, bad); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// storeForTest writes parts as the loop of the disk does.
+func storeForTest(t *testing.T, wiring *wiring, l store.Log, parts ...store.Part) store.Log {
+	t.Helper()
+	l, _, err := store.StoreParts(wiring.DB, l, parts, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
 // openForTest opens the store in a folder as it is, or makes one.
 func openForTest(c store.Options) (store.DB, error) {
 	if err := os.MkdirAll(c.Data, 0o755); err != nil {
@@ -37,5 +60,5 @@ func openForTest(c store.Options) (store.DB, error) {
 	if err != nil {
 		return store.DB{}, err
 	}
-	return store.Open(c, shard.OpenTry{}, true, !store.HoldsStore(names))
+	return store.Open(c, false, true, !store.HoldsStore(names))
 }

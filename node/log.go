@@ -16,7 +16,7 @@ var errPurged = errors.New("purged from the write log")
 const (
 	aheadBytes = 2 << 20         // of a shard that are read ahead of their turn, at most a batch more
 	aheadFor   = 500e6           // ns for which a shard that was asked for is read ahead
-	aheadReach = uint64(1 << 16) // sequences before what is asked for from where on others are read, too
+	aheadReach = uint64(1 << 11) // batches before what is asked for from where on others are read, too
 )
 
 // logAsk asks a reader for up to most entries of a shard, from LSN first on and none after last, in order. Without a
@@ -69,7 +69,7 @@ func runReader(node *Node, storage *Storage, asks <-chan logAsk) {
 			}
 			var err error
 			if more {
-				batch, err = store.NextBatch(log, batch)
+				log, batch, err = store.NextBatch(log)
 				more = batch != nil
 			}
 			var parts []store.Logged
@@ -113,8 +113,8 @@ func missing(ask logAsk, entries []shard.Entry) uint64 {
 	return min(ask.last-next+1, uint64(ask.most-len(entries)))
 }
 
-// pickEntries moves the entries that are due from what was read ahead. RocksDB reads on silently behind what was
-// purged, and its log may hold entries of a former incarnation: each entry must have the LSN that is due and the epoch
+// pickEntries moves the entries that are due from what was read ahead. The log reads on silently behind what was
+// pruned, and may hold entries of a former incarnation: each entry must have the LSN that is due and the epoch
 // that the history gives it (rule R16). What does not follow is dropped; but more is false when an entry of this
 // history shows that those before it are missing.
 func pickEntries(entries []shard.Entry, p readahead, ask logAsk) (taken []shard.Entry, rest readahead, more bool) {

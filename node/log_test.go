@@ -16,7 +16,7 @@ func logWiring(t *testing.T, most uint64) *wiring {
 	if wiring.DB, err = store.AddFamilies(wiring.DB, []int{2, 5}); err != nil {
 		t.Fatal(err)
 	}
-	points := make([][]indexPoint, wiring.Layout.Shards)
+	points, l := make([][]indexPoint, wiring.Layout.Shards), logFor(t, wiring)
 	for first := uint64(1); first <= most; first += 30 {
 		parts, last := []store.Part{}, min(first+29, most)
 		for _, s := range []int{2, 5} {
@@ -28,11 +28,9 @@ func logWiring(t *testing.T, most uint64) *wiring {
 				&store.Buckets{}, 1)
 			parts = append(parts, part)
 		}
-		if err := store.WriteBatch(wiring.DB, store.JoinParts(nil, parts)); err != nil {
-			t.Fatal(err)
-		}
+		l = storeForTest(t, wiring, l, parts...)
 		stored := []storedPosition{{Shard: 2, LSN: last}, {Shard: 5, LSN: last}}
-		points = addPoints(points, indexNote{store.LastSequence(wiring.DB), stored})
+		points = addPoints(points, indexNote{store.StateOf(l).Sequence, stored})
 	}
 	wiring.Lookups = make(chan indexAsk)
 	go runIndex(&wiring.Storage, points)
@@ -96,9 +94,7 @@ func TestReaderTakesAGreatBatch(t *testing.T) {
 		entries = append(entries, loggedEntry(2, lsn, 1))
 	}
 	part := store.EntriesPart(testLayout, 2, store.FamilyID(wiring.DB, 2), entries, false, &store.Buckets{}, 1)
-	if err := store.WriteBatch(wiring.DB, store.JoinParts(nil, []store.Part{part})); err != nil {
-		t.Fatal(err)
-	}
+	storeForTest(t, wiring, logFor(t, wiring), part)
 	for first := uint64(1); first < 4096; first += 512 {
 		askLog(t, asks, 2, first, 512, first+511)
 	}
@@ -134,18 +130,16 @@ func TestReaderFindsNoOtherHistory(t *testing.T) {
 func TestReaderGoesOnInNewFiles(t *testing.T) {
 	wiring, asks := startReader(t, 100)
 	askLog(t, asks, 2, 1, 50, 50)
-	lsn := uint64(101)
+	lsn, l := uint64(101), logFor(t, wiring)
 	for range 3 {
 		for range 30 {
 			part := store.EntriesPart(testLayout, 2, store.FamilyID(wiring.DB, 2),
 				[]shard.Entry{loggedEntry(2, lsn, 1)}, false, &store.Buckets{}, 1)
-			if err := store.WriteBatch(wiring.DB, store.JoinParts(nil, []store.Part{part})); err != nil {
-				t.Fatal(err)
-			}
+			l = storeForTest(t, wiring, l, part)
 			lsn++
 		}
-		// the log begins another file
-		if err := store.FlushShard(wiring.DB, 2); err != nil {
+		var err error
+		if l, err = store.NextSegment(l); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -163,7 +157,7 @@ func TestReaderGoesOnInNewFiles(t *testing.T) {
 // A log that cannot be opened leaves nothing to be read of any shard: each that is asked for next is told so.
 func TestReaderOfALogThatCannotBeOpened(t *testing.T) {
 	wiring := *logWiring(t, 60)
-	behind := indexNote{store.LastSequence(wiring.DB) + 100, []storedPosition{{Shard: 2, LSN: 800},
+	behind := indexNote{1000, []storedPosition{{Shard: 2, LSN: 800},
 		{Shard: 5, LSN: 800}}}
 	wiring.Lookups = make(chan indexAsk) // an index that names batches that the log does not have
 	go runIndex(&wiring.Storage, addPoints(make([][]indexPoint, wiring.Layout.Shards), behind))
@@ -180,7 +174,7 @@ func TestReaderOfALogThatCannotBeOpened(t *testing.T) {
 	}
 }
 
-// What a node writes under store-local keys, and what it drops, stands in the same write log as its shards.
+// What a node drops stands in the same write log as its shards, and what it writes under store-local keys does not.
 func TestLocalKeysAndWipesAreReadOver(t *testing.T) {
 	wiring := serviceWiring(t, t.TempDir(), testLayout, 0)
 	var err error
@@ -188,14 +182,11 @@ func TestLocalKeysAndWipesAreReadOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	part := store.EntriesPart(testLayout, 5, store.FamilyID(wiring.DB, 5), someEntries(), true, &store.Buckets{}, 1)
-	for _, err := range []error{store.PutLocal(wiring.DB, "x", []byte("y")),
-		store.WriteBatch(wiring.DB, store.JoinParts(nil, []store.Part{part})),
-		store.WriteBatch(wiring.DB, store.JoinParts(nil, []store.Part{store.WipePart(5, store.FamilyID(wiring.DB, 5)),
-			part}))} {
-		if err != nil {
-			t.Fatal(err)
-		}
+	if err := store.PutLocal(wiring.DB, "x", []byte("y")); err != nil {
+		t.Fatal(err)
 	}
+	l := storeForTest(t, wiring, logFor(t, wiring), part)
+	storeForTest(t, wiring, l, store.WipePart(5, store.FamilyID(wiring.DB, 5)), part)
 	w, found := logWalk{start: starting{wiring: wiring}}, 0
 	w.log, w.err = store.OpenLog(wiring.DB, 0)
 	for w.err == nil && !w.over {
@@ -221,9 +212,7 @@ func TestLocalKeysAndWipesAreReadOver(t *testing.T) {
 // The walk through the write log at a start goes on behind what cannot be read, and ends where nothing was read since.
 func TestTheWalkGoesOnBehindWhatCannotBeRead(t *testing.T) {
 	wiring := serviceWiring(t, t.TempDir(), testLayout, 0)
-	if err := store.PutLocal(wiring.DB, "x", []byte("y")); err != nil {
-		t.Fatal(err)
-	}
+	storeForTest(t, wiring, logFor(t, wiring), store.SavedPart(store.RaftFamilyID(wiring.DB), nil, nil))
 	bad := errors.New("bad")
 	w := readParts(logWalk{start: starting{wiring: wiring}, end: 1, err: bad})
 	if len(w.parts) != 1 || !errors.Is(w.parts[0].Err, bad) || w.over || w.err != nil {

@@ -6,46 +6,76 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"tandem/node/store"
 	"tandem/shard"
+	"tandem/wire/proc"
 )
 
-// openFolder opens the store of a data folder in the ways that shard.NextOpen names, one after another. What is damaged
-// is noted in the folder before the opening, which moves the log into files, can make it unseen. Errors: ErrUnreadable
+// openFolder opens the store of a data folder in the ways that shard.NextOpen names, one after another. What the log has
+// lost is noted in the folder before. Errors: ErrUnreadable
 // if a new store must take the place of this one, ErrStore, ErrFolder, or of the file system.
 func openFolder(s starting) starting {
-	c, failed := s.wiring.Config, []shard.OpenFailure{}
-	for {
-		try, then, ok := shard.NextOpen(s.verdict, s.held, failed)
-		if s.verdict = then; !ok {
+	c := s.wiring.Config
+	if s = markMissing(s); s.err != nil {
+		return s
+	}
+	for failed := 0; ; failed++ {
+		lenient, ok := shard.NextOpen(failed)
+		if !ok {
 			s.err = fmt.Errorf("%w: %w", store.ErrUnreadable, s.err)
 			return s
 		}
-		if len(s.verdict.Missing) > 0 {
-			s.wiring.Log.Error("the write-ahead log is damaged: writes that were stored cannot be read", "shards",
-				s.verdict.Missing)
-			for _, lost := range s.verdict.Missing {
-				s.marks = store.AddMark(s.marks, lost, shard.Mark{Reason: "the write-ahead log is damaged"})
-			}
-			if s.err = store.WriteMarks(c.Data, s.marks); s.err != nil {
-				return s
-			}
-		}
-		s.lenient = try.Lenient
-		s.wiring.DB, s.err = store.Open(storeOptions(c), try, len(s.marks) == 0 && !try.Lenient,
+		s.lenient = lenient
+		s.wiring.DB, s.err = store.Open(storeOptions(c), lenient, len(s.marks) == 0 && !lenient,
 			!store.HoldsStore(s.names))
 		if !store.IsDamage(s.err) {
 			return s
 		}
-		s.wiring.Log.Error("the store cannot be opened as it is", "try", len(failed)+1, "error", s.err)
-		failure := shard.OpenDamaged
-		if strings.Contains(s.err.Error(), "Missing WAL") || strings.Contains(s.err.Error(), "WAL size") {
-			failure = shard.OpenLogGone
-		}
-		failed = append(failed, failure)
+		s.wiring.Log.Error("the store cannot be opened as it is", "try", failed+1, "error", s.err)
 	}
+}
+
+// markMissing notes in the folder which shards the log has lost writes of.
+func markMissing(s starting) starting {
+	if len(s.verdict.Missing) == 0 {
+		return s
+	}
+	s.wiring.Log.Error("the write-ahead log is damaged: writes that were stored cannot be read", "shards",
+		s.verdict.Missing)
+	for _, lost := range s.verdict.Missing {
+		s.marks = store.AddMark(s.marks, lost, shard.Mark{Reason: "the write-ahead log is damaged"})
+	}
+	s.err = store.WriteMarks(s.wiring.Config.Data, s.marks)
+	return s
+}
+
+// judgeEnd compares the log with the data that is there: a log that ends before that has lost its end. Error: ErrStore.
+func judgeEnd(s starting) starting {
+	data, err := store.Reach(s.wiring.DB)
+	if s.err = err; err != nil {
+		return s
+	}
+	missing := len(s.verdict.Missing)
+	s.verdict = shard.JudgeEnd(s.verdict, s.held, data, max(s.recovery.Last, s.recovery.Flushed))
+	if len(s.verdict.Missing) == missing {
+		return s
+	}
+	return markMissing(s)
+}
+
+// replayLog brings the data up to the log, and lets this start write behind it. Errors: ErrStore, or of the file system.
+func replayLog(s starting) starting {
+	if s.err = store.Replay(s.wiring.DB, s.recovery); s.err != nil {
+		return s
+	}
+	s.log, s.err = store.BeginLog(s.wiring.Config.Data, s.recovery, s.wiring.Start.Number, s.held)
+	for _, found := range s.recovery.Segments {
+		s.segments = append(s.segments, segmentNote{Number: found.Number, Last: found.Last, Bytes: found.Bytes,
+			Closed: proc.Clock()})
+	}
+	s.recovery.Pieces = nil // they may be many
+	return s
 }
 
 // readFolder makes the data folder if it is missing, and notes which names and marks it holds.

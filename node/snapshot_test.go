@@ -67,7 +67,7 @@ func TestSnapshotsAreStored(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	all := loadReplicas(starting{wiring: wiring, held: held, written: store.FirstWritten(1, nil)})
+	all := loadReplicas(starting{wiring: wiring, held: held, log: logFor(t, wiring)})
 	if all.err != nil {
 		t.Fatal(all.err)
 	}

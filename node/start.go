@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tandem/node/store"
+	"tandem/node/wal"
 	"tandem/shard"
 	"tandem/shard/lease"
 	"tandem/shard/replica"
@@ -22,27 +23,29 @@ import (
 
 // starting is what the stages of the start know so far.
 type starting struct {
-	wiring  *wiring
-	held    []int              // the shards whose replicas belong here
-	names   []string           // in the data folder
-	verdict shard.LogVerdict   // on the write-ahead log
-	marks   map[int]shard.Mark // by shard
-	lenient bool               // the store was opened past files that cannot be read
-	saved   []views.SavedEntry // the saved entries of the view service; none of a store that has yet to join
-	written store.Written      // to the log by this start
-	heard   <-chan heardGreeting
-	over    chan struct{} // closed when no more greetings are to be heard
-	loaded  []loaded      // by shard
-	points  [][]indexPoint
-	aside   string           // the folder to which a store that cannot be used was moved
-	stop    <-chan os.Signal // tells this process to stop
-	err     error
+	wiring   *wiring
+	held     []int              // the shards whose replicas belong here
+	names    []string           // in the data folder
+	recovery wal.Recovery       // of the write-ahead log
+	verdict  shard.LogVerdict   // on it
+	marks    map[int]shard.Mark // by shard
+	lenient  bool               // the store was opened past files that cannot be read
+	saved    []views.SavedEntry // the saved entries of the view service; none of a store that has yet to join
+	log      store.Log          // as this start writes it
+	segments []segmentNote      // of it, that were there before
+	heard    <-chan heardGreeting
+	over     chan struct{} // closed when no more greetings are to be heard
+	loaded   []loaded      // by shard
+	points   [][]indexPoint
+	aside    string           // the folder to which a store that cannot be used was moved
+	stop     <-chan os.Signal // tells this process to stop
+	err      error
 }
 
 // openingStages bring a node from its settings to a store that is its own, in which what is damaged is known. The
 // wiring is not ready then: nothing but greetings is answered.
-var openingStages = [...]func(starting) starting{readFolder, refuseVoid, judgeLog, openFolder, dropSyncNotes,
-	claimFolder, settleDamage, loadRaft, runEarlyLoops}
+var openingStages = [...]func(starting) starting{readFolder, refuseVoid, judgeLog, openFolder, claimFolder,
+	judgeEnd, replayLog, settleDamage, loadRaft, runEarlyLoops}
 
 // servingStages bring a node from there to where it answers everything: the cluster is bootstrapped, all that the loops
 // start from is loaded, and they run.
@@ -112,7 +115,6 @@ func runEarlyLoops(s starting) starting {
 		wiring.Names = append(wiring.Names, names)
 		go proc.RunNames(names)
 	}
-	s.written = store.FirstWritten(wiring.Start.Number, s.held)
 	return s
 }
 
@@ -301,7 +303,7 @@ func runLoops(start starting) starting {
 	}
 	node, handles, storage := &wiring.Node, &wiring.Handles, &wiring.Storage
 	peers, clients := &wiring.Peers, &wiring.Clients
-	go runDisk(node, handles, storage, start.written)
+	go runDisk(node, handles, storage, start.log)
 	go runSyncNotes(node, storage)
 	go runDamage(node, storage)
 	go runHealth(node, handles, peers)
@@ -309,7 +311,7 @@ func runLoops(start starting) starting {
 	go runIndex(storage, start.points)
 	go runViews(node, clients, wiring.Views.States[wiring.Layout.Nodes])
 	go runProgress(node, handles)
-	go runArchive(node, wiring.Views.States[wiring.Layout.Nodes+1])
+	go runPruning(node, storage, start.segments, wiring.Views.States[wiring.Layout.Nodes+1])
 	for i, handle := range wiring.Loops {
 		go runReplicas(node, handles, storage, peers, handle, shares[i])
 	}

@@ -18,7 +18,7 @@ import (
 // serviceWiring opens a store in dir with the loops that the view service needs.
 func serviceWiring(t *testing.T, dir string, l shard.Layout, self int) *wiring {
 	t.Helper()
-	c := config{Data: dir, Shards: l.Shards, CacheMB: 1, WalKeepMB: 64}
+	c := config{Data: dir, Shards: l.Shards, CacheMB: 1}
 	wiring := newWiring(c, l, make([]member, l.Nodes), self, proc.Output{}, slog.New(slog.DiscardHandler))
 	db, err := openForTest(storeOptions(c))
 	if err == nil {
@@ -51,7 +51,7 @@ func TestViewServicesAgree(t *testing.T) {
 	for i, wiring := range wirings {
 		heard[i] = make(chan heardGreeting, 16)
 		go func() {
-			s := awaitBootstrap(starting{wiring: wiring, written: store.FirstWritten(1, nil), heard: heard[i],
+			s := awaitBootstrap(starting{wiring: wiring, log: logFor(t, wiring), heard: heard[i],
 				over: make(chan struct{})})
 			if s.err != nil {
 				t.Error(s.err)
@@ -81,7 +81,7 @@ func TestViewServicesAgree(t *testing.T) {
 			t.Fatal(err)
 		}
 		handles[i] = newViewsHandle(c, 1)
-		go runDisk(&wirings[i].Node, &wirings[i].Handles, &wirings[i].Storage, store.FirstWritten(1, nil))
+		go runDisk(&wirings[i].Node, &wirings[i].Handles, &wirings[i].Storage, logFor(t, wirings[i]))
 		go runViewService(&wirings[i].Node, &wirings[i].Storage, handles[i])
 	}
 	for i := range wirings {

@@ -59,7 +59,8 @@ type Storage struct {
 	Lenient bool
 	Damage  chan damageNote
 	Disk    chan []store.Part
-	Synced  chan shard.BatchHead // one slot, the newest wins: the last batch that was synced
+	Synced  chan store.SyncNote // one slot, the newest wins: the last batch that was synced
+	Closed  chan segmentNote    // the segments of the write log that are no longer written to
 	Health  chan diskReport
 	Index   chan indexNote
 	Lookups chan indexAsk
@@ -107,7 +108,7 @@ func newWiring(c config, l shard.Layout, members []member, self int, output proc
 			Lacks: lacking, Again: make(chan string, 1), Ends: make(chan ending, 1), Log: log, Output: output},
 		Handles{ByShard: make([]*replicaHandle, l.Shards)},
 		Storage{Damage: make(chan damageNote, 64), Disk: make(chan []store.Part, 2*replica.MaxPending*l.Shards),
-			Synced: make(chan shard.BatchHead, 1), Health: make(chan diskReport, 64), Index: make(chan indexNote, 1<<10),
+			Synced: make(chan store.SyncNote, 1), Closed: make(chan segmentNote, 1<<10), Health: make(chan diskReport, 64), Index: make(chan indexNote, 1<<10),
 			Lookups: make(chan indexAsk)},
 		Peers{Links: make([]*linkHandle, l.Nodes), Leases: make([]*leaseHandle, l.Nodes), Refused: make(chan refusal, 64),
 			Refusals: make(chan chan<- map[string]string)},

@@ -176,33 +176,53 @@ func MarkHolds(m Mark, self uint64, at uint32) bool {
 	return StoreOf(m.Store) == StoreOf(self) && (m.Copy == at || m.Accepting) && m.Reason != ""
 }
 
-// OpenTry is a way to open a store.
-type OpenTry struct {
-	Log     LogEnd // how the store reads its log: to the end or not at all, up to a torn end, or past damage
-	Lenient bool   // files that cannot be read are found when they are asked for, one by one, and not at the opening
-}
-
-// OpenFailure is what became of a try to open a store.
-type OpenFailure uint8
-
-// The failures. Any other, as a folder that another process has open or a disk that does not answer, says nothing of
-// the data.
-const (
-	OpenDamaged OpenFailure = iota + 1 // a file is missing or fails its checksum
-	OpenLogGone                        // a file of the log is missing
-)
-
-// NextOpen returns the next way to open a store whose log ends as v says, after some that have failed, and v as it is
-// after these. ok is false if nothing of the store can be read: a new one must take its place.
-func NextOpen(v LogVerdict, held []int, failed []OpenFailure) (try OpenTry, then LogVerdict, ok bool) {
-	if slices.Contains(failed, OpenLogGone) {
+// JudgeEnd returns the verdict on a log when it is known, too, up to which batch the data of some shard goes: the log
+// has everything before it was in the data, so one that ends before that has lost its end.
+func JudgeEnd(v LogVerdict, held []int, data, log uint64) LogVerdict {
+	if data > log {
 		v = LogVerdict{DamagedEnd, append(slices.Clone(held), RaftPart)}
 	}
-	switch len(failed) {
-	case 0:
-		return OpenTry{Log: v.End}, v, true
-	case 1: // the stricter check of the log may be what failed
-		return OpenTry{Log: DamagedEnd, Lenient: true}, v, true
+	return v
+}
+
+// NextOpen returns how to open a store after so many tries have met damage: files that cannot be read are found at the
+// opening, or, lenient, when they are asked for, one by one. ok is false if nothing of the store can be read: a new one
+// must take its place. Any other failure, as a folder that another process has open or a disk that does not answer, says
+// nothing of the data.
+func NextOpen(failed int) (lenient, ok bool) { return failed > 0, failed < 2 }
+
+// What is kept of the write log, and when the tables are brought up to it.
+const (
+	KeepLogFor = 2 * RememberFor        // ns after a segment's end: the request ids in it are read at a start
+	FlushBytes = 32 << 20               // of the log that only memory has beside it
+	FlushIdle  = 5 * 1000 * 1000 * 1000 // ns without a write
+)
+
+// FlushDue tells whether the tables are to be brought up to the log: so many bytes of it only memory has beside it, and
+// nothing was written for so many ns.
+func FlushDue(bytes, idle int64) bool { return bytes >= FlushBytes || bytes > 0 && idle >= FlushIdle }
+
+// LogSegment is a part of the write log that is no longer written to.
+type LogSegment struct {
+	Last   uint64 // sequence of its last batch
+	Bytes  int64
+	Closed int64 // when it was written last, in ns
+}
+
+// PruneLog returns how many of the oldest segments nobody can need: the tables have what is in them, for good, the
+// request ids in them are forgotten, and every backup is in sync, or what is kept for one that is not is more than keep
+// bytes (rule R17).
+func PruneLog(segments []LogSegment, flushed uint64, now int64, inSync bool, keep int64) (pruned int) {
+	total := int64(0)
+	for _, s := range segments {
+		total += s.Bytes
 	}
-	return OpenTry{}, v, false
+	for _, s := range segments {
+		if s.Last > flushed || now-s.Closed < KeepLogFor || !inSync && total <= keep {
+			break
+		}
+		total -= s.Bytes
+		pruned++
+	}
+	return pruned
 }

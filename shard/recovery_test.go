@@ -104,18 +104,52 @@ func TestMarksSpeakOfOneCopy(t *testing.T) {
 }
 
 func TestNextOpen(t *testing.T) {
+	for failed, want := range []struct{ lenient, ok bool }{{false, true}, {true, true}, {true, false}} {
+		if lenient, ok := NextOpen(failed); ok != want.ok || ok && lenient != want.lenient {
+			t.Errorf("after %d tries: %v %v", failed, lenient, ok)
+		}
+	}
+}
+
+// A log that ends before the data has lost its end, and with it anything.
+func TestALogThatEndsBeforeTheDataIsDamaged(t *testing.T) {
 	held, torn := []int{1, 2}, LogVerdict{End: TornEnd}
-	if try, v, ok := NextOpen(torn, held, nil); try != (OpenTry{Log: TornEnd}) || len(v.Missing) > 0 || !ok {
-		t.Errorf("the first try: %+v %+v %v", try, v, ok)
+	if v := JudgeEnd(torn, held, 7, 7); v.End != TornEnd || len(v.Missing) > 0 {
+		t.Errorf("as far as the data: %+v", v)
 	}
-	if try, v, ok := NextOpen(torn, held, []OpenFailure{OpenDamaged}); try != (OpenTry{DamagedEnd, true}) ||
-		v.End != TornEnd || !ok {
-		t.Errorf("a file is damaged: %+v %+v %v", try, v, ok)
+	if v := JudgeEnd(torn, held, 8, 7); v.End != DamagedEnd || !slices.Equal(v.Missing, []int{1, 2, RaftPart}) {
+		t.Errorf("short of the data: %+v", v)
 	}
-	if _, v, ok := NextOpen(torn, held, []OpenFailure{OpenLogGone}); len(v.Missing) != 3 || !ok {
-		t.Errorf("a log file is missing: %+v %v", v, ok)
+}
+
+func TestPruneLog(t *testing.T) {
+	const mb, sec = 1 << 20, 1000 * 1000 * 1000
+	segments := []LogSegment{{10, 4 * mb, 1 * sec}, {20, 4 * mb, 2 * sec}, {30, 4 * mb, 3 * sec}, {40, 4 * mb, 4 * sec}}
+	for _, c := range []struct {
+		name    string
+		flushed uint64
+		now     int64 // s
+		inSync  bool
+		keep    int64 // MiB
+		want    int
+	}{
+		{"nobody needs any", 40, 100, true, 1024, 4},
+		{"what is not flushed", 29, 100, true, 0, 2},
+		{"nothing is flushed", 9, 100, true, 0, 0},
+		{"request ids that may be asked for", 40, 22, true, 0, 2},
+		{"a backup is away, and all of it is kept", 40, 100, false, 16, 0},
+		{"a backup is away, and some of it is too much", 40, 100, false, 15, 1},
+		{"a backup is away, and nothing is kept", 40, 100, false, 0, 4},
+		{"a backup is away, and nothing is flushed", 0, 100, false, 0, 0},
+	} {
+		if got := PruneLog(segments, c.flushed, c.now*sec, c.inSync, c.keep*mb); got != c.want {
+			t.Errorf("%s: %d segments are pruned, expected %d", c.name, got, c.want)
+		}
 	}
-	if _, _, ok := NextOpen(torn, held, []OpenFailure{OpenDamaged, OpenDamaged}); ok {
-		t.Error("nothing can be read, and yet there is another try")
+}
+
+func TestFlushDue(t *testing.T) {
+	if FlushDue(0, 10*FlushIdle) || FlushDue(1, FlushIdle-1) || !FlushDue(1, FlushIdle) || !FlushDue(FlushBytes, 0) {
+		t.Error("memory is flushed by size, or when nobody writes any more")
 	}
 }

@@ -41,7 +41,12 @@ const (
 	MetaBucket = "mc" // and the bucket: number of its users and LSN of its last write, varints
 	MetaEpoch  = "mh" // and the epoch, 8 bytes: LSN of its first write, 8 bytes
 	MetaWindow = "mw" // what a snapshot brought of the request-id window
+	// the sequence of the last batch of the write log that the shard's data has, 8 bytes
+	MetaApplied = "ma"
 )
+
+// raftApplied is what MetaApplied is, beside Raft's saved entries.
+const raftApplied = "applied"
 
 // Buckets holds a number for each of a shard's buckets: of its users, or the LSN of its last write.
 type Buckets [256]uint64
@@ -169,16 +174,13 @@ type Written struct {
 	totals []uint64 // parts, by shard up to shard.RaftPart
 }
 
-// FirstWritten is what a start of the store that holds some shards has written when it begins.
-func FirstWritten(start uint64, held []int) Written {
+// firstWritten is what a start of the store that holds some shards has written when it begins.
+func firstWritten(start uint64, held []int) Written {
 	return Written{start: start, held: held, totals: make([]uint64, shard.RaftPart+1)}
 }
 
-// LastHead names the last batch that was written; without its counts.
-func LastHead(w Written) shard.BatchHead { return shard.BatchHead{Start: w.start, Number: w.number} }
-
-// HeadPart returns the head of the batch that parts will make, and what is written when it is.
-func HeadPart(w Written, parts []Part) (Written, Part) {
+// headPart returns the head of the batch that parts will make, and what is written when it is.
+func headPart(w Written, parts []Part) (Written, Part) {
 	shards := make([]int, len(parts))
 	for i := range parts {
 		if shards[i] = parts[i].Shard; parts[i].Raft {
@@ -188,6 +190,32 @@ func HeadPart(w Written, parts []Part) (Written, Part) {
 	w.number++
 	head := shard.CountParts(w.start, w.number, shards, w.held, w.totals)
 	return w, Part{Bytes: appendBatchHead(nil, head)}
+}
+
+// AppliedPart serializes how far the data of the shards that parts are about, and of Raft, has come when they are
+// written: to the batch with a sequence.
+func AppliedPart(db DB, parts []Part, sequence uint64) Part {
+	p, done := Part{}, [shard.RaftPart + 1]bool{}
+	for i := range parts {
+		s, family, key := parts[i].Shard, uint32(0), MetaApplied
+		switch {
+		case parts[i].Raft:
+			s, family, key = shard.RaftPart, db.raftID, raftApplied
+		case len(parts[i].Bytes) > 0 && db.families[s] != nil:
+			family = db.ids[s]
+		default:
+			continue
+		}
+		if done[s] {
+			continue
+		}
+		done[s] = true
+		p.Bytes = append(binary.AppendUvarint(append(p.Bytes, tagFamilyPut), uint64(family)), byte(len(key)))
+		p.Bytes = append(append(p.Bytes, key...), 8)
+		p.Bytes = binary.BigEndian.AppendUint64(p.Bytes, sequence)
+		p.Records++
+	}
+	return p
 }
 
 // JoinParts makes one batch of parts, in b.
@@ -275,9 +303,42 @@ func ReadBatch(b []byte, wanted []bool) ([]Logged, error) {
 	return parts, nil
 }
 
-// SequenceBehind returns the sequence behind the last record of a batch.
-func SequenceBehind(b []byte) uint64 {
-	return binary.LittleEndian.Uint64(b) + uint64(binary.LittleEndian.Uint32(b[8:]))
+// SequenceBehind returns the sequence of the batch behind this one.
+func SequenceBehind(b []byte) uint64 { return binary.LittleEndian.Uint64(b) + 1 }
+
+// unapplied returns a batch of the records of another one that are of column families of which lacks says so; nil if
+// there are none. Error: ErrBatch.
+func unapplied(b []byte, lacks func(family uint32) bool) ([]byte, error) {
+	if len(b) < batchHead {
+		return nil, fmt.Errorf("%w: %d bytes", ErrBatch, len(b))
+	}
+	kept, records := make([]byte, batchHead, len(b)), uint32(0)
+	for rest := b[batchHead:]; len(rest) > 0; {
+		record, tag, family := rest, rest[0], uint64(0)
+		rest = rest[1:]
+		if tag == tagFamilyPut || tag == tagFamilyDelete || tag == tagFamilyRange {
+			n := 0
+			family, n = binary.Uvarint(rest)
+			rest = rest[max(n, 0):]
+		}
+		var err error
+		if _, rest, err = cutBytes(rest); err != nil {
+			return nil, err
+		}
+		if tag == tagFamilyPut || tag == tagFamilyRange {
+			if _, rest, err = cutBytes(rest); err != nil {
+				return nil, err
+			}
+		}
+		if tag != tagLogData && lacks(uint32(family)) {
+			kept, records = append(kept, record[:len(record)-len(rest)]...), records+1
+		}
+	}
+	if records == 0 {
+		return nil, nil
+	}
+	binary.LittleEndian.PutUint32(kept[8:], records)
+	return kept, nil
 }
 
 // headShard checks version and size of a LogData header and returns its shard, -1 if it is the head of the whole batch.

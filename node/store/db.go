@@ -18,6 +18,7 @@ var ErrStore = errors.New("store")
 
 // DB is an open database: handles only, nothing in it changes.
 type DB struct {
+	folder   string
 	rocks    *grocksdb.DB
 	families []*grocksdb.ColumnFamilyHandle // by shard; nil where no replica is held
 	ids      []uint32                       // of the column families, by shard
@@ -27,14 +28,10 @@ type DB struct {
 	read     *grocksdb.ReadOptions
 	scan     *grocksdb.ReadOptions
 	look     *grocksdb.ReadOptions // for iterators that may meet a file that cannot be opened
-	sync     *grocksdb.WriteOptions
+	write    *grocksdb.WriteOptions
 }
 
-// walFileMB is the size at which the memtables of a full WAL file are flushed.
-const walFileMB = 16
-
-// The shards of a node share a WAL file, so a memtable seldom becomes larger than this before its file is full. RocksDB
-// reserves disk for the WAL in steps of about this size.
+// A memtable seldom becomes larger than this before all are flushed, so that the write log can be pruned.
 const (
 	memtableMB = 4
 	memtables  = 16 // of a shard that may wait to be flushed
@@ -62,12 +59,7 @@ func databaseOptions(c Options) *grocksdb.Options {
 	o.SetWriteBufferSize(memtableMB << 20)
 	o.SetMaxWriteBufferNumber(memtables)
 	o.SetDbWriteBufferSize(64 << 20)
-	o.SetManifestPreallocationSize(64 << 10) // the default reserves 4 MiB
-	o.SetMaxTotalWalSize(walFileMB << 20)
-	// The archive is limited as a number of files of the largest size, so a limit below some files would keep none; the
-	// TTL stays at 0 because a clock that is set back would wipe it.
-	o.SetWalSizeLimitMb(max(c.WalKeepMB, 64*walFileMB))
-	o.SetRecycleLogFileNum(0)
+	o.SetManifestPreallocationSize(64 << 10)  // the default reserves 4 MiB
 	o.SetAllowConcurrentMemtableWrites(false) // there is one writer
 	o.SetMaxBackgroundJobs(2)
 	// Most users that a create looks for are not there; the filter says so without a search of the memtable.
@@ -80,25 +72,16 @@ func databaseOptions(c Options) *grocksdb.Options {
 	return o
 }
 
-// logModes is how RocksDB reads its log, by how that ends. Its default cuts the log at the first bad place without a
-// word.
-var logModes = map[shard.LogEnd]grocksdb.WALRecoveryMode{
-	shard.CleanEnd: grocksdb.AbsoluteConsistencyRecovery, shard.TornEnd: grocksdb.PointInTimeRecovery,
-	shard.DamagedEnd: grocksdb.SkipAnyCorruptedRecordsRecovery,
-}
-
 // openOptions adds to o how the store is to be opened. Compactions are off while something is damaged: to compact a
 // damaged file ends all writing.
-func openOptions(o *grocksdb.Options, try shard.OpenTry, compactions bool) *grocksdb.Options {
-	o.SetWALRecoveryMode(logModes[try.Log])
-	o.SetParanoidChecks(!try.Lenient)
+func openOptions(o *grocksdb.Options, lenient, compactions bool) *grocksdb.Options {
+	o.SetParanoidChecks(!lenient)
 	o.SetDisableAutoCompactions(!compactions)
 	// A key's place in a memtable is looked for from where the last key with the same beginning went, and not in all of
-	// it: a bucket's record stands where it stood before, a user among those of the bucket. And the manifest notes which
-	// log files there are and how long those are that are no longer written to. The binding has no function for either.
+	// it: a bucket's record stands where it stood before, a user among those of the bucket. The binding has no function
+	// for it.
 	full, err := grocksdb.GetOptionsFromString(o,
-		fmt.Sprintf("memtable_insert_with_hint_prefix_extractor=capped:%d;track_and_verify_wals_in_manifest=%t",
-			hintBytes, !try.Lenient))
+		fmt.Sprintf("memtable_insert_with_hint_prefix_extractor=capped:%d", hintBytes))
 	if err != nil {
 		panic("RocksDB refuses a setting that it has: " + err.Error())
 	}
@@ -107,20 +90,17 @@ func openOptions(o *grocksdb.Options, try shard.OpenTry, compactions bool) *groc
 
 // Options is what is told of a database: its folder, the number of the cluster's shards, and sizes in MiB.
 type Options struct {
-	Data      string
-	Shards    int
-	CacheMB   uint64 // of the block cache
-	WalKeepMB uint64 // of log files that are no longer written to
-	ReadOnly  bool   // nothing in the folder is changed
+	Data    string
+	Shards  int
+	CacheMB uint64 // of the block cache
 }
 
-// Open opens the database in folder c.Data, or, with create, makes one where there is none. try says how its log may
-// end, and whether files that cannot be read are passed over; without compactions its files stay as they are. Error:
-// ErrStore.
-func Open(c Options, try shard.OpenTry, compactions, create bool) (DB, error) {
+// Open opens the database in folder c.Data, or, with create, makes one where there is none. It has what was flushed
+// before: Replay adds what the write log has beyond that. A lenient one passes over files that cannot be read; without compactions its files stay as they are. Error: ErrStore.
+func Open(c Options, lenient, compactions, create bool) (DB, error) {
 	base := databaseOptions(c)
 	base.SetCreateIfMissing(create)
-	o := openOptions(base, try, compactions)
+	o := openOptions(base, lenient, compactions)
 	names, err := []string{"default"}, error(nil)
 	if !create {
 		names, err = grocksdb.ListColumnFamilies(o, c.Data)
@@ -128,14 +108,8 @@ func Open(c Options, try shard.OpenTry, compactions, create bool) (DB, error) {
 	if err != nil {
 		return DB{}, fmt.Errorf("%w: opening %s: %w", ErrStore, c.Data, err)
 	}
-	var db *grocksdb.DB
-	var handles []*grocksdb.ColumnFamilyHandle
 	families := slices.Repeat([]*grocksdb.Options{o}, len(names))
-	if c.ReadOnly {
-		db, handles, err = grocksdb.OpenDbForReadOnlyColumnFamilies(o, c.Data, names, families, false)
-	} else {
-		db, handles, err = grocksdb.OpenDbColumnFamilies(o, c.Data, names, families)
-	}
+	db, handles, err := grocksdb.OpenDbColumnFamilies(o, c.Data, names, families)
 	if err != nil {
 		return DB{}, fmt.Errorf("%w: opening %s: %w", ErrStore, c.Data, err)
 	}
@@ -145,11 +119,12 @@ func Open(c Options, try shard.OpenTry, compactions, create bool) (DB, error) {
 // dbOf makes a store of a database's handles, which are those of the column families with these names.
 func dbOf(c Options, o *grocksdb.Options, db *grocksdb.DB, names []string,
 	handles []*grocksdb.ColumnFamilyHandle) DB {
-	st := DB{rocks: db, families: make([]*grocksdb.ColumnFamilyHandle, c.Shards), ids: make([]uint32, c.Shards),
+	st := DB{folder: c.Data, rocks: db, families: make([]*grocksdb.ColumnFamilyHandle, c.Shards), ids: make([]uint32, c.Shards),
 		options: o,
 		read:    grocksdb.NewDefaultReadOptions(), scan: grocksdb.NewDefaultReadOptions(),
-		look: grocksdb.NewDefaultReadOptions(), sync: grocksdb.NewDefaultWriteOptions()}
-	st.sync.SetSync(true)
+		look: grocksdb.NewDefaultReadOptions(), write: grocksdb.NewDefaultWriteOptions()}
+	st.write.DisableWAL(true)                     // the write log is the node's own
+	st.write.SetIgnoreMissingColumnFamilies(true) // it may speak of copies of shards that were dropped since
 	st.scan.SetReadaheadSize(256 << 10)
 	st.look.SetIgnoreRangeDeletions(true)
 	for at, name := range names {
@@ -222,7 +197,7 @@ func StartCompactions(db DB) error {
 	return errors.Join(errs...)
 }
 
-// FlushShard moves what the log holds of a shard into a file. Error: ErrStore.
+// FlushShard moves what is in memory of a shard into a file. Error: ErrStore.
 func FlushShard(db DB, s int) error {
 	if err := db.rocks.FlushCF(db.families[s], grocksdb.NewDefaultFlushOptions()); err != nil {
 		return fmt.Errorf("%w: flushing a shard: %w", ErrStore, err)
@@ -230,23 +205,52 @@ func FlushShard(db DB, s int) error {
 	return nil
 }
 
-// SyncLog syncs the WAL; RocksDB's own close would not. Error: RocksDB's.
-func SyncLog(db DB) error { return db.rocks.FlushWAL(true) }
+// allFamilies returns the column families of the shards and of Raft's saved state.
+func allFamilies(db DB) []*grocksdb.ColumnFamilyHandle {
+	isNone := func(family *grocksdb.ColumnFamilyHandle) bool { return family == nil }
+	return slices.DeleteFunc(append(slices.Clone(db.families), db.raft), isNone)
+}
 
-// WriteBatch stores one serialized batch, as JoinParts makes it, synced. Error: ErrStore.
-func WriteBatch(db DB, data []byte) error {
-	batch := grocksdb.WriteBatchFrom(data)
-	defer batch.Destroy()
-	if err := db.rocks.Write(db.sync, batch); err != nil {
-		return fmt.Errorf("%w: %w", ErrStore, err)
+// BeginFlush has what is in memory moved into files, and does not wait for it. Error: ErrStore.
+func BeginFlush(db DB) error {
+	o := grocksdb.NewDefaultFlushOptions()
+	defer o.Destroy()
+	o.SetWait(false)
+	for _, family := range allFamilies(db) {
+		if err := db.rocks.FlushCF(family, o); err != nil {
+			return fmt.Errorf("%w: flushing: %w", ErrStore, err)
+		}
 	}
 	return nil
 }
 
-// flushLocal moves what store-local keys have in memory out of the write log, so that damage of the log does not touch
-// it.
-func flushLocal(db DB) error {
-	if err := db.rocks.Flush(grocksdb.NewDefaultFlushOptions()); err != nil {
+// Flushed tells whether all that was in memory when BeginFlush was last called is in files: RocksDB drops a memtable
+// that is written no more only when its file is in the manifest.
+func Flushed(db DB) bool {
+	for _, family := range allFamilies(db) {
+		if n, known := db.rocks.GetIntPropertyCF("rocksdb.num-immutable-mem-table", family); n > 0 || !known {
+			return false
+		}
+	}
+	return true
+}
+
+// FlushAll moves all that is in memory into files, and waits for it. Error: ErrStore.
+func FlushAll(db DB) error {
+	for _, family := range allFamilies(db) {
+		if err := db.rocks.FlushCF(family, grocksdb.NewDefaultFlushOptions()); err != nil {
+			return fmt.Errorf("%w: flushing: %w", ErrStore, err)
+		}
+	}
+	return nil
+}
+
+// WriteBatch writes a serialized batch, as JoinParts makes it, to the tables: to memory, from where it comes into files
+// later. The write log has it before. Error: ErrStore.
+func WriteBatch(db DB, data []byte) error {
+	batch := grocksdb.WriteBatchFrom(data)
+	defer batch.Destroy()
+	if err := db.rocks.Write(db.write, batch); err != nil {
 		return fmt.Errorf("%w: %w", ErrStore, err)
 	}
 	return nil
@@ -262,27 +266,32 @@ func GetLocal(db DB, key string) ([]byte, error) {
 	return value, nil
 }
 
-// PutLocal writes a store-local key, synced. Error: ErrStore.
+// PutLocal writes a store-local key, synced: it is not in the write log, and so goes into a file at once. Error:
+// ErrStore.
 func PutLocal(db DB, key string, value []byte) error {
-	if err := db.rocks.Put(db.sync, []byte(key), value); err != nil {
+	err := db.rocks.Put(db.write, []byte(key), value)
+	if err == nil {
+		err = db.rocks.Flush(grocksdb.NewDefaultFlushOptions())
+	}
+	if err != nil {
 		return fmt.Errorf("%w: writing %s: %w", ErrStore, key, err)
 	}
 	return nil
 }
 
-// dropLocal deletes a store-local key for good: damage of the write log does not bring it back.
+// dropLocal deletes a store-local key, synced.
 func dropLocal(db DB, key string) error {
 	value, err := db.rocks.GetBytes(db.read, []byte(key))
-	if err != nil {
-		return fmt.Errorf("%w: reading %s: %w", ErrStore, key, err)
-	}
-	if value == nil {
+	if err == nil && value == nil {
 		return nil
 	}
-	if err = db.rocks.Delete(db.sync, []byte(key)); err != nil {
-		return fmt.Errorf("%w: deleting %s: %w", ErrStore, key, err)
+	if err == nil {
+		err = db.rocks.Delete(db.write, []byte(key))
 	}
-	if err = db.rocks.Flush(grocksdb.NewDefaultFlushOptions()); err != nil {
+	if err == nil {
+		err = db.rocks.Flush(grocksdb.NewDefaultFlushOptions())
+	}
+	if err != nil {
 		return fmt.Errorf("%w: deleting %s: %w", ErrStore, key, err)
 	}
 	return nil
@@ -316,6 +325,9 @@ func ReadSaved(db DB) ([]views.SavedEntry, error) {
 	saved := []views.SavedEntry{}
 	for it.SeekToFirst(); it.Valid(); it.Next() {
 		key, value := it.Key(), it.Value()
+		if string(key.Data()) == raftApplied {
+			continue
+		}
 		saved = append(saved, views.SavedEntry{Key: string(key.Data()), Value: bytes.Clone(value.Data())})
 	}
 	if err := it.Err(); err != nil {

@@ -43,7 +43,7 @@ func TestAStoreReservesLittle(t *testing.T) {
 	}
 }
 
-// BenchmarkWriteBatch stores group commits of 16 creates, each in a shard of its own, without a sync: what RocksDB
+// BenchmarkWriteBatch stores group commits of 16 creates, each in a shard of its own, without the write log: what RocksDB
 // itself costs.
 func BenchmarkWriteBatch(b *testing.B) {
 	c := Options{Data: b.TempDir(), Shards: 16, CacheMB: 8}
@@ -58,7 +58,6 @@ func BenchmarkWriteBatch(b *testing.B) {
 	if db, err = AddFamilies(db, held); err != nil {
 		b.Fatal(err)
 	}
-	db.sync.SetSync(false)
 	layout, counts := shard.Layout{Nodes: 3, Shards: c.Shards}, make([]Buckets, c.Shards)
 	group, batch := make([]Part, c.Shards), []byte(nil)
 	for lsn := uint64(1); b.Loop(); lsn++ {

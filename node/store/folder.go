@@ -18,7 +18,7 @@ const asidePrefix = "set-aside-"
 
 // storeFiles are the beginnings and ends of the names of a database's own files. Where one of them is there, no new
 // database is made.
-var storeFiles = [...]string{"CURRENT", "MANIFEST-", "IDENTITY", "OPTIONS-", ".sst", ".log"}
+var storeFiles = [...]string{"CURRENT", "MANIFEST-", "IDENTITY", "OPTIONS-", ".sst", ".log", logFolder}
 
 // HoldsStore tells from the names in a folder whether there is, or was, a database in it.
 func HoldsStore(names []string) bool {

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"tandem/shard"
 )
 
 func TestCurrentIsWrittenAnewForTheOnlyManifest(t *testing.T) {
@@ -91,7 +89,7 @@ func TestAFolderThatHoldsSomethingIsNotNew(t *testing.T) {
 		if err != nil || !HoldsStore(names) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if _, err := Open(c, shard.OpenTry{}, true, !HoldsStore(names)); err == nil {
+		if _, err := Open(c, false, true, !HoldsStore(names)); err == nil {
 			t.Errorf("a folder with %s was opened as if it were whole", name)
 		}
 	}

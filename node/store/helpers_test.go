@@ -36,7 +36,7 @@ func openForTest(c Options) (DB, error) {
 	if err != nil {
 		return DB{}, err
 	}
-	return Open(c, shard.OpenTry{}, true, !HoldsStore(names))
+	return Open(c, false, true, !HoldsStore(names))
 }
 
 // heldBy returns the shards of which a node holds a replica.

@@ -27,9 +27,9 @@ type Identity struct {
 	Before uint8 `json:"before,omitempty"`
 }
 
-// Format is the version of keys and values in RocksDB. A folder of another format is refused as it is: nothing is
+// Format is the version of keys and values in RocksDB, and of the write log. A folder of another format is refused as it is: nothing is
 // converted when it is opened, so that the program that it belongs to can open it again.
-const Format = 3
+const Format = 4
 
 const identityKey = "facts"
 
@@ -113,10 +113,7 @@ func CountStart(db DB, nonce uint64) (start views.Start, former []uint64, err er
 	for _, before := range former {
 		value = binary.BigEndian.AppendUint64(value, before)
 	}
-	if err = PutLocal(db, startKey, value); err == nil {
-		err = flushLocal(db) // a log that is damaged must not make this store look like an old copy
-	}
-	return start, former, err
+	return start, former, PutLocal(db, startKey, value)
 }
 
 // GraceKey is the key of how many ns the last process kept its promises for, 8 bytes.

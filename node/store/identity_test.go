@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"tandem/shard"
 )
 
 // The number of a start is out of the write log before anything else is written: a folder that has lost its log still
@@ -43,7 +41,7 @@ func TestTheCountOfStartsOutlivesTheLog(t *testing.T) {
 		}
 	}
 	if db, err = Open(Options{Data: lost, Shards: 1, CacheMB: 1},
-		shard.OpenTry{Log: shard.DamagedEnd, Lenient: true}, false, false); err != nil {
+		true, false, false); err != nil {
 		t.Fatal(err)
 	}
 	start, former, err := CountStart(db, 200)

@@ -22,6 +22,16 @@ func Salvage(from, to string) error {
 	return nil
 }
 
+// LinkedCopy makes, in a data folder, a folder with a copy of its database, of links to the files: what is opened and
+// written there changes nothing of the database itself. Error: of the file system.
+func LinkedCopy(folder string) (copied string, err error) {
+	copied, err = os.MkdirTemp(folder, "look-")
+	if err != nil {
+		return "", err
+	}
+	return copied, linkFiles(folder, copied)
+}
+
 // linkFiles makes links in a folder to the files of the store in another. Error: of the file system.
 func linkFiles(from, to string) error {
 	list, err := os.ReadDir(from)

@@ -85,7 +85,7 @@ func TestFilesThatCannotBeOpened(t *testing.T) {
 			if err = os.WriteFile(path, text, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			db, err = Open(c, shard.OpenTry{Log: shard.DamagedEnd, Lenient: true}, false, false)
+			db, err = Open(c, true, false, false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -98,8 +98,7 @@ func TestFilesThatCannotBeOpened(t *testing.T) {
 				t.Fatal(err)
 			}
 			c.Data = without
-			c.ReadOnly = true
-			salvaged, err := Open(c, shard.OpenTry{Log: shard.DamagedEnd}, false, false)
+			salvaged, err := Open(c, false, false, false)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -18,7 +18,6 @@ func benchStore(b *testing.B, users int) DB {
 	if db, err = AddFamilies(db, []int{0}); err != nil {
 		b.Fatal(err)
 	}
-	db.sync.SetSync(false)
 	layout, counts, lsn := shard.Layout{Nodes: 3, Shards: 3}, Buckets{}, uint64(0)
 	write := func(result shard.Result, id int) {
 		lsn++

@@ -3,14 +3,9 @@ package store
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"hash/crc32"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/cespare/xxhash/v2"
 	"golang.org/x/sys/unix"
@@ -19,18 +14,22 @@ import (
 )
 
 const (
-	syncNoteName  = "synced" // the file of the data folder that notes how far the log was synced
-	syncNoteSlot  = 512      // bytes of a note; two take turns, so that one is whole whatever happens
-	syncNoteBytes = 36       // start, number, log file and boot, 8 bytes each, and their CRC32C
+	syncNoteName  = "synced-to" // the file of the data folder that notes how far the log was synced
+	syncNoteSlot  = 512          // bytes of a note; two take turns, so that one is whole whatever happens
+	syncNoteBytes = 36           // start, number, sequence and boot, 8 bytes each, and their CRC32C
 )
 
-// SyncNote notes that the log was synced up to a batch, and in which log file that lies, or one that is older than it
-// by a second. The file stays in the folder or its archive until a later note names another one; an opening of the
-// store, which moves all of the log into files, makes the note void.
+// SyncNote notes that the log was synced up to a batch. Once a segment says that the tables have that batch, the note
+// says nothing any more.
 type SyncNote struct {
-	Head shard.BatchHead // without counts
-	File uint64
-	Boot uint64 // of the machine
+	Head     shard.BatchHead // without counts
+	Sequence uint64
+	Boot     uint64 // of the machine; 0: what was being written behind the batch may be garbled, as a write has failed
+}
+
+// LastSynced is the note of the last batch of a log that was not begun, or of which the last append has not failed.
+func LastSynced(l Log, boot uint64) SyncNote {
+	return SyncNote{shard.BatchHead{Start: l.written.start, Number: l.written.number}, l.sequence, boot}
 }
 
 // ThisBoot numbers the time since the machine was started; 0 where that cannot be told.
@@ -42,32 +41,12 @@ func ThisBoot() uint64 {
 	return xxhash.Sum64(id)
 }
 
-// LogName is the name that RocksDB gives a log file.
-func LogName(n uint64) string { return fmt.Sprintf("%06d.log", n) }
-
-// LogFiles returns the numbers of the log files in a folder, in order. Error: of the file system.
-func LogFiles(dir string) ([]uint64, error) {
-	files, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	numbers := []uint64{}
-	for _, f := range files {
-		name, isLog := strings.CutSuffix(f.Name(), ".log")
-		if n, bad := strconv.ParseUint(name, 10, 64); isLog && bad == nil {
-			numbers = append(numbers, n)
-		}
-	}
-	slices.Sort(numbers)
-	return numbers, nil
-}
-
 // appendSyncNote appends a note to b, as long as its slot.
 func appendSyncNote(b []byte, p SyncNote) []byte {
 	note := make([]byte, 0, syncNoteSlot)
 	note = binary.BigEndian.AppendUint64(note, p.Head.Start)
 	note = binary.BigEndian.AppendUint64(note, p.Head.Number)
-	note = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(note, p.File), p.Boot)
+	note = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(note, p.Sequence), p.Boot)
 	note = binary.BigEndian.AppendUint32(note, crc32.Checksum(note, castagnoli))
 	return append(append(b, note...), make([]byte, syncNoteSlot-len(note))...)
 }
@@ -81,7 +60,7 @@ func newestSyncNote(file []byte) SyncNote {
 			continue
 		}
 		start, number := binary.BigEndian.Uint64(file), binary.BigEndian.Uint64(file[8:])
-		if start > newest.Head.Start || start == newest.Head.Start && number > newest.Head.Number {
+		if start > newest.Head.Start || start == newest.Head.Start && number >= newest.Head.Number {
 			newest = SyncNote{shard.BatchHead{Start: start, Number: number}, binary.BigEndian.Uint64(file[16:]),
 				binary.BigEndian.Uint64(file[24:])}
 		}
@@ -89,18 +68,10 @@ func newestSyncNote(file []byte) SyncNote {
 	return newest
 }
 
-// ReadSyncNote returns what the folder notes of how far its log was synced; nothing if a note speaks of a log file that
-// is in the archive, as its batches are in the store's files. Error: of the file system.
+// ReadSyncNote returns what the folder notes of how far its log was synced. Error: of the file system.
 func ReadSyncNote(folder string) (SyncNote, error) {
 	noted, err := os.ReadFile(filepath.Join(folder, syncNoteName))
-	if err != nil {
-		return SyncNote{}, err
-	}
-	p := newestSyncNote(noted)
-	if _, err = os.Stat(filepath.Join(folder, "archive", LogName(p.File))); err == nil {
-		p.Head = shard.BatchHead{}
-	}
-	return p, nil
+	return newestSyncNote(noted), err
 }
 
 // WriteSyncNote writes a note, synced, into one of its two slots, 0 or 1, of which whoever writes takes turns. Error:
@@ -112,13 +83,4 @@ func WriteSyncNote(folder string, p SyncNote, turn int64) error {
 	}
 	_, err = file.WriteAt(appendSyncNote(nil, p), turn*syncNoteSlot)
 	return errors.Join(err, file.Close())
-}
-
-// DropSyncNotes removes the notes of how far the log was synced. Error: of the file system.
-func DropSyncNotes(folder string) error {
-	err := os.Remove(filepath.Join(folder, syncNoteName))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
 }
