@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tandem/bench/cluster"
+	"tandem/node/wal"
 	"tandem/shard"
 )
 
@@ -139,6 +140,21 @@ func flip(t *testing.T, path string, place func(size int) int) {
 	}
 }
 
+// segments are the files of a node's write log.
+const segments = "wal/0*.wal"
+
+// inTheLog returns a place in the newest segment of a node's log, within a batch that has others behind it.
+func inTheLog(t *testing.T, dir string) int {
+	t.Helper()
+	segment, err := os.ReadFile(theFile(t, dir, segments))
+	h, ok := wal.ReadHeader(segment)
+	batches, _ := wal.Scan(segment, wal.Classify(segment, h.Incarnation, h.Segment, 0))
+	if err != nil || !ok || len(batches) < 3 {
+		t.Fatal("a segment without batches: ", err, ok, len(batches))
+	}
+	return batches[len(batches)/2].Block*wal.BlockSize + 100
+}
+
 // theFile returns the newest file of a folder with such a name.
 func theFile(t *testing.T, dir, pattern string) string {
 	t.Helper()
@@ -177,10 +193,15 @@ func TestEveryFileMayBeDamaged(t *testing.T) {
 			}
 		}},
 		{"the log", "the write-ahead log is damaged", false, func(t *testing.T) {
-			flip(t, theFile(t, dir, "*.log"), middle)
+			flip(t, theFile(t, dir, segments), func(int) int { return inTheLog(t, dir) })
+		}},
+		{"the end of the log is missing", "the write-ahead log is damaged", false, func(t *testing.T) {
+			if err := os.Remove(theFile(t, dir, segments)); err != nil {
+				t.Fatal(err)
+			}
 		}},
 		{"the log is missing", "the write-ahead log is damaged", false, func(t *testing.T) {
-			if err := os.Remove(theFile(t, dir, "*.log")); err != nil {
+			if err := os.RemoveAll(filepath.Join(dir, "wal")); err != nil {
 				t.Fatal(err)
 			}
 		}},
@@ -203,9 +224,9 @@ func TestEveryFileMayBeDamaged(t *testing.T) {
 				c.start(1) // which makes tables of what was in the log
 			}
 			users = append(users, createMany(t, c, len(users), 30)...)
-			note, _ := os.ReadFile(filepath.Join(dir, "synced")) // none yet is as good
+			note, _ := os.ReadFile(filepath.Join(dir, "synced-to")) // none yet is as good
 			users = append(users, createMany(t, c, len(users), 10)...)
-			awaitChange(t, filepath.Join(dir, "synced"), note) // it is noted that the log was synced so far
+			awaitChange(t, filepath.Join(dir, "synced-to"), note) // it is noted that the log was synced so far
 			c.stop(1)
 			before, err := os.ReadFile(filepath.Join(c.plan.Dir, "db-1.log"))
 			if err != nil {
@@ -272,7 +293,7 @@ func TestALoneLeadersLogIsDamaged(t *testing.T) {
 	c.kill(1)
 	users = append(users, createMany(t, c, 100, 600)...)
 	c.kill(0)
-	log := theFile(t, dir, "*.log")
+	log := theFile(t, dir, segments)
 	text, err := os.ReadFile(log)
 	if err != nil {
 		t.Fatal(err)

@@ -82,8 +82,8 @@ func awaitChange(t *testing.T, path string, before []byte) []byte {
 	return nil
 }
 
-// When the write log has no space RocksDB brings all of it to tables by itself and begins an empty one, while the node
-// waits. What was synced last lies in the log before that, so the empty one has lost nothing.
+// A write of the log that finds no space may have been done in part. The node waits for space and starts anew, and takes
+// what lies there for no damage, though the machine has not gone down.
 func TestALogWithoutSpaceIsNotDamaged(t *testing.T) {
 	t.Parallel()
 	c, control := startOverShims(t)
@@ -96,9 +96,9 @@ func TestALogWithoutSpaceIsNotDamaged(t *testing.T) {
 		}
 	}
 	create(20)
-	note := awaitChange(t, filepath.Join(folder, "synced"), nil)
+	note := awaitChange(t, filepath.Join(folder, "synced-to"), nil)
 	create(20)
-	note = awaitChange(t, filepath.Join(folder, "synced"), note)
+	note = awaitChange(t, filepath.Join(folder, "synced-to"), note)
 	create(20)                    // which the next note is about
 	err := os.Mkdir(probe, 0o755) // so that the node finds that its disk takes no files
 	if err == nil {
@@ -113,7 +113,7 @@ func TestALogWithoutSpaceIsNotDamaged(t *testing.T) {
 			t.Fatalf("no write failed: %v", err)
 		}
 	}
-	awaitChange(t, filepath.Join(folder, "synced"), note)
+	awaitChange(t, filepath.Join(folder, "synced-to"), note)
 	if err = os.Remove(probe); err != nil {
 		t.Fatal(err)
 	}

@@ -73,7 +73,8 @@ func loadReplicas(start starting) starting {
 		if err == nil && found && at.Last == 0 {
 			*at = loaded{}
 			parts := []store.Part{store.WipePart(s, store.FamilyID(db, s))}
-			start.log, _, err = store.StoreParts(db, start.log, parts, nil)
+			stored := store.Store(store.Storing{DB: db, Log: start.log, Parts: parts})
+			start.log, err = stored.Log, stored.Err
 		}
 		if start.err = err; err != nil {
 			break

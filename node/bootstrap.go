@@ -57,7 +57,8 @@ func awaitBootstrap(s starting) starting {
 			s.saved = views.InitialEntries(l, bootstrap.Members)
 			parts := []store.Part{store.SavedPart(store.RaftFamilyID(s.wiring.DB), s.saved, nil)}
 			log.Info("the cluster is bootstrapped", "nodes", l.Nodes, "shards", l.Shards)
-			s.log, _, s.err = store.StoreParts(s.wiring.DB, s.log, parts, nil)
+			stored := store.Store(store.Storing{DB: s.wiring.DB, Log: s.log, Parts: parts})
+			s.log, s.err = stored.Log, stored.Err
 			return s
 		}
 		select {

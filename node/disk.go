@@ -34,7 +34,8 @@ type flush struct {
 func runDisk(node *Node, handles *Handles, storage *Storage, l store.Log) {
 	var group []store.Part
 	var batch []byte
-	db, state, boot, ticks := storage.DB, flush{}, store.ThisBoot(), time.NewTicker(lookEvery)
+	db, state := storage.DB, flush{}
+	boot, ticks := store.ThisBoot(), time.NewTicker(lookEvery)
 	last, gap := time.Now(), time.Hour // the last commit, and the average time between two parts
 	for {
 		var parts []store.Part
@@ -42,7 +43,7 @@ func runDisk(node *Node, handles *Handles, storage *Storage, l store.Log) {
 		case parts = <-storage.Disk:
 		case <-ticks.C:
 			var err error
-			if l, state, err = keepUp(storage, db, l, state); err != nil {
+			if l, state, err = keepUp(storage, db, l, state, proc.Clock()); err != nil {
 				go reopen(node, handles, storage, db, store.LastSynced(l, boot), err)
 				return
 			}
@@ -58,8 +59,9 @@ func runDisk(node *Node, handles *Handles, storage *Storage, l store.Log) {
 		storage.Health <- diskReport{Since: proc.Clock()}
 		awaitSpace(node, handles, storage)
 		before, synced := store.StateOf(l), store.LastSynced(l, boot)
-		var err error
-		l, batch, err = store.StoreParts(db, l, group, batch)
+		stored := store.Store(store.Storing{DB: db, Log: l, Parts: group, Batch: batch})
+		l, batch = stored.Log, stored.Batch
+		err := stored.Err
 		for i := range group {
 			if group[i].Renewed && err == nil {
 				db, err = renew(node, storage, db, group[i].Shard)
@@ -74,20 +76,26 @@ func runDisk(node *Node, handles *Handles, storage *Storage, l store.Log) {
 			tellStored(handles, handle, group, &db)
 		}
 		storage.Index <- indexNote{store.StateOf(l).Sequence, positionsOf(group)}
-		for i := range group {
-			select {
-			case group[i].Done <- struct{}{}:
-			default: // a shard's share: its channel is nil
-			}
-		}
+		tellDone(group)
 		tellSynced(storage, store.LastSynced(l, boot))
-		tellClosed(storage, before, store.StateOf(l))
-		state.Bytes, state.Wrote = state.Bytes+int64(len(batch)), proc.Clock()
-		if l, state, err = keepUp(storage, db, l, state); err != nil {
+		now := proc.Clock()
+		tellClosed(storage, before, store.StateOf(l), now)
+		state.Bytes, state.Wrote = state.Bytes+int64(len(batch)), now
+		if l, state, err = keepUp(storage, db, l, state, now); err != nil {
 			go reopen(node, handles, storage, db, store.LastSynced(l, boot), err)
 			return
 		}
 		clear(group)
+	}
+}
+
+// tellDone tells those who wait for their part of a group.
+func tellDone(group []store.Part) {
+	for i := range group {
+		select {
+		case group[i].Done <- struct{}{}:
+		default: // a shard's share: its channel is nil
+		}
 	}
 }
 
@@ -101,27 +109,27 @@ func tellSynced(storage *Storage, note store.SyncNote) {
 }
 
 // tellClosed says that a segment of the log is no longer written to, if the log was in another one before.
-func tellClosed(storage *Storage, before, now store.LogState) {
-	if before.Segment != now.Segment {
+func tellClosed(storage *Storage, before, after store.LogState, now int64) {
+	if before.Segment != after.Segment {
 		storage.Closed <- segmentNote{Number: before.Segment, Last: before.Sequence, Bytes: before.Bytes,
-			Closed: proc.Clock(), Flushed: now.Flushed}
+			Closed: now, Flushed: after.Flushed}
 	}
 }
 
 // keepUp begins a flush of memory if one is due, and notes in the log when it is done. Once nobody writes any more a
 // segment is begun, whose header says that all before it is flushed: that can be pruned then.
-func keepUp(storage *Storage, db store.DB, l store.Log, state flush) (store.Log, flush, error) {
-	idle, err := proc.Clock()-state.Wrote, error(nil)
+func keepUp(storage *Storage, db store.DB, l store.Log, state flush, now int64) (store.Log, flush, error) {
+	idle, err := now-state.Wrote, error(nil)
 	if state.Begun > 0 && store.Flushed(db) {
 		l, state.Begun = store.NoteFlushed(l, state.Begun), 0
 		if before := store.StateOf(l); idle >= shard.FlushIdle && !before.Unused && state.Bytes == 0 {
-			l, err = store.NextSegment(l)
-			tellClosed(storage, before, store.StateOf(l))
+			l, err = store.NextSegment(l, 1)
+			tellClosed(storage, before, store.StateOf(l), now)
 		}
 	}
 	if state.Begun == 0 && shard.FlushDue(state.Bytes, idle) && err == nil {
 		state.Begun, state.Bytes = store.StateOf(l).Sequence, 0
-		err = store.BeginFlush(db)
+		err = store.Flush(db, false)
 	}
 	return l, state, err
 }

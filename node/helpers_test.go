@@ -44,11 +44,11 @@ func logFor(t *testing.T, wiring *wiring) store.Log {
 // storeForTest writes parts as the loop of the disk does.
 func storeForTest(t *testing.T, wiring *wiring, l store.Log, parts ...store.Part) store.Log {
 	t.Helper()
-	l, _, err := store.StoreParts(wiring.DB, l, parts, nil)
-	if err != nil {
-		t.Fatal(err)
+	stored := store.Store(store.Storing{DB: wiring.DB, Log: l, Parts: parts})
+	if stored.Err != nil {
+		t.Fatal(stored.Err)
 	}
-	return l
+	return stored.Log
 }
 
 // openForTest opens the store in a folder as it is, or makes one.

@@ -139,7 +139,7 @@ func TestReaderGoesOnInNewFiles(t *testing.T) {
 			lsn++
 		}
 		var err error
-		if l, err = store.NextSegment(l); err != nil {
+		if l, err = store.NextSegment(l, 1); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -59,7 +59,7 @@ func prune(node *Node, segments []segmentNote, flushed uint64, inSync, spare boo
 	}
 	n := shard.PruneLog(list, flushed, proc.Clock(), inSync, int64(node.Config.WalKeepMB)<<20)
 	for i := 0; i < n && err == nil; i++ {
-		err = store.PruneSegment(node.Config.Data, segments[i].Number, spare && i == n-1)
+		err = store.PruneSegment(store.SegmentPath(node.Config.Data, segments[i].Number), spare && i == n-1)
 	}
 	if err != nil {
 		node.Log.Warn("old segments of the write log cannot be removed", "error", err)

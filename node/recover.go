@@ -12,14 +12,10 @@ import (
 	"tandem/wire/proc"
 )
 
-// openFolder opens the store of a data folder in the ways that shard.NextOpen names, one after another. What the log has
-// lost is noted in the folder before. Errors: ErrUnreadable
+// openFolder opens the store of a data folder in the ways that shard.NextOpen names, one after another. Errors: ErrUnreadable
 // if a new store must take the place of this one, ErrStore, ErrFolder, or of the file system.
 func openFolder(s starting) starting {
 	c := s.wiring.Config
-	if s = markMissing(s); s.err != nil {
-		return s
-	}
 	for failed := 0; ; failed++ {
 		lenient, ok := shard.NextOpen(failed)
 		if !ok {
@@ -36,7 +32,7 @@ func openFolder(s starting) starting {
 	}
 }
 
-// markMissing notes in the folder which shards the log has lost writes of.
+// markMissing notes in the folder which shards the log has lost writes of. Error: of the file system.
 func markMissing(s starting) starting {
 	if len(s.verdict.Missing) == 0 {
 		return s
@@ -52,16 +48,14 @@ func markMissing(s starting) starting {
 
 // judgeEnd compares the log with the data that is there: a log that ends before that has lost its end. Error: ErrStore.
 func judgeEnd(s starting) starting {
-	data, err := store.Reach(s.wiring.DB)
-	if s.err = err; err != nil {
-		return s
+	reach, err := store.Applied(s.wiring.DB)
+	furthest := uint64(0)
+	for _, sequence := range reach {
+		furthest = max(furthest, sequence)
 	}
-	missing := len(s.verdict.Missing)
-	s.verdict = shard.JudgeEnd(s.verdict, s.held, data, max(s.recovery.Last, s.recovery.Flushed))
-	if len(s.verdict.Missing) == missing {
-		return s
-	}
-	return markMissing(s)
+	s.verdict = shard.JudgeEnd(s.verdict, s.held, furthest, max(s.recovery.Last, s.recovery.Flushed))
+	s.err = err
+	return s
 }
 
 // replayLog brings the data up to the log, and lets this start write behind it. Errors: ErrStore, or of the file system.

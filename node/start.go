@@ -44,8 +44,8 @@ type starting struct {
 
 // openingStages bring a node from its settings to a store that is its own, in which what is damaged is known. The
 // wiring is not ready then: nothing but greetings is answered.
-var openingStages = [...]func(starting) starting{readFolder, refuseVoid, judgeLog, openFolder, claimFolder,
-	judgeEnd, replayLog, settleDamage, loadRaft, runEarlyLoops}
+var openingStages = [...]func(starting) starting{readFolder, refuseVoid, judgeLog, markMissing, openFolder,
+	claimFolder, judgeEnd, markMissing, replayLog, settleDamage, loadRaft, runEarlyLoops}
 
 // servingStages bring a node from there to where it answers everything: the cluster is bootstrapped, all that the loops
 // start from is loaded, and they run.

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"tandem/node/wal"
 )
 
 // Site is where trials are made.
@@ -28,6 +30,8 @@ type Flipped struct {
 	Was   byte
 	Is    byte
 	Must  bool // a node that reads all it needs meets it
+	// of a bit of the log: the batch that it is of
+	Sequence uint64
 }
 
 // Note is the result of a step that was done to a node's disk or data.
@@ -87,34 +91,33 @@ func flipBit(folder string, s Step, out chan<- Note) {
 		}
 	}
 	at, bit := pickBit(part, s.Chance>>8)
-	n.Flip = Flipped{path, 0, at, text[at], text[at] ^ 1<<bit, mustBeMet(s, one.Name, at, int64(len(text)))}
+	n.Flip = Flipped{Path: path, At: at, Was: text[at], Is: text[at] ^ 1<<bit, Must: mustBeMet(s)}
+	if s.File == FileLog {
+		h, _ := wal.ReadHeader(text)
+		pieces, last := wal.Scan(text, wal.Classify(text, h.Incarnation, h.Segment, 0))
+		n.Flip.Sequence, n.Flip.Must = batchAt(pieces, last, int(at/wal.BlockSize))
+	}
 	n.Text = fmt.Sprintf("bit %d of byte %d of the %d of %s %s", bit, at, len(text), one.Name, s.Part)
 	if n.Flip.Inode, n.Err = InodeOf(path); n.Err == nil {
 		n.Err = PutByte(path, at, n.Flip.Is)
 	}
 }
 
-// mustBeMet tells whether a node that starts and reads all its users must find a flipped bit. At the end of a log it
-// looks like a torn write, unless another block of the log follows. OPTIONS is not read, an unreadable filter is left
-// out, and a log in the archive is read only for a peer that was away.
-func mustBeMet(s Step, name string, at, size int64) bool {
-	switch s.File {
-	case FileLog:
-		return !strings.HasPrefix(name, archiveFolder) && size-(at/logBlock+1)*logBlock > logMargin
-	case FileOptions:
-		return false
+// mustBeMet tells whether a node that starts and reads all its users must find a flipped bit of a file other than the
+// log: OPTIONS is not read, and an unreadable filter is left out.
+func mustBeMet(s Step) bool { return s.File != FileOptions && s.Part != partFilter }
+
+// batchAt returns which batch a block of a segment of the log is of, and whether a node that starts must find that it is
+// damaged: another batch follows in the segment, up to last, else it looks like a torn write. The block may also be of
+// none.
+func batchAt(pieces []wal.Piece, last uint64, block int) (sequence uint64, must bool) {
+	for _, p := range pieces {
+		if p.Kind == wal.Whole && p.Block <= block && block < p.Block+wal.BlocksOf(len(p.Batch)) {
+			return p.Sequence, p.Sequence < last
+		}
 	}
-	return s.Part != partFilter
+	return 0, false
 }
-
-// archiveFolder is where RocksDB keeps logs whose contents are in tables by now.
-const archiveFolder = "archive/"
-
-// The size of a block of RocksDB's log, and how much of the next block holds a whole record under the load of chaos.
-const (
-	logBlock  = 32 << 10
-	logMargin = 4 << 10
-)
 
 // PutByte writes a byte of a file in its place.
 func PutByte(path string, at int64, value byte) error {
@@ -127,17 +130,25 @@ func PutByte(path string, at int64, value byte) error {
 	return err
 }
 
-// FlippedFile returns the path of a file that still has its flipped bit, "" if there is none in the folder. RocksDB may
-// have moved it to its archive.
+// FlippedFile returns the path of a file that still has its flipped bit, "" if there is none in the folder, or if it is
+// of a part of the log that is not read any more, as it is in tables.
 func FlippedFile(folder string, f Flipped) string {
-	for _, one := range FilesIn(folder) {
+	files, flushed := FilesIn(folder), uint64(0)
+	for _, one := range files {
+		if text, err := os.ReadFile(filepath.Join(folder, one.Name)); err == nil && FileKind(one.Name) == FileLog {
+			h, _ := wal.ReadHeader(text)
+			flushed = max(flushed, h.Flushed)
+		}
+	}
+	for _, one := range files {
 		path := filepath.Join(folder, one.Name)
 		inode, err := InodeOf(path)
 		if err != nil || inode != f.Inode {
 			continue
 		}
 		text, err := os.ReadFile(path)
-		if err == nil && int64(len(text)) > f.At && text[f.At] == f.Is {
+		if err == nil && int64(len(text)) > f.At && text[f.At] == f.Is &&
+			(FileKind(one.Name) != FileLog || flushed < f.Sequence) {
 			return path
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// The kinds of file that RocksDB has.
+// The kinds of file that a node has: segments of its log, and RocksDB's.
 const (
 	FileLog      = "log"
 	FileTable    = "table"
@@ -32,7 +32,7 @@ const (
 func FileKind(name string) string {
 	base := path.Base(name)
 	switch {
-	case strings.HasSuffix(base, ".log"):
+	case strings.HasSuffix(base, ".wal") && base != "spare.wal":
 		return FileLog
 	case strings.HasSuffix(base, ".sst"):
 		return FileTable
@@ -52,8 +52,8 @@ type StoredFile struct {
 	Size int64
 }
 
-// pickFile returns the file of a kind that a random number chooses. Of logs it is the newest three times in four,
-// which is the one that is written, else any, those in the archive included. Of MANIFESTs and OPTIONS it is the
+// pickFile returns the file of a kind that a random number chooses. Of segments of the log it is the newest three times
+// in four, which is the one that is written, else any. Of MANIFESTs and OPTIONS it is the
 // newest, since the others are not in use.
 func pickFile(files []StoredFile, kind string, chance uint64) (StoredFile, bool) {
 	fit := slices.DeleteFunc(slices.Clone(files), func(f StoredFile) bool {
@@ -63,7 +63,7 @@ func pickFile(files []StoredFile, kind string, chance uint64) (StoredFile, bool)
 	if len(fit) == 0 {
 		return StoredFile{}, false
 	}
-	slices.SortFunc(fit, func(a, b StoredFile) int { // names have numbers of six digits
+	slices.SortFunc(fit, func(a, b StoredFile) int { // names have numbers with leading zeros
 		return cmp.Or(cmp.Compare(path.Base(a.Name), path.Base(b.Name)), cmp.Compare(a.Name, b.Name))
 	})
 	if kind == FileTable || kind == FileLog && chance%4 == 0 {

@@ -7,10 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"tandem/node/wal"
 )
 
 func TestFileKinds(t *testing.T) {
-	for name, want := range map[string]string{"000012.log": FileLog, "archive/000007.log": FileLog,
+	for name, want := range map[string]string{"wal/0000000012.wal": FileLog, "wal/spare.wal": "", "000007.log": "",
 		"000008.sst": FileTable, "MANIFEST-000005": FileManifest, "CURRENT": FileCurrent,
 		"OPTIONS-000041": FileOptions, "LOCK": "", "LOG": "", "000008.dbtmp": "", "OPTIONS": ""} {
 		if got := FileKind(name); got != want {
@@ -20,7 +22,7 @@ func TestFileKinds(t *testing.T) {
 }
 
 func TestPickFile(t *testing.T) {
-	files := []StoredFile{{"MANIFEST-000005", 10}, {"000012.log", 100}, {"archive/000007.log", 70}, {"000010.log", 0},
+	files := []StoredFile{{"MANIFEST-000005", 10}, {"wal/0000000012.wal", 100}, {"wal/0000000007.wal", 70}, {"wal/0000000013.wal", 0},
 		{"000003.sst", 5}, {"000009.sst", 5}, {"CURRENT", 16},
 		{"MANIFEST-000011", 20}, {"LOCK", 0}}
 	seen := map[string]int{}
@@ -36,7 +38,7 @@ func TestPickFile(t *testing.T) {
 			seen[f.Name]++
 		}
 	}
-	if seen["000012.log"] < 48 || seen["archive/000007.log"] == 0 || seen["000003.sst"] == 0 ||
+	if seen["wal/0000000012.wal"] < 48 || seen["wal/0000000007.wal"] == 0 || seen["000003.sst"] == 0 ||
 		seen["000009.sst"] == 0 || seen["MANIFEST-000005"] > 0 {
 		t.Errorf("chosen: %v", seen)
 	}
@@ -118,26 +120,48 @@ func TestPickBit(t *testing.T) {
 	}
 }
 
-// At the end of a log damage is like a torn write; where another block follows it is not.
+// At the end of a log damage is like a torn write; where another batch follows it is not, and where none lies nothing is
+// damaged.
 func TestWhatMustBeMet(t *testing.T) {
 	for _, c := range []struct {
-		s        Step
-		name     string
-		at, size int64
-		want     bool
+		s    Step
+		want bool
 	}{
-		{Step{File: FileLog}, "000042.log", 100, 40_000, true},
-		{Step{File: FileLog}, "archive/000042.log", 100, 40_000, false},
-		{Step{File: FileLog}, "000042.log", 33_000, 40_000, false},
-		{Step{File: FileLog}, "000042.log", 100, 30_000, false},
-		{Step{File: FileOptions}, "OPTIONS-000007", 5, 1000, false},
-		{Step{File: FileTable, Part: partFilter}, "000041.sst", 5, 1000, false},
-		{Step{File: FileTable, Part: partIndex}, "000041.sst", 5, 1000, true},
-		{Step{File: FileManifest}, "MANIFEST-000005", 5, 1000, true},
-		{Step{File: FileCurrent}, "CURRENT", 5, 16, true},
+		{Step{File: FileOptions}, false},
+		{Step{File: FileTable, Part: partFilter}, false},
+		{Step{File: FileTable, Part: partIndex}, true},
+		{Step{File: FileManifest}, true},
+		{Step{File: FileCurrent}, true},
 	} {
-		if got := mustBeMet(c.s, c.name, c.at, c.size); got != c.want {
+		if got := mustBeMet(c.s); got != c.want {
 			t.Errorf("%+v", c)
 		}
+	}
+	folder := t.TempDir()
+	segment := wal.AppendHeader(nil, wal.Header{Incarnation: 5, Segment: 1, Flushed: 6, Blocks: 8})
+	for sequence := uint64(7); sequence < 10; sequence++ {
+		segment = wal.AppendBatch(segment, 5, 1, sequence, bytes.Repeat([]byte{1}, 5000))
+	}
+	segment = append(segment, make([]byte, wal.BlockSize)...)
+	pieces, last := wal.Scan(segment, wal.Classify(segment, 5, 1, 0))
+	for block, want := range []uint64{0, 7, 7, 8, 8, 9, 9, 0} {
+		if got, must := batchAt(pieces, last, block); got != want || must != (got == 7 || got == 8) {
+			t.Errorf("block %d is of batch %d, must be met: %v", block, got, must)
+		}
+	}
+	path := filepath.Join(folder, "wal", "0000000001.wal")
+	if err := errors.Join(os.Mkdir(filepath.Join(folder, "wal"), 0o755), os.WriteFile(path, segment, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	inode, err := InodeOf(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := Flipped{Path: path, Inode: inode, At: 9, Is: segment[9], Sequence: 7}
+	if got := FlippedFile(folder, f); got != path {
+		t.Errorf("a bit of batch 7, up to 6 is in tables: %q", got)
+	}
+	if f.Sequence = 6; FlippedFile(folder, f) != "" {
+		t.Error("a bit of a batch that is in tables is to be met")
 	}
 }

@@ -103,7 +103,7 @@ func startTrier(t *testing.T) trier {
 // Each operation fails as its rule says, in the files that it names, and nowhere else.
 func TestShimFails(t *testing.T) {
 	p := startTrier(t)
-	names := []string{"000004.log", "000007.sst", "MANIFEST-000005", "CURRENT", "OPTIONS-000006", "LOCK"}
+	names := []string{"000004.wal", "000007.sst", "MANIFEST-000005", "CURRENT", "OPTIONS-000006", "LOCK"}
 	kinds := []uint64{FilesLog, FilesTable, FilesManifest, FilesCurrent, filesOptions, filesOther}
 	for i, name := range names {
 		if got := p.ask(t, "open %s", filepath.Join(p.folder, name)); got != fmt.Sprintf("%d -", i) {
@@ -112,7 +112,7 @@ func TestShimFails(t *testing.T) {
 		p.ask(t, "write %d 4096", i)
 	}
 	outside := len(names)
-	p.ask(t, "open %s", p.folder+"-other.log")
+	p.ask(t, "open %s", p.folder+"-other.wal")
 	if s := p.state(t); s.Loads != 1 || s.Hits != 0 {
 		t.Fatalf("%d loads, %d hits before any rule", s.Loads, s.Hits)
 	}
@@ -171,7 +171,7 @@ func TestShimFails(t *testing.T) {
 // Some of the calls, so many in all, halves, waits.
 func TestShimSometimes(t *testing.T) {
 	p := startTrier(t)
-	p.ask(t, "open %s", filepath.Join(p.folder, "000004.log"))
+	p.ask(t, "open %s", filepath.Join(p.folder, "000004.wal"))
 	p.rule(t, Rule{Ops: OpsWrite, Files: FilesLog, Action: ActFail, Error: syscall.EIO, Every: 3, Most: 2})
 	got := []string{}
 	for range 12 {
@@ -211,7 +211,7 @@ func TestShimSometimes(t *testing.T) {
 // synced.
 func TestShimKnowsWhatIsSynced(t *testing.T) {
 	p := startTrier(t)
-	for i, name := range []string{"000004.log", "MANIFEST-000005"} {
+	for i, name := range []string{"000004.wal", "MANIFEST-000005"} {
 		p.ask(t, "open %s", filepath.Join(p.folder, name))
 		p.ask(t, "write %d 1000", i)
 		p.ask(t, "fdatasync %d 0", i)
@@ -235,11 +235,11 @@ func TestShimKnowsWhatIsSynced(t *testing.T) {
 			}
 			left[f.Name] = cutTo(f.Size, p.state(t).Synced[inode], chance*37)
 		}
-		if left["000004.log"] < 1500 || left["000004.log"] > 1800 || left["MANIFEST-000005"] < 1000 ||
+		if left["000004.wal"] < 1500 || left["000004.wal"] > 1800 || left["MANIFEST-000005"] < 1000 ||
 			left["MANIFEST-000005"] > 1500 {
 			t.Fatalf("a power loss leaves %v", left)
 		}
-		lengths[left["000004.log"]] = true
+		lengths[left["000004.wal"]] = true
 	}
 	if len(lengths) < 20 {
 		t.Errorf("40 power losses leave %d lengths", len(lengths))
@@ -253,12 +253,12 @@ func TestShimKnowsWhatIsSynced(t *testing.T) {
 	if n := <-done; n.Err != nil || !strings.Contains(n.Text, "cut: []") {
 		t.Errorf("what has survived a loss of power is lost by the next one: %+v", n)
 	}
-	if err := os.Remove(filepath.Join(p.folder, "000004.log")); err != nil {
+	if err := os.Remove(filepath.Join(p.folder, "000004.wal")); err != nil {
 		t.Fatal(err)
 	}
 	p.ask(t, "close 0 0") // its inode may be that of the next new file
-	p.ask(t, "open %s", filepath.Join(p.folder, "000008.log"))
-	inode, err := InodeOf(filepath.Join(p.folder, "000008.log"))
+	p.ask(t, "open %s", filepath.Join(p.folder, "000008.wal"))
+	inode, err := InodeOf(filepath.Join(p.folder, "000008.wal"))
 	if s := p.state(t).Synced[inode]; err != nil || s.Bytes != 0 || !s.Known {
 		t.Errorf("a new file: %+v, %v", s, err)
 	}

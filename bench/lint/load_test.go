@@ -29,7 +29,7 @@ const root = "../.."
 
 // ourPackages are our packages in the order in which they may depend on each other, as go's commands name them.
 var ourPackages = []string{"./wire", "./wire/proc", "./shard", "./shard/replica", "./shard/lease", "./shard/views",
-	"./wire/peer", "./node/store", "./node", "./gateway", "./bench/cluster", "./bench", "./bench/lint"}
+	"./wire/peer", "./node/wal", "./node/store", "./node", "./gateway", "./bench/cluster", "./bench", "./bench/lint"}
 
 // housePackage is one of our packages, parsed and typed.
 type housePackage struct {

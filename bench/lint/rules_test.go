@@ -29,6 +29,7 @@ var bannedImports = map[string][]string{
 	"shard/lease":   {"sync", rocksDB, "time", "net", "os", "math/rand", raftCore},
 	"shard/views":   {"sync", rocksDB, "time", "net", "os", "math/rand"},
 	"node/store":    {"sync", "net"},
+	"node/wal":      {"sync", rocksDB, "time", "net", "os", "math/rand", raftCore},
 	"node":          {"sync", rocksDB},
 	"gateway":       {"sync", rocksDB, raftCore},
 	"bench/cluster": {"sync", rocksDB},
@@ -46,11 +47,12 @@ var allowedImports = map[string][]string{
 	"shard/replica": {"shard"},
 	"shard/lease":   {"shard"},
 	"shard/views":   {"shard"},
-	"node/store":    {"shard", "shard/replica", "shard/views"},
+	"node/store":    {"shard", "shard/replica", "shard/views", "node/wal"},
 	"wire/peer":     {"wire", "wire/proc", "shard"},
-	"node":          {"wire", "wire/proc", "wire/peer", "shard", "shard/replica", "shard/lease", "shard/views", "node/store"},
+	"node": {"wire", "wire/proc", "wire/peer", "shard", "shard/replica", "shard/lease", "shard/views", "node/store",
+		"node/wal"},
 	"gateway":       {"wire", "wire/proc", "wire/peer", "shard"},
-	"bench/cluster": {"shard"},
+	"bench/cluster": {"shard", "node/wal"},
 	"bench":         {"wire", "wire/proc", "shard", "bench/cluster"},
 }
 

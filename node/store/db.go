@@ -205,18 +205,20 @@ func FlushShard(db DB, s int) error {
 	return nil
 }
 
-// allFamilies returns the column families of the shards and of Raft's saved state.
-func allFamilies(db DB) []*grocksdb.ColumnFamilyHandle {
-	isNone := func(family *grocksdb.ColumnFamilyHandle) bool { return family == nil }
-	return slices.DeleteFunc(append(slices.Clone(db.families), db.raft), isNone)
-}
-
-// BeginFlush has what is in memory moved into files, and does not wait for it. Error: ErrStore.
-func BeginFlush(db DB) error {
+// Flush has what is in memory of the shards, and of Raft, moved into files, and waits for it if so is said. Error:
+// ErrStore.
+func Flush(db DB, wait bool) error {
 	o := grocksdb.NewDefaultFlushOptions()
 	defer o.Destroy()
-	o.SetWait(false)
-	for _, family := range allFamilies(db) {
+	o.SetWait(wait)
+	for i := range len(db.families) + 1 {
+		family := db.raft
+		if i < len(db.families) {
+			family = db.families[i]
+		}
+		if family == nil {
+			continue
+		}
 		if err := db.rocks.FlushCF(family, o); err != nil {
 			return fmt.Errorf("%w: flushing: %w", ErrStore, err)
 		}
@@ -224,25 +226,22 @@ func BeginFlush(db DB) error {
 	return nil
 }
 
-// Flushed tells whether all that was in memory when BeginFlush was last called is in files: RocksDB drops a memtable
+// Flushed tells whether all that was in memory when Flush was last called is in files: RocksDB drops a memtable
 // that is written no more only when its file is in the manifest.
 func Flushed(db DB) bool {
-	for _, family := range allFamilies(db) {
+	for i := range len(db.families) + 1 {
+		family := db.raft
+		if i < len(db.families) {
+			family = db.families[i]
+		}
+		if family == nil {
+			continue
+		}
 		if n, known := db.rocks.GetIntPropertyCF("rocksdb.num-immutable-mem-table", family); n > 0 || !known {
 			return false
 		}
 	}
 	return true
-}
-
-// FlushAll moves all that is in memory into files, and waits for it. Error: ErrStore.
-func FlushAll(db DB) error {
-	for _, family := range allFamilies(db) {
-		if err := db.rocks.FlushCF(family, grocksdb.NewDefaultFlushOptions()); err != nil {
-			return fmt.Errorf("%w: flushing: %w", ErrStore, err)
-		}
-	}
-	return nil
 }
 
 // WriteBatch writes a serialized batch, as JoinParts makes it, to the tables: to memory, from where it comes into files

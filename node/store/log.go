@@ -21,7 +21,7 @@ import (
 const (
 	logFolder     = "wal"         // of the data folder: the segments of the write log
 	segmentSuffix = ".wal"        // of a segment's name, before which stands its number
-	spareName     = "spare"       // a segment that nobody needs any more, to be written over
+	spareName     = "spare.wal"   // a segment that nobody needs any more, to be written over
 	segmentBytes  = 4 << 20       // of a segment, but for one with a batch that is larger
 	directFlags   = unix.O_DIRECT // what is written goes to the disk, past the page cache
 	syncedFlags   = unix.O_DSYNC  // and is there when the write returns
@@ -29,7 +29,7 @@ const (
 	spareFlags    = unix.O_CREAT | unix.O_TRUNC | unix.O_WRONLY
 )
 
-// Log is the write log as the one who writes it knows it. AppendLog takes and returns it.
+// Log is the write log as the one who writes it knows it. Store takes and returns it.
 type Log struct {
 	folder      string
 	file        file
@@ -46,7 +46,8 @@ type Log struct {
 	written     Written
 }
 
-func segmentPath(folder string, number uint64) string {
+// SegmentPath is where the segment with a number lies in a data folder.
+func SegmentPath(folder string, number uint64) string {
 	return filepath.Join(folder, logFolder, fmt.Sprintf("%010d%s", number, segmentSuffix))
 }
 
@@ -67,125 +68,246 @@ func segmentsIn(folder string) ([]uint64, error) {
 	return numbers, nil
 }
 
-// AppendLog writes a batch, as JoinParts makes it, behind the last one, and gives it the next sequence. When it returns
-// the batch is on the disk. After an error the log may not be written any more: what it took of the batch is not known.
-// Error: ErrStore, or of the file system.
-func AppendLog(l Log, batch []byte) (Log, error) {
-	l.sequence++
-	binary.LittleEndian.PutUint64(batch, l.sequence)
-	need := wal.BlocksOf(len(batch))
-	if !l.open || l.next+need > l.blocks {
-		var err error
-		if l, err = beginSegment(l, need+1); err != nil {
-			return l, err
+// Storing is a group of parts on its way into the log and the tables.
+type Storing struct {
+	DB    DB
+	Log   Log
+	Parts []Part
+	Batch []byte // made of them; its memory is used again
+	Err   error
+}
+
+// storeStages bring a group of parts into the log and the tables.
+var storeStages = [...]func(Storing) Storing{makeBatch, makeRoom, appendBatch, applyBatch}
+
+// Store makes a batch of parts and writes it to the log, behind the last one, and then to the tables. When it returns
+// the batch is on the disk. After an error nothing more may be written: what the log took of the batch is not known.
+// Errors: ErrStore, or of the file system.
+func Store(s Storing) Storing {
+	for _, stage := range storeStages {
+		if s.Err == nil {
+			s = stage(s)
 		}
 	}
+	return s
+}
+
+// makeBatch makes a batch of the parts, with the next sequence.
+func makeBatch(s Storing) Storing {
+	s.Log.sequence++
+	written, head := headPart(s.Log.written, s.Parts)
+	group := append(append(make([]Part, 0, len(s.Parts)+2), head), s.Parts...)
+	s.Batch = JoinParts(s.Batch, append(group, AppliedPart(s.DB, s.Parts, s.Log.sequence)))
+	binary.LittleEndian.PutUint64(s.Batch, s.Log.sequence)
+	s.Log.written = written
+	return s
+}
+
+// makeRoom begins a segment if the batch does not fit into the one that is written.
+func makeRoom(s Storing) Storing {
+	need := wal.BlocksOf(len(s.Batch))
+	if !s.Log.open || s.Log.next+need > s.Log.blocks {
+		s.Log, s.Err = NextSegment(s.Log, need+1)
+	}
+	return s
+}
+
+// appendBatch writes the batch to the log.
+func appendBatch(s Storing) Storing {
+	l, need := s.Log, wal.BlocksOf(len(s.Batch))
 	if size := need * wal.BlockSize; cap(l.buffer) < size {
 		l.buffer = alignedBytes(2 * size)
 	}
-	l.buffer = wal.AppendBatch(l.buffer[:0], l.incarnation, l.segment, l.sequence, batch)
-	err := writeTo(l.file, l.buffer, int64(l.next)*wal.BlockSize)
-	if err == nil && !l.direct {
-		err = syncFile(l.file)
+	l.buffer = wal.AppendBatch(l.buffer[:0], l.incarnation, l.segment, l.sequence, s.Batch)
+	s.Err = writeTo(l.file, l.buffer, int64(l.next)*wal.BlockSize)
+	if s.Err == nil && !l.direct {
+		s.Err = syncFile(l.file)
 	}
 	l.next += need
-	return l, err
+	s.Log = l
+	return s
 }
 
-// beginSegment closes the segment that was written and begins the next one, with at least so many blocks: over a spare
-// one, where there is one that is large enough. It counts only when its name and its header are on the disk.
-func beginSegment(l Log, need int) (Log, error) {
-	if l.open {
-		closeFile(l.file)
+// applyBatch writes the batch to the tables.
+func applyBatch(s Storing) Storing {
+	s.Err = WriteBatch(s.DB, s.Batch)
+	return s
+}
+
+// beginning is a segment that is being begun.
+type beginning struct {
+	log    Log
+	folder string
+	blocks int // that it is to have
+	err    error
+}
+
+// segmentStages begin a segment: over a spare one, where there is one of its size. It counts only when its name and its
+// header are on the disk.
+var segmentStages = [...]func(beginning) beginning{closeLast, readySpare, nameSegment, writeHeader, writeCached}
+
+// NextSegment closes the segment that is written and begins the next one, with at least so many blocks. Error: as Store.
+func NextSegment(l Log, blocks int) (Log, error) {
+	b := beginning{log: l, folder: filepath.Join(l.folder, logFolder), blocks: max(blocks, segmentBytes/wal.BlockSize)}
+	for _, stage := range segmentStages {
+		b = stage(b)
 	}
-	l.open = false
-	blocks := max(need, segmentBytes/wal.BlockSize)
-	folder := filepath.Join(l.folder, logFolder)
-	spare, path := filepath.Join(folder, spareName), segmentPath(l.folder, l.segment+1)
-	info, err := os.Stat(spare)
-	if err != nil || info.Size() != int64(blocks)*wal.BlockSize {
-		err = makeSpare(spare, blocks)
+	if b.err != nil {
+		b.err = fmt.Errorf("%w: beginning a segment of the write log: %w", ErrStore, b.err)
 	}
-	if err == nil {
-		err = errors.Join(os.Rename(spare, path), SyncFolder(folder))
+	return b.log, b.err
+}
+
+func closeLast(b beginning) beginning {
+	if b.log.open {
+		closeFile(b.log.file)
 	}
+	b.log.open = false
+	return b
+}
+
+// readySpare makes a segment to be written over, filled with zeros and synced, unless there is one of its size: what is
+// written over it later changes no file's size and takes no new place on the disk.
+func readySpare(b beginning) beginning {
+	path, size := filepath.Join(b.folder, spareName), int64(b.blocks)*wal.BlockSize
+	if info, err := os.Stat(path); err == nil && info.Size() == size {
+		return b
+	}
+	f, err := openFile(path, spareFlags)
 	if err != nil {
-		return l, fmt.Errorf("%w: beginning a segment of the write log: %w", ErrStore, err)
+		b.err = err
+		return b
 	}
-	l.segment, l.blocks, l.next = l.segment+1, blocks, 1
-	l.header = l.flushed
+	zero := make([]byte, min(b.blocks, 256)*wal.BlockSize)
+	for at := int64(0); at < size && err == nil; at += int64(len(zero)) {
+		err = writeTo(f, zero[:min(int64(len(zero)), size-at)], at)
+	}
+	b.err = errors.Join(err, syncFile(f))
+	closeFile(f)
+	return b
+}
+
+// nameSegment gives the spare segment the next number.
+func nameSegment(b beginning) beginning {
+	if b.err == nil {
+		b.err = errors.Join(os.Rename(filepath.Join(b.folder, spareName), SegmentPath(b.log.folder, b.log.segment+1)),
+			SyncFolder(b.folder))
+	}
+	return b
+}
+
+// writeHeader opens the segment and writes its header.
+func writeHeader(b beginning) beginning {
+	if b.err != nil {
+		return b
+	}
+	l := b.log
+	l.segment, l.header, l.blocks = l.segment+1, l.flushed, b.blocks
+	l.next = 1
 	if cap(l.buffer) < wal.BlockSize {
 		l.buffer = alignedBytes(256 << 10)
 	}
 	l.buffer = wal.AppendHeader(l.buffer[:0], wal.Header{Incarnation: l.incarnation, Segment: l.segment,
-		Flushed: l.flushed, Blocks: blocks})
-	l.file, err = openFile(path, writeFlags|directFlags|syncedFlags)
-	l.direct = err == nil
-	if err == nil {
-		err = writeTo(l.file, l.buffer, 0)
+		Flushed: l.flushed, Blocks: b.blocks})
+	if l.file, b.err = openFile(SegmentPath(l.folder, l.segment), writeFlags|directFlags|syncedFlags); b.err == nil {
+		l.open, l.direct = true, true
+		b.err = writeTo(l.file, l.buffer, 0)
 	}
-	if errors.Is(err, unix.EINVAL) { // this file system takes no direct writes
-		if l.direct {
-			closeFile(l.file)
-		}
-		l.direct = false
-		if l.file, err = openFile(path, writeFlags); err == nil {
-			err = errors.Join(writeTo(l.file, l.buffer, 0), syncFile(l.file))
-		}
-	}
-	l.open = err == nil
-	return l, err
+	b.log = l
+	return b
 }
 
-// makeSpare makes a segment of so many blocks, filled with zeros and synced: what is written over it later changes no
-// file's size and takes no new place on the disk.
-func makeSpare(path string, blocks int) error {
-	f, err := openFile(path, spareFlags)
-	if err != nil {
-		return err
+// writeCached does the same where the file system takes no direct writes.
+func writeCached(b beginning) beginning {
+	l := b.log
+	if !errors.Is(b.err, unix.EINVAL) {
+		return b
 	}
-	zero := make([]byte, min(blocks, 256)*wal.BlockSize)
-	for at, size := int64(0), int64(blocks)*wal.BlockSize; at < size && err == nil; at += int64(len(zero)) {
-		err = writeTo(f, zero[:min(int64(len(zero)), size-at)], at)
+	if l.open {
+		closeFile(l.file)
 	}
-	err = errors.Join(err, syncFile(f))
-	closeFile(f)
-	return err
+	l.open, l.direct = false, false
+	if l.file, b.err = openFile(SegmentPath(l.folder, l.segment), writeFlags); b.err == nil {
+		l.open = true
+		b.err = errors.Join(writeTo(l.file, l.buffer, 0), syncFile(l.file))
+	}
+	b.log = l
+	return b
 }
+
+// recovering is the reading of a log.
+type recovering struct {
+	folder   string
+	numbers  []uint64 // of its segments
+	headers  []wal.Header
+	recovery wal.Recovery
+	err      error
+}
+
+// recoverStages read the write log of a data folder.
+var recoverStages = [...]func(recovering) recovering{listSegments, readHeaders, scanSegments}
 
 // RecoverLog reads the write log of a data folder. Error: of the file system.
 func RecoverLog(folder string) (wal.Recovery, error) {
-	numbers, err := segmentsIn(folder)
-	headers := make([]wal.Header, len(numbers))
-	for i, n := range numbers {
-		if err == nil {
-			headers[i], err = readHeader(segmentPath(folder, n))
+	r := recovering{folder: folder}
+	for _, stage := range recoverStages {
+		if r.err == nil {
+			r = stage(r)
 		}
 	}
-	r := wal.Begin(headers)
-	for i, n := range numbers {
-		if err != nil {
-			break
-		}
-		var segment []byte
-		if segment, err = readWhole(segmentPath(folder, n)); err == nil {
-			r = wal.Add(r, n, headers[i], segment)
-		}
-	}
-	return wal.End(r), err
+	return wal.End(r.recovery), r.err
 }
 
-// readHeader reads the header of a segment; it is zero where there is none. Error: of the file system.
-func readHeader(path string) (wal.Header, error) {
-	f, err := openFile(path, os.O_RDONLY)
-	if err != nil {
-		return wal.Header{}, err
-	}
-	defer closeFile(f)
+func listSegments(r recovering) recovering {
+	r.numbers, r.err = segmentsIn(r.folder)
+	return r
+}
+
+// readHeaders reads the headers of all segments; one that cannot be read stays zero.
+func readHeaders(r recovering) recovering {
+	r.headers = make([]wal.Header, len(r.numbers))
 	block := make([]byte, wal.BlockSize)
-	n, err := readFrom(f, block, 0)
-	h, _ := wal.ReadHeader(block[:n])
-	return h, err
+	for i, number := range r.numbers {
+		f, err := openFile(SegmentPath(r.folder, number), os.O_RDONLY)
+		if r.err = err; err != nil {
+			return r
+		}
+		n, err := readFrom(f, block, 0)
+		closeFile(f)
+		if r.err = err; err != nil {
+			return r
+		}
+		r.headers[i], _ = wal.ReadHeader(block[:n])
+	}
+	return r
+}
+
+// scanSegments reads one segment after another.
+func scanSegments(r recovering) recovering {
+	r.recovery = wal.Begin(r.headers)
+	for i, number := range r.numbers {
+		bytes, err := readWhole(SegmentPath(r.folder, number))
+		if r.err = err; err != nil {
+			return r
+		}
+		h := r.headers[i]
+		if h.Incarnation != r.recovery.Incarnation {
+			h = wal.Header{}
+		}
+		pieces, last := wal.Scan(bytes, wal.Classify(bytes, r.recovery.Incarnation, number, h.Blocks))
+		r.recovery = wal.Add(r.recovery, wal.Segment{Number: number, Header: h, Bytes: int64(len(bytes)),
+			Empty: h.Incarnation == 0 && isZero(bytes), Pieces: pieces, Last: last})
+	}
+	return r
+}
+
+func isZero(b []byte) bool {
+	for _, x := range b {
+		if x != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // LogPieces tells the core what a recovery has found: of each batch its head, of everything else what kind of place it
@@ -223,19 +345,6 @@ func BeginLog(folder string, r wal.Recovery, start uint64, held []int) (Log, err
 	return l, errors.Join(err, SyncFolder(folder))
 }
 
-// StoreParts makes a batch of parts, in b, and writes it to the log, synced, and then to the tables. After an error
-// nothing more may be written. Errors: ErrStore, or of the file system.
-func StoreParts(db DB, l Log, parts []Part, b []byte) (Log, []byte, error) {
-	written, head := headPart(l.written, parts)
-	group := append(append(make([]Part, 0, len(parts)+2), head), parts...)
-	b = JoinParts(b, append(group, AppliedPart(db, parts, l.sequence+1)))
-	l, err := AppendLog(l, b)
-	if l.written = written; err == nil {
-		err = WriteBatch(db, b)
-	}
-	return l, b, err
-}
-
 // LogState is what others may know of the log.
 type LogState struct {
 	Sequence uint64 // of the last batch
@@ -257,14 +366,10 @@ func NoteFlushed(l Log, sequence uint64) Log {
 	return l
 }
 
-// NextSegment begins a segment, so that those before it can be pruned. Error: as AppendLog.
-func NextSegment(l Log) (Log, error) { return beginSegment(l, 1) }
-
 // PruneSegment removes a segment, or leaves it to be written over. Error: of the file system.
-func PruneSegment(folder string, number uint64, spare bool) error {
-	path := segmentPath(folder, number)
+func PruneSegment(path string, spare bool) error {
 	if spare {
-		return os.Rename(path, filepath.Join(folder, logFolder, spareName))
+		return os.Rename(path, filepath.Join(filepath.Dir(path), spareName))
 	}
 	return os.Remove(path)
 }

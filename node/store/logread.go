@@ -5,13 +5,15 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"sort"
 
 	"tandem/node/wal"
 )
 
 // windowBytes is how much of a segment is read at a time.
 const windowBytes = 64 * wal.BlockSize
+
+// ErrLogDamaged is the class of a place of the write log that cannot be read and has batches behind it.
+var ErrLogDamaged = errors.New("the write log is damaged")
 
 // LogReader is an open reading of the write log. It must be closed.
 type LogReader struct {
@@ -25,81 +27,126 @@ type LogReader struct {
 	last        uint64 // sequence of the last batch that was read
 }
 
+// opening is a reading of the log that is being opened.
+type opening struct {
+	reader  LogReader
+	from    uint64   // sequence that is looked for
+	numbers []uint64 // of the segments
+	at      int      // of them, the one to look into
+	found   bool
+	err     error
+}
+
+// openStages find the segment that holds a sequence; then seekStages are done, segment by segment, until the batch is
+// found.
+var (
+	openStages = [...]func(opening) opening{listForReading, chooseSegment}
+	seekStages = [...]func(opening) opening{openSegment, seekBatch}
+)
+
 // OpenLog opens the write log at the batch with a sequence, or at the oldest one after it that is left and can be read.
 // Error: ErrStore, or of the file system.
 func OpenLog(db DB, from uint64) (LogReader, error) {
-	r := LogReader{folder: db.folder}
-	numbers, err := segmentsIn(db.folder)
-	if err != nil || len(numbers) == 0 {
-		r.number = 1
-		return r, err
+	o := opening{reader: LogReader{folder: db.folder, number: 1}, from: from}
+	for _, stage := range openStages {
+		if o.err == nil {
+			o = stage(o)
+		}
 	}
-	firsts := make([]uint64, len(numbers))
-	at := sort.Search(len(numbers), func(i int) bool {
+	for o.err == nil && !o.found && o.at < len(o.numbers) {
+		for _, stage := range seekStages {
+			if o.err == nil {
+				o = stage(o)
+			}
+		}
+	}
+	if o.err != nil {
+		return LogReader{}, fmt.Errorf("%w: opening the write log at %d: %w", ErrStore, from, o.err)
+	}
+	return o.reader, nil
+}
+
+func listForReading(o opening) opening {
+	o.numbers, o.err = segmentsIn(o.reader.folder)
+	return o
+}
+
+// chooseSegment finds the last segment that begins with a batch before the one that is looked for.
+func chooseSegment(o opening) opening {
+	head := make([]byte, 2*wal.BlockSize)
+	for low, high := 0, len(o.numbers); low < high; {
+		middle := (low + high) / 2
+		first := uint64(0)
+		f, err := openFile(SegmentPath(o.reader.folder, o.numbers[middle]), os.O_RDONLY)
 		if err == nil {
-			firsts[i], err = firstIn(segmentPath(db.folder, numbers[i]))
+			n, bad := 0, error(nil)
+			n, bad = readFrom(f, head, 0)
+			closeFile(f)
+			first, err = wal.FirstSequence(head[:n]), bad
 		}
-		return firsts[i] == 0 || firsts[i] > from
-	})
-	for at = max(at-1, 0); at < len(numbers) && err == nil; at++ {
-		if r, err = openSegment(r, numbers[at]); err != nil {
-			break
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			o.err = err
+			return o
 		}
-		if r, err = seek(r, from); err != nil || r.next > 0 || at == len(numbers)-1 {
-			break
+		if first == 0 || first > o.from {
+			high = middle
+		} else {
+			low, o.at = middle+1, middle
 		}
-		CloseLog(r)
 	}
-	if err != nil {
-		return LogReader{}, fmt.Errorf("%w: opening the write log at %d: %w", ErrStore, from, err)
-	}
-	r.next = max(r.next, 1)
-	return r, nil
+	return o
 }
 
-// firstIn returns the sequence of the batch with which a segment begins; 0 if none can be read. Error: of the file
-// system.
-func firstIn(path string) (uint64, error) {
-	f, err := openFile(path, os.O_RDONLY)
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
+// openSegment opens the segment that is to be looked into.
+func openSegment(o opening) opening {
+	r := o.reader
+	if r.open {
+		closeFile(r.file)
 	}
-	if err != nil {
-		return 0, err
+	r.open, r.number = false, o.numbers[o.at]
+	r.file, o.err = openFile(SegmentPath(r.folder, r.number), os.O_RDONLY)
+	if o.err == nil {
+		block := make([]byte, wal.BlockSize)
+		n, err := readFrom(r.file, block, 0)
+		h, _ := wal.ReadHeader(block[:n])
+		r.open, r.incarnation, o.err = true, h.Incarnation, err
 	}
-	defer closeFile(f)
-	b := make([]byte, 2*wal.BlockSize)
-	n, err := readFrom(f, b, 0)
-	return wal.FirstSequence(b[:n]), err
+	if errors.Is(o.err, fs.ErrNotExist) { // it was pruned just now
+		o.err = nil
+	}
+	r.next, r.window = 1, nil
+	o.reader = r
+	return o
 }
 
-// openSegment opens the segment with a number.
-func openSegment(r LogReader, number uint64) (LogReader, error) {
-	f, err := openFile(segmentPath(r.folder, number), os.O_RDONLY)
-	if err != nil {
-		return r, err
+// seekBatch finds the first whole batch from the sequence on in the open segment. In the last segment a batch that is
+// not there yet is looked for behind all that are.
+func seekBatch(o opening) opening {
+	r := o.reader
+	o.at++
+	if !r.open {
+		return o
 	}
-	block := make([]byte, wal.BlockSize)
-	n, err := readFrom(f, block, 0)
-	h, _ := wal.ReadHeader(block[:n])
-	r.file, r.open, r.number, r.incarnation, r.next, r.window = f, true, number, h.Incarnation, 0, nil
-	return r, err
-}
-
-// seek finds in an open segment the first whole batch from a sequence on. next stays 0 if there is none.
-func seek(r LogReader, from uint64) (LogReader, error) {
-	segment, err := readWhole(segmentPath(r.folder, r.number))
-	if errors.Is(err, fs.ErrNotExist) {
-		return r, nil
+	segment, err := readWhole(SegmentPath(r.folder, r.number))
+	if o.err = err; err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			o.err = nil
+		}
+		return o
 	}
-	pieces, _ := wal.Scan(segment, r.incarnation, r.number, 0)
+	pieces, _ := wal.Scan(segment, wal.Classify(segment, r.incarnation, r.number, 0))
 	for _, p := range pieces {
-		if p.Kind == wal.Whole && p.Sequence >= from {
-			r.next = p.Block
+		if p.Kind != wal.Whole {
+			continue
+		}
+		if p.Sequence >= o.from {
+			r.next, o.found = p.Block, true
 			break
 		}
+		r.next, r.last = p.Block+wal.BlocksOf(len(p.Batch)), p.Sequence
 	}
-	return r, err
+	o.reader = r
+	return o
 }
 
 // CloseLog closes an open reading; of none there is nothing to close.
@@ -109,78 +156,97 @@ func CloseLog(r LogReader) {
 	}
 }
 
-// ErrLogDamaged is the class of a place of the write log that cannot be read and has batches behind it.
-var ErrLogDamaged = errors.New("the write log is damaged")
+// reading is a batch that is being read.
+type reading struct {
+	reader LogReader
+	more   bool // there is another segment behind the open one
+	batch  []byte
+	done   bool
+	err    error
+}
+
+// readStages read a batch, or find that there is none: they are done until one of them says so.
+var readStages = [...]func(reading) reading{openNext, takeFirst, readWindow, takeFirst, lookBehind}
 
 // NextBatch reads the next batch of the write log, and returns nil at its end, which may move. Errors: ErrStore,
 // ErrLogDamaged, or of the file system.
 func NextBatch(r LogReader) (LogReader, []byte, error) {
-	for {
-		if !r.open {
-			opened, err := openSegment(r, r.number)
-			if errors.Is(err, fs.ErrNotExist) {
-				return r, nil, nil
+	s := reading{reader: r}
+	for !s.done && s.err == nil {
+		for _, stage := range readStages {
+			if !s.done && s.err == nil {
+				s = stage(s)
 			}
-			if err != nil {
-				return r, nil, err
-			}
-			r = opened
-			r.next = 1
 		}
-		sequence, batch, blocks, want := wal.First(r.window, r.incarnation, r.number)
-		if blocks > 0 {
-			r.window, r.next, r.last = r.window[blocks*wal.BlockSize:], r.next+blocks, sequence
-			return r, batch, nil
-		}
-		if len(r.window) >= want*wal.BlockSize { // it may have been written since it was read
-			r.window = r.window[:0]
-		}
-		_, missing := os.Stat(segmentPath(r.folder, r.number+1)) // before the segment is read: nothing comes into it after
-		before := len(r.window)
-		var err error
-		if r, err = fillWindow(r, max(want*wal.BlockSize, windowBytes)); err != nil {
-			return r, nil, err
-		}
-		if _, _, blocks, want = wal.First(r.window, r.incarnation, r.number); blocks > 0 ||
-			len(r.window) > before && want*wal.BlockSize > len(r.window) {
-			continue
-		}
-		more, err := readsOn(r, missing == nil)
-		if err != nil || !more {
-			return r, nil, err
-		}
-		closeFile(r.file)
-		r.open, r.number, r.window = false, r.number+1, nil
 	}
+	return s.reader, s.batch, s.err
 }
 
-// fillWindow reads the open segment from the window's beginning on, up to so many bytes.
-func fillWindow(r LogReader, size int) (LogReader, error) {
-	b := make([]byte, size)
+// openNext opens the next segment if none is open. Where there is none the log ends.
+func openNext(s reading) reading {
+	if s.reader.open {
+		return s
+	}
+	o := openSegment(opening{reader: s.reader, numbers: []uint64{s.reader.number}})
+	s.reader, s.err, s.done = o.reader, o.err, !o.reader.open
+	return s
+}
+
+// takeFirst takes the batch that the window begins with, if one is whole there.
+func takeFirst(s reading) reading {
+	r := s.reader
+	next := wal.First(r.window, r.incarnation, r.number)
+	if next.Blocks > 0 {
+		r.window, r.next, r.last = r.window[next.Blocks*wal.BlockSize:], r.next+next.Blocks, next.Sequence
+		s.reader, s.batch, s.done = r, next.Batch, true
+	}
+	return s
+}
+
+// readWindow reads the open segment from the next batch on, as much as that needs. Whether there is another segment is
+// looked for before: nothing comes into this one after that one was begun.
+func readWindow(s reading) reading {
+	r := s.reader
+	_, missing := os.Stat(SegmentPath(r.folder, r.number+1))
+	s.more = missing == nil
+	b := make([]byte, windowBytes)
 	n, err := readFrom(r.file, b, int64(r.next)*wal.BlockSize)
-	r.window = b[:n]
-	return r, err
+	if next := wal.First(b[:n], r.incarnation, r.number); err == nil && next.Blocks == 0 && next.Want*wal.BlockSize > n {
+		b = make([]byte, next.Want*wal.BlockSize)
+		n, err = readFrom(r.file, b, int64(r.next)*wal.BlockSize)
+	}
+	r.window, s.err = b[:n], err
+	s.reader = r
+	return s
 }
 
-// readsOn tells, where no whole batch follows in the open segment, whether to go on in the next one, which is there if
-// so is said. Error: ErrLogDamaged if a batch lies behind the place, or the segment is no longer what it was.
-func readsOn(r LogReader, next bool) (bool, error) {
-	path := segmentPath(r.folder, r.number)
+// lookBehind tells the end of the log, or of a segment, from a place that cannot be read: that has batches behind it.
+// Error: ErrLogDamaged, or ErrStore if the segment is no longer what it was.
+func lookBehind(s reading) reading {
+	r := s.reader
+	path := SegmentPath(r.folder, r.number)
 	segment, err := readWhole(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return false, fmt.Errorf("%w: a segment of the write log was pruned while it was read", ErrStore)
+		s.err = fmt.Errorf("%w: a segment of the write log was pruned while it was read", ErrStore)
+		return s
 	}
-	if err != nil {
-		return false, err
+	if s.err = err; err != nil {
+		return s
 	}
 	rest := segment[min(r.next*wal.BlockSize, len(segment)):]
-	first, _, _, _ := wal.First(rest, r.incarnation, r.number)
-	_, behind := wal.Scan(rest, r.incarnation, r.number, 0)
+	_, behind := wal.Scan(rest, wal.Classify(rest, r.incarnation, r.number, 0))
+	first := wal.First(rest, r.incarnation, r.number)
 	switch {
-	case first > 0 && !next: // it has come just now
-		return false, nil
-	case next && behind > r.last, behind > r.last+1:
-		return false, fmt.Errorf("%w: behind batch %d, in %s", ErrLogDamaged, r.last, path)
+	case first.Blocks > 0: // it has come just now
+		r.window = nil
+	case s.more && behind > r.last, behind > r.last+1:
+		s.err = fmt.Errorf("%w: behind batch %d, in %s", ErrLogDamaged, r.last, path)
+	case s.more:
+		closeFile(r.file)
+		r.open, r.number, r.window = false, r.number+1, nil
+	default:
+		r.window, s.done = nil, true
 	}
-	return next, nil
+	s.reader = r
+	return s
 }

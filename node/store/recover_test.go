@@ -53,8 +53,9 @@ func loggedBatches(t *testing.T, batches int) (path string, file []byte, parts m
 				counts[s], 1))
 			parts[number] = append(parts[number], s)
 		}
-		if l, _, err = StoreParts(db, l, group, nil); err != nil {
-			t.Fatal(err)
+		stored := Store(Storing{DB: db, Log: l, Parts: group})
+		if l = stored.Log; stored.Err != nil {
+			t.Fatal(stored.Err)
 		}
 		ends = append(ends, l.next)
 	}
@@ -62,7 +63,7 @@ func loggedBatches(t *testing.T, batches int) (path string, file []byte, parts m
 	if err == nil && len(numbers) != 1 {
 		err = fmt.Errorf("expected one segment, found %v", numbers)
 	}
-	path = segmentPath(c.Data, 1)
+	path = SegmentPath(c.Data, 1)
 	if err == nil {
 		file, err = readWhole(path)
 	}
@@ -75,8 +76,8 @@ func loggedBatches(t *testing.T, batches int) (path string, file []byte, parts m
 // recovered is what a recovery makes of the bytes of the only segment.
 func recovered(file []byte) wal.Recovery {
 	h, _ := wal.ReadHeader(file)
-	r := wal.Add(wal.Begin([]wal.Header{h}), 1, h, file)
-	return wal.End(r)
+	pieces, last := wal.Scan(file, wal.Classify(file, h.Incarnation, 1, h.Blocks))
+	return wal.End(wal.Add(wal.Begin([]wal.Header{h}), wal.Segment{Number: 1, Header: h, Pieces: pieces, Last: last}))
 }
 
 // judged is what the core says of it.
@@ -108,7 +109,7 @@ func TestATornLogIsNoDamage(t *testing.T) {
 		if n > 1 {
 			begin = ends[n-2]
 		}
-		torn := slices.Clone(file[:len(file)])
+		torn := slices.Clone(file)
 		clear(torn[ends[n-1]*wal.BlockSize:])
 		gone := begin + rng.IntN(ends[n-1]-begin)
 		clear(torn[gone*wal.BlockSize : (gone+1)*wal.BlockSize])
@@ -185,7 +186,7 @@ func TestReplayGivesWhatTheJudgeSays(t *testing.T) {
 		}
 		at := wal.BlockSize + rng.IntN((ends[len(ends)-1]-1)*wal.BlockSize)
 		bad[at] ^= 1
-		if err := os.WriteFile(segmentPath(c.Data, 1), bad, 0o644); err != nil {
+		if err := os.WriteFile(SegmentPath(c.Data, 1), bad, 0o644); err != nil {
 			t.Fatal(err)
 		}
 		v := judged(bad, shard.LogKnown{})

@@ -15,8 +15,8 @@ import (
 
 const (
 	syncNoteName  = "synced-to" // the file of the data folder that notes how far the log was synced
-	syncNoteSlot  = 512          // bytes of a note; two take turns, so that one is whole whatever happens
-	syncNoteBytes = 36           // start, number, sequence and boot, 8 bytes each, and their CRC32C
+	syncNoteSlot  = 512         // bytes of a note; two take turns, so that one is whole whatever happens
+	syncNoteBytes = 36          // start, number, sequence and boot, 8 bytes each, and their CRC32C
 )
 
 // SyncNote notes that the log was synced up to a batch. Once a segment says that the tables have that batch, the note

@@ -25,8 +25,18 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // head is what a block says of itself.
 type head struct {
+	sum, mark                      uint32
 	incarnation, segment, sequence uint64
 	place, size                    uint32
+}
+
+// headOf reads the head of a block, whatever its bytes say. The block is whole if mark and sum are right.
+func headOf(b []byte) (h head) {
+	h.sum, h.mark = binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[4:])
+	h.incarnation, h.segment = binary.LittleEndian.Uint64(b[8:]), binary.LittleEndian.Uint64(b[16:])
+	h.sequence, h.place = binary.LittleEndian.Uint64(b[24:]), binary.LittleEndian.Uint32(b[32:])
+	h.size = binary.LittleEndian.Uint32(b[36:])
+	return h
 }
 
 // Header is what a segment says of itself.
@@ -42,16 +52,25 @@ func BlocksOf(size int) int { return max(1, (size+blockRoom-1)/blockRoom) }
 
 // AppendBatch appends the blocks of a batch to b.
 func AppendBatch(b []byte, incarnation, segment, sequence uint64, batch []byte) []byte {
-	h := head{incarnation, segment, sequence, 0, uint32(len(batch))}
-	for {
-		n := min(len(batch), blockRoom)
-		b = appendBlock(b, h, batch[:n])
+	size := uint32(len(batch))
+	for place := uint32(0); ; place++ {
+		n, start := min(len(batch), blockRoom), len(b)
+		b = binary.LittleEndian.AppendUint32(append(b, 0, 0, 0, 0), blockMark)
+		b = binary.LittleEndian.AppendUint64(b, incarnation)
+		b = binary.LittleEndian.AppendUint64(b, segment)
+		b = binary.LittleEndian.AppendUint64(b, sequence)
+		b = binary.LittleEndian.AppendUint32(b, place)
+		b = binary.LittleEndian.AppendUint32(b, size)
+		b = append(append(b, batch[:n]...), zeros[:blockRoom-n]...)
+		binary.LittleEndian.PutUint32(b[start:], crc32.Checksum(b[start+4:], castagnoli))
 		if batch = batch[n:]; len(batch) == 0 {
 			return b
 		}
-		h.place++
 	}
 }
+
+// zeros fill a block up. They never change.
+var zeros [BlockSize]byte
 
 // AppendHeader appends the header of a segment to b.
 func AppendHeader(b []byte, h Header) []byte {
@@ -65,40 +84,12 @@ func ReadHeader(segment []byte) (h Header, ok bool) {
 	if len(segment) < BlockSize {
 		return h, false
 	}
-	at, whole := readBlock(segment[:BlockSize])
-	if !whole || at.sequence != 0 || at.size != headerBytes {
+	at := headOf(segment)
+	if at.mark != blockMark || crc32.Checksum(segment[4:BlockSize], castagnoli) != at.sum || at.sequence != 0 ||
+		at.size != headerBytes {
 		return h, false
 	}
 	body := segment[blockHead:]
 	return Header{at.incarnation, at.segment, binary.LittleEndian.Uint64(body),
 		int(binary.LittleEndian.Uint32(body[8:]))}, true
-}
-
-// appendBlock appends a block with a head and at most blockRoom bytes of a batch to b.
-func appendBlock(b []byte, h head, part []byte) []byte {
-	start := len(b)
-	b = binary.LittleEndian.AppendUint32(append(b, 0, 0, 0, 0), blockMark)
-	b = binary.LittleEndian.AppendUint64(b, h.incarnation)
-	b = binary.LittleEndian.AppendUint64(b, h.segment)
-	b = binary.LittleEndian.AppendUint64(b, h.sequence)
-	b = binary.LittleEndian.AppendUint32(b, h.place)
-	b = binary.LittleEndian.AppendUint32(b, h.size)
-	b = append(append(b, part...), zeros[:blockRoom-len(part)]...)
-	binary.LittleEndian.PutUint32(b[start:], crc32.Checksum(b[start+4:], castagnoli))
-	return b
-}
-
-// zeros fill a block up. They never change.
-var zeros [blockRoom]byte
-
-// readBlock reads the head of a block; whole is false if the block fails its CRC, and h then is what its bytes say all
-// the same.
-func readBlock(block []byte) (h head, whole bool) {
-	if binary.LittleEndian.Uint32(block[4:]) != blockMark {
-		return h, false
-	}
-	h = head{binary.LittleEndian.Uint64(block[8:]), binary.LittleEndian.Uint64(block[16:]),
-		binary.LittleEndian.Uint64(block[24:]), binary.LittleEndian.Uint32(block[32:]),
-		binary.LittleEndian.Uint32(block[36:])}
-	return h, crc32.Checksum(block[4:], castagnoli) == binary.LittleEndian.Uint32(block)
 }

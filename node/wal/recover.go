@@ -33,24 +33,31 @@ func Begin(headers []Header) Recovery {
 	return r
 }
 
-// Add takes the bytes of the segment with a number, whose header is h, or zero if that cannot be read.
+// Segment is a segment as Scan has found it. Its header is zero if that cannot be read.
+type Segment struct {
+	Number uint64
+	Header Header
+	Bytes  int64
+	Empty  bool // no byte of it was ever written
+	Pieces []Piece
+	Last   uint64
+}
+
+// Add takes a segment.
 //
 // A segment whose header tells that everything before it is flushed makes void what was found so far: also a torn or a
 // damaged end of what a process before has written. Else what is bad among batches that are flushed is void where a
 // batch shows that it lies among them. A segment that is missing leaves a bad place.
-func Add(r Recovery, number uint64, h Header, segment []byte) Recovery {
-	if h.Incarnation != r.Incarnation {
-		h = Header{}
-	}
-	if n := len(r.Segments); n > 0 && r.Segments[n-1].Number+1 != number {
+func Add(r Recovery, s Segment) Recovery {
+	ours := s.Header.Incarnation != 0 && s.Header.Incarnation == r.Incarnation
+	if n := len(r.Segments); n > 0 && r.Segments[n-1].Number+1 != s.Number {
 		r.Pieces = append(r.Pieces, Piece{Kind: Bad})
 	}
-	if h.Incarnation != 0 && h.Flushed >= r.Last {
+	if ours && s.Header.Flushed >= r.Last {
 		r.Pieces = nil
 	}
-	r.Unreadable = r.Incarnation == 0 && (r.Unreadable || !isZero(segment))
-	pieces, last := Scan(segment, r.Incarnation, number, h.Blocks)
-	for _, p := range pieces {
+	r.Unreadable = r.Incarnation == 0 && (r.Unreadable || !s.Empty)
+	for _, p := range s.Pieces {
 		if p.Kind != Whole || p.Sequence > r.Flushed+1 {
 			r.Pieces = append(r.Pieces, p)
 			continue
@@ -60,8 +67,8 @@ func Add(r Recovery, number uint64, h Header, segment []byte) Recovery {
 			r.Pieces = []Piece{p}
 		}
 	}
-	r.Last = max(r.Last, r.Flushed, last)
-	r.Segments = append(r.Segments, Found{number, r.Last, int64(len(segment))})
+	r.Last = max(r.Last, r.Flushed, s.Last)
+	r.Segments = append(r.Segments, Found{s.Number, r.Last, s.Bytes})
 	return r
 }
 

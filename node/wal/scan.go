@@ -1,5 +1,10 @@
 package wal
 
+import (
+	"bytes"
+	"hash/crc32"
+)
+
 // PieceKind is what a recovery finds at a place of a segment.
 type PieceKind uint8
 
@@ -29,75 +34,69 @@ const (
 	unclear                // it fails its CRC, and says nothing that can be believed
 )
 
-// Scan returns what the bytes of a segment hold, in order. incarnation and number are those of the log and of the
-// segment; blocks is how many the segment has: those that the bytes lack were written and are gone. last is the
-// greatest sequence that a whole block bears.
-func Scan(segment []byte, incarnation, number uint64, blocks int) (pieces []Piece, last uint64) {
-	heads, states := classify(segment, incarnation, number, blocks)
-	for i := range heads {
-		if states[i] == written {
-			last = max(last, heads[i].sequence)
+// Blocks is what each block of a segment is to it.
+type Blocks struct {
+	heads  []head
+	states []state
+}
+
+// Classify says of each block of a segment what it is to it. incarnation and number are those of the log and of the
+// segment; blocks is how many the segment has: those that the bytes lack were written and are gone.
+func Classify(segment []byte, incarnation, number uint64, blocks int) Blocks {
+	blocks = max(blocks, len(segment)/BlockSize)
+	b := Blocks{make([]head, blocks), make([]state, blocks)}
+	for i := range blocks {
+		if (i+1)*BlockSize > len(segment) {
+			b.states[i] = spoilt
+			continue
+		}
+		block := segment[i*BlockSize : (i+1)*BlockSize]
+		h := headOf(block)
+		whole := h.mark == blockMark && crc32.Checksum(block[4:], castagnoli) == h.sum
+		ours := h.mark == blockMark && h.incarnation == incarnation && h.segment == number
+		switch b.heads[i] = h; {
+		case whole && ours:
+			b.states[i] = written
+		case whole || bytes.Equal(block, zeros[:]):
+			b.states[i] = unwritten
+		case ours:
+			b.states[i] = spoilt
+		default:
+			b.states[i] = unclear
 		}
 	}
-	for at := 1; at < len(states); {
-		if n := wholeAt(heads, states, at); n > 0 {
-			pieces = append(pieces, Piece{Whole, at, heads[at].sequence, join(segment, heads[at], at)})
+	return b
+}
+
+// Scan returns what the bytes of a segment hold, in order. last is the greatest sequence that a whole block bears.
+func Scan(segment []byte, b Blocks) (pieces []Piece, last uint64) {
+	for at := 1; at < len(b.states); {
+		if n := wholeAt(b, at); n > 0 {
+			pieces = append(pieces, Piece{Whole, at, b.heads[at].sequence, join(segment, b.heads[at], at)})
 			at += n
 			continue
 		}
-		more, next := brokenAt(heads, states, at)
+		more, next := brokenAt(b, at)
 		pieces, at = append(pieces, more...), next
+	}
+	for i := range b.heads {
+		if b.states[i] == written {
+			last = max(last, b.heads[i].sequence)
+		}
 	}
 	return pieces, last
 }
 
-// classify says of each block of a segment what it is to it.
-func classify(segment []byte, incarnation, number uint64, blocks int) ([]head, []state) {
-	blocks = max(blocks, len(segment)/BlockSize)
-	heads, states := make([]head, blocks), make([]state, blocks)
-	for i := range blocks {
-		if (i+1)*BlockSize > len(segment) {
-			states[i] = spoilt
-			continue
-		}
-		block := segment[i*BlockSize : (i+1)*BlockSize]
-		h, whole := readBlock(block)
-		ours := h.incarnation == incarnation && h.segment == number
-		switch heads[i] = h; {
-		case whole && ours:
-			states[i] = written
-		case whole || isZero(block):
-			states[i] = unwritten
-		case ours:
-			states[i] = spoilt
-		default:
-			states[i] = unclear
-		}
-	}
-	return heads, states
-}
-
-func isZero(b []byte) bool {
-	for len(b) > 0 {
-		n := min(len(b), len(zeros))
-		if string(b[:n]) != string(zeros[:n]) {
-			return false
-		}
-		b = b[n:]
-	}
-	return true
-}
-
 // wholeAt returns how many blocks the batch has that begins at a block; 0 if none begins there, or if it is not whole.
-func wholeAt(heads []head, states []state, at int) int {
-	first := heads[at]
+func wholeAt(b Blocks, at int) int {
+	first := b.heads[at]
 	n := BlocksOf(int(first.size))
-	if states[at] != written || first.place != 0 || first.sequence == 0 || at+n > len(states) {
+	if b.states[at] != written || first.place != 0 || first.sequence == 0 || at+n > len(b.states) {
 		return 0
 	}
 	for i := range n {
-		h := heads[at+i]
-		if states[at+i] != written || h.sequence != first.sequence || h.size != first.size || int(h.place) != i {
+		h := b.heads[at+i]
+		if b.states[at+i] != written || h.sequence != first.sequence || h.size != first.size || int(h.place) != i {
 			return 0
 		}
 	}
@@ -121,24 +120,25 @@ func join(segment []byte, first head, at int) []byte {
 // A block of a batch tells by its place where the batch begins. What a batch needs and lacks is Cut where the block was
 // not written, and Bad where it cannot be read; a block that says nothing counts only where something must have been
 // written: at the first place, within a batch that has begun, or before a block of a later batch.
-func brokenAt(heads []head, states []state, at int) (pieces []Piece, next int) {
-	begun, bad, unsure, end := false, false, false, at+1
-	for next = at; next < len(states); next++ {
-		begins := next - int(heads[next].place)
-		if states[next] == written && begins != at {
+func brokenAt(b Blocks, at int) (pieces []Piece, next int) {
+	begun, bad, unsure := false, false, false
+	end := at + 1
+	for next = at; next < len(b.states); next++ {
+		begins := next - int(b.heads[next].place)
+		if b.states[next] == written && begins != at {
 			break
 		}
-		switch states[next] {
+		switch b.states[next] {
 		case written:
 			begun, bad = true, bad || unsure
-			end = max(end, at+BlocksOf(int(heads[next].size)))
+			end = max(end, at+BlocksOf(int(b.heads[next].size)))
 		case spoilt:
 			bad = true
 		case unclear:
 			bad, unsure = bad || next < end, true
 		}
 	}
-	behind := next < len(states)
+	behind := next < len(b.states)
 	if begun {
 		pieces = append(pieces, Piece{Kind: Begun, Block: at})
 	}
@@ -149,41 +149,49 @@ func brokenAt(heads []head, states []state, at int) (pieces []Piece, next int) {
 		pieces = append(pieces, Piece{Kind: Cut, Block: at})
 	}
 	if behind { // a block of a later batch, whose beginning may be bad
-		next = max(at+1, next-int(heads[next].place))
+		next = max(at+1, next-int(b.heads[next].place))
 	}
 	return pieces, next
 }
 
-// First returns the batch that a window of a segment begins with, and how many blocks it takes; 0 if none is whole
-// there. want is how many blocks the window must have for that to be final.
-func First(window []byte, incarnation, number uint64) (sequence uint64, batch []byte, blocks, want int) {
+// Next is the batch that a window of a segment begins with.
+type Next struct {
+	Sequence uint64
+	Batch    []byte
+	Blocks   int // that it takes; 0 if none is whole there
+	Want     int // blocks that the window must have for that to be final
+}
+
+// First returns the batch that a window of a segment begins with.
+func First(window []byte, incarnation, number uint64) Next {
 	if len(window) < BlockSize {
-		return 0, nil, 0, 1
+		return Next{Want: 1}
 	}
-	first, whole := readBlock(window[:BlockSize])
+	first := headOf(window)
+	whole := first.mark == blockMark && crc32.Checksum(window[4:BlockSize], castagnoli) == first.sum
 	if !whole || first.incarnation != incarnation || first.segment != number || first.place != 0 {
-		return 0, nil, 0, 1
+		return Next{Want: 1}
 	}
-	want = BlocksOf(int(first.size))
-	if len(window) < want*BlockSize {
-		return 0, nil, 0, want
+	n := Next{Want: BlocksOf(int(first.size))}
+	if len(window) < n.Want*BlockSize {
+		return n
 	}
-	heads, states := classify(window[:want*BlockSize], incarnation, number, want)
-	if wholeAt(heads, states, 0) == 0 {
-		return 0, nil, 0, want
+	b := Classify(window[:n.Want*BlockSize], incarnation, number, n.Want)
+	if wholeAt(b, 0) == n.Want {
+		n.Sequence, n.Batch, n.Blocks = first.sequence, join(window, first, 0), n.Want
 	}
-	return first.sequence, join(window, first, 0), want, want
+	return n
 }
 
 // FirstSequence returns the sequence of the batch with which a segment begins, of which the first two blocks are given;
 // 0 if it cannot be told.
 func FirstSequence(segment []byte) uint64 {
-	h, ok := ReadHeader(segment)
-	if !ok || len(segment) < 2*BlockSize {
+	if len(segment) < 2*BlockSize {
 		return 0
 	}
-	first, whole := readBlock(segment[BlockSize : 2*BlockSize])
-	if !whole || first.incarnation != h.Incarnation || first.segment != h.Segment {
+	h, first := headOf(segment), headOf(segment[BlockSize:])
+	if first.mark != blockMark || crc32.Checksum(segment[BlockSize+4:2*BlockSize], castagnoli) != first.sum ||
+		first.incarnation != h.incarnation || first.segment != h.segment {
 		return 0
 	}
 	return first.sequence

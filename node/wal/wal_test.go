@@ -2,7 +2,6 @@ package wal
 
 import (
 	"bytes"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -55,9 +54,19 @@ func recoverLog(log []testSegment) Recovery {
 	}
 	r := Begin(headers)
 	for i, s := range log {
-		r = Add(r, s.number, headers[i], s.bytes)
+		r = Add(r, segmentOf(s, r.Incarnation, headers[i]))
 	}
 	return End(r)
+}
+
+// segmentOf is what the store makes of a segment's file.
+func segmentOf(s testSegment, incarnation uint64, h Header) Segment {
+	blocks := 0
+	if h.Incarnation == incarnation {
+		blocks = h.Blocks
+	}
+	pieces, last := Scan(s.bytes, Classify(s.bytes, incarnation, s.number, blocks))
+	return Segment{s.number, h, int64(len(s.bytes)), len(bytes.Trim(s.bytes, "\x00")) == 0, pieces, last}
 }
 
 // wholeOf returns the sequences of the batches of a recovery, and fails if one has not what was written.
@@ -289,16 +298,19 @@ func TestFirstBatchOfAWindow(t *testing.T) {
 	file := log[0].bytes
 	at := BlockSize
 	for n := uint64(1); n <= 8; n++ {
-		sequence, batch, blocks, want := First(file[at:at+BlockSize], testLog, 1)
-		if blocks == 0 && want > 1 {
-			sequence, batch, blocks, want = First(file[at:at+want*BlockSize], testLog, 1)
+		next := First(file[at:at+BlockSize], testLog, 1)
+		if next.Blocks == 0 && next.Want > 1 {
+			next = First(file[at:at+next.Want*BlockSize], testLog, 1)
 		}
-		if sequence != n || len(batch) == 0 || blocks != want || at/BlockSize+blocks != ends[n-1][1] {
-			t.Fatal(fmt.Sprint(n, ": ", sequence, len(batch), blocks, want))
+		if next.Sequence != n || len(next.Batch) == 0 || at/BlockSize+next.Blocks != ends[n-1][1] {
+			t.Fatalf("batch %d: %+v", n, next)
 		}
-		at += blocks * BlockSize
+		at += next.Blocks * BlockSize
 	}
-	if _, _, blocks, _ := First(file[at:], testLog, 1); blocks != 0 {
+	if next := First(file[at:], testLog, 1); next.Blocks != 0 {
 		t.Error("a batch behind the last one")
+	}
+	if first := FirstSequence(file); first != 1 {
+		t.Errorf("the segment begins with batch %d", first)
 	}
 }

@@ -1,7 +1,7 @@
 /*
- * A disk that fails, for one process: loaded with LD_PRELOAD, it stands between RocksDB and the C library and lets
- * calls fail, be cut short, take long or hang while a rule says so. Only files below SHIM_FOLDER are concerned. Calls
- * that Go makes by itself do not pass here.
+ * A disk that fails, for one process: loaded with LD_PRELOAD, it stands between a node and the C library and lets
+ * calls fail, be cut short, take long or hang while a rule says so. Only files below SHIM_FOLDER are concerned. RocksDB
+ * and the write log pass here; calls that Go makes by itself do not.
  *
  * The rule is in the file SHIM_CONTROL, which is mapped into memory: whoever writes that file (shim.go in
  * bench/cluster, which has the same layout) begins and ends a fault at a moment of its choice. What the process that
@@ -49,6 +49,7 @@ static struct control *control;
 static const char *folder;
 static uint8_t kinds[HANDLES];  /* of the file behind a handle; 0 if it is not concerned */
 static uint8_t broken[HANDLES]; /* the next write of this handle fails: the one before was cut short */
+static uint8_t synced[HANDLES]; /* each write of this handle is synced when it returns (O_DSYNC) */
 
 __attribute__((constructor)) static void attach(void) {
   const char *path = getenv("SHIM_CONTROL");
@@ -69,7 +70,7 @@ static int kindOf(const char *path) {
   if (strncmp(path, folder, n) != 0 || (path[n] != '/' && path[n] != 0)) return 0;
   const char *name = strrchr(path, '/') + 1;
   size_t length = strlen(name);
-  if (length > 4 && strcmp(name + length - 4, ".log") == 0) return FILE_LOG;
+  if (length > 4 && strcmp(name + length - 4, ".wal") == 0) return FILE_LOG;
   if (length > 4 && strcmp(name + length - 4, ".sst") == 0) return FILE_TABLE;
   if (strncmp(name, "MANIFEST-", 9) == 0) return FILE_MANIFEST;
   if (strcmp(name, "CURRENT") == 0) return FILE_CURRENT;
@@ -114,9 +115,9 @@ static struct entry *entryOf(uint64_t inode) {
   return NULL;
 }
 
-static void opened(int fd, int kind) {
+static void opened(int fd, int kind, int flags) {
   if (fd < 0 || fd >= HANDLES) return;
-  kinds[fd] = (uint8_t)kind, broken[fd] = 0;
+  kinds[fd] = (uint8_t)kind, broken[fd] = 0, synced[fd] = (flags & O_DSYNC) != 0;
   struct stat now;
   /* a new file, maybe with the inode of one that is gone */
   if (kind && fstat(fd, &now) == 0 && S_ISREG(now.st_mode) && now.st_size == 0) {
@@ -134,7 +135,7 @@ static int openAny(const char *path, int flags, mode_t mode, int (*next)(const c
   if (strike(OP_OPEN, kind)) return -1;
   if ((flags & O_CREAT) && strike(OP_ALLOCATE, kind)) return -1;
   int fd = next(path, flags, mode);
-  if (control) opened(fd, kind);
+  if (control) opened(fd, kind, flags);
   return fd;
 }
 
@@ -167,7 +168,7 @@ int openat(int at, const char *path, int flags, ...) {
   int kind = control && path[0] == '/' ? kindOf(path) : 0;
   if (strike(OP_OPEN, kind) || ((flags & O_CREAT) && strike(OP_ALLOCATE, kind))) return -1;
   int fd = next(at, path, flags, mode);
-  if (control) opened(fd, kind);
+  if (control) opened(fd, kind, flags);
   return fd;
 }
 
@@ -176,7 +177,7 @@ FILE *fopen(const char *path, const char *how) {
   int kind = control ? kindOf(path) : 0;
   if (strike(OP_OPEN, kind)) return NULL;
   FILE *file = next(path, how);
-  if (control && file) opened(fileno(file), kind);
+  if (control && file) opened(fileno(file), kind, 0);
   return file;
 }
 
@@ -238,10 +239,22 @@ ssize_t write(int fd, const void *from, size_t n) {
   return some < 0 ? -1 : next(fd, from, (size_t)some);
 }
 
+enum { BLOCK = 4096 };
+
+/* A write that is synced when it returns is a sync, too. One whose sync takes long has only its first blocks on the disk
+ * meanwhile, as who is killed then leaves a torn write; direct writes are cut at a block. */
 ssize_t pwrite(int fd, const void *from, size_t n, off_t at) {
   NEXT(ssize_t, "pwrite", int, const void *, size_t, off_t);
   ssize_t some = writes(fd, n);
-  return some < 0 ? -1 : next(fd, from, (size_t)some, at);
+  if (some < 0) return -1;
+  if (fd < 0 || fd >= HANDLES || !kinds[fd] || !synced[fd]) return next(fd, from, (size_t)some, at);
+  if ((size_t)some < n) some = some / BLOCK * BLOCK;
+  if (__atomic_load_n(&control->ops, __ATOMIC_SEQ_CST) & OP_SYNC) {
+    size_t half = n / 2 / BLOCK * BLOCK;
+    if (half && next(fd, from, half, at) != (ssize_t)half) return -1;
+    if (strike(OP_SYNC, kinds[fd])) return -1;
+  }
+  return some ? next(fd, from, (size_t)some, at) : -1;
 }
 
 ssize_t pwrite64(int fd, const void *from, size_t n, off64_t at) { return pwrite(fd, from, n, at); }
