@@ -7,12 +7,13 @@
 //	replicas (a few)       owns the states of some replicas; asks replica.Step and carries its effects out
 //	lease (one a neighb.)  owns what the two promise each other, and proposes views; asks lease.Step
 //	view service           owns this node's part in Raft, which holds the views; asks views.Step
-//	disk                   owns all writes: what is waiting becomes one batch and one fsync (group commit)
+//	disk                   owns all writes: what is waiting becomes one synced append to the log (group commit), then goes
+//	                       to RocksDB, whose memory it has flushed
 //	disk health            looks how long writes take; with a slow or full disk the node asks and promises nothing
 //	index                  knows where in the write log each shard's entries stand
 //	sync notes             notes in the data folder how far the write log is synced
 //	damage                 owns the marks of damaged copies, and the file of them
-//	archive                removes files of the write log that nobody can need
+//	pruning                removes segments of the write log that nobody can need
 //	progress               writes to the log how repairs go on
 //	views                  tells the gateways the views
 //	names (one a node)     knows the addresses behind another node's name, and where it was reached last
@@ -28,7 +29,7 @@
 // The main channels, by the names of their fields. A request comes in at the left, and its answer leaves there:
 //
 //	         frames  +------------+    In     +----------+    Disk     +------+  synced
-//	client <=======> | connection | --------> |          | ----------> |      | ========> RocksDB
+//	client <=======> | connection | --------> |          | ----------> |      | ========> log, RocksDB
 //	                 |            | <-------- | replicas | <---------- | disk |  batches
 //	                 +------------+    Out    |          |   Stored,   |      |
 //	                    |      |              +----------+   Refusing  +------+
@@ -61,9 +62,9 @@
 // And who is told or asked beside that:
 //
 //	disk -- Index ----> index <-- Lookups -- reader of the write log <-- feeds, WAL (a line of text)
-//	disk -- Synced ---> sync notes
+//	disk -- Synced ---> sync notes; -- Closed --> pruning
 //	disk, replicas -- Damage --> damage
-//	view service -- States -> views -- Out --> connections of gateways; archive
+//	view service -- States -> views -- Out --> connections of gateways; pruning
 //	relay -- Out -----> connection; -- In --> replicas (what this node leads itself by now)
 //	lines of text, lists, health, progress, a stop -- Inspect, Opens --> replicas
 //
@@ -115,8 +116,8 @@
 //  3. outbox.go encodes the append, and link.go sends it, with those of other shards, in one system call.
 //  4. At the backup, conn.go hands the entries to the replica's loop, which makes its part of a batch
 //     (store.EntriesPart) for disk.go.
-//  5. disk.go writes the parts of all shards in one synced batch; the replica's loop hears of it, and "stored" goes
-//     back.
+//  5. disk.go appends the parts of all shards to the log, synced, in one batch, and writes it to RocksDB; the replica's
+//     loop hears of it, and "stored" goes back.
 //  6. At the leader the same happens to its own batch, and only then the answer goes out through the connection's
 //     writer.
 //
@@ -130,8 +131,8 @@
 //	boot.go      what a replica starts from: its meta and the request ids in the log
 //	accept.go    the command node accept-loss
 //	acceptshard.go  what it does with one shard
-//	recover.go   opening a folder in the ways that shard.NextOpen names
-//	syncnote.go  the loop that notes how far the log is synced, and the stages of the start that read and drop the notes
+//	recover.go   opening a folder in the ways that shard.NextOpen names, and bringing its data up to the log
+//	syncnote.go  the loop that notes how far the log is synced, and the stage of the start that judges the log
 //	grace.go     waiting until what the process before has promised is over
 //	damage.go    the loop that notes which copies of shards are damaged
 //	leave.go     handing leaderships over before a stop
@@ -145,7 +146,7 @@
 //	diskhealth.go   the loop that looks how long writes take
 //	index.go     the loop that knows where in the write log entries stand
 //	progress.go  the loop that says how repairs go on
-//	archive.go   the loop that removes old files of the write log
+//	pruning.go   the loop that removes old segments of the write log
 //	link.go      the connection to another node
 //	relay.go     requests for shards that the peer leads, passed on to it
 //	append.go    entries ↔ append frames

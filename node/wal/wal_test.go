@@ -2,6 +2,7 @@ package wal
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -312,5 +313,27 @@ func TestFirstBatchOfAWindow(t *testing.T) {
 	}
 	if first := FirstSequence(file); first != 1 {
 		t.Errorf("the segment begins with batch %d", first)
+	}
+}
+
+// The bytes of a block are what they were: a log that was written by an older program of this format is read.
+func TestGoldenBlocks(t *testing.T) {
+	const (
+		header = "84920a65" + "54574c31" + "0807060504030201" + "0900000000000000" + "0000000000000000" + "00000000" +
+			"10000000" + "0a00000000000000" + "0004000000000000"
+		batch = "fbd5f831" + "54574c31" + "0807060504030201" + "0900000000000000" + "0b00000000000000" + "00000000" +
+			"07000000" + "61206261746368" + "000000000000000000"
+	)
+	b := AppendHeader(nil, Header{Incarnation: 0x0102030405060708, Segment: 9, Flushed: 10, Blocks: 1024})
+	b = AppendBatch(b, 0x0102030405060708, 9, 11, []byte("a batch"))
+	for i, want := range []string{header, batch} {
+		block := b[i*BlockSize : (i+1)*BlockSize]
+		if got := fmt.Sprintf("%x", block[:blockHead+16]); got != want || !bytes.Equal(block[blockHead+16:],
+			zeros[:blockRoom-16]) {
+			t.Errorf("block %d begins with %s, expected %s", i, got, want)
+		}
+	}
+	if h, ok := ReadHeader(b); !ok || h != (Header{0x0102030405060708, 9, 10, 1024}) {
+		t.Errorf("%+v", h)
 	}
 }
