@@ -97,9 +97,7 @@ func connectJob(r jobRun) jobRun {
 
 // askBase asks how many users are there before the load.
 func askBase(r jobRun) jobRun {
-	asked := make(chan total, 1)
-	go settledCount(r.client, r.begin.Add(r.job.Settle), asked)
-	before := <-asked
+	before := settledCount(r.client, r.begin.Add(r.job.Settle))
 	r.base, r.err, r.silent = before.Count, before.Err, before.Err != nil
 	return r
 }

@@ -198,13 +198,13 @@ func touchedOf(touched map[string]map[int]uint64) map[string][]uint64 {
 	return table
 }
 
-// makeReport sends the report of a run from what it has seen and what the checks have shown.
-func makeReport(o outcome, began time.Time, histories checked, wrong, unproven []string, counts int,
-	mostStall time.Duration, out chan<- report) {
+// makeReport makes the report of a run from what it has seen and what the checks have shown.
+func makeReport(a assessment) assessment {
+	o := a.ran
 	k, p := judgeBudget(o)
-	r := report{Began: began, Budget: k, Generator: p, Seconds: o.Seconds, Histories: histories, Counts: counts,
+	r := report{Began: a.began, Budget: k, Generator: p, Seconds: o.Seconds, Histories: a.histories, Counts: a.counts,
 		Stalls: o.Stalls}
-	r.Verdict = conclude(k, p, wrong, unproven, mostStall)
+	r.Verdict = conclude(k, p, a.wrong, a.unproven, a.flags.MostStall)
 	r.Operations, r.Timeline, r.Curve = operationsOf(o.Tally.Groups), timelineOf(o.Tally, o.From), curveOf(o.Tally.Groups)
 	r.Faults, r.Touched = faultsOf(o), touchedOf(o.Tally.Touched)
 	intended, _ := wholeOf(o.Tally.Groups)
@@ -213,7 +213,8 @@ func makeReport(o outcome, began time.Time, histories checked, wrong, unproven [
 		r.Rate = float64(k.Requests) / o.Seconds[phaseRun]
 	}
 	r.ReadBack = inTheEnd(o.Back)
-	out <- r
+	a.report = r
+	return a
 }
 
 // inTheEnd says what reading everything back has shown; nothing of what was not asked, as COUNT is not where others
