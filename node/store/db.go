@@ -257,7 +257,7 @@ func flushLocal(db DB) error {
 func GetLocal(db DB, key string) ([]byte, error) {
 	value, err := db.rocks.GetBytes(db.read, []byte(key))
 	if err != nil {
-		return nil, fmt.Errorf("%w: reading %s: %w", ErrStore, key, err)
+		return nil, fmt.Errorf("%w: reading the store-local key %s: %w", ErrStore, key, err)
 	}
 	return value, nil
 }
@@ -265,7 +265,7 @@ func GetLocal(db DB, key string) ([]byte, error) {
 // PutLocal writes a store-local key, synced. Error: ErrStore.
 func PutLocal(db DB, key string, value []byte) error {
 	if err := db.rocks.Put(db.sync, []byte(key), value); err != nil {
-		return fmt.Errorf("%w: writing %s: %w", ErrStore, key, err)
+		return fmt.Errorf("%w: writing the store-local key %s: %w", ErrStore, key, err)
 	}
 	return nil
 }
