@@ -14,27 +14,28 @@ import (
 // report is what a run has shown, as it is kept in JSON. Times are in nanoseconds, moments are since the begin of the
 // run phase.
 type report struct {
-	Title      string                 `json:"title"`
-	Began      time.Time              `json:"began"`
-	Settings   map[string]string      `json:"settings"`
-	Verdict    verdict                `json:"verdict"`
-	Budget     keeping                `json:"budget"`
-	Generator  pace                   `json:"generator"`
-	Rate       float64                `json:"rate"` // requests a second in the run phase
-	Seconds    map[string]float64     `json:"seconds"`
-	Operations []operationReport      `json:"operations"`
-	Width      time.Duration          `json:"width"` // of a piece of the timeline
-	Timeline   []moment               `json:"timeline"`
-	Curve      []percentile           `json:"curve"`
-	Faults     []faultReport          `json:"faults,omitempty"`
-	Stalls     []stall                `json:"stalls,omitempty"`
-	Histories  checked                `json:"histories"`
-	Counts     int                    `json:"countsChecked"`
-	ReadBack   string                 `json:"readBack,omitempty"`
-	Touched    map[string][]uint64    `json:"nodesTouched,omitempty"` // operation → requests by how many nodes they needed
-	Knee       []knee                 `json:"knee,omitempty"`
-	From       time.Duration          `json:"from"` // when the run phase began, since the begin of all
-	Whole      *hdrhistogram.Snapshot `json:"-"`    // of the run phase, from the intended start
+	Title      string             `json:"title"`
+	Began      time.Time          `json:"began"`
+	Settings   map[string]string  `json:"settings"`
+	Verdict    verdict            `json:"verdict"`
+	Budget     keeping            `json:"budget"`
+	Generator  pace               `json:"generator"`
+	Rate       float64            `json:"rate"` // requests a second in the run phase
+	Seconds    map[string]float64 `json:"seconds"`
+	Operations []operationReport  `json:"operations"`
+	Width      time.Duration      `json:"width"` // of a piece of the timeline
+	Timeline   []moment           `json:"timeline"`
+	Curve      []percentile       `json:"curve"`
+	Faults     []faultReport      `json:"faults,omitempty"`
+	Stalls     []stall            `json:"stalls,omitempty"`
+	Histories  checked            `json:"histories"`
+	Counts     int                `json:"countsChecked"`
+	ReadBack   string             `json:"readBack,omitempty"`
+	// operation → requests by how many nodes they needed
+	Touched map[string][]uint64    `json:"nodesTouched,omitempty"`
+	Knee    []knee                 `json:"knee,omitempty"`
+	From    time.Duration          `json:"from"` // when the run phase began, since the begin of all
+	Whole   *hdrhistogram.Snapshot `json:"-"`    // of the run phase, from the intended start
 }
 
 // spread is a distribution of latencies.

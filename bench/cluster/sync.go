@@ -62,8 +62,8 @@ type syncRound struct {
 // syncStages are a look at all nodes. The list never changes.
 var syncStages = []func(syncRound) syncRound{askNodes, compareViews}
 
-// AwaitSync waits until all nodes agree on the view of every shard and every backup is in sync, and returns nil, or what
-// was not so in time.
+// AwaitSync waits until all nodes agree on the view of every shard and every backup is in sync, and returns nil, or
+// what was not so in time.
 func AwaitSync(addrs []string, limit time.Duration) error {
 	for end := time.Now().Add(limit); ; time.Sleep(20 * time.Millisecond) {
 		k := syncRound{addrs: addrs}

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// judge holds all rules over some packages and returns the breaches in order of their place.
+// judge holds all rules but that of the lengths of lines over some packages and returns the breaches in order of their place.
 func judge(packages []housePackage) []breach {
 	found := checkChains(packages)
 	for _, p := range packages {
@@ -32,6 +32,9 @@ func TestHouseRules(t *testing.T) {
 		p := loadPackage(t, house, fset, strings.TrimPrefix(path, "./"))
 		p.inlined = inlined
 		packages = append(packages, p)
+		for _, b := range checkLines(p) {
+			t.Error(b)
+		}
 	}
 	for _, b := range judge(packages) {
 		t.Error(b)
@@ -192,6 +195,28 @@ func TestTheHouseRulesAreFound(t *testing.T) {
 				t.Errorf("found %q, expected %q", got, c.want)
 			}
 		})
+	}
+}
+
+func TestLongLinesAreFound(t *testing.T) {
+	for source, want := range map[string]int{
+		"var v int // " + strings.Repeat("x", 108) + "\n":                               1,
+		"var v int // " + strings.Repeat("x", 107) + "\n":                               0,
+		"var v int // " + strings.Repeat("→", 107):                                      0,
+		"// " + strings.Repeat("x", 118) + "\nvar v int\n":                              1,
+		`var v = "` + strings.Repeat("x", 38) + `" // ` + strings.Repeat("x", 80):       0,
+		`var v = "` + strings.Repeat("x", 37) + `" // ` + strings.Repeat("x", 80):       1,
+		"var v = `\n" + strings.Repeat("x", 121) + "\n`\n":                              0,
+		"func a() {\n\tprintln()\n} // " + strings.Repeat("x", 120) + "\n\nvar v int\n": 1,
+	} {
+		fset := token.NewFileSet()
+		file, err := parser.ParseFile(fset, "snippet.go", "package main\n"+source, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := checkLines(housePackage{fset: fset, files: []*ast.File{file}}); len(got) != want {
+			t.Errorf("%.40q: found %v, expected %d", source, got, want)
+		}
 	}
 }
 
