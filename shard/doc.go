@@ -9,7 +9,8 @@
 //	key.go      what an id, a name and an email may be, and the key that an id has in RocksDB
 //	condition.go preconditions of reads and writes
 //	record.go   users, log entries, changes, results and refusals
-//	notice.go   what a replica tells the lease session about it; times that several parts use
+//	notice.go   what a replica tells the lease session about it
+//	times.go    times that several parts use
 //	memberid.go the Raft id of a node's store
 //	diskhealth.go how a node judges its disk: JudgeDisk
 //	recovery.go what a damaged log means, and how a store is opened: JudgeLog, NextOpen
