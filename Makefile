@@ -14,6 +14,7 @@ ROCKSDB := 7.8
 PROC := tandem/wire/proc
 COMMIT := $(shell git describe --always --dirty 2>/dev/null)
 PACKAGES := g++ librocksdb-dev
+SOURCES := bench gateway node shard wire
 RACE := ./wire/... ./shard/... ./node/... ./gateway
 FUZZTIME := 10s
 DATA := data
@@ -84,23 +85,30 @@ race: deps ## runs the tests of RACE (packages) under the race detector
 	@go test -race -timeout 20m $(RACE)
 
 lint: deps ## formatting, go vet, staticcheck, the house rules (bench/lint)
-	@odd=$$(gofmt -l bench gateway node shard wire); if [ -n "$$odd" ]; then echo "not formatted (gofmt -w): $$odd"; exit 1; fi
+	@odd=$$(gofmt -l $(SOURCES)); if [ -n "$$odd" ]; then echo "not formatted (gofmt -w): $$odd"; exit 1; fi
 	@go vet ./...
 	@go tool staticcheck ./...
 	@go test -count=1 ./bench/lint
 	@echo "lint: nothing found"
 
-# A run that ends without a failing input was cut by the toolchain's own deadline on a busy machine: it is tried once more.
+# A package's fuzz targets share one binary, which is run in the package's folder, as "go test" does. A run that ends
+# without a failing input was cut by the toolchain's own deadline on a busy machine: it is tried once more.
 fuzz: deps ## runs each fuzz target for FUZZTIME
-	@targets=$$(go test -list '^Fuzz' ./... | awk '/^Fuzz/{names[n++]=$$1} /^ok/{for(i=0;i<n;i++) print $$2, names[i]; n=0}'); \
-	[ -n "$$targets" ] || { echo "no fuzz targets found"; exit 1; }; \
-	log=$$(mktemp); trap 'rm -f "$$log"' EXIT; \
-	while read -r package target; do \
-	  echo "fuzzing $$package $$target for $(FUZZTIME)"; \
-	  one() { go test "$$package" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) >"$$log" 2>&1; }; \
-	  one || { ! grep -q 'Failing input' "$$log" && grep -q 'context deadline exceeded' "$$log" && one; } || { cat "$$log"; exit 1; }; \
-	  grep '^fuzz: elapsed' "$$log" | tail -n 1; \
-	done <<<"$$targets"
+	@dirs=$$(grep -rl --include='*_test.go' '^func Fuzz' $(SOURCES) | xargs -r dirname | sort -u) || true; \
+	[ -n "$$dirs" ] || { echo "no fuzz targets found"; exit 1; }; \
+	tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; binary=$$tmp/fuzz log=$$tmp/log; \
+	for dir in $$dirs; do \
+	  go test -c -fuzz=. -o "$$binary" "./$$dir"; \
+	  cache=$$(go env GOCACHE)/fuzz/$$(go list "./$$dir"); \
+	  targets=$$(cd "$$dir" && "$$binary" -test.list '^Fuzz'); \
+	  [ -n "$$targets" ] || { echo "$$dir has no fuzz targets"; exit 1; }; \
+	  for target in $$targets; do \
+	    echo "fuzzing $$dir $$target for $(FUZZTIME)"; \
+	    one() { (cd "$$dir" && "$$binary" -test.run '^$$' -test.fuzz "^$$target\$$" -test.fuzztime $(FUZZTIME) -test.fuzzcachedir "$$cache") >"$$log" 2>&1; }; \
+	    one || { ! grep -q 'Failing input' "$$log" && grep -q 'context deadline exceeded' "$$log" && one; } || { cat "$$log"; exit 1; }; \
+	    grep '^fuzz: elapsed' "$$log" | tail -n 1; \
+	  done; \
+	done
 
 # A seed that fails is printed with the command that replays it step by step.
 sim: ## runs the simulator: SEEDS=how many, FROM=the first, SINGLE=1 for one fault a run, SECONDS=limit

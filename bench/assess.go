@@ -11,8 +11,51 @@ import (
 // violationPage is the file that shows the first history that is not linearizable.
 const violationPage = "violation.html"
 
-// wrongOf lists what a run shows to be wrong, and what could not be judged.
-func wrongOf(o outcome, j job, h checked, counts []string) (wrong, unproven []string) {
+// assessment is what the stages of judging a run know so far.
+type assessment struct {
+	ran       outcome
+	job       job
+	flags     LoadFlags
+	began     time.Time
+	histories checked
+	counts    int      // how many were checked
+	badCounts []string // what is wrong with them
+	wrong     []string
+	unproven  []string // what could not be judged
+	report    report
+}
+
+// assessStages judge a run. The list never changes.
+var assessStages = []func(assessment) assessment{checkAnswers, findWrong, makeReport}
+
+// assess checks what a run was answered, of which an assessment has the outcome, the job, its settings and when it
+// began, and returns the report.
+func assess(a assessment) report {
+	for _, stage := range assessStages {
+		a = stage(a)
+	}
+	return a.report
+}
+
+// checkAnswers checks the histories and, beside that, the counts.
+func checkAnswers(a assessment) assessment {
+	j, f := a.job, a.flags
+	if !j.Check {
+		return a
+	}
+	done, initial := make(chan checked, 1), believed{Known: j.Load}
+	go checkHistories(a.ran.Samples, initial, f.CheckTimeout, filepath.Join(f.Out, violationPage), j.Early, done)
+	if !j.Shared {
+		a.badCounts, a.counts = checkCounts(a.ran.Samples, a.ran.Base)
+	}
+	a.histories = <-done
+	return a
+}
+
+// findWrong lists what a run shows to be wrong, and what could not be judged.
+func findWrong(a assessment) assessment {
+	o, j, h := a.ran, a.job, a.histories
+	wrong, unproven := []string(nil), []string(nil)
 	for i, s := range o.Tally.Wrong {
 		if i < 5 {
 			wrong = append(wrong, fmt.Sprintf("%s %s of %s at %v: %s", s.Phase, s.Op.Kind, s.Op.User.ID,
@@ -27,7 +70,7 @@ func wrongOf(o outcome, j job, h checked, counts []string) (wrong, unproven []st
 			fmt.Sprintf("the histories of %d users are not linearizable; the first is %s, drawn in %s", h.Illegal,
 				h.First, h.Page))
 	}
-	wrong = append(wrong, counts...)
+	wrong = append(wrong, a.badCounts...)
 	if h.Unknown > 0 {
 		unproven = append(unproven,
 			fmt.Sprintf("the histories of %d users could not be decided in time (--check-timeout)", h.Unknown))
@@ -48,25 +91,11 @@ func wrongOf(o outcome, j job, h checked, counts []string) (wrong, unproven []st
 			wrong = append(wrong, b.Listed)
 		}
 	}
-	return wrong, unproven
-}
-
-// assess checks what a run was answered and sends the report.
-func assess(o outcome, j job, f LoadFlags, began time.Time, out chan<- report) {
-	h, counts, n := checked{}, []string(nil), 0
-	if j.Check {
-		done, initial := make(chan checked, 1), believed{Known: j.Load}
-		go checkHistories(o.Samples, initial, f.CheckTimeout, filepath.Join(f.Out, violationPage), j.Early, done)
-		if !j.Shared {
-			counts, n = checkCounts(o.Samples, o.Base)
-		}
-		h = <-done
-	}
-	wrong, unproven := wrongOf(o, j, h, counts)
 	if isClosed(j.Early) {
 		unproven = nil // there was no time for it, and nothing passes
 	}
-	go makeReport(o, began, h, wrong, unproven, n, f.MostStall, out)
+	a.wrong, a.unproven = wrong, unproven
+	return a
 }
 
 // writeJSON writes a report for other programs and returns its verdict.

@@ -56,8 +56,9 @@ type keeping struct {
 	Budget   time.Duration `json:"budget"`
 	Requests uint64        `json:"requests"`
 	Max      time.Duration `json:"max"`
-	Beyond   int           `json:"beyond"` // late or failed, without those that stalls of the generator or of the probed disk explain
-	Failed   int           `json:"failed"`
+	// late or failed, without those that stalls of the generator or of the probed disk explain
+	Beyond int `json:"beyond"`
+	Failed int `json:"failed"`
 }
 
 // explained says that a late request would have kept the budget without own, the time in which the generator itself

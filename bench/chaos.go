@@ -209,9 +209,7 @@ func loadRound(r chaosRound) chaosRound {
 
 // judgeRound judges the answers.
 func judgeRound(r chaosRound) chaosRound {
-	made := make(chan report, 1)
-	go assess(r.ran, r.job, r.c.LoadFlags, r.began, made)
-	r.one = <-made
+	r.one = assess(assessment{ran: r.ran, job: r.job, flags: r.c.LoadFlags, began: r.began})
 	return r
 }
 
@@ -220,9 +218,7 @@ func compareRound(r chaosRound) chaosRound {
 	if unserved := r.lone && r.ran.Back.Unread > 0; r.sick || unserved {
 		return r
 	}
-	compared := make(chan digests, 1)
-	go compareDigests(r.own.Plan.Addrs, r.job.Settle, compared)
-	if d := <-compared; d.Err != nil || len(d.Unequal) > 0 {
+	if d := compareDigests(r.own.Plan.Addrs, r.job.Settle); d.Err != nil || len(d.Unequal) > 0 {
 		r.total.Wrong = append(r.total.Wrong, fmt.Sprintf("digests differ: %v %v", d.Unequal, d.Err))
 	}
 	return r
@@ -262,9 +258,7 @@ func walkEnd(e chaosEnd) chaosEnd {
 
 // compareEnd compares all digests.
 func compareEnd(e chaosEnd) chaosEnd {
-	compared := make(chan digests, 1)
-	go compareDigests(e.own.Plan.Addrs, pageTimeout, compared)
-	d := <-compared
+	d := compareDigests(e.own.Plan.Addrs, pageTimeout)
 	if e.total.Digests = digestText(d); d.Err != nil || len(d.Unequal) > 0 {
 		e.total.Wrong = append(e.total.Wrong, fmt.Sprintf("digests: %v %v", d.Unequal, d.Err))
 	}

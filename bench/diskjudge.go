@@ -208,7 +208,7 @@ func awaitStage(s stage, at cluster.Site, ready chan<- error) {
 		ready <- nil
 		return
 	}
-	go cluster.AwaitSync(at.Plan.Addrs, at.Limit, ready)
+	ready <- cluster.AwaitSync(at.Plan.Addrs, at.Limit)
 }
 
 // diskEnd is the end of a trial of a disk.
@@ -226,7 +226,7 @@ var diskEnds = []func(diskEnd) diskEnd{awaitWhole, unflip, judgeTrial}
 
 // awaitWhole ends the rule of the disk and waits until the cluster is in sync again.
 func awaitWhole(e diskEnd) diskEnd {
-	synced, limit, began := make(chan error, 1), e.at.Limit, time.Now()
+	limit, began := e.at.Limit, time.Now()
 	if isLone(e.trial.Kind) && e.trial.Kind != trialLoneTorn {
 		limit = min(limit, loneSettle)
 	}
@@ -235,8 +235,7 @@ func awaitWhole(e diskEnd) diskEnd {
 	}
 	// the control file is there, as the cluster has started with it
 	_ = cluster.SetRule(cluster.ControlFile(e.at.Plan, e.trial.Node), cluster.Rule{})
-	go cluster.AwaitSync(e.at.Plan.Addrs, limit, synced)
-	if err := <-synced; err != nil && e.failed == nil {
+	if err := cluster.AwaitSync(e.at.Plan.Addrs, limit); err != nil && e.failed == nil {
 		e.found.Unsync = err.Error()
 	}
 	e.found.Whole = time.Since(began)

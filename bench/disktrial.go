@@ -26,8 +26,8 @@ const (
 	trialTorn         = "disk-torn"
 )
 
-// The kinds in which the disk of a node fails that has led alone, while the other copy is away and older. A loss must be
-// reported; old data must not be served.
+// The kinds in which the disk of a node fails that has led alone, while the other copy is away and older. A loss must
+// be reported; old data must not be served.
 const (
 	trialLoneLog      = "disk-lone-wal"
 	trialLoneTable    = "disk-lone-sst"
@@ -61,7 +61,8 @@ var (
 var flips = map[string]string{trialFlipLog: cluster.FileLog, trialFlipTable: cluster.FileTable,
 	trialFlipManifest: cluster.FileManifest,
 	trialFlipCurrent:  cluster.FileCurrent, trialFlipOptions: cluster.FileOptions,
-	trialLoneLog: cluster.FileLog, trialLoneTable: cluster.FileTable, trialLoneManifest: cluster.FileManifest, trialLoneCurrent: cluster.FileCurrent}
+	trialLoneLog: cluster.FileLog, trialLoneTable: cluster.FileTable, trialLoneManifest: cluster.FileManifest,
+	trialLoneCurrent: cluster.FileCurrent}
 
 func isDisk(kind string) bool { return slices.Contains(diskKinds, kind) }
 

@@ -194,9 +194,7 @@ func (c *testCluster) settle() {
 	c.t.Helper()
 	l, why := shard.Layout{Nodes: c.plan.Nodes, Shards: c.plan.Shards}, ""
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		synced := make(chan error, 1)
-		cluster.AwaitSync(c.plan.Addrs, time.Minute, synced)
-		if err := <-synced; err != nil {
+		if err := cluster.AwaitSync(c.plan.Addrs, time.Minute); err != nil {
 			c.t.Fatal(err)
 		}
 		views, _ := cluster.AskSync(c.plan.Addrs[0])

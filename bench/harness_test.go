@@ -164,14 +164,13 @@ func against(t *testing.T, f *fakeStore, change func(*job)) report {
 	} else {
 		flags.MostStall = 100 * time.Millisecond
 	}
-	ran, made := make(chan outcome, 1), make(chan report, 1)
+	ran := make(chan outcome, 1)
 	go runJob(j, ran)
 	o := <-ran
 	if o.Err != nil {
 		t.Fatal(o.Err)
 	}
-	go assess(o, j, flags, time.Now(), made)
-	r := <-made
+	r := assess(assessment{ran: o, job: j, flags: flags, began: time.Now()})
 	if r.Histories.Page != "" {
 		if page, err := os.ReadFile(r.Histories.Page); err != nil || !strings.Contains(string(page), "<html") {
 			t.Errorf("the drawing of the violation: %v", err)

@@ -9,14 +9,15 @@ import (
 
 // job is a run as it is to be made.
 type job struct {
-	Target      string
-	Workload    workload
-	Rate        float64
-	Duration    time.Duration // 0: until the script ends
-	Timeout     time.Duration
-	Budget      time.Duration
-	Width       time.Duration // of a piece of time in the charts
-	Settle      time.Duration // how long the cluster may take until every user of the load is created, and until every user can be read in the end
+	Target   string
+	Workload workload
+	Rate     float64
+	Duration time.Duration // 0: until the script ends
+	Timeout  time.Duration
+	Budget   time.Duration
+	Width    time.Duration // of a piece of time in the charts
+	// how long the cluster may take until every user of the load is created, and until every user can be read in the end
+	Settle      time.Duration
 	Connections int
 	KeepAlive   bool
 	Load, Mixed bool          // which phases
@@ -97,9 +98,7 @@ func connectJob(r jobRun) jobRun {
 
 // askBase asks how many users are there before the load.
 func askBase(r jobRun) jobRun {
-	asked := make(chan total, 1)
-	go settledCount(r.client, r.begin.Add(r.job.Settle), asked)
-	before := <-asked
+	before := settledCount(r.client, r.begin.Add(r.job.Settle))
 	r.base, r.err, r.silent = before.Count, before.Err, before.Err != nil
 	return r
 }

@@ -170,14 +170,11 @@ func TestReplicasThatDifferAreFound(t *testing.T) {
 			addrs := []string{fakeNode(t, map[string]string{"SHARDS": c.shards, "DIGEST 0": good, "DIGEST 3": good,
 				"VIEW": view}), fakeNode(t, map[string]string{"SHARDS": c.shards, "DIGEST 0": c.other,
 				"DIGEST 3": backup, "VIEW": c.view})}
-			out, synced := make(chan digests, 1), make(chan error, 1)
-			go compareDigests(addrs, 50*time.Millisecond, out)
-			go cluster.AwaitSync(addrs, 50*time.Millisecond, synced)
-			if d := <-out; d.Err != nil || (len(d.Unequal) == 0) != c.equal ||
+			if d := compareDigests(addrs, 50*time.Millisecond); d.Err != nil || (len(d.Unequal) == 0) != c.equal ||
 				!strings.Contains(digestText(d), map[bool]string{true: "are equal", false: "DIFFER"}[c.equal]) {
 				t.Errorf("%+v", d)
 			}
-			if err := <-synced; (err == nil) != c.synced {
+			if err := cluster.AwaitSync(addrs, 50*time.Millisecond); (err == nil) != c.synced {
 				t.Error(err)
 			}
 			code, text := runBench(t, "verify", "--wait", "50ms", "--nodes", "a="+addrs[0]+",b="+addrs[1])

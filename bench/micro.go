@@ -84,7 +84,7 @@ func openMicro(m microRun) microRun {
 // syncMicro waits until all backups are in sync: until then a write needs its leader only.
 func syncMicro(m microRun) microRun {
 	synced := make(chan error, 1)
-	go cluster.AwaitSync(m.own.Plan.Addrs, cluster.StartLimit, synced)
+	go func() { synced <- cluster.AwaitSync(m.own.Plan.Addrs, cluster.StartLimit) }()
 	select {
 	case m.ran.Err = <-synced:
 	case <-m.e.Early:

@@ -63,7 +63,8 @@ type workload struct {
 	Zipf    zipf
 	Size    int    // least length of a name, in bytes
 	First   uint64 // number of the first operation
-	Marks   uint64 // is added to the numbers of the run phase, so that runs with the same users do not write the same values
+	// is added to the numbers of the run phase, so that runs with the same users do not write the same values
+	Marks uint64
 }
 
 // golden64 is 2^64 over the golden ratio: multiples of it are far apart.

@@ -21,9 +21,7 @@ func TestAProblemIsPassedOn(t *testing.T) {
 	defer c.Close()
 	_, pageErr := getPage(c.http, server.URL)
 	_, _, listErr := fetchPage(c, server.URL)
-	counted := make(chan total, 1)
-	settledCount(c, time.Now(), counted)
-	for what, err := range map[string]error{"a page": pageErr, "a list": listErr, "a count": (<-counted).Err} {
+	for what, err := range map[string]error{"a page": pageErr, "a list": listErr, "a count": settledCount(c, time.Now()).Err} {
 		if err == nil || !strings.Contains(err.Error(), "503") || !strings.Contains(err.Error(), why) {
 			t.Errorf("%s: %v", what, err)
 		}

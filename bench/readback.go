@@ -43,35 +43,64 @@ type total struct {
 	Err   error
 }
 
+// counting is a count that is asked for again and again.
+type counting struct {
+	c     client
+	until time.Time
+	told  bool // that no good answer has come at once
+	asked sample
+	found total
+	ended bool
+}
+
+// countStages are a try at a count. The list never changes.
+var countStages = []func(counting) counting{askCount, judgeCount}
+
 // settledCount asks for the count until it is answered, or until a time, and says when that does not come at once.
 // Behind a path that leads nowhere it never does.
-func settledCount(c client, until time.Time, out chan<- total) {
-	for told := false; ; time.Sleep(retryPause) {
-		s := ask(c, operation{Kind: opCount}, "", 0)
-		s.Err += s.Why // is only shown here; elsewhere failures are counted by it
-		if !s.Failed && s.Wrong == "" {
-			out <- total{Count: s.Count}
-			return
+func settledCount(c client, until time.Time) total {
+	n := counting{c: c, until: until}
+	for {
+		for _, stage := range countStages {
+			n = stage(n)
 		}
-		class := errTarget
-		if s.Whose == cluster.OfGenerator {
-			class = cluster.ErrOwn
+		if n.ended {
+			return n.found
 		}
-		switch nowhere := s.Status == http.StatusNotFound && strings.Count(c.target, "/") > 2; {
-		case isClosed(c.Early):
-			out <- total{Err: cluster.ErrInterrupted}
-			return
-		case nowhere || time.Now().After(until):
-			why := ownShare(s.Whose, s.Err+s.Wrong)
-			out <- total{Err: fmt.Errorf("%w: GET %s/api/user/count: %s", class, c.target, why)}
-			return
-		}
-		if !told {
-			told = true
-			cluster.Tell("bench: no good answer at %s (%s); trying on for %v (--settle)\n", c.target, s.Err+s.Wrong,
-				time.Until(until).Round(time.Second))
-		}
+		time.Sleep(retryPause)
 	}
+}
+
+// askCount asks for the count once.
+func askCount(n counting) counting {
+	n.asked = ask(n.c, operation{Kind: opCount}, "", 0)
+	n.asked.Err += n.asked.Why // is only shown here; elsewhere failures are counted by it
+	return n
+}
+
+// judgeCount decides whether an answer ends the counting, and tells of the first that does not.
+func judgeCount(n counting) counting {
+	s := n.asked
+	if n.ended = !s.Failed && s.Wrong == ""; n.ended {
+		n.found.Count = s.Count
+		return n
+	}
+	class := errTarget
+	if s.Whose == cluster.OfGenerator {
+		class = cluster.ErrOwn
+	}
+	switch nowhere := s.Status == http.StatusNotFound && strings.Count(n.c.target, "/") > 2; {
+	case isClosed(n.c.Early):
+		n.ended, n.found.Err = true, cluster.ErrInterrupted
+	case nowhere || time.Now().After(n.until):
+		why := ownShare(s.Whose, s.Err+s.Wrong)
+		n.ended, n.found.Err = true, fmt.Errorf("%w: GET %s/api/user/count: %s", class, n.c.target, why)
+	case !n.told:
+		n.told = true
+		cluster.Tell("bench: no good answer at %s (%s); trying on for %v (--settle)\n", n.c.target, s.Err+s.Wrong,
+			time.Until(n.until).Round(time.Second))
+	}
+	return n
 }
 
 // backRead is a run that is being read back.
@@ -127,9 +156,7 @@ func isKnown(b backRead) bool { return b.found.Unread == 0 && !b.j.Shared }
 // countBack asks for the count of all users.
 func countBack(b backRead) backRead {
 	for try := 0; try < 3 && isKnown(b); try++ { // a write that was given up may still be on its way
-		asked := make(chan total, 1)
-		go settledCount(b.c, b.until, asked)
-		t := <-asked
+		t := settledCount(b.c, b.until)
 		b.found.Counted, b.found.Count, b.found.Uncounted = t.Err == nil, t.Count, t.Err
 		if t.Err != nil || t.Count == b.base+b.found.Present {
 			break

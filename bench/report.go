@@ -14,27 +14,28 @@ import (
 // report is what a run has shown, as it is kept in JSON. Times are in nanoseconds, moments are since the begin of the
 // run phase.
 type report struct {
-	Title      string                 `json:"title"`
-	Began      time.Time              `json:"began"`
-	Settings   map[string]string      `json:"settings"`
-	Verdict    verdict                `json:"verdict"`
-	Budget     keeping                `json:"budget"`
-	Generator  pace                   `json:"generator"`
-	Rate       float64                `json:"rate"` // requests a second in the run phase
-	Seconds    map[string]float64     `json:"seconds"`
-	Operations []operationReport      `json:"operations"`
-	Width      time.Duration          `json:"width"` // of a piece of the timeline
-	Timeline   []moment               `json:"timeline"`
-	Curve      []percentile           `json:"curve"`
-	Faults     []faultReport          `json:"faults,omitempty"`
-	Stalls     []stall                `json:"stalls,omitempty"`
-	Histories  checked                `json:"histories"`
-	Counts     int                    `json:"countsChecked"`
-	ReadBack   string                 `json:"readBack,omitempty"`
-	Touched    map[string][]uint64    `json:"nodesTouched,omitempty"` // operation → requests by how many nodes they needed
-	Knee       []knee                 `json:"knee,omitempty"`
-	From       time.Duration          `json:"from"` // when the run phase began, since the begin of all
-	Whole      *hdrhistogram.Snapshot `json:"-"`    // of the run phase, from the intended start
+	Title      string             `json:"title"`
+	Began      time.Time          `json:"began"`
+	Settings   map[string]string  `json:"settings"`
+	Verdict    verdict            `json:"verdict"`
+	Budget     keeping            `json:"budget"`
+	Generator  pace               `json:"generator"`
+	Rate       float64            `json:"rate"` // requests a second in the run phase
+	Seconds    map[string]float64 `json:"seconds"`
+	Operations []operationReport  `json:"operations"`
+	Width      time.Duration      `json:"width"` // of a piece of the timeline
+	Timeline   []moment           `json:"timeline"`
+	Curve      []percentile       `json:"curve"`
+	Faults     []faultReport      `json:"faults,omitempty"`
+	Stalls     []stall            `json:"stalls,omitempty"`
+	Histories  checked            `json:"histories"`
+	Counts     int                `json:"countsChecked"`
+	ReadBack   string             `json:"readBack,omitempty"`
+	// operation → requests by how many nodes they needed
+	Touched map[string][]uint64    `json:"nodesTouched,omitempty"`
+	Knee    []knee                 `json:"knee,omitempty"`
+	From    time.Duration          `json:"from"` // when the run phase began, since the begin of all
+	Whole   *hdrhistogram.Snapshot `json:"-"`    // of the run phase, from the intended start
 }
 
 // spread is a distribution of latencies.
@@ -198,13 +199,13 @@ func touchedOf(touched map[string]map[int]uint64) map[string][]uint64 {
 	return table
 }
 
-// makeReport sends the report of a run from what it has seen and what the checks have shown.
-func makeReport(o outcome, began time.Time, histories checked, wrong, unproven []string, counts int,
-	mostStall time.Duration, out chan<- report) {
+// makeReport makes the report of a run from what it has seen and what the checks have shown.
+func makeReport(a assessment) assessment {
+	o := a.ran
 	k, p := judgeBudget(o)
-	r := report{Began: began, Budget: k, Generator: p, Seconds: o.Seconds, Histories: histories, Counts: counts,
+	r := report{Began: a.began, Budget: k, Generator: p, Seconds: o.Seconds, Histories: a.histories, Counts: a.counts,
 		Stalls: o.Stalls}
-	r.Verdict = conclude(k, p, wrong, unproven, mostStall)
+	r.Verdict = conclude(k, p, a.wrong, a.unproven, a.flags.MostStall)
 	r.Operations, r.Timeline, r.Curve = operationsOf(o.Tally.Groups), timelineOf(o.Tally, o.From), curveOf(o.Tally.Groups)
 	r.Faults, r.Touched = faultsOf(o), touchedOf(o.Tally.Touched)
 	intended, _ := wholeOf(o.Tally.Groups)
@@ -213,7 +214,8 @@ func makeReport(o outcome, began time.Time, histories checked, wrong, unproven [
 		r.Rate = float64(k.Requests) / o.Seconds[phaseRun]
 	}
 	r.ReadBack = inTheEnd(o.Back)
-	out <- r
+	a.report = r
+	return a
 }
 
 // inTheEnd says what reading everything back has shown; nothing of what was not asked, as COUNT is not where others

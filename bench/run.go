@@ -247,9 +247,7 @@ func loadTarget(r targetRun) targetRun {
 
 // judgeRun judges the answers.
 func judgeRun(r targetRun) targetRun {
-	made := make(chan report, 1)
-	go assess(r.ran, r.job, r.c.LoadFlags, r.began, made)
-	r.report = <-made
+	r.report = assess(assessment{ran: r.ran, job: r.job, flags: r.c.LoadFlags, began: r.began})
 	if r.report.Histories.Unknown > 0 && isClosed(r.early) {
 		r.ran.Err = cluster.ErrInterrupted
 	}

@@ -146,7 +146,7 @@ func tryFault(t trial, at cluster.Site, begin time.Time, events chan<- event, qu
 		}
 	}
 	synced := make(chan error, 1)
-	go cluster.AwaitSync(at.Plan.Addrs, at.Limit, synced)
+	go func() { synced <- cluster.AwaitSync(at.Plan.Addrs, at.Limit) }()
 	select {
 	case err := <-synced:
 		done <- err

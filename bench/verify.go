@@ -38,7 +38,7 @@ func (c verifyCommand) Run(e ending) error {
 		return err
 	}
 	out, d := make(chan digests, 1), digests{}
-	go compareDigests(addrs, c.Wait, out)
+	go func() { out <- compareDigests(addrs, c.Wait) }()
 	select {
 	case d = <-out:
 	case <-e.Early:
@@ -92,20 +92,48 @@ func holders(addrs []string) (map[int][]string, error) {
 	return by, nil
 }
 
+// comparison is what the stages of a comparison of all replicas know so far.
+type comparison struct {
+	addrs []string
+	began time.Time
+	wait  time.Duration
+	by    map[int][]string // shard → the nodes that hold it
+	found digests          // its Err ends the comparison
+}
+
+// compareStages compare all replicas. The list never changes.
+var compareStages = []func(comparison) comparison{findHolders, compareHeld}
+
 // compareDigests compares the digests of every shard on all nodes that hold it, again until they are at the same
 // position or the time to wait is over.
-func compareDigests(addrs []string, wait time.Duration, out chan<- digests) {
-	began := time.Now()
-	by, err := holders(addrs)
-	for err != nil && time.Since(began) < wait {
+func compareDigests(addrs []string, wait time.Duration) digests {
+	k := comparison{addrs: addrs, began: time.Now(), wait: wait}
+	for _, stage := range compareStages {
+		if k.found.Err == nil {
+			k = stage(k)
+		}
+	}
+	k.found.Took = time.Since(k.began)
+	return k.found
+}
+
+// findHolders asks which node holds which shards, again until all nodes have answered or the time to wait is over.
+func findHolders(k comparison) comparison {
+	k.by, k.found.Err = holders(k.addrs)
+	for k.found.Err != nil && time.Since(k.began) < k.wait {
 		time.Sleep(retryPause)
-		by, err = holders(addrs)
+		k.by, k.found.Err = holders(k.addrs)
 	}
-	held := slices.Sorted(maps.Keys(by))
-	if err == nil && len(held) == 0 {
-		err = fmt.Errorf("%w: none of them holds a shard", errNodes)
+	if k.found.Err == nil && len(k.by) == 0 {
+		k.found.Err = fmt.Errorf("%w: none of them holds a shard", errNodes)
 	}
-	d := digests{Shards: len(held), Err: err}
+	return k
+}
+
+// compareHeld compares the digests of the shards.
+func compareHeld(k comparison) comparison {
+	by, d, held := k.by, &k.found, slices.Sorted(maps.Keys(k.by))
+	d.Shards = len(held)
 	for i, shard := range held {
 		if i == 0 && shard > 0 || i > 0 && shard != held[i-1]+1 {
 			d.Unequal = append(d.Unequal, fmt.Sprintf("the shard before %d is held by nobody", shard))
@@ -122,13 +150,12 @@ func compareDigests(addrs []string, wait time.Duration, out chan<- digests) {
 			if len(by[shard]) != 2 {
 				differ = append(differ, fmt.Sprintf("shard %d is held by %v, not by two nodes", shard, by[shard]))
 			}
-			if len(differ) == 0 || time.Since(began) > wait {
+			if len(differ) == 0 || time.Since(k.began) > k.wait {
 				d.Users, d.Unequal = d.Users+first.Users, append(d.Unequal, differ...)
 				break
 			}
 			time.Sleep(retryPause)
 		}
 	}
-	d.Took = time.Since(began)
-	out <- d
+	return k
 }

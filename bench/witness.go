@@ -54,9 +54,9 @@ func witness(history []porcupine.Operation, versions [][2]uint64, model porcupin
 		if len(tagged) > 0 {
 			next, seen = tagged[0], history[tagged[0]].Output.(output).User
 		}
-		best, good := -1, 0
-		until := int64(never)
-		for i := head; i < len(history) && history[i].Call <= until; i++ { // what may come next: nothing that is left ended before it began
+		best, good, until := -1, 0, int64(never)
+		// what may come next: nothing that is left ended before it began
+		for i := head; i < len(history) && history[i].Call <= until; i++ {
 			o := history[i]
 			if taken[i] {
 				continue
@@ -65,8 +65,8 @@ func witness(history []porcupine.Operation, versions [][2]uint64, model porcupin
 			in, out := o.Input.(input), o.Output.(output)
 			legal, _ := model.Step(state, in, out)
 			rank := 0
-			switch name := in.User.Name; {
-			case out.Status == 0 && (name != "" && name == seen.Name || name == "" && in.User.Email != "" && in.User.Email == seen.Email):
+			switch name, email := in.User.Name, in.User.Email; {
+			case out.Status == 0 && (name != "" && name == seen.Name || name == "" && email != "" && email == seen.Email):
 				rank = 2 // what the next version shows must have been done
 			case out.Status == 0 || !legal:
 			case state.(believed).Known && (in.Kind == opGet || out.Status >= 300):

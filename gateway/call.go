@@ -40,7 +40,7 @@ func askLeader(wiring *wiring, m *wire.Message, until int64) (answer *wire.Messa
 	retry, nodes := retryState{view: view, node: view.Leader, due: proc.Clock()}, [2]int{view.Leader, view.Backup}
 	var replies [2]chan reply // by node, as are the numbers of tries that wait for an answer, and of all tries
 	var pending, sent [2]int
-	open, reason := make([]try, 0, 4), errUnasked // open: the tries of a write that a node may have begun, or may yet begin
+	open, reason := make([]try, 0, 4), errUnasked // open: tries of a write that a node may have begun, or may yet begin
 	var informative, uncertain, accepted bool
 	late := time.NewTimer(time.Duration(until - retry.due))
 	defer func() { late.Stop(); wiring.Metrics.Tries.Observe(float64(sent[0] + sent[1])) }()

@@ -62,8 +62,8 @@ func askAll(wiring *wiring, frames []nodeFrame, within, most time.Duration) (
 	return answers, -1, nil
 }
 
-// readTimeout is how long a round of reads waits: a third of what is left, so that a node that stalls leaves time to ask
-// others twice.
+// readTimeout is how long a round of reads waits: a third of what is left, so that a node that stalls leaves time to
+// ask others twice.
 func readTimeout(try time.Duration, left int64) time.Duration {
 	return min(time.Duration(left), max(time.Duration(left/3), try))
 }

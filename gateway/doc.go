@@ -42,21 +42,23 @@
 //
 // # Views, and what becomes of a request when a node dies
 //
-// The gateway begins with the views that a cluster is bootstrapped with. Each node tells it the views after its welcome and
-// whenever one has changed; of each shard the one with the highest epoch counts (view.go). The view set is in a cell, a
-// channel of one element, which readers take out and put back. Nothing rests on its being new: a replica that does not
-// lead a shard passes the request on to the one that does, or says that it cannot, and then the shard's other replica
-// is asked. So a gateway that is cut off from a leader is served all the same, by way of its backup.
+// The gateway begins with the views that a cluster is bootstrapped with. Each node tells it the views after its welcome
+// and whenever one has changed; of each shard the one with the highest epoch counts (view.go). The view set is in a
+// cell, a channel of one element, which readers take out and put back. Nothing rests on its being new: a replica that
+// does not lead a shard passes the request on to the one that does, or says that it cannot, and then the shard's other
+// replica is asked. So a gateway that is cut off from a leader is served all the same, by way of its backup.
 //
 // A leader that dies is replaced in some 150 ms, within the deadline of the requests that were waiting for it:
 //
-//	ms    leader               backup                  the gateway
-//	0     dies                                         its connection breaks, or is silent: a try ends after --try (50 ms)
-//	50                         passes on, or refuses   asks the other replica, then both in turn, with pauses of 5 to 15 ms
-//	90                                                 no pong: the connections to the dead leader are given up, what waits there fails at once
-//	150                        takes over              is told the new view, and looks for it every 10 ms: asks the new leader at once
-//	152                        answers                 the outcome, under the request id of the first try
-//	240                                                the deadline: 503 with Retry-After, and the last reason that tells something
+//	ms    leader   backup       the gateway
+//	0     dies                  its connection breaks, or is silent: a try ends after --try (50 ms)
+//	50             passes on,   asks the other replica, then both in turn, with pauses of 5 to 15 ms
+//	               or refuses
+//	90                          no pong: the connections to the dead leader are given up, what waits there fails
+//	                            at once
+//	150            takes over   is told the new view, and looks for it every 10 ms: asks the new leader at once
+//	152            answers      the outcome, under the request id of the first try
+//	240                         the deadline: 503 with Retry-After, and the last reason that tells something
 //
 // When both replicas say that they could not answer for 1.5 s, or there has been no connection to them for as long,
 // the 503 comes at once, and does not speak of the deadline.

@@ -25,6 +25,16 @@ type fakeStore struct {
 	order   map[int][]wire.Record // by shard, as far as it was asked for since the last change
 }
 
+// newFakeStore is an empty one, with the views that a cluster is bootstrapped with.
+func newFakeStore(layout shard.Layout) *fakeStore {
+	s := &fakeStore{layout: layout, users: map[string]wire.Record{}, done: map[wire.RequestID]*wire.Message{},
+		maxPage: 1000}
+	for i := range layout.Shards {
+		s.views = append(s.views, shard.InitialView(layout, i))
+	}
+	return s
+}
+
 // fakeGreeting is what a node of the cluster db-0, db-1, db-2 says of itself.
 func fakeGreeting(name string) wire.Greeting {
 	return wire.Greeting{Least: wire.Least, Most: wire.Most, Cluster: "tandem", Role: "node", Name: name,

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strconv"
@@ -38,11 +39,12 @@ type hook func(m *wire.Message) (verdict, *wire.Message)
 type fakeNode struct {
 	name        string
 	store       *fakeStore
-	listener    net.Listener
+	listener    net.Listener // nil if it is reached by pipes
 	lock        sync.Mutex
 	hook        hook
 	incarnation [16]byte        // the incarnation of its cluster
 	lacks       string          // what it says that it lacks to take its whole part
+	gone        bool            // takes no more connections by pipes
 	deaf        bool            // as if it were cut off or paused: nothing that arrives has an effect
 	views       []wire.View     // after each welcome; nothing if nil
 	seen        []*wire.Message // requests, in order of arrival
@@ -51,11 +53,12 @@ type fakeNode struct {
 
 // rig is a gateway before fake nodes.
 type rig struct {
-	t      testing.TB
-	url    string
-	wiring *wiring
-	store  *fakeStore
-	nodes  []*fakeNode
+	t       testing.TB
+	url     string
+	handler http.Handler // is asked itself if there is no url
+	wiring  *wiring
+	store   *fakeStore
+	nodes   []*fakeNode
 }
 
 // newRig starts three fake nodes and a gateway that is connected to all of them. A slow machine makes no connection
@@ -69,11 +72,7 @@ func newRig(t testing.TB, deadline, try time.Duration) *rig {
 func newSilenceRig(t testing.TB, deadline, try, silence time.Duration) *rig {
 	t.Helper()
 	layout := shard.Layout{Nodes: 3, Shards: 24}
-	store := &fakeStore{layout: layout, users: map[string]wire.Record{}, done: map[wire.RequestID]*wire.Message{},
-		maxPage: 1000}
-	for s := range layout.Shards {
-		store.views = append(store.views, shard.InitialView(layout, s))
-	}
+	store := newFakeStore(layout)
 	r := &rig{t: t, store: store}
 	members := []member{}
 	for i := range layout.Nodes {
@@ -142,9 +141,12 @@ func (n *fakeNode) listen(t testing.TB, address string) {
 
 // stop closes the listener and every connection.
 func (n *fakeNode) stop() {
-	n.listener.Close()
+	if n.listener != nil {
+		n.listener.Close()
+	}
 	n.lock.Lock()
 	defer n.lock.Unlock()
+	n.gone = true
 	for _, conn := range n.open {
 		conn.Close()
 	}

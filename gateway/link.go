@@ -146,7 +146,7 @@ func connect(wiring *wiring, node int, link *linkHandle, reason error, asks bool
 		}
 		return g
 	}
-	go peer.Dial(wiring.Names[node], dialTimeout, mine, wiring.Members[node].Name, dialled)
+	go func() { dialled <- peer.Dial(wiring.Names[node], dialTimeout, mine, wiring.Members[node].Name) }()
 	c := rejectUntil(link, reason, dialled, nil)
 	if misfit := (peer.MisfitError{}); errors.As(c.Err, &misfit) && misfit.Refused {
 		misfit.Text = "it refuses this gateway: " + misfit.Text

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"tandem/wire"
@@ -35,9 +36,15 @@ func talk(t *testing.T, address, text string, methods ...string) []result {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return converse(t, conn, text, methods...)
+}
+
+// converse is talk by a connection that stands, which it closes.
+func converse(t *testing.T, conn net.Conn, text string, methods ...string) []result {
+	t.Helper()
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(patience))
-	if _, err = io.WriteString(conn, text); err != nil {
+	if _, err := io.WriteString(conn, text); err != nil {
 		t.Fatal(err)
 	}
 	in, all := bufio.NewReader(conn), []result{}
@@ -222,8 +229,12 @@ func TestRequestsOnTheEdgeOfHTTP(t *testing.T) {
 // TestASlowUploadIsARequestTimeout: 408 in the same form as everything else, and the connection is closed; of a request
 // whose head does not come nothing is known, and the connection is closed without a word.
 func TestASlowUploadIsARequestTimeout(t *testing.T) {
-	r := newRig(t, ample, ample/2)
-	address := r.serveAsMain(300 * time.Millisecond)
+	synctest.Test(t, testSlowUpload)
+}
+
+func testSlowUpload(t *testing.T) {
+	r := newVirtualRig(t, ample, ample/2, ample)
+	connect := serveVirtual(t, r.handler, r.wiring.Metrics)
 	for name, text := range map[string]string{
 		"of known length": "POST /api/user/ HTTP/1.1\r\nHost: x\r\nContent-Length: 200\r\n\r\n" + ada[:20],
 		"in chunks": "PUT /api/user HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n14\r\n" +
@@ -233,7 +244,7 @@ func TestASlowUploadIsARequestTimeout(t *testing.T) {
 			strings.Repeat(" ", 20<<10),
 		"on HTTP/1.0": "POST /api/user/ HTTP/1.0\r\nContent-Length: 200\r\n\r\n" + ada[:20],
 	} {
-		all := talk(t, address, text)
+		all := converse(t, connect(), text)
 		if len(all) != 1 || all[0].status != 408 || all[0].header.Get("Connection") != "close" ||
 			all[0].header.Get("X-Request-Id") == "" {
 			t.Errorf("%s: %+v", name, all)
@@ -241,7 +252,7 @@ func TestASlowUploadIsARequestTimeout(t *testing.T) {
 		}
 		isProblem(t, all[0])
 	}
-	if all := talk(t, address, "POST /api/user/ HTTP/1.1\r\nHost: x\r\n"); len(all) != 0 {
+	if all := converse(t, connect(), "POST /api/user/ HTTP/1.1\r\nHost: x\r\n"); len(all) != 0 {
 		t.Errorf("half a head: %+v", all)
 	}
 	if n := len(r.wiring.Bodies); n != 0 {

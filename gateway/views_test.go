@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"tandem/shard"
@@ -98,43 +99,47 @@ func TestALeaderThatFallsSilent(t *testing.T) {
 	for _, how := range []string{"deaf", "silent", "broken", "gone"} {
 		for _, isTold := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, told %v", how, isTold), func(t *testing.T) {
-				r := newSilenceRig(t, ample, 50*time.Millisecond, 80*time.Millisecond)
-				id := r.idLedBy(2, "v")
-				leader, backup := r.replicas(id)
-				leader.set(func(*wire.Message) (verdict, *wire.Message) {
-					switch how {
-					case "deaf":
-						leader.setDeaf(true)
-					case "broken":
-						return hangUp, nil
-					case "gone":
-						leader.listener.Close()
-						return hangUp, nil
-					}
-					return silent, nil
-				})
-				var refused atomic.Int64
-				backup.set(func(m *wire.Message) (verdict, *wire.Message) {
-					switch refused.Add(1) {
-					case 1:
-						return refuse, &wire.Message{Kind: wire.Error, Code: wire.NotLeader, Text: "not yet"}
-					case 2:
-						return refuse, &wire.Message{Kind: wire.Error, Code: wire.Unavailable, Text: "almost"}
-					case 3:
-						r.setViews(without(2))
-						if isTold {
-							go backup.sendViews(r.store.current())
-						}
-					}
-					return answer, nil
-				})
-				r.must(201, "POST", "/api/user/", put(id))
-				asked, all := requestsOf(leader), append(requestsOf(leader), requestsOf(backup)...)
-				if len(asked) == 0 || len(requestsOf(backup)) < 3 || len(slices.Compact(all)) != 1 {
-					t.Errorf("the leader was sent %x, of all writes %x", asked, all)
-				}
+				synctest.Test(t, func(t *testing.T) { testSilentLeader(t, how, isTold) })
 			})
 		}
+	}
+}
+
+func testSilentLeader(t *testing.T, how string, isTold bool) {
+	r := newVirtualRig(t, ample, 10*time.Millisecond, 80*time.Millisecond)
+	id := r.idLedBy(2, "v")
+	leader, backup := r.replicas(id)
+	leader.set(func(*wire.Message) (verdict, *wire.Message) {
+		switch how {
+		case "deaf":
+			leader.setDeaf(true)
+		case "broken":
+			return hangUp, nil
+		case "gone":
+			leader.leave()
+			return hangUp, nil
+		}
+		return silent, nil
+	})
+	var refused atomic.Int64
+	backup.set(func(m *wire.Message) (verdict, *wire.Message) {
+		switch refused.Add(1) {
+		case 1:
+			return refuse, &wire.Message{Kind: wire.Error, Code: wire.NotLeader, Text: "not yet"}
+		case 2:
+			return refuse, &wire.Message{Kind: wire.Error, Code: wire.Unavailable, Text: "almost"}
+		case 3:
+			r.setViews(without(2))
+			if isTold {
+				go backup.sendViews(r.store.current())
+			}
+		}
+		return answer, nil
+	})
+	r.must(201, "POST", "/api/user/", put(id))
+	asked, all := requestsOf(leader), append(requestsOf(leader), requestsOf(backup)...)
+	if len(asked) == 0 || len(requestsOf(backup)) < 3 || len(slices.Compact(all)) != 1 {
+		t.Errorf("the leader was sent %x, of all writes %x", asked, all)
 	}
 }
 

@@ -15,8 +15,8 @@ import (
 	"tandem/shard/views"
 )
 
-// acceptLossFlags is what "node accept-loss" is told. It is for the only copy of something: a shard that its node led alone
-// and whose data is damaged, or a new store that is to take the place of one that is lost with what it led alone.
+// acceptLossFlags is what "node accept-loss" is told. It is for the only copy of something: a shard that its node led
+// alone and whose data is damaged, or a new store that is to take the place of one that is lost with what it led alone.
 // Anything else heals by itself.
 type acceptLossFlags struct {
 	Data   string `help:"Folder of the node's data; the node must be stopped." default:"data"`

@@ -79,9 +79,7 @@ const callEvery = 100 * time.Millisecond
 func callAround(node *Node, peers *Peers, other int, heard chan<- heardGreeting, over <-chan struct{}) {
 	mine := func() shard.Greeting { return greeting(node) }
 	for {
-		dialled := make(chan peer.Conn, 1)
-		go peer.Dial(peers.Names[other], silence(node.Config), mine, node.Members[other].Name, dialled)
-		c := <-dialled
+		c := peer.Dial(peers.Names[other], silence(node.Config), mine, node.Members[other].Name)
 		if noteDial(node, peers, other, c.Err) == nil {
 			c.Raw.Close()
 			select {

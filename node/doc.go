@@ -68,8 +68,8 @@
 //	relay -- Out -----> connection; -- In --> replicas (what this node leads itself by now)
 //	lines of text, lists, health, progress, a stop -- Inspect, Opens --> replicas
 //
-// Views travel one way: view service → leases → replicas. So a lease session knows what it has promised when its replicas act on a
-// view.
+// Views travel one way: view service → leases → replicas. So a lease session knows what it has promised when its
+// replicas act on a view.
 //
 // Work is handed over in batches: a reader hands over all requests that have arrived, a loop does all that waits and
 // then sends one list to each receiver, a writer sends one system call. Before each takes what waits it lets every
@@ -77,11 +77,11 @@
 // costs nothing.
 //
 // Nothing waits in a circle. A replicas' loop waits only for the disk's queue, which has room for all that can be
-// pending; a lease session waits only for replicas; the disk and the view service hand results over through channels of one slot,
-// the newest wins; what can be asked again (proposals, pings, Raft's messages) is dropped when it does not fit; whoever
-// answers a connection never waits for it: one whose queue is full does not read and is closed. Back-pressure is at the
-// edge: a connection with 1,024 requests under way is read no further; a request is under way until its answer has
-// left.
+// pending; a lease session waits only for replicas; the disk and the view service hand results over through channels of
+// one slot, the newest wins; what can be asked again (proposals, pings, Raft's messages) is dropped when it does not
+// fit; whoever answers a connection never waits for it: one whose queue is full does not read and is closed.
+// Back-pressure is at the edge: a connection with 1,024 requests under way is read no further; a request is under way
+// until its answer has left.
 //
 // # Who reads
 //

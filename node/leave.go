@@ -12,8 +12,8 @@ import (
 // before.
 const reachFor = 4 * redialMost
 
-// waitsFor tells whether a node that leaves waits for the other node of a shard to take it over or to catch up: it can be
-// reached, or could be until lately, and is not leaving, too.
+// waitsFor tells whether a node that leaves waits for the other node of a shard to take it over or to catch up: it can
+// be reached, or could be until lately, and is not leaving, too.
 func waitsFor(r *replica.State, self int, peerLeaves bool, unreached time.Duration) bool {
 	return r.Known && r.View.Leader == self && !peerLeaves && unreached < reachFor
 }
@@ -24,7 +24,8 @@ func waitsFor(r *replica.State, self int, peerLeaves bool, unreached time.Durati
 func leave(node *Node, handles *Handles, peers *Peers) {
 	order(peers, lease.LeaveAsked)
 	began, busy := time.Now(), true
-	reached := slices.Repeat([]time.Time{began}, node.Layout.Nodes) // when a connection to each node was last seen to stand
+	// when a connection to each node was last seen to stand
+	reached := slices.Repeat([]time.Time{began}, node.Layout.Nodes)
 	for busy && time.Since(began) < node.Config.LeaveFor {
 		time.Sleep(5 * time.Millisecond)
 		busy = false

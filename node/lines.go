@@ -100,7 +100,7 @@ func obey(wiring *wiring, text string) (answer any, held bool) {
 		return fault{fmt.Sprintf("unknown command %q", words[0]),
 			"one of PING, READY, STATUS, VIEW, SHARDS, GET, COUNT, LIST, WAL, REPAIR, CONNS, DIGEST, HELP"}, false
 	case len(args) != c.args:
-		return fault{fmt.Sprintf("%s takes %d arguments, found %d", name, c.args, len(args)), c.usage}, false
+		return fault{fmt.Sprintf("%s takes %s, found %d", name, countArguments(c.args), len(args)), c.usage}, false
 	case !c.long:
 		return c.run(wiring, args), false
 	}
@@ -113,6 +113,14 @@ func obey(wiring *wiring, text string) (answer any, held bool) {
 		return fault{fmt.Sprintf("%d other answers are being made or wait to be read", cap(wiring.Texts)),
 			"the same line again, later"}, false
 	}
+}
+
+// countArguments is a number of arguments for people.
+func countArguments(n int) string {
+	if n == 1 {
+		return "1 argument"
+	}
+	return strconv.Itoa(n) + " arguments"
 }
 
 // isHTTP tells a request line of HTTP, which has come to the wrong port.

@@ -41,58 +41,98 @@ const (
 // would send again only after a time that eats the budget (rule R19). Who reads waits for it in two parts (awaitFrame).
 func silence(c config) time.Duration { return c.Silent * 5 / 4 }
 
+// linkRound is what the stages of a link know: of a stream, and of those before it.
+type linkRound struct {
+	node    *Node
+	handles *Handles
+	peers   *Peers
+	other   int   // the node at the other end
+	shards  []int // that are shared with it
+	stream  uint64
+	conn    peer.Conn
+	over    chan struct{} // is closed with the stream
+	began   time.Time     // the stream; zero if there is none
+	err     error         // why there is none, or why it has ended
+	pause   time.Duration // before the next dial
+	said    time.Time     // when the log has said last that the node cannot be reached
+}
+
+// linkStages are a round of a link. The list never changes.
+var linkStages = [...]func(linkRound) linkRound{dialPeer, beginStream, carryStream, endStream, pauseLink}
+
 // runLink keeps a connection to another node, and tells the replicas that are shared with it, and the lease session, of
 // each stream that begins or ends.
 func runLink(node *Node, handles *Handles, peers *Peers, other int, shards []int) {
-	pause, said := redialLeast, time.Time{}
-	mine := func() shard.Greeting { return greeting(node) }
-	for stream := uint64(1); ; stream++ {
-		dialled := make(chan peer.Conn, 1)
-		go peer.Dial(peers.Names[other], silence(node.Config), mine, node.Members[other].Name, dialled)
-		c := <-dialled
-		if err := noteDial(node, peers, other, c.Err); err != nil {
-			if time.Since(said) > sayEvery {
-				said = time.Now()
-				node.Log.Warn("a node cannot be reached; dialling on", "peer", node.Members[other].Name, "error", err)
-			}
-			time.Sleep(pause)
-			pause = min(2*pause, redialMost)
-			continue
+	k := linkRound{node: node, handles: handles, peers: peers, other: other, shards: shards, pause: redialLeast}
+	for {
+		k.stream++
+		for _, stage := range linkStages {
+			k = stage(k)
 		}
-		node.Log.Info("connected to a node", "peer", node.Members[other].Name, "stream", stream)
-		began, over := time.Now(), make(chan struct{})
-		if len(c.Mine.Founders) == 0 {
-			go endWhen(originIn(node.Origin).Known, over, c.Raw)
-		}
-		greetViewService(peers, other, views.Start(c.Known))
-		peers.Links[other].RelayEvents <- relayEvent{Kind: streamBegins, Stream: stream, Offset: c.Offset}
-		notify(handles, shards, replica.Event{Kind: replica.StreamUp, Stream: stream, Version: c.Codec.Version()})
-		failed := make(chan error, 1)
-		go readLink(node, handles, peers, other, c, stream, failed)
-		ended := make(chan error, 1)
-		go writeLink(node, peers, other, c, stream, failed, ended)
-		err := <-ended
-		c.Raw.Close()
-		close(over)
-		level := slog.LevelWarn
-		if errors.Is(err, errNotYet) {
-			level = slog.LevelInfo
-		}
-		node.Log.Log(context.Background(), level, "the connection to a node broke", "peer", node.Members[other].Name,
-			"stream", stream, "error", err)
-		peers.Links[other].RelayEvents <- relayEvent{Kind: streamOver}
-		peers.Views.Greets <- greeted{Node: other}
-		if handle := peers.Leases[other]; handle != nil {
-			handle.In <- leaseNote{Event: lease.Event{Kind: lease.LinkBroken}}
-		}
-		notify(handles, shards, replica.Event{Kind: replica.StreamDown, Stream: stream})
-		if time.Since(began) > wholeAfter {
-			pause, said = redialLeast, time.Time{}
-			continue
-		}
-		time.Sleep(pause)
-		pause = min(2*pause, redialMost)
 	}
+}
+
+// dialPeer dials the node and tells the loop that knows refusals what came of it.
+func dialPeer(k linkRound) linkRound {
+	name, mine := k.node.Members[k.other].Name, func() shard.Greeting { return greeting(k.node) }
+	k.conn = peer.Dial(k.peers.Names[k.other], silence(k.node.Config), mine, name)
+	k.err = noteDial(k.node, k.peers, k.other, k.conn.Err)
+	k.began = time.Time{}
+	if k.err != nil && time.Since(k.said) > sayEvery {
+		k.said = time.Now()
+		k.node.Log.Warn("a node cannot be reached; dialling on", "peer", name, "error", k.err)
+	}
+	return k
+}
+
+// beginStream tells who has to do with the node that a stream begins, if the node was reached.
+func beginStream(k linkRound) linkRound {
+	if k.err != nil {
+		return k
+	}
+	k.node.Log.Info("connected to a node", "peer", k.node.Members[k.other].Name, "stream", k.stream)
+	k.began, k.over = time.Now(), make(chan struct{})
+	if len(k.conn.Mine.Founders) == 0 {
+		go endWhen(originIn(k.node.Origin).Known, k.over, k.conn.Raw)
+	}
+	greetViewService(k.peers, k.other, views.Start(k.conn.Known))
+	k.peers.Links[k.other].RelayEvents <- relayEvent{Kind: streamBegins, Stream: k.stream, Offset: k.conn.Offset}
+	notify(k.handles, k.shards,
+		replica.Event{Kind: replica.StreamUp, Stream: k.stream, Version: k.conn.Codec.Version()})
+	return k
+}
+
+// endStream tells who has to do with the node that the stream is over, if there was one.
+func endStream(k linkRound) linkRound {
+	if k.began.IsZero() {
+		return k
+	}
+	k.conn.Raw.Close()
+	close(k.over)
+	level := slog.LevelWarn
+	if errors.Is(k.err, errNotYet) {
+		level = slog.LevelInfo
+	}
+	k.node.Log.Log(context.Background(), level, "the connection to a node broke", "peer", k.node.Members[k.other].Name,
+		"stream", k.stream, "error", k.err)
+	k.peers.Links[k.other].RelayEvents <- relayEvent{Kind: streamOver}
+	k.peers.Views.Greets <- greeted{Node: k.other}
+	if handle := k.peers.Leases[k.other]; handle != nil {
+		handle.In <- leaseNote{Event: lease.Event{Kind: lease.LinkBroken}}
+	}
+	notify(k.handles, k.shards, replica.Event{Kind: replica.StreamDown, Stream: k.stream})
+	return k
+}
+
+// pauseLink waits before the next dial, each time longer, but not after a connection that was whole.
+func pauseLink(k linkRound) linkRound {
+	if !k.began.IsZero() && time.Since(k.began) > wholeAfter {
+		k.pause, k.said = redialLeast, time.Time{}
+		return k
+	}
+	time.Sleep(k.pause)
+	k.pause = min(2*k.pause, redialMost)
+	return k
 }
 
 // greetViewService tells the view service that a connection to a peer stands, which knows that start of this store.
@@ -113,11 +153,15 @@ func notify(handles *Handles, shards []int, e replica.Event) {
 	}
 }
 
-// writeLink sends what goes out by a stream, all that is waiting in one system call, until the stream ends; then it
-// says why. Pings and Raft's messages go first.
-func writeLink(node *Node, peers *Peers, other int, c peer.Conn, stream uint64, failed <-chan error,
-	ended chan<- error) {
-	link, mail := peers.Links[other], peers.Views.Out[other]
+// carryStream sends what goes out by a stream, all that is waiting in one system call, until the stream ends, and has a
+// goroutine beside it read what comes in. Pings and Raft's messages go first.
+func carryStream(k linkRound) linkRound {
+	if k.began.IsZero() {
+		return k
+	}
+	c, link, mail := k.conn, k.peers.Links[k.other], k.peers.Views.Out[k.other]
+	failed := make(chan error, 1)
+	go readLink(k, failed)
 	ping := time.NewTicker(pingEvery)
 	defer ping.Stop()
 	var frames []byte
@@ -125,13 +169,12 @@ func writeLink(node *Node, peers *Peers, other int, c peer.Conn, stream uint64, 
 	for {
 		frames = frames[:0]
 		select {
-		case err := <-failed:
-			ended <- err
-			return
+		case k.err = <-failed:
+			return k
 		case n := <-link.Break:
-			if n == stream {
-				ended <- fmt.Errorf("%w: it does not keep up, or its log has a gap", errPeer)
-				return
+			if n == k.stream {
+				k.err = fmt.Errorf("%w: it does not keep up, or its log has a gap", errPeer)
+				return k
 			}
 		case <-ping.C:
 			frames = c.Codec.AppendFrame(frames, &wire.Message{Kind: wire.Ping})
@@ -142,15 +185,14 @@ func writeLink(node *Node, peers *Peers, other int, c peer.Conn, stream uint64, 
 		case batch := <-link.Out:
 			runtime.Gosched() // what else is about to be sent shares the system call
 			frames = addUrgent(c.Codec, frames, link.Urgent, mail)
-			frames = addOutbound(c.Codec, frames, batch, link.Out, stream)
+			frames = addOutbound(c.Codec, frames, batch, link.Out, k.stream)
 		}
 		if now := time.Now(); now.Sub(armed) > pingEvery {
 			armed = now
-			_ = c.Raw.SetWriteDeadline(now.Add(silence(node.Config)))
+			_ = c.Raw.SetWriteDeadline(now.Add(silence(k.node.Config)))
 		}
-		if _, err := c.Raw.Write(frames); err != nil {
-			ended <- err
-			return
+		if _, k.err = c.Raw.Write(frames); k.err != nil {
+			return k
 		}
 	}
 }
@@ -225,8 +267,9 @@ func awaitFrame(raw net.Conn, in *bufio.Reader, armed time.Time, silent time.Dur
 	return armed, err
 }
 
-// readLink passes what the peer says to the replicas, and its promises to the lease session.
-func readLink(node *Node, handles *Handles, peers *Peers, other int, c peer.Conn, stream uint64, failed chan<- error) {
+// readLink passes what the peer says to the replicas, and its promises to the lease session, until the stream ends.
+func readLink(k linkRound, failed chan<- error) {
+	c, link, session := k.conn, k.peers.Links[k.other], k.peers.Leases[k.other]
 	kinds := map[wire.Kind]replica.EventKind{wire.Stored: replica.PeerStored, wire.Position: replica.PeerPosition,
 		wire.Trouble: replica.PeerTrouble}
 	var scratch []byte
@@ -234,9 +277,9 @@ func readLink(node *Node, handles *Handles, peers *Peers, other int, c peer.Conn
 	var events []*replica.Event                               // handed over when all that has arrived is read
 	for {
 		if len(events) > 0 && (len(events) == eventsAtOnce || !waits(c.In)) {
-			events = hand(handles, events)
+			events = hand(k.handles, events)
 		}
-		if armed, err = awaitFrame(c.Raw, c.In, armed, node.Config.Silent); err == nil {
+		if armed, err = awaitFrame(c.Raw, c.In, armed, k.node.Config.Silent); err == nil {
 			scratch, err = wire.ReadFrame(c.In, scratch)
 		}
 		if err == nil {
@@ -249,16 +292,16 @@ func readLink(node *Node, handles *Handles, peers *Peers, other int, c peer.Conn
 		kind, known := kinds[m.Kind]
 		switch {
 		case m.Kind == wire.Pong:
-			peers.Links[other].RelayEvents <- relayEvent{Kind: clockRead, Stream: stream, Offset: m.Clock - proc.Clock()}
+			link.RelayEvents <- relayEvent{Kind: clockRead, Stream: k.stream, Offset: m.Clock - proc.Clock()}
 			continue
 		case m.ID != 0 && (m.Kind == wire.Outcome || m.Kind == wire.Error):
 			answer := *m
-			peers.Links[other].RelayEvents <- relayEvent{Kind: answerCame, Answer: &answer}
+			link.RelayEvents <- relayEvent{Kind: answerCame, Answer: &answer}
 			continue
-		case m.Kind == wire.LeasePong && peers.Leases[other] != nil:
+		case m.Kind == wire.LeasePong && session != nil:
 			pong := lease.Event{Kind: lease.PongReceived, Store: c.Theirs.Member, At: m.At, Claims: takeClaims(m.Claims)}
 			select {
-			case peers.Leases[other].In <- leaseNote{Event: pong}:
+			case session.In <- leaseNote{Event: pong}:
 			default:
 			}
 			continue
@@ -268,12 +311,12 @@ func readLink(node *Node, handles *Handles, peers *Peers, other int, c peer.Conn
 		case m.Kind == wire.Error:
 			failed <- fmt.Errorf("%w: it says: %s", errPeer, m.Text)
 			return
-		case !known || m.Shard >= uint64(len(handles.ByShard)) || handles.ByShard[m.Shard] == nil ||
-			peerOf(node.Layout, int(m.Shard), node.Self) != other:
+		case !known || m.Shard >= uint64(len(k.handles.ByShard)) || k.handles.ByShard[m.Shard] == nil ||
+			peerOf(k.node.Layout, int(m.Shard), k.node.Self) != k.other:
 			failed <- fmt.Errorf("%w: a frame of kind %d for shard %d: %s", errPeer, m.Kind, m.Shard, m.Text)
 			return
 		}
-		events = append(events, &replica.Event{Kind: kind, Shard: int(m.Shard), Stream: stream, Epoch: m.Epoch,
+		events = append(events, &replica.Event{Kind: kind, Shard: int(m.Shard), Stream: k.stream, Epoch: m.Epoch,
 			LSN: m.LSN, LastEpoch: m.LastEpoch,
 			Reason: m.Text, Broken: m.Kind == wire.Trouble && m.Code == wire.Unavailable})
 	}

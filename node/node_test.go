@@ -217,7 +217,7 @@ func TestLinesOfText(t *testing.T) {
 		fmt.Sprintf("WAL %d 1 5", s):             `"op":"create"`,
 		fmt.Sprintf("WAL %d 9 5", s):             "purged from the write log",
 		"CONNS":                                  `"caller":"node db-`,
-		"GET":                                    "GET takes 1 arguments, found 0",
+		"GET":                                    "GET takes 1 argument, found 0",
 		"DROP TABLE":                             `unknown command \"DROP\"`,
 		"HELP":                                   "GET id",
 		"GET /api/user HTTP/1.1":                 "HTTP/1.1 400",

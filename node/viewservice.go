@@ -18,9 +18,10 @@ const (
 // viewsHandle is where the loop of the view service is reached. Whoever gives it something never waits: what does not
 // fit is dropped, and comes again, since view services repeat their messages, and askers their proposals and greetings.
 type viewsHandle struct {
-	In    chan []byte           // messages of other nodes' view services
-	Asks  chan []shard.Proposal // repeated every 20 ms, and when Elected says so, until the cluster state shows the outcome
-	Joins chan greeter          // of members and of stores that are none
+	In chan []byte // messages of other nodes' view services
+	// repeated every 20 ms, and when Elected says so, until the cluster state shows the outcome
+	Asks  chan []shard.Proposal
+	Joins chan greeter // of members and of stores that are none
 	// connections to other nodes that stand or broke: whoever tells waits, as nothing is sent before it is known
 	Greets    chan greeted
 	Unhealthy chan string // one slot, the newest wins: why the disk is slow or full, "" while it is healthy

@@ -9,7 +9,8 @@
 //	key.go      what an id, a name and an email may be, and the key that an id has in RocksDB
 //	condition.go preconditions of reads and writes
 //	record.go   users, log entries, changes, results and refusals
-//	notice.go   what a replica tells the lease session about it; times that several parts use
+//	notice.go   what a replica tells the lease session about it
+//	times.go    times that several parts use
 //	memberid.go the Raft id of a node's store
 //	diskhealth.go how a node judges its disk: JudgeDisk
 //	recovery.go what a damaged log means, and how a store is opened: JudgeLog, NextOpen
@@ -37,23 +38,26 @@
 //	  | <- done   |                              |
 //
 // While the backup is in sync neither can act without the other for longer than a lease: the leader serves as long as
-// its backup promises not to replace it, and the other way round. When that ends, the first proposal to the view service
-// wins: the leader goes on alone, or the backup does. Who is alone waits until what it promised has run out (a grace),
-// and then needs nobody. A replica that comes back is fed until it has all, and let in again by another view.
+// its backup promises not to replace it, and the other way round. When that ends, the first proposal to the view
+// service wins: the leader goes on alone, or the backup does. Who is alone waits until what it promised has run out (a
+// grace), and then needs nobody. A replica that comes back is fed until it has all, and let in again by another view.
 //
-// What the nodes agree on is the cluster state: the views, the members, the newest start of each member's store, and the version
-// in force. An entry of the log that changes it says of what format and kind it is; a node that cannot read one stops.
-// A store that was put back to an older state shows by its start, or by what it lacks.
+// What the nodes agree on is the cluster state: the views, the members, the newest start of each member's store, and
+// the version in force. An entry of the log that changes it says of what format and kind it is; a node that cannot read
+// one stops. A store that was put back to an older state shows by its start, or by what it lacks.
 //
 // Invariants, by number; docs/protocol.md has them all, with the rules that the code cites (R1 and on), and what holds
 // each:
 //
-//	I1  Backup first. The leader hands a write to its disk only after the backup has stored it, and answers only after its own
-//	    disk has. So the leader's RocksDB holds nothing but committed writes, and a backup in sync has all that was acknowledged.
+//	I1  Backup first. The leader hands a write to its disk only after the backup has stored it, and answers only after
+//	    its own disk has. So the leader's RocksDB holds nothing but committed writes, and a backup in sync has all that
+//	    was acknowledged.
 //	I2  One order. LSNs of a shard are 1, 2, 3 … without gaps, on both replicas; each stores its entries in that order.
 //	I3  Outcomes are decided against the newest sequenced state: pending writes first, then RocksDB.
-//	I4  A refusal that rests on a pending write is answered once that write is applied. (Refused: Missing, Exists, Mismatch, Oversized.)
-//	I5  A sequenced write is never abandoned while its leader leads. A leader that was replaced drops what its disk was not given.
+//	I4  A refusal that rests on a pending write is answered once that write is applied. (Refused: Missing, Exists,
+//	    Mismatch, Oversized.)
+//	I5  A sequenced write is never abandoned while its leader leads. A leader that was replaced drops what its disk was
+//	    not given.
 //	I6  What can grow is bounded: pending writes, answers that are held back, the window of request ids by time.
 //
 // # State is a value

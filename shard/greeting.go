@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/cespare/xxhash/v2"
+	"github.com/google/uuid"
 )
 
 // Greeting is what a process says of itself when a connection begins. Of a store that has not answered yet Member is 0;
@@ -103,8 +104,8 @@ func Fits(mine, theirs Greeting, expected string) (in Misfit, text string) {
 			theirs.Cluster, theirs.Name)
 	case mine.Incarnation != theirs.Incarnation && mine.Incarnation != unknown && theirs.Incarnation != unknown:
 		return OtherIncarnation,
-			fmt.Sprintf("%s belongs to the cluster %q with the incarnation %x, %s to another one of that name, %x",
-				mine.Name, mine.Cluster, mine.Incarnation, theirs.Name, theirs.Incarnation)
+			fmt.Sprintf("%s belongs to the cluster %q with the incarnation %s, %s to another one of that name, %s",
+				mine.Name, mine.Cluster, uuid.UUID(mine.Incarnation), theirs.Name, uuid.UUID(theirs.Incarnation))
 	case mine.Ring != theirs.Ring:
 		return OtherRing, fmt.Sprintf("%s has the nodes %s in this order (hash %x), %s has others or another order (hash %x)", mine.Name, strings.Join(mine.Names, ","), mine.Ring, theirs.Name, theirs.Ring)
 	case mine.Shards != theirs.Shards:

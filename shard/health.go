@@ -26,7 +26,8 @@ type NodePart struct {
 	Joins      bool              // its store is no member of the cluster yet
 	Damaged    []DamagedCopy     // copies here that cannot be trusted, of shards whose views are known
 	Refused    map[string]string // by peer: why it and this node do not work together
-	Replaced   string            // what a member says that knows this store for one that another took the place of, or for an old copy
+	// what a member says that knows this store for one that another took the place of, or for an old copy
+	Replaced string
 }
 
 // AskOperator says what is left to do where no node can heal something.

@@ -28,11 +28,12 @@ type LogPieceKind uint8
 
 // The kinds of piece.
 const (
-	WholeBatch  LogPieceKind = iota + 1 // a batch with Head, which the store applies
-	PassedBatch                         // a batch with Head that can be read, but the store passes it over: it lies behind a bad place
-	BegunBatch                          // a batch begins here, and its end cannot be read
-	BadPlace                            // bytes that fail their checksum
-	CutPlace                            // the bytes end within a batch
+	WholeBatch LogPieceKind = iota + 1 // a batch with Head, which the store applies
+	// a batch with Head that can be read, but the store passes it over: it lies behind a bad place
+	PassedBatch
+	BegunBatch // a batch begins here, and its end cannot be read
+	BadPlace   // bytes that fail their checksum
+	CutPlace   // the bytes end within a batch
 )
 
 // LogPiece is what recovery finds at one place of the log.

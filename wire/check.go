@@ -58,7 +58,7 @@ func Check(body []byte) error {
 			count = int(c & 0x0f)
 		case c >= fixStr && c <= fixStrEnd:
 			skip = int(c & 0x1f)
-		case c < fixArray || c == 0xde || c == 0xdf || c == neverUsed || (c >= ext8 && c <= ext32) || (c >= fixExt1 && c <= fixExt16):
+		case c < fixArray, c == 0xde, c == 0xdf, c == neverUsed, c >= ext8 && c <= ext32, c >= fixExt1 && c <= fixExt16:
 			return fmt.Errorf("%w: byte %d: expected nil, a boolean, a number, a string, bytes or an array, found 0x%02x", ErrFrame, start, c)
 		default:
 			skip = sizes[c-0xc0]

@@ -42,7 +42,8 @@
 // reason and closes. Any frame can be typed by hand. Hello and then a ping, to a node of a cluster of the nodes db-0,
 // db-1 and db-2 in that order and 24 shards; f3 2a … 57 is the hash of "db-0,db-1,db-2":
 //
-//	ce 00 00 00 2f 93 01 01 9e 03 03 a6 74 61 6e 64 65 6d a7 67 61 74 65 77 61 79 a7 62 79 2d 68 61 6e 64 a0 c4 00 cf f3 2a 34 5b 60 dc 6f 57 18 00 00 00 00 00
+//	ce 00 00 00 2f 93 01 01 9e 03 03 a6 74 61 6e 64 65 6d a7 67 61 74 65 77 61 79 a7 62 79 2d 68 61 6e 64 a0 c4 00
+//	  cf f3 2a 34 5b 60 dc 6f 57 18 00 00 00 00 00
 //	ce 00 00 00 03 92 03 02
 //
 //	{ printf '\xce\x00\x00\x00\x2f\x93\x01\x01\x9e\x03\x03\xa6tandem\xa7gateway\xa7by-hand\xa0\xc4\x00'

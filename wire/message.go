@@ -170,40 +170,41 @@ type StoreStart struct{ Number, Nonce uint64 }
 
 // Message is any frame, decoded. Kind says which of the other fields are in use (see the frame table in doc.go).
 type Message struct {
-	Kind        Kind
-	Code        Code
-	Op          Op
-	Fields      uint8
-	Result      Result
-	State       uint8
-	More        bool
-	ID          uint64 // request id on this connection
-	Shard       uint64
-	Epoch       uint64
-	LSN         uint64
-	Applied     uint64 // the leader's applied LSN
-	LastEpoch   uint64 // epoch of the last write in the backup's log; 0 if it is empty
-	Touched     uint64 // how many nodes the answer needed
-	Clock       int64  // ns on the sender's boot-time clock
-	Deadline    int64  // ns on the receiver's boot-time clock
-	Start       int64  // number of the sender's process: grows with every start of its store
-	Lease       int64  // ns for which the sender of a ping takes what it is promised
-	At          int64  // when the ping was sent, in ns on the boot-time clock of who sent it
-	Users       uint64 // of the shard, at the moment of which the page is
-	Offset      uint64
-	Limit       uint64
-	Request     RequestID
-	Text        string
-	After       []byte // id of the record before the page; nil when Offset counts
-	Greeting    Greeting
-	Record      Record
-	Match       Condition // the user must be among those that it names
-	Unless      Condition // the user must not be among those that it names
-	Set         []uint64
-	Counts      []ShardCount
-	Records     []Record
-	Entries     []Entry
-	Founders    []uint64      // member ids of the stores that the cluster was bootstrapped with, by node; empty before that
+	Kind      Kind
+	Code      Code
+	Op        Op
+	Fields    uint8
+	Result    Result
+	State     uint8
+	More      bool
+	ID        uint64 // request id on this connection
+	Shard     uint64
+	Epoch     uint64
+	LSN       uint64
+	Applied   uint64 // the leader's applied LSN
+	LastEpoch uint64 // epoch of the last write in the backup's log; 0 if it is empty
+	Touched   uint64 // how many nodes the answer needed
+	Clock     int64  // ns on the sender's boot-time clock
+	Deadline  int64  // ns on the receiver's boot-time clock
+	Start     int64  // number of the sender's process: grows with every start of its store
+	Lease     int64  // ns for which the sender of a ping takes what it is promised
+	At        int64  // when the ping was sent, in ns on the boot-time clock of who sent it
+	Users     uint64 // of the shard, at the moment of which the page is
+	Offset    uint64
+	Limit     uint64
+	Request   RequestID
+	Text      string
+	After     []byte // id of the record before the page; nil when Offset counts
+	Greeting  Greeting
+	Record    Record
+	Match     Condition // the user must be among those that it names
+	Unless    Condition // the user must not be among those that it names
+	Set       []uint64
+	Counts    []ShardCount
+	Records   []Record
+	Entries   []Entry
+	// member ids of the stores that the cluster was bootstrapped with, by node; empty before that
+	Founders    []uint64
 	Known       StoreStart    // of the asker's store, as the answering node's cluster knows it; zero if it knows none
 	History     []LogPosition // from which LSN on the log is of which epoch
 	Claims      []Claim

@@ -16,8 +16,8 @@ type Order struct {
 	Done chan error
 }
 
-// operate owns the processes of a cluster that bench has started, and carries out orders. When the orders end it resumes
-// all processes, opens all links and gives the processes back.
+// operate owns the processes of a cluster that bench has started, and carries out orders. When the orders end it
+// resumes all processes, opens all links and gives the processes back.
 func operate(p Plan, processes []Process, links []link, orders <-chan Order, back chan<- []Process) {
 	names := append(slices.Clone(p.Names), "gateway")
 	addrs := append(slices.Clone(p.Addrs), p.HTTP)

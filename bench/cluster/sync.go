@@ -52,38 +52,60 @@ func AskSync(addr string) (views []View, why string) {
 	return views, ""
 }
 
-// AwaitSync waits until all nodes agree on the view of every shard and every backup is in sync, and sends nil, or what
-// was not so in time.
-func AwaitSync(addrs []string, limit time.Duration, out chan<- error) {
-	why := ""
+// syncRound is a look at all nodes.
+type syncRound struct {
+	addrs []string
+	views [][]View // of the nodes at which all is as it should be
+	why   string   // what is not
+}
+
+// syncStages are a look at all nodes. The list never changes.
+var syncStages = []func(syncRound) syncRound{askNodes, compareViews}
+
+// AwaitSync waits until all nodes agree on the view of every shard and every backup is in sync, and returns nil, or
+// what was not so in time.
+func AwaitSync(addrs []string, limit time.Duration) error {
 	for end := time.Now().Add(limit); ; time.Sleep(20 * time.Millisecond) {
-		var first []View
-		why = ""
-		for i, addr := range addrs {
-			views, not := AskSync(addr)
-			if i == 0 {
-				first = views
-			}
-			for s := range min(len(views), len(first)) {
-				if not == "" && views[s] != first[s] {
-					not = fmt.Sprintf("%s sees %+v, %s sees %+v", addrs[0], first[s], addr, views[s])
-				}
-			}
-			if len(views) != len(first) && not == "" {
-				not = fmt.Sprintf("%s sees %d shards, %s %d", addrs[0], len(first), addr, len(views))
-			}
-			if not != "" {
-				why = not
-				break
-			}
+		k := syncRound{addrs: addrs}
+		for _, stage := range syncStages {
+			k = stage(k)
 		}
 		switch {
-		case why == "":
-			out <- nil
-			return
+		case k.why == "":
+			return nil
 		case time.Now().After(end):
-			out <- fmt.Errorf("%w within %v: %s", errNotInSync, limit, why)
-			return
+			return fmt.Errorf("%w within %v: %s", errNotInSync, limit, k.why)
 		}
 	}
+}
+
+// askNodes asks the nodes, up to the first at which something is not as it should be.
+func askNodes(k syncRound) syncRound {
+	for _, addr := range k.addrs {
+		var views []View
+		if views, k.why = AskSync(addr); k.why != "" {
+			return k
+		}
+		k.views = append(k.views, views)
+	}
+	return k
+}
+
+// compareViews looks for a node that has other views than the first one. It stands before the node at which something
+// else is not as it should be, and is named instead.
+func compareViews(k syncRound) syncRound {
+	for i, views := range k.views {
+		first := k.views[0]
+		for s := range min(len(views), len(first)) {
+			if views[s] != first[s] {
+				k.why = fmt.Sprintf("%s sees %+v, %s sees %+v", k.addrs[0], first[s], k.addrs[i], views[s])
+				return k
+			}
+		}
+		if len(views) != len(first) {
+			k.why = fmt.Sprintf("%s sees %d shards, %s %d", k.addrs[0], len(first), k.addrs[i], len(views))
+			return k
+		}
+	}
+	return k
 }

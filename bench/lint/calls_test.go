@@ -136,9 +136,8 @@ func startLiterals(g *graph, p housePackage, at *place, seen map[ast.Expr]bool, 
 	}
 }
 
-// callGraph returns the call graph over all packages. Goroutines that are waited for at once are calls in it if
-// disguised is set; else each starts a chain.
-func callGraph(packages []housePackage, disguised bool) *graph {
+// callGraph returns the call graph over all packages. Goroutines that are waited for at once are calls in it.
+func callGraph(packages []housePackage) *graph {
 	g := &graph{map[types.Object]*place{}, map[types.Object]bool{}, nil, map[string][]types.Object{},
 		map[types.Object]int{}}
 	for _, p := range packages {
@@ -173,14 +172,9 @@ func callGraph(packages []housePackage, disguised bool) *graph {
 		for _, name := range at.methods {
 			at.calls = append(at.calls, g.byName[name]...)
 		}
-		if disguised {
-			at.calls = append(at.calls, at.waits...)
-		}
+		at.calls = append(at.calls, at.waits...)
 		for _, o := range at.calls {
 			g.callers[o]++
-		}
-		for _, o := range at.waits {
-			g.roots[o] = g.roots[o] || !disguised
 		}
 	}
 	return g
@@ -212,24 +206,18 @@ func follow(g *graph, at *place, chain []*place, longest map[*place][]*place, lo
 // checkChains holds how long a chain of our own functions may be, from main, the start of a goroutine, or a function
 // that is used as a value. What nothing calls starts a chain too.
 func checkChains(packages []housePackage) []breach {
-	return chainsFrom(callGraph(packages, true), func(*place) bool { return true })
-}
-
-// chainsFrom is checkChains for the chains that begin at some places of a graph.
-func chainsFrom(g *graph, begins func(*place) bool) []breach {
+	g := callGraph(packages)
 	longest, loops := map[*place][]*place{}, map[*place]string{}
 	for o, at := range g.places {
-		if begins(at) && (g.roots[o] || g.callers[o] == 0 || o.Name() == "main") {
+		if g.roots[o] || g.callers[o] == 0 || o.Name() == "main" {
 			follow(g, at, nil, longest, loops)
 		}
 	}
 	for _, start := range g.starts {
-		if begins(start) {
-			follow(g, start, nil, longest, loops)
-		}
+		follow(g, start, nil, longest, loops)
 	}
 	for _, at := range g.places { // a loop that nothing outside of it calls
-		if begins(at) && longest[at] == nil {
+		if longest[at] == nil {
 			follow(g, at, nil, longest, loops)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// judge holds all rules over some packages and returns the breaches in order of their place.
+// judge holds all rules but that of the lengths of lines over some packages and returns the breaches in order of their place.
 func judge(packages []housePackage) []breach {
 	found := checkChains(packages)
 	for _, p := range packages {
@@ -32,34 +32,14 @@ func TestHouseRules(t *testing.T) {
 		p := loadPackage(t, house, fset, strings.TrimPrefix(path, "./"))
 		p.inlined = inlined
 		packages = append(packages, p)
-	}
-	plain := map[token.Position]bool{}
-	for _, b := range chainsFrom(callGraph(packages, false), func(*place) bool { return true }) {
-		plain[b.pos] = true
-	}
-	for _, b := range judge(packages) {
-		if b.rule != "chain" || plain[b.pos] {
+		for _, b := range checkLines(p) {
 			t.Error(b)
 		}
 	}
-	g := callGraph(packages, true)
-	for _, p := range packages {
-		hidden := chainsFrom(g, func(at *place) bool { return strings.HasPrefix(at.name, p.name+".") })
-		hidden = slices.DeleteFunc(hidden, func(b breach) bool { return b.rule != "chain" || plain[b.pos] })
-		if n := len(hidden); n != allowance[p.name] {
-			t.Errorf("%s: %d functions are reached too deep by goroutines that are waited for at once, %d are allowed",
-				p.name, n, allowance[p.name])
-			for _, b := range hidden {
-				t.Log(b)
-			}
-		}
+	for _, b := range judge(packages) {
+		t.Error(b)
 	}
 }
-
-// allowance is how many functions are still reached too deep where goroutines that are waited for at once are counted
-// as the calls that they are, by the package in which the chain starts. Each number is exact, and may only become
-// smaller.
-var allowance = map[string]int{"node": 5, "bench": 6}
 
 // lines returns source of a function with so many lines.
 func lines(head string, n int) string { return head + " {" + strings.Repeat("\n", n-1) + "}\n" }
@@ -215,6 +195,28 @@ func TestTheHouseRulesAreFound(t *testing.T) {
 				t.Errorf("found %q, expected %q", got, c.want)
 			}
 		})
+	}
+}
+
+func TestLongLinesAreFound(t *testing.T) {
+	for source, want := range map[string]int{
+		"var v int // " + strings.Repeat("x", 108) + "\n":                               1,
+		"var v int // " + strings.Repeat("x", 107) + "\n":                               0,
+		"var v int // " + strings.Repeat("→", 107):                                      0,
+		"// " + strings.Repeat("x", 118) + "\nvar v int\n":                              1,
+		`var v = "` + strings.Repeat("x", 38) + `" // ` + strings.Repeat("x", 80):       0,
+		`var v = "` + strings.Repeat("x", 37) + `" // ` + strings.Repeat("x", 80):       1,
+		"var v = `\n" + strings.Repeat("x", 121) + "\n`\n":                              0,
+		"func a() {\n\tprintln()\n} // " + strings.Repeat("x", 120) + "\n\nvar v int\n": 1,
+	} {
+		fset := token.NewFileSet()
+		file, err := parser.ParseFile(fset, "snippet.go", "package main\n"+source, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := checkLines(housePackage{fset: fset, files: []*ast.File{file}}); len(got) != want {
+			t.Errorf("%.40q: found %v, expected %d", source, got, want)
+		}
 	}
 }
 

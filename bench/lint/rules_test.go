@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // The limits of size and of nesting.
@@ -16,6 +17,9 @@ const (
 	maxFunctionLines = 60
 	maxNestedCalls   = 3
 	maxTargets       = 3
+	maxLine          = 120
+	// a text of so many bytes may make its line longer: it is not cut where nobody would look for its other half
+	longText = 40
 )
 
 // bannedImports are the packages that a package of ours must not import, by path or by the path's beginning before a
@@ -100,6 +104,38 @@ func checkSizes(p housePackage) []breach {
 			}
 			return true
 		})
+	}
+	return found
+}
+
+// checkLines holds the lengths of lines, trailing comments included.
+func checkLines(p housePackage) []breach {
+	found := []breach{}
+	for _, file := range p.files {
+		texts, wide, f := map[int]bool{}, map[int]int{}, p.fset.File(file.Pos())
+		ast.Inspect(file, func(n ast.Node) bool {
+			if text, ok := n.(*ast.BasicLit); ok && text.Kind == token.STRING && len(text.Value) >= longText {
+				for line := f.Line(text.Pos()); line <= f.Line(text.End()); line++ {
+					texts[line] = true
+				}
+			}
+			return true
+		})
+		for _, group := range file.Comments {
+			for _, c := range group.List { // characters of several bytes count as one
+				wide[f.Line(c.Pos())] = len(c.Text) - utf8.RuneCountInString(c.Text)
+			}
+		}
+		for line, start := range f.Lines() {
+			end := f.Size()
+			if line+1 < f.LineCount() {
+				end = f.Lines()[line+1]
+			}
+			if n := end - start - 1 - wide[line+1]; n > maxLine && !texts[line+1] {
+				found = append(found, breach{p.fset.Position(f.LineStart(line + 1)), "line size",
+					fmt.Sprintf("%d columns, at most %d are allowed", n, maxLine)})
+			}
+		}
 	}
 	return found
 }

@@ -248,7 +248,7 @@ func ReadBatch(b []byte, wanted []bool) ([]Logged, error) {
 	}
 	var parts []Logged
 	sequence, skip := binary.LittleEndian.Uint64(b), true // skip tells that the records are of no part that is wanted
-	next := 0                                             // of the last part: the entry that the next user record completes
+	next := 0                                             // the last part's entry that the next user record completes
 	for b = b[batchHead:]; len(b) > 0; {
 		var key, value []byte
 		var err error

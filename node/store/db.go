@@ -260,7 +260,7 @@ func WriteBatch(db DB, data []byte) error {
 func GetLocal(db DB, key string) ([]byte, error) {
 	value, err := db.rocks.GetBytes(db.read, []byte(key))
 	if err != nil {
-		return nil, fmt.Errorf("%w: reading %s: %w", ErrStore, key, err)
+		return nil, fmt.Errorf("%w: reading the store-local key %s: %w", ErrStore, key, err)
 	}
 	return value, nil
 }
@@ -273,7 +273,7 @@ func PutLocal(db DB, key string, value []byte) error {
 		err = db.rocks.Flush(grocksdb.NewDefaultFlushOptions())
 	}
 	if err != nil {
-		return fmt.Errorf("%w: writing %s: %w", ErrStore, key, err)
+		return fmt.Errorf("%w: writing the store-local key %s: %w", ErrStore, key, err)
 	}
 	return nil
 }

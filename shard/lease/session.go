@@ -28,26 +28,29 @@ type Session struct {
 
 // Share is a shard that both neighbours hold.
 type Share struct {
-	Shard           int
-	Preferred       bool // placement wants this node to lead it
-	View            shard.View
-	Known           bool
-	Restarted       bool           // as leader: the process is younger than the view, and may not serve in it (rules R8, R9)
-	Damaged         bool           // this node's data of the shard cannot be trusted: for this shard it is as good as dead
-	DamagedIn       uint64         // the epoch in which that was found
-	Since           int64          // ns when the view was learnt
-	Answered        int64          // ns of the last lease that was promised for it, to any epoch; at first the start
-	LeaderRestarted bool           // as backup: the leader's process that led in this view is gone (rule R9)
-	Unverified      bool           // as backup in sync: this process began in that role, and the leader has not said since that the logs fit (rule R24)
-	Last            shard.Position // where this node's log ended when the process began
-	LeaderLastKnown bool           // as an unverified backup: the leader's process, which has restarted too, has said where its log ends
-	Behind          bool           // this node's ends before that
-	AckRequired     bool           // as leader: the backup is treated as in sync (rule R7)
-	Proposed        shard.View     // the change that is proposed; Epoch 0 if none
-	AskedAt         int64          // ns of its last proposal; 0 asks at once
-	Drain           int64          // as leader: ns since when it hands over; 0 if it does not
-	Heard           int64          // ns of the sending of the last ping that the peer answered with a promise of it
-	Steady          int64          // ns since when the view has been in sync and leases have come
+	Shard     int
+	Preferred bool // placement wants this node to lead it
+	View      shard.View
+	Known     bool
+	// as leader: the process is younger than the view, and may not serve in it (rules R8, R9)
+	Restarted       bool
+	Damaged         bool   // this node's data of the shard cannot be trusted: for this shard it is as good as dead
+	DamagedIn       uint64 // the epoch in which that was found
+	Since           int64  // ns when the view was learnt
+	Answered        int64  // ns of the last lease that was promised for it, to any epoch; at first the start
+	LeaderRestarted bool   // as backup: the leader's process that led in this view is gone (rule R9)
+	// as backup in sync: this process began in that role, and the leader has not said since that the logs fit (rule R24)
+	Unverified bool
+	Last       shard.Position // where this node's log ended when the process began
+	// as an unverified backup: the leader's process, which has restarted too, has said where its log ends
+	LeaderLastKnown bool
+	Behind          bool       // this node's ends before that
+	AckRequired     bool       // as leader: the backup is treated as in sync (rule R7)
+	Proposed        shard.View // the change that is proposed; Epoch 0 if none
+	AskedAt         int64      // ns of its last proposal; 0 asks at once
+	Drain           int64      // as leader: ns since when it hands over; 0 if it does not
+	Heard           int64      // ns of the sending of the last ping that the peer answered with a promise of it
+	Steady          int64      // ns since when the view has been in sync and leases have come
 }
 
 // Claim is a shard and the epoch in which a lease of it is asked for or promised.
@@ -98,16 +101,18 @@ type EventKind uint8
 
 // The events of a lease session.
 const (
-	Ticked       EventKind = iota + 1
-	PingReceived           // from the peer's store Store and its process Start, sent at its time At, with its Lease and Claims, and whether it is Unhealthy or Leaving
-	PongReceived           // the answer of the peer's store Store to our ping of At, with the Claims that it promises
-	ViewsLearnt            // Views by shard, and the member id of the peer's store
-	LinkBroken             // the connection to the peer broke
-	NoticeGiven            // a replica here gives Notice, in Epoch
-	RaftElected            // there is a new leader of Raft: open proposals are repeated at once
-	DiskChanged            // Unhealthy says how the disk is
-	LeaveAsked             // hand the leaderships over
-	GoodbyeAsked           // nothing is served here any more: free the peer from what it promised
+	Ticked EventKind = iota + 1
+	// from the peer's store Store and its process Start, sent at its time At, with its Lease and Claims, and whether it is
+	// Unhealthy or Leaving
+	PingReceived
+	PongReceived // the answer of the peer's store Store to our ping of At, with the Claims that it promises
+	ViewsLearnt  // Views by shard, and the member id of the peer's store
+	LinkBroken   // the connection to the peer broke
+	NoticeGiven  // a replica here gives Notice, in Epoch
+	RaftElected  // there is a new leader of Raft: open proposals are repeated at once
+	DiskChanged  // Unhealthy says how the disk is
+	LeaveAsked   // hand the leaderships over
+	GoodbyeAsked // nothing is served here any more: free the peer from what it promised
 )
 
 // Event is something that happened to a lease session.
@@ -139,8 +144,10 @@ const (
 	TellLease                       // to the replica of Shard: LeaseCame
 	TellDrain                       // to the replica of Shard: DrainAsked in Epoch, or DrainOff if Until is 0
 	Propose                         // to the view service: Proposals, each by itself
-	TooLong                         // for the log: the peer takes promises for Lease, which the grace here does not cover, so that it gets none
-	LogBehind                       // for the log: the leader's log of Shard ends at LastEntry, this node's before that: it does not take over
+	// for the log: the peer takes promises for Lease, which the grace here does not cover, so that it gets none
+	TooLong
+	// for the log: the leader's log of Shard ends at LastEntry, this node's before that: it does not take over
+	LogBehind
 )
 
 // Effect is one thing to do for a lease session.

@@ -33,9 +33,10 @@ type Expiry struct {
 // sequenced before it is fed, what comes after it is sent, and the backup is let in sync when it has stored all of the
 // former.
 type Repair struct {
-	Compared    bool   // it is known from where to feed
-	Busy        bool   // the shell is feeding
-	Owed        bool   // a snapshot was sent, and the backup has not said "stored" since: what it had before may still be on its disk
+	Compared bool // it is known from where to feed
+	Busy     bool // the shell is feeding
+	// a snapshot was sent, and the backup has not said "stored" since: what it had before may still be on its disk
+	Owed        bool
 	Fed         uint64 // last LSN that was fed
 	MovedAt     int64  // ns of the last progress
 	AckRequired bool   // the leader treats the backup as in sync: it answers nothing without it (rule R7)
@@ -103,7 +104,8 @@ type Stream struct {
 
 // Leading is what a replica keeps as leader.
 type Leading struct {
-	Takeover      uint64 // all that was handed to its disk when it became leader must be stored before it serves (rule R10)
+	// all that was handed to its disk when it became leader must be stored before it serves (rule R10)
+	Takeover      uint64
 	Next          uint64 // last LSN sequenced
 	Pending       []Pending
 	Draining      bool   // it hands its leadership over and takes no new request

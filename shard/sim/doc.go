@@ -4,7 +4,8 @@
 //
 //	world_test.go      a run: its plan, its events in order of time
 //	run_test.go        the tests: many seeds, one seed again
-//	node_test.go       a node: the steps and what their effects do
+//	node_test.go       a node: its view service, its lease sessions, and what their effects do
+//	replica_test.go    its replicas, and what their effects do
 //	client_test.go     what a gateway asks, and how it tries again
 //	net_test.go        connections, delays, cuts
 //	disk_test.go       what is written, synced, lost and damaged

@@ -20,9 +20,9 @@ var plantedBugs = []planted{
 		{"../replica/learn.go", "	case led && !leads:\n", "	case led && leads && !v.InSync:\n		r.Leading.Pending, r.Leading.Next = nil, r.Log.Submitted\n	case led && !leads:\n"}}},
 	{rule: "R1", name: "a get is read after the check", seed: 0, slow: true, edits: []edit{
 		{"client_test.go", "		e.Current, e.Exists = disk.lookUp(op.change.ID)\n", "		w.step(n, e)\n		return\n"},
-		{"node_test.go", "		w.answer(n, fx.Caller, fx.Reply)\n", "		reply := fx.Reply\n		try, direct := fx.Caller.(*simTry)\n		if !direct || try.op.kind != opGet || reply.Refusal != 0 {\n			w.answer(n, fx.Caller, reply)\n			break\n		}\n		w.on(n, w.delay(40*ms), func() {\n			reply.Result = shard.Missing\n			if current, exists := n.disk.shards[s].lookUp(try.op.change.ID); exists {\n				reply.Result, reply.Record = shard.Found, current\n			}\n			w.reply(n, try, reply)\n		})\n"}}},
+		{"replica_test.go", "		w.answer(n, fx.Caller, fx.Reply)\n", "		reply := fx.Reply\n		try, direct := fx.Caller.(*simTry)\n		if !direct || try.op.kind != opGet || reply.Refusal != 0 {\n			w.answer(n, fx.Caller, reply)\n			break\n		}\n		w.on(n, w.delay(40*ms), func() {\n			reply.Result = shard.Missing\n			if current, exists := n.disk.shards[s].lookUp(try.op.change.ID); exists {\n				reply.Result, reply.Record = shard.Found, current\n			}\n			w.reply(n, try, reply)\n		})\n"}}},
 	{rule: "R1", name: "a get is checked by a clock that was sampled long before", seed: 3044, slow: true, edits: []edit{
-		{"node_test.go", "	var out []replica.Effect\n	*r, out = replica.Step(*r, e, nil)\n", "	if e.Kind == replica.GetAsked {\n		e.Now -= 50 * ms\n	}\n	var out []replica.Effect\n	*r, out = replica.Step(*r, e, nil)\n"}}},
+		{"replica_test.go", "	var out []replica.Effect\n	*r, out = replica.Step(*r, e, nil)\n", "	if e.Kind == replica.GetAsked {\n		e.Now -= 50 * ms\n	}\n	var out []replica.Effect\n	*r, out = replica.Step(*r, e, nil)\n"}}},
 	{rule: "R1", name: "what was read before the replica had all acknowledged writes is given out", seed: 528, slow: true, edits: []edit{
 		{"../replica/read.go", "e.Began > 0 && e.Began < r.CompleteSince", "e.Began > 0 && r.CompleteSince < 0"}}},
 	{rule: "R1", name: "a page begins by counts that run ahead of its scan", seed: 86, edits: []edit{

@@ -24,9 +24,10 @@ func InitialEntries(l shard.Layout, members []uint64) []SavedEntry {
 	}
 	voters := slices.Clone(members)
 	slices.Sort(voters)
-	snapshot, _ := proto.MarshalOptions{Deterministic: true}.Marshal(&raftpb.Snapshot{Data: packNumbers(stateNumbers(state)), Metadata: &raftpb.SnapshotMetadata{
-		Index: proto.Uint64(1), Term: proto.Uint64(1), ConfState: &raftpb.ConfState{Voters: voters,
-			AutoLeave: proto.Bool(false)}}})
+	first := &raftpb.SnapshotMetadata{Index: proto.Uint64(1), Term: proto.Uint64(1),
+		ConfState: &raftpb.ConfState{Voters: voters, AutoLeave: proto.Bool(false)}}
+	snapshot, _ := proto.MarshalOptions{Deterministic: true}.Marshal(&raftpb.Snapshot{
+		Data: packNumbers(stateNumbers(state)), Metadata: first})
 	hard, _ := proto.MarshalOptions{Deterministic: true}.Marshal(&raftpb.HardState{Term: proto.Uint64(1),
 		Vote: proto.Uint64(0), Commit: proto.Uint64(1)})
 	return []SavedEntry{{Key: keySnapshot, Value: snapshot}, {Key: keyHard, Value: hard}}

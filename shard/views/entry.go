@@ -27,9 +27,11 @@ const entryFormat = 1
 
 // The kinds of entry in Raft's log, with their numbers.
 const (
-	EntryViews   uint64 = iota + 1 // proposals, six numbers each
-	EntryStart                     // member, number of the start, nonce of the process, newest version that its binary speaks, nonces of the starts before
-	EntryVersion                   // the version that is to be in force
+	EntryViews uint64 = iota + 1 // proposals, six numbers each
+	// member, number of the start, nonce of the process, newest version that its binary speaks, nonces of the starts
+	// before
+	EntryStart
+	EntryVersion // the version that is to be in force
 )
 
 // EntryRule is what a kind of entry needs and does: it may be proposed from the version Since on, and Apply returns the

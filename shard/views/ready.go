@@ -166,7 +166,8 @@ func gather(c Service, state []byte) (Service, []SavedEntry) {
 			c.hard.Term, c.hard.Vote, c.hard.Commit = w.write.Term, w.write.Vote, w.write.Commit
 		}
 	}
-	if c.changed { // else a start of all would find itself in the midst of it, and ask for the votes of a store that is gone
+	// else a start of all would find itself in the midst of it, and ask for the votes of a store that is gone
+	if c.changed {
 		c.changed, must, c.hard.Commit = false, true, proto.Uint64(max(c.hard.GetCommit(), min(c.State.Index, c.high)))
 	}
 	c.under = len(c.queue)

@@ -12,12 +12,14 @@ import (
 // Timing holds the times of the agreement in ns. Raft's own election timeouts are random and too long for the budget of
 // a request, so raft is not ticked unless it leads, and silence is counted here.
 type Timing struct {
-	Forget     int64 // silence of the leader after which this node may vote for another
-	Campaign   int64 // silence after which the first node in rank stands for leader
-	Rank       int64 // and how much later each further node in rank
-	Absent     int64 // silence of a member after which another store may take its place
-	Gap        int64 // two ticks further apart mean that this process was paused: silence is counted anew
-	RaiseAfter int64 // for how long all members must have spoken the next version before it is put in force; until then any may go back to its old binary
+	Forget   int64 // silence of the leader after which this node may vote for another
+	Campaign int64 // silence after which the first node in rank stands for leader
+	Rank     int64 // and how much later each further node in rank
+	Absent   int64 // silence of a member after which another store may take its place
+	Gap      int64 // two ticks further apart mean that this process was paused: silence is counted anew
+	// for how long all members must have spoken the next version before it is put in force; until then any may go back to
+	// its old binary
+	RaiseAfter int64
 }
 
 // DefaultTiming suits a network of a few ms.
@@ -72,21 +74,22 @@ type Process struct {
 // Service is one node's part in the agreement on the state. It is a value that views.Step takes and returns, with
 // handles into raft inside it: a state that went in is spent.
 type Service struct {
-	Self       uint64 // member id of this node's store
-	Mine       Process
-	Node       int
-	Layout     shard.Layout
-	Timing     Timing
-	Raft       *raft.RawNode
-	Log        *raft.MemoryStorage // what is stored
-	State      State
-	Conf       *raftpb.ConfState // who votes and who learns, as of State
-	Unhealthy  bool              // the disk is: no part is taken (rule R12)
-	Lead       uint64            // member id of the Raft leader; 0 while none is known
-	Term       uint64            // its term
-	CatchingUp bool              // it is not known yet that State has all that was decided before this process began (rule R8)
-	Over       bool              // this binary or this store may take no part: nothing is done any more (rules R22, R23)
-	Heard      []Start           // by node: the newest start with which its member has said hello
+	Self      uint64 // member id of this node's store
+	Mine      Process
+	Node      int
+	Layout    shard.Layout
+	Timing    Timing
+	Raft      *raft.RawNode
+	Log       *raft.MemoryStorage // what is stored
+	State     State
+	Conf      *raftpb.ConfState // who votes and who learns, as of State
+	Unhealthy bool              // the disk is: no part is taken (rule R12)
+	Lead      uint64            // member id of the Raft leader; 0 while none is known
+	Term      uint64            // its term
+	// it is not known yet that State has all that was decided before this process began (rule R8)
+	CatchingUp bool
+	Over       bool    // this binary or this store may take no part: nothing is done any more (rules R22, R23)
+	Heard      []Start // by node: the newest start with which its member has said hello
 
 	seen    []int64 // by node: when its member was last heard; as leader, not before it began to lead
 	last    int     // node of the newest leader that was known; -1 before
@@ -97,7 +100,9 @@ type Service struct {
 	turn    int64   // silence of the leader after which this node stands
 	patient bool    // it stands, and waits longer for the votes
 	change  int64   // no change of membership before
-	greeted []bool  // by node: on the connection that stands it has said what it knows of this store's starts; nothing is sent to it before
+	// by node: on the connection that stands it has said what it knows of this store's starts; nothing is sent to it
+	// before
+	greeted []bool
 	changed bool    // a change of membership was done; that it is committed is to be stored
 	older   string  // how this store shows to be an old copy of itself; "" if it does not
 	own     []Start // this process's start, and those before it that the store remembers
@@ -122,12 +127,15 @@ type EventKind uint8
 const (
 	Ticked          EventKind = iota + 1 // every 10 ms
 	MessageReceived                      // Data came from another node's view service
-	ProposalAsked                        // Proposals, or Entry, are wanted; whoever asks repeats it until the state shows the outcome
-	Saved                                // what the last Save carried is on the disk, synced
-	DiskChanged                          // the disk is unhealthy, or well again
-	JoinAsked                            // the store Member says hello with its Start; told to every member, the leader acts
-	PeerGreeted                          // a connection to node To stands, whose view service knows Start to be the newest of this store
-	PeerParted                           // the connection to node To broke
+	// Proposals, or Entry, are wanted; whoever asks repeats it until the state shows the outcome
+	ProposalAsked
+	Saved       // what the last Save carried is on the disk, synced
+	DiskChanged // the disk is unhealthy, or well again
+	// the store Member says hello with its Start; told to every member, the leader acts
+	JoinAsked
+	// a connection to node To stands, whose view service knows Start to be the newest of this store
+	PeerGreeted
+	PeerParted // the connection to node To broke
 )
 
 // Event is something that happened, with the time of it in ns on the node's clock.
@@ -154,8 +162,12 @@ const (
 	StateChanged            // State is the newest; given only while this node's store is a member
 	Elected                 // there is a Raft leader, Member: repeat open proposals at once
 	Note                    // Text is for the log
-	Halt                    // this binary may take no part, Text says why: the process ends at once, and is of no use until its binary is another one
-	Outdated                // this store is an old copy of itself, Text says how that shows: nothing in it may be used, a new and empty one takes its place
+	// this binary may take no part, Text says why: the process ends at once, and is of no use until its binary is another
+	// one
+	Halt
+	// this store is an old copy of itself, Text says how that shows: nothing in it may be used, a new and empty one takes
+	// its place
+	Outdated
 )
 
 // Effect is one thing to do.

@@ -26,7 +26,22 @@ type Conn struct {
 	Err    error
 }
 
-// Dial is a goroutine that dials a node, greets it, waits for its welcome and hands the outcome to out, once.
+// dial is what the stages of a dial know so far.
+type dial struct {
+	names    proc.Names
+	patience time.Duration
+	mine     func() shard.Greeting
+	expected string
+	address  string       // which names gave
+	conn     Conn         // its Err ends the dial
+	codec    wire.Codec   // of the greeting
+	answer   wire.Message // to the hello
+}
+
+// dialStages are a dial. The list never changes.
+var dialStages = [...]func(dial) dial{connect, sayHello, awaitAnswer, checkWelcome}
+
+// Dial dials a node, greets it, waits for its welcome and returns the connection, or why there is none.
 //
 // It dials the address that names gives, and tells names what came of it. patience holds for the look-up, again for the
 // connection, and again for the welcome. mine is asked for this process's greeting when the connection stands, so that
@@ -34,46 +49,68 @@ type Conn struct {
 //
 // Errors: proc.ErrName while no address is known; MisfitError if the two do not fit, or the node refuses this process
 // or answers no welcome; wire.ErrFrame, wire.ErrChecksum; those of net and io.
-func Dial(names proc.Names, patience time.Duration, mine func() shard.Greeting, expected string, out chan<- Conn) {
-	address, err := names.Next(patience)
-	var raw net.Conn
-	if err == nil {
-		raw, err = net.DialTimeout("tcp", address, patience)
-	}
-	if err != nil {
-		names.Tell(address, err)
-		out <- Conn{Err: err}
-		return
-	}
-	c := Conn{Raw: raw, In: bufio.NewReaderSize(raw, readBuffer), Mine: mine()}
-	codec, m := wire.NewCodec(), &wire.Message{}
-	hello := codec.AppendFrame(nil, &wire.Message{Kind: wire.Hello, ID: 1, Greeting: Say(c.Mine)})
-	_ = raw.SetDeadline(time.Now().Add(patience))
-	_, err = raw.Write(hello)
-	body := []byte{}
-	if err == nil {
-		body, err = wire.ReadFrame(c.In, nil)
-	}
-	if err == nil {
-		err = codec.Decode(m, body)
-	}
-	switch {
-	case err != nil:
-	case m.Kind != wire.Welcome:
-		err = MisfitError{misfits[m.Code], m.Text, true}
-	default:
-		c.Theirs, c.Known, c.Offset = Hear(m), m.Known, m.Clock-proc.Clock()
-		c.Codec, _ = codec.Agree(m.Greeting)
-		if misfit, text := shard.Fits(c.Mine, c.Theirs, expected); misfit != "" {
-			err = MisfitError{misfit, text, false}
+func Dial(names proc.Names, patience time.Duration, mine func() shard.Greeting, expected string) Conn {
+	d := dial{names: names, patience: patience, mine: mine, expected: expected}
+	for _, stage := range dialStages {
+		if d.conn.Err == nil {
+			d = stage(d)
 		}
 	}
-	names.Tell(address, err)
-	if err != nil {
-		raw.Close()
-		out <- Conn{Err: err}
-		return
+	names.Tell(d.address, d.conn.Err)
+	switch {
+	case d.conn.Err == nil:
+		_ = d.conn.Raw.SetDeadline(time.Time{})
+		return d.conn
+	case d.conn.Raw != nil:
+		d.conn.Raw.Close()
 	}
-	_ = raw.SetDeadline(time.Time{})
-	out <- c
+	return Conn{Err: d.conn.Err}
+}
+
+// connect makes a connection to the next address of the node.
+func connect(d dial) dial {
+	if d.address, d.conn.Err = d.names.Next(d.patience); d.conn.Err != nil {
+		return d
+	}
+	raw, err := net.DialTimeout("tcp", d.address, d.patience)
+	if err != nil {
+		d.conn.Err = err
+		return d
+	}
+	d.conn.Raw, d.conn.In = raw, bufio.NewReaderSize(raw, readBuffer)
+	return d
+}
+
+// sayHello sends this process's greeting, and sets the time for it and the answer.
+func sayHello(d dial) dial {
+	d.conn.Mine, d.codec = d.mine(), wire.NewCodec()
+	hello := d.codec.AppendFrame(nil, &wire.Message{Kind: wire.Hello, ID: 1, Greeting: Say(d.conn.Mine)})
+	_ = d.conn.Raw.SetDeadline(time.Now().Add(d.patience))
+	_, d.conn.Err = d.conn.Raw.Write(hello)
+	return d
+}
+
+// awaitAnswer reads the frame that answers the hello.
+func awaitAnswer(d dial) dial {
+	body, err := wire.ReadFrame(d.conn.In, nil)
+	if err == nil {
+		err = d.codec.Decode(&d.answer, body)
+	}
+	d.conn.Err = err
+	return d
+}
+
+// checkWelcome takes what a welcome says, and looks whether the two fit. What is no welcome is a refusal.
+func checkWelcome(d dial) dial {
+	m := &d.answer
+	if m.Kind != wire.Welcome {
+		d.conn.Err = MisfitError{misfits[m.Code], m.Text, true}
+		return d
+	}
+	d.conn.Theirs, d.conn.Known, d.conn.Offset = Hear(m), m.Known, m.Clock-proc.Clock()
+	d.conn.Codec, _ = d.codec.Agree(m.Greeting)
+	if misfit, text := shard.Fits(d.conn.Mine, d.conn.Theirs, d.expected); misfit != "" {
+		d.conn.Err = MisfitError{misfit, text, false}
+	}
+	return d
 }

@@ -44,9 +44,7 @@ func dialOne(t *testing.T, mine func() shard.Greeting, expected string, answer [
 		}
 		_, _ = conn.Write(answer)
 	}()
-	out := make(chan Conn, 1)
-	go Dial(proc.NewNames(listener.Addr().String(), nil), time.Minute, mine, expected, out)
-	c := <-out
+	c := Dial(proc.NewNames(listener.Addr().String(), nil), time.Minute, mine, expected)
 	if c.Err == nil {
 		t.Cleanup(func() { c.Raw.Close() })
 	}
@@ -144,10 +142,9 @@ func TestWhoIsNotReachedIsNotAsked(t *testing.T) {
 		t.Fatal(err)
 	}
 	listener.Close()
-	out, asked := make(chan Conn, 1), make(chan struct{}, 1)
+	asked := make(chan struct{}, 1)
 	mine := func() shard.Greeting { asked <- struct{}{}; return greetingOf("db-1") }
-	go Dial(proc.NewNames(listener.Addr().String(), nil), time.Minute, mine, "db-0", out)
-	c := <-out
+	c := Dial(proc.NewNames(listener.Addr().String(), nil), time.Minute, mine, "db-0")
 	if dial := (&net.OpError{}); !errors.As(c.Err, &dial) || errors.As(c.Err, &MisfitError{}) || len(asked) != 0 {
 		t.Errorf("%v, asked %d times", c.Err, len(asked))
 	}

@@ -53,9 +53,7 @@ func TestAPeerIsFoundByItsName(t *testing.T) {
 	names := proc.NewNames("db-0.test:"+port, lookup)
 	go proc.RunNames(names)
 	try := func() error {
-		out := make(chan Conn, 1)
-		go Dial(names, 25*time.Millisecond, func() shard.Greeting { return greetingOf("db-1") }, "db-0", out)
-		c := <-out
+		c := Dial(names, 25*time.Millisecond, func() shard.Greeting { return greetingOf("db-1") }, "db-0")
 		if c.Err == nil {
 			c.Raw.Close()
 		}

@@ -1,6 +1,6 @@
 // Package proc is what both processes, node and gateway, want of the operating system around them: a log that nobody
-// who reads it can hold up, the addresses behind names, a clock, timers, and a start anew in place. A process waits here
-// for things outside of it, each in a goroutine of its own, so that no loop does.
+// who reads it can hold up, the addresses behind names, a clock, timers, and a start anew in place. A process waits
+// here for things outside of it, each in a goroutine of its own, so that no loop does.
 //
 // # Files
 //
