@@ -7,8 +7,8 @@
 //	replicas (a few)       owns the states of some replicas; asks replica.Step and carries its effects out
 //	lease (one a neighb.)  owns what the two promise each other, and proposes views; asks lease.Step
 //	view service           owns this node's part in Raft, which holds the views; asks views.Step
-//	disk                   owns all writes: what is waiting becomes one synced append to the log (group commit), then goes
-//	                       to RocksDB, whose memory it has flushed
+//	disk                   owns all writes: what is waiting becomes one synced append to the log (group commit), then
+//	                       goes to RocksDB, whose memory it has flushed
 //	disk health            looks how long writes take; with a slow or full disk the node asks and promises nothing
 //	index                  knows where in the write log each shard's entries stand
 //	sync notes             notes in the data folder how far the write log is synced

@@ -71,7 +71,8 @@ func main() {
 		}
 	}
 	listener.Close()
-	// Every acknowledged write is in the log, synced: nothing is lost by leaving at once, with RocksDB open under its loops.
+	// Every acknowledged write is in the log, synced: nothing is lost by leaving at once, with RocksDB open under its
+	// loops.
 	log.Info("stopped")
 	proc.Exit(output, 0)
 }

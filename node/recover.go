@@ -12,7 +12,8 @@ import (
 	"tandem/wire/proc"
 )
 
-// openFolder opens the store of a data folder in the ways that shard.NextOpen names, one after another. Errors: ErrUnreadable
+// openFolder opens the store of a data folder in the ways that shard.NextOpen names, one after another. Errors:
+// ErrUnreadable
 // if a new store must take the place of this one, ErrStore, ErrFolder, or of the file system.
 func openFolder(s starting) starting {
 	c := s.wiring.Config
@@ -58,7 +59,8 @@ func judgeEnd(s starting) starting {
 	return s
 }
 
-// replayLog brings the data up to the log, and lets this start write behind it. Errors: ErrStore, or of the file system.
+// replayLog brings the data up to the log, and lets this start write behind it. Errors: ErrStore, or of the file
+// system.
 func replayLog(s starting) starting {
 	if s.err = store.Replay(s.wiring.DB, s.recovery); s.err != nil {
 		return s

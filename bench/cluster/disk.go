@@ -107,8 +107,8 @@ func flipBit(folder string, s Step, out chan<- Note) {
 // log: OPTIONS is not read, and an unreadable filter is left out.
 func mustBeMet(s Step) bool { return s.File != FileOptions && s.Part != partFilter }
 
-// batchAt returns which batch a block of a segment of the log is of, and whether a node that starts must find that it is
-// damaged: another batch follows in the segment, up to last, else it looks like a torn write. The block may also be of
+// batchAt returns which batch a block of a segment of the log is of, and whether a node that starts must find that it
+// is damaged: another batch follows in the segment, up to last, else it looks like a torn write. The block may also be of
 // none.
 func batchAt(pieces []wal.Piece, last uint64, block int) (sequence uint64, must bool) {
 	for _, p := range pieces {

@@ -22,7 +22,8 @@ func TestFileKinds(t *testing.T) {
 }
 
 func TestPickFile(t *testing.T) {
-	files := []StoredFile{{"MANIFEST-000005", 10}, {"wal/0000000012.wal", 100}, {"wal/0000000007.wal", 70}, {"wal/0000000013.wal", 0},
+	files := []StoredFile{{"MANIFEST-000005", 10}, {"wal/0000000012.wal", 100}, {"wal/0000000007.wal", 70},
+		{"wal/0000000013.wal", 0},
 		{"000003.sst", 5}, {"000009.sst", 5}, {"CURRENT", 16},
 		{"MANIFEST-000011", 20}, {"LOCK", 0}}
 	seen := map[string]int{}
@@ -120,8 +121,8 @@ func TestPickBit(t *testing.T) {
 	}
 }
 
-// At the end of a log damage is like a torn write; where another batch follows it is not, and where none lies nothing is
-// damaged.
+// At the end of a log damage is like a torn write; where another batch follows it is not, and where none lies nothing
+// is damaged.
 func TestWhatMustBeMet(t *testing.T) {
 	for _, c := range []struct {
 		s    Step

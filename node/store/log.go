@@ -146,7 +146,8 @@ type beginning struct {
 // header are on the disk.
 var segmentStages = [...]func(beginning) beginning{closeLast, readySpare, nameSegment, writeHeader, writeCached}
 
-// NextSegment closes the segment that is written and begins the next one, with at least so many blocks. Error: as Store.
+// NextSegment closes the segment that is written and begins the next one, with at least so many blocks. Error: as that
+// of Store.
 func NextSegment(l Log, blocks int) (Log, error) {
 	b := beginning{log: l, folder: filepath.Join(l.folder, logFolder), blocks: max(blocks, segmentBytes/wal.BlockSize)}
 	for _, stage := range segmentStages {
