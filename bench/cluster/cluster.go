@@ -147,6 +147,9 @@ func Running(dir string) []Child {
 	return found
 }
 
+// killEvery is how long a process that was killed is waited for before that is done again.
+const killEvery = 200 * time.Millisecond
+
 // Stop ends the cluster whose pid files are in a folder: the gateway first, then all nodes at once.
 func Stop(dir string, grace time.Duration) error {
 	dir, err := filepath.EvalSymlinks(dir)
@@ -155,7 +158,7 @@ func Stop(dir string, grace time.Duration) error {
 	}
 	for _, gateways := range []bool{true, false} {
 		other := func(f Child) bool { return (f.Name == "gateway") != gateways }
-		sign, next := syscall.SIGTERM, time.Now()
+		sign, next, told := syscall.SIGTERM, time.Now(), false
 		for {
 			group := slices.DeleteFunc(Running(dir), other)
 			if len(group) == 0 {
@@ -166,12 +169,13 @@ func Stop(dir string, grace time.Duration) error {
 				continue
 			}
 			for _, f := range group {
-				if sign == syscall.SIGKILL {
+				if sign == syscall.SIGKILL && !told {
 					Tell("bench: %s does not stop within %v and is killed\n", f.Name, grace)
 				}
 				_ = syscall.Kill(f.PID, sign) // it may be gone already
 			}
-			sign, next = syscall.SIGKILL, time.Now().Add(grace)
+			told = sign == syscall.SIGKILL
+			sign, next = syscall.SIGKILL, time.Now().Add(max(grace, killEvery))
 		}
 	}
 	files, _ := filepath.Glob(filepath.Join(dir, "*.pid"))
