@@ -44,7 +44,9 @@ func checkAnswers(a assessment) assessment {
 		return a
 	}
 	done, initial := make(chan checked, 1), believed{Known: j.Load}
-	go checkHistories(a.ran.Samples, initial, f.CheckTimeout, filepath.Join(f.Out, violationPage), j.Early, done)
+	go func() {
+		done <- checkHistories(a.ran.Samples, initial, f.CheckTimeout, filepath.Join(f.Out, violationPage), j.Early)
+	}()
 	if !j.Shared {
 		a.badCounts, a.counts = checkCounts(a.ran.Samples, a.ran.Base)
 	}

@@ -93,9 +93,9 @@ func pile(piles [][]sample, s sample) [][]sample {
 }
 
 // collect counts what comes until the samples end, shows how it stands every second, and sends what it has. It keeps
-// the samples themselves only if keep is set.
-func collect(in inbox, t tally, keep bool, begin time.Time, show chan<- snapshot, out chan<- outcome) {
-	o := outcome{Tally: t, Seconds: map[string]float64{}}
+// the samples themselves only if histories are kept.
+func collect(r jobRun, show chan<- snapshot) {
+	in, o := r.in, outcome{Tally: newTally(r.job.Budget, r.job.Width), Seconds: map[string]float64{}}
 	look := time.NewTicker(showEvery)
 	defer look.Stop()
 	recent, now, piles := hdrhistogram.New(leastLatency, mostLatency, 2), snapshot{}, [][]sample{}
@@ -105,14 +105,14 @@ func collect(in inbox, t tally, keep bool, begin time.Time, show chan<- snapshot
 			if !more {
 				close(show)
 				o.Samples = slices.Concat(piles...)
-				out <- o
+				r.counted <- o
 				return
 			}
 			if s.Phase != now.Phase {
 				now = snapshot{Phase: s.Phase, Event: now.Event}
 			}
 			o.Tally = count(o.Tally, s)
-			if keep {
+			if r.job.Check {
 				piles = pile(piles, s)
 			}
 			_ = recent.RecordValue(min(mostLatency, (s.Done - s.Intended).Microseconds())) // within the range
@@ -120,7 +120,7 @@ func collect(in inbox, t tally, keep bool, begin time.Time, show chan<- snapshot
 			if s.Failed {
 				now.Failed++
 			}
-			if s.Failed || s.Done-s.Intended > t.Budget {
+			if s.Failed || s.Done-s.Intended > r.job.Budget {
 				now.Late++
 			}
 		case e := <-in.Events:
@@ -132,7 +132,7 @@ func collect(in inbox, t tally, keep bool, begin time.Time, show chan<- snapshot
 		case l := <-in.Syncs:
 			o.Syncs = append(o.Syncs, l)
 		case <-look.C:
-			now.At, now.Rate = time.Since(begin), float64(recent.TotalCount())/showEvery.Seconds()
+			now.At, now.Rate = time.Since(r.begin), float64(recent.TotalCount())/showEvery.Seconds()
 			now.P50, now.P99, now.Max = microseconds(recent.ValueAtQuantile(50)),
 				microseconds(recent.ValueAtQuantile(99)), microseconds(recent.Max())
 			recent.Reset()

@@ -143,8 +143,8 @@ const loneSettle = 10 * time.Second
 
 // tryDiskFault makes a trial of a disk. Nothing else is wrong with the cluster when it begins, so that it hits one
 // copy only. When quit is closed the rules of all disks end, all nodes are started, and nothing is judged.
-func tryDiskFault(t trial, at cluster.Site, begin time.Time, events chan<- event, quit <-chan struct{},
-	done chan<- error) {
+func tryDiskFault(r trialRun, done chan<- error) {
+	t, at, quit := r.trial, r.at, r.quit
 	f, flip := found{Must: t.Kind == trialOldCopy || t.Kind == trialLoneCopy}, cluster.Flipped{}
 	from, failed := logSize(at.Plan, t.Node), error(nil)
 	folder, list, withdrawn := filepath.Join(at.Plan.Dir, t.Node), diskStages[t.Kind](t, at.Plan.Names), false
@@ -165,7 +165,7 @@ func tryDiskFault(t trial, at cluster.Site, begin time.Time, events chan<- event
 		if first := now.Steps[0]; first.Kind == cluster.FaultStart && flip.Must {
 			f.Must = f.Must || cluster.FlippedFile(folder, flip) != ""
 		}
-		e, results := event{Kind: t.Kind, Text: now.Steps[0].Text(), Heal: i > 0, At: time.Since(begin)},
+		e, results := event{Kind: t.Kind, Text: now.Steps[0].Text(), Heal: i > 0, At: time.Since(r.begin)},
 			make(chan cluster.Note, len(now.Steps))
 		for _, s := range now.Steps {
 			go cluster.DoDiskStep(at, s, results)
@@ -179,21 +179,21 @@ func tryDiskFault(t trial, at cluster.Site, begin time.Time, events chan<- event
 				failed = fmt.Errorf("%s: %s", e.Text, cluster.LastLine(n.Err))
 			}
 		}
-		e.Took = time.Since(begin) - e.At
-		events <- e
+		e.Took = time.Since(r.begin) - e.At
+		r.events <- e
 	}
 	if withdrawn {
 		done <- nil
 		return
 	}
-	last := event{Kind: t.Kind, Text: "in sync", Heal: true, At: time.Since(begin)}
+	last := event{Kind: t.Kind, Text: "in sync", Heal: true, At: time.Since(r.begin)}
 	end := diskEnd{t, at, f, flip, from, failed}
 	for _, stage := range diskEnds {
 		end = stage(end)
 	}
 	f = end.found
 	last.Took, last.Disk = f.Whole, &f
-	if events <- last; len(f.Wrong) > 0 {
+	if r.events <- last; len(f.Wrong) > 0 {
 		done <- fmt.Errorf("%w: %s of %s: %s (%s)", errDisk, t.Kind, t.Node, strings.Join(f.Wrong, "; "),
 			strings.Join(f.Notes, "; "))
 		return

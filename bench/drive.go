@@ -13,21 +13,35 @@ type phase struct {
 	Workload workload
 }
 
+// generator asks for operations: by a client, in a beat, and with a channel for the answers.
+type generator struct {
+	client  client
+	beat    beat
+	samples chan<- sample
+}
+
+// shot is an operation that is due at a time; held tells that it, or one before it, waited for a connection.
+type shot struct {
+	op   operation
+	due  time.Time
+	held bool
+}
+
 // stopEvery is how often a schedule that waits looks whether it is to end.
 const stopEvery = 250 * time.Millisecond
 
 // drive starts the operations of a phase on schedule, whatever the answers do, until all are started or stop is closed,
-// waits until all are answered, and sends how many users were created by them. Each answer goes to samples.
-func drive(c client, b beat, p phase, samples chan<- sample, stop <-chan struct{}, done chan<- uint64) {
+// waits until all are answered, and sends how many users were created by them.
+func drive(g generator, p phase, stop <-chan struct{}, done chan<- uint64) {
 	places := make(chan struct{}, p.Closed)
 	made, held := uint64(0), false
 	for i := uint64(0); p.Count == 0 || i < p.Count; i++ {
-		due := b.Now()
+		due := g.beat.Now()
 		if p.Rate > 0 {
 			due = p.Start.Add(time.Duration(float64(i) / p.Rate * float64(time.Second)))
-			for wait := due.Sub(b.Now()); wait > 0 && !isClosed(stop); wait = due.Sub(b.Now()) {
+			for wait := due.Sub(g.beat.Now()); wait > 0 && !isClosed(stop); wait = due.Sub(g.beat.Now()) {
 				held = false // on schedule again
-				b.Sleep(min(wait, stopEvery))
+				g.beat.Sleep(min(wait, stopEvery))
 			}
 		}
 		if isClosed(stop) {
@@ -39,12 +53,12 @@ func drive(c client, b beat, p phase, samples chan<- sample, stop <-chan struct{
 			held = true
 			places <- struct{}{}
 			if p.Rate == 0 {
-				due = b.Now()
+				due = g.beat.Now()
 			}
 		}
 		op := operation{}
 		op, made = p.Next(p.Workload, i, made)
-		go shoot(c, op, p, due, held, samples, places)
+		go shoot(g, p, shot{op, due, held}, places)
 	}
 	for range p.Closed {
 		places <- struct{}{}
@@ -53,21 +67,22 @@ func drive(c client, b beat, p phase, samples chan<- sample, stop <-chan struct{
 }
 
 // shoot does one operation and frees its connection.
-func shoot(c client, op operation, p phase, due time.Time, held bool, samples chan<- sample, places <-chan struct{}) {
+func shoot(g generator, p phase, now shot, places <-chan struct{}) {
+	op := now.op
 	first, modify := op, op.Kind == opModify
 	if modify {
 		first.Kind = opGet
 	}
-	s := ask(c, first, "", p.Workload.Records)
-	s.Phase, s.Intended = p.Name, due.Sub(c.begin)
-	s.Held, s.Cell = held, cellOf(op)
-	samples <- s
+	s := ask(g.client, first, "", p.Workload.Records)
+	s.Phase, s.Intended = p.Name, now.due.Sub(g.client.begin)
+	s.Held, s.Cell = now.held, cellOf(op)
+	g.samples <- s
 	if modify && s.Status == 200 {
 		op.Kind = opUpdate
-		second := ask(c, op, s.Tag, p.Workload.Records)
+		second := ask(g.client, op, s.Tag, p.Workload.Records)
 		// it could not start before the answer to the first
 		second.Phase, second.Cell, second.Intended = p.Name, s.Cell, second.Sent
-		samples <- second
+		g.samples <- second
 	}
 	<-places
 }

@@ -118,8 +118,8 @@ func judgeHistory(s suspect, initial believed, limit time.Duration) suspect {
 
 // checkHistories judges the history of every user, each for at most limit, and draws the first that is not linearizable
 // to a file. Once early is closed none gets more than a second.
-func checkHistories(samples []sample, initial believed, limit time.Duration, drawing string, early <-chan struct{},
-	out chan<- checked) {
+func checkHistories(samples []sample, initial believed, limit time.Duration, drawing string,
+	early <-chan struct{}) checked {
 	all := histories(samples)
 	todo, done, r := make(chan suspect), make(chan suspect), checked{Users: len(all)}
 	for range runtime.GOMAXPROCS(0) {
@@ -163,7 +163,7 @@ func checkHistories(samples []sample, initial believed, limit time.Duration, dra
 			r.Page = drawing
 		}
 	}
-	out <- r
+	return r
 }
 
 // draw writes a page that shows a history and how far it can be explained. Operations that overlap are drawn as those

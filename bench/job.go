@@ -110,7 +110,7 @@ func startWatch(r jobRun) jobRun {
 	r.counted, r.watched = make(chan outcome, 1), make(chan error, 1)
 	show := make(chan snapshot, 4)
 	go r.job.Show(show, r.shown)
-	go collect(r.in, newTally(r.job.Budget, r.job.Width), r.job.Check, r.begin, show, r.counted)
+	go collect(r, show)
 	go watchHost(r.job, r.begin, r.in, r.unwatch, r.watched)
 	return r
 }
@@ -121,7 +121,8 @@ func loadUsers(r jobRun) jobRun {
 		from := j.Beat.Now()
 		loading := phase{Name: phaseLoad, Closed: min(loaders, j.Connections), Next: loadOperation, Workload: r.w}
 		loaded := make(chan []uint64, 1)
-		go persist(r.client, j.Beat, loading, numbers(r.w.Records), from.Add(j.Settle), r.in.Samples, loaded)
+		g := generator{r.client, j.Beat, r.in.Samples}
+		go persist(g, loading, numbers(r.w.Records), from.Add(j.Settle), loaded)
 		r.missing = len(<-loaded)
 		r.seconds[phaseLoad] = time.Since(from).Seconds()
 	}
@@ -140,8 +141,8 @@ func runMix(r jobRun) jobRun {
 	running := phase{Name: phaseRun, Count: uint64(j.Rate * j.Duration.Seconds()), Rate: j.Rate, Closed: j.Connections,
 		Start: r.from, Next: runOperation, Workload: r.w}
 	stop, done, scripted := make(chan struct{}), make(chan uint64, 1), make(chan error, 1)
-	go drive(r.client, j.Beat, running, r.in.Samples, stop, done)
-	go runScript(j, r.begin, r.from, r.in.Events, stop, scripted)
+	go drive(generator{r.client, j.Beat, r.in.Samples}, running, stop, done)
+	go runScript(r, stop, scripted)
 	r.made = <-done
 	r.err = <-scripted
 	r.seconds[phaseRun] = time.Since(r.from).Seconds()
@@ -168,7 +169,7 @@ func awaitShown(shown <-chan struct{}) {
 func watchHost(j job, begin time.Time, in inbox, quit <-chan struct{}, ended chan<- error) {
 	probed := make(chan error, 1)
 	if j.Probe != "" {
-		go probeDisk(j.Probe, j.MostSync, begin, in.Syncs, quit, probed)
+		go probeDisk(probe{j.Probe, j.MostSync, begin}, in.Syncs, quit, probed)
 	} else {
 		probed <- nil
 	}
@@ -178,16 +179,16 @@ func watchHost(j job, begin time.Time, in inbox, quit <-chan struct{}, ended cha
 
 // runScript runs a job's script beside its load, and closes stop when the load is to end before its time: when it is
 // ended early, or with the script if the load has no end of its own.
-func runScript(j job, begin, from time.Time, events chan<- event, stop chan<- struct{}, ended chan<- error) {
-	quit, over := make(chan struct{}), make(chan error, 1)
+func runScript(r jobRun, stop chan<- struct{}, ended chan<- error) {
+	j, quit, over := r.job, make(chan struct{}), make(chan error, 1)
 	if j.Script != nil {
-		go j.Script(begin, from, events, quit, over)
+		go j.Script(r.begin, r.from, r.in.Events, quit, over)
 	} else {
 		over <- nil
 	}
 	var finished <-chan time.Time
 	if j.Duration > 0 {
-		finished = time.After(time.Until(from.Add(j.Duration)))
+		finished = time.After(time.Until(r.from.Add(j.Duration)))
 	}
 	var err error
 	early := j.Duration == 0

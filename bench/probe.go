@@ -13,11 +13,17 @@ const (
 	probeAfter = 250 * time.Millisecond // after a stall of the disk, in which its consequences still count as its own
 )
 
-// probeDisk writes to a file in a folder, synced, again and again, and reports each write that takes longer than most:
-// for so long the disk stood still for everybody, and not only for one node.
-func probeDisk(dir string, most time.Duration, begin time.Time, syncs chan<- stall, quit <-chan struct{},
-	ended chan<- error) {
-	file, err := os.CreateTemp(dir, "probe-")
+// probe says how a disk is probed: in which folder, and what a write may take; times count from Begin.
+type probe struct {
+	Dir   string
+	Most  time.Duration
+	Begin time.Time
+}
+
+// probeDisk writes to a file in a folder, synced, again and again, and reports each write that takes longer than it
+// may: for so long the disk stood still for everybody, and not only for one node.
+func probeDisk(p probe, syncs chan<- stall, quit <-chan struct{}, ended chan<- error) {
+	file, err := os.CreateTemp(p.Dir, "probe-")
 	if err != nil {
 		ended <- err
 		return
@@ -36,9 +42,9 @@ func probeDisk(dir string, most time.Duration, begin time.Time, syncs chan<- sta
 		if _, err = file.WriteAt(block, 0); err == nil {
 			err = syscall.Fdatasync(int(file.Fd()))
 		}
-		if to := time.Now(); to.Sub(from) > most {
+		if to := time.Now(); to.Sub(from) > p.Most {
 			select {
-			case syncs <- stall{from.Sub(begin), to.Sub(begin)}:
+			case syncs <- stall{from.Sub(p.Begin), to.Sub(p.Begin)}:
 			case <-quit:
 			}
 		}

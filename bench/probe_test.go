@@ -11,7 +11,7 @@ import (
 func TestProbe(t *testing.T) {
 	dir, begin := t.TempDir(), time.Now()
 	syncs, quit, ended := make(chan stall), make(chan struct{}), make(chan error, 1)
-	go probeDisk(dir, 0, begin, syncs, quit, ended)
+	go probeDisk(probe{dir, 0, begin}, syncs, quit, ended)
 	last := stall{}
 	for range 3 {
 		s := <-syncs
@@ -27,7 +27,7 @@ func TestProbe(t *testing.T) {
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("%v, left: %v", err, left)
 	}
-	go probeDisk(filepath.Join(dir, "none"), 0, begin, syncs, quit, ended)
+	go probeDisk(probe{filepath.Join(dir, "none"), 0, begin}, syncs, quit, ended)
 	if err := <-ended; err == nil {
 		t.Error("no error where there is no folder")
 	}

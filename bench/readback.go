@@ -135,7 +135,7 @@ func readUsers(b backRead) backRead {
 			return operation{Kind: opGet, Key: key, User: user{ID: makeUser(w.Users, key).ID}}, 0
 		}}
 	own, left := make(chan sample), make(chan []uint64) // without places, so that what is left comes after every sample
-	go persist(b.c, b.j.Beat, reading, keys, b.until, own, left)
+	go persist(generator{b.c, b.j.Beat, own}, reading, keys, b.until, left)
 	for reads := true; reads; {
 		select {
 		case s := <-own:

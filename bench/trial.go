@@ -93,16 +93,25 @@ func stepsOf(t trial, names []string) (begin, end []cluster.Step) {
 	return begin, end
 }
 
+// trialRun is a trial as it is to be made: with a cluster, in a run that began at a time, and ended early by quit.
+type trialRun struct {
+	trial  trial
+	at     cluster.Site
+	begin  time.Time
+	events chan<- event
+	quit   <-chan struct{}
+}
+
 // trials makes a script of trials, one after the other: each waits until the cluster is in sync again after the one
 // before.
 func trials(list []trial, at cluster.Site) script {
 	return func(begin, _ time.Time, events chan<- event, quit <-chan struct{}, ended chan<- error) {
 		for _, t := range list {
-			done := make(chan error, 1)
+			done, r := make(chan error, 1), trialRun{t, at, begin, events, quit}
 			if isDisk(t.Kind) {
-				go tryDiskFault(t, at, begin, events, quit, done)
+				go tryDiskFault(r, done)
 			} else {
-				go tryFault(t, at, begin, events, quit, done)
+				go tryFault(r, done)
 			}
 			if err := <-done; err != nil {
 				ended <- err
@@ -120,7 +129,8 @@ func trials(list []trial, at cluster.Site) script {
 }
 
 // tryFault makes a trial and waits until the cluster is in sync.
-func tryFault(t trial, at cluster.Site, begin time.Time, events chan<- event, quit <-chan struct{}, done chan<- error) {
+func tryFault(r trialRun, done chan<- error) {
+	t, at, quit := r.trial, r.at, r.quit
 	first, last := stepsOf(t, at.Plan.Names)
 	for i, now := range []stage{{Wait: t.Quiet, Steps: first}, {Wait: t.Lasts, Steps: last}} {
 		select {
@@ -129,18 +139,18 @@ func tryFault(t trial, at cluster.Site, begin time.Time, events chan<- event, qu
 		}
 		results, err := make(chan event, len(now.Steps)), error(nil)
 		for _, s := range now.Steps {
-			go act(s, at.Do, begin, results)
+			go act(s, at.Do, r.begin, results)
 		}
-		e := event{Kind: t.Kind, Text: now.Steps[0].Text(), Heal: i > 0, At: time.Since(begin)}
+		e := event{Kind: t.Kind, Text: now.Steps[0].Text(), Heal: i > 0, At: time.Since(r.begin)}
 		for range now.Steps {
-			if r := <-results; r.Err != "" {
-				err = fmt.Errorf("%w: %s: %s", cluster.ErrFault, r.Text, r.Err)
+			if did := <-results; did.Err != "" {
+				err = fmt.Errorf("%w: %s: %s", cluster.ErrFault, did.Text, did.Err)
 			}
 		}
-		if e.Took = time.Since(begin) - e.At; t.Kind == trialAll {
+		if e.Took = time.Since(r.begin) - e.At; t.Kind == trialAll {
 			e.Text = e.Kind + " " + now.Steps[0].Kind
 		}
-		if events <- e; err != nil {
+		if r.events <- e; err != nil {
 			done <- err
 			return
 		}

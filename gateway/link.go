@@ -211,8 +211,7 @@ func serveLink(k linkRound) linkRound {
 	if err != nil {
 		return k
 	}
-	pending, frames := map[uint64]request{}, []byte(nil)
-	last, scratch := uint64(0), &wire.Message{}
+	out := outgoing{pending: map[uint64]request{}, scratch: &wire.Message{}}
 	// ticks since a frame was heard, since the last ping, and since one that nothing has followed
 	quiet, pinged, asked := 0, 0, 0
 	answers, quit := make(chan []*wire.Message, 16), make(chan struct{})
@@ -220,23 +219,23 @@ func serveLink(k linkRound) linkRound {
 	tick := time.NewTicker(link.Tick)
 	defer tick.Stop()
 	for err == nil {
-		frames = frames[:0]
+		out.frames = out.frames[:0]
 		select {
 		case r := <-link.In:
 			runtime.Gosched() // whoever else is about to ask goes first, and shares the system call
-			frames, last = appendRequests(link, s, r, frames, pending, last, scratch)
+			out = appendRequests(link, s, r, out)
 		case batch, open := <-answers:
 			if !open {
 				err = errors.New("the connection broke")
 			}
 			quiet, asked = 0, 0
-			s = deliverAnswers(pending, batch, s)
+			s = deliverAnswers(out.pending, batch, s)
 		case ask := <-link.State:
 			ask <- linkState{Up: true, Lacks: s.lacks}
 		case <-s.set.Changed: // looked at below
 		case <-link.Nudge: // the connection has to show that it works
 			if asked == 0 {
-				frames, pinged, asked = s.codec.AppendFrame(frames, &wire.Message{Kind: wire.Ping}), 0, 1
+				out.frames, pinged, asked = s.codec.AppendFrame(out.frames, &wire.Message{Kind: wire.Ping}), 0, 1
 			}
 		case <-tick.C:
 			quiet, pinged = quiet+1, pinged+1
@@ -245,21 +244,21 @@ func serveLink(k linkRound) linkRound {
 				err = errors.New("it is silent")
 			case asked > 0:
 				asked++
-			case pinged >= pingTicks || len(pending) > 0 && quiet >= quietTicks:
-				frames, pinged, asked = s.codec.AppendFrame(frames, &wire.Message{Kind: wire.Ping}), 0, 1
+			case pinged >= pingTicks || len(out.pending) > 0 && quiet >= quietTicks:
+				out.frames, pinged, asked = s.codec.AppendFrame(out.frames, &wire.Message{Kind: wire.Ping}), 0, 1
 			}
 		}
 		// what is about to be sent goes to no other cluster either
 		if s.set = refreshViews(s.views, s.set); err == nil && s.set.Cluster != s.incarnation {
 			err = errors.New("another cluster is served now")
 		}
-		if len(frames) > 0 && err == nil {
+		if len(out.frames) > 0 && err == nil {
 			_ = s.raw.SetWriteDeadline(time.Now().Add(writeTimeout))
-			_, err = s.raw.Write(frames)
+			_, err = s.raw.Write(out.frames)
 		}
 	}
 	close(quit)
-	for _, r := range pending {
+	for _, r := range out.pending {
 		r.reply <- reply{err: classified{fmt.Errorf("%s: %w", link.Name, err), []error{errLink}}, try: r.try}
 	}
 	k.session.err = err
@@ -305,27 +304,33 @@ func mergePages(r *request, m *wire.Message) (answer *wire.Message, whole bool) 
 	return m, !m.More || uint64(len(m.Records)) > r.message.Limit
 }
 
-// appendRequests appends the frames of first and of what else is waiting, and notes who waits for the answers. scratch
-// is overwritten: the messages themselves are shared and stay as they are.
-func appendRequests(link *linkHandle, s session, first request, frames []byte, pending map[uint64]request, last uint64,
-	scratch *wire.Message) ([]byte, uint64) {
+// outgoing is what a link sends by a session.
+type outgoing struct {
+	frames  []byte             // to be sent next
+	pending map[uint64]request // by request id: those that wait for an answer
+	last    uint64             // the last request id
+	scratch *wire.Message      // is overwritten: messages themselves are shared and stay as they are
+}
+
+// appendRequests appends the frames of first and of what else is waiting, and notes who waits for the answers.
+func appendRequests(link *linkHandle, s session, first request, out outgoing) outgoing {
 	for r := first; ; {
-		if len(pending) < linkPending {
-			last++
-			pending[last] = r
-			*scratch = *r.message
-			scratch.ID, scratch.Deadline = last, r.try.until+s.offset // only a write's frame bears it
-			frames = s.codec.AppendFrame(frames, scratch)
+		if len(out.pending) < linkPending {
+			out.last++
+			out.pending[out.last] = r
+			*out.scratch = *r.message
+			out.scratch.ID, out.scratch.Deadline = out.last, r.try.until+s.offset // only a write's frame bears it
+			out.frames = s.codec.AppendFrame(out.frames, out.scratch)
 		} else {
 			r.reply <- reply{err: queueFull(link.Name), try: r.try}
 		}
-		if len(frames) > wire.PageBytes {
-			return frames, last
+		if len(out.frames) > wire.PageBytes {
+			return out
 		}
 		select {
 		case r = <-link.In:
 		default:
-			return frames, last
+			return out
 		}
 	}
 }

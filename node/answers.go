@@ -68,7 +68,7 @@ func holdings(node *Node, handles *Handles) []Held {
 }
 
 func linePing(wiring *wiring, _ []string) any {
-	if !wiring.Ready {
+	if !wiring.Started {
 		return map[string]string{"answer": "WAITING", "node": wiring.Config.Name,
 			"for": "its own data, or the other nodes of a new cluster"}
 	}
@@ -95,7 +95,7 @@ func lineStatus(wiring *wiring, _ []string) any {
 	refused := make(chan map[string]string, 1)
 	wiring.Refusals <- refused
 	status := map[string]any{"refused": <-refused, "node": wiring.Config.Name, "cluster": wiring.Config.Cluster,
-		"store": wiring.Identity.Store, "member": wiring.Member, "ready": wiring.Ready,
+		"store": wiring.Identity.Store, "member": wiring.Member, "started": wiring.Started,
 		"nodes": wiring.Layout.Nodes, "shards": wiring.Layout.Shards, "leads": leads, "backs": len(held) - leads,
 		"underReplicated": shard.UnderReplicated(views, wiring.Self), "served": served, "trouble": trouble}
 	if mine := greeting(&wiring.Node); mine.Incarnation != [16]byte{} {
@@ -112,10 +112,10 @@ func lineStatus(wiring *wiring, _ []string) any {
 	status["unread"] = map[string]int{
 		"bytes": len(wiring.Unread) * unreadUnit, "most": cap(wiring.Unread) * unreadUnit,
 		"pages": len(wiring.Pages), "pagesMost": cap(wiring.Pages)}
-	if wiring.Ready {
+	if wiring.Started {
 		c := viewsStatus(&wiring.Peers)
 		checks := shard.NodeChecks(partOf(&wiring.Node, &wiring.Peers, held, c))
-		status["takesPart"], status["checks"] = shard.Ready(checks), checkResults(checks)
+		status["ready"], status["checks"] = shard.Ready(checks), checkResults(checks)
 		status["raft"] = map[string]any{"leader": nodeName(&wiring.Node, shard.NodeOf(c.Lead)), "term": c.Term,
 			"index": c.State.Index, "silent": c.Unhealthy}
 		status["repairs"] = len(repairs(&wiring.Node, held))
@@ -174,7 +174,7 @@ func lineView(wiring *wiring, _ []string) any {
 		InSync bool   `json:"inSync"`
 	}
 	list := []viewed{}
-	if !wiring.Ready {
+	if !wiring.Started {
 		return fault{Error: "this node has not opened its data yet, or waits for the other nodes of a new cluster"}
 	}
 	for s, v := range viewsStatus(&wiring.Peers).State.Views {

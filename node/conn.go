@@ -153,7 +153,7 @@ func welcome(node *Node, peers *Peers, clients *Clients, conn *conn, other int, 
 	clients.ConnEvents <- connEvent{Raw: conn.Raw, Info: connInfo{conn.Raw.RemoteAddr().String(), "frames", name}}
 	mine, at := greeting(node), originIn(node.Origin)
 	known := wire.StoreStart{}
-	if node.Ready && other >= 0 { // what is known without this hello, which then counts (rule R23)
+	if node.Started && other >= 0 { // what is known without this hello, which then counts (rule R23)
 		status := viewsStatus(peers)
 		if other < len(status.Known) && status.State.Members[other] == hello.Greeting.Store {
 			known = wire.StoreStart(status.Known[other])
@@ -163,7 +163,7 @@ func welcome(node *Node, peers *Peers, clients *Clients, conn *conn, other int, 
 	deliver(conn, answers{Message: &wire.Message{Kind: wire.Welcome, ID: hello.ID, Greeting: peer.Say(mine),
 		Clock: proc.Clock(), Founders: mine.Founders, Known: known}})
 	switch {
-	case !node.Ready:
+	case !node.Started:
 		go endWhen(node.Opened, conn.Ended, conn.Raw)
 		return nil
 	case len(mine.Founders) == 0:
@@ -180,7 +180,7 @@ func welcome(node *Node, peers *Peers, clients *Clients, conn *conn, other int, 
 // not fit is dropped, and comes again.
 func passOn(node *Node, peers *Peers, conn *conn, peer int, store uint64, m *wire.Message) {
 	switch {
-	case m.Kind == wire.Ping && node.Ready: // the view service looks whether it is a new store
+	case m.Kind == wire.Ping && node.Started: // the view service looks whether it is a new store
 		select {
 		case peers.Views.Joins <- greeter{Member: store}:
 		default:
@@ -276,7 +276,7 @@ func refuse(node *Node, handles *Handles, peers *Peers, peer int, m *wire.Messag
 		badID, badText = shard.CheckID(m.Record.ID), shard.CheckText(m.Record.Name, m.Record.Email)
 	}
 	switch {
-	case !node.Ready && m.Kind != wire.Ping:
+	case !node.Started && m.Kind != wire.Ping:
 		code, text = wire.Unavailable,
 			node.Config.Name+" has not opened its data yet, or waits for the other nodes of a new cluster"
 	case absent >= 0:

@@ -112,7 +112,7 @@ func lacks(node *Node) string {
 // lineReady answers READY.
 func lineReady(wiring *wiring, _ []string) any {
 	p := shard.NodePart{Waiting: "it waits for its own data, or for the other nodes of a new cluster"}
-	if wiring.Ready {
+	if wiring.Started {
 		held, c := holdings(&wiring.Node, &wiring.Handles), viewsStatus(&wiring.Peers)
 		p = partOf(&wiring.Node, &wiring.Peers, held, c)
 	}

@@ -128,7 +128,7 @@ func judge(node *Node, peers *Peers, m *wire.Message, err error) *wire.Message {
 			Text: fmt.Sprintf("expected hello (kind %d) first, found kind %d", wire.Hello, m.Kind)}
 	}
 	mine, theirs := greeting(node), peer.Hear(m)
-	if node.Ready && theirs.Role == shard.RoleNode {
+	if node.Started && theirs.Role == shard.RoleNode {
 		mine.Replaced = viewsStatus(peers).State.Replaced
 	}
 	misfit, text := shard.Fits(mine, theirs, "")

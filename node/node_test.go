@@ -204,7 +204,8 @@ func TestLinesOfText(t *testing.T) {
 	for text, want := range map[string]string{
 		"PING":                                   "PONG",
 		"ping":                                   "PONG",
-		"STATUS":                                 `"ready":true`,
+		"STATUS":                                 `"started":true`,
+		"Status":                                 `"ready":`,
 		"status":                                 `"leader":"db-`,
 		"status ":                                `"underReplicated":0`,
 		"VIEW":                                   `"leader":"db-`,

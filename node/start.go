@@ -262,7 +262,7 @@ func loadViews(s starting) starting {
 	if s.err = err; err != nil {
 		return s
 	}
-	wiring.Ready = true
+	wiring.Started = true
 	noteOrigin(wiring.Origin, service.State)
 	wiring.Views = newViewsHandle(service, wiring.Layout.Nodes+2)
 	s.wiring = &wiring

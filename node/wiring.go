@@ -36,7 +36,7 @@ type Node struct {
 	Former   []uint64       // nonces of the starts before it that the store remembers, the newest first
 	Mine     shard.Greeting // what this node says of itself, but for what changes; see greeting
 	Origin   chan origin    // a cell with the cluster that this store belongs to; see originIn
-	Ready    bool           // the loops run; until then only greetings are answered
+	Started  bool           // the loops run; until then only greetings are answered
 	Opened   chan struct{}  // closed when they do
 	Lacks    chan string    // a cell: what the node lacks to take its whole part; see lacks
 	Again    chan string    // why this process must start anew in place

@@ -80,8 +80,8 @@ func AwaitNode(p Process, addr string, ready chan<- error) {
 			last = err.Error()
 			continue
 		}
-		var status struct{ Ready bool }
-		if json.Unmarshal([]byte(answer), &status) == nil && status.Ready {
+		var status struct{ Started bool }
+		if json.Unmarshal([]byte(answer), &status) == nil && status.Started {
 			ready <- nil
 			return
 		}
