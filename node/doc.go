@@ -8,7 +8,7 @@
 //	lease (one a neighb.)  owns what the two promise each other, and proposes views; asks lease.Step
 //	view service           owns this node's part in Raft, which holds the views; asks views.Step
 //	disk                   owns all writes: what is waiting becomes one batch and one fsync (group commit)
-//	disk health            looks how long writes take; with a slow or full disk the node asks and promises nothing
+//	disk health            looks how long writes take, and says whether the disk is slow, distrusted or healthy
 //	index                  knows where in the write log each shard's entries stand
 //	sync notes             notes in the data folder how far the write log is synced
 //	damage                 owns the marks of damaged copies, and the file of them
@@ -37,7 +37,7 @@
 //	                    |      |       In       |      v                |    v
 //	                    |      |              +----------+              |  +-------+
 //	                    |      +------------> |  lease   | <------------|--|       |
-//	                    |                     +----------+   Unhealthy  |  |       |
+//	                    |                     +----------+   Disk       |  |       |
 //	                    |             States,   ^      |                |  | disk  |
 //	                    |             Elected   |      | Asks           |  |health |
 //	                    |       In              |      v                |  |       |

@@ -19,13 +19,13 @@ const (
 // leaseHandle is where the loop is reached that keeps the lease session with a neighbour.
 type leaseHandle struct {
 	// pings and answers of the neighbour, which are dropped when they do not fit, and broken links
-	In        chan leaseNote
-	Wants     chan []lease.Event   // of replicas
-	Unhealthy chan bool            // one slot, the newest wins: whether the disk is slow or full
-	Orders    chan lease.EventKind // LeaveAsked, GoodbyeAsked
-	Asks      chan chan<- bool     // whether the peer is leaving, too
-	States    <-chan views.State   // from the view service
-	Elected   <-chan struct{}      // from the view service
+	In      chan leaseNote
+	Wants   chan []lease.Event   // of replicas
+	Disk    chan shard.DiskState // one slot, the newest wins
+	Orders  chan lease.EventKind // LeaveAsked, GoodbyeAsked
+	Asks    chan chan<- bool     // whether the peer is leaving, too
+	States  <-chan views.State   // from the view service
+	Elected <-chan struct{}      // from the view service
 }
 
 // leaseNote is an event for a lease session; Conn is the connection by which a ping came.
@@ -49,8 +49,8 @@ func runLease(node *Node, handles *Handles, peers *Peers, peer int, p lease.Sess
 		case note := <-handle.In:
 			list[0], conn = note.Event, note.Conn
 		case list = <-handle.Wants:
-		case unhealthy := <-handle.Unhealthy:
-			list[0] = lease.Event{Kind: lease.DiskChanged, Unhealthy: unhealthy}
+		case disk := <-handle.Disk:
+			list[0] = lease.Event{Kind: lease.DiskChanged, Disk: disk}
 		case reply := <-handle.Asks:
 			reply <- p.PeerLeaves
 			continue

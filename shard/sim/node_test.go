@@ -90,7 +90,7 @@ func (w *simWorld) boot(number int) {
 	n.disk.start++ // synced before anything is said
 	n.start, n.former = views.Start{Number: n.disk.start, Nonce: w.rng.Uint64()}, n.disk.nonces
 	n.disk.nonces = append([]uint64{n.start.Nonce}, n.former[:min(len(n.former), views.FormerStarts-1)]...)
-	n.disk.queue, n.disk.writing, n.disk.full, n.disk.unhealthy, n.disk.health = nil, false, false, false,
+	n.disk.queue, n.disk.writing, n.disk.full, n.disk.told, n.disk.health = nil, false, false, 0,
 		shard.DiskHealth{SlowAfter: 70 * ms, LookedAt: w.now}
 	w.recover(n)
 	n.replicas, n.users, n.counts, n.sessions = make([]*replica.State, w.plan.layout.Shards), make([]int,
@@ -147,7 +147,7 @@ func (w *simWorld) boot(number int) {
 
 // ticks keeps a node's clocks going: the view service's every 10 ms, the lease sessions' every 5 ms.
 func (w *simWorld) ticks(n *simNode) {
-	var service, sessions func()
+	var service, sessions, disk func()
 	service = func() {
 		w.stepService(n, &views.Event{Kind: views.Ticked})
 		w.renew(n)
@@ -161,7 +161,11 @@ func (w *simWorld) ticks(n *simNode) {
 	}
 	w.on(n, w.delay(10*ms), service)
 	w.on(n, w.delay(5*ms), sessions)
-	w.on(n, w.delay(5*ms), func() { w.judgeDisk(n) })
+	disk = func() {
+		w.judgeDisk(n)
+		w.on(n, 5*ms, disk)
+	}
+	w.on(n, w.delay(5*ms), disk)
 }
 
 func (w *simWorld) stepService(n *simNode, e *views.Event) {
