@@ -20,9 +20,10 @@ type diskReport struct {
 // promises none and takes no part in Raft, and says so in its pings. Once its write is done it takes part in Raft again,
 // and with each neighbour as its lease session decides (rule R12).
 func runDiskHealth(node *Node, storage *Storage, peers *Peers) {
-	ticks := time.NewTicker(shard.DiskLookEvery)
+	look := time.NewTimer(time.Hour)
 	health := shard.DiskHealth{SlowAfter: int64(node.Config.SlowDisk), LookedAt: proc.Clock()}
 	since, full, told := int64(0), "", shard.DiskHealthy
+	looks := false // the timer runs
 	for {
 		select {
 		case b := <-storage.Health:
@@ -31,13 +32,22 @@ func runDiskHealth(node *Node, storage *Storage, peers *Peers) {
 			} else {
 				since = b.Since
 			}
+			if !looks { // an idle disk is not looked at
+				looks = true
+				look.Reset(shard.DiskLookEvery)
+			}
 			if told != shard.DiskSlow { // else the write that it waits for may be done
 				continue
 			}
-		case <-ticks.C:
+		case <-look.C:
+			looks = false
 		}
 		health = shard.JudgeDisk(health, since, proc.Clock())
 		state, reason := health.State, full
+		if idle := since == 0 && state == shard.DiskHealthy; !looks && !idle {
+			looks = true
+			look.Reset(shard.DiskLookEvery)
+		}
 		switch {
 		case full != "":
 			state = shard.DiskSlow

@@ -182,6 +182,24 @@ func New(l shard.Layout, self, peer int, shards []int, last []shard.Position, st
 	return p
 }
 
+// TickAfter returns how long after now the lease session is to be ticked next: at a beat of its clock, that of its pings
+// as long as nothing can come due before the one after that.
+func TickAfter(p *Session, now int64) int64 {
+	beat, restless := p.Timing.PingEvery, p.Leaving || p.Disk != shard.DiskHealthy
+	for i := range p.Shares {
+		s := &p.Shares[i]
+		leads := s.View.Leader == p.Self
+		late := leads && (s.View.InSync || s.AckRequired) &&
+			now-max(s.Since, min(s.Heard, p.LastHeard)) > p.Timing.Silent/2 ||
+			!leads && s.View.InSync && now-max(s.Since, s.Answered) > p.Timing.Grace/2
+		restless = restless || late || s.Proposed.Epoch > 0 || s.Drain > 0 || s.Restarted || s.LeaderRestarted || s.Damaged
+	}
+	if restless {
+		beat /= 2
+	}
+	return beat - now%beat
+}
+
 // Step takes a lease session and an event and returns the lease session after it, with the effects appended to out. A
 // lease session that went in is spent.
 func Step(p Session, e *Event, out []Effect) (Session, []Effect) {

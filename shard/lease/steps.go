@@ -263,9 +263,10 @@ func watch(p Session, now int64, out []Effect) (Session, []Effect) {
 
 // ping asks the peer for leases: of every shard that is led here, so that a leader has one when it sets the barrier,
 // and of those that are backed in sync. An unhealthy node asks for none, unless the peer is unhealthy, too, and says
-// how it is. A leader that has restarted says where its logs end.
+// how it is. A leader that has restarted says where its logs end. Pings go by the beat of the clock, so that those to
+// all neighbours go together.
 func ping(p Session, now int64, out []Effect) (Session, []Effect) {
-	if p.Stopped || now-p.LastPing < p.Timing.PingEvery {
+	if p.Stopped || now/p.Timing.PingEvery == p.LastPing/p.Timing.PingEvery {
 		return p, out
 	}
 	p.LastPing = now
