@@ -9,7 +9,7 @@
 //	view service           owns this node's part in Raft, which holds the views; asks views.Step
 //	disk                   owns all writes: what is waiting becomes one synced append to the log (group commit), then
 //	                       goes to RocksDB, whose memory it has flushed
-//	disk health            looks how long writes take; with a slow or full disk the node asks and promises nothing
+//	disk health            looks how long writes take, and says whether the disk is slow, distrusted or healthy
 //	index                  knows where in the write log each shard's entries stand
 //	sync notes             notes in the data folder how far the write log is synced
 //	damage                 owns the marks of damaged copies, and the file of them
@@ -38,7 +38,7 @@
 //	                    |      |       In       |      v                |    v
 //	                    |      |              +----------+              |  +-------+
 //	                    |      +------------> |  lease   | <------------|--|       |
-//	                    |                     +----------+   Unhealthy  |  |       |
+//	                    |                     +----------+   Disk       |  |       |
 //	                    |             States,   ^      |                |  | disk  |
 //	                    |             Elected   |      | Asks           |  |health |
 //	                    |       In              |      v                |  |       |

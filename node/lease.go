@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"time"
 
 	"tandem/shard"
@@ -11,21 +12,18 @@ import (
 	"tandem/wire/proc"
 )
 
-const (
-	leaseTick  = 5 * time.Millisecond
-	leaseQueue = 256
-)
+const leaseQueue = 256
 
 // leaseHandle is where the loop is reached that keeps the lease session with a neighbour.
 type leaseHandle struct {
 	// pings and answers of the neighbour, which are dropped when they do not fit, and broken links
-	In        chan leaseNote
-	Wants     chan []lease.Event   // of replicas
-	Unhealthy chan bool            // one slot, the newest wins: whether the disk is slow or full
-	Orders    chan lease.EventKind // LeaveAsked, GoodbyeAsked
-	Asks      chan chan<- bool     // whether the peer is leaving, too
-	States    <-chan views.State   // from the view service
-	Elected   <-chan struct{}      // from the view service
+	In      chan leaseNote
+	Wants   chan []lease.Event   // of replicas
+	Disk    chan shard.DiskState // one slot, the newest wins
+	Orders  chan lease.EventKind // LeaveAsked, GoodbyeAsked
+	Asks    chan chan<- bool     // whether the peer is leaving, too
+	States  <-chan views.State   // from the view service
+	Elected <-chan struct{}      // from the view service
 }
 
 // leaseNote is an event for a lease session; Conn is the connection by which a ping came.
@@ -39,18 +37,19 @@ type leaseNote struct {
 // act (rules R3, R5).
 func runLease(node *Node, handles *Handles, peers *Peers, peer int, p lease.Session) {
 	handle := peers.Leases[peer]
-	ticks := time.NewTicker(leaseTick)
+	tick := time.NewTimer(0)
 	var out []lease.Effect
-	for {
+	for due := int64(0); ; { // when the next tick is
 		list := []lease.Event{{Kind: lease.Ticked}}
 		var conn *conn
 		select {
-		case <-ticks.C:
+		case <-tick.C:
+			due = math.MaxInt64
 		case note := <-handle.In:
 			list[0], conn = note.Event, note.Conn
 		case list = <-handle.Wants:
-		case unhealthy := <-handle.Unhealthy:
-			list[0] = lease.Event{Kind: lease.DiskChanged, Unhealthy: unhealthy}
+		case disk := <-handle.Disk:
+			list[0] = lease.Event{Kind: lease.DiskChanged, Disk: disk}
 		case reply := <-handle.Asks:
 			reply <- p.PeerLeaves
 			continue
@@ -66,6 +65,10 @@ func runLease(node *Node, handles *Handles, peers *Peers, peer int, p lease.Sess
 			p, out = lease.Step(p, &list[i], out[:0])
 			fulfil(node, handles, peers, peer, conn, out)
 			clear(out)
+			if after := lease.TickAfter(&p, list[i].Now); list[i].Now+after < due {
+				due = list[i].Now + after
+				tick.Reset(time.Duration(after))
+			}
 		}
 	}
 }

@@ -30,9 +30,11 @@ const (
 	redialLeast = 5 * time.Millisecond
 	redialMost  = 50 * time.Millisecond
 	// the life after which a connection counts as whole: one that welcomes and breaks is dialled ever more slowly
-	wholeAfter  = time.Second
-	sayEvery    = 10 * time.Second // between two lines about a node that cannot be reached, for the same while
-	pingEvery   = 20 * time.Millisecond
+	wholeAfter = time.Second
+	sayEvery   = 10 * time.Second // between two lines about a node that cannot be reached, for the same while
+	pingEvery  = 20 * time.Millisecond
+	// where lease pings and their answers keep the connection awake, and this is for when they are not answered
+	pingBeside  = 2 * pingEvery
 	linkQueue   = 1 << 13
 	urgentQueue = 256
 )
@@ -162,12 +164,17 @@ func carryStream(k linkRound) linkRound {
 	c, link, mail := k.conn, k.peers.Links[k.other], k.peers.Views.Out[k.other]
 	failed := make(chan error, 1)
 	go readLink(k, failed)
-	ping := time.NewTicker(pingEvery)
+	every := pingEvery
+	if k.peers.Leases[k.other] != nil {
+		every = pingBeside
+	}
+	ping := time.NewTimer(proc.UntilBeat(proc.Clock(), every))
 	defer ping.Stop()
 	var frames []byte
 	armed := time.Time{} // when the deadline was set; setting it for every frame costs more than the frame
 	for {
 		frames = frames[:0]
+		var batch []outbound
 		select {
 		case k.err = <-failed:
 			return k
@@ -177,15 +184,23 @@ func carryStream(k linkRound) linkRound {
 				return k
 			}
 		case <-ping.C:
+			ping.Reset(proc.UntilBeat(proc.Clock(), every))
 			frames = c.Codec.AppendFrame(frames, &wire.Message{Kind: wire.Ping})
 		case m := <-link.Urgent:
 			frames = c.Codec.AppendFrame(frames, m)
 		case data := <-mail:
 			frames = c.Codec.AppendFrame(frames, &wire.Message{Kind: wire.Raft, Data: data})
-		case batch := <-link.Out:
+		case batch = <-link.Out:
+		}
+		if batch != nil || len(link.Out) == 0 {
 			runtime.Gosched() // what else is about to be sent shares the system call
-			frames = addUrgent(c.Codec, frames, link.Urgent, mail)
+		}
+		frames = addUrgent(c.Codec, frames, link.Urgent, mail)
+		if batch != nil {
 			frames = addOutbound(c.Codec, frames, batch, link.Out, k.stream)
+		}
+		if len(frames) == 0 {
+			continue
 		}
 		if now := time.Now(); now.Sub(armed) > pingEvery {
 			armed = now

@@ -346,7 +346,7 @@ func newLink() *linkHandle {
 // newLeaseHandle makes what the loop of the promises between this node and a peer shares with others.
 func newLeaseHandle(service *viewsHandle, peer int) *leaseHandle {
 	return &leaseHandle{In: make(chan leaseNote, leaseQueue), Wants: make(chan []lease.Event, leaseQueue),
-		Unhealthy: make(chan bool, 1), Orders: make(chan lease.EventKind, 4), Asks: make(chan chan<- bool),
+		Disk: make(chan shard.DiskState, 1), Orders: make(chan lease.EventKind, 4), Asks: make(chan chan<- bool),
 		States: service.States[peer], Elected: service.Elected[peer]}
 }
 

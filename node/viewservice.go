@@ -87,11 +87,12 @@ func runViewService(node *Node, storage *Storage, d *viewsHandle) {
 	c := d.state
 	var out []views.Effect
 	var trouble string // why the node takes no part
-	ticks := time.NewTicker(viewsTick)
+	ticks := time.NewTimer(proc.UntilBeat(proc.Clock(), viewsTick))
 	for {
 		e := views.Event{Kind: views.Ticked}
 		select {
 		case <-ticks.C:
+			ticks.Reset(proc.UntilBeat(proc.Clock(), viewsTick))
 		case e.Data = <-d.In:
 			e.Kind = views.MessageReceived
 		case e.Proposals = <-d.Asks:

@@ -1,5 +1,22 @@
 package shard
 
+// DiskState is what a node makes of its disk (rule R12).
+type DiskState uint8
+
+// The states of a disk.
+const (
+	DiskHealthy    DiskState = iota
+	DiskDistrusted           // it was slow, and has not been quick for long enough since
+	DiskSlow                 // the write under way takes too long, or the disk is full
+)
+
+// Abstains tells whether a node asks a neighbour for nothing and promises it nothing because of its disk: while that is
+// slow, and then until it is trusted again, but that only where the neighbour can take over. So it must be there, and
+// the trouble may not be shared: the neighbour's disk was well while this one was slow, and since.
+func Abstains(disk DiskState, there, shared bool) bool {
+	return disk == DiskSlow || disk == DiskDistrusted && there && !shared
+}
+
 // DiskHealth is how a node judges its disk, by how long its writes take (rule R12). All times are in ns on the node's
 // clock.
 type DiskHealth struct {
@@ -9,7 +26,7 @@ type DiskHealth struct {
 	Waited     int64 // for how long it has been seen to take: pauses of this process are not the disk's
 	SlowAt     int64 // when a write was last slow; 0 if none was
 	TrustAfter int64 // for how long the disk must have been quick until it is trusted again
-	Unhealthy  bool  // it was slow, and has not been quick for that long
+	State      DiskState
 }
 
 // The limits of judging a disk, in ns.
@@ -32,9 +49,10 @@ func JudgeDisk(p DiskHealth, write, now int64) DiskHealth {
 	if write > 0 {
 		p.Waited += seen
 	}
-	if write > 0 && p.Waited > p.SlowAfter {
+	slow := write > 0 && p.Waited > p.SlowAfter
+	if slow {
 		switch {
-		case p.Unhealthy:
+		case p.State != DiskHealthy:
 		case p.SlowAt == 0 || now-p.SlowAt > forgetSlowAfter:
 			p.TrustAfter = trustAfterLeast
 		default:
@@ -42,6 +60,13 @@ func JudgeDisk(p DiskHealth, write, now int64) DiskHealth {
 		}
 		p.SlowAt = now
 	}
-	p.Unhealthy = p.SlowAt > 0 && now-p.SlowAt < p.TrustAfter
+	switch {
+	case slow:
+		p.State = DiskSlow
+	case p.SlowAt > 0 && now-p.SlowAt < p.TrustAfter:
+		p.State = DiskDistrusted
+	default:
+		p.State = DiskHealthy
+	}
 	return p
 }

@@ -9,12 +9,12 @@ const ms = int64(1000 * 1000)
 func feel(p DiskHealth, write, from, to int64) (after DiskHealth, unhealthyAt, wellAt int64) {
 	unhealthyAt, wellAt = -1, -1
 	for now := from; now <= to; now += DiskLookEvery {
-		was := p.Unhealthy
+		was := p.State != DiskHealthy
 		p = JudgeDisk(p, write, now)
 		switch {
-		case p.Unhealthy && !was:
+		case p.State != DiskHealthy && !was:
 			unhealthyAt = now
-		case !p.Unhealthy && was:
+		case p.State == DiskHealthy && was:
 			wellAt = now
 		}
 	}

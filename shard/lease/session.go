@@ -13,9 +13,13 @@ type Session struct {
 	LastPing      int64
 	LastTick      int64
 	ResumedAt     int64 // ns of the end of this process's last pause; of several without a ping in between, the first
-	Pinged        int64 // ns of the peer's last ping that was heeded
+	Pinged        int64 // ns of the peer's last ping
 	LastHeard     int64 // ns of the sending of the last ping that was answered
-	Unhealthy     bool  // the disk is in trouble (rule R12)
+	Disk          shard.DiskState
+	Unhealthy     bool  // the peer could take over from this node, whose disk it cannot rely on (rule R12)
+	TurnedAt      int64 // ns when that last began or was over
+	Shared        bool  // the peer's disk was in trouble, too, while this node's was
+	PeerThere     bool  // its pings come
 	Leaving       bool  // this node hands its leaderships over
 	PeerUnhealthy bool  // as the peer's last ping says
 	PeerLeaves    bool  // as the peer's last ping says
@@ -110,7 +114,7 @@ const (
 	LinkBroken   // the connection to the peer broke
 	NoticeGiven  // a replica here gives Notice, in Epoch
 	RaftElected  // there is a new leader of Raft: open proposals are repeated at once
-	DiskChanged  // Unhealthy says how the disk is
+	DiskChanged  // Disk says how the disk is
 	LeaveAsked   // hand the leaderships over
 	GoodbyeAsked // nothing is served here any more: free the peer from what it promised
 )
@@ -131,6 +135,7 @@ type Event struct {
 	Notice      shard.Notice
 	Unhealthy   bool
 	Leaving     bool
+	Disk        shard.DiskState
 }
 
 // EffectKind is what the shell is to do for a lease session.
@@ -184,9 +189,35 @@ func New(l shard.Layout, self, peer int, shards []int, last []shard.Position, st
 	return p
 }
 
+// TickAfter returns how long after now the lease session is to be ticked next: at a beat of its clock, that of its pings
+// as long as nothing can come due before the one after that.
+func TickAfter(p *Session, now int64) int64 {
+	beat, restless := p.Timing.PingEvery, p.Leaving || p.Disk != shard.DiskHealthy
+	for i := range p.Shares {
+		s := &p.Shares[i]
+		leads := s.View.Leader == p.Self
+		late := leads && (s.View.InSync || s.AckRequired) &&
+			now-max(s.Since, min(s.Heard, p.LastHeard)) > p.Timing.Silent/2 ||
+			!leads && s.View.InSync && now-max(s.Since, s.Answered) > p.Timing.Grace/2
+		restless = restless || late || s.Proposed.Epoch > 0 || s.Drain > 0 || s.Restarted || s.LeaderRestarted || s.Damaged
+	}
+	if restless {
+		beat /= 2
+	}
+	return beat - now%beat
+}
+
 // Step takes a lease session and an event and returns the lease session after it, with the effects appended to out. A
 // lease session that went in is spent.
 func Step(p Session, e *Event, out []Effect) (Session, []Effect) {
+	was := p.Unhealthy
+	p = weighDisk(noteEvent(p, e), e.Now)
+	if was != p.Unhealthy { // the peer is to know at once: two that are unhealthy together go on, as nobody could take over
+		p.LastPing, p.TurnedAt = 0, e.Now
+	}
+	if was && !p.Unhealthy && p.PeerThere { // it has not listened for a while
+		p = hearAnew(p, e.Now)
+	}
 	switch e.Kind {
 	case PingReceived:
 		p, out = answerPing(p, e, out)
@@ -195,33 +226,16 @@ func Step(p Session, e *Event, out []Effect) (Session, []Effect) {
 		p, out = takePong(p, e, out)
 	case ViewsLearnt:
 		p, out = takeViews(p, e, out)
-	case LinkBroken: // a broken connection is taken for silence: a leader proposes itself alone at once
-		p.LastHeard = min(p.LastHeard, e.Now-p.Timing.Silent-1)
 	case NoticeGiven:
 		p, out = noteWant(p, e, out)
 	case RaftElected:
 		p = askAgain(p)
-	case DiskChanged:
-		if p.Unhealthy && !e.Unhealthy { // it has not listened for a while
-			p = hearAnew(p, e.Now)
-		}
-		// the peer is to know at once: two that are unhealthy together go on as if they were well, since nobody could take
-		// over
-		p.Unhealthy, p.LastPing = e.Unhealthy, 0
 	case LeaveAsked:
 		p.Leaving = true
 	case GoodbyeAsked: // for the peer that is the next start
 		p.Stopped = true
 		out = append(out, Effect{Kind: SendPing, Start: p.Start + 1, At: e.Now, Lease: p.Timing.Lease, Leaving: true})
 	case Ticked:
-		// to go on alone would take a whole grace once the pings that waited here have been answered
-		if e.Now-p.LastTick > shard.PauseGap {
-			p = hearAnew(p, e.Now)
-			if p.Pinged >= p.ResumedAt { // pauses alone may not put a takeover off for ever
-				p.ResumedAt = e.Now
-			}
-		}
-		p.LastTick = e.Now
 		p, out = watch(p, e.Now, out)
 	}
 	p, out = ping(p, e.Now, out)

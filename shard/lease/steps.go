@@ -2,6 +2,44 @@ package lease
 
 import "tandem/shard"
 
+// noteEvent notes what an event says of the peer, its connection and this node's disk, and a pause of this process.
+func noteEvent(p Session, e *Event) Session {
+	switch e.Kind {
+	case PingReceived:
+		if known := e.Store == p.Store && e.Start >= p.PeerStart && !p.Stopped; !known {
+			return p
+		}
+		if e.Start > p.PeerStart || e.At >= p.PeerAt {
+			p.PeerUnhealthy, p.PeerLeaves, p.PeerAt = e.Unhealthy, e.Leaving, e.At
+		}
+		p.Pinged = e.Now
+	case LinkBroken: // a broken connection is taken for silence: a leader proposes itself alone at once
+		p.LastHeard = min(p.LastHeard, e.Now-p.Timing.Silent-1)
+		p.Pinged = min(p.Pinged, e.Now-p.Timing.Silent-1)
+	case DiskChanged:
+		p.Disk, p.Shared = e.Disk, p.Shared && e.Disk == shard.DiskDistrusted
+	case Ticked:
+		// to go on alone would take a whole grace once the pings that waited here have been answered
+		if e.Now-p.LastTick > shard.PauseGap {
+			if p.Pinged >= p.ResumedAt { // pauses alone may not put a takeover off for ever
+				p.ResumedAt = e.Now
+			}
+			p = hearAnew(p, e.Now)
+		}
+		p.LastTick = e.Now
+	}
+	return p
+}
+
+// weighDisk decides whether this node takes part with the peer (rule R12). After a pause the peer's pings may be waiting
+// here.
+func weighDisk(p Session, now int64) Session {
+	p.PeerThere = now-max(p.Pinged, p.ResumedAt-p.Timing.Silent/2) <= p.Timing.Silent
+	p.Shared = p.Shared || p.Disk != shard.DiskHealthy && p.PeerThere && p.PeerUnhealthy
+	p.Unhealthy = shard.Abstains(p.Disk, p.PeerThere && !p.PeerLeaves, p.Shared)
+	return p
+}
+
 // answerPing promises leases for the shards on whose epoch both agree, but not for one that is proposed to be taken
 // from the peer. A leader promises only to a backup that it takes for in sync, a backup to its leader in any case (rule
 // R3). A ping of a later start of the peer frees this node from what it promised to the former one. Nothing is promised
@@ -10,9 +48,6 @@ import "tandem/shard"
 func answerPing(p Session, e *Event, out []Effect) (Session, []Effect) {
 	if e.Store != p.Store || e.Start < p.PeerStart || p.Stopped {
 		return p, out
-	}
-	if e.Start > p.PeerStart || e.At >= p.PeerAt {
-		p.PeerUnhealthy, p.PeerLeaves, p.PeerAt = e.Unhealthy, e.Leaving, e.At
 	}
 	if p.Unhealthy && !p.PeerUnhealthy {
 		return p, out
@@ -26,7 +61,7 @@ func answerPing(p Session, e *Event, out []Effect) (Session, []Effect) {
 		out = append(out, Effect{Kind: TooLong, Lease: e.Lease})
 	}
 	restarted := e.Start > p.PeerStart && p.PeerStart > 0
-	p.PeerStart, p.Pinged = e.Start, e.Now
+	p.PeerStart = e.Start
 	granted := make([]Claim, 0, len(e.Claims))
 	for i := range p.Shares {
 		s := &p.Shares[i]
@@ -40,7 +75,7 @@ func answerPing(p Session, e *Event, out []Effect) (Session, []Effect) {
 		for _, v := range e.Claims {
 			leads := s.View.Leader == p.Self
 			agreed := s.Known && v.Shard == s.Shard && v.Epoch == s.View.Epoch && s.Proposed.Epoch == 0 && (p.Unhealthy ||
-				!e.Unhealthy)
+				!e.Unhealthy || !s.View.InSync)
 			if covered && agreed && !s.LeaderRestarted && !s.Damaged && (!leads || s.View.InSync) {
 				s.Answered = e.Now
 				granted = append(granted, v)
@@ -140,11 +175,13 @@ func noteWant(p Session, e *Event, out []Effect) (Session, []Effect) {
 		switch {
 		case e.Notice == shard.AckRequired:
 			s.AckRequired, s.Heard = true, max(s.Heard, e.Now-p.Timing.Silent/2)
-		case e.Notice == shard.BackupTimedOut && !p.Unhealthy && (s.View.InSync || s.AckRequired) && (s.Proposed.Epoch == 0 ||
+		case e.Notice == shard.BackupTimedOut && !abstains(&p, s) && (s.View.InSync || s.AckRequired) &&
+			(p.Unhealthy || !p.PeerThere || e.Now-p.TurnedAt > p.Timing.Silent/2) && (s.Proposed.Epoch == 0 ||
 			s.Proposed.InSync):
 			next.InSync = false
 			s.Proposed, s.AskedAt = next, 0
-		case e.Notice == shard.CaughtUp && s.AckRequired && s.Proposed.Epoch == 0:
+		case e.Notice == shard.CaughtUp && s.AckRequired && s.Proposed.Epoch == 0 &&
+			(!p.Unhealthy || e.Now-p.TurnedAt > 2*p.Timing.FreshFor): // it would take over by silence
 			out = append(out, Effect{Kind: Propose, Proposals: []shard.Proposal{{Shard: s.Shard, Epoch: s.View.Epoch,
 				View: next}}})
 		case e.Notice == shard.Drained && !p.Unhealthy && s.Drain > 0 && s.Proposed.Epoch == 0:
@@ -153,6 +190,12 @@ func noteWant(p Session, e *Event, out []Effect) (Session, []Effect) {
 		}
 	}
 	return p, out
+}
+
+// abstains tells whether this node keeps from proposing another view of a shard because of its disk: while that is slow
+// nothing could come of it, and until it is trusted again the peer may take over, if it is in sync (rule R12).
+func abstains(p *Session, s *Share) bool {
+	return p.Disk == shard.DiskSlow || p.Unhealthy && s.View.InSync
 }
 
 // hearAnew counts the peer's silence anew, for the most part: its answers may still be on their way.
@@ -171,11 +214,14 @@ func hearAnew(p Session, now int64) Session {
 // backup that is not in sync proposes a new epoch, so that no wish of this one can be granted once it has begun with
 // nothing. And watch hands over what placement wants elsewhere.
 func watch(p Session, now int64, out []Effect) (Session, []Effect) {
-	if p.Unhealthy || p.Stopped {
+	if p.Stopped {
 		return p, out
 	}
 	for i := range p.Shares {
 		s := &p.Shares[i]
+		if abstains(&p, s) {
+			continue
+		}
 		leads := s.Known && s.View.Leader == p.Self
 		wanted := s.View.InSync || s.AckRequired
 		silent := now-max(s.Heard, s.Since) > p.Timing.Silent || min(now-p.LastHeard, now-s.Since) > p.Timing.Silent
@@ -217,9 +263,10 @@ func watch(p Session, now int64, out []Effect) (Session, []Effect) {
 
 // ping asks the peer for leases: of every shard that is led here, so that a leader has one when it sets the barrier,
 // and of those that are backed in sync. An unhealthy node asks for none, unless the peer is unhealthy, too, and says
-// how it is. A leader that has restarted says where its logs end.
+// how it is. A leader that has restarted says where its logs end. Pings go by the beat of the clock, so that those to
+// all neighbours go together.
 func ping(p Session, now int64, out []Effect) (Session, []Effect) {
-	if p.Stopped || now-p.LastPing < p.Timing.PingEvery {
+	if p.Stopped || now/p.Timing.PingEvery == p.LastPing/p.Timing.PingEvery {
 		return p, out
 	}
 	p.LastPing = now
@@ -229,7 +276,7 @@ func ping(p Session, now int64, out []Effect) (Session, []Effect) {
 		if s.Known && s.Restarted && s.View.InSync && !s.Damaged {
 			last = append(last, LastEntry{s.Shard, s.View.Epoch, s.Last})
 		}
-		if (!p.Unhealthy || p.PeerUnhealthy) && s.Known && s.Proposed.Epoch == 0 && !s.Restarted && !s.Damaged &&
+		if (!p.Unhealthy || p.PeerUnhealthy || !s.View.InSync) && s.Known && s.Proposed.Epoch == 0 && !s.Restarted && !s.Damaged &&
 			(s.View.InSync || s.View.Leader == p.Self) {
 			claims = append(claims, Claim{s.Shard, s.View.Epoch})
 		}
@@ -242,13 +289,13 @@ func ping(p Session, now int64, out []Effect) (Session, []Effect) {
 // since that its log is behind repeats its own no more. It still promises nothing to others, as the proposal may have
 // been granted.
 func propose(p Session, now int64, out []Effect) (Session, []Effect) {
-	if p.Unhealthy || p.Stopped {
+	if p.Stopped {
 		return p, out
 	}
 	var list []shard.Proposal
 	for i := range p.Shares {
 		s := &p.Shares[i]
-		if s.Proposed.Epoch > 0 && !s.Behind && (s.AskedAt == 0 || now-s.AskedAt >= p.Timing.AskEvery) {
+		if !abstains(&p, s) && s.Proposed.Epoch > 0 && !s.Behind && (s.AskedAt == 0 || now-s.AskedAt >= p.Timing.AskEvery) {
 			s.AskedAt = now
 			list = append(list, shard.Proposal{Shard: s.Shard, Epoch: s.View.Epoch, View: s.Proposed})
 		}

@@ -100,7 +100,8 @@ func (w *simWorld) client(number, count int) {
 			w.after(2*ms, watch)
 			return
 		}
-		if op.answered == 0 && w.plan.single {
+		// what a stall of all disks held needs a moment more; a refusal is not believed before its tries are overdue (R20)
+		if op.answered == 0 && w.plan.single && w.now > w.stalled+tryFor+10*ms {
 			w.fail("request %+v of client %d was not answered in time", op.change, number)
 		}
 		w.client(number, count+1)

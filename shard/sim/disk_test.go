@@ -21,10 +21,10 @@ type simDisk struct {
 	marks     map[int]shard.Mark // of damage, by shard
 	queue     []simPart
 	writing   bool
-	hungUntil int64 // nothing is synced before
-	full      bool  // nothing can be written now
-	unhealthy bool  // as the node's loops were told
-	began     int64 // when the sync under way began
+	hungUntil int64           // nothing is synced before
+	full      bool            // nothing can be written now
+	told      shard.DiskState // as the node's loops were told
+	began     int64           // when the sync under way began
 	health    shard.DiskHealth
 	slow      int64   // ns that a sync takes at most
 	lanes     []int64 // by peer: when the last word of its lease session arrives at a replica
@@ -185,6 +185,9 @@ func (w *simWorld) flush(n *simNode) {
 		if n.disk.writing = len(n.disk.queue) > 0; n.disk.writing {
 			w.flush(n)
 		}
+		if n.disk.told == shard.DiskSlow {
+			w.on(n, 1, func() { w.judgeDisk(n) })
+		}
 	}
 	w.after(min(takes, 5*ms), try)
 }
@@ -197,16 +200,21 @@ func (w *simWorld) judgeDisk(n *simNode) {
 		write = n.disk.began
 	}
 	n.disk.health = shard.JudgeDisk(n.disk.health, write, w.now)
-	slow := n.disk.full || n.disk.health.Unhealthy
-	if slow != n.disk.unhealthy {
-		n.disk.unhealthy = slow
-		w.note("node %d: the disk is slow: %v", n.number, slow)
-		w.stepService(n, &views.Event{Kind: views.DiskChanged, Unhealthy: slow})
-		for peer := range n.sessions {
-			w.stepSession(n, peer, &lease.Event{Kind: lease.DiskChanged, Unhealthy: slow})
-		}
+	state := n.disk.health.State
+	if n.disk.full {
+		state = shard.DiskSlow
 	}
-	w.on(n, 5*ms, func() { w.judgeDisk(n) })
+	if state == n.disk.told {
+		return
+	}
+	if slow := state == shard.DiskSlow; slow != (n.disk.told == shard.DiskSlow) {
+		w.stepService(n, &views.Event{Kind: views.DiskChanged, Unhealthy: slow})
+	}
+	n.disk.told = state
+	w.note("node %d: the disk is %d (0 healthy, 1 distrusted, 2 slow)", n.number, state)
+	for peer := range n.sessions {
+		w.stepSession(n, peer, &lease.Event{Kind: lease.DiskChanged, Disk: state})
+	}
 }
 
 // stored tells the loops what was synced.

@@ -29,6 +29,7 @@ const (
 	killAll     fault = "all nodes killed"
 	standstill  fault = "all nodes stand still for a moment"
 	sharedStall fault = "all disks stall for a moment"
+	awayStalls  fault = "all disks stall once a second while one node is away"
 	oldStore    fault = "old copy of a folder"
 	oldAll      fault = "old copy of a folder, with all nodes killed"
 	oldVote     fault = "old copy of a folder, beside a node that has missed something"
@@ -109,6 +110,48 @@ func (w *simWorld) strikeOnce() {
 	w.strikeAnywhere("")
 }
 
+// stallWhileAway takes a node away, and lets the disks of all stall once a second until some time after it has come
+// back. No stall begins while the others still take over from the node: both at once hold requests for too long. Half
+// of the times all disks have stalled before, so that they would be distrusted for long, and another one's disk has just
+// stalled by itself; no request is judged that began before.
+func (w *simWorld) stallWhileAway(n, other *simNode) {
+	goes, down := w.kill, 2000*ms+w.delay(1500*ms)
+	if w.chance(50) {
+		goes = w.term
+	}
+	var leave func()
+	leave = func() {
+		if !w.quiet() {
+			w.after(5*ms, leave)
+			return
+		}
+		w.stalled = w.now + w.plan.budget - tryFor
+		goes(n, down)
+		for i := range int64(4) {
+			w.after((400+1000*i)*ms+w.delay(200*ms), func() { w.stallAll(60*ms + w.delay(140*ms)) })
+		}
+	}
+	if w.chance(50) {
+		leave()
+		return
+	}
+	for i := range int64(3) {
+		w.after(1+400*i*ms, func() { w.stallAll(90*ms + w.delay(20*ms)) })
+	}
+	lasts := 75*ms + w.delay(25*ms)
+	w.after(1500*ms, func() { other.disk.hungUntil = w.now + lasts })
+	w.after(1500*ms+lasts+w.delay(20*ms), leave)
+}
+
+func (w *simWorld) stallAll(lasts int64) {
+	until := w.now + lasts
+	for _, m := range w.nodes {
+		m.disk.hungUntil = until
+	}
+	w.stalled = max(w.stalled, until)
+	w.note("all disks stall until %.3f ms", float64(until)/float64(ms))
+}
+
 // quiet tells whether nothing is wrong: every replica is in sync in the newest view, and every store a member.
 func (w *simWorld) quiet() bool {
 	for _, n := range w.nodes {
@@ -167,6 +210,8 @@ func (w *simWorld) strike(f fault, number, other int, when string) {
 		for _, m := range w.nodes {
 			m.disk.hungUntil = until
 		}
+	case awayStalls:
+		w.stallWhileAway(n, a)
 	case justTooLong:
 		w.pause(n, 95*ms+w.delay(60*ms))
 	case isolate:

@@ -33,6 +33,7 @@ type simNode struct {
 	users    []int            // by shard: with all that was handed to the disk
 	counts   []simCounts
 	sessions []*lease.Session // by peer
+	tickAt   []int64          // by peer: when its lease session is ticked next
 	service  views.Service
 	disk     simDisk
 	links    []*simStream // by peer: dialled by this node
@@ -91,11 +92,12 @@ func (w *simWorld) boot(number int) {
 	n.disk.start++ // synced before anything is said
 	n.start, n.former = views.Start{Number: n.disk.start, Nonce: w.rng.Uint64()}, n.disk.nonces
 	n.disk.nonces = append([]uint64{n.start.Nonce}, n.former[:min(len(n.former), views.FormerStarts-1)]...)
-	n.disk.queue, n.disk.writing, n.disk.full, n.disk.unhealthy, n.disk.health = nil, false, false, false,
+	n.disk.queue, n.disk.writing, n.disk.full, n.disk.told, n.disk.health = nil, false, false, 0,
 		shard.DiskHealth{SlowAfter: 70 * ms, LookedAt: w.now}
 	w.recover(n)
 	n.replicas, n.users, n.counts, n.sessions = make([]*replica.State, w.plan.layout.Shards), make([]int,
 		w.plan.layout.Shards), make([]simCounts, w.plan.layout.Shards), make([]*lease.Session, w.plan.layout.Nodes)
+	n.tickAt = make([]int64, w.plan.layout.Nodes)
 	shared, ends := make([][]int, w.plan.layout.Nodes), make([]shard.Position, w.plan.layout.Shards)
 	for s := range w.plan.layout.Shards {
 		first, second := shard.Pair(w.plan.layout, s)
@@ -146,23 +148,43 @@ func (w *simWorld) boot(number int) {
 	}
 }
 
-// ticks keeps a node's clocks going: the view service's every 10 ms, the lease sessions' every 5 ms.
+// arm has a lease session ticked when it is due next, if that is before the tick that is set already. As the shell's,
+// a tick is a little late.
+func (w *simWorld) arm(n *simNode, peer int) {
+	if n.sessions[peer] == nil {
+		return
+	}
+	at := w.now + lease.TickAfter(n.sessions[peer], w.clock(n))
+	if at >= n.tickAt[peer] {
+		return
+	}
+	n.tickAt[peer] = at
+	w.on(n, at-w.now+w.delay(ms/2), func() {
+		if n.tickAt[peer] == at {
+			n.tickAt[peer] = math.MaxInt64
+			w.stepSession(n, peer, &lease.Event{Kind: lease.Ticked})
+		}
+	})
+}
+
+// ticks keeps a node's clocks going: the view service's every 10 ms, the lease sessions' when they are due.
 func (w *simWorld) ticks(n *simNode) {
-	var service, sessions func()
+	var service, disk func()
 	service = func() {
 		w.stepService(n, &views.Event{Kind: views.Ticked})
 		w.renew(n)
 		w.on(n, 10*ms, service)
 	}
-	sessions = func() {
-		for peer := range n.sessions {
-			w.stepSession(n, peer, &lease.Event{Kind: lease.Ticked})
-		}
-		w.on(n, 5*ms, sessions)
-	}
 	w.on(n, w.delay(10*ms), service)
-	w.on(n, w.delay(5*ms), sessions)
-	w.on(n, w.delay(5*ms), func() { w.judgeDisk(n) })
+	for peer := range n.sessions {
+		n.tickAt[peer] = math.MaxInt64
+		w.arm(n, peer)
+	}
+	disk = func() {
+		w.judgeDisk(n)
+		w.on(n, 5*ms, disk)
+	}
+	w.on(n, w.delay(5*ms), disk)
 }
 
 func (w *simWorld) stepService(n *simNode, e *views.Event) {
@@ -288,4 +310,5 @@ func (w *simWorld) stepSessionOn(n *simNode, peer int, from *simStream, e *lease
 			})
 		}
 	}
+	w.arm(n, peer)
 }

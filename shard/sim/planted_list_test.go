@@ -103,8 +103,21 @@ var plantedBugs = []planted{
 		{"../replica/leader.go", "		entries = append(entries, *n)\n		if h", "		n.Epoch = r.View.Epoch\n		entries = append(entries, *n)\n		if h"}}},
 	{rule: "R11", name: "a leader's history misses an epoch", seed: 34, slow: true, edits: []edit{
 		{"../replica/leader.go", "			r.Log.History = append(r.Log.History, shard.Position{Epoch: n.Epoch, LSN: n.LSN})\n", ""}}},
-	{rule: "R12", name: "a node with an unhealthy disk goes on promising", seed: 97, single: true, edits: []edit{
-		{"../lease/session.go", "p.Unhealthy, p.LastPing = e.Unhealthy, 0", "p.LastPing = 0"}}},
+	{rule: "R12", name: "a node with a slow disk goes on promising", seed: 97, single: true, edits: []edit{
+		{"../diskhealth.go", "return disk == DiskSlow ||", "return"}}},
+	{rule: "R12", name: "a disk is distrusted though its neighbour's was slow, too", seed: 273, single: true, slow: true, edits: []edit{
+		{"../diskhealth.go", "there && !shared", "there"}}},
+	{rule: "R12", name: "a disk is distrusted though no neighbour is there", seed: 1573, single: true, slow: true, edits: []edit{
+		{"../diskhealth.go", "there && !shared", "!shared"}}},
+	{rule: "R12", name: "a leader alone abstains, though nobody could take over", unreached: "a backup whose disk was well while its leader's stalled must be about to be let in just then; TestWhoseDiskIsDistrusted holds it", edits: []edit{
+		{"../lease/steps.go", "p.PeerUnhealthy || !s.View.InSync) && s.Known", "p.PeerUnhealthy) && s.Known"},
+		{"../lease/steps.go", "!e.Unhealthy || !s.View.InSync)", "!e.Unhealthy)"}}},
+	{rule: "R12", name: "a leader blames its backup for a stall of both disks", seed: 815, single: true, slow: true, edits: []edit{
+		{"../lease/steps.go", "(p.Unhealthy || !p.PeerThere || e.Now-p.TurnedAt > p.Timing.Silent/2)", "e.Now >= p.TurnedAt"}}},
+	{rule: "R12", name: "a leader whose disk is distrusted lets its backup in at once", seed: 7943, single: true, slow: true, edits: []edit{
+		{"../lease/steps.go", "(!p.Unhealthy || e.Now-p.TurnedAt > 2*p.Timing.FreshFor):", "e.Now >= p.TurnedAt:"}}},
+	{rule: "R12", name: "a disk is trusted as soon as its write is done", unreached: "a disk must be slow again and again, each time for less than a takeover takes, which no run is judged by; TestWhoseDiskIsDistrusted holds it", edits: []edit{
+		{"../diskhealth.go", "disk == DiskDistrusted && there && !shared", "disk > DiskSlow && there && !shared"}}},
 	{rule: "R13", name: "a wiped store keeps its roles", unreached: "not met in some thousand seeds since a store is not heard before the greetings are compared: its peer has taken over by the time at which it takes its place; TestServiceWipedNodeJoins holds it", edits: []edit{
 		{"../views/membership.go", "			if v.Leader == node && (v.InSync || !same) {", "			if v.Leader == node && !v.InSync && !same {"},
 		{"../views/membership.go", "shard.View{Epoch: v.Epoch + 1, Leader: v.Leader, Backup: v.Backup}", "shard.View{Epoch: v.Epoch + 1, Leader: v.Leader, Backup: v.Backup, InSync: v.InSync}"}}},
@@ -174,7 +187,7 @@ var plantedBugs = []planted{
 		{"../views/entry.go", "case e.Kind == PeerGreeted && isOldCopy(c.own, e.Start):", "case e.Kind == PeerGreeted && e.To < 0 && isOldCopy(c.own, e.Start):"}}},
 	{rule: "R24", name: "a backup that lacks what its leader has takes over", seed: 12, slow: true, edits: []edit{
 		{"../lease/steps.go", "due = due && !s.Behind && (s.LeaderLastKnown || !there)", "due = due && (s.LeaderLastKnown || !there)"},
-		{"../lease/steps.go", "if s.Proposed.Epoch > 0 && !s.Behind && (", "if s.Proposed.Epoch > 0 && ("}}},
+		{"../lease/steps.go", "s.Proposed.Epoch > 0 && !s.Behind && (s.AskedAt", "s.Proposed.Epoch > 0 && (s.AskedAt"}}},
 	{rule: "R24", name: "a backup that comes back takes over before its leader has told", seed: 7246, slow: true, edits: []edit{
 		{"../lease/steps.go", "due = due && !s.Behind && (s.LeaderLastKnown || !there)", "due = due && !s.Behind && (s.LeaderLastKnown || !there || s.Unverified)"}}},
 	{rule: "R24", name: "a leader's silence is counted from before the views were learnt", seed: 342, slow: true, edits: []edit{
@@ -195,7 +208,7 @@ var plantedBugs = []planted{
 		{"../replica/step.go", "if r.Leading.Draining && len(r.Leading.Pending) == 0 && r.Log.Applied == r.Leading.Next && r.Stream.Agreed &&\n		r.Stream.PeerStored >= r.Leading.Next {", "if r.Leading.Draining {"},
 		{"../replica/step.go", "	case leads && r.Leading.Draining:\n", "	case leads && r.Leading.Draining && now < 0:\n"}}},
 	{rule: "pause", name: "a leader that was paused goes on alone at once", seed: 17291, slow: true, single: true, edits: []edit{
-		{"../lease/session.go", "if e.Now-p.LastTick > shard.PauseGap {", "if p.LastTick < 0 {"}}},
+		{"../lease/steps.go", "if e.Now-p.LastTick > shard.PauseGap {", "if p.LastTick < 0 {"}}},
 	{rule: "damage", name: "a damaged replica serves on", seed: 39, single: true, edits: []edit{
 		{"../replica/step.go", "	case r.Damage.Reason != \"\":\n		return", "	case r.Damage.Reason != \"\" && now < 0:\n		return"}}},
 	{rule: "damage", name: "batches that are missing in the log are not noticed", seed: 104, edits: []edit{

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"runtime/debug"
@@ -23,6 +24,7 @@ var (
 	simFailures = flag.Int("sim.failures", 5, "TestSimMany ends after so many failures")
 	simSingle   = flag.Bool("sim.single", false, "only seeds of a single fault")
 	simMany     = flag.Bool("sim.many", false, "only seeds of many faults")
+	simFault    = flag.String("sim.fault", "", "only seeds of this single fault")
 	simSeconds  = flag.Float64("sim.seconds", 0, "TestSimMany starts no run after so many seconds; 0 for no limit")
 )
 
@@ -59,6 +61,15 @@ func (r *simReport) add(w *simWorld) {
 	}
 }
 
+// meets tells whether a seed is a run of this single fault; of any run, if the fault is "".
+func meets(seed uint64, f fault) bool {
+	if f == "" {
+		return true
+	}
+	p := planOf(seed, rand.New(rand.NewPCG(seed, 17)), rand.New(rand.NewPCG(seed, 23)))
+	return p.single && p.faults[0] == f
+}
+
 // runSeeds runs seeds on two goroutines until they are done, the time is over, or some have failed.
 func runSeeds(from, count, stride uint64, limit time.Duration, mostFailures int) simReport {
 	report := simReport{seen: map[string]int{}, slowest: map[string]int64{}}
@@ -74,6 +85,9 @@ func runSeeds(from, count, stride uint64, limit time.Duration, mostFailures int)
 			for next < count && len(report.failures) < mostFailures && (limit == 0 || time.Since(began) < limit) {
 				seed := from + next*stride
 				next++
+				if !meets(seed, fault(*simFault)) {
+					continue
+				}
 				lock.Unlock()
 				w := runSim(seed, nil, -1)
 				lock.Lock()

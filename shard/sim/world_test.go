@@ -97,6 +97,7 @@ type simWorld struct {
 	only    int       // the shard whose replicas' events are traced; -1 for all
 	seen    map[string]int
 	struck  int64 // when the fault of a single-fault run happened
+	stalled int64 // when the last stall of all disks while a node was away was over
 	slowest int64 // ns that the slowest request took that was open then or came later
 
 	// observer is told of every step before its effects are carried out; nil for none
@@ -184,18 +185,26 @@ func drawPlan(rng *rand.Rand, single bool) plan {
 	return p
 }
 
+// planOf draws a seed's plan. What came later is drawn apart, so that runs without it stay what they are.
+func planOf(seed uint64, rng, times *rand.Rand) plan {
+	p := drawPlan(rng, seed%2 == 1)
+	if p.single && rand.New(rand.NewPCG(seed, 29)).IntN(16) == 0 {
+		p.faults, p.length = []fault{awayStalls}, 7000*ms
+	}
+	p.unequal = !p.single && times.IntN(6) == 0
+	p.blind = p.unequal && times.IntN(2) == 0
+	if p.unequal && times.IntN(2) == 0 { // other faults would end most of what a promise means
+		p.faults, p.aims = nil, nil
+	}
+	return p
+}
+
 // newSim makes a cluster that is about to be bootstrapped.
 func newSim(seed uint64, trace io.Writer, only int) *simWorld {
-	rng := rand.New(rand.NewPCG(seed, 17))
-	w := &simWorld{seed: seed, rng: rng, plan: drawPlan(rng, seed%2 == 1), trace: trace, only: only,
+	rng, times := rand.New(rand.NewPCG(seed, 17)), rand.New(rand.NewPCG(seed, 23))
+	w := &simWorld{seed: seed, rng: rng, times: times, plan: planOf(seed, rng, times), trace: trace, only: only,
 		epochs: map[[2]uint64]shard.View{}, states: map[uint64]string{}, written: map[[3]uint64]shard.Entry{},
 		seen: map[string]int{}, shown: map[string]shard.Position{}}
-	w.times = rand.New(rand.NewPCG(seed, 23))
-	w.plan.unequal = !w.plan.single && w.times.IntN(6) == 0
-	w.plan.blind = w.plan.unequal && w.times.IntN(2) == 0
-	if w.plan.unequal && w.times.IntN(2) == 0 { // other faults would end most of what a promise means
-		w.plan.faults, w.plan.aims = nil, nil
-	}
 	w.open()
 	return w
 }
