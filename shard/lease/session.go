@@ -190,6 +190,7 @@ func Step(p Session, e *Event, out []Effect) (Session, []Effect) {
 		p, out = takeViews(p, e, out)
 	case LinkBroken: // a broken connection is taken for silence: a leader proposes itself alone at once
 		p.LastHeard = min(p.LastHeard, e.Now-p.Timing.Silent-1)
+		p.PeerLeaves = false // whoever is there when it stands again may be another process, and says it if it leaves
 	case NoticeGiven:
 		p, out = noteWant(p, e, out)
 	case RaftElected:
