@@ -15,10 +15,11 @@ import (
 type nodeFrame struct {
 	node    int
 	message *wire.Message
+	kin     [2]int // of a count that a node has refused as a whole: the leader and the backup of the shards in it
 }
 
 // askAll sends reads to their nodes at once and waits for all answers, no longer than within when nothing comes, and no
-// longer than most in all. failed is the node whose answer is missing, with err; -1 if none is.
+// longer than most in all. failed is the frame whose answer is missing, with err; -1 if none is.
 func askAll(wiring *wiring, frames []nodeFrame, within, most time.Duration) (
 	answers []*wire.Message, failed int, err error) {
 	requests, progress := make([]request, len(frames)), make(chan struct{}, 1)
@@ -55,7 +56,7 @@ func askAll(wiring *wiring, frames []nodeFrame, within, most time.Duration) (
 			}
 		}
 		if got.err != nil {
-			return nil, f.node, got.err
+			return nil, i, got.err
 		}
 		answers = append(answers, got.message)
 	}
@@ -76,64 +77,93 @@ type shardCounts struct {
 	total   uint64
 }
 
-// excludedNodes has the nodes that are left out of a count or a list: failed has all of them, silent those that said
-// nothing, persistent those for which waiting is of no use, as they are unreachable or one of their shards is stuck.
-type excludedNodes struct{ failed, silent, persistent, unreachable []bool }
-
-// noneExcluded leaves no node out.
-func noneExcluded(l shard.Layout) excludedNodes {
-	return excludedNodes{make([]bool, l.Nodes), make([]bool, l.Nodes), make([]bool, l.Nodes), make([]bool, l.Nodes)}
+// excluded has what is left out of a count or a list: the nodes that said nothing, unreachable those of them for which
+// waiting is of no use; and {node, shard} that were refused, stuck those of them for which waiting is of no use. A node
+// in split has refused several shards at once, so that it is asked for those with the same roles only.
+type excluded struct {
+	silent, unreachable, split []bool
+	refused, stuck             map[[2]int]bool
 }
 
-// countAll asks a cover of nodes for the counts of all shards. excluded has the nodes that failed before, and grows.
-// When they leave a shard without a replica in sync, those that refused are asked again after a pause, for views may
-// have changed, and the silent ones too when that does not help.
-func countAll(wiring *wiring, excluded excludedNodes, turn int, until int64) (shardCounts, error) {
+// noneExcluded leaves nothing out.
+func noneExcluded(l shard.Layout) excluded {
+	return excluded{make([]bool, l.Nodes), make([]bool, l.Nodes), make([]bool, l.Nodes), map[[2]int]bool{},
+		map[[2]int]bool{}}
+}
+
+// exclude leaves out what a frame has failed for: the node, if it said nothing; or else the shards that it was asked
+// for, but first it is asked for fewer at once. It may well answer for those that it leads and not for those that it
+// backs, or those that it shares with one neighbour and not with the other.
+func exclude(without excluded, f nodeFrame, err error) {
+	persistent, asked := errors.Is(err, errPersistent), f.message.Set
+	if f.message.Kind == wire.List {
+		asked = []uint64{f.message.Shard}
+	}
+	switch {
+	case errors.Is(err, errLink):
+		without.silent[f.node], without.unreachable[f.node] = true, persistent
+	case len(asked) > 1 && !without.split[f.node]:
+		without.split[f.node] = true
+	default:
+		for _, s := range asked {
+			without.refused[[2]int{f.node, int(s)}], without.stuck[[2]int{f.node, int(s)}] = true, persistent
+		}
+	}
+}
+
+// planCount makes the frames that ask the nodes of a cover for the counts of their shards, and tells how many nodes
+// those are.
+func planCount(l shard.Layout, views []shard.View, cover []int, split []bool) (frames []nodeFrame, touched int) {
+	asked := make([]bool, l.Nodes)
+	for s, node := range cover {
+		kin := [2]int{}
+		if split[node] {
+			kin = [2]int{views[s].Leader, views[s].Backup}
+		}
+		at := slices.IndexFunc(frames, func(f nodeFrame) bool { return f.node == node && f.kin == kin })
+		if at < 0 {
+			at, frames = len(frames), append(frames, nodeFrame{node, &wire.Message{Kind: wire.Count}, kin})
+		}
+		frames[at].message.Set = append(frames[at].message.Set, uint64(s))
+		if !asked[node] {
+			asked[node] = true
+			touched++
+		}
+	}
+	return frames, touched
+}
+
+// countAll asks a cover of nodes for the counts of all shards. without has what failed before, and grows. When that
+// leaves a shard without a replica, those that refused are asked again after a pause, for views may have changed, and
+// the silent nodes too when that does not help.
+func countAll(wiring *wiring, without excluded, turn int, until int64) (shardCounts, error) {
 	reason, known := errUnasked, currentViews(wiring.Views).Views
 	for try := 0; proc.Clock() < until; try++ {
 		views := currentViews(wiring.Views).Views
 		if &views[0] != &known[0] { // what could not succeed may succeed now
 			known = views
-			clear(excluded.persistent)
-			clear(excluded.unreachable)
+			clear(without.stuck)
+			clear(without.unreachable)
 		}
-		cover, err := shard.Cover(wiring.Layout, views, excludeOutOfSync(views, excluded.failed), turn)
-		if err != nil {
-			cover, err = shard.Cover(wiring.Layout, views, excluded.failed, turn)
-		}
-		if err == nil {
-			cover, err = inSync(views, cover, excluded.failed)
-		}
+		cover, err := shard.Cover(wiring.Layout, views, without.silent, without.refused, turn)
 		if err != nil {
 			if try == 0 {
 				reason = err
 			}
-			if slices.Equal(excluded.failed, excluded.silent) {
-				clear(excluded.silent)
+			if len(without.refused) == 0 {
+				clear(without.silent)
 			}
-			copy(excluded.failed, excluded.silent)
-			rest, uncoverable := shard.Cover(wiring.Layout, views, excluded.persistent, turn)
-			if uncoverable == nil {
-				_, uncoverable = inSync(views, rest, excluded.unreachable)
-			}
-			if uncoverable != nil {
+			clear(without.refused)
+			if _, err = shard.Cover(wiring.Layout, views, without.unreachable, without.stuck, turn); err != nil {
 				break
 			}
 			time.Sleep(min(unavailablePause, time.Duration(until-proc.Clock())))
 			continue
 		}
-		frames, sets := []nodeFrame{}, make([][]uint64, wiring.Layout.Nodes)
-		for s, node := range cover {
-			sets[node] = append(sets[node], uint64(s))
-		}
-		for node, set := range sets {
-			if len(set) > 0 {
-				frames = append(frames, nodeFrame{node, &wire.Message{Kind: wire.Count, Set: set}})
-			}
-		}
+		frames, touched := planCount(wiring.Layout, views, cover, without.split)
 		left := until - proc.Clock()
 		answers, failed, err := askAll(wiring, frames, readTimeout(wiring.Config.Try, left), time.Duration(left))
-		c := shardCounts{make([]uint64, wiring.Layout.Shards), cover, len(frames), 0}
+		c := shardCounts{make([]uint64, wiring.Layout.Shards), cover, touched, 0}
 		if err == nil {
 			c, failed, err = addCounts(wiring, frames, answers, c)
 		}
@@ -141,39 +171,13 @@ func countAll(wiring *wiring, excluded excludedNodes, turn int, until int64) (sh
 			return c, nil
 		}
 		wiring.Metrics.Retries.WithLabelValues(string(uncovered)).Inc()
-		excluded.failed[failed], excluded.silent[failed], reason = true, errors.Is(err, errLink), err
-		excluded.persistent[failed] = errors.Is(err, errPersistent)
-		excluded.unreachable[failed] = excluded.persistent[failed] && excluded.silent[failed]
+		exclude(without, frames[failed], err)
+		reason = err
 	}
 	return shardCounts{}, unanswered(proc.Clock() >= until, reason)
 }
 
-// excludeOutOfSync adds to the nodes that are down those whose replica of some shard is not in sync: a cover without
-// them asks the fewest nodes.
-func excludeOutOfSync(views []shard.View, down []bool) []bool {
-	all := slices.Clone(down)
-	for _, v := range views {
-		all[v.Backup] = all[v.Backup] || !v.InSync
-	}
-	return all
-}
-
-// inSync puts the leader in the place of each backup that is not in sync. Error: shard.ErrUncovered, if it is down.
-func inSync(views []shard.View, cover []int, down []bool) ([]int, error) {
-	for s, v := range views {
-		if cover[s] != v.Backup || v.InSync {
-			continue
-		}
-		if down[v.Leader] {
-			return nil, fmt.Errorf("%w: shard %d: node %d is down and node %d is not in sync", shard.ErrUncovered, s,
-				v.Leader, v.Backup)
-		}
-		cover[s] = v.Leader
-	}
-	return cover, nil
-}
-
-// addCounts adds the answers to frames. failed is a node that did not answer for each shard exactly once, with err.
+// addCounts adds the answers to frames. failed is one that was not answered for each shard exactly once, with err.
 func addCounts(wiring *wiring, frames []nodeFrame, answers []*wire.Message, c shardCounts) (
 	filled shardCounts, failed int, err error) {
 	seen := make([]bool, len(c.counts))
@@ -188,7 +192,7 @@ func addCounts(wiring *wiring, frames []nodeFrame, answers []*wire.Message, c sh
 			c.total += n.Users
 		}
 		if !good {
-			return c, node, fmt.Errorf("%s has not answered for each shard once", wiring.Members[node].Name)
+			return c, i, fmt.Errorf("%s has not answered for each shard once", wiring.Members[node].Name)
 		}
 	}
 	return c, -1, nil

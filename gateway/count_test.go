@@ -1,8 +1,8 @@
 package main
 
 import (
-	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"testing"
@@ -110,16 +110,70 @@ func TestLeadersAnswerForBackupsThatAreNotInSync(t *testing.T) {
 	}
 }
 
-func TestInSync(t *testing.T) {
-	views := []shard.View{{Epoch: 1, Leader: 0, Backup: 1, InSync: true}, {Epoch: 4, Leader: 2, Backup: 1},
-		{Epoch: 1, Leader: 2, Backup: 0, InSync: true}}
-	if got := excludeOutOfSync(views, []bool{true, false, false}); !slices.Equal(got, []bool{true, true, false}) {
-		t.Errorf("out of sync: %v", got)
+// TestCountsOfANodeThatItsPeersCannotReach: the others lead alone what they share with it, and as its backups refuse
+// what it leads; it leads on. Each shard has a replica that answers, no two nodes answer for all, and which shards a
+// node refuses it does not say.
+func TestCountsOfANodeThatItsPeersCannotReach(t *testing.T) {
+	for lone := range 3 {
+		r := newRig(t, ample, ample/4)
+		r.fill(100)
+		r.setViews(func(_ int, v shard.View) shard.View {
+			v.InSync = v.Backup != lone
+			return v
+		})
+		r.nodes[lone].sendViews(r.store.current())
+		r.awaitViews()
+		noLease := func(m *wire.Message) (verdict, *wire.Message) {
+			asked := m.Set
+			if m.Kind == wire.List {
+				asked = []uint64{m.Shard}
+			}
+			if slices.ContainsFunc(asked, func(s uint64) bool { return r.store.current()[s].Leader == uint64(lone) }) {
+				return refuse, &wire.Message{Kind: wire.Error, Code: wire.Unavailable, Text: "no lease"}
+			}
+			return answer, nil
+		}
+		r.nodes[(lone+1)%3].set(noLease)
+		r.nodes[(lone+2)%3].set(noLease)
+		for range 6 {
+			if got := r.must(200, "GET", "/api/user/count", ""); got.body != "{\"count\":100}\n" ||
+				got.header.Get("Tandem-Nodes-Touched") != "3" {
+				t.Errorf("%s %v", got.body, got.header)
+			}
+			if ids, _, _ := r.page("/api/user?limit=1000"); !slices.Equal(ids, r.everyone()) {
+				t.Errorf("%d users", len(ids))
+			}
+		}
 	}
-	if got, err := inSync(views, []int{1, 1, 0}, make([]bool, 3)); err != nil || !slices.Equal(got, []int{1, 2, 0}) {
-		t.Errorf("%v %v", got, err)
+}
+
+// TestWhatIsExcluded: a node that says nothing, and of one that refuses several shards at first nothing: it is asked for
+// those with the same roles, which are left out when they are refused, too.
+func TestWhatIsExcluded(t *testing.T) {
+	l, views := shard.Layout{Nodes: 3, Shards: 6}, []shard.View{}
+	for s := range l.Shards {
+		views = append(views, shard.InitialView(l, s))
 	}
-	if got, err := inSync(views, []int{1, 1, 0}, []bool{false, false, true}); !errors.Is(err, shard.ErrUncovered) {
-		t.Errorf("the leader of shard 1 is down: %v %v", got, err)
+	cover, without := []int{0, 2, 0, 0, 2, 0}, noneExcluded(l)
+	frames, touched := planCount(l, views, cover, without.split)
+	if len(frames) != 2 || touched != 2 || !slices.Equal(frames[0].message.Set, []uint64{0, 2, 3, 5}) {
+		t.Fatalf("%+v", frames)
+	}
+	exclude(without, frames[1], classified{errUnasked, []error{errLink, errPersistent}})
+	exclude(without, frames[0], errUnasked)
+	if !without.silent[2] || !without.unreachable[2] || without.silent[0] || len(without.refused) > 0 {
+		t.Fatalf("%+v", without)
+	}
+	frames, touched = planCount(l, views, []int{0, 1, 0, 0, 1, 0}, without.split)
+	if len(frames) != 5 || touched != 2 {
+		t.Fatalf("%+v", frames)
+	}
+	exclude(without, frames[2], classified{errUnasked, []error{errPersistent}})
+	page := nodeFrame{node: 1, message: &wire.Message{Kind: wire.List, Shard: 4}}
+	exclude(without, page, errUnasked)
+	want := map[[2]int]bool{{0, 2}: true, {1, 4}: true}
+	if !maps.Equal(without.refused, want) || !without.stuck[[2]int{0, 2}] || without.stuck[[2]int{1, 4}] ||
+		without.split[1] {
+		t.Errorf("%+v", without)
 	}
 }

@@ -64,8 +64,9 @@
 // the 503 comes at once, and does not speak of the deadline.
 //
 // At most two tries of a request are under way at a node, so a node that hangs is not sent ever more. A count or a list
-// leaves a node out that has failed it or has said nothing for a third of its time, and asks another cover; when there
-// is none, it waits for newer views, unless those that are missing have been away or stuck for 1.5 s.
+// leaves out a node that has said nothing for a third of its time, and of one that refuses only the shards that it
+// refuses, and asks another cover; when there is none, it waits for newer views, unless those that are missing have
+// been away or stuck for 1.5 s.
 //
 // Names of nodes are looked up in the background, and a node is dialled where it was reached last while its name is not
 // known to stand for another address; package wire/proc has that, and keeps the log from holding anybody up.

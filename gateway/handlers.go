@@ -243,7 +243,7 @@ func countUsers(wiring *wiring, c *call) response {
 	return response{status: http.StatusOK, body: append(body, "}\n"...), touched: counts.touched}
 }
 
-// listUsers counts, plans the page, and reads it from the nodes that it counted on. A node that fails on the way is
+// listUsers counts, plans the page, and reads it from the nodes that it counted on. What fails on the way is
 // left out and all of it is done again; a walk that found its shards emptied since the count goes on behind them.
 func listUsers(wiring *wiring, c *call) response {
 	q, bad := parseQuery(c.query)
@@ -259,12 +259,12 @@ func listUsers(wiring *wiring, c *call) response {
 		return respondUnavailable(fmt.Errorf("%w: %d other lists are under way", errLate, cap(wiring.Lists)))
 	}
 	reason, first := errors.New("its shards were emptied again and again"), 0
-	excluded := noneExcluded(wiring.Layout)
+	without := noneExcluded(wiring.Layout)
 	if q.After != "" {
 		first, _ = shard.ShardOf(wiring.Layout, q.After)
 	}
 	for proc.Clock() < c.until {
-		counts, err := countAll(wiring, excluded, int(c.request[0]), c.until)
+		counts, err := countAll(wiring, without, int(c.request[0]), c.until)
 		if err != nil {
 			return respondUnavailable(err)
 		}
@@ -274,7 +274,8 @@ func listUsers(wiring *wiring, c *call) response {
 		switch {
 		case err != nil:
 			wiring.Metrics.Retries.WithLabelValues(string(uncovered)).Inc()
-			excluded.failed[failed], excluded.silent[failed], reason = true, errors.Is(err, errLink), err
+			exclude(without, frames[failed], err)
+			reason = err
 			continue
 		case q.Walk && len(users) == 0 && more:
 			first = behind

@@ -32,7 +32,7 @@ func planPage(l shard.Layout, q query, first int, c shardCounts) (frames []nodeF
 		if i == 0 {
 			m.After = after
 		}
-		frames, behind = append(frames, nodeFrame{c.nodes[part.Shard], m}), part.Shard+1
+		frames, behind = append(frames, nodeFrame{node: c.nodes[part.Shard], message: m}), part.Shard+1
 	}
 	for behind < l.Shards && c.counts[behind] == 0 {
 		behind++
@@ -42,7 +42,7 @@ func planPage(l shard.Layout, q query, first int, c shardCounts) (frames []nodeF
 
 // readPage reads the users that frames ask for, in their order, up to limit. What a node gives of a shard is of one
 // moment, and so is the number of the shard's users, which takes the place of its count: total is the sum after that.
-// failed is the node whose answer is missing or wrong, with err.
+// failed is the frame whose answer is missing or wrong, with err.
 func readPage(wiring *wiring, frames []nodeFrame, c shardCounts, limit uint64, until int64) (
 	users []wire.Record, total uint64, failed int, err error) {
 	left := until - proc.Clock()
@@ -55,7 +55,7 @@ func readPage(wiring *wiring, frames []nodeFrame, c shardCounts, limit uint64, u
 		ask, got := frames[i].message, uint64(len(a.Records))
 		if a.Kind != wire.Page || a.Shard != ask.Shard || got > ask.Limit || a.Users < got {
 			name := wiring.Members[frames[i].node].Name
-			return nil, 0, frames[i].node, fmt.Errorf("%s has not answered with the page asked for", name)
+			return nil, 0, i, fmt.Errorf("%s has not answered with the page asked for", name)
 		}
 		total += a.Users - c.counts[ask.Shard]
 		users = append(users, a.Records[:min(got, limit-uint64(len(users)))]...)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -41,7 +42,7 @@ func TestCoverIsSmallAndComplete(t *testing.T) {
 				if dead >= 0 {
 					down[dead] = true
 				}
-				cover, err := Cover(l, views, down, turn)
+				cover, err := Cover(l, views, down, nil, turn)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -59,8 +60,56 @@ func TestCoverIsSmallAndComplete(t *testing.T) {
 		}
 		down := make([]bool, nodes)
 		down[0], down[nodes-1] = true, true
-		if _, err := Cover(l, views, down, 0); !errors.Is(err, ErrUncovered) {
+		if _, err := Cover(l, views, down, nil, 0); !errors.Is(err, ErrUncovered) {
 			t.Errorf("%d nodes, two neighbours down: %v", nodes, err)
+		}
+	}
+}
+
+// TestCoversOfWhatIsRefused: wherever each shard has a replica that can answer there is a cover, and it asks nobody for
+// what it is not in sync for, or has refused. A node that refuses one shard is not asked for any where one can do
+// without it.
+func TestCoversOfWhatIsRefused(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	uncovered := 0
+	for range 5000 {
+		l := Layout{Nodes: MinNodes + rng.IntN(4)}
+		l.Shards = 2 * l.Nodes
+		views, down, refused := []View{}, make([]bool, l.Nodes), map[[2]int]bool{}
+		down[rng.IntN(l.Nodes)] = rng.IntN(4) == 0
+		covers := true
+		for s := range l.Shards {
+			v := InitialView(l, s)
+			v.InSync = rng.IntN(4) > 0
+			refused[[2]int{v.Leader, s}], refused[[2]int{v.Backup, s}] = rng.IntN(12) == 0, rng.IntN(4) == 0
+			views = append(views, v)
+			covers = covers && (!down[v.Leader] && !refused[[2]int{v.Leader, s}] ||
+				v.InSync && !down[v.Backup] && !refused[[2]int{v.Backup, s}])
+		}
+		cover, err := Cover(l, views, down, refused, rng.IntN(2*l.Nodes))
+		if covers != (err == nil) || err != nil && !errors.Is(err, ErrUncovered) {
+			t.Fatalf("a cover: %v, found: %v", covers, err)
+		}
+		if err != nil {
+			uncovered++
+		}
+		for s, node := range cover {
+			if down[node] || refused[[2]int{node, s}] || node != views[s].Leader && (node != views[s].Backup || !views[s].InSync) {
+				t.Fatalf("shard %d is asked of node %d: %+v, down %v, refused %v", s, node, views[s], down, refused)
+			}
+		}
+	}
+	if uncovered == 0 || uncovered == 5000 {
+		t.Errorf("%d of 5000 have no cover", uncovered)
+	}
+	l, views := Layout{3, 6}, []View{}
+	for s := range l.Shards {
+		views = append(views, InitialView(l, s))
+	}
+	for turn := range 3 {
+		if cover, err := Cover(l, views, make([]bool, 3), map[[2]int]bool{{1, 0}: true}, turn); err != nil ||
+			slices.Contains(cover, 1) {
+			t.Errorf("node 1 refuses a shard: %v, %v", cover, err)
 		}
 	}
 }

@@ -302,6 +302,30 @@ func TestNothingIsHandedToWhoLeaves(t *testing.T) {
 	}
 }
 
+// What a neighbour's process has said of itself counts no longer once another store has taken its place, and that it
+// leaves no longer once the connection to it broke: who is there then is waited for by a node that leaves.
+func TestWhatAFormerProcessSaidIsForgotten(t *testing.T) {
+	said := Event{Kind: PingReceived, Store: 7, Start: 9, At: 5000 * ms, Lease: 1 << 40, Unhealthy: true, Leaving: true,
+		Now: 1000 * ms}
+	p, _ := stepAll(sessionAt(0, inSync, 1000*ms), said)
+	if !p.PeerLeaves || !p.PeerUnhealthy || p.PeerStart != 9 || p.Uncovered == 0 {
+		t.Fatalf("%+v", p)
+	}
+	other, _ := stepAll(p, Event{Kind: ViewsLearnt, Store: 8, Now: 1001 * ms, Views: []shard.View{inSync, {}, {}}})
+	if other.PeerLeaves || other.PeerUnhealthy || other.PeerStart != 0 || other.PeerAt != 0 || other.Pinged != 0 ||
+		other.Uncovered != 0 {
+		t.Errorf("of another store: %+v", other)
+	}
+	p, _ = stepAll(sessionAt(0, inSync, 1000*ms), said, Event{Kind: LinkBroken, Now: 1002 * ms})
+	if p.PeerLeaves || p.PeerStart != 9 {
+		t.Errorf("the connection broke: %+v", p)
+	}
+	said.At, said.Now = 5001*ms, 1003*ms
+	if p, _ = stepAll(p, said); !p.PeerLeaves {
+		t.Error("it says again that it leaves, and is not heard")
+	}
+}
+
 // TestALeaseThatTheGraceDoesNotCover is not promised, and that is said once; one that it covers is. Who restarts with
 // other times is judged by these.
 func TestALeaseThatTheGraceDoesNotCover(t *testing.T) {

@@ -16,6 +16,7 @@ func noteEvent(p Session, e *Event) Session {
 	case LinkBroken: // a broken connection is taken for silence: a leader proposes itself alone at once
 		p.LastHeard = min(p.LastHeard, e.Now-p.Timing.Silent-1)
 		p.Pinged = min(p.Pinged, e.Now-p.Timing.Silent-1)
+		p.PeerLeaves = false // whoever is there when it stands again may be another process, and says it if it leaves
 	case DiskChanged:
 		p.Disk, p.Shared = e.Disk, p.Shared && e.Disk == shard.DiskDistrusted
 	case Ticked:
@@ -136,8 +137,10 @@ func takePong(p Session, e *Event, out []Effect) (Session, []Effect) {
 // takeViews learns later views. Whoever led before this process began, or was told of no other view since, has
 // restarted: it may not serve in the view that it remembers (rules R8, R9).
 func takeViews(p Session, e *Event, out []Effect) (Session, []Effect) {
-	if e.Store != p.Store { // the starts of another store are counted anew
-		p.Store, p.PeerStart = e.Store, 0
+	if e.Store != p.Store { // nothing that the old store's process said is true of the new one's
+		p.Store, p.PeerStart, p.PeerAt = e.Store, 0, 0
+		p.PeerUnhealthy, p.PeerLeaves = false, false
+		p.Pinged, p.Uncovered = 0, 0
 	}
 	for i := range p.Shares {
 		s := &p.Shares[i]
