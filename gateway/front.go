@@ -178,7 +178,9 @@ func serveClient(f front, conn net.Conn) {
 			}
 			return
 		}
+		beyond := in.Buffered() - int(request.ContentLength)
 		f.handler.ServeHTTP(who, request)
+		_, _ = in.Discard(in.Buffered() - beyond) // what of the body has not been read
 		clear(who.header)
 		if within == readFor {
 			within, first, armed = idleFor, 4, time.Time{} // as net/http has it
@@ -209,15 +211,11 @@ func readPlain(conn net.Conn, in *bufio.Reader) (request *http.Request, rest []b
 	if !known || end < 0 {
 		return nil, bytes.Clone(rest)
 	}
-	bodyAt := end + len("\r\n\r\n")
-	if !isPlainHead(rest[:end]) {
-		return nil, bytes.Clone(rest)
-	}
 	r, err := http.ReadRequest(in) // which moves nothing in the buffer, as all of the head is there
 	if err != nil || !isPlain(r) {
 		return nil, bytes.Clone(rest)
 	}
-	if have := len(rest) - bodyAt; have < int(r.ContentLength) {
+	if have := in.Buffered(); have < int(r.ContentLength) {
 		rest = bytes.Clone(rest)
 		_ = conn.SetReadDeadline(time.Now().Add(restFor))
 		body, err := in.Peek(int(r.ContentLength))
@@ -229,39 +227,17 @@ func readPlain(conn net.Conn, in *bufio.Reader) (request *http.Request, rest []b
 	return r, nil
 }
 
-// isPlainHead tells whether the lines of a head are printable ASCII, none goes on in the next one, and one is the Host.
-func isPlainHead(head []byte) bool {
-	hosts := 0
-	for line := range bytes.SplitSeq(head, []byte("\r\n")) {
-		for _, c := range line {
-			if c < ' ' || c > '~' {
-				return false
-			}
-		}
-		if len(line) < len("Host:") || line[0] == ' ' {
-			return false
-		}
-		if bytes.EqualFold(line[:len("Host:")], []byte("Host:")) {
-			hosts++
-		}
-	}
-	return hosts == 1
-}
+// special are the headers that have a request or its connection treated otherwise, beside those of its body's framing.
+var special = [...]string{"Expect", "Upgrade"}
 
-// special are the headers that have a request or its connection treated otherwise, beside Connection.
-var special = [...]string{"Transfer-Encoding", "Trailer", "Expect", "Upgrade"}
-
-// isPlain tells whether nothing of a request that has been read is for net/http: what it would refuse, what changes the
-// framing or what becomes of the connection, and a body where none belongs.
+// isPlain tells whether nothing of a request that has been read is for net/http's server: what it would still refuse,
+// what changes what becomes of the connection, and a body where none belongs.
 func isPlain(r *http.Request) bool {
 	plain := r.ProtoMajor == 1 && r.ProtoMinor == 1 && r.Host != "" && !strings.ContainsFunc(r.Host, isOdd) &&
-		r.TransferEncoding == nil && r.Trailer == nil && !r.Close && r.ContentLength < readAhead &&
-		(r.Method == http.MethodPost || r.Method == http.MethodPut) == (r.ContentLength > 0)
+		!r.Close && r.ContentLength < readAhead &&
+		(r.Method == http.MethodPost || r.Method == http.MethodPut) == (r.ContentLength > 0) // it is -1 of chunks
 	for _, name := range special {
 		plain = plain && r.Header[name] == nil
-	}
-	if c := r.Header["Connection"]; len(c) > 0 {
-		plain = plain && len(c) == 1 && c[0] == "keep-alive" // what is so in HTTP/1.1 anyway
 	}
 	for name := range r.Header {
 		plain = plain && !strings.ContainsFunc(name, isOdd)
