@@ -30,27 +30,24 @@ var errUnasked = errors.New("no node was asked")
 
 // askLeader sends a get or a write to the leader of its shard until it is answered: again with the same request id
 // after a broken connection, a try without an answer and a refusal that may pass, at the replica that nextTry says.
-// Every try is listened to until the end, so an outcome counts that comes after its try was given up. until is in ns on
-// the boot-time clock. uncertainTries is how many tries there were, if one of them may have done a write although err
+// Every try is listened to until the end, so an outcome counts that comes after its try was given up. began, from when
+// on the deadline counts, is in ns on the boot-time clock, and just now. uncertainTries is how many tries there were, if one of them may have done a write although err
 // is not nil, else 0. The message belongs to the links from then on. Errors: errLate and errUnavailable with the last
 // reason that tells something, errNode.
-func askLeader(wiring *wiring, m *wire.Message, until int64) (answer *wire.Message, uncertainTries int, err error) {
+func askLeader(wiring *wiring, m *wire.Message, began int64) (answer *wire.Message, uncertainTries int, err error) {
 	set := currentViews(wiring.Views)
 	view, most := set.Views[m.Shard], min(wiring.Config.Links, triesAtNode)
-	retry, nodes := retryState{view: view, node: view.Leader, due: proc.Clock()}, [2]int{view.Leader, view.Backup}
+	retry, nodes := retryState{view: view, node: view.Leader, due: began}, [2]int{view.Leader, view.Backup}
 	var replies [2]chan reply // by node, as are the numbers of tries that wait for an answer, and of all tries
 	var pending, sent [2]int
 	open, reason := make([]try, 0, 4), errUnasked // open: tries of a write that a node may have begun, or may yet begin
 	var informative, uncertain, accepted bool
-	late := time.NewTimer(time.Duration(until - retry.due))
+	until, late := began+int64(wiring.Config.Deadline), time.NewTimer(min(wiring.Config.Try, wiring.Config.Deadline))
 	defer func() { late.Stop(); wiring.Metrics.Tries.Observe(float64(sent[0] + sent[1])) }()
-	for now := retry.due; now < until; now = proc.Clock() {
+	for now := began; now < until; now = proc.Clock() {
 		side := slices.Index(nodes[:], retry.node)
 		if !retry.waiting && retry.due <= now {
-			retry.waiting, retry.due = true, now+int64(wiring.Config.Try)
-			if pending[side] > 0 {
-				retry.due = now + int64(againAfter)
-			}
+			retry.waiting, retry.due = true, now+int64(patienceWith(wiring.Config.Try, pending[side]))
 			if replies[side] == nil {
 				replies[side] = make(chan reply, most)
 			}
@@ -64,7 +61,9 @@ func askLeader(wiring *wiring, m *wire.Message, until int64) (answer *wire.Messa
 				open, pending[side], sent[side] = append(open, at), pending[side]+1, sent[side]+1
 			}
 		}
-		late.Reset(time.Duration(min(retry.due, until) - now))
+		if now > began { // in the first round it has just been set
+			late.Reset(time.Duration(min(retry.due, until) - now))
+		}
 		got, from := awaitReply(replies, late.C, set.Changed)
 		if open, accepted = acceptReply(open, got, m.Kind == wire.Write); accepted {
 			return got.message, 0, nil
@@ -93,6 +92,14 @@ func askLeader(wiring *wiring, m *wire.Message, until int64) (answer *wire.Messa
 		}
 	}
 	return nil, countUncertain(m, uncertain, pending, sent), unanswered(proc.Clock() >= until, reason)
+}
+
+// patienceWith is how long a try is waited for at a node that has left so many earlier ones unanswered.
+func patienceWith(try time.Duration, unanswered int) time.Duration {
+	if unanswered > 0 {
+		return againAfter
+	}
+	return try
 }
 
 // countUncertain returns how many tries there were, if one of them may have done a write: one that still waits for its

@@ -58,7 +58,7 @@ func (c problemConn) Write(b []byte) (int, error) {
 	p := problem(status, detail, nil)
 	answer := http.Response{StatusCode: status, ProtoMajor: 1, ProtoMinor: 1, Close: true,
 		ContentLength: int64(len(p.body)), Body: io.NopCloser(bytes.NewReader(p.body)),
-		Header: http.Header{"Content-Type": problemType, "X-Request-Id": {uuid.NewString()}, "Tandem-Nodes-Touched": {"0"},
+		Header: http.Header{"Content-Type": {"application/problem+json"}, "X-Request-Id": {uuid.NewString()}, "Tandem-Nodes-Touched": {"0"},
 			"Date": {time.Now().UTC().Format(http.TimeFormat)}}}
 	out := bytes.Buffer{}
 	if err := answer.Write(&out); err != nil {

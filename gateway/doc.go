@@ -20,6 +20,16 @@
 // leaders and backups in sync are asked, as few as can be. What a node gives of a shard is of one moment, in one page
 // or several, with the number of the shard's users then, which takes the place of its count in the total.
 //
+// # Plain requests
+//
+// Most requests are short, come whole and want nothing special of their connection. These the front serves (front.go):
+// one goroutine a connection, which reads with net/http's own parser, asks the same handlers, and writes an answer in
+// one system call. net/http's server would start a goroutine for each request, which watches the connection meanwhile,
+// set three deadlines, and build and sort maps of headers. What is not plain (a head or a body beyond 4 KiB, chunks,
+// HEAD, HTTP/1.0, whatever is malformed, late or odd) the front does not judge: it passes the connection on to net/http,
+// with the bytes that it has read, and net/http serves all that follows on it. A test and a fuzz target send the same
+// bytes to both and compare what is answered, and all tests of the gateway also run without the front (-bylibrary).
+//
 // # Clients that read slowly
 //
 // At most --lists lists are read from the nodes at once. The bytes of a list are reserved until its client has taken
@@ -93,6 +103,7 @@
 //	tag.go       entity tags, pure
 //	condition.go preconditions: those of writes go to the leader, those of reads are weighed here
 //	problem.go   responses and problems
+//	front.go     connections, as long as their requests are plain
 //	canned.go    what net/http answers by itself, said as a problem
 //	call.go      asking the leader of a shard, until the deadline
 //	reason.go    why a try brought no answer: the text and its classes, pure

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"flag"
 	"log/slog"
 	"net"
 	"net/http"
@@ -84,9 +85,13 @@ func newSilenceRig(t testing.TB, deadline, try, silence time.Duration) *rig {
 	config := config{Listen: "test", Cluster: "tandem", Shards: layout.Shards, Links: 2, Deadline: deadline, Try: try,
 		Silence: silence, MaxConnections: 100, Lists: 32, UnreadMB: 64, SlowKB: 1024}
 	r.wiring = open(config, members, layout, slog.New(slog.DiscardHandler))
-	server := httptest.NewServer(routes(r.wiring))
+	handler, stopping := routes(r.wiring), make(chan struct{})
+	server := httptest.NewUnstartedServer(handler)
+	server.Listener = r.front(handler, server.Listener, stopping)
+	server.Start()
 	r.url = server.URL
 	t.Cleanup(func() {
+		close(stopping)
 		server.Close()
 		for _, n := range r.nodes {
 			n.stop()
@@ -96,6 +101,19 @@ func newSilenceRig(t testing.TB, deadline, try, silence time.Duration) *rig {
 		r.await(i, true)
 	}
 	return r
+}
+
+// byLibrary has all requests served by net/http, so that the same tests show that it answers as the front does.
+var byLibrary = flag.Bool("bylibrary", false, "serve plain requests by net/http, too")
+
+// front returns what is left of a listener for net/http.
+func (r *rig) front(handler http.Handler, l net.Listener, stopping chan struct{}) net.Listener {
+	if *byLibrary {
+		return l
+	}
+	rest, over := newFront(handler, l, slog.New(slog.DiscardHandler), stopping)
+	r.t.Cleanup(func() { <-over })
+	return rest
 }
 
 // await polls until all connections to a node are up, or all are down.

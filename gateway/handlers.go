@@ -48,8 +48,18 @@ func readBody(wiring *wiring, r *http.Request) ([]byte, *response) {
 		return refused(http.StatusRequestEntityTooLarge,
 			fmt.Sprintf("expected a body of at most %d bytes, found %d", maxBody, r.ContentLength))
 	}
-	body := bytes.NewBuffer(make([]byte, 0, min(max(r.ContentLength, 0), smallBody)+bytes.MinRead))
-	_, err = body.ReadFrom(io.LimitReader(r.Body, smallBody+1))
+	known, size := make([]byte, min(max(r.ContentLength, 0), smallBody)), 0
+	err = nil // of a Content-Type that is not there
+	for n := 0; err == nil && size < len(known); size += n {
+		n, err = r.Body.Read(known[size:])
+	}
+	body := bytes.NewBuffer(known[:size])
+	if err == nil && r.ContentLength != int64(size) {
+		_, err = body.ReadFrom(io.LimitReader(r.Body, int64(smallBody+1-size)))
+	}
+	if err == io.EOF {
+		err = nil
+	}
 	if err == nil && body.Len() > smallBody {
 		select {
 		case wiring.Bodies <- struct{}{}:
@@ -74,14 +84,12 @@ func readBody(wiring *wiring, r *http.Request) ([]byte, *response) {
 
 // refuseUser is the problem with the user in a body, nil if there is none.
 func refuseUser(method string, bad []fieldError, err error) *response {
-	var a response
-	switch {
-	case err != nil:
-		a = problem(http.StatusBadRequest, err.Error(), nil)
-	case len(bad) > 0:
-		a = problem(http.StatusUnprocessableEntity, "the user of this "+method+" has fields that are wrong", bad)
-	default:
+	if err == nil && len(bad) == 0 {
 		return nil
+	}
+	a := problem(http.StatusUnprocessableEntity, "the user of this "+method+" has fields that are wrong", bad)
+	if err != nil {
+		a = problem(http.StatusBadRequest, err.Error(), nil)
 	}
 	return &a
 }
@@ -149,7 +157,7 @@ func createUser(wiring *wiring, c *call) response {
 	if refused != nil {
 		return *refused
 	}
-	until := proc.Clock() + int64(wiring.Config.Deadline) // from here on: a slow upload is the client's own time
+	began := proc.Clock() // from here on: a slow upload is the client's own time
 	user, have, bad, err := decodeUser(body, wire.HasName|wire.HasEmail|wire.HasGroup)
 	if refused = refuseUser(c.http.Method, bad, err); refused != nil {
 		return *refused
@@ -164,7 +172,7 @@ func createUser(wiring *wiring, c *call) response {
 	s, _ := shard.ShardOf(wiring.Layout, user.ID)
 	m := &wire.Message{Kind: wire.Write, Shard: uint64(s), Request: c.request, Op: wire.Create, Record: user,
 		Match: wireCondition(p.match), Unless: wireCondition(p.unless)}
-	answer, uncertainTries, err := askLeader(wiring, m, until)
+	answer, uncertainTries, err := askLeader(wiring, m, began)
 	a := outcomeResponse(user.ID, p, answer, uncertainTries, err, http.StatusCreated)
 	if a.status == http.StatusCreated {
 		a.location = reference(c.http, user.ID)
@@ -177,7 +185,7 @@ func updateUser(wiring *wiring, c *call) response {
 	if refused != nil {
 		return *refused
 	}
-	until := proc.Clock() + int64(wiring.Config.Deadline)
+	began := proc.Clock()
 	user, have, bad, err := decodeUser(body, hasID)
 	if refused = refuseUser(c.http.Method, bad, err); refused != nil {
 		return *refused
@@ -189,7 +197,7 @@ func updateUser(wiring *wiring, c *call) response {
 	s, _ := shard.ShardOf(wiring.Layout, user.ID)
 	m := &wire.Message{Kind: wire.Write, Shard: uint64(s), Request: c.request, Op: wire.Update, Fields: have &^ hasID,
 		Record: user, Match: wireCondition(p.match), Unless: wireCondition(p.unless)}
-	answer, uncertainTries, err := askLeader(wiring, m, until)
+	answer, uncertainTries, err := askLeader(wiring, m, began)
 	a := outcomeResponse(user.ID, p, answer, uncertainTries, err, http.StatusOK)
 	if a.status == http.StatusOK {
 		a.about = reference(c.http, user.ID)
@@ -208,7 +216,7 @@ func deleteUser(wiring *wiring, c *call) response {
 	s, _ := shard.ShardOf(wiring.Layout, c.id)
 	m := &wire.Message{Kind: wire.Write, Shard: uint64(s), Request: c.request, Op: wire.Delete,
 		Record: wire.Record{ID: c.id}, Match: wireCondition(p.match), Unless: wireCondition(p.unless)}
-	answer, uncertainTries, err := askLeader(wiring, m, c.until)
+	answer, uncertainTries, err := askLeader(wiring, m, c.began)
 	return outcomeResponse(c.id, p, answer, uncertainTries, err, http.StatusNoContent)
 }
 
@@ -218,7 +226,7 @@ func getUser(wiring *wiring, c *call) response {
 	}
 	s, _ := shard.ShardOf(wiring.Layout, c.id)
 	m := &wire.Message{Kind: wire.Get, Shard: uint64(s), Record: wire.Record{ID: c.id}}
-	answer, uncertainTries, err := askLeader(wiring, m, c.until)
+	answer, uncertainTries, err := askLeader(wiring, m, c.began)
 	return outcomeResponse(c.id, preconditions{}, answer, uncertainTries, err, http.StatusOK)
 }
 
@@ -235,7 +243,8 @@ func respondUnavailable(err error) response {
 }
 
 func countUsers(wiring *wiring, c *call) response {
-	counts, err := countAll(wiring, noneExcluded(wiring.Layout), int(c.request[0]), c.until)
+	until := c.began + int64(wiring.Config.Deadline)
+	counts, err := countAll(wiring, noneExcluded(wiring.Layout), int(c.request[0]), until)
 	if err != nil {
 		return respondUnavailable(err)
 	}
@@ -250,7 +259,8 @@ func listUsers(wiring *wiring, c *call) response {
 	if refused := refuseParameters(append(c.bad, bad...)); refused != nil {
 		return *refused
 	}
-	late := time.NewTimer(time.Duration(c.until - proc.Clock()))
+	until := c.began + int64(wiring.Config.Deadline)
+	late := time.NewTimer(time.Duration(until - proc.Clock()))
 	defer late.Stop()
 	select {
 	case wiring.Lists <- struct{}{}:
@@ -263,13 +273,13 @@ func listUsers(wiring *wiring, c *call) response {
 	if q.After != "" {
 		first, _ = shard.ShardOf(wiring.Layout, q.After)
 	}
-	for proc.Clock() < c.until {
-		counts, err := countAll(wiring, without, int(c.request[0]), c.until)
+	for proc.Clock() < until {
+		counts, err := countAll(wiring, without, int(c.request[0]), until)
 		if err != nil {
 			return respondUnavailable(err)
 		}
 		frames, behind := planPage(wiring.Layout, q, first, counts)
-		users, total, failed, err := readPage(wiring, frames, counts, q.Limit, c.until)
+		users, total, failed, err := readPage(wiring, frames, counts, q.Limit, until)
 		more := behind < wiring.Layout.Shards
 		switch {
 		case err != nil:
@@ -293,7 +303,7 @@ func listUsers(wiring *wiring, c *call) response {
 			body, last = appendUser(body, &users[i]), users[i].ID
 		}
 		body = append(body, "]\n"...)
-		unread, refused := reserve(wiring, len(body), c.until)
+		unread, refused := reserve(wiring, len(body), until)
 		if refused != nil {
 			return *refused
 		}

@@ -52,11 +52,13 @@ func main() {
 	proc.StopIf(output, err)
 	wiring := open(config, members, layout, log)
 	countDropped(wiring.Metrics, output)
-	server := newServer(routes(wiring), log)
+	handler, stopping := routes(wiring), make(chan struct{})
+	server := newServer(handler, log)
+	rest, over := newFront(handler, netutil.LimitListener(listener, config.MaxConnections), log, stopping)
 	log.Info("serving REST", "listen", listener.Addr().String(), "nodes", config.Nodes)
 	failed := make(chan error, 1)
 	go func() {
-		failed <- server.Serve(problemsOf(netutil.LimitListener(listener, config.MaxConnections), wiring.Metrics))
+		failed <- server.Serve(problemsOf(rest, wiring.Metrics))
 	}()
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
@@ -65,7 +67,12 @@ func main() {
 		log.Info("stopping", "signal", why.String())
 		late, cancel := context.WithTimeout(context.Background(), stopFor)
 		defer cancel()
+		close(stopping)
 		_ = server.Shutdown(late)
+		select {
+		case <-over:
+		case <-late.Done():
+		}
 		log.Info("stopped")
 	case err = <-failed:
 		proc.StopIf(output, err)

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -49,48 +51,65 @@ func problem(status int, detail string, fields []fieldError) response {
 	return response{status: status, problem: true, body: append(b, "}\n"...)}
 }
 
-// Values of headers that never change.
-var (
-	problemType = []string{"application/problem+json"}
-	jsonType    = []string{"application/json"}
-	retryAfter  = []string{"1"}
-	noCache     = []string{"no-cache"}
-	closing     = []string{"close"}
-)
+// headerNames are those of the headers that write sets.
+var headerNames = [...]string{"X-Request-Id", "Tandem-Nodes-Touched", "Etag", "Location", "Content-Location", "Link",
+	"X-Total-Count", "Allow", "Content-Type", "Connection", "Retry-After", "Cache-Control", "Content-Length"}
 
 // write sends an answer, but for a body whose bytes are reserved: that one is left to writeBody.
 func write(w http.ResponseWriter, id string, a *response) {
-	h := w.Header()
-	names := [...]string{"X-Request-Id", "Tandem-Nodes-Touched", "Etag", "Location", "Content-Location", "Link",
-		"X-Total-Count", "Allow"}
-	values := &[...]string{id, strconv.Itoa(a.touched), a.etag, a.location, a.about, a.link, a.total, a.allow, ""}
-	for i, name := range names {
+	kind, connection, retry := "", "", ""
+	switch {
+	case a.problem:
+		kind = "application/problem+json"
+	case len(a.body) > 0:
+		kind = "application/json"
+	}
+	if a.hangUp {
+		connection = "close"
+	}
+	if a.status == http.StatusServiceUnavailable {
+		retry = "1"
+	}
+	cache, length := "", ""
+	if a.status == http.StatusOK || a.status == http.StatusNotModified {
+		cache = "no-cache"
+	}
+	if a.status != http.StatusNoContent && a.status != http.StatusNotModified {
+		length = strconv.Itoa(len(a.body))
+	}
+	values := [...]string{id, strconv.Itoa(a.touched), a.etag, a.location, a.about, a.link, a.total,
+		cmp.Or(a.allow, w.Header().Get("Allow")), kind, connection, retry, cache, length}
+	client, plain := w.(plainClient)
+	if !plain {
+		setHeaders(w.Header(), values)
+		w.WriteHeader(a.status)
+		if a.unread == nil {
+			_, _ = w.Write(a.body) // a client that has gone cannot be told
+		}
+		return
+	}
+	now, b := time.Now(), strconv.AppendInt(append(client.space, "HTTP/1.1 "...), int64(a.status), 10)
+	b = append(append(b, ' '), http.StatusText(a.status)...)
+	b = now.UTC().AppendFormat(append(b, "\r\nDate: "...), http.TimeFormat)
+	for i, v := range values {
+		if v != "" {
+			b = append(append(append(append(b, "\r\n"...), headerNames[i]...), ": "...), v...)
+		}
+	}
+	if b = append(b, "\r\n\r\n"...); a.unread == nil {
+		b = append(b, a.body...)
+	}
+	_ = client.SetWriteDeadline(now.Add(writeFor))
+	if _, err := client.Conn.Write(b); err != nil || a.hangUp {
+		client.Close()
+	}
+}
+
+// setHeaders sets the headers that have a value.
+func setHeaders(h http.Header, values [len(headerNames)]string) {
+	for i, name := range headerNames {
 		if values[i] != "" {
 			h[name] = values[i : i+1 : i+1]
 		}
-	}
-	switch {
-	case a.problem:
-		h["Content-Type"] = problemType
-	case len(a.body) > 0:
-		h["Content-Type"] = jsonType
-	}
-	if a.hangUp {
-		h["Connection"] = closing
-	}
-	if a.status == http.StatusServiceUnavailable {
-		h["Retry-After"] = retryAfter
-	}
-	if a.status == http.StatusOK || a.status == http.StatusNotModified {
-		h["Cache-Control"] = noCache
-	}
-	if a.status != http.StatusNoContent && a.status != http.StatusNotModified {
-		i := len(values) - 1
-		values[i] = strconv.Itoa(len(a.body))
-		h["Content-Length"] = values[i:]
-	}
-	w.WriteHeader(a.status)
-	if a.unread == nil {
-		_, _ = w.Write(a.body) // a client that has gone cannot be told
 	}
 }

@@ -27,7 +27,7 @@ type call struct {
 	bad     []fieldError   // parameters of a list that it does not have, or more than once: it names what else is wrong
 	id      string         // of the user, from the path
 	request wire.RequestID // of the write
-	until   int64          // the deadline of a call without a body, in ns on the boot-time clock
+	began   int64          // from when on the deadline of a call without a body counts, in ns on the boot-time clock
 }
 
 // handler answers one kind of call.
@@ -97,9 +97,11 @@ func wrap(wiring *wiring, operation string, h handler, parameters ...string) htt
 		counters[status] = wiring.Metrics.Requests.WithLabelValues(operation, strconv.Itoa(status))
 	}
 	return func(w http.ResponseWriter, r *http.Request, params httprouter.Params) {
-		began := proc.Clock()
-		request := uuid.New()
-		c := call{http: r, id: params.ByName("id"), request: request, until: began + int64(wiring.Config.Deadline)}
+		came, request := time.Now(), uuid.New()
+		c := call{http: r, id: params.ByName("id"), request: request}
+		if !readsBody {
+			c.began = proc.Clock()
+		}
 		p, refused := preconditions{}, (*response)(nil)
 		reads := (r.Method == http.MethodGet || r.Method == http.MethodHead) && !anything
 		if r.URL.RawQuery != "" && !anything {
@@ -129,7 +131,7 @@ func wrap(wiring *wiring, operation string, h handler, parameters ...string) htt
 				wiring.Metrics.SlowClients.Inc()
 			}
 		}
-		durations.Observe(time.Duration(proc.Clock() - began).Seconds())
+		durations.Observe(time.Since(came).Seconds())
 		touched.Observe(float64(a.touched))
 		counters[a.status].Inc()
 	}

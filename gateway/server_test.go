@@ -22,10 +22,11 @@ func (r *rig) serveAsMain(readIn time.Duration) string {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	server := newServer(routes(r.wiring), slog.New(slog.DiscardHandler))
+	handler, stopping := routes(r.wiring), make(chan struct{})
+	server := newServer(handler, slog.New(slog.DiscardHandler))
 	server.ReadTimeout, server.ReadHeaderTimeout = readIn, readIn
-	go server.Serve(problemsOf(listener, r.wiring.Metrics))
-	r.t.Cleanup(func() { server.Close() })
+	go server.Serve(problemsOf(r.front(handler, listener, stopping), r.wiring.Metrics))
+	r.t.Cleanup(func() { close(stopping); server.Close() })
 	return listener.Addr().String()
 }
 

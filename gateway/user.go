@@ -30,11 +30,26 @@ type fieldError struct{ Field, Detail string }
 // The bit of the id beside wire.HasName, HasEmail and HasGroup.
 const hasID = 1 << 3
 
-// fieldBits are those of the fields of a user; no other name is a field.
-var fieldBits = map[string]uint8{"id": hasID, "name": wire.HasName, "email": wire.HasEmail, "group": wire.HasGroup}
+// fieldBit is that of a user's field; 0 for any other name.
+func fieldBit(name []byte) uint8 {
+	switch string(name) {
+	case "id":
+		return hasID
+	case "name":
+		return wire.HasName
+	case "email":
+		return wire.HasEmail
+	case "group":
+		return wire.HasGroup
+	}
+	return 0
+}
 
 // fieldNames has them in the order in which missing ones are reported.
 var fieldNames = [...]string{"id", "name", "email", "group"}
+
+// fieldOrder has their bits.
+var fieldOrder = [...]uint8{hasID, wire.HasName, wire.HasEmail, wire.HasGroup}
 
 // decodeUser reads a user from a JSON body: the fields that are there, as bits, and every field that is wrong; required
 // has the bits of those that must be there. Error: errJSON, with the byte.
@@ -61,10 +76,9 @@ func decodeUser(body []byte, required uint8) (wire.Record, uint8, []fieldError, 
 		if err != nil {
 			return user, 0, nil, malformed(err, len(body))
 		}
-		bit, known := fieldBits[string(name)]
-		detail := ""
+		bit, detail := fieldBit(name), ""
 		switch {
-		case !known:
+		case bit == 0:
 			detail = "unknown field"
 		case have&bit != 0:
 			detail = "repeated field"
@@ -104,8 +118,8 @@ var tooLong = fmt.Sprintf("expected at most %d bytes of UTF-8 in name and email 
 // fieldErrors has an error for each of the fields that are required and missing, and for those of name and email that
 // are there and too long together.
 func fieldErrors(unfit error, have, required uint8) (bad []fieldError) {
-	for _, name := range fieldNames {
-		bit := fieldBits[name]
+	for i, name := range fieldNames {
+		bit := fieldOrder[i]
 		switch {
 		case required&^have&bit != 0:
 			bad = append(bad, fieldError{name, "required"})
@@ -142,8 +156,10 @@ func setField(user wire.Record, bit uint8, value jsontext.Value) (wire.Record, s
 	if kind != '"' {
 		return user, "expected a string"
 	}
-	var space [128]byte
-	text, err := jsontext.AppendUnquote(space[:0], value)
+	text, err := value[1:len(value)-1], error(nil)
+	if bytes.IndexByte(value, '\\') >= 0 { // else it says what it spells
+		text, err = jsontext.AppendUnquote(nil, value)
+	}
 	if err != nil {
 		return user, err.Error()
 	}
