@@ -25,8 +25,12 @@ const lookEvery = 500 * time.Millisecond
 type flush struct {
 	Bytes int64  // of the log that no flush was begun for
 	Begun uint64 // sequence up to which a flush is under way; 0 if none is
-	Wrote int64  // when the last batch was written, in ns on the node's clock
+	Asked int64  // when it was last asked whether that is done, in ns on the node's clock
+	Wrote int64  // when the last batch was written
 }
+
+// askFlushEvery is how often it is asked whether a flush is done, which takes as long as some users' writes.
+const askFlushEvery = int64(20 * time.Millisecond)
 
 // runDisk is the loop that owns all writes of shards and of the view service: what is waiting goes out in one write of
 // the log, which is synced, for many requests (group commit), and then into the tables. While the disk is full the
@@ -80,7 +84,7 @@ func runDisk(node *Node, handles *Handles, storage *Storage, l store.Log) {
 		tellSynced(storage, store.LastSynced(l, boot))
 		now := proc.Clock()
 		tellClosed(storage, before, store.StateOf(l), now)
-		state.Bytes, state.Wrote = state.Bytes+int64(len(batch)), now
+		state.Bytes, state.Wrote = state.Bytes+store.LogBytes(batch), now
 		if l, state, err = keepUp(storage, db, l, state, now); err != nil {
 			go reopen(node, handles, storage, db, store.LastSynced(l, boot), err)
 			return
@@ -120,7 +124,11 @@ func tellClosed(storage *Storage, before, after store.LogState, now int64) {
 // segment is begun, whose header says that all before it is flushed: that can be pruned then.
 func keepUp(storage *Storage, db store.DB, l store.Log, state flush, now int64) (store.Log, flush, error) {
 	idle, err := now-state.Wrote, error(nil)
-	if state.Begun > 0 && store.Flushed(db) {
+	asks := state.Begun > 0 && now-state.Asked >= askFlushEvery
+	if asks {
+		state.Asked = now
+	}
+	if asks && store.Flushed(db) {
 		l, state.Begun = store.NoteFlushed(l, state.Begun), 0
 		if before := store.StateOf(l); idle >= shard.FlushIdle && !before.Unused && state.Bytes == 0 {
 			l, err = store.NextSegment(l, 1)

@@ -278,7 +278,9 @@ func readHeaders(r recovering) recovering {
 		if r.err = err; err != nil {
 			return r
 		}
-		r.headers[i], _ = wal.ReadHeader(block[:n])
+		if h, _ := wal.ReadHeader(block[:n]); h.Segment == number { // else what an older use of the file has left
+			r.headers[i] = h
+		}
 	}
 	return r
 }
@@ -359,6 +361,9 @@ type LogState struct {
 func StateOf(l Log) LogState {
 	return LogState{l.sequence, l.segment, l.header, int64(l.blocks) * wal.BlockSize, l.next <= 1}
 }
+
+// LogBytes returns how many bytes of the log a batch takes.
+func LogBytes(batch []byte) int64 { return int64(wal.BlocksOf(len(batch))) * wal.BlockSize }
 
 // NoteFlushed returns the log that knows that the tables have all batches up to a sequence, for good. The next segment
 // says so.
