@@ -189,8 +189,8 @@ func New(l shard.Layout, self, peer int, shards []int, last []shard.Position, st
 	return p
 }
 
-// TickAfter returns how long after now the lease session is to be ticked next: at a beat of its clock, that of its pings
-// as long as nothing can come due before the one after that.
+// TickAfter returns how long after now the lease session is to be ticked next: at a beat of its clock, that of its
+// pings as long as nothing can come due before the one after that.
 func TickAfter(p *Session, now int64) int64 {
 	beat, restless := p.Timing.PingEvery, p.Leaving || p.Disk != shard.DiskHealthy
 	for i := range p.Shares {
@@ -212,7 +212,8 @@ func TickAfter(p *Session, now int64) int64 {
 func Step(p Session, e *Event, out []Effect) (Session, []Effect) {
 	was := p.Unhealthy
 	p = weighDisk(noteEvent(p, e), e.Now)
-	if was != p.Unhealthy { // the peer is to know at once: two that are unhealthy together go on, as nobody could take over
+	// the peer is to know at once: two that are unhealthy together go on, as nobody could take over
+	if was != p.Unhealthy {
 		p.LastPing, p.TurnedAt = 0, e.Now
 	}
 	if was && !p.Unhealthy && p.PeerThere { // it has not listened for a while

@@ -32,8 +32,8 @@ func noteEvent(p Session, e *Event) Session {
 	return p
 }
 
-// weighDisk decides whether this node takes part with the peer (rule R12). After a pause the peer's pings may be waiting
-// here.
+// weighDisk decides whether this node takes part with the peer (rule R12). After a pause the peer's pings may be
+// waiting here.
 func weighDisk(p Session, now int64) Session {
 	p.PeerThere = now-max(p.Pinged, p.ResumedAt-p.Timing.Silent/2) <= p.Timing.Silent
 	p.Shared = p.Shared || p.Disk != shard.DiskHealthy && p.PeerThere && p.PeerUnhealthy
@@ -279,8 +279,8 @@ func ping(p Session, now int64, out []Effect) (Session, []Effect) {
 		if s.Known && s.Restarted && s.View.InSync && !s.Damaged {
 			last = append(last, LastEntry{s.Shard, s.View.Epoch, s.Last})
 		}
-		if (!p.Unhealthy || p.PeerUnhealthy || !s.View.InSync) && s.Known && s.Proposed.Epoch == 0 && !s.Restarted && !s.Damaged &&
-			(s.View.InSync || s.View.Leader == p.Self) {
+		if (!p.Unhealthy || p.PeerUnhealthy || !s.View.InSync) && s.Known && s.Proposed.Epoch == 0 && !s.Restarted &&
+			!s.Damaged && (s.View.InSync || s.View.Leader == p.Self) {
 			claims = append(claims, Claim{s.Shard, s.View.Epoch})
 		}
 	}
