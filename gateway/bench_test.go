@@ -1,9 +1,13 @@
 package main
 
 import (
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"tandem/wire"
 )
@@ -53,5 +57,37 @@ func BenchmarkGet(b *testing.B) {
 		if handler.ServeHTTP(w, request); w.status != 200 {
 			b.Fatal(w.status)
 		}
+	}
+}
+
+// BenchmarkServe takes a request of wrk's and its answer over loopback, with a handler that does nothing: by the front,
+// and by net/http's server. The client is in the same process, and counted with it.
+func BenchmarkServe(b *testing.B) {
+	const text = "POST /api/user/ HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body := [2]byte{}
+		_, _ = io.ReadFull(r.Body, body[:])
+		write(w, "0198c0de-7a11-7000-8000-0123456789ab", &response{status: 201, body: body[:], etag: `"1-7"`, location: "a", touched: 2})
+	})
+	for _, by := range []string{"front", "library"} {
+		b.Run(by, func(b *testing.B) {
+			conn, err := net.Dial("tcp", serveHandler(b, handler, by == "front"))
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer conn.Close()
+			answer, before, behind := make([]byte, 4096), unix.Rusage{}, unix.Rusage{}
+			b.ReportAllocs()
+			_ = unix.Getrusage(unix.RUSAGE_SELF, &before)
+			for b.Loop() {
+				_, _ = io.WriteString(conn, text)
+				if n, err := conn.Read(answer); n < 16 || err != nil || string(answer[:12]) != "HTTP/1.1 201" {
+					b.Fatalf("%q %v", answer[:n], err)
+				}
+			}
+			_ = unix.Getrusage(unix.RUSAGE_SELF, &behind)
+			used := behind.Utime.Nano() + behind.Stime.Nano() - before.Utime.Nano() - before.Stime.Nano()
+			b.ReportMetric(float64(used)/float64(b.N), "cpu-ns/op")
+		})
 	}
 }

@@ -35,11 +35,15 @@ func echo(w http.ResponseWriter, r *http.Request) {
 
 // serveEcho starts a server of echo, with or without the front, and returns its address.
 func serveEcho(t testing.TB, plain bool) string {
+	return serveHandler(t, http.HandlerFunc(echo), plain)
+}
+
+func serveHandler(t testing.TB, handler http.Handler, plain bool) string {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	address, log, handler := listener.Addr().String(), slog.New(slog.DiscardHandler), http.HandlerFunc(echo)
+	address, log := listener.Addr().String(), slog.New(slog.DiscardHandler)
 	server, stopping := newServer(handler, log), make(chan struct{})
 	if plain {
 		listener, _ = newFront(handler, listener, log, stopping)
