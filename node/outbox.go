@@ -33,8 +33,8 @@ func fill(box outbox, r *owned, fx *replica.Effect) outbox {
 		m.Kind = wire.Stored
 	case replica.SendPosition:
 		m.Kind, m.LastEpoch = wire.Position, fx.LastEpoch
-	case replica.SendTrouble:
-		m.Kind, m.Code, m.Text = wire.Trouble, codes[fx.Reply.Refusal], fx.Reply.Reason
+	case replica.SendStreamError:
+		m.Kind, m.Code, m.Text = wire.StreamError, codes[fx.Reply.Refusal], fx.Reply.Reason
 	case replica.SendAsk:
 		m.Kind = wire.Ask
 	case replica.SendApplied:

@@ -74,7 +74,7 @@ func TestFeedThatFailsBecomesASnapshot(t *testing.T) {
 // A backup that reports a gap, and a repair that stands still, get a stream that begins anew.
 func TestStreamsThatBeginAnew(t *testing.T) {
 	r := leaderAlone(0)
-	if _, effects := drive(r, Event{Kind: PeerTrouble, Stream: 1, Epoch: 2, Broken: true}); count(effects,
+	if _, effects := drive(r, Event{Kind: PeerStreamError, Stream: 1, Epoch: 2, Broken: true}); count(effects,
 		BreakStream) != 1 {
 		t.Errorf("a gap: %+v", effects)
 	}

@@ -105,16 +105,16 @@ type Stream struct {
 // Leading is what a replica keeps as leader.
 type Leading struct {
 	// all that was handed to its disk when it became leader must be stored before it serves (rule R10)
-	Takeover      uint64
-	Next          uint64 // last LSN sequenced
-	Pending       []Pending
-	Draining      bool   // it hands its leadership over and takes no new request
-	BackupTrouble string // why the backup does not store; "" if it does
-	StoredFor     int64  // ns that the backup may owe a "stored", before the leader goes on alone
-	LateFrom      int64  // ns since when it has owed one, pauses of this process left out; 0 if it owes none
-	LookedAt      int64  // ns of the event before; while something is owed a tick is one
-	Alarm         bool   // a tick is under way
-	SyncedAt      int64  // ns since when the view is in sync
+	Takeover    uint64
+	Next        uint64 // last LSN sequenced
+	Pending     []Pending
+	Draining    bool   // it hands its leadership over and takes no new request
+	BackupError string // why the backup does not store; "" if it does
+	StoredFor   int64  // ns that the backup may owe a "stored", before the leader goes on alone
+	LateFrom    int64  // ns since when it has owed one, pauses of this process left out; 0 if it owes none
+	LookedAt    int64  // ns of the event before; while something is owed a tick is one
+	Alarm       bool   // a tick is under way
+	SyncedAt    int64  // ns since when the view is in sync
 	// ns that the leader waits, after it had to go on alone, before it lets the backup be in sync again: at least, and
 	// now. It waits for longer each time, so that a backup that comes and goes does not stop the shard each time
 	BackoffLeast int64
