@@ -76,7 +76,7 @@ func prompt(node *Node, handles *Handles, peers *Peers, box outbox, r *owned, fx
 	case replica.Feed:
 		select {
 		case peers.Links[r.peer].Feeds <- feed{s, *fx}:
-		default: // wishes of former streams lie there
+		default: // those of former streams lie there
 			breakLink(peers.Links[r.peer], fx.Stream)
 		}
 	case replica.FeedSnapshot:

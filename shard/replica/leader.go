@@ -155,7 +155,7 @@ func submit(r State, now int64, out []Effect) (State, []Effect) {
 }
 
 // noteStream begins or ends a stream to the peer. Pending writes stay: a sequenced write is never abandoned. A leader
-// that requires acks stays so: its wish may have been granted without its knowing (rule R7).
+// that requires acks stays so: its proposal may have been accepted without its knowing (rule R7).
 func noteStream(r State, e *Event) State {
 	r.Stream = Stream{Number: e.Stream, AskedIn: r.Stream.AskedIn, Sent: r.Stream.Sent, PeerStored: r.Stream.PeerStored}
 	r.Repair = Repair{AckRequired: r.Repair.AckRequired, Barrier: r.Repair.Barrier}

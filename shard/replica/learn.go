@@ -24,7 +24,7 @@ func learn(r State, e *Event, out []Effect) (State, []Effect) {
 		r.Leading.Backoff = min(max(2*r.Leading.Backoff, r.Leading.BackoffLeast), BackoffTimes*r.Leading.BackoffLeast)
 		r.Leading.BackoffUntil = e.Now + r.Leading.Backoff
 	}
-	// The stream goes on when the leader's wish is granted that a backup that it feeds be in sync.
+	// The stream goes on when the leader's proposal is accepted that a backup that it feeds be in sync.
 	live := r.Known && led == leads && !r.View.InSync && v.InSync
 	r.View, r.Known, r.Restarted = v, true, e.Restarted
 	r.FreeFrom, r.LeaseUntil = e.FreeFrom, 0
