@@ -219,7 +219,7 @@ func planJob(r targetRun) targetRun {
 	j.Load, j.Mixed = c.Phases != phaseRun, c.Phases != phaseLoad
 	j.Check, j.Shared = c.Check, c.Shared
 	if j.Early, j.Fewer = r.early, p.Fewer; !j.Load {
-		j.Workload.Marks = rand.Uint64() >> 28
+		j.Workload.Numbers = rand.Uint64() >> 28
 	}
 	j.Show = showTo(c.Quiet, map[string]int64{phaseLoad: int64(j.Workload.Records),
 		phaseRun: int64(p.Rate * c.Duration.Seconds())})

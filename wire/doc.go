@@ -11,7 +11,7 @@
 //	encode.go   a message → a frame
 //	decode.go   a frame's body → a message
 //	check.go    the look at a body before anything is decoded
-//	frame.go    frames on a connection: mark, length, versions
+//	frame.go    frames on a connection: format byte, length, versions
 //
 // # A frame, byte by byte
 //
@@ -21,7 +21,7 @@
 //
 //	ce 00 00 00 0c 94 05 02 03 a7 31 33 41 45 37 34 32
 //
-//	ce               the mark: a msgpack uint32 follows
+//	ce               msgpack's format byte of a uint 32, which follows
 //	00 00 00 0c      the body has 12 bytes, big-endian; at most 1 MiB (1048576) is allowed
 //	94               the body: an array of 4 elements
 //	05               kind 5, get
@@ -62,8 +62,8 @@
 //   - the end of a greeting: it is written before the other side is known, with all that the sender's latest version
 //     has. Who knows only an earlier one passes over what is behind its own elements. So a greeting only ever grows at
 //     its end
-//   - never: the mark and the length, kind and request id, the greeting's first two elements, and the kinds error and
-//     hello, which are understood before a version is agreed on
+//   - never: the format byte and the length, kind and request id, the greeting's first two elements, and the kinds
+//     error and hello, which are understood before a version is agreed on
 //
 // # Requests, answers and streams
 //
@@ -80,7 +80,7 @@
 //
 // # The frame table
 //
-// Fields stand in this order behind kind and request id. "crc" marks the kinds whose last element is a checksum.
+// Fields stand in this order behind kind and request id. "crc" names the kinds whose last element is a checksum.
 // (gw is a gateway or any other client.)
 //
 //	kind  name         crc  direction          fields
