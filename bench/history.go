@@ -60,9 +60,9 @@ func histories(samples []sample) map[string][]porcupine.Operation {
 	return all
 }
 
-// tighten makes a history quicker to judge without judging it otherwise: a write without an answer whose mark was read
-// was done before that read ended; the others are told apart. They may be left out, since they may never have been
-// done: if the rest is linearizable so is all.
+// tighten makes a history quicker to judge without judging it otherwise: a write without an answer whose unique text
+// was read was done before that read ended; the others are told apart. They may be left out, since they may never have
+// been done: if the rest is linearizable so is all.
 func tighten(history []porcupine.Operation) (seen, unseen []porcupine.Operation) {
 	for _, o := range history {
 		in := o.Input.(input)

@@ -154,7 +154,7 @@ func lastFrame(answer []byte) *wire.Message {
 
 // frame puts a head before a body.
 func frame(body ...byte) []byte {
-	return append(binary.BigEndian.AppendUint32([]byte{wire.Mark}, uint32(len(body))), body...)
+	return append(binary.BigEndian.AppendUint32([]byte{wire.Uint32Byte}, uint32(len(body))), body...)
 }
 
 func TestHostileClients(t *testing.T) {
@@ -182,8 +182,8 @@ func (c *testCluster) hostileFrames(t *testing.T) {
 		"empty body":              frame(),
 		"unknown kind":            frame(0x92, 0x7f, 1),
 		"no kind":                 frame(0x90),
-		"a length of 4 GiB":       {wire.Mark, 0xff, 0xff, 0xff, 0xff, 0x92},
-		"a length just too large": {wire.Mark, 0x00, 0x10, 0x00, 0x01, 0x92},
+		"a length of 4 GiB":       {wire.Uint32Byte, 0xff, 0xff, 0xff, 0xff, 0x92},
+		"a length just too large": {wire.Uint32Byte, 0x00, 0x10, 0x00, 0x01, 0x92},
 		"extension":               frame(0x92, 0xc7, 0x01, 0x01, 0x01),
 	}
 	for name, data := range bad {
@@ -248,7 +248,7 @@ func (c *testCluster) noise(t *testing.T) {
 			junk[k] = byte(chance.Uint32())
 		}
 		if i%2 == 0 {
-			junk[0] = wire.Mark
+			junk[0] = wire.Uint32Byte
 		}
 		addr := c.plan.Addrs[i%c.plan.Nodes]
 		throw(t, addr, junk, true)
@@ -264,7 +264,7 @@ func (c *testCluster) noise(t *testing.T) {
 	claims := []net.Conn{} // a megabyte is claimed and never sent
 	for range 500 {
 		if conn, err := net.Dial("tcp", c.plan.Addrs[1]); err == nil {
-			_, _ = conn.Write(append(c.hello(), wire.Mark, 0, 0x10, 0, 0))
+			_, _ = conn.Write(append(c.hello(), wire.Uint32Byte, 0, 0x10, 0, 0))
 			claims = append(claims, conn)
 		}
 	}

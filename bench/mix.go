@@ -17,8 +17,7 @@ const (
 	opList   = "list"
 )
 
-// operation is one thing that a user does. Number is unique in a run, and what the operation writes contains it as a
-// mark.
+// operation is one thing that a user does. Number is unique in a run, and what the operation writes contains it.
 type operation struct {
 	Number uint64
 	Kind   string
@@ -64,7 +63,7 @@ type workload struct {
 	Size    int    // least length of a name, in bytes
 	First   uint64 // number of the first operation
 	// is added to the numbers of the run phase, so that runs with the same users do not write the same values
-	Marks uint64
+	Numbers uint64
 }
 
 // golden64 is 2^64 over the golden ratio: multiples of it are far apart.
@@ -73,12 +72,12 @@ const golden64 = 0x9e3779b97f4a7c15
 // lastPage is the largest page that a workload asks for, as YCSB E has it.
 const lastPage = 100
 
-// mark is what makes a write's value unlike that of every other write.
-func mark(number uint64) string { return fmt.Sprintf("#%d", number) }
+// unique is what makes a write's value unlike that of every other write.
+func unique(number uint64) string { return fmt.Sprintf("#%d", number) }
 
 // newUser returns a user as operation number creates it.
 func newUser(w workload, u user, number uint64) user {
-	u.Name += " " + mark(number)
+	u.Name += " " + unique(number)
 	u.Name += strings.Repeat("x", max(0, w.Size-len(u.Name)))
 	return u
 }
@@ -93,7 +92,7 @@ func loadOperation(w workload, i, _ uint64) (operation, uint64) {
 func runOperation(w workload, i, made uint64) (operation, uint64) {
 	base := mix(w.Seed*golden64+i+1) + w.First*golden64
 	dice := mix(base+golden64) % 100
-	op := operation{Number: w.Marks + w.First + i, Kind: opGet}
+	op := operation{Number: w.Numbers + w.First + i, Kind: opGet}
 	for _, s := range w.Mix.Shares {
 		if op.Kind = s.kind; dice < s.of {
 			break
@@ -125,7 +124,7 @@ func runOperation(w workload, i, made uint64) (operation, uint64) {
 		was := newUser(w, makeUser(w.Users, op.Key), op.Number)
 		op.User = user{ID: was.ID, Name: was.Name}
 		if chance>>8%3 == 0 {
-			op.User = user{ID: was.ID, Email: mark(op.Number)[1:] + "." + makeUser(w.Users, op.Key).Email,
+			op.User = user{ID: was.ID, Email: unique(op.Number)[1:] + "." + makeUser(w.Users, op.Key).Email,
 				Group: int64(1 + chance>>16%1000)}
 		}
 	}

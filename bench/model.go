@@ -102,7 +102,7 @@ func stepUser(b believed, in input, out output) (bool, believed) {
 		want = merge(want, in.User)
 	}
 	good := maybe && (!b.Whole || want == out.User) && merge(out.User, in.User) == out.User
-	if in.Kind == opUpdate { // its mark is new, so the user has changed, and the tag must have, too
+	if in.Kind == opUpdate { // its text is unique, so the user has changed, and the tag must have, too
 		good = good && fits && (out.Tag == "" || out.Tag != b.Tag)
 	} else if b.Tag != "" && out.Tag != "" {
 		good = good && b.Tag == out.Tag

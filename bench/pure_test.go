@@ -33,7 +33,7 @@ func TestAWorkloadIsAFunctionOfItsSeed(t *testing.T) {
 				(op.User.ID != makeUser(9, op.Key).ID || op.Key >= 1000+made) {
 				t.Fatalf("%s: %+v", name, op)
 			}
-			if name := op.User.Name; name != "" && (!strings.Contains(name, mark(op.Number)) || len(name) < 40) {
+			if name := op.User.Name; name != "" && (!strings.Contains(name, unique(op.Number)) || len(name) < 40) {
 				t.Fatalf("the name %q of operation %d", name, op.Number)
 			}
 		}

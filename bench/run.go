@@ -219,7 +219,7 @@ func planJob(r targetRun) targetRun {
 	j.Load, j.Mixed = c.Phases != phaseRun, c.Phases != phaseLoad
 	j.Check, j.Shared = c.Check, c.Shared
 	if j.Early, j.Fewer = r.early, p.Fewer; !j.Load {
-		j.Workload.Marks = rand.Uint64() >> 28
+		j.Workload.Numbers = rand.Uint64() >> 28
 	}
 	j.Show = showTo(c.Quiet, map[string]int64{phaseLoad: int64(j.Workload.Records),
 		phaseRun: int64(p.Rate * c.Duration.Seconds())})
@@ -274,24 +274,24 @@ func publishRun(r targetRun) targetRun {
 // amend returns the verdict of a run with what spoilt it.
 func amend(v verdict, c runCommand, o outcome) verdict {
 	early := errors.Is(o.Err, cluster.ErrInterrupted)
-	trouble, short := loadTrouble(c, o), len(o.Tally.Own)+len(o.Short) > 0 || o.Slept > 0
+	failure, short := loadFailure(c, o), len(o.Tally.Own)+len(o.Short) > 0 || o.Slept > 0
 	switch {
 	case o.Died != nil:
 		return verdict{exitWrong, "FAIL: a process of the cluster died by itself", append(v.Reasons, o.Died.Error())}
 	case early && v.Code != exitWrong:
 		return verdict{exitUsage, "NOT JUDGED: it was ended early", v.Reasons}
-	case trouble != "" && v.Code == exitLagged && short:
-		return verdict{v.Code, v.Word, append(v.Reasons, trouble)}
-	case trouble != "":
-		return verdict{exitUsage, "NOT JUDGED: " + trouble, v.Reasons}
+	case failure != "" && v.Code == exitLagged && short:
+		return verdict{v.Code, v.Word, append(v.Reasons, failure)}
+	case failure != "":
+		return verdict{exitUsage, "NOT JUDGED: " + failure, v.Reasons}
 	case v.Code == exitWrong || o.Err == nil:
 		return v
 	}
 	return verdict{exitUsage, "NOT JUDGED: " + o.Err.Error(), v.Reasons}
 }
 
-// loadTrouble says why the users of a load are not what the run was to begin with, "" if they are.
-func loadTrouble(c runCommand, o outcome) string {
+// loadFailure says why the users of a load are not what the run was to begin with, "" if they are.
+func loadFailure(c runCommand, o outcome) string {
 	load := o.Tally.Groups[groupKey{phaseLoad, opCreate}]
 	there := load.Outcomes["status 409"] // each create that failed may be one: it was done, and found at the next try
 	switch {

@@ -31,17 +31,17 @@ type userLine struct {
 
 // Held is a replica in a line of text.
 type Held struct {
-	Shard   int    `json:"shard"`
-	Role    string `json:"role"`
-	Peer    string `json:"peer"`
-	Epoch   uint64 `json:"epoch"`
-	InSync  bool   `json:"inSync"`
-	LSN     uint64 `json:"lsn"`
-	Users   uint64 `json:"users"`
-	Trouble string `json:"trouble,omitempty"` // why it answers nothing, or why the pair takes no writes
-	served  Served
-	state   replica.State
-	now     int64
+	Shard  int    `json:"shard"`
+	Role   string `json:"role"`
+	Peer   string `json:"peer"`
+	Epoch  uint64 `json:"epoch"`
+	InSync bool   `json:"inSync"`
+	LSN    uint64 `json:"lsn"`
+	Users  uint64 `json:"users"`
+	Error  string `json:"error,omitempty"` // why it answers nothing, or why the pair takes no writes
+	served Served
+	state  replica.State
+	now    int64
 }
 
 // roles names what a replica is, by whether its node leads the shard.
@@ -54,12 +54,12 @@ func holdings(node *Node, handles *Handles) []Held {
 		r := &i.State
 		h := Held{Shard: r.Shard, Role: roles[r.View.Leader == node.Self], Peer: r.Peer, Epoch: r.View.Epoch,
 			InSync: r.View.InSync, LSN: r.Log.Applied, Users: i.Users,
-			Trouble: r.Log.DiskError, served: i.Served, state: *r, now: i.Now}
-		if h.Trouble == "" {
-			h.Trouble = replica.NotServing(r, i.Now)
+			Error: r.Log.DiskError, served: i.Served, state: *r, now: i.Now}
+		if h.Error == "" {
+			h.Error = replica.NotServing(r, i.Now)
 		}
-		if h.Trouble == "" && r.View.Leader == node.Self {
-			h.Trouble = r.Leading.BackupTrouble
+		if h.Error == "" && r.View.Leader == node.Self {
+			h.Error = r.Leading.BackupError
 		}
 		list = append(list, h)
 	}
@@ -76,14 +76,14 @@ func linePing(wiring *wiring, _ []string) any {
 }
 
 func lineStatus(wiring *wiring, _ []string) any {
-	served, trouble := Served{}, map[string]int{}
+	served, errs := Served{}, map[string]int{}
 	leads, views := 0, []shard.View{}
 	held := holdings(&wiring.Node, &wiring.Handles)
 	for _, h := range held {
 		served = Served{served.Get + h.served.Get, served.Write + h.served.Write, served.Count + h.served.Count,
 			served.List + h.served.List, served.Append + h.served.Append}
-		if h.Trouble != "" {
-			trouble[h.Trouble]++
+		if h.Error != "" {
+			errs[h.Error]++
 		}
 		if h.Role == "leader" {
 			leads++
@@ -97,7 +97,7 @@ func lineStatus(wiring *wiring, _ []string) any {
 	status := map[string]any{"refused": <-refused, "node": wiring.Config.Name, "cluster": wiring.Config.Cluster,
 		"store": wiring.Identity.Store, "member": wiring.Member, "started": wiring.Started,
 		"nodes": wiring.Layout.Nodes, "shards": wiring.Layout.Shards, "leads": leads, "backs": len(held) - leads,
-		"underReplicated": shard.UnderReplicated(views, wiring.Self), "served": served, "trouble": trouble}
+		"underReplicated": shard.UnderReplicated(views, wiring.Self), "served": served, "errors": errs}
 	if mine := greeting(&wiring.Node); mine.Incarnation != [16]byte{} {
 		status["incarnation"] = uuid.UUID(mine.Incarnation)
 	}

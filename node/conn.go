@@ -260,7 +260,7 @@ func dispatch(node *Node, handles *Handles, clients *Clients, conn *conn, peer i
 func refuse(node *Node, handles *Handles, peers *Peers, peer int, m *wire.Message) *wire.Message {
 	code, text := wire.BadRequest, ""
 	ofStream := m.Kind >= wire.Ask && m.Kind <= wire.SnapEnd && m.Kind != wire.Position && m.Kind != wire.Stored &&
-		m.Kind != wire.Trouble
+		m.Kind != wire.StreamError
 	ofLease, ofRaft := m.Kind == wire.LeasePing, m.Kind == wire.Raft
 	hasShard := ofStream || m.Kind == wire.Get || m.Kind == wire.Write || m.Kind == wire.List
 	var one [1]uint64

@@ -12,12 +12,12 @@ import (
 
 const (
 	feedBatch = 512                 // entries that a shard is fed at a time: the backup stores them before more follow
-	feedQueue = 2 * shard.MaxShards // wishes of one stream, and of the one before
+	feedQueue = 2 * shard.MaxShards // feeds of one stream, and of the one before
 	feedWait  = 5 * time.Second     // for a receiver that does not read
-	feedIdle  = time.Second         // without a wish, after which the write log is closed
+	feedIdle  = time.Second         // without a feed to do, after which the write log is closed
 )
 
-// feed is a replica's wish that its backup be fed what it lacks.
+// feed is what a replica asks for: that its backup be fed what it lacks.
 type feed struct {
 	shard int
 	fx    replica.Effect
@@ -37,7 +37,7 @@ func runFeeds(node *Node, handles *Handles, storage *Storage, peers *Peers, peer
 		var turn chan<- struct{}
 		var atOnce <-chan struct{}
 		switch {
-		case len(link.Feeds) > 0: // who wishes at the same time is announced first
+		case len(link.Feeds) > 0: // what is asked for at the same time is announced first
 		case first >= 0:
 			atOnce = always
 		case rested && len(waiting) > 0:

@@ -286,7 +286,7 @@ func awaitFrame(raw net.Conn, in *bufio.Reader, armed time.Time, silent time.Dur
 func readLink(k linkRound, failed chan<- error) {
 	c, link, session := k.conn, k.peers.Links[k.other], k.peers.Leases[k.other]
 	kinds := map[wire.Kind]replica.EventKind{wire.Stored: replica.PeerStored, wire.Position: replica.PeerPosition,
-		wire.Trouble: replica.PeerTrouble}
+		wire.StreamError: replica.PeerStreamError}
 	var scratch []byte
 	m, armed, err := &wire.Message{}, time.Time{}, error(nil) // each frame takes the place of the one before
 	var events []*replica.Event                               // handed over when all that has arrived is read
@@ -333,6 +333,6 @@ func readLink(k linkRound, failed chan<- error) {
 		}
 		events = append(events, &replica.Event{Kind: kind, Shard: int(m.Shard), Stream: k.stream, Epoch: m.Epoch,
 			LSN: m.LSN, LastEpoch: m.LastEpoch,
-			Reason: m.Text, Broken: m.Kind == wire.Trouble && m.Code == wire.Unavailable})
+			Reason: m.Text, Broken: m.Kind == wire.StreamError && m.Code == wire.Unavailable})
 	}
 }

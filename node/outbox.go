@@ -33,8 +33,8 @@ func fill(box outbox, r *owned, fx *replica.Effect) outbox {
 		m.Kind = wire.Stored
 	case replica.SendPosition:
 		m.Kind, m.LastEpoch = wire.Position, fx.LastEpoch
-	case replica.SendTrouble:
-		m.Kind, m.Code, m.Text = wire.Trouble, codes[fx.Reply.Refusal], fx.Reply.Reason
+	case replica.SendStreamError:
+		m.Kind, m.Code, m.Text = wire.StreamError, codes[fx.Reply.Refusal], fx.Reply.Reason
 	case replica.SendAsk:
 		m.Kind = wire.Ask
 	case replica.SendApplied:
@@ -76,7 +76,7 @@ func prompt(node *Node, handles *Handles, peers *Peers, box outbox, r *owned, fx
 	case replica.Feed:
 		select {
 		case peers.Links[r.peer].Feeds <- feed{s, *fx}:
-		default: // wishes of former streams lie there
+		default: // those of former streams lie there
 			breakLink(peers.Links[r.peer], fx.Stream)
 		}
 	case replica.FeedSnapshot:

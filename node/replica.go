@@ -16,7 +16,7 @@ import (
 // codes maps the core's refusals to the wire's codes.
 var codes = [...]wire.Code{
 	shard.NotLeader: wire.NotLeader, shard.Unavailable: wire.Unavailable, shard.Overdue: wire.Overdue,
-	shard.Busy: wire.Busy, shard.DiskTrouble: wire.Disk, shard.Stuck: wire.Stuck,
+	shard.Busy: wire.Busy, shard.DiskError: wire.Disk, shard.Stuck: wire.Stuck,
 }
 
 // owned is one replica of a loop.
@@ -128,7 +128,7 @@ func noteLoss(node *Node, storage *Storage, r *owned, e *replica.Event) {
 // unreadable answers a request whose user the disk does not give back; everything else goes on.
 func unreadable(node *Node, e *replica.Event, err error) *replica.Effect {
 	node.Log.Error("a user cannot be read", "shard", e.Shard, "id", e.Change.ID, "error", err)
-	refusal := shard.Reply{Refusal: shard.DiskTrouble, Reason: "the user cannot be read: " + err.Error()}
+	refusal := shard.Reply{Refusal: shard.DiskError, Reason: "the user cannot be read: " + err.Error()}
 	return &replica.Effect{Kind: replica.Answer, Caller: e.Caller, Reply: refusal}
 }
 

@@ -84,7 +84,7 @@ func sendAnswers(node *Node, clients *Clients, conn *conn, finished <-chan struc
 	}
 }
 
-// errUnread marks a connection that leaves too much unread, or anything for too long.
+// errUnread is the end of a connection that leaves too much unread, or anything for too long.
 var errUnread = errors.New("its client does not read")
 
 // takeUnread takes units of what all connections may leave unread, or gives them back, so that they cover one that

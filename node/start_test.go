@@ -63,7 +63,7 @@ func startCluster(t testing.TB) []*wiring {
 			ready = true
 			// bootstrap: the leaders pass a view in which they are alone, and go back to where placement wants them
 			for _, h := range holdings(&wiring.Node, &wiring.Handles) {
-				ready = ready && h.Trouble == "" && h.InSync && (h.Role == "leader") == (shard.InitialView(testLayout,
+				ready = ready && h.Error == "" && h.InSync && (h.Role == "leader") == (shard.InitialView(testLayout,
 					h.Shard).Leader == wiring.Self)
 			}
 		}

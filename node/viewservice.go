@@ -86,7 +86,7 @@ func nodeName(node *Node, n int) string {
 func runViewService(node *Node, storage *Storage, d *viewsHandle) {
 	c := d.state
 	var out []views.Effect
-	var trouble string // why the node takes no part
+	var unhealthy string // why the node takes no part
 	ticks := time.NewTimer(proc.UntilBeat(proc.Clock(), viewsTick))
 	for {
 		e := views.Event{Kind: views.Ticked}
@@ -106,10 +106,10 @@ func runViewService(node *Node, storage *Storage, d *viewsHandle) {
 			}
 		case <-d.saved:
 			e.Kind = views.Saved
-		case trouble = <-d.Unhealthy:
-			e.Kind, e.Unhealthy = views.DiskChanged, trouble != ""
+		case unhealthy = <-d.Unhealthy:
+			e.Kind, e.Unhealthy = views.DiskChanged, unhealthy != ""
 		case reply := <-d.Inspect:
-			s := viewsReport{State: c.State, Member: c.Self, Lead: c.Lead, Term: c.Term, Unhealthy: trouble}
+			s := viewsReport{State: c.State, Member: c.Self, Lead: c.Lead, Term: c.Term, Unhealthy: unhealthy}
 			for _, member := range c.State.Members {
 				s.Known = append(s.Known, views.KnownStart(c, member))
 			}

@@ -182,7 +182,7 @@ type linkHandle struct {
 	Out    chan []outbound
 	Urgent chan *wire.Message // pings: what does not fit is dropped
 	Break  chan uint64        // one slot: number of a stream that must end
-	Feeds  chan feed          // wishes that a backup be fed from the write log
+	Feeds  chan feed          // backups that are to be fed from the write log
 	// one slot: one shard is fed or sent whole at a time, so that repairs share what they may take
 	Turn        chan struct{}
 	Relays      chan relay      // requests for shards that the peer leads

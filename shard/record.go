@@ -44,7 +44,7 @@ const (
 	Unavailable                    // the shard cannot be served now; the reason says why
 	Overdue                        // the deadline had passed before the request was sequenced
 	Busy                           // too many writes are pending
-	DiskTrouble                    // a disk of the pair refuses writes
+	DiskError                      // a disk of the pair refuses writes
 	Stuck                          // as Unavailable, and that for so long that another try at this replica is of no use
 )
 

@@ -82,7 +82,7 @@ func (c Codec) Decode(m *Message, body []byte) error {
 // ErrFrame, ErrChecksum.
 func checkSum(body []byte, at int) error {
 	data, sum := body[:at], body[at:]
-	if len(sum) != checksumSize || sum[0] != Mark {
+	if len(sum) != checksumSize || sum[0] != Uint32Byte {
 		return fmt.Errorf("%w: byte %d: expected a CRC32C as 0xce and 4 bytes", ErrFrame, len(data))
 	}
 	if crc := crc32.Checksum(data, castagnoli); crc != binary.BigEndian.Uint32(sum[1:]) {

@@ -11,7 +11,7 @@
 //	encode.go   a message → a frame
 //	decode.go   a frame's body → a message
 //	check.go    the look at a body before anything is decoded
-//	frame.go    frames on a connection: mark, length, versions
+//	frame.go    frames on a connection: format byte, length, versions
 //
 // # A frame, byte by byte
 //
@@ -21,7 +21,7 @@
 //
 //	ce 00 00 00 0c 94 05 02 03 a7 31 33 41 45 37 34 32
 //
-//	ce               the mark: a msgpack uint32 follows
+//	ce               msgpack's format byte of a uint 32, which follows
 //	00 00 00 0c      the body has 12 bytes, big-endian; at most 1 MiB (1048576) is allowed
 //	94               the body: an array of 4 elements
 //	05               kind 5, get
@@ -62,8 +62,8 @@
 //   - the end of a greeting: it is written before the other side is known, with all that the sender's latest version
 //     has. Who knows only an earlier one passes over what is behind its own elements. So a greeting only ever grows at
 //     its end
-//   - never: the mark and the length, kind and request id, the greeting's first two elements, and the kinds error and
-//     hello, which are understood before a version is agreed on
+//   - never: the format byte and the length, kind and request id, the greeting's first two elements, and the kinds
+//     error and hello, which are understood before a version is agreed on
 //
 // # Requests, answers and streams
 //
@@ -80,63 +80,63 @@
 //
 // # The frame table
 //
-// Fields stand in this order behind kind and request id. "crc" marks the kinds whose last element is a checksum.
+// Fields stand in this order behind kind and request id. "crc" names the kinds whose last element is a checksum.
 // (gw is a gateway or any other client.)
 //
-//	kind  name       crc  direction          fields
-//	0     error      -    any                code text
-//	1     hello      -    dialler → node     greeting
-//	2     welcome    -    node → dialler     greeting clock founders known
-//	3     ping       -    any                -
-//	4     pong       -    any                clock text
-//	5     get        -    gw → replica       shard id
-//	6     write      crc  gw → replica       shard deadline request op fields record match unless
-//	7     outcome    crc  replica → gw       result touched record
-//	8     count      -    gw → replica       shards
-//	9     counts     -    replica → gw       counts
-//	10    list       -    gw → replica       shard offset after limit
-//	11    page       crc  replica → gw       shard users more records
-//	12    ask        -    leader → backup    shard epoch
-//	13    position   -    backup → leader    shard epoch lsn lastepoch
-//	14    append     crc  leader → backup    shard epoch lsn applied entries
-//	15    stored     -    backup → leader    shard epoch lsn
-//	16    applied    -    leader → backup    shard epoch lsn
-//	17    trouble    -    backup → leader    shard epoch code text
-//	18    snapbegin  -    leader → backup    shard epoch lsn
-//	19    snapdata   crc  leader → backup    shard epoch records
-//	20    snapend    crc  leader → backup    shard epoch lsn history entries
-//	21    leaseping  -    node → node        start at lease state claims lastentries
-//	22    leasepong  -    node → node        at claims
-//	23    raft       crc  node → node        data
-//	24    views      crc  node → gw          views
+//	kind  name         crc  direction          fields
+//	0     error        -    any                code text
+//	1     hello        -    dialler → node     greeting
+//	2     welcome      -    node → dialler     greeting clock founders known
+//	3     ping         -    any                -
+//	4     pong         -    any                clock text
+//	5     get          -    gw → replica       shard id
+//	6     write        crc  gw → replica       shard deadline request op fields record match unless
+//	7     outcome      crc  replica → gw       result touched record
+//	8     count        -    gw → replica       shards
+//	9     counts       -    replica → gw       counts
+//	10    list         -    gw → replica       shard offset after limit
+//	11    page         crc  replica → gw       shard users more records
+//	12    ask          -    leader → backup    shard epoch
+//	13    position     -    backup → leader    shard epoch lsn lastepoch
+//	14    append       crc  leader → backup    shard epoch lsn applied entries
+//	15    stored       -    backup → leader    shard epoch lsn
+//	16    applied      -    leader → backup    shard epoch lsn
+//	17    streamerror  -    backup → leader    shard epoch code text
+//	18    snapbegin    -    leader → backup    shard epoch lsn
+//	19    snapdata     crc  leader → backup    shard epoch records
+//	20    snapend      crc  leader → backup    shard epoch lsn history entries
+//	21    leaseping    -    node → node        start at lease state claims lastentries
+//	22    leasepong    -    node → node        at claims
+//	23    raft         crc  node → node        data
+//	24    views        crc  node → gw          views
 //
 // What each is for:
 //
-//	error      a request failed; code 1: the connection is closed too
-//	hello      first frame of a connection
-//	welcome    answers hello
-//	ping       asks for a pong
-//	pong       answers ping with the sender's clock, and with why it takes no part; empty if it does
-//	get        reads one user; a backup passes it on to its leader
-//	write      creates, updates or deletes one user; passed on likewise
-//	outcome    answers get and write
-//	count      asks for the user counts of shards
-//	counts     answers count
-//	list       asks for a page of one shard
-//	page       answers list, with further pages while more is true
-//	ask        a stream begins: where does your log end?
-//	position   the end of its log, all of it stored
-//	append     entries in LSN order, the first at lsn
-//	stored     stored and synced up to lsn
-//	applied    applied up to lsn
-//	trouble    the stream cannot go on; code and text say why
-//	snapbegin  the whole shard as of lsn follows
-//	snapdata   records of the snapshot
-//	snapend    the snapshot is whole; with lsn 0 and entries: more of the window follows
-//	leaseping  asks for leases, and says how the node is
-//	leasepong  the ping's own at, and the leases granted
-//	raft       a message of Raft
-//	views      after welcome, and whenever a view has changed
+//	error        a request failed; code 1: the connection is closed too
+//	hello        first frame of a connection
+//	welcome      answers hello
+//	ping         asks for a pong
+//	pong         answers ping with the sender's clock, and with why it takes no part; empty if it does
+//	get          reads one user; a backup passes it on to its leader
+//	write        creates, updates or deletes one user; passed on likewise
+//	outcome      answers get and write
+//	count        asks for the user counts of shards
+//	counts       answers count
+//	list         asks for a page of one shard
+//	page         answers list, with further pages while more is true
+//	ask          a stream begins: where does your log end?
+//	position     the end of its log, all of it stored
+//	append       entries in LSN order, the first at lsn
+//	stored       stored and synced up to lsn
+//	applied      applied up to lsn
+//	streamerror  the stream cannot go on; code and text say why
+//	snapbegin    the whole shard as of lsn follows
+//	snapdata     records of the snapshot
+//	snapend      the snapshot is whole; with lsn 0 and entries: more of the window follows
+//	leaseping    asks for leases, and says how the node is
+//	leasepong    the ping's own at, and the leases granted
+//	raft         a message of Raft
+//	views        after welcome, and whenever a view has changed
 //
 // # The fields
 //

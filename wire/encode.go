@@ -19,7 +19,7 @@ const checksumSize = 5
 // be longer than MaxFrame: the sender cuts lists at PageBytes, so a longer one is a broken invariant.
 func (c Codec) AppendFrame(b []byte, m *Message) []byte {
 	start := len(b)
-	out := bytes.NewBuffer(append(b, Mark, 0, 0, 0, 0))
+	out := bytes.NewBuffer(append(b, Uint32Byte, 0, 0, 0, 0))
 	enc := msgpack.GetEncoder()
 	enc.Reset(out)
 	enc.UseCompactInts(true)
@@ -44,7 +44,7 @@ func (c Codec) AppendFrame(b []byte, m *Message) []byte {
 	b = out.Bytes()
 	body := b[start+HeadSize:]
 	if carriesData[m.Kind] {
-		b = append(b, Mark)
+		b = append(b, Uint32Byte)
 		b = binary.BigEndian.AppendUint32(b, crc32.Checksum(body, castagnoli))
 	}
 	size := len(b) - start - HeadSize

@@ -16,9 +16,9 @@ const (
 )
 
 const (
-	// Mark is the first byte of every frame: msgpack's uint32.
-	Mark = 0xce
-	// HeadSize is the number of bytes before a body: the mark and a big-endian uint32 length.
+	// Uint32Byte is the first byte of every frame: msgpack's format byte of a uint 32.
+	Uint32Byte = 0xce
+	// HeadSize is the number of bytes before a body: Uint32Byte and a big-endian uint32 length.
 	HeadSize = 5
 	// MaxFrame is the largest body in bytes.
 	MaxFrame = 1 << 20
@@ -49,7 +49,7 @@ func ReadFrameUpTo(r *bufio.Reader, scratch []byte, most int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if head[0] != Mark {
+	if head[0] != Uint32Byte {
 		return nil, fmt.Errorf("%w: byte 0: expected 0xce and a 4-byte length, found 0x%02x", ErrFrame, head[0])
 	}
 	size := int(binary.BigEndian.Uint32(head[1:]))

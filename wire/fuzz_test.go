@@ -122,7 +122,7 @@ func FuzzDecode(f *testing.F) {
 // mended is body with the right checksum in its last five bytes.
 func mended(body []byte) []byte {
 	data := bytes.Clone(body[:len(body)-checksumSize])
-	return binary.BigEndian.AppendUint32(append(data, Mark), crc32.Checksum(data, castagnoli))
+	return binary.BigEndian.AppendUint32(append(data, Uint32Byte), crc32.Checksum(data, castagnoli))
 }
 
 // FuzzReadFrame: whatever the bytes and however they arrive, each frame read is the next one of the stream, and the
@@ -134,9 +134,9 @@ func FuzzReadFrame(f *testing.F) {
 	}
 	f.Add(stream)
 	f.Add(stream[:len(stream)-3])
-	f.Add([]byte{Mark, 0, 0, 0, 0, Mark, 0, 0, 0, 1, 0x90})
-	f.Add([]byte{Mark, 0, 0x10, 0, 0, 1, 2, 3})
-	f.Add([]byte{Mark, 0xff, 0xff, 0xff, 0xff})
+	f.Add([]byte{Uint32Byte, 0, 0, 0, 0, Uint32Byte, 0, 0, 0, 1, 0x90})
+	f.Add([]byte{Uint32Byte, 0, 0x10, 0, 0, 1, 2, 3})
+	f.Add([]byte{Uint32Byte, 0xff, 0xff, 0xff, 0xff})
 	f.Add([]byte("GET 13AE742\n"))
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		slow := bufio.NewReaderSize(iotest.OneByteReader(bytes.NewReader(stream)), 16)
@@ -145,7 +145,7 @@ func FuzzReadFrame(f *testing.F) {
 			body, err := ReadFrame(slow, scratch)
 			if err == nil {
 				frame := rest[:HeadSize+len(body)]
-				if frame[0] != Mark || !bytes.Equal(frame[HeadSize:], body) {
+				if frame[0] != Uint32Byte || !bytes.Equal(frame[HeadSize:], body) {
 					t.Fatalf("% x was read as % x", frame, body)
 				}
 				rest, scratch = rest[len(frame):], body

@@ -231,11 +231,11 @@ func TestHostileHeads(t *testing.T) {
 		in, want string
 		class    error
 	}{
-		"nothing":      {"", "EOF", io.EOF},
-		"cut head":     {"\xce\x00\x00", "unexpected EOF", io.ErrUnexpectedEOF},
-		"cut body":     {"\xce\x00\x00\x00\x03\x92\x03", "unexpected EOF", io.ErrUnexpectedEOF},
-		"body to come": {"\xce\x00\x00\x00\x03", "unexpected EOF", io.ErrUnexpectedEOF},
-		"no mark":      {"\x92\x03\x01\x00\x00", "byte 0: expected 0xce and a 4-byte length, found 0x92", ErrFrame},
+		"nothing":        {"", "EOF", io.EOF},
+		"cut head":       {"\xce\x00\x00", "unexpected EOF", io.ErrUnexpectedEOF},
+		"cut body":       {"\xce\x00\x00\x00\x03\x92\x03", "unexpected EOF", io.ErrUnexpectedEOF},
+		"body to come":   {"\xce\x00\x00\x00\x03", "unexpected EOF", io.ErrUnexpectedEOF},
+		"no format byte": {"\x92\x03\x01\x00\x00", "byte 0: expected 0xce and a 4-byte length, found 0x92", ErrFrame},
 		"bytes of 4 GiB": {"\xce\xff\xff\xff\xff\x93", "byte 1: expected a length of at most 1048576, found 4294967295",
 			ErrFrame},
 		"1 MiB and one": {"\xce\x00\x10\x00\x01\x93", "byte 1: expected a length of at most 1048576, found 1048577",

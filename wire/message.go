@@ -5,31 +5,31 @@ type Kind uint8
 
 // The kinds of frame. Requests and answers share the request id; streams (append, stored, position …) carry 0.
 const (
-	Error     Kind = iota // any request failed, or the connection is about to be closed
-	Hello                 // first frame of a connection, from whoever dialled
-	Welcome               // the node's answer to hello
-	Ping                  // asks for a pong
-	Pong                  // carries the node's clock, and why it takes no part
-	Get                   // reads one user
-	Write                 // creates, updates or deletes one user
-	Outcome               // answers get and write
-	Count                 // asks for the user counts of shards
-	Counts                // answers count
-	List                  // asks for a page of one shard
-	Page                  // answers list; one of several if more follow
-	Ask                   // leader to backup: a new stream begins; where does your log end?
-	Position              // backup to leader: the end of its log, all of it stored
-	Append                // entries of one shard, in LSN order
-	Stored                // backup to leader: stored up to this LSN, synced
-	Applied               // leader to backup: applied up to this LSN
-	Trouble               // backup to leader: this stream cannot go on; the code and the text say why
-	SnapBegin             // leader to backup: the whole shard as of this LSN follows
-	SnapData              // leader to backup: records of the snapshot
-	SnapEnd               // leader to backup: the snapshot is complete; its history and its request-id window
-	LeasePing             // asks for leases
-	LeasePong             // the leases granted
-	Raft                  // a message between the nodes' Raft members
-	Views                 // the views of all shards, to a gateway
+	Error       Kind = iota // any request failed, or the connection is about to be closed
+	Hello                   // first frame of a connection, from whoever dialled
+	Welcome                 // the node's answer to hello
+	Ping                    // asks for a pong
+	Pong                    // carries the node's clock, and why it takes no part
+	Get                     // reads one user
+	Write                   // creates, updates or deletes one user
+	Outcome                 // answers get and write
+	Count                   // asks for the user counts of shards
+	Counts                  // answers count
+	List                    // asks for a page of one shard
+	Page                    // answers list; one of several if more follow
+	Ask                     // leader to backup: a new stream begins; where does your log end?
+	Position                // backup to leader: the end of its log, all of it stored
+	Append                  // entries of one shard, in LSN order
+	Stored                  // backup to leader: stored up to this LSN, synced
+	Applied                 // leader to backup: applied up to this LSN
+	StreamError             // backup to leader: this stream cannot go on; the code and the text say why
+	SnapBegin               // leader to backup: the whole shard as of this LSN follows
+	SnapData                // leader to backup: records of the snapshot
+	SnapEnd                 // leader to backup: the snapshot is complete; its history and its request-id window
+	LeasePing               // asks for leases
+	LeasePong               // the leases granted
+	Raft                    // a message between the nodes' Raft members
+	Views                   // the views of all shards, to a gateway
 	kindEnd
 )
 
@@ -78,7 +78,7 @@ const (
 
 // Bits of Message.State: how the node is that asks for leases.
 const (
-	IsUnhealthy = 1 << iota // its disk is in trouble
+	IsUnhealthy = 1 << iota // its disk is
 	IsLeaving               // it is about to stop, and hands its leaderships over
 )
 

@@ -55,7 +55,7 @@ func samples() []*Message {
 				{RequestID{6}, Deleted, "a", "", "", 0, 2, 4, -1}}},
 		{Kind: Stored, Shard: 1, Epoch: 2, LSN: 3},
 		{Kind: Applied, Shard: 1, Epoch: 2, LSN: 3},
-		{Kind: Trouble, Shard: 1, Epoch: 2, Code: Disk, Text: "no space left on device"},
+		{Kind: StreamError, Shard: 1, Epoch: 2, Code: Disk, Text: "no space left on device"},
 		{Kind: SnapBegin, Shard: 1, Epoch: 2, LSN: 3},
 		{Kind: SnapData, Shard: 1, Epoch: 2, Records: []Record{r, {ID: "b", Epoch: 1, LSN: 2}}},
 		{Kind: SnapEnd, Shard: 1, Epoch: 2, LSN: 3, History: []LogPosition{{1, 1}, {2, 3}},

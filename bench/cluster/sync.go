@@ -19,7 +19,7 @@ type View struct {
 	InSync bool
 }
 
-// AskSync asks a node for its view of all shards and for trouble with its replicas; why says what is not yet as it
+// AskSync asks a node for its view of all shards and for errors of its replicas; why says what is not yet as it
 // should be.
 func AskSync(addr string) (views []View, why string) {
 	line, err := AskLine(addr, "VIEW")
@@ -35,8 +35,8 @@ func AskSync(addr string) (views []View, why string) {
 		}
 	}
 	var held []struct {
-		Shard   int
-		Trouble string
+		Shard int
+		Error string
 	}
 	if line, err = AskLine(addr, "SHARDS"); err == nil {
 		err = json.Unmarshal([]byte(line), &held)
@@ -45,8 +45,8 @@ func AskSync(addr string) (views []View, why string) {
 		return views, fmt.Sprintf("SHARDS of %s: %v", addr, err)
 	}
 	for _, h := range held {
-		if h.Trouble != "" {
-			return views, fmt.Sprintf("%s has trouble with shard %d: %s", addr, h.Shard, h.Trouble)
+		if h.Error != "" {
+			return views, fmt.Sprintf("%s says of shard %d: %s", addr, h.Shard, h.Error)
 		}
 	}
 	return views, ""

@@ -18,7 +18,7 @@ type Session struct {
 	Disk          shard.DiskState
 	Unhealthy     bool  // the peer could take over from this node, whose disk it cannot rely on (rule R12)
 	TurnedAt      int64 // ns when that last began or was over
-	Shared        bool  // the peer's disk was in trouble, too, while this node's was
+	Shared        bool  // the peer's disk was unhealthy, too, while this node's was
 	PeerThere     bool  // its pings come
 	Leaving       bool  // this node hands its leaderships over
 	PeerUnhealthy bool  // as the peer's last ping says

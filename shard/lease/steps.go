@@ -214,8 +214,8 @@ func hearAnew(p Session, now int64) Session {
 // restarted one what it needs to serve again. A backup proposes itself when its promise has run out, but not at once
 // after a pause, since the leader's pings may be waiting here, nor while it is leaving. One that has restarted does not
 // while its leader is there and has not compared the logs, nor if its log is behind the leader's (rule R24). A damaged
-// backup that is not in sync proposes a new epoch, so that no wish of this one can be granted once it has begun with
-// nothing. And watch hands over what placement wants elsewhere.
+// backup that is not in sync proposes a new epoch, so that no proposal of this one can be accepted once it has begun
+// with nothing. And watch hands over what placement wants elsewhere.
 func watch(p Session, now int64, out []Effect) (Session, []Effect) {
 	if p.Stopped {
 		return p, out

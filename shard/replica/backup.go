@@ -28,7 +28,7 @@ func noteAsk(r State, e *Event, out []Effect) (State, []Effect) {
 // takeEntries hands what the leader appends to this node's disk, and notes what the leader has applied. Entries that
 // are here already are passed over; a gap is refused.
 func takeEntries(r State, e *Event, out []Effect) (State, []Effect) {
-	trouble := shard.Reply{Refusal: shard.Unavailable}
+	failed := shard.Reply{Refusal: shard.Unavailable}
 	switch {
 	case e.Caller != r.Backing.Upstream || e.Epoch < r.Backing.UpstreamEpoch || !r.Known || r.View.Leader == r.Self ||
 		r.Backing.Filling:
@@ -42,13 +42,13 @@ func takeEntries(r State, e *Event, out []Effect) (State, []Effect) {
 		r.Backing.LeaderApplied = max(r.Backing.LeaderApplied, e.LSN)
 		return r, out
 	case r.Log.DiskError != "":
-		trouble = shard.Reply{Refusal: shard.DiskTrouble, Reason: r.Log.DiskError}
+		failed = shard.Reply{Refusal: shard.DiskError, Reason: r.Log.DiskError}
 	}
 	fresh := make([]shard.Entry, 0, len(e.Entries))
 	for i := range e.Entries {
 		n := &e.Entries[i]
-		if n.LSN > r.Log.Submitted+1 && trouble.Reason == "" {
-			trouble.Reason = fmt.Sprintf("an append of LSN %d where %d was due", n.LSN, r.Log.Submitted+1)
+		if n.LSN > r.Log.Submitted+1 && failed.Reason == "" {
+			failed.Reason = fmt.Sprintf("an append of LSN %d where %d was due", n.LSN, r.Log.Submitted+1)
 		}
 		if n.LSN != r.Log.Submitted+1 {
 			continue
@@ -66,11 +66,11 @@ func takeEntries(r State, e *Event, out []Effect) (State, []Effect) {
 	switch {
 	case len(fresh) > 0:
 		out = append(out, Effect{Kind: Persist, Entries: fresh})
-	case trouble.Reason == "" && r.Log.Applied == r.Log.Submitted:
+	case failed.Reason == "" && r.Log.Applied == r.Log.Submitted:
 		out = append(out, Effect{Kind: SendStored, Caller: e.Caller, Epoch: r.View.Epoch, LSN: r.Log.Applied})
 	}
-	if trouble.Reason != "" {
-		out = append(out, Effect{Kind: SendTrouble, Caller: e.Caller, Epoch: r.View.Epoch, Reply: trouble})
+	if failed.Reason != "" {
+		out = append(out, Effect{Kind: SendStreamError, Caller: e.Caller, Epoch: r.View.Epoch, Reply: failed})
 	}
 	return r, out
 }

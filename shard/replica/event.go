@@ -14,25 +14,25 @@ const (
 	DiskStored                      // the disk has stored up to LSN, synced
 	// the disk has dropped all data of the shard, synced; reported in order with DiskStored
 	DiskWiped
-	DiskRefuses   // the disk refuses writes, Reason says why; "" when it is well again
-	DataDamaged   // this node's data of the shard fails its checksum, Reason says where
-	ViewLearnt    // View, with FreeFrom and Restarted
-	LeaseCame     // of Epoch, up to Until
-	DrainAsked    // leader: hand the leadership of Epoch over
-	DrainOff      // leader: do not
-	NodeStopping  // the node is about to stop: nothing is served any more
-	StreamUp      // a connection to the peer stands
-	StreamDown    // it broke
-	PeerPosition  // leader: the backup's log ends at LSN, in epoch LastEpoch
-	PeerStored    // leader: the backup has stored up to LSN
-	PeerTrouble   // leader: the backup cannot store, Reason says why
-	FeedDone      // leader: the shell has fed up to LSN
-	FeedFailed    // leader: the log does not reach back to what the backup lacks, or cannot be read
-	PositionAsked // backup: a stream of the leader's begins, in Epoch
-	EntriesCame   // backup: entries of the leader's log
-	LeaderTold    // backup: the leader has applied up to LSN
-	SnapshotBegun // backup: the whole shard follows, in Epoch
-	SnapshotCame  // backup: Records of it
+	DiskRefuses     // the disk refuses writes, Reason says why; "" when it is well again
+	DataDamaged     // this node's data of the shard fails its checksum, Reason says where
+	ViewLearnt      // View, with FreeFrom and Restarted
+	LeaseCame       // of Epoch, up to Until
+	DrainAsked      // leader: hand the leadership of Epoch over
+	DrainOff        // leader: do not
+	NodeStopping    // the node is about to stop: nothing is served any more
+	StreamUp        // a connection to the peer stands
+	StreamDown      // it broke
+	PeerPosition    // leader: the backup's log ends at LSN, in epoch LastEpoch
+	PeerStored      // leader: the backup has stored up to LSN
+	PeerStreamError // leader: the backup cannot store, Reason says why
+	FeedDone        // leader: the shell has fed up to LSN
+	FeedFailed      // leader: the log does not reach back to what the backup lacks, or cannot be read
+	PositionAsked   // backup: a stream of the leader's begins, in Epoch
+	EntriesCame     // backup: entries of the leader's log
+	LeaderTold      // backup: the leader has applied up to LSN
+	SnapshotBegun   // backup: the whole shard follows, in Epoch
+	SnapshotCame    // backup: Records of it
 	// backup: it was the shard as of LSN, with History and the request-id window's Entries
 	SnapshotEnded
 	Ticked // an alarm that was asked for has rung
@@ -54,7 +54,7 @@ type Event struct {
 	Exists    bool
 	Relayed   bool // of WriteAsked and GetAsked: the other replica passed it on
 	Restarted bool
-	Broken    bool // of PeerTrouble: the stream must begin anew
+	Broken    bool // of PeerStreamError: the stream must begin anew
 	Users     uint64
 	// of StreamUp: of the protocol, as the shell has agreed it with the peer; the core does not look at it
 	Version   uint64
@@ -86,12 +86,12 @@ const (
 	PersistRecords // store Records of a snapshot
 	// a snapshot is whole: store LSN, its epoch, History and the window's Entries, synced, then report DiskStored
 	PersistHistory
-	SendAsk      // to the backup, on Stream: where does your log end?
-	SendAppend   // to the backup, on Stream: Entries, and Applied
-	SendApplied  // to the backup, on Stream: applied up to LSN
-	SendStored   // to the leader, by Caller: stored up to LSN
-	SendPosition // to the leader, by Caller: the log ends at LSN, in epoch LastEpoch
-	SendTrouble  // to the leader, by Caller: Reply.Refusal and Reply.Reason
+	SendAsk         // to the backup, on Stream: where does your log end?
+	SendAppend      // to the backup, on Stream: Entries, and Applied
+	SendApplied     // to the backup, on Stream: applied up to LSN
+	SendStored      // to the leader, by Caller: stored up to LSN
+	SendPosition    // to the leader, by Caller: the log ends at LSN, in epoch LastEpoch
+	SendStreamError // to the leader, by Caller: Reply.Refusal and Reply.Reason
 	// to the backup, on Stream: the log from LSN on up to at most Applied, of History, read from the WAL; report FeedDone
 	// or FeedFailed
 	Feed

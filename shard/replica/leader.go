@@ -77,9 +77,9 @@ func sequence(r State, e *Event, away *Effect, result shard.Result, record shard
 			shard.Reply{Result: result, Record: record, Touched: 1}})
 		return r, out
 	case r.Log.DiskError != "":
-		refused.Refusal, refused.Reason = shard.DiskTrouble, r.Log.DiskError
-	case r.Leading.BackupTrouble != "":
-		refused.Refusal, refused.Reason = shard.DiskTrouble, r.Leading.BackupTrouble
+		refused.Refusal, refused.Reason = shard.DiskError, r.Log.DiskError
+	case r.Leading.BackupError != "":
+		refused.Refusal, refused.Reason = shard.DiskError, r.Leading.BackupError
 	case len(r.Leading.Pending) >= MaxPending:
 		refused.Refusal, refused.Reason = shard.Busy, "too many writes of the shard are pending"
 	}
@@ -155,7 +155,7 @@ func submit(r State, now int64, out []Effect) (State, []Effect) {
 }
 
 // noteStream begins or ends a stream to the peer. Pending writes stay: a sequenced write is never abandoned. A leader
-// that requires acks stays so: its wish may have been granted without its knowing (rule R7).
+// that requires acks stays so: its proposal may have been accepted without its knowing (rule R7).
 func noteStream(r State, e *Event) State {
 	r.Stream = Stream{Number: e.Stream, AskedIn: r.Stream.AskedIn, Sent: r.Stream.Sent, PeerStored: r.Stream.PeerStored}
 	r.Repair = Repair{AckRequired: r.Repair.AckRequired, Barrier: r.Repair.Barrier}
@@ -170,12 +170,12 @@ func noteStream(r State, e *Event) State {
 func notePeer(r State, e *Event, out []Effect) (State, []Effect) {
 	switch {
 	case e.Stream != r.Stream.Number || r.View.Leader != r.Self || e.Epoch < r.Stream.AskedIn:
-	case e.Kind == PeerTrouble && e.Broken:
+	case e.Kind == PeerStreamError && e.Broken:
 		out = append(out, Effect{Kind: BreakStream, Stream: r.Stream.Number})
-	case e.Kind == PeerTrouble:
-		r.Leading.BackupTrouble = "the backup " + r.Peer + ": " + e.Reason
+	case e.Kind == PeerStreamError:
+		r.Leading.BackupError = "the backup " + r.Peer + ": " + e.Reason
 	case r.Stream.Agreed || r.Repair.Compared:
-		r.Leading.BackupTrouble, r.Repair.Owed = "", false
+		r.Leading.BackupError, r.Repair.Owed = "", false
 		if e.LSN > r.Stream.PeerStored {
 			r.Stream.PeerStored, r.Leading.LateFrom, r.Repair.MovedAt = e.LSN, 0, e.Now
 		}

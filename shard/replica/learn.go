@@ -24,11 +24,11 @@ func learn(r State, e *Event, out []Effect) (State, []Effect) {
 		r.Leading.Backoff = min(max(2*r.Leading.Backoff, r.Leading.BackoffLeast), BackoffTimes*r.Leading.BackoffLeast)
 		r.Leading.BackoffUntil = e.Now + r.Leading.Backoff
 	}
-	// The stream goes on when the leader's wish is granted that a backup that it feeds be in sync.
+	// The stream goes on when the leader's proposal is accepted that a backup that it feeds be in sync.
 	live := r.Known && led == leads && !r.View.InSync && v.InSync
 	r.View, r.Known, r.Restarted = v, true, e.Restarted
 	r.FreeFrom, r.LeaseUntil = e.FreeFrom, 0
-	r.Leading.Draining, r.Leading.BackupTrouble, r.Leading.LateFrom = false, "", 0
+	r.Leading.Draining, r.Leading.BackupError, r.Leading.LateFrom = false, "", 0
 	if !live {
 		r.Stream = Stream{Number: r.Stream.Number, AskedIn: r.Stream.AskedIn, Sent: r.Stream.Sent}
 		r.Backing.LeaderApplied, r.Backing.Upstream, r.Backing.Asked = 0, nil, nil

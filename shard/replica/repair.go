@@ -57,7 +57,8 @@ func noteFeed(r State, e *Event, out []Effect) (State, []Effect) {
 
 // advanceRepair brings a backup that is not in sync forward: it feeds what is applied; near the end the leader sets the
 // barrier (rule R7: from now on it demands "stored" for every new write and a lease for every read), feeds what was
-// sequenced before, lets new writes follow, and wishes that the backup be in sync once it has stored all of the former.
+// sequenced before, lets new writes follow, and says that the backup has caught up once it has stored all of the
+// former.
 func advanceRepair(r State, now int64, out []Effect) (State, []Effect) {
 	m := &r.Repair
 	if !r.Known || r.View.Leader != r.Self || r.View.InSync || !m.Compared || m.Busy || r.Restarted || now < r.FreeFrom {
@@ -90,7 +91,7 @@ func advanceRepair(r State, now int64, out []Effect) (State, []Effect) {
 		out = append(out, Effect{Kind: SendApplied, Stream: r.Stream.Number, Epoch: r.View.Epoch, LSN: r.Log.Applied})
 	}
 	if r.Stream.Agreed && m.AckRequired && r.Stream.PeerStored >= m.Barrier && now < r.LeaseUntil &&
-		now-m.AskedAt >= WishEvery {
+		now-m.AskedAt >= CaughtUpEvery {
 		m.AskedAt = now
 		out = append(out, Effect{Kind: Notify, Notice: shard.CaughtUp, Epoch: r.View.Epoch})
 	}

@@ -74,7 +74,7 @@ func TestFeedThatFailsBecomesASnapshot(t *testing.T) {
 // A backup that reports a gap, and a repair that stands still, get a stream that begins anew.
 func TestStreamsThatBeginAnew(t *testing.T) {
 	r := leaderAlone(0)
-	if _, effects := drive(r, Event{Kind: PeerTrouble, Stream: 1, Epoch: 2, Broken: true}); count(effects,
+	if _, effects := drive(r, Event{Kind: PeerStreamError, Stream: 1, Epoch: 2, Broken: true}); count(effects,
 		BreakStream) != 1 {
 		t.Errorf("a gap: %+v", effects)
 	}
@@ -161,7 +161,7 @@ func TestDamagedReplicaBeginsAnew(t *testing.T) {
 	}
 	granted, effects := drive(r, Event{Kind: ViewLearnt, View: shard.View{Epoch: 3, Leader: 0, Backup: 1, InSync: true}})
 	if count(effects, Drop) != 0 || granted.Damage.Reason == "" {
-		t.Errorf("the wish of that epoch was granted: %+v", effects)
+		t.Errorf("the proposal of that epoch was accepted: %+v", effects)
 	}
 	again := New(0, 1, "db-0", 7, []shard.Position{{Epoch: 1, LSN: 1}}, nil, 0)
 	again, effects = drive(again, Event{Kind: DataDamaged, Reason: "block 5"}, Event{Kind: ViewLearnt, View: alone})
@@ -267,8 +267,8 @@ func TestNothingIsStoredBeforeTheWipe(t *testing.T) {
 	}
 }
 
-// A leader wishes its backup in sync only when that has stored all that was sequenced before the barrier (rule R7).
-func TestWishWaitsForTheBarrier(t *testing.T) {
+// A leader says that its backup has caught up only when that has stored all that was sequenced before the barrier (rule R7).
+func TestCaughtUpWaitsForTheBarrier(t *testing.T) {
 	r := leaderAlone(1000)
 	r.Log.Applied, r.Log.Submitted, r.Leading.Next = 9, 9, 9
 	r, effects := drive(r, position(7, 1), Event{Kind: Ticked, Now: 1},
@@ -277,9 +277,9 @@ func TestWishWaitsForTheBarrier(t *testing.T) {
 		r.Repair.Barrier != 9 {
 		t.Fatalf("%+v", effects)
 	}
-	r.LeaseUntil = 2 * WishEvery
-	if _, effects = drive(r, Event{Kind: PeerStored, Stream: 1, Epoch: 2, LSN: 8, Now: WishEvery + 2},
-		Event{Kind: PeerStored, Stream: 1, Epoch: 2, LSN: 9, Now: WishEvery + 3}); notices(effects, shard.CaughtUp) != 1 {
+	r.LeaseUntil = 2 * CaughtUpEvery
+	if _, effects = drive(r, Event{Kind: PeerStored, Stream: 1, Epoch: 2, LSN: 8, Now: CaughtUpEvery + 2},
+		Event{Kind: PeerStored, Stream: 1, Epoch: 2, LSN: 9, Now: CaughtUpEvery + 3}); notices(effects, shard.CaughtUp) != 1 {
 		t.Errorf("%+v", effects)
 	}
 }

@@ -41,7 +41,7 @@ type Repair struct {
 	MovedAt     int64  // ns of the last progress
 	AckRequired bool   // the leader treats the backup as in sync: it answers nothing without it (rule R7)
 	Barrier     uint64 // last LSN that was sequenced before that
-	AskedAt     int64  // ns of the last wish that the backup be in sync
+	AskedAt     int64  // ns of the last notice that the backup has caught up
 	Snapshot    bool   // the whole shard is being fed, as the log does not reach back
 	First       uint64 // LSN from which the feeding began
 	Since       int64  // ns since when it goes on
@@ -74,8 +74,8 @@ type State struct {
 type Damage struct {
 	Reason string // "" if it can
 	At     int64  // ns since when that is known
-	// the epoch in which it was found, 0 while none is known; a wish of that epoch that this replica be in sync may still
-	// be granted
+	// the epoch in which it was found, 0 while none is known; a proposal of that epoch that this replica be in sync may
+	// still be accepted
 	Epoch uint64
 }
 
@@ -105,16 +105,16 @@ type Stream struct {
 // Leading is what a replica keeps as leader.
 type Leading struct {
 	// all that was handed to its disk when it became leader must be stored before it serves (rule R10)
-	Takeover      uint64
-	Next          uint64 // last LSN sequenced
-	Pending       []Pending
-	Draining      bool   // it hands its leadership over and takes no new request
-	BackupTrouble string // why the backup does not store; "" if it does
-	StoredFor     int64  // ns that the backup may owe a "stored", before the leader goes on alone
-	LateFrom      int64  // ns since when it has owed one, pauses of this process left out; 0 if it owes none
-	LookedAt      int64  // ns of the event before; while something is owed a tick is one
-	Alarm         bool   // a tick is under way
-	SyncedAt      int64  // ns since when the view is in sync
+	Takeover    uint64
+	Next        uint64 // last LSN sequenced
+	Pending     []Pending
+	Draining    bool   // it hands its leadership over and takes no new request
+	BackupError string // why the backup does not store; "" if it does
+	StoredFor   int64  // ns that the backup may owe a "stored", before the leader goes on alone
+	LateFrom    int64  // ns since when it has owed one, pauses of this process left out; 0 if it owes none
+	LookedAt    int64  // ns of the event before; while something is owed a tick is one
+	Alarm       bool   // a tick is under way
+	SyncedAt    int64  // ns since when the view is in sync
 	// ns that the leader waits, after it had to go on alone, before it lets the backup be in sync again: at least, and
 	// now. It waits for longer each time, so that a backup that comes and goes does not stop the shard each time
 	BackoffLeast int64
@@ -137,17 +137,17 @@ type Backing struct {
 
 // The limits of a replica.
 const (
-	MaxPending   = 256               // writes of a shard that are sequenced and not applied
-	TellEvery    = 10 * 1000 * 1000  // ns between two notes of the applied LSN
-	AskEvery     = 40 * 1000 * 1000  // ns between two questions where the backup's log ends
-	WishEvery    = 20 * 1000 * 1000  // ns between two wishes that a backup be in sync
-	StoredFor    = 80 * 1000 * 1000  // ns, the StoredFor of a replica that is told no other
-	StallFor     = 500 * 1000 * 1000 // ns without progress of a repair, after which its stream begins anew
-	BackoffFor   = 400 * 1000 * 1000 // ns, the least Backoff; the greatest is BackoffTimes as long
-	BackoffTimes = 8
-	CalmFor      = 5000 * 1000 * 1000 // ns in sync, after which the waiting begins anew with the least
-	NearEnd      = 64                 // writes that a backup may lack when its leader sets the barrier
-	WaitFor      = 1000 * 1000 * 1000 // ns that an answer is held back at most: its caller has given up by then
+	MaxPending    = 256               // writes of a shard that are sequenced and not applied
+	TellEvery     = 10 * 1000 * 1000  // ns between two notes of the applied LSN
+	AskEvery      = 40 * 1000 * 1000  // ns between two questions where the backup's log ends
+	CaughtUpEvery = 20 * 1000 * 1000  // ns between two notices that a backup has caught up
+	StoredFor     = 80 * 1000 * 1000  // ns, the StoredFor of a replica that is told no other
+	StallFor      = 500 * 1000 * 1000 // ns without progress of a repair, after which its stream begins anew
+	BackoffFor    = 400 * 1000 * 1000 // ns, the least Backoff; the greatest is BackoffTimes as long
+	BackoffTimes  = 8
+	CalmFor       = 5000 * 1000 * 1000 // ns in sync, after which the waiting begins anew with the least
+	NearEnd       = 64                 // writes that a backup may lack when its leader sets the barrier
+	WaitFor       = 1000 * 1000 * 1000 // ns that an answer is held back at most: its caller has given up by then
 )
 
 // New returns the replica of a shard, by its number, whose log ends at last, with the history of its epochs. log has

@@ -38,7 +38,7 @@ func Step(r State, e *Event, out []Effect) (State, []Effect) {
 		r = noteStream(r, e)
 	case PeerPosition:
 		r, out = compareLogs(r, e, out)
-	case PeerStored, PeerTrouble:
+	case PeerStored, PeerStreamError:
 		r, out = notePeer(r, e, out)
 	case FeedDone, FeedFailed:
 		r, out = noteFeed(r, e, out)
@@ -249,7 +249,7 @@ func noteStored(r State, e *Event, out []Effect) (State, []Effect) {
 	return r, out
 }
 
-// noteDisk keeps the disk's trouble. A backup tells its leader, which would otherwise sequence writes that nobody can
+// noteDisk keeps the disk's error. A backup tells its leader, which would otherwise sequence writes that nobody can
 // store. A replica whose data is damaged serves nothing until it has been filled again.
 func noteDisk(r State, e *Event, out []Effect) (State, []Effect) {
 	if e.Kind == DataDamaged {
@@ -266,8 +266,8 @@ func noteDisk(r State, e *Event, out []Effect) (State, []Effect) {
 	case r.Log.DiskError == "":
 		out = append(out, Effect{Kind: SendStored, Caller: r.Backing.Upstream, Epoch: r.View.Epoch, LSN: r.Log.Applied})
 	default:
-		out = append(out, Effect{Kind: SendTrouble, Caller: r.Backing.Upstream, Epoch: r.View.Epoch,
-			Reply: shard.Reply{Refusal: shard.DiskTrouble, Reason: r.Log.DiskError}})
+		out = append(out, Effect{Kind: SendStreamError, Caller: r.Backing.Upstream, Epoch: r.View.Epoch,
+			Reply: shard.Reply{Refusal: shard.DiskError, Reason: r.Log.DiskError}})
 	}
 	return r, out
 }

@@ -111,7 +111,7 @@ func TestBackupRefusesGaps(t *testing.T) {
 		"repeated": {Event{Kind: EntriesCame, Caller: stream, Epoch: 1, Entries: []shard.Entry{{LSN: 7, Epoch: 1}}},
 			SendStored},
 		"a gap": {Event{Kind: EntriesCame, Caller: stream, Epoch: 1, Entries: []shard.Entry{{LSN: 9, Epoch: 1}}},
-			SendTrouble},
+			SendStreamError},
 	} {
 		next, effects := drive(r, c.event)
 		if len(effects) != 1 || effects[0].Kind != c.want || next.Log.Submitted != 7 {

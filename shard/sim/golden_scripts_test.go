@@ -84,14 +84,14 @@ var goldenScripts = map[string][]scene{
 		{says: `6. A backup that was away is let in no sooner than 400 ms after the leader went on alone, and later
 			each time (R17). Then comes the barrier, in three steps whose order matters (R7). The first: the
 			leader sets the barrier ("ack required"). From now on it treats the backup as in sync: new writes wait for it,
-			and a lease is needed. For the view that it is about to wish for may be in force before it hears of
+			and a lease is needed. For the view that it is about to propose may be in force before it hears of
 			that.`,
 			brief: true, until: []string{"db-0", "notify (ack required"}},
 		{says: `7. The second step: what was sequenced before the barrier is fed. A write that comes in meanwhile is
 			sequenced; it is sent once the backup has been fed all that stands before it.`, brief: true,
 			does: func(g *goldenTrace) { g.ask(shard.Create, "cat") }, until: []string{"db-0", "notify (caught up"}},
 		{says: `8. The third step: the backup has stored all that was sequenced before the barrier, and now the leader
-			wishes it in sync. The new write takes the usual way, backup first, whatever becomes of the wish.`,
+			proposes it in sync. The new write takes the usual way, backup first, whatever becomes of the proposal.`,
 			brief: true,
 			until: []string{"client", "answered"}},
 		{says: `9. In sync again. db-1, too, asks for leases now and is promised them. From now on it may take over.`,

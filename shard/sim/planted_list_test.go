@@ -80,7 +80,7 @@ var plantedBugs = []planted{
 		{"../replica/step.go", "	case r.View.InSync || r.Repair.AckRequired: // rule R4", "	case r.View.InSync:"}}},
 	{rule: "R7", name: "a leader that has set the re-admission barrier does not wait for stored", seed: 22, edits: []edit{
 		{"../replica/leader.go", "until = min(max(stored, r.Repair.Barrier), r.Leading.Next)", "until = r.Leading.Next"}}},
-	{rule: "R7", name: "in sync is asked before the backup has caught up", unreached: "not met in some thousand seeds: the leader must die, with what it had sent, in the few ms between the wish and the last stored; TestWishWaitsForTheBarrier holds it", edits: []edit{
+	{rule: "R7", name: "in sync is asked before the backup has caught up", unreached: "not met in some thousand seeds: the leader must die, with what it had sent, in the few ms between the notice and the last stored; TestCaughtUpWaitsForTheBarrier holds it", edits: []edit{
 		{"../replica/repair.go", "m.AckRequired && r.Stream.PeerStored >= m.Barrier &&", "m.AckRequired &&"}}},
 	{rule: "R7", name: "a broken stream undoes the re-admission barrier", seed: 36, edits: []edit{
 		{"../replica/leader.go", "r.Repair = Repair{AckRequired: r.Repair.AckRequired, Barrier: r.Repair.Barrier}", "r.Repair = Repair{}"}}},

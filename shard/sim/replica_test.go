@@ -66,8 +66,8 @@ func (w *simWorld) act(n *simNode, s int, fx *replica.Effect) {
 	case replica.SendPosition:
 		w.toLeader(fx.Caller.(*simStream), replica.Event{Kind: replica.PeerPosition, Shard: s, Epoch: fx.Epoch, LSN: fx.LSN,
 			LastEpoch: fx.LastEpoch})
-	case replica.SendTrouble:
-		w.toLeader(fx.Caller.(*simStream), replica.Event{Kind: replica.PeerTrouble, Shard: s, Epoch: fx.Epoch,
+	case replica.SendStreamError:
+		w.toLeader(fx.Caller.(*simStream), replica.Event{Kind: replica.PeerStreamError, Shard: s, Epoch: fx.Epoch,
 			Reason: fx.Reply.Reason, Broken: fx.Reply.Refusal == shard.Unavailable})
 	case replica.Feed:
 		w.seen["repair: fed from the WAL"]++

@@ -9,8 +9,8 @@ import (
 // The names of events and effects, by kind, for traces.
 var (
 	eventNames = strings.Fields("- WriteAsked GetAsked CountAsked PageAsked DiskStored DiskWiped DiskRefuses DataDamaged ViewLearnt LeaseCame DrainAsked DrainOff NodeStopping StreamUp StreamDown " +
-		"PeerPosition PeerStored PeerTrouble FeedDone FeedFailed PositionAsked EntriesCame LeaderTold SnapshotBegun SnapshotCame SnapshotEnded Ticked")
-	effectNames = strings.Fields("- Answer Persist Wipe Drop PersistRecords PersistHistory SendAsk SendAppend SendApplied SendStored SendPosition SendTrouble Feed FeedSnapshot BreakStream " +
+		"PeerPosition PeerStored PeerStreamError FeedDone FeedFailed PositionAsked EntriesCame LeaderTold SnapshotBegun SnapshotCame SnapshotEnded Ticked")
+	effectNames = strings.Fields("- Answer Persist Wipe Drop PersistRecords PersistHistory SendAsk SendAppend SendApplied SendStored SendPosition SendStreamError Feed FeedSnapshot BreakStream " +
 		"SetAlarm Notify Relay TakeBackRelayed")
 	noticeNames = strings.Fields("- BackupTimedOut AckRequired CaughtUp Drained LogsCompared CopyDamaged CopyRestored")
 )

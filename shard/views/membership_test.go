@@ -49,7 +49,7 @@ func TestServiceWipedNodeJoins(t *testing.T) {
 				t.Fatalf("seed %d: store %x did not become a member", seed, n.nodes[i].member)
 			}
 			n.hello(i)
-			switch { // trouble in the middle
+			switch { // a fault in the middle
 			case seed%5 == 1 && tries == 7+int(seed)%3:
 				n.wipe(i)
 				n.start(i)

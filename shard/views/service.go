@@ -186,7 +186,7 @@ type Effect struct {
 //
 // Raft hands out what it wants stored, sent and applied. Answers that promise something, and requests for votes, leave
 // only after what they rest on is stored; heartbeats and appends do not wait for this node's own disk, whose other
-// trouble is told by DiskChanged.
+// state is told by DiskChanged.
 func Step(c Service, e *Event, out []Effect) (Service, []Effect) {
 	snapshot, due, why := (*raftpb.Snapshot)(nil), false, error(nil) // why: this binary may take no part
 	if c.Over {

@@ -75,8 +75,8 @@ func TestServiceIsCalm(t *testing.T) {
 	}
 }
 
-// TestServiceThroughTrouble loses messages, kills, pauses and cuts at random; the net itself holds that states agree.
-func TestServiceThroughTrouble(t *testing.T) {
+// TestServiceThroughFaults loses messages, kills, pauses and cuts at random; the net itself holds that states agree.
+func TestServiceThroughFaults(t *testing.T) {
 	for seed := range uint64(12) {
 		nodes := 3 + 2*int(seed%2)
 		n := newServiceNet(t, nodes, seed)
