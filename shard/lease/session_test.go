@@ -405,7 +405,8 @@ func TestWhoseDiskIsDistrusted(t *testing.T) {
 		if !c.gone {
 			p, _ = stepAll(p, ping, pong)
 		}
-		p, out := stepAll(p, Event{Kind: DiskChanged, Disk: shard.DiskDistrusted, Now: 1195 * ms})
+		p, _ = stepAll(p, Event{Kind: DiskChanged, Disk: shard.DiskDistrusted, Now: 1195 * ms})
+		var out []Effect
 		ping.At, ping.Unhealthy, ping.Now = 1196*ms, false, 1196*ms
 		if !c.gone {
 			p, out = stepAll(p, ping)
