@@ -82,8 +82,8 @@ func awaitChange(t *testing.T, path string, before []byte) []byte {
 	return nil
 }
 
-// A write of the log that finds no space may have been done in part. The node waits for space and starts anew, and takes
-// what lies there for no damage, though the machine has not gone down.
+// A write of the log that finds no space may have been done in part. The node waits for space and starts anew, and
+// takes what lies there for no damage, though the machine has not gone down.
 func TestALogWithoutSpaceIsNotDamaged(t *testing.T) {
 	t.Parallel()
 	c, control := startOverShims(t)

@@ -147,8 +147,8 @@ func TestCountsOfANodeThatItsPeersCannotReach(t *testing.T) {
 	}
 }
 
-// TestWhatIsExcluded: a node that says nothing, and of one that refuses several shards at first nothing: it is asked for
-// those with the same roles, which are left out when they are refused, too.
+// TestWhatIsExcluded: a node that says nothing, and of one that refuses several shards at first nothing: it is asked
+// for those with the same roles, which are left out when they are refused, too.
 func TestWhatIsExcluded(t *testing.T) {
 	l, views := shard.Layout{Nodes: 3, Shards: 6}, []shard.View{}
 	for s := range l.Shards {

@@ -12,8 +12,8 @@ import (
 )
 
 // TestHopelessRequestsAreGivenUpAtOnce: two nodes are down for long. Neither replica can serve: one says so, or there
-// is no connection to it. Each is asked once, although the deadline is far, and the answer has the reason. For counts of
-// several shards a node is asked again for fewer at once.
+// is no connection to it. Each is asked once, although the deadline is far, and the answer has the reason. For counts
+// of several shards a node is asked again for fewer at once.
 func TestHopelessRequestsAreGivenUpAtOnce(t *testing.T) {
 	stuckHere := func(*wire.Message) (verdict, *wire.Message) {
 		return refuse, &wire.Message{Kind: wire.Error, Code: wire.Stuck, Text: "no lease from db-9"}

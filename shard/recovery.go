@@ -188,8 +188,8 @@ func JudgeEnd(v LogVerdict, held []int, data, log uint64) LogVerdict {
 
 // NextOpen returns how to open a store after so many tries have met damage: files that cannot be read are found at the
 // opening, or, lenient, when they are asked for, one by one. ok is false if nothing of the store can be read: a new one
-// must take its place. Any other failure, as a folder that another process has open or a disk that does not answer, says
-// nothing of the data.
+// must take its place. Any other failure, as a folder that another process has open or a disk that does not answer,
+// says nothing of the data.
 func NextOpen(failed int) (lenient, ok bool) { return failed > 0, failed < 2 }
 
 // What is kept of the write log, and when the tables are brought up to it.

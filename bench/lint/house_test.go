@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// judge holds all rules but that of the lengths of lines over some packages and returns the breaches in order of their place.
+// judge holds all rules but that of the lengths of lines over some packages and returns the breaches in order of their
+// place.
 func judge(packages []housePackage) []breach {
 	found := checkChains(packages)
 	for _, p := range packages {

@@ -96,7 +96,8 @@ type Options struct {
 }
 
 // Open opens the database in folder c.Data, or, with create, makes one where there is none. It has what was flushed
-// before: Replay adds what the write log has beyond that. A lenient one passes over files that cannot be read; without compactions its files stay as they are. Error: ErrStore.
+// before: Replay adds what the write log has beyond that. A lenient one passes over files that cannot be read; without
+// compactions its files stay as they are. Error: ErrStore.
 func Open(c Options, lenient, compactions, create bool) (DB, error) {
 	base := databaseOptions(c)
 	base.SetCreateIfMissing(create)

@@ -43,8 +43,8 @@ func TestAStoreReservesLittle(t *testing.T) {
 	}
 }
 
-// BenchmarkWriteBatch stores group commits of 16 creates, each in a shard of its own, without the write log: what RocksDB
-// itself costs.
+// BenchmarkWriteBatch stores group commits of 16 creates, each in a shard of its own, without the write log: what
+// RocksDB itself costs.
 func BenchmarkWriteBatch(b *testing.B) {
 	c := Options{Data: b.TempDir(), Shards: 16, CacheMB: 8}
 	db, err := openForTest(c)

@@ -106,8 +106,8 @@ type EventKind uint8
 // The events of a lease session.
 const (
 	Ticked EventKind = iota + 1
-	// from the peer's store Store and its process Start, sent at its time At, with its Lease and Claims, and whether it is
-	// Unhealthy or Leaving
+	// from the peer's store Store and its process Start, sent at its time At, with its Lease and Claims, and whether it
+	// is Unhealthy or Leaving
 	PingReceived
 	PongReceived // the answer of the peer's store Store to our ping of At, with the Claims that it promises
 	ViewsLearnt  // Views by shard, and the member id of the peer's store

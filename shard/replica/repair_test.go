@@ -267,7 +267,8 @@ func TestNothingIsStoredBeforeTheWipe(t *testing.T) {
 	}
 }
 
-// A leader says that its backup has caught up only when that has stored all that was sequenced before the barrier (rule R7).
+// A leader says that its backup has caught up only when that has stored all that was sequenced before the barrier (rule
+// R7).
 func TestCaughtUpWaitsForTheBarrier(t *testing.T) {
 	r := leaderAlone(1000)
 	r.Log.Applied, r.Log.Submitted, r.Leading.Next = 9, 9, 9

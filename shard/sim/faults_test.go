@@ -112,8 +112,8 @@ func (w *simWorld) strikeOnce() {
 
 // stallWhileAway takes a node away, and lets the disks of all stall once a second until some time after it has come
 // back. No stall begins while the others still take over from the node: both at once hold requests for too long. Half
-// of the times all disks have stalled before, so that they would be distrusted for long, and another one's disk has just
-// stalled by itself; no request is judged that began before.
+// of the times all disks have stalled before, so that they would be distrusted for long, and another one's disk has
+// just stalled by itself; no request is judged that began before.
 func (w *simWorld) stallWhileAway(n, other *simNode) {
 	goes, down := w.kill, 2000*ms+w.delay(1500*ms)
 	if w.chance(50) {
