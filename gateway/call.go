@@ -31,9 +31,9 @@ var errUnasked = errors.New("no node was asked")
 // askLeader sends a get or a write to the leader of its shard until it is answered: again with the same request id
 // after a broken connection, a try without an answer and a refusal that may pass, at the replica that nextTry says.
 // Every try is listened to until the end, so an outcome counts that comes after its try was given up. began, from when
-// on the deadline counts, is in ns on the boot-time clock, and just now. uncertainTries is how many tries there were, if one of them may have done a write although err
-// is not nil, else 0. The message belongs to the links from then on. Errors: errLate and errUnavailable with the last
-// reason that tells something, errNode.
+// on the deadline counts, is in ns on the boot-time clock, and just now. uncertainTries is how many tries there were,
+// if one of them may have done a write although err is not nil, else 0. The message belongs to the links from then on.
+// Errors: errLate and errUnavailable with the last reason that tells something, errNode.
 func askLeader(wiring *wiring, m *wire.Message, began int64) (answer *wire.Message, uncertainTries int, err error) {
 	set := currentViews(wiring.Views)
 	view, most := set.Views[m.Shard], min(wiring.Config.Links, triesAtNode)

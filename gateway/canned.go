@@ -58,8 +58,8 @@ func (c problemConn) Write(b []byte) (int, error) {
 	p := problem(status, detail, nil)
 	answer := http.Response{StatusCode: status, ProtoMajor: 1, ProtoMinor: 1, Close: true,
 		ContentLength: int64(len(p.body)), Body: io.NopCloser(bytes.NewReader(p.body)),
-		Header: http.Header{"Content-Type": {"application/problem+json"}, "X-Request-Id": {uuid.NewString()}, "Tandem-Nodes-Touched": {"0"},
-			"Date": {time.Now().UTC().Format(http.TimeFormat)}}}
+		Header: http.Header{"Content-Type": {"application/problem+json"}, "X-Request-Id": {uuid.NewString()},
+			"Tandem-Nodes-Touched": {"0"}, "Date": {time.Now().UTC().Format(http.TimeFormat)}}}
 	out := bytes.Buffer{}
 	if err := answer.Write(&out); err != nil {
 		return 0, err

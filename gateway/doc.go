@@ -26,9 +26,10 @@
 // one goroutine a connection, which reads with net/http's own parser, asks the same handlers, and writes an answer in
 // one system call. net/http's server would start a goroutine for each request, which watches the connection meanwhile,
 // set three deadlines, and build and sort maps of headers. What is not plain (a head or a body beyond 4 KiB, chunks,
-// HEAD, HTTP/1.0, whatever is malformed, late or odd) the front does not judge: it passes the connection on to net/http,
-// with the bytes that it has read, and net/http serves all that follows on it. A test and a fuzz target send the same
-// bytes to both and compare what is answered, and all tests of the gateway also run without the front (-bylibrary).
+// HEAD, HTTP/1.0, whatever is malformed, late or odd) the front does not judge: it passes the connection on to
+// net/http, with the bytes that it has read, and net/http serves all that follows on it. A test and a fuzz target send
+// the same bytes to both and compare what is answered, and all tests of the gateway also run without the front
+// (-bylibrary).
 //
 // # Clients that read slowly
 //

@@ -17,8 +17,8 @@ type diskReport struct {
 }
 
 // runDiskHealth is the loop that looks how long writes take. A node whose disk is slow or full asks for no lease,
-// promises none and takes no part in Raft, and says so in its pings. Once its write is done it takes part in Raft again,
-// and with each neighbour as its lease session decides (rule R12).
+// promises none and takes no part in Raft, and says so in its pings. Once its write is done it takes part in Raft
+// again, and with each neighbour as its lease session decides (rule R12).
 func runDiskHealth(node *Node, storage *Storage, peers *Peers) {
 	look := time.NewTimer(time.Hour)
 	health := shard.DiskHealth{SlowAfter: int64(node.Config.SlowDisk), LookedAt: proc.Clock()}

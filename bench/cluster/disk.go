@@ -108,8 +108,8 @@ func flipBit(folder string, s Step, out chan<- Note) {
 func mustBeMet(s Step) bool { return s.File != FileOptions && s.Part != partFilter }
 
 // batchAt returns which batch a block of a segment of the log is of, and whether a node that starts must find that it
-// is damaged: another batch follows in the segment, up to last, else it looks like a torn write. The block may also be of
-// none.
+// is damaged: another batch follows in the segment, up to last, else it looks like a torn write. The block may also be
+// of none.
 func batchAt(pieces []wal.Piece, last uint64, block int) (sequence uint64, must bool) {
 	for _, p := range pieces {
 		if p.Kind == wal.Whole && p.Block <= block && block < p.Block+wal.BlocksOf(len(p.Batch)) {

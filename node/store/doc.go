@@ -1,7 +1,7 @@
 // Package store is a node's data folder: the write-ahead log, the RocksDB database behind it, and the files that lie
-// beside those. It is the only package that knows RocksDB, and the one that writes and reads the files of the log, whose
-// format package wal knows. It knows the values of package shard, and neither the wire, nor connections, nor loops:
-// its functions do one thing when they are called, and the node's loops decide when that is.
+// beside those. It is the only package that knows RocksDB, and the one that writes and reads the files of the log,
+// whose format package wal knows. It knows the values of package shard, and neither the wire, nor connections, nor
+// loops: its functions do one thing when they are called, and the node's loops decide when that is.
 //
 // A database is a value of type DB, a set of handles that nothing changes. What replaces a handle (AddFamilies,
 // RenewFamily) returns another DB. Errors of RocksDB are of class ErrStore; IsDamage and IsDiskError tell what they
@@ -33,10 +33,10 @@
 //
 // In a shard's column family: 'u' + bucket + tag + id → epoch, LSN, name, email, group (msgpack array); "mc" + bucket →
 // number of users and LSN of the last write in it (varints; the highest of these LSNs is the shard's position), "mh" +
-// epoch → LSN of its first write (big-endian), "mw" → the request ids that a snapshot brought, "ma" → the sequence of the
-// last batch that the shard's data has. In the column family raft: the view service's log, hard state and snapshot, and
-// "applied", which is what "ma" is. In the default column family, the store-local keys: "facts"
-// (Identity), "start" (the last starts), "grace" and "marks".
+// epoch → LSN of its first write (big-endian), "mw" → the request ids that a snapshot brought, "ma" → the sequence of
+// the last batch that the shard's data has. In the column family raft: the view service's log, hard state and snapshot,
+// and "applied", which is what "ma" is. In the default column family, the store-local keys: "facts" (Identity), "start"
+// (the last starts), "grace" and "marks".
 //
 // # Batches
 //

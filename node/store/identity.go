@@ -27,8 +27,8 @@ type Identity struct {
 	Before uint8 `json:"before,omitempty"`
 }
 
-// Format is the version of keys and values in RocksDB, and of the write log. A folder of another format is refused as it
-// is: nothing is converted when it is opened, so that the program that it belongs to can open it again.
+// Format is the version of keys and values in RocksDB, and of the write log. A folder of another format is refused as
+// it is: nothing is converted when it is opened, so that the program that it belongs to can open it again.
 const Format = 4
 
 const identityKey = "facts"
