@@ -121,7 +121,7 @@ func Open(c Options, lenient, compactions, create bool) (DB, error) {
 func dbOf(c Options, o *grocksdb.Options, db *grocksdb.DB, names []string,
 	handles []*grocksdb.ColumnFamilyHandle) DB {
 	st := DB{folder: c.Data, rocks: db, families: make([]*grocksdb.ColumnFamilyHandle, c.Shards),
-		ids: make([]uint32, c.Shards),
+		ids:     make([]uint32, c.Shards),
 		options: o,
 		read:    grocksdb.NewDefaultReadOptions(), scan: grocksdb.NewDefaultReadOptions(),
 		look: grocksdb.NewDefaultReadOptions(), write: grocksdb.NewDefaultWriteOptions()}
