@@ -12,7 +12,7 @@ const (
 
 // Abstains tells whether a node asks a neighbour for nothing and promises it nothing because of its disk: while that is
 // slow, and then until it is trusted again, but that only where the neighbour can take over. So it must be there, and
-// the trouble may not be shared: the neighbour's disk was well while this one was slow, and since.
+// the slowness may not be shared: the neighbour's disk was well while this one was slow, and since.
 func Abstains(disk DiskState, there, shared bool) bool {
 	return disk == DiskSlow || disk == DiskDistrusted && there && !shared
 }

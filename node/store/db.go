@@ -120,7 +120,8 @@ func Open(c Options, lenient, compactions, create bool) (DB, error) {
 // dbOf makes a store of a database's handles, which are those of the column families with these names.
 func dbOf(c Options, o *grocksdb.Options, db *grocksdb.DB, names []string,
 	handles []*grocksdb.ColumnFamilyHandle) DB {
-	st := DB{folder: c.Data, rocks: db, families: make([]*grocksdb.ColumnFamilyHandle, c.Shards), ids: make([]uint32, c.Shards),
+	st := DB{folder: c.Data, rocks: db, families: make([]*grocksdb.ColumnFamilyHandle, c.Shards),
+		ids:     make([]uint32, c.Shards),
 		options: o,
 		read:    grocksdb.NewDefaultReadOptions(), scan: grocksdb.NewDefaultReadOptions(),
 		look: grocksdb.NewDefaultReadOptions(), write: grocksdb.NewDefaultWriteOptions()}
