@@ -30,3 +30,22 @@ func TestAStartThatIsNotTheDisksEndsAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// A start that is told to stop does the stage that it is in, and none after that; that it ends is no failure.
+func TestAStartIsToldToStop(t *testing.T) {
+	stop, done := make(chan os.Signal, 1), 0
+	count := func(s starting) starting {
+		if done++; done == 2 {
+			stop <- os.Interrupt
+		}
+		return s
+	}
+	s := runStages(starting{stop: stop}, []func(starting) starting{count, count, count})
+	if done != 2 || !errors.Is(s.err, errStopped) || exitCode(s.err) != 0 {
+		t.Errorf("%d stages, %v, exit code %d", done, s.err, exitCode(s.err))
+	}
+	s = runFailureStages(s, append(unusableStages[:], failureStages[:]...))
+	if !errors.Is(s.err, errStopped) {
+		t.Errorf("in the end %v", s.err)
+	}
+}

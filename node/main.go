@@ -32,23 +32,23 @@ func main() {
 		answer, err := askReady(config.Listen)
 		os.Exit(tellReady(answer, err, os.Stderr))
 	}
+	stop, served := make(chan os.Signal, 1), make(chan starting, 1)
+	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
 	proc.TuneRuntime(int64(config.UnreadMB)<<20 + heapMost)
 	log := slog.Default().With("node", config.Name)
 	members, self, err := check(config)
 	proc.StopIf(output, err)
 	listener, err := proc.Listen(config.Listen)
 	proc.StopIf(output, err)
-	stop, served := make(chan os.Signal, 1), make(chan starting, 1)
 	layout := shard.Layout{Nodes: len(members), Shards: config.Shards}
 	s := starting{wiring: newWiring(config, layout, members, self, output, log), held: heldBy(layout, self), stop: stop}
 	s = runFailureStages(runStages(s, openingStages[:]), unusableStages[:])
-	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
 	s = runFailureStages(s, failureStages[:])
 	proc.StopAs(output, s.err, exitCode(s.err))
 	go serve(s, listener, served)
 	select {
 	case why := <-stop: // nothing was promised yet
-		log.Info("stopping before the cluster was bootstrapped", "signal", why.String())
+		log.Info("stopping before this node serves", "signal", why.String())
 	case s := <-served:
 		s = runFailureStages(s, failureStages[:])
 		proc.StopAs(output, s.err, exitCode(s.err))
@@ -87,7 +87,10 @@ const exitVersion = 3
 
 // exitCode returns the exit code for what keeps a node from starting.
 func exitCode(err error) int {
-	if errors.Is(err, views.ErrVersion) {
+	switch {
+	case errors.Is(err, errStopped):
+		return 0
+	case errors.Is(err, views.ErrVersion):
 		return exitVersion
 	}
 	return 1

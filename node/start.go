@@ -59,9 +59,15 @@ var unusableStages = [...]func(starting) starting{setStoreAside, beginNewStore}
 // disk that does not do what it is asked waits, and begins anew.
 var failureStages = [...]func(starting) starting{salvage, awaitDisk}
 
-// runStages does one stage after another, and none after one that has failed.
+// errStopped is the error of a start that was told to stop: nothing was promised yet.
+var errStopped = errors.New("stopping before this node serves, as it was told to")
+
+// runStages does one stage after another, and none after one that has failed, nor once this process is told to stop.
 func runStages(s starting, stages []func(starting) starting) starting {
 	for _, stage := range stages {
+		if s.err == nil && len(s.stop) > 0 {
+			s.err = errStopped
+		}
 		if s.err == nil {
 			s = stage(s)
 		}
@@ -101,6 +107,10 @@ func beginNewStore(s starting) starting {
 	}
 	s.wiring.Log.Error("the store cannot be used; it is set aside, and a new one begins", "reason", s.err, "aside",
 		s.aside)
+	if len(s.stop) > 0 {
+		s.err = errStopped
+		return s
+	}
 	s.err = fmt.Errorf("%w; a new store cannot begin: %w", s.err, proc.StartAnew(s.wiring.Output))
 	return s
 }
