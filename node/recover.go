@@ -77,7 +77,11 @@ func replayLog(s starting) starting {
 // readFolder makes the data folder if it is missing, and notes which names and marks it holds.
 func readFolder(s starting) starting {
 	folder := s.wiring.Config.Data
-	if s.err = os.MkdirAll(folder, 0o755); s.err == nil {
+	s.err = os.MkdirAll(folder, 0o755)
+	if to, err := os.Readlink(folder); err == nil && s.err != nil { // it says no more than that a file exists
+		s.err = fmt.Errorf("--data %s is a symbolic link to %s, which is no folder: %w", folder, to, s.err)
+	}
+	if s.err == nil {
 		s.err = errors.Join(store.InUse(folder), store.CheckSpace(folder, store.Opening))
 	}
 	if s.err == nil {

@@ -118,3 +118,15 @@ func TestWhoGreetsTooEarlyComesAgainWhenTheNodeOpens(t *testing.T) {
 		}
 	}
 }
+
+// A data folder that is a link to nothing is named with what it links to.
+func TestADataFolderThatIsALinkToNothing(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "data")
+	if err := os.Symlink("/nowhere", link); err != nil {
+		t.Fatal(err)
+	}
+	s := readFolder(starting{wiring: &wiring{Node: Node{Config: config{Data: link}}}})
+	if s.err == nil || !strings.Contains(s.err.Error(), link+" is a symbolic link to /nowhere") {
+		t.Error(s.err)
+	}
+}

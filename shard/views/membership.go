@@ -148,13 +148,18 @@ func promote(c Service, now int64, out []Effect) (Service, []Effect) {
 			{Type: raftpb.ConfChangeAddNode.Enum(), NodeId: proto.Uint64(id)},
 			{Type: raftpb.ConfChangeRemoveNode.Enum(), NodeId: proto.Uint64(old)},
 		}})
-		return c, append(out,
-			Effect{Kind: Note,
-				Text: fmt.Sprintf("store %x of node %d has caught up and is to take the place of %x", id>>16, node,
-					old>>16)})
+		return c, append(out, Effect{Kind: Note, Text: fmt.Sprintf("store %x of node %d has caught up and is to %s %x", id>>16,
+			node, places[shard.StoreOf(id) == shard.StoreOf(old)], old>>16)})
 	}
 	return c, out
 }
+
+// places and placed say what a member does, and has done, that comes after another of its node: it takes the place of
+// another store, or it is of the same one.
+var (
+	places = map[bool]string{false: "take the place of", true: "join anew, with its data, as"}
+	placed = map[bool]string{false: "has taken the place of", true: "has joined anew, with its data, as"}
+)
 
 // applyEntry brings the state to an entry of the log: to views, or by a change of membership. Of these only the four
 // kinds that takeJoin, promote and raft itself propose are done, and only where they fit; all others are void, on every
@@ -214,7 +219,7 @@ func applyEntry(c Service, entry *raftpb.Entry, next State, bad error, out []Eff
 				c.State.Views[s] = shard.View{Epoch: v.Epoch + 1, Leader: v.Leader, Backup: v.Backup}
 			}
 		}
-		out = append(out, Effect{Kind: Note, Text: fmt.Sprintf("store %x of node %d has taken the place of %x", first>>16, node, second>>16)})
+		out = append(out, Effect{Kind: Note, Text: fmt.Sprintf("store %x of node %d %s %x", first>>16, node, placed[same], second>>16)})
 	default:
 		return c, out, nil
 	}

@@ -3,6 +3,7 @@ package views
 import (
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"tandem/shard"
 	"testing"
 
@@ -262,4 +263,26 @@ func TestServiceHostileMail(t *testing.T) {
 		}
 	}
 	n.same()
+}
+
+// A store that joins anew, in its next generation, takes nobody's place, and the log does not say so.
+func TestAStoreThatJoinsAnewTakesNobodysPlace(t *testing.T) {
+	n := newServiceNet(t, 3, 5)
+	n.same()
+	at := n.nodes[2]
+	n.kill(2)
+	n.run(800*msec, nil)
+	at.member, at.disk = shard.MemberOf(at.member, 1), map[string][]byte{}
+	n.start(2)
+	for range 40 { // it says hello until it is a member
+		for i := range 2 {
+			n.add(0, happening{node: i, event: Event{Kind: JoinAsked, Member: at.member, Start: at.service.Mine.Start}})
+		}
+		n.run(50*msec, nil)
+	}
+	notes := strings.Join(slices.Concat(n.nodes[0].notes, n.nodes[1].notes), "\n")
+	if n.nodes[0].state.Members[2] != at.member || strings.Contains(notes, "the place of") ||
+		!strings.Contains(notes, "is to join anew, with its data") || !strings.Contains(notes, "has joined anew, with its data") {
+		t.Errorf("members %x: %s", n.nodes[0].state.Members, notes)
+	}
 }
