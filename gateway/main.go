@@ -43,6 +43,8 @@ func main() {
 		r, err := askHealth(config.Listen)
 		os.Exit(reportHealth(r, err, os.Stderr))
 	}
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
 	proc.TuneRuntime(int64(config.UnreadMB)<<20 + maxHeap)
 	uuid.EnableRandPool()
 	log := slog.Default()
@@ -60,8 +62,6 @@ func main() {
 	go func() {
 		failed <- server.Serve(problemsOf(rest, wiring.Metrics))
 	}()
-	stop := make(chan os.Signal, 1)
-	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
 	select {
 	case why := <-stop:
 		log.Info("stopping", "signal", why.String())
