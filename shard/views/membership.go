@@ -219,7 +219,8 @@ func applyEntry(c Service, entry *raftpb.Entry, next State, bad error, out []Eff
 				c.State.Views[s] = shard.View{Epoch: v.Epoch + 1, Leader: v.Leader, Backup: v.Backup}
 			}
 		}
-		out = append(out, Effect{Kind: Note, Text: fmt.Sprintf("store %x of node %d %s %x", first>>16, node, placed[same], second>>16)})
+		out = append(out, Effect{Kind: Note, Text: fmt.Sprintf("store %x of node %d %s %x", first>>16, node, placed[same],
+			second>>16)})
 	default:
 		return c, out, nil
 	}
