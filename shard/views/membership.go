@@ -158,7 +158,8 @@ func promote(c Service, now int64, out []Effect) (Service, []Effect) {
 // another store, or it is of the same one.
 var (
 	places = map[bool]string{false: "take the place of", true: "join anew, with its data, as"}
-	placed = map[bool]string{false: "has taken the place of", true: "has joined anew, with its data, as"}
+	placed = map[bool]string{false: "store %x of node %d has taken the place of %x",
+		true: "store %x of node %d has joined anew, with its data, as %x"}
 )
 
 // applyEntry brings the state to an entry of the log: to views, or by a change of membership. Of these only the four
@@ -219,8 +220,7 @@ func applyEntry(c Service, entry *raftpb.Entry, next State, bad error, out []Eff
 				c.State.Views[s] = shard.View{Epoch: v.Epoch + 1, Leader: v.Leader, Backup: v.Backup}
 			}
 		}
-		out = append(out, Effect{Kind: Note, Text: fmt.Sprintf("store %x of node %d %s %x", first>>16, node, placed[same],
-			second>>16)})
+		out = append(out, Effect{Kind: Note, Text: fmt.Sprintf(placed[same], first>>16, node, second>>16)})
 	default:
 		return c, out, nil
 	}
