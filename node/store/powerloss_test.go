@@ -222,17 +222,20 @@ func TestPowerLoss(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	acknowledged := make(chan uint64, 1)
+	acknowledged, begun := make(chan uint64, 1), make(chan struct{})
 	acknowledged <- 0
 	go func() { // the newest counts
 		for lines := bufio.NewScanner(out); lines.Scan(); {
 			n, _ := strconv.ParseUint(lines.Text(), 10, 64)
-			<-acknowledged
+			if last := <-acknowledged; last == 0 {
+				close(begun)
+			}
 			acknowledged <- n
 		}
 	}()
 	chance := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1))
 	torn, behind := 0, 0
+	<-begun // before, there is nothing to lose
 	for n := range *powerLosses {
 		time.Sleep(time.Duration(chance.IntN(60)) * time.Millisecond)
 		_ = cmd.Process.Signal(syscall.SIGSTOP)
