@@ -207,6 +207,27 @@ func TestShimSometimes(t *testing.T) {
 	}
 }
 
+// A write that is synced when it returns is a sync, too, and is cut short at a block.
+func TestShimOfSyncedWrites(t *testing.T) {
+	p := startTrier(t)
+	path := filepath.Join(p.folder, "000004.wal")
+	p.ask(t, "opendsync %s", path)
+	short := Rule{Ops: OpsWrite, Files: FilesLog, Action: ActShort, Error: syscall.EIO, Most: 1}
+	p.rule(t, short)
+	if got := []string{p.ask(t, "pwrite 0 16384"), p.ask(t, "pwrite 0 8192"), p.ask(t, "pwrite 0 8192")}; strings.Join(got,
+		",") != "8192 -,-1 EIO,8192 -" {
+		t.Errorf("four blocks, cut short: %v", got)
+	}
+	p.rule(t, short)
+	if got := []string{p.ask(t, "pwrite 0 4096"), p.ask(t, "pwrite 0 4096")}; strings.Join(got, ",") != "-1 EIO,4096 -" {
+		t.Errorf("one block, cut short: %v", got)
+	}
+	p.rule(t, Rule{Ops: OpsSync, Files: FilesLog, Action: ActFail, Error: syscall.EIO, Most: 1})
+	if got := []string{p.ask(t, "pwrite 0 4096"), p.ask(t, "pwrite 0 4096")}; strings.Join(got, ",") != "-1 EIO,4096 -" {
+		t.Errorf("its sync fails: %v", got)
+	}
+}
+
 // A power loss takes what was not synced, and nothing else; what was written before a failed sync never counts as
 // synced.
 func TestShimKnowsWhatIsSynced(t *testing.T) {

@@ -9,6 +9,7 @@ package store
 import "C"
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -61,11 +62,8 @@ func writeTo(f file, b []byte, at int64) error {
 		if some < 0 && errors.Is(err, unix.EINTR) {
 			continue
 		}
-		if some < 0 {
-			return fmt.Errorf("%w: writing the write log: %w", ErrStore, err)
-		}
-		if some == 0 {
-			return fmt.Errorf("%w: writing the write log: %w", ErrStore, io.ErrShortWrite)
+		if some <= 0 {
+			return fmt.Errorf("%w: writing the write log: %w", ErrStore, cmp.Or(err, io.ErrShortWrite))
 		}
 		b, at = b[some:], at+int64(some)
 	}

@@ -248,13 +248,16 @@ ssize_t pwrite(int fd, const void *from, size_t n, off_t at) {
   ssize_t some = writes(fd, n);
   if (some < 0) return -1;
   if (fd < 0 || fd >= HANDLES || !kinds[fd] || !synced[fd]) return next(fd, from, (size_t)some, at);
-  if ((size_t)some < n) some = some / BLOCK * BLOCK;
+  if ((size_t)some < n && (some = some / BLOCK * BLOCK) == 0) { /* of one block nothing is done */
+    broken[fd] = 0, errno = (int)control->error;
+    return -1;
+  }
   if (__atomic_load_n(&control->ops, __ATOMIC_SEQ_CST) & OP_SYNC) {
     size_t half = n / 2 / BLOCK * BLOCK;
     if (half && next(fd, from, half, at) != (ssize_t)half) return -1;
     if (strike(OP_SYNC, kinds[fd])) return -1;
   }
-  return some ? next(fd, from, (size_t)some, at) : -1;
+  return next(fd, from, (size_t)some, at);
 }
 
 ssize_t pwrite64(int fd, const void *from, size_t n, off64_t at) { return pwrite(fd, from, n, at); }

@@ -15,8 +15,8 @@ int main(void) {
   while (scanf("%31s", word) == 1) {
     long result = -1;
     errno = 0;
-    if (!strcmp(word, "open") && scanf("%4095s", path) == 1) {
-      result = files[opened] = open(path, O_RDWR | O_CREAT, 0644);
+    if ((!strcmp(word, "open") || !strcmp(word, "opendsync")) && scanf("%4095s", path) == 1) {
+      result = files[opened] = open(path, O_RDWR | O_CREAT | (word[4] ? O_DSYNC : 0), 0644);
       if (result >= 0) result = opened++;
     } else if (!strcmp(word, "rename") && scanf("%4095s %4095s", path, other) == 2) {
       result = rename(path, other);
