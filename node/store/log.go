@@ -19,14 +19,14 @@ import (
 )
 
 const (
-	logFolder     = "wal"         // of the data folder: the segments of the write log
-	segmentSuffix = ".wal"        // of a segment's name, before which stands its number
-	spareName     = "spare.wal"   // a segment that nobody needs any more, to be written over
-	segmentBytes  = 4 << 20       // of a segment, but for one with a batch that is larger
-	directFlags   = unix.O_DIRECT // what is written goes to the disk, past the page cache
-	syncedFlags   = unix.O_DSYNC  // and is there when the write returns
-	writeFlags    = unix.O_RDWR   // the disk's cache takes part in both
+	logFolder     = "wal"       // of the data folder: the segments of the write log
+	segmentSuffix = ".wal"      // of a segment's name, before which stands its number
+	spareName     = "spare.wal" // a segment that nobody needs any more, to be written over
+	segmentBytes  = 4 << 20     // of a segment, but for one with a batch that is larger
 	spareFlags    = unix.O_CREAT | unix.O_TRUNC | unix.O_WRONLY
+	// a write goes past the page cache, and is on the disk when it returns (open(2))
+	directFlags = unix.O_RDWR | unix.O_DIRECT | unix.O_DSYNC
+	cachedFlags = unix.O_RDWR // and is synced after it
 )
 
 // Log is the write log as the one who writes it knows it. Store takes and returns it.
@@ -210,7 +210,7 @@ func writeHeader(b beginning) beginning {
 	}
 	l.buffer = wal.AppendHeader(l.buffer[:0], wal.Header{Incarnation: l.incarnation, Segment: l.segment,
 		Flushed: l.flushed, Blocks: b.blocks})
-	if l.file, b.err = openFile(SegmentPath(l.folder, l.segment), writeFlags|directFlags|syncedFlags); b.err == nil {
+	if l.file, b.err = openFile(SegmentPath(l.folder, l.segment), directFlags); b.err == nil {
 		l.open, l.direct = true, true
 		b.err = writeTo(l.file, l.buffer, 0)
 	}
@@ -228,7 +228,7 @@ func writeCached(b beginning) beginning {
 		closeFile(l.file)
 	}
 	l.open, l.direct = false, false
-	if l.file, b.err = openFile(SegmentPath(l.folder, l.segment), writeFlags); b.err == nil {
+	if l.file, b.err = openFile(SegmentPath(l.folder, l.segment), cachedFlags); b.err == nil {
 		l.open = true
 		b.err = errors.Join(writeTo(l.file, l.buffer, 0), syncFile(l.file))
 	}

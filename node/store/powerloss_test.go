@@ -222,7 +222,7 @@ func TestPowerLoss(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	acknowledged, begun := make(chan uint64, 1), make(chan struct{})
+	acknowledged, begun, ended := make(chan uint64, 1), make(chan struct{}), make(chan struct{})
 	acknowledged <- 0
 	go func() { // the newest counts
 		for lines := bufio.NewScanner(out); lines.Scan(); {
@@ -232,10 +232,15 @@ func TestPowerLoss(t *testing.T) {
 			}
 			acknowledged <- n
 		}
+		close(ended)
 	}()
 	chance := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1))
 	torn, behind := 0, 0
-	<-begun // before, there is nothing to lose
+	select {
+	case <-begun: // before, there is nothing to lose
+	case <-ended:
+		t.Fatal("the writer has ended")
+	}
 	for n := range *powerLosses {
 		time.Sleep(time.Duration(chance.IntN(60)) * time.Millisecond)
 		_ = cmd.Process.Signal(syscall.SIGSTOP)
