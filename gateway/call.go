@@ -30,7 +30,8 @@ var errUnasked = errors.New("no node was asked")
 
 // askLeader sends a get or a write to the leader of its shard until it is answered: again with the same request id
 // after a broken connection, a try without an answer and a refusal that may pass, at the replica that nextTry says.
-// Every try is listened to until the end, so an outcome counts that comes after its try was given up. began, from when
+// Every try is listened to until the end, so an outcome counts that comes after its try was given up. One that the
+// deadline cuts short tells little. began, from when
 // on the deadline counts, is in ns on the boot-time clock, and just now. uncertainTries is how many tries there were,
 // if one of them may have done a write although err is not nil, else 0. The message belongs to the links from then on.
 // Errors: errLate and errUnavailable with the last reason that tells something, errNode.
@@ -41,7 +42,8 @@ func askLeader(wiring *wiring, m *wire.Message, began int64) (answer *wire.Messa
 	var replies [2]chan reply // by node, as are the numbers of tries that wait for an answer, and of all tries
 	var pending, sent [2]int
 	open, reason := make([]try, 0, 4), errUnasked // open: tries of a write that a node may have begun, or may yet begin
-	var informative, uncertain, accepted bool
+	told := none                                  // of what kind the reason is
+	var uncertain, accepted bool
 	until, late := began+int64(wiring.Config.Deadline), time.NewTimer(min(wiring.Config.Try, wiring.Config.Deadline))
 	defer func() { late.Stop(); wiring.Metrics.Tries.Observe(float64(sent[0] + sent[1])) }()
 	for now := began; now < until; now = proc.Clock() {
@@ -77,11 +79,11 @@ func askLeader(wiring *wiring, m *wire.Message, began int64) (answer *wire.Messa
 			if what == none {
 				return nil, countUncertain(m, uncertain, pending, sent), fmt.Errorf("%w: %w", errNode, why)
 			}
-		case retry.waiting && (now >= retry.due || now >= until && !informative): // cut short, a try tells little
+		case retry.waiting && (now >= retry.due || now >= until && (told == none || told == notLeader)):
 			what, why, from = silence, isSilent(wiring.Members[retry.node].Name), side
 		}
-		if why != nil && (what != notLeader || !informative) {
-			reason, informative = why, what != notLeader
+		if why != nil && tellsMore(told, what) {
+			reason, told = why, what
 		}
 		if !retry.waiting || from != side { // of an earlier try
 			what = none
@@ -92,6 +94,18 @@ func askLeader(wiring *wiring, m *wire.Message, began int64) (answer *wire.Messa
 		}
 	}
 	return nil, countUncertain(m, uncertain, pending, sent), unanswered(proc.Clock() >= until, reason)
+}
+
+// tellsMore tells whether why a try has failed is of more use to a client than why an earlier one has: who does not
+// lead says little, and that the other replica cannot be reached hides why the one that can be does not serve.
+func tellsMore(earlier, what failure) bool {
+	switch {
+	case earlier == none, earlier == notLeader:
+		return true
+	case earlier == stuck:
+		return what != unreachable && what != unsent && what != notLeader
+	}
+	return what != notLeader
 }
 
 // patienceWith is how long a try is waited for at a node that has left so many earlier ones unanswered.

@@ -270,3 +270,20 @@ func TestARefusalIsBelievedOnlyWhenNoEarlierTryCanFollow(t *testing.T) {
 		}
 	}
 }
+
+// Of several tries that fail the reason is given that says most: that a copy is damaged, and not that the other replica
+// cannot be reached.
+func TestTheReasonThatSaysMost(t *testing.T) {
+	for _, c := range []struct {
+		earlier, what failure
+		want          bool
+	}{
+		{none, notLeader, true}, {none, stuck, true}, {notLeader, notLeader, true}, {notLeader, unreachable, true},
+		{stuck, unreachable, false}, {stuck, unsent, false}, {stuck, notLeader, false}, {stuck, silence, true},
+		{stuck, stuck, true}, {unreachable, stuck, true}, {silence, notLeader, false}, {silence, unreachable, true},
+	} {
+		if got := tellsMore(c.earlier, c.what); got != c.want {
+			t.Errorf("%q behind %q: %v", c.what, c.earlier, got)
+		}
+	}
+}

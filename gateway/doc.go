@@ -11,7 +11,6 @@
 //     answer, or a refusal that may pass, it sends the same request id again, until the deadline: at the replica that
 //     try.go says. An outcome of any of the tries counts, but for a refusal while an earlier try may yet be done (rule
 //     R20).
-
 //  5. link.go writes all requests that are waiting in one system call, and hands each answer to who waits for it.
 //  6. handlers.go makes the response of the outcome; problem.go writes it.
 //

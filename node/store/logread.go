@@ -221,7 +221,8 @@ func readWindow(s reading) reading {
 }
 
 // lookBehind tells the end of the log, or of a segment, from a place that cannot be read: that has batches behind it.
-// Error: ErrLogDamaged, or ErrStore if the segment is no longer what it was.
+// The append that a process before has not ended, of which the next segment says that it is void, is an end. Error:
+// ErrLogDamaged, or ErrStore if the segment is no longer what it was.
 func lookBehind(s reading) reading {
 	r := s.reader
 	path := SegmentPath(r.folder, r.number)
@@ -236,10 +237,16 @@ func lookBehind(s reading) reading {
 	rest := segment[min(r.next*wal.BlockSize, len(segment)):]
 	_, behind := wal.Scan(rest, wal.Classify(rest, r.incarnation, r.number, 0))
 	first := wal.First(rest, r.incarnation, r.number)
+	void := false
+	if s.more && behind == r.last+1 {
+		next, bad := readWhole(SegmentPath(r.folder, r.number+1))
+		h, ok := wal.ReadHeader(next)
+		void = bad == nil && ok && h.Flushed >= behind
+	}
 	switch {
 	case first.Blocks > 0: // it has come just now
 		r.window = nil
-	case s.more && behind > r.last, behind > r.last+1:
+	case s.more && behind > r.last && !void, behind > r.last+1:
 		s.err = fmt.Errorf("%w: behind batch %d, in %s", ErrLogDamaged, r.last, path)
 	case s.more:
 		closeFile(r.file)

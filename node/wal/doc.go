@@ -16,8 +16,9 @@
 // # Torn or damaged
 //
 // An append that a power loss has cut off leaves some of its blocks as they were before. That is a torn tail, and
-// nobody was told that it is stored. A block that bears the number of its segment and fails its CRC was written once:
-// it is damage, and so is whatever cannot be read before something that can. One case is ambiguous: the block that the
-// last append wrote, or its neighbours, fail their CRC, and the machine went down. The disk may have torn a block, or
-// have damaged one that was stored. Scan reports the place as Bad; shard.JudgeLog decides by what else is known.
+// nobody was told that it is stored. A block that bears the number of its segment and fails its CRC was written here:
+// it is damage if a batch lies behind it, and so is whatever cannot be read before something that can. One case is
+// ambiguous: the block that the last append wrote, or its neighbours, fail their CRC, and the machine went down. The
+// disk may have torn a block, or have damaged one that was stored. Scan reports the place as Bad; shard.JudgeLog
+// decides by what else is known.
 package wal
