@@ -200,6 +200,9 @@ func lineGet(wiring *wiring, args []string) any {
 	defer store.CloseScan(scanned.Scan)
 	value, err := store.GetFrom(scanned.Scan, shard.AppendKey(nil, bucket, id))
 	role := roles[scanned.Leads]
+	if scanned.Damage != "" { // the user may be among what cannot be read
+		return fault{Error: fmt.Sprintf("this node's data of shard %d is damaged: %s", s, scanned.Damage)}
+	}
 	if err != nil {
 		return fault{Error: err.Error()}
 	}

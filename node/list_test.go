@@ -280,3 +280,31 @@ func sources(t *testing.T) map[string]string {
 	}
 	return texts
 }
+
+// A copy that is damaged denies no user: that may be among what cannot be read.
+func TestADamagedCopyDeniesNoUser(t *testing.T) {
+	wiring := serviceWiring(t, t.TempDir(), testLayout, 0)
+	db, err := store.AddFamilies(wiring.DB, []int{5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	handle, id := &replicaHandle{Opens: make(chan scanAsk)}, ""
+	wiring.ByShard = make([]*replicaHandle, testLayout.Shards)
+	wiring.ByShard[5] = handle
+	for s, n := -1, 0; s != 5; n++ {
+		id = fmt.Sprint("u", n)
+		s, _ = shard.ShardOf(testLayout, id)
+	}
+	for _, reason := range []string{"", "a bit is another one"} {
+		r := &owned{state: replica.State{Shard: 5}, db: db}
+		r.state.Damage.Reason = reason
+		go func() { giveScan(r, <-handle.Opens, nil) }()
+		want := "no user has the id"
+		if reason != "" {
+			want = "data of shard 5 is damaged: " + reason
+		}
+		if got := fmt.Sprint(lineGet(wiring, []string{id})); !strings.Contains(got, want) {
+			t.Errorf("damage %q: it says %s", reason, got)
+		}
+	}
+}

@@ -242,7 +242,7 @@ func giveScan(r *owned, ask scanAsk, events []*replica.Event) []*replica.Event {
 		open = store.OpenPastWipes
 	}
 	ask.opened <- shardScan{open(r.db, ask.shard), r.counts, replica.BucketsAhead(&r.state, (*[256]uint64)(&r.last)),
-		r.state.View.Leader == r.state.Self}
+		r.state.View.Leader == r.state.Self, r.state.Damage.Reason}
 	if ask.confirmed == nil {
 		return events
 	}

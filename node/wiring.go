@@ -150,6 +150,7 @@ type shardScan struct {
 	Counts   store.Buckets // by bucket: the users, but for buckets in doubt
 	Doubtful []byte        // buckets of which the scan itself must be asked
 	Leads    bool          // this node led the shard
+	Damage   string        // why the copy cannot be trusted; none if it can
 }
 
 // storedPosition is how far a replica's log is stored, or that its data was dropped.
