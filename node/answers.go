@@ -44,6 +44,9 @@ type Held struct {
 	now    int64
 }
 
+// unknownRole is what a replica is until the views are learnt.
+const unknownRole = "unknown"
+
 // roles names what a replica is, by whether its node leads the shard.
 var roles = map[bool]string{true: "leader", false: "backup"}
 
@@ -55,6 +58,9 @@ func holdings(node *Node, handles *Handles) []Held {
 		h := Held{Shard: r.Shard, Role: roles[r.View.Leader == node.Self], Peer: r.Peer, Epoch: r.View.Epoch,
 			InSync: r.View.InSync, LSN: r.Log.Applied, Users: i.Users,
 			Error: r.Log.DiskError, served: i.Served, state: *r, now: i.Now}
+		if !r.Known {
+			h.Role = unknownRole
+		}
 		if h.Error == "" {
 			h.Error = replica.NotServing(r, i.Now)
 		}
@@ -77,7 +83,7 @@ func linePing(wiring *wiring, _ []string) any {
 
 func lineStatus(wiring *wiring, _ []string) any {
 	served, errs := Served{}, map[string]int{}
-	leads, views := 0, []shard.View{}
+	leads, backs, views := 0, 0, []shard.View{}
 	held := holdings(&wiring.Node, &wiring.Handles)
 	for _, h := range held {
 		served = Served{served.Get + h.served.Get, served.Write + h.served.Write, served.Count + h.served.Count,
@@ -85,8 +91,11 @@ func lineStatus(wiring *wiring, _ []string) any {
 		if h.Error != "" {
 			errs[h.Error]++
 		}
-		if h.Role == "leader" {
+		switch h.Role {
+		case "leader":
 			leads++
+		case "backup":
+			backs++
 		}
 		if h.state.Known {
 			views = append(views, h.state.View)
@@ -96,7 +105,7 @@ func lineStatus(wiring *wiring, _ []string) any {
 	wiring.Refusals <- refused
 	status := map[string]any{"refused": <-refused, "node": wiring.Config.Name, "cluster": wiring.Config.Cluster,
 		"store": wiring.Identity.Store, "member": wiring.Member, "started": wiring.Started,
-		"nodes": wiring.Layout.Nodes, "shards": wiring.Layout.Shards, "leads": leads, "backs": len(held) - leads,
+		"nodes": wiring.Layout.Nodes, "shards": wiring.Layout.Shards, "leads": leads, "backs": backs,
 		"underReplicated": shard.UnderReplicated(views, wiring.Self), "served": served, "errors": errs}
 	if mine := greeting(&wiring.Node); mine.Incarnation != [16]byte{} {
 		status["incarnation"] = uuid.UUID(mine.Incarnation)
