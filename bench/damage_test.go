@@ -148,7 +148,7 @@ func inTheLog(t *testing.T, dir string) int {
 	t.Helper()
 	segment, err := os.ReadFile(theFile(t, dir, segments))
 	h, ok := wal.ReadHeader(segment)
-	batches, _ := wal.Scan(segment, wal.Classify(segment, h.Incarnation, h.Segment, 0))
+	batches, _ := wal.Scan(segment, wal.Classify(segment, h.LogID, h.Segment, 0))
 	if err != nil || !ok || len(batches) < 3 {
 		t.Fatal("a segment without batches: ", err, ok, len(batches))
 	}

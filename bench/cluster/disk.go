@@ -94,7 +94,7 @@ func flipBit(folder string, s Step, out chan<- Note) {
 	n.Flip = Flipped{Path: path, At: at, Was: text[at], Is: text[at] ^ 1<<bit, Must: mustBeMet(s)}
 	if s.File == FileLog {
 		h, _ := wal.ReadHeader(text)
-		pieces, last := wal.Scan(text, wal.Classify(text, h.Incarnation, h.Segment, 0))
+		pieces, last := wal.Scan(text, wal.Classify(text, h.LogID, h.Segment, 0))
 		n.Flip.Sequence, n.Flip.Must = batchAt(pieces, last, int(at/wal.BlockSize))
 	}
 	n.Text = fmt.Sprintf("bit %d of byte %d of the %d of %s %s", bit, at, len(text), one.Name, s.Part)

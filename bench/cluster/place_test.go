@@ -139,7 +139,7 @@ func TestWhatMustBeMet(t *testing.T) {
 		}
 	}
 	folder := t.TempDir()
-	segment := wal.AppendHeader(nil, wal.Header{Incarnation: 5, Segment: 1, Flushed: 6, Blocks: 8})
+	segment := wal.AppendHeader(nil, wal.Header{LogID: 5, Segment: 1, Flushed: 6, Blocks: 8})
 	for sequence := uint64(7); sequence < 10; sequence++ {
 		segment = wal.AppendBatch(segment, 5, 1, sequence, bytes.Repeat([]byte{1}, 5000))
 	}

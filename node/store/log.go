@@ -31,19 +31,19 @@ const (
 
 // Log is the write log as the one who writes it knows it. Store takes and returns it.
 type Log struct {
-	folder      string
-	file        file
-	open        bool // file is the segment that is written; else the next append begins one
-	direct      bool // the file takes direct writes that are synced by themselves; else each is followed by a sync
-	incarnation uint64
-	segment     uint64 // number of the last segment
-	blocks      int    // that the segment has
-	next        int    // block of it that is written next
-	sequence    uint64 // of the last batch
-	flushed     uint64 // the tables have all batches up to it, for good
-	header      uint64 // what the header of the segment says of that
-	buffer      []byte // aligned
-	written     Written
+	folder   string
+	file     file
+	open     bool // file is the segment that is written; else the next append begins one
+	direct   bool // the file takes direct writes that are synced by themselves; else each is followed by a sync
+	logID    uint64
+	segment  uint64 // number of the last segment
+	blocks   int    // that the segment has
+	next     int    // block of it that is written next
+	sequence uint64 // of the last batch
+	flushed  uint64 // the tables have all batches up to it, for good
+	header   uint64 // what the header of the segment says of that
+	buffer   []byte // aligned
+	written  Written
 }
 
 // SegmentPath is where the segment with a number lies in a data folder.
@@ -118,7 +118,7 @@ func appendBatch(s Storing) Storing {
 	if size := need * wal.BlockSize; cap(l.buffer) < size {
 		l.buffer = alignedBytes(2 * size)
 	}
-	l.buffer = wal.AppendBatch(l.buffer[:0], l.incarnation, l.segment, l.sequence, s.Batch)
+	l.buffer = wal.AppendBatch(l.buffer[:0], l.logID, l.segment, l.sequence, s.Batch)
 	s.Err = writeTo(l.file, l.buffer, int64(l.next)*wal.BlockSize)
 	if s.Err == nil && !l.direct {
 		s.Err = syncFile(l.file)
@@ -208,7 +208,7 @@ func writeHeader(b beginning) beginning {
 	if cap(l.buffer) < wal.BlockSize {
 		l.buffer = alignedBytes(256 << 10)
 	}
-	l.buffer = wal.AppendHeader(l.buffer[:0], wal.Header{Incarnation: l.incarnation, Segment: l.segment,
+	l.buffer = wal.AppendHeader(l.buffer[:0], wal.Header{LogID: l.logID, Segment: l.segment,
 		Flushed: l.flushed, Blocks: b.blocks})
 	if l.file, b.err = openFile(SegmentPath(l.folder, l.segment), directFlags); b.err == nil {
 		l.open, l.direct = true, true
@@ -294,12 +294,12 @@ func scanSegments(r recovering) recovering {
 			return r
 		}
 		h := r.headers[i]
-		if h.Incarnation != r.recovery.Incarnation {
+		if h.LogID != r.recovery.LogID {
 			h = wal.Header{}
 		}
-		pieces, last := wal.Scan(bytes, wal.Classify(bytes, r.recovery.Incarnation, number, h.Blocks))
+		pieces, last := wal.Scan(bytes, wal.Classify(bytes, r.recovery.LogID, number, h.Blocks))
 		r.recovery = wal.Add(r.recovery, wal.Segment{Number: number, Header: h, Bytes: int64(len(bytes)),
-			Empty: h.Incarnation == 0 && isZero(bytes), Pieces: pieces, Last: last})
+			Empty: h.LogID == 0 && isZero(bytes), Pieces: pieces, Last: last})
 	}
 	return r
 }
@@ -336,10 +336,10 @@ func LogPieces(found []wal.Piece) []shard.LogPiece {
 // was recovered, of which the tables have everything by now. The first append begins a segment. Error: of the file
 // system.
 func BeginLog(folder string, r wal.Recovery, start uint64, held []int) (Log, error) {
-	l := Log{folder: folder, incarnation: r.Incarnation, sequence: r.Last, flushed: r.Last,
+	l := Log{folder: folder, logID: r.LogID, sequence: r.Last, flushed: r.Last,
 		written: firstWritten(start, held)}
-	if l.incarnation == 0 {
-		l.incarnation = rand.Uint64() | 1
+	if l.logID == 0 {
+		l.logID = rand.Uint64() | 1
 	}
 	if n := len(r.Segments); n > 0 {
 		l.segment = r.Segments[n-1].Number

@@ -17,14 +17,14 @@ var ErrLogDamaged = errors.New("the write log is damaged")
 
 // LogReader is an open reading of the write log. It must be closed.
 type LogReader struct {
-	folder      string
-	file        file
-	open        bool
-	incarnation uint64
-	number      uint64 // of the segment that is read, or is to be opened next
-	next        int    // the block with which the next batch begins
-	window      []byte // what was read of the segment from there on
-	last        uint64 // sequence of the last batch that was read
+	folder string
+	file   file
+	open   bool
+	logID  uint64
+	number uint64 // of the segment that is read, or is to be opened next
+	next   int    // the block with which the next batch begins
+	window []byte // what was read of the segment from there on
+	last   uint64 // sequence of the last batch that was read
 }
 
 // opening is a reading of the log that is being opened.
@@ -109,7 +109,7 @@ func openSegment(o opening) opening {
 		block := make([]byte, wal.BlockSize)
 		n, err := readFrom(r.file, block, 0)
 		h, _ := wal.ReadHeader(block[:n])
-		r.open, r.incarnation, o.err = true, h.Incarnation, err
+		r.open, r.logID, o.err = true, h.LogID, err
 	}
 	if errors.Is(o.err, fs.ErrNotExist) { // it was pruned just now
 		o.err = nil
@@ -134,7 +134,7 @@ func seekBatch(o opening) opening {
 		}
 		return o
 	}
-	pieces, _ := wal.Scan(segment, wal.Classify(segment, r.incarnation, r.number, 0))
+	pieces, _ := wal.Scan(segment, wal.Classify(segment, r.logID, r.number, 0))
 	for _, p := range pieces {
 		if p.Kind != wal.Whole {
 			continue
@@ -195,7 +195,7 @@ func openNext(s reading) reading {
 // takeFirst takes the batch that the window begins with, if one is whole there.
 func takeFirst(s reading) reading {
 	r := s.reader
-	next := wal.First(r.window, r.incarnation, r.number)
+	next := wal.First(r.window, r.logID, r.number)
 	if next.Blocks > 0 {
 		r.window, r.next, r.last = r.window[next.Blocks*wal.BlockSize:], r.next+next.Blocks, next.Sequence
 		s.reader, s.batch, s.done = r, next.Batch, true
@@ -211,7 +211,7 @@ func readWindow(s reading) reading {
 	s.more = missing == nil
 	b := make([]byte, windowBytes)
 	n, err := readFrom(r.file, b, int64(r.next)*wal.BlockSize)
-	if next := wal.First(b[:n], r.incarnation, r.number); err == nil && next.Blocks == 0 && next.Want*wal.BlockSize > n {
+	if next := wal.First(b[:n], r.logID, r.number); err == nil && next.Blocks == 0 && next.Want*wal.BlockSize > n {
 		b = make([]byte, next.Want*wal.BlockSize)
 		n, err = readFrom(r.file, b, int64(r.next)*wal.BlockSize)
 	}
@@ -235,8 +235,8 @@ func lookBehind(s reading) reading {
 		return s
 	}
 	rest := segment[min(r.next*wal.BlockSize, len(segment)):]
-	_, behind := wal.Scan(rest, wal.Classify(rest, r.incarnation, r.number, 0))
-	first := wal.First(rest, r.incarnation, r.number)
+	_, behind := wal.Scan(rest, wal.Classify(rest, r.logID, r.number, 0))
+	first := wal.First(rest, r.logID, r.number)
 	void := false
 	if s.more && behind == r.last+1 {
 		next, bad := readWhole(SegmentPath(r.folder, r.number+1))

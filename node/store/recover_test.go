@@ -76,7 +76,7 @@ func loggedBatches(t *testing.T, batches int) (path string, file []byte, parts m
 // recovered is what a recovery makes of the bytes of the only segment.
 func recovered(file []byte) wal.Recovery {
 	h, _ := wal.ReadHeader(file)
-	pieces, last := wal.Scan(file, wal.Classify(file, h.Incarnation, 1, h.Blocks))
+	pieces, last := wal.Scan(file, wal.Classify(file, h.LogID, 1, h.Blocks))
 	return wal.End(wal.Add(wal.Begin([]wal.Header{h}), wal.Segment{Number: 1, Header: h, Pieces: pieces, Last: last}))
 }
 

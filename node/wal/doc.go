@@ -9,7 +9,7 @@
 // it is renamed and overwritten from its beginning, and never cut. So what lies behind the end of the log is zero, or
 // what an older segment has left there.
 //
-// Every block carries the log's incarnation, the number of its segment, the sequence of its batch, its place among the
+// Every block carries the log's id, the number of its segment, the sequence of its batch, its place among the
 // batch's blocks, the size of the batch, and a CRC32C of all of it. An old block is therefore never taken for a new
 // one, and the end of the log is known: it lies where the blocks of this segment end.
 //

@@ -9,24 +9,24 @@ type Found struct {
 
 // Recovery is what the segments tell of a log. Begin makes one, Add takes a segment after another, in order.
 type Recovery struct {
-	Incarnation uint64  // of the log; 0 if no segment says it
-	Flushed     uint64  // the state behind the log had all batches up to this sequence
-	Last        uint64  // the greatest sequence that a whole block bears
-	Segments    []Found // in order
-	Pieces      []Piece // what lies behind Flushed; batches up to it are left out, and what is bad among them
-	Unreadable  bool    // there are segments that are not empty, and no header of any can be read
+	LogID      uint64  // of the log; 0 if no segment says it
+	Flushed    uint64  // the state behind the log had all batches up to this sequence
+	Last       uint64  // the greatest sequence that a whole block bears
+	Segments   []Found // in order
+	Pieces     []Piece // what lies behind Flushed; batches up to it are left out, and what is bad among them
+	Unreadable bool    // there are segments that are not empty, and no header of any can be read
 }
 
 // Begin makes a recovery of the headers of all segments, of which some may be zero, as they cannot be read.
 func Begin(headers []Header) Recovery {
 	r := Recovery{}
 	for _, h := range headers {
-		if h.Incarnation != 0 {
-			r.Incarnation = h.Incarnation
+		if h.LogID != 0 {
+			r.LogID = h.LogID
 		}
 	}
 	for _, h := range headers {
-		if h.Incarnation == r.Incarnation {
+		if h.LogID == r.LogID {
 			r.Flushed = max(r.Flushed, h.Flushed)
 		}
 	}
@@ -49,14 +49,14 @@ type Segment struct {
 // damaged end of what a process before has written. Else what is bad among batches that are flushed is void where a
 // batch shows that it lies among them. A segment that is missing leaves a bad place.
 func Add(r Recovery, s Segment) Recovery {
-	ours := s.Header.Incarnation != 0 && s.Header.Incarnation == r.Incarnation
+	ours := s.Header.LogID != 0 && s.Header.LogID == r.LogID
 	if n := len(r.Segments); n > 0 && r.Segments[n-1].Number+1 != s.Number {
 		r.Pieces = append(r.Pieces, Piece{Kind: Bad})
 	}
 	if ours && s.Header.Flushed >= r.Last {
 		r.Pieces = nil
 	}
-	r.Unreadable = r.Incarnation == 0 && (r.Unreadable || !s.Empty)
+	r.Unreadable = r.LogID == 0 && (r.Unreadable || !s.Empty)
 	for _, p := range s.Pieces {
 		if p.Kind != Whole || p.Sequence > r.Flushed+1 {
 			r.Pieces = append(r.Pieces, p)

@@ -40,9 +40,9 @@ type Blocks struct {
 	states []state
 }
 
-// Classify says of each block of a segment what it is to it. incarnation and number are those of the log and of the
+// Classify says of each block of a segment what it is to it. logID and number are those of the log and of the
 // segment; blocks is how many the segment has: those that the bytes lack were written and are gone.
-func Classify(segment []byte, incarnation, number uint64, blocks int) Blocks {
+func Classify(segment []byte, logID, number uint64, blocks int) Blocks {
 	blocks = max(blocks, len(segment)/BlockSize)
 	b := Blocks{make([]head, blocks), make([]state, blocks)}
 	for i := range blocks {
@@ -53,7 +53,7 @@ func Classify(segment []byte, incarnation, number uint64, blocks int) Blocks {
 		block := segment[i*BlockSize : (i+1)*BlockSize]
 		h := headOf(block)
 		whole := h.mark == blockMark && crc32.Checksum(block[4:], castagnoli) == h.sum
-		ours := h.mark == blockMark && h.incarnation == incarnation && h.segment == number
+		ours := h.mark == blockMark && h.logID == logID && h.segment == number
 		switch b.heads[i] = h; {
 		case whole && ours:
 			b.states[i] = written
@@ -163,20 +163,20 @@ type Next struct {
 }
 
 // First returns the batch that a window of a segment begins with.
-func First(window []byte, incarnation, number uint64) Next {
+func First(window []byte, logID, number uint64) Next {
 	if len(window) < BlockSize {
 		return Next{Want: 1}
 	}
 	first := headOf(window)
 	whole := first.mark == blockMark && crc32.Checksum(window[4:BlockSize], castagnoli) == first.sum
-	if !whole || first.incarnation != incarnation || first.segment != number || first.place != 0 {
+	if !whole || first.logID != logID || first.segment != number || first.place != 0 {
 		return Next{Want: 1}
 	}
 	n := Next{Want: BlocksOf(int(first.size))}
 	if len(window) < n.Want*BlockSize {
 		return n
 	}
-	b := Classify(window[:n.Want*BlockSize], incarnation, number, n.Want)
+	b := Classify(window[:n.Want*BlockSize], logID, number, n.Want)
 	if wholeAt(b, 0) == n.Want {
 		n.Sequence, n.Batch, n.Blocks = first.sequence, join(window, first, 0), n.Want
 	}
@@ -191,7 +191,7 @@ func FirstSequence(segment []byte) uint64 {
 	}
 	h, first := headOf(segment), headOf(segment[BlockSize:])
 	if first.mark != blockMark || crc32.Checksum(segment[BlockSize+4:2*BlockSize], castagnoli) != first.sum ||
-		first.incarnation != h.incarnation || first.segment != h.segment {
+		first.logID != h.logID || first.segment != h.segment {
 		return 0
 	}
 	return first.sequence

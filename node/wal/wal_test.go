@@ -55,18 +55,18 @@ func recoverLog(log []testSegment) Recovery {
 	}
 	r := Begin(headers)
 	for i, s := range log {
-		r = Add(r, segmentOf(s, r.Incarnation, headers[i]))
+		r = Add(r, segmentOf(s, r.LogID, headers[i]))
 	}
 	return End(r)
 }
 
 // segmentOf is what the store makes of a segment's file.
-func segmentOf(s testSegment, incarnation uint64, h Header) Segment {
+func segmentOf(s testSegment, logID uint64, h Header) Segment {
 	blocks := 0
-	if h.Incarnation == incarnation {
+	if h.LogID == logID {
 		blocks = h.Blocks
 	}
-	pieces, last := Scan(s.bytes, Classify(s.bytes, incarnation, s.number, blocks))
+	pieces, last := Scan(s.bytes, Classify(s.bytes, logID, s.number, blocks))
 	return Segment{s.number, h, int64(len(s.bytes)), len(bytes.Trim(s.bytes, "\x00")) == 0, pieces, last}
 }
 
@@ -108,8 +108,8 @@ func TestAWholeLogIsRead(t *testing.T) {
 	if got := wholeOf(t, r); !slices.Equal(got, upTo(1, 200)) || len(kindsOf(r)) > 0 || r.Last != 200 {
 		t.Errorf("read %v, beside them %v, the last one is %d", got, kindsOf(r), r.Last)
 	}
-	if r.Incarnation != testLog || len(r.Segments) != len(log) {
-		t.Errorf("incarnation %x, %d segments, expected %d", r.Incarnation, len(r.Segments), len(log))
+	if r.LogID != testLog || len(r.Segments) != len(log) {
+		t.Errorf("logID %x, %d segments, expected %d", r.LogID, len(r.Segments), len(log))
 	}
 }
 
@@ -324,7 +324,7 @@ func TestGoldenBlocks(t *testing.T) {
 		batch = "fbd5f831" + "54574c31" + "0807060504030201" + "0900000000000000" + "0b00000000000000" + "00000000" +
 			"07000000" + "61206261746368" + "000000000000000000"
 	)
-	b := AppendHeader(nil, Header{Incarnation: 0x0102030405060708, Segment: 9, Flushed: 10, Blocks: 1024})
+	b := AppendHeader(nil, Header{LogID: 0x0102030405060708, Segment: 9, Flushed: 10, Blocks: 1024})
 	b = AppendBatch(b, 0x0102030405060708, 9, 11, []byte("a batch"))
 	for i, want := range []string{header, batch} {
 		block := b[i*BlockSize : (i+1)*BlockSize]
