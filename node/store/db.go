@@ -207,6 +207,15 @@ func FlushShard(db DB, s int) error {
 	return nil
 }
 
+// familyAt returns the column family of a shard by its number, and behind the last shard that of Raft's saved state;
+// nil where there is none.
+func familyAt(db DB, i int) *grocksdb.ColumnFamilyHandle {
+	if i == len(db.families) {
+		return db.raft
+	}
+	return db.families[i]
+}
+
 // Flush has what is in memory of the shards, and of Raft, moved into files, and waits for it if so is said. Error:
 // ErrStore.
 func Flush(db DB, wait bool) error {
@@ -214,10 +223,7 @@ func Flush(db DB, wait bool) error {
 	defer o.Destroy()
 	o.SetWait(wait)
 	for i := range len(db.families) + 1 {
-		family := db.raft
-		if i < len(db.families) {
-			family = db.families[i]
-		}
+		family := familyAt(db, i)
 		if family == nil {
 			continue
 		}
@@ -232,10 +238,7 @@ func Flush(db DB, wait bool) error {
 // that is written no more only when its file is in the manifest.
 func Flushed(db DB) bool {
 	for i := range len(db.families) + 1 {
-		family := db.raft
-		if i < len(db.families) {
-			family = db.families[i]
-		}
+		family := familyAt(db, i)
 		if family == nil {
 			continue
 		}

@@ -146,6 +146,17 @@ func (n *serviceNet) wipe(i int) {
 	n.nodes[i].member, n.nodes[i].disk = shard.MemberID(i, [16]byte{n.stores, 0xaa}), map[string][]byte{}
 }
 
+// joinAnew gives node i a new store, and waits until that is a member.
+func (n *serviceNet) joinAnew(i int) {
+	n.wipe(i)
+	n.start(i)
+	for tries := 0; !n.joined(i)() && tries < 60; tries++ {
+		n.hello(i)
+		n.run(80*msec, n.joined(i))
+	}
+	n.same()
+}
+
 func (n *serviceNet) step(h happening) {
 	at := n.nodes[h.node]
 	if h.process != at.process || !at.alive {

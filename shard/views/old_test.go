@@ -131,13 +131,7 @@ func TestServiceLostItsLogBeforeTheLeaderJoined(t *testing.T) {
 	for key, value := range n.nodes[i].disk {
 		copied[key] = value
 	}
-	n.wipe(j)
-	n.start(j)
-	for tries := 0; !n.joined(j)() && tries < 60; tries++ {
-		n.hello(j)
-		n.run(80*msec, n.joined(j))
-	}
-	n.same()
+	n.joinAnew(j)
 	for tries := 0; n.mustLead() != j && tries < 60; tries++ {
 		lead := n.mustLead()
 		n.kill(lead)
@@ -165,13 +159,7 @@ func TestServiceLostAllOfItsState(t *testing.T) {
 	n := newServiceNet(t, 3, 27)
 	n.same()
 	i := (n.mustLead() + 1) % 3
-	n.wipe(i)
-	n.start(i)
-	for tries := 0; !n.joined(i)() && tries < 60; tries++ {
-		n.hello(i)
-		n.run(80*msec, n.joined(i))
-	}
-	n.same()
+	n.joinAnew(i)
 	n.kill(i)
 	n.nodes[i].disk = map[string][]byte{}
 	n.start(i)
