@@ -225,16 +225,18 @@ func readWindow(s reading) reading {
 // ErrLogDamaged, or ErrStore if the segment is no longer what it was.
 func lookBehind(s reading) reading {
 	r := s.reader
-	path := SegmentPath(r.folder, r.number)
-	segment, err := readWhole(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		s.err = fmt.Errorf("%w: a segment of the write log was pruned while it was read", ErrStore)
-		return s
+	path, rest := SegmentPath(r.folder, r.number), r.window // of the segment that is written the window does
+	if s.more {
+		segment, err := readWhole(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			s.err = fmt.Errorf("%w: a segment of the write log was pruned while it was read", ErrStore)
+			return s
+		}
+		if s.err = err; err != nil {
+			return s
+		}
+		rest = segment[min(r.next*wal.BlockSize, len(segment)):]
 	}
-	if s.err = err; err != nil {
-		return s
-	}
-	rest := segment[min(r.next*wal.BlockSize, len(segment)):]
 	_, behind := wal.Scan(rest, wal.Classify(rest, r.logID, r.number, 0))
 	first := wal.First(rest, r.logID, r.number)
 	void := false
