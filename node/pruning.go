@@ -38,7 +38,7 @@ func runPruning(node *Node, storage *Storage, segments []segmentNote, states <-c
 			}
 		case note := <-storage.Closed:
 			flushed, begun = note.Flushed, note.Closed
-			if note.Number > 0 { // else there was none before
+			if note.Bytes > 0 { // else this process had begun none before: those that were there are known
 				segments = append(segments, note)
 			}
 		case <-ticks.C:
@@ -58,11 +58,13 @@ func prune(node *Node, segments []segmentNote, flushed uint64, inSync, spare boo
 		err = store.DropSpare(node.Config.Data)
 	}
 	n := shard.PruneLog(list, flushed, proc.Clock(), inSync, int64(node.Config.WalKeepMB)<<20)
-	for i := 0; i < n && err == nil; i++ {
-		err = store.PruneSegment(store.SegmentPath(node.Config.Data, segments[i].Number), spare && i == n-1)
+	for ; n > 0 && err == nil; n-- { // what cannot be removed is tried again
+		if err = store.PruneSegment(store.SegmentPath(node.Config.Data, segments[0].Number), spare && n == 1); err == nil {
+			segments = segments[1:]
+		}
 	}
 	if err != nil {
 		node.Log.Warn("old segments of the write log cannot be removed", "error", err)
 	}
-	return segments[n:]
+	return segments
 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"tandem/node/store"
 	"tandem/shard"
@@ -55,6 +56,7 @@ func judgeEnd(s starting) starting {
 		furthest = max(furthest, sequence)
 	}
 	s.verdict = shard.JudgeEnd(s.verdict, s.held, furthest, max(s.recovery.Last, s.recovery.Flushed))
+	s.recovery.Last = max(s.recovery.Last, furthest) // what is written from now on lies behind all data
 	s.err = err
 	return s
 }
@@ -67,8 +69,11 @@ func replayLog(s starting) starting {
 	}
 	s.log, s.err = store.BeginLog(s.wiring.Config.Data, s.recovery, s.wiring.Start.Number, s.held)
 	for _, found := range s.recovery.Segments {
-		s.segments = append(s.segments, segmentNote{Number: found.Number, Last: found.Last, Bytes: found.Bytes,
-			Closed: proc.Clock()})
+		note := segmentNote{Number: found.Number, Last: found.Last, Bytes: found.Bytes, Closed: proc.Clock()}
+		if info, err := os.Stat(store.SegmentPath(s.wiring.Config.Data, found.Number)); err == nil {
+			note.Closed -= max(0, int64(time.Since(info.ModTime()))) // a process that ends again and again keeps no more
+		}
+		s.segments = append(s.segments, note)
 	}
 	s.recovery.Pieces = nil // they may be many
 	return s

@@ -32,7 +32,7 @@ const (
 func FileKind(name string) string {
 	base := path.Base(name)
 	switch {
-	case strings.HasSuffix(base, ".wal") && base != "spare.wal":
+	case strings.HasSuffix(base, ".wal") && base != "spare.wal" && base != "new.wal":
 		return FileLog
 	case strings.HasSuffix(base, ".sst"):
 		return FileTable

@@ -12,7 +12,7 @@ import (
 )
 
 func TestFileKinds(t *testing.T) {
-	for name, want := range map[string]string{"wal/0000000012.wal": FileLog, "wal/spare.wal": "", "000007.log": "",
+	for name, want := range map[string]string{"wal/0000000012.wal": FileLog, "wal/spare.wal": "", "wal/new.wal": "", "000007.log": "",
 		"000008.sst": FileTable, "MANIFEST-000005": FileManifest, "CURRENT": FileCurrent,
 		"OPTIONS-000041": FileOptions, "LOCK": "", "LOG": "", "000008.dbtmp": "", "OPTIONS": ""} {
 		if got := FileKind(name); got != want {

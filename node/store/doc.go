@@ -13,6 +13,7 @@
 //	families.go  its column families
 //	scan.go      scans of a shard
 //	log.go       the write-ahead log: writing it, recovering it
+//	segment.go   beginning and removing its segments
 //	logread.go   the write-ahead log, read back while it is written
 //	replay.go    what a recovered log has and the tables lack
 //	cfile.go     files of the log, through the C library

@@ -21,7 +21,8 @@ import (
 const (
 	logFolder     = "wal"       // of the data folder: the segments of the write log
 	segmentSuffix = ".wal"      // of a segment's name, before which stands its number
-	spareName     = "spare.wal" // a segment that nobody needs any more, to be written over
+	spareName     = "spare.wal" // a segment that nobody needs any more, to be written over; pruning leaves or removes it
+	makingName    = "new.wal"   // the segment that is being begun: nobody but who writes the log touches it
 	segmentBytes  = 4 << 20     // of a segment, but for one with a batch that is larger
 	spareFlags    = unix.O_CREAT | unix.O_TRUNC | unix.O_WRONLY
 	// a write goes past the page cache, and is on the disk when it returns (open(2))
@@ -132,108 +133,6 @@ func appendBatch(s Storing) Storing {
 func applyBatch(s Storing) Storing {
 	s.Err = WriteBatch(s.DB, s.Batch)
 	return s
-}
-
-// beginning is a segment that is being begun.
-type beginning struct {
-	log    Log
-	folder string
-	blocks int // that it is to have
-	err    error
-}
-
-// segmentStages begin a segment: over a spare one, where there is one of its size. It counts only when its name and its
-// header are on the disk.
-var segmentStages = [...]func(beginning) beginning{closeLast, readySpare, nameSegment, writeHeader, writeCached}
-
-// NextSegment closes the segment that is written and begins the next one, with at least so many blocks. Error: as that
-// of Store.
-func NextSegment(l Log, blocks int) (Log, error) {
-	b := beginning{log: l, folder: filepath.Join(l.folder, logFolder), blocks: max(blocks, segmentBytes/wal.BlockSize)}
-	for _, stage := range segmentStages {
-		b = stage(b)
-	}
-	if b.err != nil {
-		b.err = fmt.Errorf("%w: beginning a segment of the write log: %w", ErrStore, b.err)
-	}
-	return b.log, b.err
-}
-
-func closeLast(b beginning) beginning {
-	if b.log.open {
-		closeFile(b.log.file)
-	}
-	b.log.open = false
-	return b
-}
-
-// readySpare makes a segment to be written over, filled with zeros and synced, unless there is one of its size: what is
-// written over it later changes no file's size and takes no new place on the disk.
-func readySpare(b beginning) beginning {
-	path, size := filepath.Join(b.folder, spareName), int64(b.blocks)*wal.BlockSize
-	if info, err := os.Stat(path); err == nil && info.Size() == size {
-		return b
-	}
-	f, err := openFile(path, spareFlags)
-	if err != nil {
-		b.err = err
-		return b
-	}
-	zero := make([]byte, min(b.blocks, 256)*wal.BlockSize)
-	for at := int64(0); at < size && err == nil; at += int64(len(zero)) {
-		err = writeTo(f, zero[:min(int64(len(zero)), size-at)], at)
-	}
-	b.err = errors.Join(err, syncFile(f))
-	closeFile(f)
-	return b
-}
-
-// nameSegment gives the spare segment the next number.
-func nameSegment(b beginning) beginning {
-	if b.err == nil {
-		b.err = errors.Join(os.Rename(filepath.Join(b.folder, spareName), SegmentPath(b.log.folder, b.log.segment+1)),
-			SyncFolder(b.folder))
-	}
-	return b
-}
-
-// writeHeader opens the segment and writes its header.
-func writeHeader(b beginning) beginning {
-	if b.err != nil {
-		return b
-	}
-	l := b.log
-	l.segment, l.header, l.blocks = l.segment+1, l.flushed, b.blocks
-	l.next = 1
-	if cap(l.buffer) < wal.BlockSize {
-		l.buffer = alignedBytes(256 << 10)
-	}
-	l.buffer = wal.AppendHeader(l.buffer[:0], wal.Header{LogID: l.logID, Segment: l.segment,
-		Flushed: l.flushed, Blocks: b.blocks})
-	if l.file, b.err = openFile(SegmentPath(l.folder, l.segment), directFlags); b.err == nil {
-		l.open, l.direct = true, true
-		b.err = writeTo(l.file, l.buffer, 0)
-	}
-	b.log = l
-	return b
-}
-
-// writeCached does the same where the file system takes no direct writes.
-func writeCached(b beginning) beginning {
-	l := b.log
-	if !errors.Is(b.err, unix.EINVAL) {
-		return b
-	}
-	if l.open {
-		closeFile(l.file)
-	}
-	l.open, l.direct = false, false
-	if l.file, b.err = openFile(SegmentPath(l.folder, l.segment), cachedFlags); b.err == nil {
-		l.open = true
-		b.err = errors.Join(writeTo(l.file, l.buffer, 0), syncFile(l.file))
-	}
-	b.log = l
-	return b
 }
 
 // recovering is the reading of a log.
@@ -370,21 +269,4 @@ func LogBytes(batch []byte) int64 { return int64(wal.BlocksOf(len(batch))) * wal
 func NoteFlushed(l Log, sequence uint64) Log {
 	l.flushed = sequence
 	return l
-}
-
-// PruneSegment removes a segment, or leaves it to be written over. Error: of the file system.
-func PruneSegment(path string, spare bool) error {
-	if spare {
-		return os.Rename(path, filepath.Join(filepath.Dir(path), spareName))
-	}
-	return os.Remove(path)
-}
-
-// DropSpare removes the segment that waits to be written over, if there is one. Error: of the file system.
-func DropSpare(folder string) error {
-	err := os.Remove(filepath.Join(folder, logFolder, spareName))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
 }
